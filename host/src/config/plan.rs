@@ -1,0 +1,251 @@
+//! hive.toml as meant: validated types with every default filled in.
+//!
+//! Nothing past `config` sees the file as written, so nothing past `config` asks whether a key was
+//! set, parses a duration or looks up a name. A `Plan` that exists is one that can be run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::policy::RetryPolicy;
+
+/// The whole of a hive.toml.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// `[host]`.
+    pub host: HostPlan,
+    /// `[connections.NAME]`, by name.
+    pub connections: BTreeMap<Arc<str>, ConnectionPlan>,
+    /// `[components.NAME]`, by name.
+    pub components: BTreeMap<Arc<str>, ComponentPlan>,
+    /// `[consumers.NAME]`, by name; at least one.
+    pub consumers: BTreeMap<Arc<str>, ConsumerPlan>,
+}
+
+/// `[host]`.
+#[derive(Debug, Clone)]
+pub struct HostPlan {
+    /// Consumer tags and connection names start with it.
+    pub name: Arc<str>,
+    /// How long in-flight deliveries get before they go back to the broker.
+    pub shutdown_timeout: Duration,
+    /// The filter of log lines, in RUST_LOG's syntax.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// `[connections.NAME]`, and the topology that is declared over it.
+#[derive(Debug, Clone)]
+pub struct ConnectionPlan {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// Where it leads: at least one endpoint, tried in random order.
+    pub endpoints: Vec<Endpoint>,
+    /// The user.
+    pub username: String,
+    /// Never printed.
+    pub password: SecretString,
+    /// The virtual host.
+    pub vhost: String,
+    /// The interval asked for; a connection is dead after two without a byte. Zero turns it off.
+    pub heartbeat: Duration,
+    /// For the TCP connection and the AMQP handshake, each.
+    pub connect_timeout: Duration,
+    /// The back-off between tries.
+    pub reconnect: ReconnectPlan,
+    /// For `amqps://`.
+    pub tls: Option<TlsPlan>,
+    /// Limits named in the URL's query, if any (`frame_max`, `channel_max`).
+    pub frame_max: Option<u32>,
+    /// See `frame_max`.
+    pub channel_max: Option<u16>,
+    /// Exchanges, then queues, then bindings are declared at every (re)connection.
+    pub topology: TopologyPlan,
+}
+
+/// One host of a connection's URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address; an IPv6 address without its brackets.
+    pub host: String,
+    /// 5672, or 5671 with TLS, unless the URL says otherwise.
+    pub port: u16,
+}
+
+/// `reconnect = { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconnectPlan {
+    /// The pause after the first failure; doubles with each further one, with jitter.
+    pub first: Duration,
+    /// The longest pause.
+    pub max: Duration,
+    /// Give up after this many failures in a row; none tries for ever.
+    pub attempts: Option<u32>,
+}
+
+/// `tls = { … }`; the files are read and parsed when the plan is made.
+#[derive(Debug, Clone)]
+pub struct TlsPlan {
+    /// Certificates of the authorities to trust, in PEM; none trusts the system's.
+    pub ca: Option<Vec<u8>>,
+    /// Certificate chain and key of the client, both in PEM.
+    pub identity: Option<(Vec<u8>, SecretString)>,
+}
+
+/// What is declared on one connection.
+#[derive(Debug, Clone, Default)]
+pub struct TopologyPlan {
+    /// `[exchanges.NAME]`.
+    pub exchanges: Vec<ExchangePlan>,
+    /// `[queues.NAME]`.
+    pub queues: Vec<QueuePlan>,
+}
+
+/// `[exchanges.NAME]`.
+#[derive(Debug, Clone)]
+pub struct ExchangePlan {
+    /// Its name at the broker.
+    pub name: String,
+    /// direct, fanout, topic, headers, or a plugin's type.
+    pub kind: String,
+    /// Only check that it is there.
+    pub passive: bool,
+    /// Survives a broker restart.
+    pub durable: bool,
+    /// Deleted when the last binding goes.
+    pub auto_delete: bool,
+    /// Clients cannot publish to it.
+    pub internal: bool,
+    /// Optional arguments.
+    pub arguments: Arguments,
+    /// Bindings from other exchanges to this one.
+    pub bindings: Vec<BindingPlan>,
+}
+
+/// `[queues.NAME]`.
+#[derive(Debug, Clone)]
+pub struct QueuePlan {
+    /// Its name at the broker.
+    pub name: Arc<str>,
+    /// Which kind of queue.
+    pub kind: QueueKind,
+    /// Only check that it is there.
+    pub passive: bool,
+    /// Survives a broker restart.
+    pub durable: bool,
+    /// For this connection alone.
+    pub exclusive: bool,
+    /// Deleted when the last consumer goes.
+    pub auto_delete: bool,
+    /// Every argument but `x-queue-type`: those with keys of their own, and `arguments`.
+    pub arguments: Arguments,
+    /// Bindings from exchanges to this queue.
+    pub bindings: Vec<BindingPlan>,
+}
+
+/// The `x-queue-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// Replicated; the default for a durable, shared queue.
+    Quorum,
+    /// One node's.
+    Classic,
+    /// An append-only log.
+    Stream,
+}
+
+/// A binding to the exchange or queue that it stands in.
+#[derive(Debug, Clone)]
+pub struct BindingPlan {
+    /// The exchange bound from.
+    pub exchange: String,
+    /// Empty where the exchange does not look at it.
+    pub routing_key: String,
+    /// What a headers exchange matches by.
+    pub arguments: Arguments,
+}
+
+/// An AMQP field table, in the order of the file.
+pub type Arguments = Vec<(String, Argument)>;
+
+/// One value of a table of arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Argument {
+    /// true or false.
+    Boolean(bool),
+    /// Any integer; sent as a signed 64-bit one.
+    Integer(i64),
+    /// A floating point number.
+    Double(f64),
+    /// A long string.
+    Text(String),
+    /// An array.
+    Array(Vec<Argument>),
+    /// A table.
+    Table(Arguments),
+}
+
+/// `[components.NAME]`.
+#[derive(Debug, Clone)]
+pub struct ComponentPlan {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// The .wasm, .wat or .cwasm file; absolute, or relative to the working directory.
+    pub path: PathBuf,
+    /// Whether state lives between deliveries.
+    pub instances: Instances,
+    /// Memory of one instance over all its linear memories, in bytes.
+    pub memory: u64,
+    /// Time for one call.
+    pub timeout: Duration,
+    /// What `wasi:config/store` answers.
+    pub config: Vec<(String, String)>,
+    /// Names of environment variables that the component sees, with their values at start.
+    pub env: Vec<(String, String)>,
+}
+
+/// `instances = …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// One instance serves many deliveries, until it fails or has served `recycle_after`.
+    Reuse {
+        /// Deliveries; none for no end.
+        recycle_after: Option<u64>,
+    },
+    /// A new instance for each delivery.
+    Fresh,
+}
+
+/// `[consumers.NAME]`.
+#[derive(Debug, Clone)]
+pub struct ConsumerPlan {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// The queue consumed from.
+    pub queue: Arc<str>,
+    /// The name of its component; it is in the plan.
+    pub component: Arc<str>,
+    /// The name of its connection; it is in the plan.
+    pub connection: Arc<str>,
+    /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`.
+    pub prefetch: u16,
+    /// Deliveries handled at once; at least 1.
+    pub concurrency: u16,
+    /// When and how often a failed delivery comes again.
+    pub retry: RetryPolicy,
+    /// The dead-letter queue.
+    pub dead_letter: Arc<str>,
+}
