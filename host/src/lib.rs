@@ -4,4 +4,5 @@ pub mod message;
 pub mod policy;
 
 pub mod config;
+pub mod guest;
 pub mod lifecycle;

@@ -208,3 +208,170 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy(limit: u32, seconds: &[u64]) -> RetryPolicy {
+        RetryPolicy {
+            limit,
+            delays: seconds.iter().copied().map(Duration::from_secs).collect(),
+        }
+    }
+
+    fn attempt(number: u32) -> Attempt {
+        Attempt::new(number).expect("tests count from 1")
+    }
+
+    /// The delays of every retry until the message is dead-lettered.
+    fn delays_until_dead(policy: &RetryPolicy) -> Vec<u64> {
+        let mut delays = Vec::new();
+        let mut attempt = Attempt::FIRST;
+        while let Disposition::RetryAfter { delay, .. } =
+            decide(Outcome::Failed("no".into()), attempt, policy)
+        {
+            delays.push(delay.as_secs());
+            attempt = attempt.next();
+        }
+        delays
+    }
+
+    #[test]
+    fn delays_are_used_in_the_order_written_and_the_last_repeats() {
+        assert_eq!(
+            delays_until_dead(&policy(5, &[5, 15, 30])),
+            [5, 15, 30, 30, 30]
+        );
+        assert_eq!(delays_until_dead(&policy(2, &[30, 5, 1])), [30, 5]);
+    }
+
+    #[test]
+    fn a_limit_of_one_is_two_deliveries_and_of_none_is_one() {
+        assert_eq!(delays_until_dead(&policy(1, &[10])), [10]);
+        assert!(delays_until_dead(&policy(0, &[10])).is_empty());
+    }
+
+    #[test]
+    fn success_acks_or_publishes() {
+        let publication = Publication {
+            exchange: String::new(),
+            routing_key: "q".into(),
+            message: crate::message::Message::default(),
+            mandatory: true,
+            delay: None,
+        };
+        let policy = policy(3, &[1]);
+        assert_eq!(
+            decide(Outcome::Handled(vec![]), Attempt::FIRST, &policy),
+            Disposition::Ack
+        );
+        assert_eq!(
+            decide(
+                Outcome::Handled(vec![publication.clone()]),
+                Attempt::FIRST,
+                &policy
+            ),
+            Disposition::Publish(vec![publication])
+        );
+    }
+
+    #[test]
+    fn a_delay_asked_for_wins_over_the_policy_but_not_over_the_limit() {
+        let asked = |delay| {
+            Outcome::RetryAsked(Retry {
+                reason: "not yet".into(),
+                delay,
+            })
+        };
+        let policy = policy(1, &[10]);
+        let delay = Some(Duration::from_millis(1500));
+        assert!(matches!(
+            decide(asked(delay), attempt(1), &policy),
+            Disposition::RetryAfter { delay, .. } if delay == Duration::from_millis(1500)
+        ));
+        assert!(matches!(
+            decide(asked(None), attempt(1), &policy),
+            Disposition::RetryAfter { delay, .. } if delay == Duration::from_secs(10)
+        ));
+        assert!(matches!(
+            decide(asked(delay), attempt(2), &policy),
+            Disposition::DeadLetter(Failure {
+                class: FailureClass::Retry,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn each_kind_of_failure_keeps_its_class() {
+        let cases = [
+            (Outcome::Failed("x".into()), FailureClass::Error),
+            (Outcome::Trapped("x".into()), FailureClass::Trap),
+            (
+                Outcome::TimedOut(Duration::from_secs(5)),
+                FailureClass::Timeout,
+            ),
+            (Outcome::OverLimit("x".into()), FailureClass::Limit),
+            (Outcome::Rejected("x".into()), FailureClass::Rejected),
+        ];
+        for (outcome, class) in cases {
+            match decide(outcome, Attempt::FIRST, &policy(0, &[1])) {
+                Disposition::DeadLetter(failure) => assert_eq!(failure.class, class),
+                other => panic!("expected a dead letter, got {other:?}"),
+            }
+        }
+    }
+
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            Just(Outcome::Handled(vec![])),
+            ".*".prop_map(Outcome::Failed),
+            ".*".prop_map(Outcome::Rejected),
+            ".*".prop_map(Outcome::Trapped),
+            ".*".prop_map(Outcome::OverLimit),
+            ".*".prop_map(Outcome::HostFault),
+            any::<u32>().prop_map(|ms| Outcome::TimedOut(Duration::from_millis(ms.into()))),
+            (".*", proptest::option::of(any::<u32>())).prop_map(|(reason, ms)| {
+                Outcome::RetryAsked(Retry {
+                    reason,
+                    delay: ms.map(|ms| Duration::from_millis(ms.into())),
+                })
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_hosts_own_faults_spend_no_retry(
+            reason in ".*", number in 1..=u32::MAX, limit in any::<u32>(),
+        ) {
+            let is_requeue = matches!(
+                decide(Outcome::HostFault(reason), attempt(number), &policy(limit, &[1])),
+                Disposition::Requeue { .. }
+            );
+            prop_assert!(is_requeue);
+        }
+
+        #[test]
+        fn no_outcome_is_retried_past_the_limit(
+            outcome in any_outcome(), number in 1..=u32::MAX, limit in any::<u32>(),
+        ) {
+            let disposition = decide(outcome, attempt(number), &policy(limit, &[1, 2]));
+            if matches!(disposition, Disposition::RetryAfter { .. }) {
+                prop_assert!(number <= limit);
+            }
+        }
+
+        #[test]
+        fn a_failure_never_ends_in_an_ack(
+            outcome in any_outcome(), number in 1..=u32::MAX, limit in any::<u32>(),
+        ) {
+            let handled = matches!(outcome, Outcome::Handled(_));
+            let disposition = decide(outcome, attempt(number), &policy(limit, &[1]));
+            prop_assert_eq!(disposition == Disposition::Ack, handled);
+        }
+    }
+}

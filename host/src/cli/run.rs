@@ -1,0 +1,171 @@
+//! `hive-host run`: the main job.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Exit;
+use crate::app::{App, StartFault};
+use crate::config::plan::{HostPlan, LogFormat, Plan};
+use crate::lifecycle::{Drained, Tasks};
+
+/// Runs the consumers of a hive.toml until SIGTERM or ctrl-c.
+///
+/// At the first signal the host takes nothing new, finishes what is in hand and leaves; what is
+/// still in hand after `host.shutdown_timeout` goes back to the broker. A second signal leaves at
+/// once. Nothing is lost either way.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hive-host run hive.toml")]
+pub(super) struct Arguments {
+    /// The file to run
+    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
+    file: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let plan = match super::load(&arguments.file) {
+        Ok(loaded) => loaded.plan,
+        Err(exit) => return exit,
+    };
+    if let Err(error) = start_log(&plan.host) {
+        eprintln!("error: {error:#}");
+        return Exit::Misused;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .thread_name("hive")
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime could not be started");
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(serve(plan));
+    // A compilation or a look-up of a name may still be running on a thread that nothing waits for.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn serve(plan: Plan) -> Exit {
+    let shutdown_timeout = plan.host.shutdown_timeout;
+    let tasks = Tasks::new();
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "signals cannot be received");
+            return Exit::Failed;
+        }
+    };
+
+    let app = tokio::select! {
+        started = App::start(plan, &tasks) => match started {
+            Ok(app) => app,
+            Err(fault) => {
+                tasks.stop(shutdown_timeout).await;
+                return refuse_to_start(&fault);
+            }
+        },
+        signal = signals.stop() => {
+            tracing::info!(signal, "stopping before anything was consumed");
+            tasks.stop(shutdown_timeout).await;
+            return Exit::Done;
+        }
+    };
+
+    let gave_up = tokio::select! {
+        signal = signals.stop() => {
+            tracing::info!(signal, ?shutdown_timeout, "draining: nothing new is taken, what is in hand is finished");
+            None
+        }
+        reason = app.gave_up() => Some(reason),
+    };
+    if let Some(reason) = &gave_up {
+        tracing::error!(reason, "gave up");
+    }
+
+    tokio::select! {
+        drained = tasks.stop(shutdown_timeout) => match drained {
+            Drained::Cleanly if gave_up.is_none() => {
+                tracing::info!("stopped");
+                Exit::Done
+            }
+            Drained::Cleanly => Exit::Failed,
+            Drained::AtDeadline => {
+                tracing::warn!("stopped at the deadline; the deliveries named above went back to the broker");
+                Exit::Failed
+            }
+        },
+        signal = signals.stop() => {
+            tracing::warn!(signal, "left at once; what was in hand goes back to the broker");
+            Exit::Failed
+        }
+    }
+}
+
+fn refuse_to_start(fault: &StartFault) -> Exit {
+    tracing::error!("{fault}");
+    match fault {
+        StartFault::Plan(_) => Exit::Misused,
+        StartFault::Host(_) => Exit::Failed,
+    }
+}
+
+/// The signals that a host listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("no handler for a signal could be installed");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal that asks the host to stop; gives its name.
+    fn stop(&mut self) -> impl Future<Output = &'static str> + '_ {
+        async {
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return "SIGTERM",
+                    _ = self.interrupt.recv() => return "SIGINT",
+                    // Unheard, it would end the process, and scripts send it to ask for a reload.
+                    _ = self.hang_up.recv() => tracing::warn!(
+                        "SIGHUP: reading hive.toml again is not built yet; restart the host to apply changes"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+/// RUST_LOG wins over `host.log`.
+fn start_log(plan: &HostPlan) -> anyhow::Result<()> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter)
+            .with_context(|| format!("RUST_LOG is {filter:?}, which is no log filter; an example: info,hive_host=debug"))?,
+        _ => EnvFilter::try_new(&plan.log)
+            .with_context(|| format!("host.log is {:?}, which is no log filter; an example: info,hive_host=debug", plan.log))?,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match plan.log_format {
+        LogFormat::Text => log
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

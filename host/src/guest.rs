@@ -1,0 +1,23 @@
+//! Components: compiled, checked, instantiated and called.
+//!
+//! An [`Engine`] loads the component of a plan into a [`Generation`]; a [`Slot`] holds the current
+//! one. A generation takes an envelope and gives an [`Outcome`](crate::policy::Outcome): whatever a
+//! component does wrong is a value, and nothing it does can reach past its own instance.
+
+mod bindings;
+mod capability;
+mod component;
+mod convert;
+mod engine;
+mod exports;
+mod fault;
+mod instance;
+mod invoke;
+mod limits;
+mod logs;
+mod state;
+
+pub use component::{Generation, Slot};
+pub use engine::{Allocation, Engine, EngineLimits};
+pub use fault::ComponentFault;
+pub use invoke::Call;

@@ -1,0 +1,189 @@
+//! The wasmtime engine: how components are compiled, where their memory comes from, and the clock
+//! that cuts off an endless loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use wasmtime::component::Linker;
+use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::capability;
+use super::limits::TABLE_ELEMENTS;
+use super::state::State;
+use crate::lifecycle::Tasks;
+
+/// How often a running component is asked whether its time is up. An endless loop is cut off this
+/// much late at most.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Resources of one component, as the pool reserves them: enough for the largest runtimes that
+/// compile to components (JavaScript and Python use up to nine core instances).
+const CORE_INSTANCES: u32 = 20;
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 10;
+
+/// The stack of a component, and the host's beside it.
+const WASM_STACK: usize = 512 * 1024;
+const ASYNC_STACK: usize = 2 * 1024 * 1024;
+
+/// What the pool is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineLimits {
+    /// Instances that exist at once.
+    pub instances: u32,
+    /// Bytes of the largest memory that a component may have.
+    pub memory: u64,
+}
+
+/// Where the memory of instances comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// A pool reserved at start: a fresh instance costs microseconds.
+    Pooled,
+    /// Memory mapped for each instance: slower, and it scales badly over threads.
+    OnDemand,
+}
+
+/// Compiles and links components. Clones share everything.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) engine: wasmtime::Engine,
+    pub(super) linker: Arc<Linker<State>>,
+    pub(super) tasks: Tasks,
+    allocation: Allocation,
+}
+
+impl Engine {
+    /// An engine for so many instances; its clock ticks until the last clone is gone.
+    pub fn new(limits: EngineLimits, tasks: &Tasks) -> anyhow::Result<Self> {
+        let (engine, allocation) = match wasmtime::Engine::new(&config(Some(limits))) {
+            Ok(engine) => (engine, Allocation::Pooled),
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    instances = limits.instances,
+                    "no pool of instances could be reserved, so each is allocated on demand, which is \
+                     several times slower; raise the limit of virtual memory (ulimit -v), or lower \
+                     `memory` of the components or `concurrency` of the consumers"
+                );
+                let engine = wasmtime::Engine::new(&config(None))
+                    .map_err(anyhow::Error::from)
+                    .context("the WebAssembly engine could not be made")?;
+                (engine, Allocation::OnDemand)
+            }
+        };
+        let linker = linker(&engine)
+            .map_err(anyhow::Error::from)
+            .context("the host's interfaces could not be linked")?;
+        start_clock(&engine)?;
+        Ok(Self {
+            linker: Arc::new(linker),
+            engine,
+            tasks: tasks.clone(),
+            allocation,
+        })
+    }
+
+    /// Where the memory of instances comes from.
+    pub fn allocation(&self) -> Allocation {
+        self.allocation
+    }
+}
+
+fn config(pool: Option<EngineLimits>) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(ASYNC_STACK)
+        // The component model's own concurrency costs more than a microsecond a call, and the
+        // contract has no async function.
+        .concurrency_support(false)
+        // One compilation would take every core and stall the deliveries of other components.
+        .parallel_compilation(false)
+        .cache(cache());
+    if let Some(limits) = pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
+    }
+    config
+}
+
+fn pooling(limits: EngineLimits) -> PoolingAllocationConfig {
+    let instances = limits.instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(TABLES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_component_instance_size(4 * 1024 * 1024)
+        .max_core_instance_size(4 * 1024 * 1024)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(usize::try_from(limits.memory).unwrap_or(usize::MAX))
+        .pagemap_scan(Enabled::Auto);
+    // Without PAGEMAP_SCAN what is kept is cleared with a memset at every reuse of a slot.
+    let keep = if PoolingAllocationConfig::is_pagemap_scan_available() {
+        512 * 1024
+    } else {
+        128 * 1024
+    };
+    pool.linear_memory_keep_resident(keep)
+        .table_keep_resident(64 * 1024);
+    pool
+}
+
+/// Compiled code is kept between runs; without a place for it every start compiles anew.
+fn cache() -> Option<Cache> {
+    let directory = cache_directory()?;
+    let mut config = CacheConfig::new();
+    config.with_directory(&directory);
+    match Cache::new(config) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!(
+                directory = %directory.display(),
+                error = format!("{error:#}"),
+                "compiled components are not kept between runs; set HIVE_CACHE_DIR to a folder that can be written"
+            );
+            None
+        }
+    }
+}
+
+/// `HIVE_CACHE_DIR`, else `hive` in the user's cache folder (XDG Base Directory Specification).
+fn cache_directory() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = variable("HIVE_CACHE_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("hive")))
+        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/hive")))?;
+    std::path::absolute(directory).ok()
+}
+
+/// A thread of its own, since components may keep every other thread busy.
+fn start_clock(engine: &wasmtime::Engine) -> anyhow::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new()
+        .name("hive-epoch".into())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::park_timeout(TICK);
+            }
+        })
+        .context("the thread that cuts off endless loops could not be started")?;
+    Ok(())
+}
+
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    capability::http::link(&mut linker)?;
+    capability::config::link(&mut linker)?;
+    Ok(linker)
+}

@@ -1,0 +1,138 @@
+//! Holds what a component exports and imports against what the host wants and has.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+const HANDLER: &str = "hive:consumer/handler";
+const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
+const CONTRACT: &str = "0.1.";
+
+/// The packages whose interfaces the host links; a `/` at the end stands for the whole package.
+const LINKED: &[&str] = &[
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:config/store",
+    "wasi:filesystem/",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// Every fault in what a component exports and imports.
+pub(super) fn faults(engine: &Engine, component: &Component) -> Vec<String> {
+    let kind = component.component_type();
+    let exports: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();
+    let mut faults = Vec::new();
+    faults.extend(handler_fault(&exports));
+    for (name, import) in kind.imports(engine) {
+        if !is_linked(name) && !only_types(engine, &import.ty) {
+            faults.push(format!(
+                "it imports {name:?}{}, which the host does not have; build it without that import",
+                functions(engine, &import.ty)
+            ));
+        }
+    }
+    faults
+}
+
+/// What a component imports, by name.
+pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
+    component
+        .component_type()
+        .imports(engine)
+        .filter(|(_, import)| !only_types(engine, &import.ty))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn handler_fault(exports: &[&str]) -> Option<String> {
+    let find = |interface: &str| exports.iter().find(|name| split(name).0 == interface);
+    match find(HANDLER) {
+        Some(name) if split(name).1.starts_with(CONTRACT) => None,
+        Some(name) => Some(format!(
+            "it exports {name:?}, but this host speaks {HANDLER}@0.1.x; build it against that version"
+        )),
+        None if find(BATCH_HANDLER).is_some() => Some(format!(
+            "it exports {BATCH_HANDLER:?}, but its consumer has no `batch`; export {HANDLER:?}"
+        )),
+        None => Some(format!(
+            "it exports no {HANDLER}@0.1.x, so it is no consumer; it exports {}",
+            list(exports)
+        )),
+    }
+}
+
+/// `interface@version` in its two parts.
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+fn is_linked(import: &str) -> bool {
+    let (interface, _) = split(import);
+    LINKED.iter().any(|linked| {
+        interface == *linked || (linked.ends_with('/') && interface.starts_with(linked))
+    })
+}
+
+/// An interface of types alone needs nothing from the host.
+fn only_types(engine: &Engine, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .all(|(_, export)| matches!(export.ty, ComponentItem::Type(_))),
+        _ => false,
+    }
+}
+
+/// The functions of an imported interface, for a message.
+fn functions(engine: &Engine, item: &ComponentItem) -> String {
+    let ComponentItem::ComponentInstance(instance) = item else {
+        return String::new();
+    };
+    let names: Vec<&str> = instance
+        .exports(engine)
+        .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))
+        .map(|(name, _)| name)
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" (for {})", list(&names))
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    names
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_interfaces_named_are_linked() {
+        assert!(is_linked("wasi:cli/environment@0.2.6"));
+        assert!(is_linked("wasi:config/store@0.2.0-rc.1"));
+        assert!(!is_linked("wasi:config/runtime@0.2.0-draft"));
+        assert!(!is_linked("wasi:http/incoming-handler@0.2.0"));
+        assert!(!is_linked("acme:billing/rates@1.0.0"));
+    }
+
+    #[test]
+    fn a_near_version_of_the_handler_is_named() {
+        assert_eq!(handler_fault(&["hive:consumer/handler@0.1.7"]), None);
+        let fault = handler_fault(&["hive:consumer/handler@0.2.0"]).unwrap();
+        assert!(fault.contains("handler@0.2.0") && fault.contains("0.1.x"));
+        let fault = handler_fault(&["wasi:cli/run@0.2.6"]).unwrap();
+        assert!(fault.contains("wasi:cli/run@0.2.6"));
+    }
+}

@@ -1,0 +1,27 @@
+//! Why a component cannot be put to work, in words for the person who built it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Everything that is wrong with one component.
+#[derive(Debug)]
+pub struct ComponentFault {
+    /// Its name in hive.toml.
+    pub component: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Each fault, with what to do. Never empty.
+    pub reasons: Vec<String>,
+}
+
+impl fmt::Display for ComponentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "component {:?} ({})", self.component, self.path.display())?;
+        for reason in &self.reasons {
+            write!(f, ": {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ComponentFault {}

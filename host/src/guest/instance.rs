@@ -1,0 +1,146 @@
+//! One instance: a store of its own, and the functions that the host calls in it.
+//!
+//! After a trap, a timeout or a limit the store is unusable, so an instance that met one is
+//! dropped and never given back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wasmtime::{Store, UpdateDeadline};
+
+use super::bindings::consumer::Consumer;
+use super::bindings::managed::exports::hive::consumer::lifecycle::{Guest as Lifecycle, StopReason};
+use super::component::Generation;
+use super::convert;
+use super::invoke::{self, Call};
+use super::limits::ANSWER_BYTES;
+use super::state::State;
+use crate::message::{Action, Envelope};
+use crate::policy::Outcome;
+
+/// An instance between two calls.
+pub(super) struct Instance {
+    store: Store<State>,
+    handler: Consumer,
+    lifecycle: Option<Lifecycle>,
+    served: u64,
+}
+
+impl Instance {
+    /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
+    pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
+        let mut store = store(generation);
+        let timeout = generation.plan.timeout;
+        begin(&mut store, timeout);
+        let made = invoke::within(timeout, async {
+            let instance = generation.pre.instantiate_async(&mut store).await?;
+            let handler = generation.handler.load(&mut store, &instance)?;
+            let lifecycle = match &generation.lifecycle {
+                Some(indices) => Some(indices.load(&mut store, &instance)?),
+                None => None,
+            };
+            let started = match &lifecycle {
+                Some(lifecycle) => lifecycle.call_start(&mut store).await?,
+                None => Ok(()),
+            };
+            Ok((handler, lifecycle, started))
+        })
+        .await;
+        let (handler, lifecycle, started) =
+            made.map_err(|end| invoke::outcome_of(end, store.data_mut(), timeout))?;
+        store.data().output.end();
+        started.map_err(|error| Outcome::Failed(format!("lifecycle.start: {error}")))?;
+        Ok(Self {
+            store,
+            handler,
+            lifecycle,
+            served: 0,
+        })
+    }
+
+    /// Deliveries that it was given.
+    pub(super) fn served(&self) -> u64 {
+        self.served
+    }
+
+    /// Whether it wants to know that it stops.
+    pub(super) fn has_lifecycle(&self) -> bool {
+        self.lifecycle.is_some()
+    }
+
+    /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.
+    pub(super) async fn handle(
+        &mut self,
+        call: &Call<'_>,
+        envelope: &Envelope,
+        timeout: Duration,
+    ) -> Result<Outcome, Outcome> {
+        self.served += 1;
+        self.store
+            .data()
+            .output
+            .begin(call.consumer, call.delivery);
+        begin(&mut self.store, timeout);
+        let headers = convert::headers(envelope);
+        let delivery = convert::delivery(envelope, &headers);
+        let answer = invoke::within(
+            timeout,
+            self.handler
+                .hive_consumer_handler()
+                .call_handle(&mut self.store, delivery),
+        )
+        .await;
+        let state = self.store.data_mut();
+        state.output.end();
+        match answer {
+            Ok(Ok(action)) => Ok(Outcome::from(Action::from(action))),
+            Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
+            Err(end) => Err(invoke::outcome_of(end, state, timeout)),
+        }
+    }
+
+    /// Tells it why it goes. What it does wrong now is told in the log and harms nobody.
+    pub(super) async fn stop(mut self, reason: StopReason, timeout: Duration) {
+        let Some(lifecycle) = &self.lifecycle else {
+            return;
+        };
+        begin(&mut self.store, timeout);
+        let ended = invoke::within(timeout, lifecycle.call_stop(&mut self.store, reason)).await;
+        let state = self.store.data_mut();
+        state.output.end();
+        if let Err(end) = ended {
+            let outcome = invoke::outcome_of(end, state, timeout);
+            tracing::warn!(
+                component = &*state.outgoing.component,
+                ?outcome,
+                "lifecycle.stop failed"
+            );
+        }
+    }
+}
+
+/// A store with the limits of the plan and a clock.
+fn store(generation: &Generation) -> Store<State> {
+    let state = State::new(&generation.plan, &generation.config);
+    let mut store = Store::new(generation.pre.engine(), state);
+    store.limiter(|state| &mut state.limits);
+    store.set_hostcall_fuel(ANSWER_BYTES);
+    // At every tick: stop what has run too long, and let other tasks of this thread run otherwise.
+    store.epoch_deadline_callback(|context| {
+        Ok(if Instant::now() >= context.data().deadline {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+        })
+    });
+    store
+}
+
+/// Starts the clock of one call.
+fn begin(store: &mut Store<State>, timeout: Duration) {
+    store.set_epoch_deadline(1);
+    let state = store.data_mut();
+    state.deadline = Instant::now() + timeout;
+    // A growth denied in a call that ended well is not the reason of what comes next.
+    state.limits.take_denied();
+}

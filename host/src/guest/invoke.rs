@@ -1,0 +1,132 @@
+//! One call: an envelope and a deadline in, an outcome out.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::component::Generation;
+use super::state::State;
+use crate::message::Envelope;
+use crate::policy::Outcome;
+
+/// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
+/// its deadline is in one, and is dropped.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// The longest text of an error that the host keeps in memory.
+const ERROR_BYTES: usize = 64 * 1024;
+
+/// Functions of the backtrace that are named, from the innermost.
+const FRAMES: usize = 4;
+
+/// Whose delivery it is, for the lines that the component prints.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The consumer's name.
+    pub consumer: &'a str,
+    /// What tells this delivery from others.
+    pub delivery: &'a (dyn fmt::Display + Sync),
+}
+
+impl Generation {
+    /// Hands a delivery to an instance.
+    ///
+    /// Dropping the future abandons the call and the instance with it.
+    pub async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
+        let mut instance = match self.take().await {
+            Ok(instance) => instance,
+            Err(outcome) => return outcome,
+        };
+        match instance.handle(call, envelope, self.plan.timeout).await {
+            Ok(outcome) => {
+                self.give_back(instance);
+                outcome
+            }
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+/// How a call ended that did not return.
+pub(super) enum End {
+    /// It was dropped in a host function, past its deadline.
+    Stuck,
+    /// It was interrupted, trapped, or could not be made.
+    Stopped(wasmtime::Error),
+}
+
+/// Runs a call, and drops it where it waits for ever.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, End> {
+    match tokio::time::timeout(timeout.saturating_add(SLACK), call).await {
+        Ok(result) => result.map_err(End::Stopped),
+        Err(_) => Err(End::Stuck),
+    }
+}
+
+/// What the end of a call means, with the words that help its author.
+pub(super) fn outcome_of(end: End, state: &mut State, timeout: Duration) -> Outcome {
+    let End::Stopped(error) = end else {
+        return Outcome::TimedOut(timeout);
+    };
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        return Outcome::TimedOut(timeout);
+    }
+    if let Some(denied) = state.limits.take_denied() {
+        return Outcome::OverLimit(denied);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Outcome::HostFault(format!("no instance is free: {error:#}"));
+    }
+    let root = error.root_cause().to_string();
+    if root.contains("fuel allocated for hostcalls") {
+        return Outcome::OverLimit(format!(
+            "the answer, or an argument of a host function, is larger than {} bytes",
+            super::limits::ANSWER_BYTES
+        ));
+    }
+    Outcome::Trapped(bounded(describe_trap(&error, root, state)))
+}
+
+fn describe_trap(error: &wasmtime::Error, root: String, state: &State) -> String {
+    let mut text = match error.downcast_ref::<I32Exit>() {
+        Some(I32Exit(status)) => format!("the component exited with status {status}"),
+        None => root,
+    };
+    let functions = innermost_functions(error);
+    if !functions.is_empty() {
+        text.push_str(" in ");
+        text.push_str(&functions.join(" < "));
+    }
+    if let Some(tail) = state.output.stderr_tail() {
+        text.push_str("; stderr: ");
+        text.push_str(&tail);
+    }
+    text
+}
+
+fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .take(FRAMES)
+        .collect()
+}
+
+/// Cuts a text at a character's end.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.len() > ERROR_BYTES {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES));
+    }
+    text
+}

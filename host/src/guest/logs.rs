@@ -1,0 +1,212 @@
+//! What a component prints: log lines that say whose they are, and the tail of stderr that
+//! explains a trap.
+
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// A longer line is cut into several.
+const LINE_BYTES: usize = 8 * 1024;
+/// How much of stderr is kept to explain a failure.
+const TAIL_BYTES: usize = 4 * 1024;
+/// How much a component may write at once; it comes again for the rest.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// Both outputs of one instance. Clones share everything.
+#[derive(Debug, Clone)]
+pub(super) struct Output(Arc<Mutex<Lines>>);
+
+#[derive(Debug)]
+struct Lines {
+    component: Arc<str>,
+    consumer: String,
+    delivery: String,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// The end of what was written to stderr in this call.
+    tail: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Stdout,
+    Stderr,
+}
+
+impl Output {
+    pub(super) fn new(component: Arc<str>) -> Self {
+        Self(Arc::new(Mutex::new(Lines {
+            component,
+            consumer: String::new(),
+            delivery: String::new(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            tail: Vec::new(),
+        })))
+    }
+
+    /// From here on, lines belong to this delivery.
+    pub(super) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
+        let mut lines = self.lines();
+        lines.consumer.clear();
+        lines.consumer.push_str(consumer);
+        lines.delivery.clear();
+        // Writing to a String fails only if the Display does, and then the label is shorter.
+        let _label = write!(lines.delivery, "{delivery}");
+        lines.tail.clear();
+    }
+
+    /// Ends the call: a last line without a newline is told too.
+    pub(super) fn end(&self) {
+        let mut lines = self.lines();
+        lines.tell_rest(Source::Stdout);
+        lines.tell_rest(Source::Stderr);
+    }
+
+    /// The end of what the call wrote to stderr, if anything.
+    pub(super) fn stderr_tail(&self) -> Option<String> {
+        let lines = self.lines();
+        let text = String::from_utf8_lossy(&lines.tail);
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    pub(super) fn stdout(&self) -> impl StdoutStream + 'static {
+        Printer(self.clone(), Source::Stdout)
+    }
+
+    pub(super) fn stderr(&self) -> impl StdoutStream + 'static {
+        Printer(self.clone(), Source::Stderr)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        // Nothing below leaves the lines half-changed, so a panic elsewhere does not spoil them.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn write(&mut self, source: Source, bytes: &[u8]) {
+        if matches!(source, Source::Stderr) {
+            self.tail.extend_from_slice(bytes);
+            let excess = self.tail.len().saturating_sub(TAIL_BYTES);
+            self.tail.drain(..excess);
+        }
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for part in piece.chunks(LINE_BYTES) {
+                self.buffer(source).extend_from_slice(part);
+                if part.ends_with(b"\n") || self.buffer(source).len() >= LINE_BYTES {
+                    self.tell_rest(source);
+                }
+            }
+        }
+    }
+
+    fn buffer(&mut self, source: Source) -> &mut Vec<u8> {
+        match source {
+            Source::Stdout => &mut self.stdout,
+            Source::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn tell_rest(&mut self, source: Source) {
+        let line = std::mem::take(self.buffer(source));
+        if line.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\r', '\n']);
+        let Self {
+            component,
+            consumer,
+            delivery,
+            ..
+        } = self;
+        match source {
+            Source::Stdout => {
+                tracing::info!(target: "guest", consumer, component = &**component, delivery, "{text}");
+            }
+            Source::Stderr => {
+                tracing::warn!(target: "guest", consumer, component = &**component, delivery, "{text}");
+            }
+        }
+    }
+}
+
+/// One output of an instance, as wasmtime wants it.
+///
+/// Not its `MemoryOutputPipe`: a component that writes past that one's capacity traps.
+#[derive(Debug, Clone)]
+struct Printer(Output, Source);
+
+impl IsTerminal for Printer {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Printer {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 asks for this one, and the host does not link it.
+        Box::new(tokio::io::sink())
+    }
+}
+
+#[async_trait]
+impl Pollable for Printer {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Printer {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.lines().write(self.1, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_of_stderr_is_this_calls_and_bounded() {
+        let output = Output::new("c".into());
+        output.begin("consumer", &1);
+        output.lines().write(Source::Stderr, b"from the call before\n");
+        output.begin("consumer", &2);
+        assert_eq!(output.stderr_tail(), None);
+        output.lines().write(Source::Stdout, b"not this\n");
+        output.lines().write(Source::Stderr, &[b'x'; 3 * TAIL_BYTES]);
+        output.lines().write(Source::Stderr, b" the end\n");
+        let tail = output.stderr_tail().unwrap();
+        assert!(tail.len() <= TAIL_BYTES && tail.ends_with("the end"));
+    }
+
+    #[test]
+    fn lines_are_split_and_long_ones_cut() {
+        let output = Output::new("c".into());
+        output.lines().write(Source::Stdout, b"one\ntwo");
+        assert_eq!(output.lines().stdout, b"two");
+        output.lines().write(Source::Stdout, &[b'x'; 3 * LINE_BYTES]);
+        assert!(output.lines().stdout.len() < LINE_BYTES);
+        output.end();
+        assert!(output.lines().stdout.is_empty());
+    }
+}
