@@ -3,5 +3,6 @@
 pub mod message;
 pub mod policy;
 
+pub mod amqp;
 pub mod config;
 pub mod lifecycle;
