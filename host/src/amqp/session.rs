@@ -179,6 +179,8 @@ impl Happenings {
                 event = self.events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => return Happening::Blocked(reason),
                     Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
+                    // Errors of a channel are told here as well; whoever has the channel sees them.
+                    Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
                     Some(Event::Error(error)) => return Happening::Lost(describe(&error)),
                     Some(_) => {}
                     None => return Happening::Lost("the connection ended".into()),
