@@ -169,7 +169,7 @@ impl Window {
 
     fn take_run(&mut self, frames: &mut Vec<Frame>) {
         let run = self.tags.drain(..self.settled_run);
-        let last = run.enumerate().filter(|(_, tag)| *tag == Tag::Acked).last();
+        let last = run.enumerate().rfind(|(_, tag)| *tag == Tag::Acked);
         if let Some((index, _)) = last {
             frames.push(Frame::AckUpTo(self.base + index as u64));
         }
@@ -178,12 +178,7 @@ impl Window {
         self.acked_below = 0;
     }
 
-    fn take_each(
-        &mut self,
-        owed: Tag,
-        frame: fn(u64) -> Frame,
-        frames: &mut Vec<Frame>,
-    ) {
+    fn take_each(&mut self, owed: Tag, frame: fn(u64) -> Frame, frames: &mut Vec<Frame>) {
         let base = self.base;
         for (index, tag) in self.tags.iter_mut().enumerate() {
             if *tag == owed {

@@ -122,7 +122,9 @@ impl Connection {
     pub fn publish_limits(&self) -> PublishLimits {
         let negotiated = self.publishing.current().map(|session| session.frame_max());
         PublishLimits {
-            frame_max: negotiated.or(self.plan.frame_max).unwrap_or(DEFAULT_FRAME_MAX),
+            frame_max: negotiated
+                .or(self.plan.frame_max)
+                .unwrap_or(DEFAULT_FRAME_MAX),
             username: self.plan.username.as_str().into(),
         }
     }
@@ -143,7 +145,9 @@ impl Connection {
         delay: Duration,
     ) -> Result<String, EnsureFault> {
         let session = self.session(queue).await?;
-        self.topology.ensure_delay_queue(&session, queue, delay).await
+        self.topology
+            .ensure_delay_queue(&session, queue, delay)
+            .await
     }
 
     /// Declares a dead-letter queue again, when a copy was returned because somebody deleted it.

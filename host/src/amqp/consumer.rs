@@ -158,7 +158,10 @@ impl Subscription {
     async fn lead(&self) -> Option<Delivery> {
         let mut feed = self.feed.lock().await;
         loop {
-            let Feed { live: Some(live), .. } = &mut *feed else {
+            let Feed {
+                live: Some(live), ..
+            } = &mut *feed
+            else {
                 self.subscribe(&mut feed).await?;
                 continue;
             };
@@ -235,7 +238,13 @@ impl Subscription {
             FieldTable::default(),
         ))
         .await?;
-        let sink = AckSink::start(channel, tag, self.plan.prefetch, session.clone(), &self.tasks);
+        let sink = AckSink::start(
+            channel,
+            tag,
+            self.plan.prefetch,
+            session.clone(),
+            &self.tasks,
+        );
         Ok(Live { stream, sink })
     }
 

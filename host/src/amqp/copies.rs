@@ -67,7 +67,10 @@ impl Outgoing {
         note: DeadLetterNote<'_>,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
-        let seconds = note.time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let seconds = note
+            .time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         let error = cut(&note.failure.error, LONGEST_ERROR);
         let mut copy = Copy::of(original);
         copy.set_text(REASON, note.failure.class.as_str());
@@ -126,7 +129,8 @@ impl Copy {
     }
 
     fn stash(&mut self, name: &str, value: AMQPValue) {
-        self.headers.insert(format!("{STASHED}{name}").into(), value);
+        self.headers
+            .insert(format!("{STASHED}{name}").into(), value);
     }
 
     /// By how much the copy is too large for a frame.

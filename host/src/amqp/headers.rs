@@ -165,7 +165,10 @@ fn write_headers(headers: &[(String, FieldValue)]) -> Result<FieldTable, Unpubli
                 "header {name:?} is there twice; a table has each name once"
             )));
         }
-        table.insert(short("the name of a header", name)?, write_value(name, value)?);
+        table.insert(
+            short("the name of a header", name)?,
+            write_value(name, value)?,
+        );
     }
     Ok(table)
 }

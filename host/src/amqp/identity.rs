@@ -78,7 +78,14 @@ mod tests {
     use super::*;
 
     fn identity_of(properties: &BasicProperties, body: &[u8]) -> String {
-        identity("orders", "shop", "order.created", properties, &FieldTable::default(), body)
+        identity(
+            "orders",
+            "shop",
+            "order.created",
+            properties,
+            &FieldTable::default(),
+            body,
+        )
     }
 
     #[test]

@@ -11,8 +11,8 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
-    ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE,
-    ROUTING_KEY, STASHED, USER_ID, is_death, is_hidden,
+    ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY,
+    STASHED, USER_ID, is_death, is_hidden,
 };
 use super::headers::{integer, read};
 use super::identity;
@@ -58,7 +58,10 @@ pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Origina
     let original = read_off.original(queue.clone(), exchange, routing_key, &properties);
     let is_dead_letter = original.headers.contains_key(REASON);
     // Hidden headers are gone from the original already, bar those that a dead letter may show.
-    let visible = original.properties.clone().with_headers(original.headers.clone());
+    let visible = original
+        .properties
+        .clone()
+        .with_headers(original.headers.clone());
     let envelope = Envelope {
         message: Message {
             properties: read(&visible, |name| is_hidden(name, is_dead_letter)),
@@ -212,7 +215,10 @@ mod tests {
         assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(4))]), 4);
         assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongInt(-4))]), 1);
         assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(0))]), 1);
-        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(i64::MAX))]), 1);
+        assert_eq!(
+            attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(i64::MAX))]),
+            1
+        );
         assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::Boolean(true))]), 1);
     }
 

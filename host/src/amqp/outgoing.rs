@@ -51,7 +51,11 @@ impl Outgoing {
                 "header {name:?}: names that begin with {RESERVED:?} are the host's own"
             )));
         }
-        if let Some(user) = asked.user_id.as_ref().filter(|&user| **user != *limits.username) {
+        if let Some(user) = asked
+            .user_id
+            .as_ref()
+            .filter(|&user| **user != *limits.username)
+        {
             return Err(Unpublishable(format!(
                 "user-id {user:?} is not the connection's user {:?}, and the broker would refuse it",
                 limits.username
@@ -185,7 +189,12 @@ mod tests {
                 delay: None,
             };
             let outgoing = Outgoing::publication(&publication, "m-0", &limits()).unwrap();
-            outgoing.properties.message_id().as_ref().unwrap().to_string()
+            outgoing
+                .properties
+                .message_id()
+                .as_ref()
+                .unwrap()
+                .to_string()
         };
         assert_eq!(id(None), "m-0");
         assert_eq!(id(Some("mine")), "mine");

@@ -186,7 +186,9 @@ impl Task {
             };
             batch.refuse_too_large(session.frame_max());
             let mut items = batch.unsettled(if singly { 1 } else { usize::MAX });
-            let ended = self.round(&channel, &session, &mut items, &mut deadline).await;
+            let ended = self
+                .round(&channel, &session, &mut items, &mut deadline)
+                .await;
             let Some(broken) = ended else {
                 continue;
             };
@@ -291,7 +293,10 @@ impl Task {
             return;
         }
         let goodbye = open.channel.close(200, "publisher ended".into());
-        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye).await.is_err() {
+        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
+            .await
+            .is_err()
+        {
             tracing::debug!("the broker did not confirm that a channel is closed");
         }
     }

@@ -75,19 +75,14 @@ impl Session {
             match socket.take() {
                 Some(socket) => Ok(lapin::AsyncTcpStream::Plain(socket)),
                 // Only a handshake that broke off asks twice.
-                None => Err(ErrorKind::InvalidConnectionState(
-                    lapin::ConnectionState::Closed,
-                )
-                .into()),
+                None => {
+                    Err(ErrorKind::InvalidConnectionState(lapin::ConnectionState::Closed).into())
+                }
             }
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let handshake = Connection::connector(
-            uri(plan, endpoint),
-            lapin.kit(),
-            hand_over,
-            properties,
-        );
+        let handshake =
+            Connection::connector(uri(plan, endpoint), lapin.kit(), hand_over, properties);
         let connection = match tokio::time::timeout(plan.connect_timeout, handshake).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(ConnectFault::opening(plan, address, &error)),

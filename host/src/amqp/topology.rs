@@ -178,7 +178,8 @@ impl Topology {
             for exchange in &self.plan.exchanges {
                 declarer.exchange(exchange).await?;
             }
-            self.declare_queues(&mut declarer, &queues, &consumed).await?;
+            self.declare_queues(&mut declarer, &queues, &consumed)
+                .await?;
             for exchange in &self.plan.exchanges {
                 for binding in &exchange.bindings {
                     declarer.bind_exchange(exchange, binding).await?;
@@ -196,8 +197,17 @@ impl Topology {
         session: &Session,
         queue: &str,
     ) -> Result<(), ConnectFault> {
-        let queues: Vec<_> = self.plan.queues.iter().filter(|q| &*q.name == queue).collect();
-        let consumed: Vec<_> = self.consumed.iter().filter(|c| &*c.queue == queue).collect();
+        let queues: Vec<_> = self
+            .plan
+            .queues
+            .iter()
+            .filter(|q| &*q.name == queue)
+            .collect();
+        let consumed: Vec<_> = self
+            .consumed
+            .iter()
+            .filter(|c| &*c.queue == queue)
+            .collect();
         let mut declarer = Declarer::new(session);
         let declared = self.declare_queues(&mut declarer, &queues, &consumed).await;
         self.conclude(declarer, declared).await
@@ -236,7 +246,8 @@ impl Topology {
             return Ok(());
         };
         if !self.plans(&failures.dead_letter) {
-            self.dead_letter_queue(declarer, &failures.dead_letter).await?;
+            self.dead_letter_queue(declarer, &failures.dead_letter)
+                .await?;
         }
         for &delay in &failures.delays {
             let declaration = delay_queue(declarer.broker(), &consumed.queue, delay, None);
@@ -263,7 +274,10 @@ impl Topology {
     }
 
     fn plans(&self, queue: &str) -> bool {
-        self.plan.queues.iter().any(|planned| &*planned.name == queue)
+        self.plan
+            .queues
+            .iter()
+            .any(|planned| &*planned.name == queue)
     }
 
     async fn conclude(
@@ -305,8 +319,11 @@ impl Topology {
         if self.is_configured(queue, delay) || self.is_leased(&name) {
             return Ok(name);
         }
-        self.ensure(session, delay_queue(session.broker(), queue, delay, Some(LEASE)))
-            .await?;
+        self.ensure(
+            session,
+            delay_queue(session.broker(), queue, delay, Some(LEASE)),
+        )
+        .await?;
         self.lock_leases().insert(name.clone(), Instant::now());
         Ok(name)
     }
@@ -324,7 +341,8 @@ impl Topology {
             self.ensure(session, declaration).await?;
             return Ok(name);
         }
-        self.lock_leases().remove(&delay_queue_name(queue, rung(delay)));
+        self.lock_leases()
+            .remove(&delay_queue_name(queue, rung(delay)));
         self.delay_queue(session, queue, delay).await
     }
 
@@ -368,7 +386,9 @@ impl Topology {
     }
 
     fn lock_leases(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-        self.leases.lock().unwrap_or_else(|error| error.into_inner())
+        self.leases
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
     }
 }
 
@@ -409,10 +429,7 @@ fn delay_queue(
     let name = delay_queue_name(queue, delay);
     // An unknown version is a broker that hides it, or none of RabbitMQ's: most are recent.
     if broker.is_none_or(|version| version >= BrokerVersion::AT_LEAST_ONCE) {
-        arguments.push((
-            "x-dead-letter-strategy".to_owned(),
-            text("at-least-once"),
-        ));
+        arguments.push(("x-dead-letter-strategy".to_owned(), text("at-least-once")));
         arguments.push(("x-overflow".to_owned(), text("reject-publish")));
         return QueueDeclaration::durable(&name, Kind::Quorum, arguments);
     }

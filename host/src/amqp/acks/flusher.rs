@@ -109,7 +109,9 @@ impl AckSink {
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(|error| error.into_inner())
+        self.window
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
     }
 }
 
@@ -132,7 +134,10 @@ impl Flusher {
         self.sink.lock().close();
         let goodbye = self.sink.channel.close(200, "consumer ended".into());
         // It closes with its connection at the latest.
-        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye).await.is_err() {
+        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
+            .await
+            .is_err()
+        {
             tracing::debug!("the broker did not confirm that a channel is closed");
         }
     }
@@ -159,7 +164,10 @@ impl Flusher {
     /// closes, which is when the last delivery in hand is settled.
     async fn cancel_consumer(&self) -> Result<(), AskFault> {
         let options = BasicCancelOptions::default();
-        let cancel = self.sink.channel.basic_cancel(self.consumer_tag.clone(), options);
+        let cancel = self
+            .sink
+            .channel
+            .basic_cancel(self.consumer_tag.clone(), options);
         ask(cancel).await
     }
 

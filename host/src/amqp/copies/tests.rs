@@ -27,19 +27,30 @@ fn text(text: &str) -> AMQPValue {
 }
 
 fn delivery(properties: BasicProperties) -> Delivery {
-    let mut delivery =
-        Delivery::mock(1, "shop".into(), "order.created".into(), false, b"{}".to_vec());
+    let mut delivery = Delivery::mock(
+        1,
+        "shop".into(),
+        "order.created".into(),
+        false,
+        b"{}".to_vec(),
+    );
     delivery.properties = properties;
     delivery
 }
 
 /// What the broker makes of a copy that went through a delay queue.
 fn come_back(outgoing: &Outgoing) -> Delivery {
-    let mut headers = outgoing.properties_with_id(7).headers().clone().unwrap_or_default();
-    headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::Void].into()));
+    let mut headers = outgoing
+        .properties_with_id(7)
+        .headers()
+        .clone()
+        .unwrap_or_default();
+    headers.insert(
+        "x-death".into(),
+        AMQPValue::FieldArray(vec![AMQPValue::Void].into()),
+    );
     headers.insert("x-first-death-reason".into(), text("expired"));
-    let mut delivery =
-        Delivery::mock(1, "".into(), "orders".into(), false, outgoing.body.to_vec());
+    let mut delivery = Delivery::mock(1, "".into(), "orders".into(), false, outgoing.body.to_vec());
     delivery.properties = outgoing.properties.clone().with_headers(headers);
     delivery
 }
@@ -52,7 +63,10 @@ fn everything() -> BasicProperties {
         .with_message_id("m-1".into())
         .with_headers(table(&[
             ("CC", AMQPValue::FieldArray(vec![text("audit")].into())),
-            ("x-death", AMQPValue::FieldArray(vec![text("theirs")].into())),
+            (
+                "x-death",
+                AMQPValue::FieldArray(vec![text("theirs")].into()),
+            ),
             ("weird", AMQPValue::ShortInt(3)),
             ("latin1", AMQPValue::LongString(vec![0xe4].into())),
         ]))
@@ -71,9 +85,15 @@ fn a_retry_copy_comes_back_as_the_original() {
     .unwrap();
 
     assert!(copy.properties.expiration().is_none(), "it would end early");
-    assert!(copy.properties.user_id().is_none(), "it would be checked against our user");
+    assert!(
+        copy.properties.user_id().is_none(),
+        "it would be checked against our user"
+    );
     for name in ["x-death", "CC", "BCC"] {
-        assert!(!copy.headers.contains_key(name), "the broker acts on {name}");
+        assert!(
+            !copy.headers.contains_key(name),
+            "the broker acts on {name}"
+        );
     }
 
     let (second, again) = receive("orders".into(), come_back(&copy));
@@ -115,7 +135,10 @@ fn a_dead_letter_says_why_and_is_a_message_like_any_other() {
     assert_eq!(envelope.attempt, Attempt::FIRST);
     let seen = &envelope.message.properties.headers;
     assert!(seen.iter().any(|(name, _)| name == REASON), "{seen:?}");
-    assert!(!seen.iter().any(|(name, _)| name.starts_with(STASHED)), "{seen:?}");
+    assert!(
+        !seen.iter().any(|(name, _)| name.starts_with(STASHED)),
+        "{seen:?}"
+    );
 }
 
 #[test]

@@ -90,8 +90,14 @@ fn every_width_of_integer_is_an_integer() {
 
 #[test]
 fn a_decimal_is_a_number_and_bytes_stay_bytes() {
-    let decimal = DecimalValue { scale: 2, value: 1999 };
-    assert_eq!(read_value(&AMQPValue::DecimalValue(decimal)), FieldValue::Double(19.99));
+    let decimal = DecimalValue {
+        scale: 2,
+        value: 1999,
+    };
+    assert_eq!(
+        read_value(&AMQPValue::DecimalValue(decimal)),
+        FieldValue::Double(19.99)
+    );
     let latin1 = AMQPValue::LongString(LongString::from(vec![0xe4]));
     assert_eq!(read_value(&latin1), FieldValue::Bytes(vec![0xe4]));
     let bytes = AMQPValue::ByteArray(ByteArray::from(vec![1, 2]));
@@ -105,24 +111,47 @@ fn an_expiration_that_is_no_number_is_none() {
 }
 
 fn refusal(properties: Properties) -> String {
-    write(&properties).expect_err("it cannot be written").to_string()
+    write(&properties)
+        .expect_err("it cannot be written")
+        .to_string()
 }
 
 #[test]
 fn what_amqp_has_no_room_for_is_named() {
     let long = "x".repeat(256);
-    let error = refusal(Properties { correlation_id: Some(long), ..Properties::default() });
-    assert_eq!(error, "correlation-id has 256 bytes, and AMQP takes 255 at most");
+    let error = refusal(Properties {
+        correlation_id: Some(long),
+        ..Properties::default()
+    });
+    assert_eq!(
+        error,
+        "correlation-id has 256 bytes, and AMQP takes 255 at most"
+    );
 
-    let twice = vec![("a".to_owned(), FieldValue::Void), ("a".to_owned(), FieldValue::Void)];
-    let error = refusal(Properties { headers: twice, ..Properties::default() });
-    assert_eq!(error, "header \"a\" is there twice; a table has each name once");
+    let twice = vec![
+        ("a".to_owned(), FieldValue::Void),
+        ("a".to_owned(), FieldValue::Void),
+    ];
+    let error = refusal(Properties {
+        headers: twice,
+        ..Properties::default()
+    });
+    assert_eq!(
+        error,
+        "header \"a\" is there twice; a table has each name once"
+    );
 
     let nested = vec![("n".to_owned(), FieldValue::Nested("7".into()))];
-    let error = refusal(Properties { headers: nested, ..Properties::default() });
+    let error = refusal(Properties {
+        headers: nested,
+        ..Properties::default()
+    });
     assert!(error.contains("neither an object nor an array"), "{error}");
 
     let expiration = Some(Duration::from_secs(u64::from(u32::MAX)));
-    let error = refusal(Properties { expiration, ..Properties::default() });
+    let error = refusal(Properties {
+        expiration,
+        ..Properties::default()
+    });
     assert!(error.contains("longer than RabbitMQ's longest"), "{error}");
 }

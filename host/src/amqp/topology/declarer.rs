@@ -11,9 +11,7 @@ use crate::amqp::fault::{Mismatch, broker_error, is_brokers_own, words};
 use crate::amqp::frame::BrokerVersion;
 use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use crate::amqp::session::Session;
-use crate::config::plan::{
-    Argument, Arguments, BindingPlan, ExchangePlan, QueueKind, QueuePlan,
-};
+use crate::config::plan::{Argument, Arguments, BindingPlan, ExchangePlan, QueueKind, QueuePlan};
 
 /// A queue as it is declared.
 #[derive(Debug, Clone)]
@@ -151,7 +149,11 @@ impl<'a> Declarer<'a> {
         let entity = || match plan.passive {
             true => format!("exchange {:?}, which has to exist", plan.name),
             false => {
-                let durable = if plan.durable { "durable" } else { "not durable" };
+                let durable = if plan.durable {
+                    "durable"
+                } else {
+                    "not durable"
+                };
                 let mut words = vec![plan.kind.clone(), durable.to_owned()];
                 words.extend(plan.auto_delete.then(|| "auto-delete".to_owned()));
                 words.extend(plan.internal.then(|| "internal".to_owned()));
@@ -242,7 +244,11 @@ impl<'a> Declarer<'a> {
         ))
         .await;
         let remedy = format!("check the bindings of [exchanges.{name:?}]");
-        self.judge(bound, || describe_binding("exchange", name, binding), remedy)
+        self.judge(
+            bound,
+            || describe_binding("exchange", name, binding),
+            remedy,
+        )
     }
 
     /// Closes the channel and hands over what did not fit.

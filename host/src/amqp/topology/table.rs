@@ -23,9 +23,9 @@ fn value(argument: &Argument) -> AMQPValue {
         Argument::Integer(value) => AMQPValue::LongLongInt(*value),
         Argument::Double(value) => AMQPValue::Double(*value),
         Argument::Text(value) => AMQPValue::LongString(LongString::from(value.as_str())),
-        Argument::Array(values) => {
-            AMQPValue::FieldArray(FieldArray::from(values.iter().map(value).collect::<Vec<_>>()))
-        }
+        Argument::Array(values) => AMQPValue::FieldArray(FieldArray::from(
+            values.iter().map(value).collect::<Vec<_>>(),
+        )),
         Argument::Table(values) => AMQPValue::FieldTable(table(values)),
     }
 }
