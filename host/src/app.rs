@@ -4,13 +4,177 @@
 //! cannot do its job says so before it has touched a message.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future;
 use thiserror::Error;
 
 use crate::amqp::{Amqp, Connection};
 use crate::config::plan::Plan;
-use crate::guest::{Engine, EngineLimits, Slot};
+use crate::guest::{ComponentFault, Engine, EngineLimits, Generation, Slot};
 use crate::lifecycle::Tasks;
 use crate::pipeline::Pipeline;
-use crate::pipeline::settle::Settler;
+
+/// Instances for a component beside those that handle deliveries: one that is tried out, and some
+/// that are stopping.
+const SPARE_INSTANCES: u32 = 4;
+
+/// A host that consumes.
+pub struct App {
+    connections: Vec<Arc<Connection>>,
+}
+
+/// Why a host does not start.
+#[derive(Debug, Error)]
+pub enum StartFault {
+    /// What hive.toml names cannot be run.
+    #[error("{}", Lines(.0))]
+    Plan(Vec<ComponentFault>),
+    /// The machine or the broker won't have it.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl App {
+    /// Compiles every component, opens every connection, declares the topology, and only then
+    /// starts to consume.
+    ///
+    /// # Errors
+    ///
+    /// Every component that cannot be run; or a connection that waiting does not open.
+    pub async fn start(plan: Plan, tasks: &Tasks) -> Result<Self, StartFault> {
+        let engine = engine(&plan, tasks)?;
+        let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
+        stop_with_the_host(&slots, tasks);
+        let connections = connect(&plan, tasks).await?;
+        for consumer in plan.consumers.values() {
+            let slot = Arc::clone(&slots[&consumer.component]);
+            Pipeline::new(consumer, &connections[&consumer.connection], slot, tasks).start();
+            tracing::info!(
+                consumer = &*consumer.name,
+                queue = &*consumer.queue,
+                component = &*consumer.component,
+                prefetch = consumer.prefetch,
+                concurrency = consumer.concurrency,
+                "consuming"
+            );
+        }
+        Ok(Self {
+            connections: connections.into_values().collect(),
+        })
+    }
+
+    /// Resolves when a connection is given up, with the reason: the host cannot go on.
+    pub async fn gave_up(&self) -> String {
+        let connections = self
+            .connections
+            .iter()
+            .map(|connection| Box::pin(connection.gave_up()));
+        let (fault, _, _) = future::select_all(connections).await;
+        fault.to_string()
+    }
+}
+
+/// An engine with room for every instance that the plan can have at once.
+pub(crate) fn engine(plan: &Plan, tasks: &Tasks) -> Result<Engine, StartFault> {
+    let handling: u32 = plan
+        .consumers
+        .values()
+        .map(|consumer| u32::from(consumer.concurrency))
+        .sum();
+    let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);
+    let limits = EngineLimits {
+        instances: handling.saturating_add(components.saturating_mul(SPARE_INSTANCES)),
+        memory: plan
+            .components
+            .values()
+            .map(|component| component.memory)
+            .max()
+            .unwrap_or_default(),
+    };
+    Engine::new(limits, tasks).map_err(|error| StartFault::Host(format!("{error:#}")))
+}
+
+/// Loads every component of the plan; the faults of all of them in one go.
+pub(crate) async fn load(
+    plan: &Plan,
+    engine: &Engine,
+) -> Result<BTreeMap<Arc<str>, Arc<Slot>>, Vec<ComponentFault>> {
+    let mut slots = BTreeMap::new();
+    let mut faults = Vec::new();
+    for component in plan.components.values() {
+        match engine.load(component).await {
+            Ok(generation) => {
+                tell(component.name.as_ref(), &generation);
+                slots.insert(Arc::clone(&component.name), Arc::new(Slot::new(generation)));
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(slots)
+    } else {
+        Err(faults)
+    }
+}
+
+fn tell(component: &str, generation: &Generation) {
+    tracing::info!(component, sha256 = generation.hash(), "loaded");
+}
+
+/// Warm instances hear that the host stops, once no delivery is in hand any more.
+fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, tasks: &Tasks) {
+    let slots: Vec<_> = slots.values().map(Arc::clone).collect();
+    let close = tasks.close().clone();
+    tasks.spawn_service(async move {
+        close.cancelled().await;
+        future::join_all(slots.iter().map(|slot| {
+            let generation = slot.current();
+            async move { generation.drain().await }
+        }))
+        .await;
+    });
+}
+
+/// Opens every connection that a consumer uses.
+async fn connect(
+    plan: &Plan,
+    tasks: &Tasks,
+) -> Result<BTreeMap<Arc<str>, Arc<Connection>>, StartFault> {
+    let amqp = Amqp::start(tasks, Arc::clone(&plan.host.name)).map_err(|error| {
+        StartFault::Host(format!("the AMQP runtime could not be started: {error}"))
+    })?;
+    let mut connections = BTreeMap::new();
+    for (name, connection) in &plan.connections {
+        let consumers = plan
+            .consumers
+            .values()
+            .filter(|consumer| consumer.connection == *name);
+        let connection = amqp
+            .connect(connection, consumers)
+            .map_err(|fault| StartFault::Host(fault.to_string()))?;
+        connections.insert(Arc::clone(name), connection);
+    }
+    for connection in connections.values() {
+        connection
+            .opened()
+            .await
+            .map_err(|fault| StartFault::Host(fault.to_string()))?;
+    }
+    Ok(connections)
+}
+
+struct Lines<'a>(&'a [ComponentFault]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fault.fmt(f)?;
+        }
+        Ok(())
+    }
+}

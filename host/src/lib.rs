@@ -1,8 +1,19 @@
 //! The host of Hive: RabbitMQ consumers that are WebAssembly components.
+//!
+//! The modules in reading order. `ARCHITECTURE.md`, at the top of the repository, has the map, the
+//! invariants, and who may know whom.
 
 pub mod message;
 pub mod policy;
 
-pub mod config;
+pub mod pipeline;
+
+pub mod amqp;
 pub mod guest;
+
+pub mod config;
 pub mod lifecycle;
+pub mod telemetry;
+
+pub mod app;
+pub mod cli;

@@ -85,6 +85,18 @@ impl Tasks {
         &self.abandon
     }
 
+    /// What `work` gives, or none once what is in hand is to be dropped.
+    ///
+    /// It looks at the token only when `work` has to wait, so that work which is done at once pays
+    /// for nothing.
+    pub async fn unless_abandoned<F: Future>(&self, work: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.abandon.cancelled() => None,
+        }
+    }
+
     /// Cancelled when no delivery is in hand any more and services are to end.
     pub fn close(&self) -> &CancellationToken {
         &self.close

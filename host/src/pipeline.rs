@@ -4,26 +4,29 @@
 //! subscription, lends it to an instance of the component, lets the policy decide what the outcome
 //! means, and hands it to [`settle`], which carries that out in the order that loses nothing.
 
-pub mod settle;
+mod settle;
 
+use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::{self, Either, FutureExt};
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::amqp::{Delivery, Subscription};
+use crate::amqp::{Connection, Delivery, Subscription};
+use crate::config::plan::ConsumerPlan;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
-use crate::policy;
+use crate::message::Envelope;
+use crate::policy::{self, Disposition};
 use crate::telemetry::DeliveryAbandoned;
 
-use settle::Settler;
+use self::settle::Settler;
 
 /// One consumer of the plan, at work.
 pub struct Pipeline {
-    consumer: Arc<str>,
-    component: Arc<str>,
+    plan: ConsumerPlan,
     slot: Arc<Slot>,
     subscription: Subscription,
     settler: Arc<Settler>,
@@ -31,28 +34,25 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Joins a subscription, a component and the way out.
+    /// Joins a queue and a component.
     pub fn new(
-        consumer: Arc<str>,
-        component: Arc<str>,
+        plan: &ConsumerPlan,
+        connection: &Arc<Connection>,
         slot: Arc<Slot>,
-        subscription: Subscription,
-        settler: Settler,
         tasks: &Tasks,
     ) -> Arc<Self> {
         Arc::new(Self {
-            consumer,
-            component,
+            plan: plan.clone(),
             slot,
-            subscription,
-            settler: Arc::new(settler),
+            subscription: connection.subscribe(plan),
+            settler: Arc::new(Settler::new(plan, connection, tasks)),
             tasks: tasks.clone(),
         })
     }
 
-    /// Starts `concurrency` workers.
-    pub fn start(self: &Arc<Self>, concurrency: u16) {
-        for _ in 0..concurrency {
+    /// Starts the workers.
+    pub fn start(self: &Arc<Self>) {
+        for _ in 0..self.plan.concurrency {
             let pipeline = Arc::clone(self);
             self.tasks.spawn_work(async move { pipeline.work().await });
         }
@@ -60,42 +60,75 @@ impl Pipeline {
 
     /// Handles one delivery after the other until the host drains.
     async fn work(&self) {
-        let mut abandoned = pin!(self.tasks.abandon().cancelled());
         while let Some(delivery) = self.subscription.next().await {
-            let begun = Instant::now();
-            let label = delivery.label();
-            let handled = pin!(self.handle(delivery, begun));
-            if let Either::Right(_) = future::select(handled, abandoned.as_mut()).await {
-                // The delivery was dropped unsettled, so the broker hands it out again.
-                DeliveryAbandoned {
-                    consumer: &self.consumer,
-                    component: &self.component,
-                    delivery: &label.to_string(),
-                    after: begun.elapsed(),
-                }
-                .emit();
-                return;
+            // Settling it cannot reach the broker any more, and it will be handed out again.
+            if delivery.settlement.is_live() {
+                self.handle(delivery).await;
             }
         }
     }
 
     /// One delivery, from its arrival until it is settled or on its way to be.
-    async fn handle(&self, delivery: Delivery, begun: Instant) {
+    async fn handle(&self, delivery: Delivery) {
+        let begun = Instant::now();
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.current();
+        let label = Label(&delivery.envelope);
         let call = Call {
-            consumer: &self.consumer,
-            delivery: delivery.label(),
+            consumer: &self.plan.name,
+            delivery: &label,
         };
-        let outcome = generation.handle(&call, &delivery.envelope).await;
-        let disposition =
-            policy::decide(outcome, delivery.envelope.attempt, self.settler.retry_policy());
+        let answer = generation.handle(&call, &delivery.envelope);
+        let Some(outcome) = self.unless_abandoned(&label, begun, answer).await else {
+            return;
+        };
+        let attempt = delivery.envelope.attempt;
+        match policy::decide(outcome, attempt, &self.plan.retry) {
+            Disposition::Ack => self.settler.acknowledge(delivery, 0, begun),
+            disposition => self.settle(delivery, disposition, begun),
+        }
+    }
 
+    /// Settles aside whatever the broker has to confirm first, while the worker goes on.
+    fn settle(&self, delivery: Delivery, disposition: Disposition, begun: Instant) {
         let mut settling = Box::pin(Arc::clone(&self.settler).settle(delivery, disposition, begun));
         // Polled once here, so that what it publishes is in line behind what this worker published
-        // before; the confirmations are then waited for aside, while the worker goes on.
+        // before: confirmations overlap, the order stays.
         if settling.as_mut().now_or_never().is_none() {
             self.tasks.spawn_work(settling);
+        }
+    }
+
+    /// None once the host wants its deliveries dropped where they stand: the broker hands them out
+    /// again.
+    async fn unless_abandoned<T>(
+        &self,
+        label: &Label<'_>,
+        begun: Instant,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let done = self.tasks.unless_abandoned(pin!(work)).await;
+        if done.is_none() {
+            DeliveryAbandoned {
+                consumer: &self.plan.name,
+                component: &self.plan.component,
+                delivery: &label.to_string(),
+                after: begun.elapsed(),
+            }
+            .emit();
+        }
+        done
+    }
+}
+
+/// What a delivery is called in log lines: its message-id, or where it came in where it has none.
+pub(super) struct Label<'a>(&'a Envelope);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.message.properties.message_id {
+            Some(id) => f.write_str(id),
+            None => write!(f, "{}/{}", self.0.exchange, self.0.routing_key),
         }
     }
 }

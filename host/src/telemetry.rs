@@ -3,17 +3,17 @@
 //! ERROR is for what an operator must act on, WARN for what they will want to know of, INFO for
 //! what the host does, DEBUG for each delivery.
 
+use std::fmt;
 use std::time::Duration;
 
 /// A delivery left the host.
-#[derive(Debug)]
 pub struct DeliverySettled<'a> {
     /// The consumer it came to.
     pub consumer: &'a str,
     /// The component that had it.
     pub component: &'a str,
-    /// The message-id, or the delivery tag where there is none.
-    pub delivery: &'a str,
+    /// What tells it from others.
+    pub delivery: &'a dyn fmt::Display,
     /// Which try it was.
     pub attempt: u32,
     /// Which way it left.
@@ -70,21 +70,25 @@ impl DeliverySettled<'_> {
         let took_ms = took.as_secs_f64() * 1000.0;
         match exit {
             Exit::Acked { publications } => tracing::debug!(
-                consumer, component, delivery, attempt, publications, acknowledged, took_ms,
+                consumer, component, %delivery, attempt, publications, acknowledged, took_ms,
                 "acknowledged"
             ),
-            Exit::Retried { class, error, delay } => tracing::info!(
-                consumer, component, delivery, attempt, class, error = brief(error), ?delay,
+            Exit::Retried {
+                class,
+                error,
+                delay,
+            } => tracing::info!(
+                consumer, component, %delivery, attempt, class, error = brief(error), ?delay,
                 acknowledged, took_ms,
                 "failed; will be retried"
             ),
             Exit::DeadLettered { class, error } => tracing::warn!(
-                consumer, component, delivery, attempt, class, error = brief(error),
+                consumer, component, %delivery, attempt, class, error = brief(error),
                 acknowledged, took_ms,
                 "dead-lettered"
             ),
             Exit::Requeued { reason } => tracing::warn!(
-                consumer, component, delivery, attempt, reason = brief(reason), took_ms,
+                consumer, component, %delivery, attempt, reason = brief(reason), took_ms,
                 "went back to its queue; no retry was spent"
             ),
         }
@@ -98,7 +102,7 @@ pub struct DeliveryAbandoned<'a> {
     pub consumer: &'a str,
     /// The component that has it.
     pub component: &'a str,
-    /// The message-id, or the delivery tag where there is none.
+    /// What tells it from others.
     pub delivery: &'a str,
     /// Since its arrival.
     pub after: Duration,

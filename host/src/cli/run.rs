@@ -153,10 +153,17 @@ impl Signals {
 /// RUST_LOG wins over `host.log`.
 fn start_log(plan: &HostPlan) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter)
-            .with_context(|| format!("RUST_LOG is {filter:?}, which is no log filter; an example: info,hive_host=debug"))?,
-        _ => EnvFilter::try_new(&plan.log)
-            .with_context(|| format!("host.log is {:?}, which is no log filter; an example: info,hive_host=debug", plan.log))?,
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).with_context(|| {
+            format!(
+                "RUST_LOG is {filter:?}, which is no log filter; an example: info,hive_host=debug"
+            )
+        })?,
+        _ => EnvFilter::try_new(&plan.log).with_context(|| {
+            format!(
+                "host.log is {:?}, which is no log filter; an example: info,hive_host=debug",
+                plan.log
+            )
+        })?,
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

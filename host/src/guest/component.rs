@@ -74,7 +74,10 @@ impl Engine {
             .map_err(|error| fault(vec![format!("compiling it failed: {error}")]))?
             .map_err(fault)?;
         let generation = self.link(plan, compiled).map_err(fault)?;
-        generation.probe().await.map_err(|reason| fault(vec![reason]))?;
+        generation
+            .probe()
+            .await
+            .map_err(|reason| fault(vec![reason]))?;
         Ok(generation)
     }
 
@@ -128,7 +131,9 @@ impl Engine {
         // SAFETY: the file was made by wasmtime (`detect_precompiled` has seen its mark) and is named
         // by the operator, who could as well have named another binary to run.
         unsafe { Component::deserialize_file(&self.engine, path) }.map_err(|error| {
-            format!("it was precompiled for another engine ({error:#}); name the .wasm it was made from")
+            format!(
+                "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
+            )
         })
     }
 
@@ -166,22 +171,28 @@ impl Generation {
 
     /// Starts one instance, and keeps it for the first delivery if instances are kept at all.
     async fn probe(&self) -> Result<(), String> {
-        let instance = Instance::start(self).await.map_err(|outcome| match outcome {
-            Outcome::Failed(error) | Outcome::Trapped(error) => {
-                advise(&format!("an instance of it does not start: {error}"))
-            }
-            Outcome::OverLimit(error) | Outcome::HostFault(error) => {
-                format!("an instance of it does not start: {error}")
-            }
-            other => format!("an instance of it does not start: {other:?}"),
-        })?;
+        let instance = Instance::start(self)
+            .await
+            .map_err(|outcome| match outcome {
+                Outcome::Failed(error) | Outcome::Trapped(error) => {
+                    advise(&format!("an instance of it does not start: {error}"))
+                }
+                Outcome::OverLimit(error) | Outcome::HostFault(error) => {
+                    format!("an instance of it does not start: {error}")
+                }
+                other => format!("an instance of it does not start: {other:?}"),
+            })?;
         self.give_back(instance);
         Ok(())
     }
 
     /// An instance for one delivery.
     pub(super) async fn take(&self) -> Result<Instance, Outcome> {
-        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let warm = self
+            .warm
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         match warm {
             Some(instance) => Ok(instance),
             None => Instance::start(self).await,
@@ -212,8 +223,7 @@ impl Generation {
 
     /// Stops every warm instance because the host is shutting down.
     pub async fn drain(&self) {
-        let warm =
-            std::mem::take(&mut *self.warm.lock().unwrap_or_else(PoisonError::into_inner));
+        let warm = std::mem::take(&mut *self.warm.lock().unwrap_or_else(PoisonError::into_inner));
         for instance in warm {
             instance.stop(StopReason::Drain, self.plan.timeout).await;
         }

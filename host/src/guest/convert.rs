@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-
 use super::bindings::consumer::hive::consumer::types;
 use crate::message::{Action, Envelope, FieldValue, Message, Properties, Publication, Retry};
 

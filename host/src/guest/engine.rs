@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 
 use super::capability;
 use super::limits::TABLE_ELEMENTS;
@@ -157,7 +159,11 @@ fn cache() -> Option<Cache> {
 
 /// `HIVE_CACHE_DIR`, else `hive` in the user's cache folder (XDG Base Directory Specification).
 fn cache_directory() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let directory = variable("HIVE_CACHE_DIR")
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("hive")))
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache/hive")))?;

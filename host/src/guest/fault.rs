@@ -16,7 +16,12 @@ pub struct ComponentFault {
 
 impl fmt::Display for ComponentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "component {:?} ({})", self.component, self.path.display())?;
+        write!(
+            f,
+            "component {:?} ({})",
+            self.component,
+            self.path.display()
+        )?;
         for reason in &self.reasons {
             write!(f, ": {reason}")?;
         }

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::consumer::Consumer;
-use super::bindings::managed::exports::hive::consumer::lifecycle::{Guest as Lifecycle, StopReason};
+use super::bindings::managed::exports::hive::consumer::lifecycle::{
+    Guest as Lifecycle, StopReason,
+};
 use super::component::Generation;
 use super::convert;
 use super::invoke::{self, Call};
@@ -76,10 +78,7 @@ impl Instance {
         timeout: Duration,
     ) -> Result<Outcome, Outcome> {
         self.served += 1;
-        self.store
-            .data()
-            .output
-            .begin(call.consumer, call.delivery);
+        self.store.data().output.begin(call.consumer, call.delivery);
         begin(&mut self.store, timeout);
         let headers = convert::headers(envelope);
         let delivery = convert::delivery(envelope, &headers);

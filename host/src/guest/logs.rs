@@ -189,11 +189,15 @@ mod tests {
     fn the_tail_of_stderr_is_this_calls_and_bounded() {
         let output = Output::new("c".into());
         output.begin("consumer", &1);
-        output.lines().write(Source::Stderr, b"from the call before\n");
+        output
+            .lines()
+            .write(Source::Stderr, b"from the call before\n");
         output.begin("consumer", &2);
         assert_eq!(output.stderr_tail(), None);
         output.lines().write(Source::Stdout, b"not this\n");
-        output.lines().write(Source::Stderr, &[b'x'; 3 * TAIL_BYTES]);
+        output
+            .lines()
+            .write(Source::Stderr, &[b'x'; 3 * TAIL_BYTES]);
         output.lines().write(Source::Stderr, b" the end\n");
         let tail = output.stderr_tail().unwrap();
         assert!(tail.len() <= TAIL_BYTES && tail.ends_with("the end"));
@@ -204,7 +208,9 @@ mod tests {
         let output = Output::new("c".into());
         output.lines().write(Source::Stdout, b"one\ntwo");
         assert_eq!(output.lines().stdout, b"two");
-        output.lines().write(Source::Stdout, &[b'x'; 3 * LINE_BYTES]);
+        output
+            .lines()
+            .write(Source::Stdout, &[b'x'; 3 * LINE_BYTES]);
         assert!(output.lines().stdout.len() < LINE_BYTES);
         output.end();
         assert!(output.lines().stdout.is_empty());

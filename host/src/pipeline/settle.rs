@@ -5,21 +5,23 @@
 //! again: at worst something is published twice, never is it lost.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::Label;
 use crate::amqp::{
-    Connection, DeadLetterNote, Delivery, Original, Outgoing, PublishFault, Publisher, Settled,
+    Connection, DeadLetterNote, Delivery, EnsureFault, Outgoing, PublishFault, Publisher, Settled,
+    Unpublishable,
 };
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
-use crate::message::{Envelope, Publication};
-use crate::policy::{self, Disposition, Failure, FailureClass, REQUEUE_PAUSE, RetryPolicy};
+use crate::message::{Attempt, Publication};
+use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
 use crate::telemetry::{DeliverySettled, Exit};
 
 /// The way out of one consumer.
-pub struct Settler {
+pub(super) struct Settler {
     plan: ConsumerPlan,
     connection: Arc<Connection>,
     publisher: Publisher,
@@ -30,47 +32,57 @@ pub struct Settler {
 enum Setback {
     /// The component asked for a publication that cannot be: its own fault.
     Unpublishable(String),
+    /// A copy of the message cannot be published: nothing but the dead-letter queue is left.
+    Uncopyable(String),
     /// The broker did not take it, or did not answer: nobody's fault.
     Broker(String),
 }
 
 impl Settler {
-    /// The way out of the consumer of this plan.
-    pub fn new(plan: ConsumerPlan, connection: Arc<Connection>, tasks: &Tasks) -> Self {
+    pub(super) fn new(plan: &ConsumerPlan, connection: &Arc<Connection>, tasks: &Tasks) -> Self {
         Self {
+            plan: plan.clone(),
+            connection: Arc::clone(connection),
             publisher: connection.publisher(&plan.name),
-            plan,
-            connection,
             tasks: tasks.clone(),
         }
     }
 
-    /// The consumer's retry policy.
-    pub fn retry_policy(&self) -> &RetryPolicy {
-        &self.plan.retry
-    }
-
-    /// Carries out `disposition`, and then whatever becomes of it if the broker won't have it.
-    pub async fn settle(
+    /// Carries out `disposition`, and then whatever becomes of it where the broker won't have it.
+    pub(super) async fn settle(
         self: Arc<Self>,
         delivery: Delivery,
         mut disposition: Disposition,
         begun: Instant,
     ) {
-        loop {
-            let Err(setback) = self.carry_out(&delivery, &mut disposition).await else {
-                break;
-            };
-            disposition = self.after(setback, &delivery.envelope);
+        while let Err(setback) = self.carry_out(&delivery, &disposition).await {
+            disposition = self.after(setback, disposition, delivery.envelope.attempt);
         }
         self.conclude(delivery, disposition, begun);
+    }
+
+    /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
+    pub(super) fn acknowledge(&self, delivery: Delivery, publications: usize, begun: Instant) {
+        let Delivery {
+            envelope,
+            settlement,
+            ..
+        } = delivery;
+        let settled = settlement.ack();
+        self.tell(
+            &Label(&envelope),
+            envelope.attempt,
+            Exit::Acked { publications },
+            settled,
+            begun,
+        );
     }
 
     /// Everything but the last step, which is the answer to the broker.
     async fn carry_out(
         &self,
         delivery: &Delivery,
-        disposition: &mut Disposition,
+        disposition: &Disposition,
     ) -> Result<(), Setback> {
         match disposition {
             Disposition::Ack => Ok(()),
@@ -84,63 +96,126 @@ impl Settler {
         }
     }
 
+    /// What to do when the disposition could not be carried out.
+    fn after(&self, setback: Setback, disposition: Disposition, attempt: Attempt) -> Disposition {
+        match (setback, disposition) {
+            (Setback::Unpublishable(error), _) => {
+                policy::decide_unpublishable(error, attempt, &self.plan.retry)
+            }
+            (Setback::Uncopyable(reason), Disposition::RetryAfter { mut failure, .. }) => {
+                failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
+                Disposition::DeadLetter(failure)
+            }
+            (Setback::Uncopyable(reason) | Setback::Broker(reason), _) => Disposition::Requeue {
+                pause: REQUEUE_PAUSE,
+                reason,
+            },
+        }
+    }
+
     /// Publishes what the component asked for, in its order, and waits for every confirmation.
     async fn publish(
         &self,
         delivery: &Delivery,
         publications: &[Publication],
     ) -> Result<(), Setback> {
-        let identity = delivery.identity();
-        let outgoing = publications
-            .iter()
-            .enumerate()
-            .map(|(index, publication)| {
-                Outgoing::publication(publication, &identity, index)
-                    .map_err(|fault| Setback::Unpublishable(describe(index, publication, &fault)))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let identity = delivery.original.identity(&delivery.envelope.message.body);
+        let limits = self.connection.publish_limits();
+        let mut outgoing = Vec::with_capacity(publications.len());
+        for (index, publication) in publications.iter().enumerate() {
+            if publication.delay.is_some() {
+                return Err(Setback::Unpublishable(describe(
+                    publications,
+                    index,
+                    "`delay-ms` of a publication is not built yet in this version",
+                )));
+            }
+            match Outgoing::publication(publication, &format!("{identity}-{index}"), &limits) {
+                Ok(message) => outgoing.push(message),
+                Err(Unpublishable(reason)) => {
+                    return Err(Setback::Unpublishable(describe(
+                        publications,
+                        index,
+                        &reason,
+                    )));
+                }
+            }
+        }
         match self.publisher.publish(outgoing).await.await {
             Ok(()) => Ok(()),
-            Err(fault) => Err(match fault.culprit() {
-                Some(index) => {
-                    Setback::Unpublishable(describe(index, &publications[index], &fault))
-                }
-                None => Setback::Broker(fault.to_string()),
-            }),
+            Err(PublishFault::Unroutable { index, text }) => Err(Setback::Unpublishable(describe(
+                publications,
+                index,
+                &format!("no queue takes it ({text})"),
+            ))),
+            Err(PublishFault::Refused { index, text }) => Err(Setback::Unpublishable(describe(
+                publications,
+                index,
+                &format!("the broker refuses it ({text})"),
+            ))),
+            Err(fault) => Err(Setback::Broker(fault.to_string())),
         }
     }
 
-    /// Puts a copy with the next attempt's number in the delay queue.
+    /// Puts a copy that carries the next attempt's number in the delay queue.
     async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), Setback> {
-        let queue = self.connection.delay_queue(&self.plan.queue, delay);
-        self.publish_copy(&queue, || {
-            Outgoing::retry_copy(
-                &delivery.original,
-                &delivery.envelope,
-                &queue,
-                delivery.envelope.attempt.next(),
-            )
-        })
-        .await
+        let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
+        let copy = Outgoing::retry_copy(
+            &delivery.original,
+            delivery.envelope.message.body.clone(),
+            &queue,
+            delivery.envelope.attempt.next(),
+            &self.connection.publish_limits(),
+        )?;
+        if self.copy_arrives(copy.clone()).await? {
+            return Ok(());
+        }
+        // Somebody deleted the queue.
+        self.connection
+            .ensure_delay_queue(&self.plan.queue, delay)
+            .await?;
+        self.copy_must_arrive(copy).await
     }
 
     /// Puts a copy that says what went wrong in the dead-letter queue.
     async fn dead_letter(&self, delivery: &Delivery, failure: &Failure) -> Result<(), Setback> {
-        todo_note(delivery, failure);
-        Ok(())
+        let copy = Outgoing::dead_letter(
+            &delivery.original,
+            delivery.envelope.message.body.clone(),
+            &self.plan.dead_letter,
+            DeadLetterNote {
+                consumer: &self.plan.name,
+                attempt: delivery.envelope.attempt,
+                failure,
+                time: SystemTime::now(),
+            },
+            &self.connection.publish_limits(),
+        )?;
+        if self.copy_arrives(copy.clone()).await? {
+            return Ok(());
+        }
+        self.connection
+            .ensure_dead_letter_queue(&self.plan.dead_letter)
+            .await?;
+        self.copy_must_arrive(copy).await
     }
 
-    /// What to do when the disposition could not be carried out.
-    fn after(&self, setback: Setback, envelope: &Envelope) -> Disposition {
-        match setback {
-            Setback::Unpublishable(error) => {
-                policy::decide_unpublishable(error, envelope.attempt, &self.plan.retry)
-            }
-            Setback::Broker(reason) => Disposition::Requeue {
-                pause: REQUEUE_PAUSE,
-                reason,
-            },
+    /// Publishes a copy; false if its queue is not there.
+    async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
+        match self.publisher.publish(vec![copy]).await.await {
+            Ok(()) => Ok(true),
+            Err(PublishFault::Unroutable { .. }) => Ok(false),
+            Err(fault) => Err(Setback::Broker(fault.to_string())),
         }
+    }
+
+    async fn copy_must_arrive(&self, copy: Outgoing) -> Result<(), Setback> {
+        if self.copy_arrives(copy).await? {
+            return Ok(());
+        }
+        Err(Setback::Broker(
+            "its copy was returned by the broker, though the queue was declared just now".into(),
+        ))
     }
 
     /// Holds a delivery that is to go back, unless the host is stopping: then it goes at once.
@@ -148,5 +223,75 @@ impl Settler {
         let stopping = self.tasks.drain().cancelled();
         // Either way the delivery goes back; which came first does not matter.
         let _elapsed_or_stopping = tokio::time::timeout(pause, stopping).await;
+    }
+
+    /// The answer to the broker, and one line about it.
+    fn conclude(&self, delivery: Delivery, disposition: Disposition, begun: Instant) {
+        let exit = match &disposition {
+            Disposition::Ack => return self.acknowledge(delivery, 0, begun),
+            Disposition::Publish(publications) => {
+                return self.acknowledge(delivery, publications.len(), begun);
+            }
+            Disposition::RetryAfter { delay, failure } => Exit::Retried {
+                class: failure.class.as_str(),
+                error: &failure.error,
+                delay: *delay,
+            },
+            Disposition::DeadLetter(failure) => Exit::DeadLettered {
+                class: failure.class.as_str(),
+                error: &failure.error,
+            },
+            Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
+        };
+        let settled = match exit {
+            Exit::Requeued { .. } => delivery.settlement.requeue(),
+            _ => delivery.settlement.ack(),
+        };
+        let envelope = &delivery.envelope;
+        self.tell(&Label(envelope), envelope.attempt, exit, settled, begun);
+    }
+
+    fn tell(
+        &self,
+        label: &Label<'_>,
+        attempt: Attempt,
+        exit: Exit<'_>,
+        settled: Settled,
+        begun: Instant,
+    ) {
+        DeliverySettled {
+            consumer: &self.plan.name,
+            component: &self.plan.component,
+            delivery: label,
+            attempt: attempt.get(),
+            exit,
+            acknowledged: settled == Settled::Done,
+            took: begun.elapsed(),
+        }
+        .emit();
+    }
+}
+
+/// Names a publication that cannot be.
+fn describe(publications: &[Publication], index: usize, reason: &str) -> String {
+    let publication = &publications[index];
+    format!(
+        "publication {} of {} to exchange {:?} with routing key {:?}: {reason}",
+        index + 1,
+        publications.len(),
+        publication.exchange,
+        publication.routing_key,
+    )
+}
+
+impl From<Unpublishable> for Setback {
+    fn from(Unpublishable(reason): Unpublishable) -> Self {
+        Self::Uncopyable(reason)
+    }
+}
+
+impl From<EnsureFault> for Setback {
+    fn from(fault: EnsureFault) -> Self {
+        Self::Broker(fault.to_string())
     }
 }

@@ -1,0 +1,91 @@
+//! The AMQP side: deliveries come in through here, and everything that is published goes out.
+//!
+//! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
+//! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
+//! - [`Publisher`]: publications that are known to be stored, or known not to be;
+//! - [`Outgoing`]: what can be published, checked before a byte is written.
+//!
+//! lapin speaks the protocol. That its connections are not mended but replaced, that acks are sent
+//! by one owner each, and how confirmations are matched, is decided here, for reasons told where
+//! it is done. No other room names lapin.
+
+mod connection;
+mod consumer;
+mod copies;
+mod delay;
+mod fault;
+mod headers;
+mod link;
+mod original;
+mod outgoing;
+mod publisher;
+mod topology;
+
+mod acks;
+mod backoff;
+mod bookkeeping;
+mod encode;
+mod frame;
+mod identity;
+mod limits;
+mod runtime;
+mod screen;
+mod session;
+mod socket;
+
+use std::io;
+use std::sync::Arc;
+
+pub use self::connection::{Connection, StateWatch};
+pub use self::consumer::{Delivery, Settled, Settlement, Subscription};
+pub use self::copies::DeadLetterNote;
+pub use self::delay::{LONGEST_DELAY, rung};
+pub use self::fault::{ConnectFault, Mismatch};
+pub use self::headers::Unpublishable;
+pub use self::link::{LinkState, Role};
+pub use self::original::Original;
+pub use self::outgoing::{Outgoing, PublishLimits};
+pub use self::publisher::{Confirmation, PublishFault, Publisher};
+pub use self::topology::EnsureFault;
+
+use self::runtime::LapinRuntime;
+use crate::config::plan::{ConnectionPlan, ConsumerPlan};
+use crate::lifecycle::Tasks;
+
+/// Every connection of a host.
+#[derive(Debug)]
+pub struct Amqp {
+    lapin: Arc<LapinRuntime>,
+    host_name: Arc<str>,
+    tasks: Tasks,
+}
+
+impl Amqp {
+    /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
+    /// `host_name`.
+    pub fn start(tasks: &Tasks, host_name: Arc<str>) -> io::Result<Self> {
+        Ok(Self {
+            lapin: Arc::new(LapinRuntime::start()?),
+            host_name,
+            tasks: tasks.clone(),
+        })
+    }
+
+    /// Starts to connect, and keeps on. `consumers` are those that consume over this connection:
+    /// their delay and dead-letter queues are declared along with its topology.
+    ///
+    /// An error is a plan that no broker can carry out, a name longer than AMQP's names.
+    pub fn connect<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<Arc<Connection>, ConnectFault> {
+        Connection::start(
+            plan,
+            consumers,
+            self.host_name.clone(),
+            &self.lapin,
+            &self.tasks,
+        )
+    }
+}

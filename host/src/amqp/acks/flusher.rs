@@ -1,0 +1,221 @@
+//! Sends what a channel's ack window owes: the only task that settles anything on that channel.
+//!
+//! It owns the channel's end as well. Whatever ends it, a stop, a new subscription or an error,
+//! what is settled by then is sent first and the channel closed after it, so that the broker takes
+//! back exactly what is not settled.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use lapin::Channel;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
+use lapin::types::ShortString;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Due, Frame, Window};
+use crate::amqp::consumer::Settled;
+use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use crate::amqp::session::SharedSession;
+use crate::lifecycle::Tasks;
+
+/// How long an ack may wait for others to go with it.
+const SOON: Duration = Duration::from_millis(5);
+
+/// How long an ack may wait for a slow one below it. If the host died meanwhile the message would
+/// come again though it is done, so this is not for ever.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Takes the settlements of one channel.
+#[derive(Debug)]
+pub(crate) struct AckSink {
+    window: Mutex<Window>,
+    channel: Channel,
+    wake: Notify,
+    retire: CancellationToken,
+}
+
+impl AckSink {
+    /// Starts the flusher of a channel that consumes as `consumer_tag`.
+    pub(crate) fn start(
+        channel: Channel,
+        consumer_tag: ShortString,
+        prefetch: u16,
+        session: SharedSession,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
+        let sink = Arc::new(Self {
+            window: Mutex::new(Window::new(prefetch)),
+            channel,
+            wake: Notify::new(),
+            retire: CancellationToken::new(),
+        });
+        let flusher = Flusher {
+            sink: sink.clone(),
+            consumer_tag,
+            tasks: tasks.clone(),
+            session,
+        };
+        tasks.spawn_service(flusher.run());
+        sink
+    }
+
+    /// The delivery is done.
+    pub(crate) fn ack(&self, tag: u64) -> Settled {
+        let before_and_after = {
+            let mut window = self.lock();
+            let before = window.due();
+            window.ack(tag).map(|after| (before, after))
+        };
+        self.settled(before_and_after)
+    }
+
+    /// The delivery goes back to its queue.
+    pub(crate) fn requeue(&self, tag: u64) -> Settled {
+        let before_and_after = {
+            let mut window = self.lock();
+            let before = window.due();
+            window.requeue(tag).map(|after| (before, after))
+        };
+        self.settled(before_and_after)
+    }
+
+    /// The flusher is woken only when it has become more urgent than it knows.
+    fn settled(&self, before_and_after: Option<(Due, Due)>) -> Settled {
+        let Some((before, after)) = before_and_after else {
+            return Settled::Lost;
+        };
+        if !self.is_alive() {
+            return Settled::Lost;
+        }
+        if after > before {
+            self.wake.notify_one();
+        }
+        Settled::Done
+    }
+
+    /// Whether what this channel delivered can still be settled.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.channel.status().connected()
+    }
+
+    /// No more deliveries of this channel are wanted: settle up and close it.
+    pub(crate) fn retire(&self) {
+        self.retire.cancel();
+    }
+
+    fn due(&self) -> Due {
+        self.lock().due()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.window
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+    }
+}
+
+struct Flusher {
+    sink: Arc<AckSink>,
+    consumer_tag: ShortString,
+    tasks: Tasks,
+    session: SharedSession,
+}
+
+impl Flusher {
+    async fn run(self) {
+        let _settling_up = self.session.user();
+        if let Err(fault) = self.serve().await {
+            tracing::debug!(%fault, "a channel that consumes is gone");
+            if matches!(fault, AskFault::Silent) {
+                self.session.discard();
+            }
+        }
+        self.sink.lock().close();
+        let goodbye = self.sink.channel.close(200, "consumer ended".into());
+        // It closes with its connection at the latest.
+        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
+            .await
+            .is_err()
+        {
+            tracing::debug!("the broker did not confirm that a channel is closed");
+        }
+    }
+
+    async fn serve(&self) -> Result<(), AskFault> {
+        let mut consuming = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.tasks.close().cancelled() => break,
+                () = self.sink.retire.cancelled() => break,
+                () = self.session.over().cancelled() => break,
+                () = self.tasks.drain().cancelled(), if consuming => {
+                    consuming = false;
+                    self.cancel_consumer().await?;
+                }
+                () = self.sink.wake.notified() => self.flush_when_due().await?,
+            }
+        }
+        self.flush(true).await
+    }
+
+    /// What is in the buffer already is not handed out any more; it goes back when the channel
+    /// closes, which is when the last delivery in hand is settled.
+    async fn cancel_consumer(&self) -> Result<(), AskFault> {
+        let options = BasicCancelOptions::default();
+        let cancel = self
+            .sink
+            .channel
+            .basic_cancel(self.consumer_tag.clone(), options);
+        ask(cancel).await
+    }
+
+    async fn flush_when_due(&self) -> Result<(), AskFault> {
+        loop {
+            let patience = match self.sink.due() {
+                Due::Never => return Ok(()),
+                Due::Now => Duration::ZERO,
+                Due::Soon => SOON,
+                Due::Late => LATE,
+            };
+            let more_urgent = tokio::select! {
+                biased;
+                () = self.tasks.close().cancelled() => return Ok(()),
+                () = self.sink.retire.cancelled() => return Ok(()),
+                () = self.session.over().cancelled() => return Ok(()),
+                () = self.sink.wake.notified(), if patience > Duration::ZERO => true,
+                () = tokio::time::sleep(patience) => false,
+            };
+            if !more_urgent {
+                self.flush(patience == LATE).await?;
+            }
+        }
+    }
+
+    async fn flush(&self, with_late: bool) -> Result<(), AskFault> {
+        if !self.sink.is_alive() {
+            return Ok(());
+        }
+        let frames = self.sink.lock().take(with_late);
+        for frame in frames {
+            let channel = &self.sink.channel;
+            match frame {
+                Frame::AckUpTo(tag) => {
+                    ask(channel.basic_ack(tag, BasicAckOptions { multiple: true })).await?;
+                }
+                Frame::Ack(tag) => {
+                    ask(channel.basic_ack(tag, BasicAckOptions { multiple: false })).await?;
+                }
+                Frame::Requeue(tag) => {
+                    let options = BasicNackOptions {
+                        multiple: false,
+                        requeue: true,
+                    };
+                    ask(channel.basic_nack(tag, options)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! A connection of the plan: two links to one broker, and what is done over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::consumer::Subscription;
+use super::fault::ConnectFault;
+use super::limits::DEFAULT_FRAME_MAX;
+use super::link::{Link, LinkState, Role, Snapshot};
+use super::outgoing::PublishLimits;
+use super::publisher::Publisher;
+use super::runtime::LapinRuntime;
+use super::session::SharedSession;
+use super::topology::{EnsureFault, Topology};
+use crate::config::plan::{ConnectionPlan, ConsumerPlan};
+use crate::lifecycle::Tasks;
+
+/// One `[connections.NAME]`, kept up until the host stops.
+///
+/// Deliveries and publications have a link each: a broker that is short of memory or disk stops
+/// reading from whoever publishes, and acks must go on then.
+#[derive(Debug)]
+pub struct Connection {
+    plan: Arc<ConnectionPlan>,
+    host_name: Arc<str>,
+    topology: Arc<Topology>,
+    consuming: Link,
+    publishing: Link,
+    tasks: Tasks,
+}
+
+/// Watches how one link of a connection is doing.
+#[derive(Debug, Clone)]
+pub struct StateWatch {
+    latest: watch::Receiver<Snapshot>,
+}
+
+impl StateWatch {
+    /// How it is doing now.
+    pub fn now(&self) -> LinkState {
+        self.latest.borrow().state.clone()
+    }
+
+    /// Waits for a change; none once the link has ended.
+    pub async fn changed(&mut self) -> Option<LinkState> {
+        self.latest.changed().await.ok()?;
+        Some(self.latest.borrow_and_update().state.clone())
+    }
+}
+
+impl Connection {
+    pub(super) fn start<'a>(
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+        host_name: Arc<str>,
+        lapin: &Arc<LapinRuntime>,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>, ConnectFault> {
+        let plan = Arc::new(plan.clone());
+        let topology = Arc::new(Topology::new(&plan, consumers)?);
+        let link = |role: Role, topology: Option<Arc<Topology>>| {
+            let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
+            Link::start(role, name, plan.clone(), topology, lapin.clone(), tasks)
+        };
+        let consuming = link(Role::Consume, Some(topology.clone()));
+        let publishing = link(Role::Publish, None);
+        Ok(Arc::new(Self {
+            consuming,
+            publishing,
+            plan,
+            host_name,
+            topology,
+            tasks: tasks.clone(),
+        }))
+    }
+
+    /// Waits until both links have been open and the topology is declared. An error is one that
+    /// waiting does not heal, or that was waited for as long as the plan allows.
+    pub async fn opened(&self) -> Result<(), ConnectFault> {
+        tokio::try_join!(self.consuming.opened(), self.publishing.opened()).map(|_| ())
+    }
+
+    /// Resolves if the connection is given up, with the reason: the host cannot go on.
+    pub async fn gave_up(&self) -> ConnectFault {
+        tokio::select! {
+            fault = self.consuming.gave_up() => fault,
+            fault = self.publishing.gave_up() => fault,
+        }
+    }
+
+    /// How a link is doing, for readiness and metrics.
+    pub fn state(&self, role: Role) -> StateWatch {
+        let link = match role {
+            Role::Consume => &self.consuming,
+            Role::Publish => &self.publishing,
+        };
+        StateWatch {
+            latest: link.watch(),
+        }
+    }
+
+    /// The deliveries of a consumer. Subscribes when it is first asked for one.
+    pub fn subscribe(&self, consumer: &ConsumerPlan) -> Subscription {
+        Subscription::new(
+            consumer,
+            &self.host_name,
+            self.consuming.clone(),
+            self.topology.clone(),
+            self.tasks.clone(),
+        )
+    }
+
+    /// A publisher of its own for a consumer, so that one consumer's publications do not wait for
+    /// another's.
+    pub fn publisher(&self, consumer: &str) -> Publisher {
+        Publisher::start(consumer, self.publishing.clone(), &self.tasks)
+    }
+
+    /// What may be published over this connection now.
+    pub fn publish_limits(&self) -> PublishLimits {
+        let negotiated = self.publishing.current().map(|session| session.frame_max());
+        PublishLimits {
+            frame_max: negotiated
+                .or(self.plan.frame_max)
+                .unwrap_or(DEFAULT_FRAME_MAX),
+            username: self.plan.username.as_str().into(),
+        }
+    }
+
+    /// The name of the queue in which a message from `queue` waits for `delay`, made if need be.
+    ///
+    /// A delay that the consumer's policy names has a queue already. Any other gets the next one
+    /// of a ladder ([`super::rung`]), which expires when it is unused for long.
+    pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
+        let session = self.session(queue).await?;
+        self.topology.delay_queue(&session, queue, delay).await
+    }
+
+    /// The same when a copy was returned, because somebody deleted the delay queue.
+    pub async fn ensure_delay_queue(
+        &self,
+        queue: &str,
+        delay: Duration,
+    ) -> Result<String, EnsureFault> {
+        let session = self.session(queue).await?;
+        self.topology
+            .ensure_delay_queue(&session, queue, delay)
+            .await
+    }
+
+    /// Declares a dead-letter queue again, when a copy was returned because somebody deleted it.
+    pub async fn ensure_dead_letter_queue(&self, name: &str) -> Result<(), EnsureFault> {
+        let session = self.session(name).await?;
+        self.topology.ensure_dead_letter_queue(&session, name).await
+    }
+
+    /// Without waiting for one to come back: the delivery that asks can be given back instead.
+    async fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
+        self.consuming
+            .current()
+            .ok_or_else(|| EnsureFault::Unreachable {
+                queue: queue.to_owned(),
+                reason: "the connection is down".into(),
+            })
+    }
+}

@@ -1,0 +1,236 @@
+//! Copies of a message: for another try, and for the dead-letter queue.
+//!
+//! Both keep every property and header of the original as it came, bar what the broker acts on;
+//! that is stashed under names of ours and comes back in [`super::original`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::bookkeeping::{
+    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, QUEUE, REASON, RETRY_QUEUE,
+    ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
+};
+use super::encode::{header_frame_length, table_length};
+use super::headers::{Unpublishable, short};
+use super::original::Original;
+use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID};
+use crate::message::Attempt;
+use crate::policy::Failure;
+
+/// The longest error text in a dead letter.
+const LONGEST_ERROR: usize = 4096;
+
+/// Ends an error text that was cut.
+const CUT: &str = " [cut]";
+
+/// Why a message is dead-lettered.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetterNote<'a> {
+    /// The consumer that failed on it.
+    pub consumer: &'a str,
+    /// The last attempt.
+    pub attempt: Attempt,
+    /// What went wrong.
+    pub failure: &'a Failure,
+    /// When.
+    pub time: SystemTime,
+}
+
+impl Outgoing {
+    /// A copy of a message that waits in `delay_queue` for its try number `attempt`.
+    pub fn retry_copy(
+        original: &Original,
+        body: Vec<u8>,
+        delay_queue: &str,
+        attempt: Attempt,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(original);
+        copy.set(ATTEMPT, AMQPValue::LongLongInt(attempt.get().into()));
+        copy.set_text(RETRY_QUEUE, &original.queue);
+        copy.fit_without_deaths(limits);
+        copy.outgoing(delay_queue, body)?.checked(limits)
+    }
+
+    /// A copy of a message for the dead-letter queue `dead_letter`.
+    ///
+    /// It always fits in a frame: what the host adds shrinks where the original is large already,
+    /// and if that is not enough its largest headers stay behind, rather than the message.
+    pub fn dead_letter(
+        original: &Original,
+        body: Vec<u8>,
+        dead_letter: &str,
+        note: DeadLetterNote<'_>,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let seconds = note
+            .time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        let error = cut(&note.failure.error, LONGEST_ERROR);
+        let mut copy = Copy::of(original);
+        copy.set_text(REASON, note.failure.class.as_str());
+        copy.set_text(ERROR, &error);
+        copy.set(ATTEMPTS, AMQPValue::LongLongInt(note.attempt.get().into()));
+        copy.set(TIME, AMQPValue::Timestamp(seconds));
+        copy.set_text(QUEUE, &original.queue);
+        copy.set_text(CONSUMER, note.consumer);
+        copy.fit_with_shorter_error(&error, limits);
+        copy.fit_without_deaths(limits);
+        copy.fit_without_the_largest(limits);
+        copy.outgoing(dead_letter, body)?.checked(limits)
+    }
+}
+
+/// A copy in the making.
+struct Copy {
+    properties: BasicProperties,
+    headers: BTreeMap<ShortString, AMQPValue>,
+}
+
+impl Copy {
+    fn of(original: &Original) -> Self {
+        let mut copy = Self {
+            properties: without_acted_on(&original.properties),
+            headers: BTreeMap::new(),
+        };
+        for (name, value) in &original.headers {
+            match is_acted_on(name.as_str()) {
+                true => copy.stash(name.as_str(), value.clone()),
+                false => {
+                    copy.headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        let properties = &original.properties;
+        for (name, text) in [
+            (EXPIRATION, properties.expiration()),
+            (USER_ID, properties.user_id()),
+        ] {
+            if let Some(text) = text {
+                copy.stash(name, AMQPValue::LongString(text.as_str().into()));
+            }
+        }
+        copy.set_text(EXCHANGE, original.exchange.as_str());
+        copy.set_text(ROUTING_KEY, original.routing_key.as_str());
+        copy
+    }
+
+    fn set(&mut self, name: &'static str, value: AMQPValue) {
+        self.headers.insert(name.into(), value);
+    }
+
+    fn set_text(&mut self, name: &'static str, text: &str) {
+        self.set(name, AMQPValue::LongString(text.into()));
+    }
+
+    fn stash(&mut self, name: &str, value: AMQPValue) {
+        self.headers
+            .insert(format!("{STASHED}{name}").into(), value);
+    }
+
+    /// By how much the copy is too large for a frame.
+    fn excess(&self, limits: &PublishLimits) -> usize {
+        let headers = FieldTable::from(self.headers.clone());
+        (header_frame_length(&self.properties, &headers) + ROOM_FOR_PUBLISH_ID)
+            .saturating_sub(limits.frame_max as usize)
+    }
+
+    fn fit_with_shorter_error(&mut self, error: &str, limits: &PublishLimits) {
+        match self.excess(limits) {
+            0 => {}
+            excess => self.set_text(ERROR, &cut(error, error.len().saturating_sub(excess))),
+        }
+    }
+
+    fn fit_without_deaths(&mut self, limits: &PublishLimits) {
+        if self.excess(limits) > 0 {
+            self.headers.remove(format!("{STASHED}x-death").as_str());
+        }
+    }
+
+    fn fit_without_the_largest(&mut self, limits: &PublishLimits) {
+        while self.excess(limits) > 0 {
+            let size = |value: &AMQPValue| {
+                let mut table = FieldTable::default();
+                table_length(table.insert("".into(), value.clone()))
+            };
+            let largest = self.headers.iter().max_by_key(|(_, value)| size(value));
+            let Some(name) = largest.map(|(name, _)| name.clone()) else {
+                return;
+            };
+            tracing::warn!(
+                header = name.as_str(),
+                "a dead letter has no room for this header of its message"
+            );
+            self.headers.remove(&name);
+        }
+    }
+
+    fn outgoing(self, queue: &str, body: Vec<u8>) -> Result<Outgoing, Unpublishable> {
+        Ok(Outgoing {
+            exchange: ShortString::default(),
+            routing_key: short("the queue's name", queue)?,
+            properties: self.properties,
+            headers: FieldTable::from(self.headers),
+            body: Arc::new(body),
+            mandatory: true,
+            header_frame: 0,
+        })
+    }
+}
+
+/// All properties but the two that the broker acts on; lapin has no way to take one off.
+fn without_acted_on(properties: &BasicProperties) -> BasicProperties {
+    let mut kept = BasicProperties::default();
+    if let Some(value) = properties.content_type() {
+        kept = kept.with_content_type(value.clone());
+    }
+    if let Some(value) = properties.content_encoding() {
+        kept = kept.with_content_encoding(value.clone());
+    }
+    if let Some(value) = properties.delivery_mode() {
+        kept = kept.with_delivery_mode(*value);
+    }
+    if let Some(value) = properties.priority() {
+        kept = kept.with_priority(*value);
+    }
+    if let Some(value) = properties.correlation_id() {
+        kept = kept.with_correlation_id(value.clone());
+    }
+    if let Some(value) = properties.reply_to() {
+        kept = kept.with_reply_to(value.clone());
+    }
+    if let Some(value) = properties.message_id() {
+        kept = kept.with_message_id(value.clone());
+    }
+    if let Some(value) = properties.timestamp() {
+        kept = kept.with_timestamp(*value);
+    }
+    if let Some(value) = properties.kind() {
+        kept = kept.with_type(value.clone());
+    }
+    if let Some(value) = properties.app_id() {
+        kept = kept.with_app_id(value.clone());
+    }
+    if let Some(value) = properties.cluster_id() {
+        kept = kept.with_cluster_id(value.clone());
+    }
+    kept
+}
+
+/// At most `longest` bytes of `text`, marked when that is not all of it.
+fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(longest.saturating_sub(CUT.len()));
+    format!("{}{CUT}", &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

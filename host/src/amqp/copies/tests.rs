@@ -1,0 +1,183 @@
+//! Tests of the parent: a message goes through copies and comes out as it was.
+
+use lapin::message::Delivery;
+use proptest::prelude::*;
+
+use super::*;
+use crate::amqp::original::receive;
+use crate::policy::FailureClass;
+
+fn limits(frame_max: u32) -> PublishLimits {
+    PublishLimits {
+        frame_max,
+        username: "guest".into(),
+    }
+}
+
+fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert((*name).into(), value.clone());
+    }
+    table
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+fn delivery(properties: BasicProperties) -> Delivery {
+    let mut delivery = Delivery::mock(
+        1,
+        "shop".into(),
+        "order.created".into(),
+        false,
+        b"{}".to_vec(),
+    );
+    delivery.properties = properties;
+    delivery
+}
+
+/// What the broker makes of a copy that went through a delay queue.
+fn come_back(outgoing: &Outgoing) -> Delivery {
+    let mut headers = outgoing
+        .properties_with_id(7)
+        .headers()
+        .clone()
+        .unwrap_or_default();
+    headers.insert(
+        "x-death".into(),
+        AMQPValue::FieldArray(vec![AMQPValue::Void].into()),
+    );
+    headers.insert("x-first-death-reason".into(), text("expired"));
+    let mut delivery = Delivery::mock(1, "".into(), "orders".into(), false, outgoing.body.to_vec());
+    delivery.properties = outgoing.properties.clone().with_headers(headers);
+    delivery
+}
+
+fn everything() -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_expiration("60000".into())
+        .with_user_id("shop".into())
+        .with_message_id("m-1".into())
+        .with_headers(table(&[
+            ("CC", AMQPValue::FieldArray(vec![text("audit")].into())),
+            (
+                "x-death",
+                AMQPValue::FieldArray(vec![text("theirs")].into()),
+            ),
+            ("weird", AMQPValue::ShortInt(3)),
+            ("latin1", AMQPValue::LongString(vec![0xe4].into())),
+        ]))
+}
+
+#[test]
+fn a_retry_copy_comes_back_as_the_original() {
+    let (first, original) = receive("orders".into(), delivery(everything()));
+    let copy = Outgoing::retry_copy(
+        &original,
+        first.message.body.clone(),
+        "orders.retry.10s",
+        first.attempt.next(),
+        &limits(131_072),
+    )
+    .unwrap();
+
+    assert!(copy.properties.expiration().is_none(), "it would end early");
+    assert!(
+        copy.properties.user_id().is_none(),
+        "it would be checked against our user"
+    );
+    for name in ["x-death", "CC", "BCC"] {
+        assert!(
+            !copy.headers.contains_key(name),
+            "the broker acts on {name}"
+        );
+    }
+
+    let (second, again) = receive("orders".into(), come_back(&copy));
+    assert_eq!(second.attempt.get(), 2);
+    assert_eq!(second.exchange, "shop");
+    assert_eq!(second.routing_key, "order.created");
+    assert_eq!(second.message, first.message);
+    assert_eq!(again, original);
+    assert_eq!(again.identity(b"{}"), original.identity(b"{}"));
+}
+
+#[test]
+fn a_dead_letter_says_why_and_is_a_message_like_any_other() {
+    let (envelope, original) = receive("orders".into(), delivery(everything()));
+    let failure = Failure::new(FailureClass::Trap, "unreachable");
+    let note = DeadLetterNote {
+        consumer: "orders",
+        attempt: Attempt::new(3).unwrap(),
+        failure: &failure,
+        time: UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
+    };
+    let body = envelope.message.body.clone();
+    let dead =
+        Outgoing::dead_letter(&original, body, "orders.dead", note, &limits(131_072)).unwrap();
+    let header = |name: &str| dead.headers.inner().get(name).cloned();
+    assert_eq!(header(REASON), Some(text("trap")));
+    assert_eq!(header(ERROR), Some(text("unreachable")));
+    assert_eq!(header(ATTEMPTS), Some(AMQPValue::LongLongInt(3)));
+    assert_eq!(header(TIME), Some(AMQPValue::Timestamp(1_700_000_000)));
+    assert_eq!(header(QUEUE), Some(text("orders")));
+    assert_eq!(header(EXCHANGE), Some(text("shop")));
+    assert_eq!(header(ROUTING_KEY), Some(text("order.created")));
+    assert_eq!(header(CONSUMER), Some(text("orders")));
+    assert_eq!(header(ATTEMPT), None);
+
+    let mut read = come_back(&dead);
+    read.routing_key = "orders.dead".into();
+    let (envelope, _) = receive("orders.dead".into(), read);
+    assert_eq!(envelope.attempt, Attempt::FIRST);
+    let seen = &envelope.message.properties.headers;
+    assert!(seen.iter().any(|(name, _)| name == REASON), "{seen:?}");
+    assert!(
+        !seen.iter().any(|(name, _)| name.starts_with(STASHED)),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_long_error_is_cut_and_says_so() {
+    assert_eq!(cut("short", 4096), "short");
+    let long = "ä".repeat(4000);
+    let kept = cut(&long, LONGEST_ERROR);
+    assert!(kept.len() <= LONGEST_ERROR);
+    assert!(kept.ends_with(CUT));
+}
+
+proptest! {
+    #[test]
+    fn a_dead_letter_always_fits_in_a_frame(
+        error in 0usize..10_000,
+        headers in proptest::collection::btree_map("[a-z]{1,20}", 0usize..3_000, 0..4),
+        deaths in 0usize..2_000,
+    ) {
+        let mut entries: Vec<_> = headers
+            .iter()
+            .map(|(name, length)| (name.as_str(), text(&"x".repeat(*length))))
+            .collect();
+        entries.push(("x-death", text(&"d".repeat(deaths))));
+        let properties = BasicProperties::default().with_headers(table(&entries));
+        let (envelope, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "e".repeat(error));
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: Attempt::FIRST,
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let dead = Outgoing::dead_letter(
+            &original,
+            envelope.message.body,
+            "orders.dead",
+            note,
+            &limits(8192),
+        );
+        prop_assert!(dead.is_ok(), "{dead:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a connection or a declaration failed, told apart by whether waiting helps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lapin::ErrorKind;
+use lapin::protocol::AMQPError;
+
+use crate::config::plan::ConnectionPlan;
+
+/// Why a connection is not open.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConnectFault {
+    /// Nobody answers, or the connection broke. Waiting helps.
+    #[error("connection {connection:?}: cannot reach {address}: {reason}")]
+    Unreachable {
+        /// The connection's name in the plan.
+        connection: Arc<str>,
+        /// Host and port, or all of them.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The broker is there and does not let us in.
+    #[error(
+        "connection {connection:?}: {address} refuses user {username:?} on vhost {vhost:?}: \
+         the broker says {answer:?}; check the url of [connections.{connection}]"
+    )]
+    Refused {
+        /// The connection's name in the plan.
+        connection: Arc<str>,
+        /// Host and port.
+        address: String,
+        /// Whom we said we are.
+        username: String,
+        /// Where we wanted to go.
+        vhost: String,
+        /// The broker's words.
+        answer: String,
+    },
+    /// The broker's exchanges and queues are not what the plan says, or not ours to declare.
+    #[error("connection {connection:?}: {}", Lines(.mismatches))]
+    Topology {
+        /// The connection's name in the plan.
+        connection: Arc<str>,
+        /// Every entity that is not as planned.
+        mismatches: Vec<Mismatch>,
+    },
+}
+
+impl ConnectFault {
+    /// Whether trying again soon is no use, because somebody has to change something first.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Unreachable { .. })
+    }
+
+    /// What lapin says of a connection to `address` that did not open.
+    pub(super) fn opening(plan: &ConnectionPlan, address: String, error: &lapin::Error) -> Self {
+        let connection = plan.name.clone();
+        match broker_error(error) {
+            Some(answer) if is_refusal(answer) => Self::Refused {
+                connection,
+                address,
+                username: plan.username.clone(),
+                vhost: plan.vhost.clone(),
+                answer: words(answer),
+            },
+            _ => Self::Unreachable {
+                connection,
+                address,
+                reason: describe(error),
+            },
+        }
+    }
+}
+
+/// An exchange, a queue or a binding that the broker does not have as the plan does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What it is and what the plan says of it.
+    pub entity: String,
+    /// The broker's words.
+    pub answer: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            entity,
+            answer,
+            remedy,
+        } = self;
+        write!(f, "{entity}: the broker says {answer:?}; {remedy}")
+    }
+}
+
+struct Lines<'a>(&'a [Mismatch]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mismatch) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            mismatch.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The error that the broker itself sent, if it is one.
+pub(super) fn broker_error(error: &lapin::Error) -> Option<&AMQPError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// 320 and 541 come from a broker that stops, restarts or is told to drop us: none of our doing.
+pub(super) fn is_brokers_own(error: &AMQPError) -> bool {
+    matches!(error.get_id(), 200 | 320 | 541)
+}
+
+/// The words of a broker's error, after its number, which they do not have.
+pub(super) fn words(error: &AMQPError) -> String {
+    format!("{} {}", error.get_id(), error.get_message())
+}
+
+/// Any error of lapin's, in words that fit in a line.
+pub(super) fn describe(error: &lapin::Error) -> String {
+    match broker_error(error) {
+        Some(answer) => words(answer),
+        None => error.to_string(),
+    }
+}
+
+/// 403 access refused, 530 not allowed: who we are or where we go.
+fn is_refusal(error: &AMQPError) -> bool {
+    matches!(error.get_id(), 403 | 530)
+}

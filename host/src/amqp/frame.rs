@@ -1,0 +1,328 @@
+//! AMQP 0-9-1 frames as bytes: finds the short strings and tables in one and mends them in place.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// The frame types.
+pub(super) const METHOD: u8 = 1;
+/// See [`METHOD`].
+pub(super) const HEADER: u8 = 2;
+/// See [`METHOD`].
+pub(super) const BODY: u8 = 3;
+/// See [`METHOD`].
+pub(super) const HEARTBEAT: u8 = 8;
+
+/// Tables and arrays nested deeper are handed on as byte arrays. No sane header goes this deep.
+const DEEPEST: usize = 64;
+
+/// Whether a frame had to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mended {
+    Nothing,
+    Something,
+}
+
+/// What a broker says that it is, as far as it decides what can be asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct BrokerVersion {
+    major: u32,
+    minor: u32,
+}
+
+impl BrokerVersion {
+    /// The first with quorum queues.
+    pub(super) const QUORUM_QUEUES: Self = Self { major: 3, minor: 8 };
+    /// The first whose quorum queues dead-letter at least once.
+    pub(super) const AT_LEAST_ONCE: Self = Self {
+        major: 3,
+        minor: 10,
+    };
+
+    /// From "3.10.8" or the like.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(['.', '-', '+']).map(str::parse);
+        let major = numbers.next()?.ok()?;
+        let minor = numbers.next()?.ok()?;
+        Some(Self { major, minor })
+    }
+}
+
+impl fmt::Display for BrokerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Mends the payload of a method or header frame, and notes the version of a broker that
+/// introduces itself. A payload that makes no sense is left as it is from there on.
+pub(super) fn mend(kind: u8, payload: &mut [u8], broker: &OnceLock<BrokerVersion>) -> Mended {
+    let mut cursor = Cursor {
+        bytes: payload,
+        at: 0,
+        mended: Mended::Nothing,
+    };
+    // None says that the frame ended early, or is one that nobody looks into: nothing to do then.
+    let _understood = match kind {
+        METHOD => method(&mut cursor, broker),
+        _ => content_header(&mut cursor),
+    };
+    cursor.mended
+}
+
+fn method(cursor: &mut Cursor<'_>, broker: &OnceLock<BrokerVersion>) -> Option<()> {
+    let class = cursor.u16()?;
+    let method = cursor.u16()?;
+    match (class, method) {
+        // connection.start: versions, server-properties.
+        (10, 10) => {
+            cursor.skip(2)?;
+            if let Some(version) = server_version(cursor) {
+                // The slot is new for each connection, and a connection starts once.
+                broker.get_or_init(|| version);
+            }
+            Some(())
+        }
+        // connection.close, channel.close: code, text. The text quotes names, and is cut at a byte.
+        (10, 50) | (20, 40) => {
+            cursor.skip(2)?;
+            cursor.short_string()
+        }
+        // connection.blocked: reason. queue.declare-ok: name.
+        (10, 60) | (50, 11) => cursor.short_string(),
+        // basic.return: code, text, exchange, routing key.
+        (60, 50) => {
+            cursor.skip(2)?;
+            cursor.short_string()?;
+            cursor.short_string()?;
+            cursor.short_string()
+        }
+        // basic.deliver: consumer tag, delivery tag, redelivered, exchange, routing key.
+        (60, 60) => {
+            cursor.short_string()?;
+            cursor.skip(9)?;
+            cursor.short_string()?;
+            cursor.short_string()
+        }
+        _ => None,
+    }
+}
+
+fn server_version(cursor: &mut Cursor<'_>) -> Option<BrokerVersion> {
+    let length = cursor.u32()? as usize;
+    let end = cursor.at.checked_add(length)?;
+    while cursor.at < end {
+        let name = cursor.octets_of_short_string()?;
+        let is_version = &cursor.bytes[name] == b"version";
+        let from = cursor.at;
+        cursor.value(0)?;
+        if is_version {
+            // A long string: its type, four octets of length, the text.
+            let text = std::str::from_utf8(&cursor.bytes[from + 5..cursor.at]).ok()?;
+            return BrokerVersion::parse(text);
+        }
+    }
+    None
+}
+
+fn content_header(cursor: &mut Cursor<'_>) -> Option<()> {
+    // Class, weight, size of the body.
+    cursor.skip(12)?;
+    let flags = cursor.u16()?;
+    // Properties stand in the order of their flags, from the highest bit down.
+    for bit in (2..16).rev() {
+        if flags & (1 << bit) == 0 {
+            continue;
+        }
+        match bit {
+            13 => cursor.table(0)?,
+            // delivery-mode, priority
+            12 | 11 => cursor.skip(1)?,
+            // timestamp
+            6 => cursor.skip(8)?,
+            _ => cursor.short_string()?,
+        }
+    }
+    Some(())
+}
+
+/// Walks over a payload. None says that it ends where it must not, or holds what nobody knows.
+struct Cursor<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+    mended: Mended,
+}
+
+impl Cursor<'_> {
+    fn skip(&mut self, count: usize) -> Option<()> {
+        let to = self.at.checked_add(count)?;
+        (to <= self.bytes.len()).then(|| self.at = to)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        let value = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(value)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        let octets = self.bytes.get(self.at..)?.first_chunk()?;
+        let value = u16::from_be_bytes(*octets);
+        self.at += 2;
+        Some(value)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let octets = self.bytes.get(self.at..)?.first_chunk()?;
+        let value = u32::from_be_bytes(*octets);
+        self.at += 4;
+        Some(value)
+    }
+
+    fn octets_of_short_string(&mut self) -> Option<std::ops::Range<usize>> {
+        let length = usize::from(self.u8()?);
+        let from = self.at;
+        self.skip(length)?;
+        Some(from..self.at)
+    }
+
+    fn short_string(&mut self) -> Option<()> {
+        let octets = self.octets_of_short_string()?;
+        let text = &mut self.bytes[octets];
+        while let Err(error) = std::str::from_utf8(text) {
+            text[error.valid_up_to()] = b'?';
+            self.mended = Mended::Something;
+        }
+        Some(())
+    }
+
+    fn table(&mut self, depth: usize) -> Option<()> {
+        let end = self.end_of_long()?;
+        while self.at < end {
+            self.short_string()?;
+            self.value(depth)?;
+        }
+        (self.at == end).then_some(())
+    }
+
+    fn array(&mut self, depth: usize) -> Option<()> {
+        let end = self.end_of_long()?;
+        while self.at < end {
+            self.value(depth)?;
+        }
+        (self.at == end).then_some(())
+    }
+
+    /// Reads the length that a table, an array or a long string begins with.
+    fn end_of_long(&mut self) -> Option<usize> {
+        let length = self.u32()? as usize;
+        let end = self.at.checked_add(length)?;
+        (end <= self.bytes.len()).then_some(end)
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        let kind_at = self.at;
+        match self.u8()? {
+            b'V' => Some(()),
+            b't' | b'b' | b'B' => self.skip(1),
+            b's' | b'u' | b'U' => self.skip(2),
+            b'I' | b'i' | b'f' => self.skip(4),
+            b'D' => self.skip(5),
+            b'l' | b'L' | b'd' | b'T' => self.skip(8),
+            b'S' | b'x' => {
+                self.at = self.end_of_long()?;
+                Some(())
+            }
+            kind @ (b'F' | b'A') => {
+                let from = self.at;
+                let end = self.end_of_long()?;
+                self.at = from;
+                let read = match kind {
+                    _ if depth >= DEEPEST => None,
+                    b'F' => self.table(depth + 1),
+                    _ => self.array(depth + 1),
+                };
+                if read.is_none() {
+                    self.bytes[kind_at] = b'x';
+                    self.mended = Mended::Something;
+                }
+                self.at = end;
+                Some(())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::parsing::parse_field_table;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn long(octets: &[u8]) -> Vec<u8> {
+        [&(octets.len() as u32).to_be_bytes()[..], octets].concat()
+    }
+
+    fn mend_table(table: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0; 12];
+        payload.extend_from_slice(&(1u16 << 13).to_be_bytes());
+        payload.extend_from_slice(table);
+        mend(HEADER, &mut payload, &OnceLock::new());
+        payload.split_off(14)
+    }
+
+    #[test]
+    fn reads_the_version_of_a_broker() {
+        let mut table = b"\x07productS".to_vec();
+        table.extend(long(b"RabbitMQ"));
+        table.extend(b"\x07versionS");
+        table.extend(long(b"3.10.8"));
+        let mut payload = vec![0, 10, 0, 10, 0, 9];
+        payload.extend(long(&table));
+        let broker = OnceLock::new();
+        assert_eq!(mend(METHOD, &mut payload, &broker), Mended::Nothing);
+        assert_eq!(broker.get(), BrokerVersion::parse("3.10.8").as_ref());
+        assert!(broker.get().unwrap() >= &BrokerVersion::AT_LEAST_ONCE);
+    }
+
+    #[test]
+    fn compares_versions_by_number() {
+        assert!(BrokerVersion::parse("3.9.29").unwrap() < BrokerVersion::AT_LEAST_ONCE);
+        assert!(BrokerVersion::parse("4.0.0-rc.1").unwrap() > BrokerVersion::AT_LEAST_ONCE);
+        assert_eq!(BrokerVersion::parse("unknown"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_can_be_read_afterwards() {
+        let table = long(b"\x02\xff\xfeV");
+        assert!(parse_field_table(&table[..]).is_err());
+        let mended = mend_table(&table);
+        let (_, read) = parse_field_table(&mended[..]).unwrap();
+        assert!(read.contains_key("??"));
+    }
+
+    #[test]
+    fn tables_without_end_become_bytes() {
+        let mut nested = Vec::new();
+        for _ in 0..10_000 {
+            nested = [b"A".as_slice(), &long(&nested)].concat();
+        }
+        let table = long(&[b"\x01n".as_slice(), &nested].concat());
+        let mended = mend_table(&table);
+        assert_eq!(mended.len(), table.len());
+        assert!(parse_field_table(&mended[..]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_never_grows(
+            kind in prop_oneof![Just(METHOD), Just(HEADER)],
+            mut payload in proptest::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let length = payload.len();
+            mend(kind, &mut payload, &OnceLock::new());
+            prop_assert_eq!(payload.len(), length);
+        }
+    }
+}

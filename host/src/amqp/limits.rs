@@ -1,0 +1,43 @@
+//! Time-outs and sizes that the whole room shares.
+
+use std::time::Duration;
+
+use lapin::Error;
+
+/// For one question to the broker that it answers at once when it is well: a declaration, a
+/// channel to open, a consumer to start.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// For saying goodbye to a channel or a connection; nothing depends on the answer.
+pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a frame may hold until the broker said otherwise.
+pub(super) const DEFAULT_FRAME_MAX: u32 = 131_072;
+
+/// How asking the broker ended when it did not end well.
+#[derive(Debug)]
+pub(super) enum AskFault {
+    /// The broker, or lapin, answered with an error.
+    Failed(Error),
+    /// No answer at all: whatever is on the other side, it is no use any more.
+    Silent,
+}
+
+impl std::fmt::Display for AskFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(error) => f.write_str(&super::fault::describe(error)),
+            Self::Silent => write!(f, "no answer within {ANSWER_TIMEOUT:?}"),
+        }
+    }
+}
+
+/// Asks the broker one thing, with an end.
+pub(super) async fn ask<T>(
+    question: impl Future<Output = Result<T, Error>>,
+) -> Result<T, AskFault> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
+        Ok(answer) => answer.map_err(AskFault::Failed),
+        Err(_) => Err(AskFault::Silent),
+    }
+}

@@ -1,0 +1,232 @@
+//! A delivery off the wire, as the component sees it and as copies are made from it.
+//!
+//! A retry copy carries the host's bookkeeping. Here it is taken off again, so that every attempt
+//! sees the same message, and so does every further copy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::bookkeeping::{
+    ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY,
+    STASHED, USER_ID, is_death, is_hidden,
+};
+use super::headers::{integer, read};
+use super::identity;
+use crate::message::{Attempt, Envelope, Message};
+
+/// A message as it was published, to the byte where AMQP has bytes; nothing here is converted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Original {
+    pub(super) queue: Arc<str>,
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    /// Without headers; those are apart.
+    pub(super) properties: BasicProperties,
+    pub(super) headers: FieldTable,
+}
+
+impl Original {
+    /// What the message is known by, at every attempt and after every crash: its message-id, or a
+    /// hash over what it is. `body` is the message's.
+    pub fn identity(&self, body: &[u8]) -> String {
+        identity::identity(
+            &self.queue,
+            self.exchange.as_str(),
+            self.routing_key.as_str(),
+            &self.properties,
+            &self.headers,
+            body,
+        )
+    }
+}
+
+/// Takes a delivery apart.
+pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
+    let Delivery {
+        exchange,
+        routing_key,
+        redelivered,
+        properties,
+        data,
+        ..
+    } = delivery;
+    let read_off = ReadOff::from(&properties, &queue);
+    let original = read_off.original(queue.clone(), exchange, routing_key, &properties);
+    let is_dead_letter = original.headers.contains_key(REASON);
+    // Hidden headers are gone from the original already, bar those that a dead letter may show.
+    let visible = original
+        .properties
+        .clone()
+        .with_headers(original.headers.clone());
+    let envelope = Envelope {
+        message: Message {
+            properties: read(&visible, |name| is_hidden(name, is_dead_letter)),
+            body: data,
+        },
+        queue,
+        exchange: original.exchange.to_string(),
+        routing_key: original.routing_key.to_string(),
+        redelivered,
+        attempt: read_off.attempt,
+        stream_offset: header(&properties, "x-stream-offset")
+            .and_then(integer)
+            .and_then(|offset| u64::try_from(offset).ok()),
+    };
+    (envelope, original)
+}
+
+/// What the bookkeeping of a message says.
+struct ReadOff {
+    attempt: Attempt,
+    /// It went through one of our delay queues and back.
+    came_back: bool,
+    has_bookkeeping: bool,
+}
+
+impl ReadOff {
+    fn from(properties: &BasicProperties, queue: &str) -> Self {
+        let headers = properties.headers().iter().flatten();
+        let has_bookkeeping = headers
+            .map(|(name, _)| name.as_str())
+            .any(|name| name.starts_with(RESERVED) || name == DELIVERY_COUNT);
+        let counts_here = match header(properties, RETRY_QUEUE) {
+            // Copies name the queue; whoever counts by hand need not.
+            None => true,
+            Some(AMQPValue::LongString(name)) => name.as_bytes() == queue.as_bytes(),
+            Some(_) => false,
+        };
+        let attempt = header(properties, ATTEMPT)
+            .filter(|_| counts_here)
+            .and_then(integer)
+            .and_then(|number| u32::try_from(number).ok())
+            .and_then(Attempt::new);
+        Self {
+            attempt: attempt.unwrap_or(Attempt::FIRST),
+            came_back: attempt.is_some(),
+            has_bookkeeping,
+        }
+    }
+
+    fn original(
+        &self,
+        queue: Arc<str>,
+        exchange: ShortString,
+        routing_key: ShortString,
+        properties: &BasicProperties,
+    ) -> Original {
+        let headers = properties.headers().as_ref();
+        if !self.has_bookkeeping {
+            return Original {
+                queue,
+                exchange,
+                routing_key,
+                properties: properties.clone().with_headers(FieldTable::default()),
+                headers: headers.cloned().unwrap_or_default(),
+            };
+        }
+        let mut kept = BTreeMap::new();
+        let mut stash = BTreeMap::new();
+        let is_dead_letter = header(properties, REASON).is_some();
+        for (name, value) in headers.into_iter().flatten() {
+            match name.as_str().strip_prefix(STASHED) {
+                Some(stashed) => {
+                    stash.insert(stashed.to_owned(), value.clone());
+                }
+                None if name.as_str() == DELIVERY_COUNT => {}
+                None if self.came_back && is_death(name.as_str()) => {}
+                None if is_hidden(name.as_str(), is_dead_letter) => {}
+                None => {
+                    kept.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        let mut restored = properties.clone().with_headers(FieldTable::default());
+        if let Some(expiration) = stash.remove(EXPIRATION).and_then(short) {
+            restored = restored.with_expiration(expiration);
+        }
+        if let Some(user_id) = stash.remove(USER_ID).and_then(short) {
+            restored = restored.with_user_id(user_id);
+        }
+        for (name, value) in stash {
+            kept.insert(ShortString::try_new(name).unwrap_or_default(), value);
+        }
+        let named = |name| header(properties, name).cloned().and_then(short);
+        Original {
+            queue,
+            exchange: named(EXCHANGE).unwrap_or(exchange),
+            routing_key: named(ROUTING_KEY).unwrap_or(routing_key),
+            properties: restored,
+            headers: FieldTable::from(kept),
+        }
+    }
+}
+
+fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name)
+}
+
+/// A text that was a short string when it was put away.
+fn short(value: AMQPValue) -> Option<ShortString> {
+    match value {
+        AMQPValue::LongString(text) => {
+            let text = std::str::from_utf8(text.as_bytes()).ok()?;
+            ShortString::try_new(text).ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amqp::bookkeeping::PUBLISH_ID;
+
+    #[test]
+    fn the_bookkeeping_of_publications_is_hidden_too() {
+        let mut headers = FieldTable::default();
+        headers.insert(PUBLISH_ID.into(), AMQPValue::LongLongInt(3));
+        headers.insert("kept".into(), AMQPValue::Void);
+        let mut delivery = Delivery::mock(1, "shop".into(), "order".into(), false, b"{}".to_vec());
+        delivery.properties = BasicProperties::default().with_headers(headers);
+        let (envelope, original) = receive("orders".into(), delivery);
+        assert_eq!(envelope.message.properties.headers.len(), 1);
+        assert_eq!(envelope.attempt, Attempt::FIRST);
+        assert!(!original.headers.contains_key(PUBLISH_ID));
+    }
+
+    fn attempt_of(headers: &[(&str, AMQPValue)]) -> u32 {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), value.clone());
+        }
+        let mut delivery = Delivery::mock(1, "".into(), "orders".into(), false, Vec::new());
+        delivery.properties = BasicProperties::default().with_headers(table);
+        receive("orders".into(), delivery).0.attempt.get()
+    }
+
+    #[test]
+    fn the_attempt_is_read_from_any_width_and_never_trusted_beyond_reason() {
+        assert_eq!(attempt_of(&[]), 1);
+        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::ShortShortUInt(4))]), 4);
+        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(4))]), 4);
+        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongInt(-4))]), 1);
+        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(0))]), 1);
+        assert_eq!(
+            attempt_of(&[(ATTEMPT, AMQPValue::LongLongInt(i64::MAX))]),
+            1
+        );
+        assert_eq!(attempt_of(&[(ATTEMPT, AMQPValue::Boolean(true))]), 1);
+    }
+
+    #[test]
+    fn an_attempt_counts_in_its_own_queue_only() {
+        let attempt = (ATTEMPT, AMQPValue::LongLongInt(4));
+        let queue = |name: &str| (RETRY_QUEUE, AMQPValue::LongString(name.into()));
+        assert_eq!(attempt_of(&[attempt.clone(), queue("orders")]), 4);
+        assert_eq!(attempt_of(&[attempt, queue("others")]), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! What is to be published, checked before a byte of it is written.
+
+use std::sync::Arc;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::bookkeeping::{PUBLISH_ID, RESERVED};
+use super::encode::header_frame_length;
+use super::headers::{Unpublishable, short, write};
+use crate::message::Publication;
+
+/// RabbitMQ's largest message, unless it is configured otherwise.
+const LARGEST_BODY: usize = 128 << 20;
+
+/// What the header `x-hive-publish-id` takes on the wire.
+pub(super) const ROOM_FOR_PUBLISH_ID: usize = 1 + PUBLISH_ID.len() + 1 + 8;
+
+/// What the broker lets us publish over one connection.
+#[derive(Debug, Clone)]
+pub struct PublishLimits {
+    pub(super) frame_max: u32,
+    pub(super) username: Arc<str>,
+}
+
+/// A message ready to be published. Clones share the body.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    /// Without headers; those are apart.
+    pub(super) properties: BasicProperties,
+    pub(super) headers: FieldTable,
+    pub(super) body: Arc<Vec<u8>>,
+    /// Whether nobody taking it is a fault.
+    pub(super) mandatory: bool,
+    /// The length of the content header frame on the wire, publish id included.
+    pub(super) header_frame: usize,
+}
+
+impl Outgoing {
+    /// A publication that a component asked for. `message_id` is used where it has none.
+    pub fn publication(
+        publication: &Publication,
+        message_id: &str,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let asked = &publication.message.properties;
+        if let Some((name, _)) = asked.headers.iter().find(|(n, _)| n.starts_with(RESERVED)) {
+            return Err(Unpublishable(format!(
+                "header {name:?}: names that begin with {RESERVED:?} are the host's own"
+            )));
+        }
+        if let Some(user) = asked
+            .user_id
+            .as_ref()
+            .filter(|&user| **user != *limits.username)
+        {
+            return Err(Unpublishable(format!(
+                "user-id {user:?} is not the connection's user {:?}, and the broker would refuse it",
+                limits.username
+            )));
+        }
+        let (mut properties, headers) = write(asked)?;
+        if asked.message_id.as_ref().is_none_or(String::is_empty) {
+            properties = properties.with_message_id(short("message-id", message_id)?);
+        }
+        Self {
+            exchange: short("the exchange's name", &publication.exchange)?,
+            routing_key: short("the routing key", &publication.routing_key)?,
+            properties,
+            headers,
+            body: Arc::new(publication.message.body.clone()),
+            mandatory: publication.mandatory,
+            header_frame: 0,
+        }
+        .checked(limits)
+    }
+
+    /// Sent to `exchange` instead of where it was meant to go: a detour that leads there.
+    #[must_use]
+    pub fn by_way_of(mut self, exchange: ShortName) -> Self {
+        self.exchange = exchange.0;
+        self
+    }
+
+    /// Checks sizes. Whoever builds one passes it through here last.
+    pub(super) fn checked(mut self, limits: &PublishLimits) -> Result<Self, Unpublishable> {
+        if self.body.len() > LARGEST_BODY {
+            return Err(Unpublishable(format!(
+                "the body has {} bytes, and RabbitMQ takes {LARGEST_BODY} at most",
+                self.body.len()
+            )));
+        }
+        self.header_frame =
+            header_frame_length(&self.properties, &self.headers) + ROOM_FOR_PUBLISH_ID;
+        if self.header_frame > limits.frame_max as usize {
+            return Err(Unpublishable(format!(
+                "properties and headers take {} bytes, and they have to fit in a frame of {}; \
+                 put what is large into the body",
+                self.header_frame, limits.frame_max
+            )));
+        }
+        Ok(self)
+    }
+
+    /// What goes on the wire, marked with the publisher's id of it.
+    pub(super) fn properties_with_id(&self, id: i64) -> BasicProperties {
+        let mut headers = self.headers.clone();
+        headers.insert(PUBLISH_ID.into(), AMQPValue::LongLongInt(id));
+        self.properties.clone().with_headers(headers)
+    }
+}
+
+/// The name of an exchange that the host made, which is known to be short enough.
+#[derive(Debug, Clone)]
+pub struct ShortName(pub(super) ShortString);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{FieldValue, Message, Properties};
+
+    fn limits() -> PublishLimits {
+        PublishLimits {
+            frame_max: 4096,
+            username: "guest".into(),
+        }
+    }
+
+    fn refusal(properties: Properties) -> String {
+        let publication = Publication {
+            exchange: String::new(),
+            routing_key: "q".into(),
+            message: Message {
+                properties,
+                body: Vec::new(),
+            },
+            mandatory: true,
+            delay: None,
+        };
+        Outgoing::publication(&publication, "m-0", &limits())
+            .expect_err("it must not be published")
+            .to_string()
+    }
+
+    fn one_header(name: &str, value: FieldValue) -> Properties {
+        Properties {
+            headers: vec![(name.into(), value)],
+            ..Properties::default()
+        }
+    }
+
+    #[test]
+    fn headers_of_the_host_are_reserved() {
+        let error = refusal(one_header("x-hive-attempt", FieldValue::Integer(0)));
+        assert!(error.contains("are the host's own"), "{error}");
+    }
+
+    #[test]
+    fn headers_larger_than_a_frame_are_found_before_they_are_written() {
+        let error = refusal(one_header("large", FieldValue::Text("x".repeat(4096))));
+        assert!(error.contains("fit in a frame of 4096"), "{error}");
+    }
+
+    #[test]
+    fn a_user_id_that_the_broker_would_refuse_is_found() {
+        let error = refusal(Properties {
+            user_id: Some("admin".into()),
+            ..Properties::default()
+        });
+        assert!(error.contains("\"admin\""), "{error}");
+    }
+
+    #[test]
+    fn an_id_is_given_only_where_there_is_none() {
+        let id = |message_id: Option<&str>| {
+            let publication = Publication {
+                exchange: String::new(),
+                routing_key: "q".into(),
+                message: Message {
+                    properties: Properties {
+                        message_id: message_id.map(Into::into),
+                        ..Properties::default()
+                    },
+                    body: Vec::new(),
+                },
+                mandatory: true,
+                delay: None,
+            };
+            let outgoing = Outgoing::publication(&publication, "m-0", &limits()).unwrap();
+            outgoing
+                .properties
+                .message_id()
+                .as_ref()
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(id(None), "m-0");
+        assert_eq!(id(Some("mine")), "mine");
+    }
+}

@@ -1,0 +1,212 @@
+//! Screens the frames that a broker sends, so that no message can kill a connection.
+//!
+//! AMQP says that a short string is UTF-8 and no broker checks it, while lapin drops the whole
+//! connection over one that is not. A single message with a binary correlation id would come back
+//! at every reconnection, for ever. A table nested some thousand levels deep would overflow the
+//! stack of lapin's io thread and take the process with it. Both are mended in place, in bytes of
+//! the same length: a byte that is not UTF-8 becomes `?`, and a table nested too deeply becomes a
+//! byte array, which has the same layout.
+//!
+//! The screen also reads the broker's version, which lapin keeps to itself.
+
+use std::sync::{Arc, OnceLock};
+
+use super::frame::{self, BrokerVersion, Mended};
+
+/// Where the version of the broker is put once it has introduced itself.
+pub(super) type BrokerSlot = Arc<OnceLock<BrokerVersion>>;
+
+/// Type, channel and size of a frame.
+const HEAD: usize = 7;
+/// The head, and the octet that ends a frame.
+const AROUND: usize = HEAD + 1;
+/// A larger frame than any that is ever negotiated: the stream is out of step, lapin shall say so.
+const LARGEST: usize = 64 << 20;
+/// How much is read at once.
+const ROOM: usize = 64 << 10;
+
+/// Bytes on their way from the broker to lapin: `start..screened` may go, `screened..end` may not yet.
+#[derive(Debug)]
+pub(super) struct Screen {
+    bytes: Vec<u8>,
+    start: usize,
+    screened: usize,
+    end: usize,
+    /// What is left of a frame that goes through unseen: the bodies, which may be large.
+    passing: usize,
+    /// The stream is not made of frames; everything goes through.
+    unframed: bool,
+    told: bool,
+    broker: BrokerSlot,
+}
+
+impl Screen {
+    pub(super) fn new(broker: BrokerSlot) -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            screened: 0,
+            end: 0,
+            passing: 0,
+            unframed: false,
+            told: false,
+            broker,
+        }
+    }
+
+    /// Hands out what is screened; 0 when more has to be read first.
+    pub(super) fn take(&mut self, out: &mut [u8]) -> usize {
+        let count = out.len().min(self.screened - self.start);
+        out[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
+        self.start += count;
+        count
+    }
+
+    /// Hands out what there is, since nothing will follow it.
+    pub(super) fn take_rest(&mut self, out: &mut [u8]) -> usize {
+        self.screened = self.end;
+        self.take(out)
+    }
+
+    /// Where to read to. What is read is told to [`Screen::filled`].
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.screened -= self.start;
+        self.end -= self.start;
+        self.start = 0;
+        if self.bytes.len() < self.end + ROOM {
+            self.bytes.resize(self.end + ROOM, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// `count` bytes were read into [`Screen::room`].
+    pub(super) fn filled(&mut self, count: usize) {
+        self.end += count;
+        while self.step() {}
+    }
+
+    /// Screens the next piece; false when there is none, or not all of it.
+    fn step(&mut self) -> bool {
+        let rest = &mut self.bytes[self.screened..self.end];
+        if rest.is_empty() {
+            return false;
+        }
+        if self.unframed {
+            self.screened = self.end;
+            return true;
+        }
+        if self.passing > 0 {
+            let count = self.passing.min(rest.len());
+            self.passing -= count;
+            self.screened += count;
+            return true;
+        }
+        let Some(&[kind, _, _, size @ ..]) = rest.first_chunk::<HEAD>() else {
+            return false;
+        };
+        let size = u32::from_be_bytes(size) as usize;
+        match kind {
+            frame::METHOD | frame::HEADER if size < LARGEST => {
+                let Some(payload) = rest.get_mut(HEAD..HEAD + size) else {
+                    return false;
+                };
+                let mended = frame::mend(kind, payload, &self.broker);
+                self.screened += HEAD + size;
+                // The end octet may not be here yet.
+                self.passing = AROUND - HEAD;
+                self.tell(mended);
+            }
+            frame::BODY | frame::HEARTBEAT => self.passing = size + AROUND,
+            // "AMQP": the broker speaks another version.
+            _ => self.unframed = true,
+        }
+        true
+    }
+
+    fn tell(&mut self, mended: Mended) {
+        if mended == Mended::Nothing || self.told {
+            return;
+        }
+        self.told = true;
+        tracing::warn!(
+            "a message carries text that is not UTF-8, or tables nested too deeply to be read; \
+             what cannot be read is replaced, told once for each connection"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(stream: &[u8], chunk: usize, out: usize) -> Vec<u8> {
+        let mut screen = Screen::new(BrokerSlot::default());
+        let mut seen = Vec::new();
+        let mut buffer = vec![0; out];
+        for piece in stream.chunks(chunk) {
+            screen.room()[..piece.len()].copy_from_slice(piece);
+            screen.filled(piece.len());
+            loop {
+                match screen.take(&mut buffer) {
+                    0 => break,
+                    count => seen.extend_from_slice(&buffer[..count]),
+                }
+            }
+        }
+        loop {
+            match screen.take_rest(&mut buffer) {
+                0 => break,
+                count => seen.extend_from_slice(&buffer[..count]),
+            }
+        }
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn loses_no_byte_of_anything(
+            stream in proptest::collection::vec(any::<u8>(), 0..2000),
+            chunk in 1usize..300,
+            out in 1usize..300,
+        ) {
+            prop_assert_eq!(run(&stream, chunk, out).len(), stream.len());
+        }
+
+        #[test]
+        fn lets_sound_frames_through_unchanged(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 0..20),
+            chunk in 1usize..300,
+            out in 1usize..300,
+        ) {
+            let mut stream = Vec::new();
+            for body in bodies {
+                stream.extend_from_slice(&[frame::BODY, 0, 1]);
+                stream.extend_from_slice(&(body.len() as u32).to_be_bytes());
+                stream.extend_from_slice(&body);
+                stream.push(0xce);
+            }
+            prop_assert_eq!(run(&stream, chunk, out), stream);
+        }
+    }
+
+    #[test]
+    fn another_protocol_goes_through() {
+        assert_eq!(run(b"AMQP\x00\x00\x09\x01", 3, 8), b"AMQP\x00\x00\x09\x01");
+    }
+
+    #[test]
+    fn a_header_with_a_binary_correlation_id_is_mended() {
+        let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x04, 0];
+        payload.extend_from_slice(&[3, 0xff, b'a', 0xc3]);
+        let mut stream = vec![frame::HEADER, 0, 1];
+        stream.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+        stream.extend_from_slice(&payload);
+        stream.push(0xce);
+        let seen = run(&stream, 5, 100);
+        assert_eq!(seen.len(), stream.len());
+        assert_eq!(&seen[seen.len() - 4..], b"?a?\xce");
+    }
+}

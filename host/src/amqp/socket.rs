@@ -1,0 +1,239 @@
+//! The socket under a connection: dialled, tuned, encrypted and cut by us, spoken over by lapin.
+//!
+//! lapin can connect by itself, but then nothing bounds the TCP connect, nothing notices a peer
+//! that is gone while there is nothing to read, and a handshake that never ends leaks a thread.
+//! Here each of these has an end, and [`Cut`] ends them all.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+use super::screen::{BrokerSlot, Screen};
+use crate::config::plan::{ConnectionPlan, Endpoint, TlsPlan};
+
+/// Silence after which the kernel asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How long sent bytes may stay unconfirmed when the plan has no heartbeat to take it from.
+const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
+
+/// A connected socket, whose incoming frames are screened on their way to lapin.
+#[derive(Debug)]
+pub(super) struct Socket {
+    transport: Transport,
+    screen: Screen,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Cuts a socket that somebody else reads and writes, now or at the latest when it is dropped.
+///
+/// lapin's io loop is a thread that ends only when its socket does, so whoever opens a connection
+/// keeps this beside it: no path out of a session leaves the thread behind.
+#[derive(Debug)]
+pub(super) struct Cut(std::net::TcpStream);
+
+impl Cut {
+    /// Ends the connection where it stands. A socket that is closed already stays so.
+    pub(super) fn now(&self) {
+        if let Err(error) = self.0.shutdown(Shutdown::Both) {
+            tracing::trace!(%error, "the socket was closed already");
+        }
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+/// Connects to one endpoint of `plan`. The socket is served by `reactor`, lapin's own runtime.
+pub(super) async fn dial(
+    plan: &ConnectionPlan,
+    endpoint: &Endpoint,
+    reactor: &Handle,
+    broker: BrokerSlot,
+) -> io::Result<(Socket, Cut)> {
+    let address = (endpoint.host.as_str(), endpoint.port);
+    let stream = within(
+        plan.connect_timeout,
+        "the TCP connection",
+        TcpStream::connect(address),
+    )
+    .await?;
+    tune(&stream, plan.heartbeat)?;
+    let stream = stream.into_std()?;
+    let cut = Cut(stream.try_clone()?);
+    let stream = {
+        let _entered = reactor.enter();
+        TcpStream::from_std(stream)?
+    };
+    let transport = match &plan.tls {
+        None => Transport::Plain(stream),
+        Some(tls) => {
+            let connector = connector(tls)?;
+            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+            let handshake = connector.connect(name, stream);
+            let stream = within(plan.connect_timeout, "the TLS handshake", handshake).await?;
+            Transport::Tls(Box::new(stream))
+        }
+    };
+    let screen = Screen::new(broker);
+    Ok((Socket { transport, screen }, cut))
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    step: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{what} took longer than connect_timeout = {limit:?}"),
+        )),
+    }
+}
+
+fn tune(stream: &TcpStream, heartbeat: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE / 3);
+    socket.set_tcp_keepalive(&keepalive)?;
+    let unconfirmed_for = match heartbeat {
+        Duration::ZERO => UNCONFIRMED_FOR,
+        heartbeat => heartbeat * 2,
+    };
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(unconfirmed_for))?;
+    Ok(())
+}
+
+/// The authorities named in the plan replace the system's: whoever names one means that one.
+fn connector(plan: &TlsPlan) -> io::Result<TlsConnector> {
+    let mut authorities = RootCertStore::empty();
+    match &plan.ca {
+        Some(pem) => {
+            for certificate in certificates(pem)? {
+                authorities.add(certificate).map_err(io::Error::other)?;
+            }
+        }
+        None => {
+            authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(authorities);
+    let config = match &plan.identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
+                .map_err(|_| io::Error::other("the client's key is no PEM private key"))?;
+            builder
+                .with_client_auth_cert(certificates(chain)?, key)
+                .map_err(io::Error::other)?
+        }
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)
+}
+
+impl Transport {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+        };
+        ready!(read)?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+impl futures_io::AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self { transport, screen } = &mut *self;
+        loop {
+            let handed_out = screen.take(out);
+            if handed_out > 0 || out.is_empty() {
+                return Poll::Ready(Ok(handed_out));
+            }
+            let read = ready!(transport.poll_read(cx, screen.room()))?;
+            if read == 0 {
+                return Poll::Ready(Ok(screen.take_rest(out)));
+            }
+            screen.filled(read);
+        }
+    }
+}
+
+impl futures_io::AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

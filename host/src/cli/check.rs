@@ -1,0 +1,79 @@
+//! `hive-host check`: every fault of a hive.toml and of its components, before anything runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Exit;
+use crate::app::{self, StartFault};
+use crate::config::plan::Plan;
+use crate::lifecycle::Tasks;
+
+/// Reads a hive.toml, compiles its components, and reports every fault.
+///
+/// Checks that each component exports a handler and imports only what the host has, and starts an
+/// instance of it. Nothing is consumed, and no broker is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hive-host check hive.toml")]
+pub(super) struct Arguments {
+    /// The file to check
+    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
+    file: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let plan = match super::load(&arguments.file) {
+        Ok(loaded) => loaded.plan,
+        Err(exit) => return exit,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime could not be started: {error}");
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(check(&plan));
+    runtime.shutdown_background();
+    exit
+}
+
+async fn check(plan: &Plan) -> Exit {
+    let tasks = Tasks::new();
+    let engine = match app::engine(plan, &tasks) {
+        Ok(engine) => engine,
+        Err(fault) => return refuse(&fault),
+    };
+    let slots = match app::load(plan, &engine).await {
+        Ok(slots) => slots,
+        Err(faults) => return refuse(&StartFault::Plan(faults)),
+    };
+    for (name, slot) in &slots {
+        let generation = slot.current();
+        println!("component {name}: sha256 {}", generation.hash());
+        for import in generation.imports() {
+            println!("  imports {import}");
+        }
+    }
+    for (name, consumer) in &plan.consumers {
+        println!(
+            "consumer {name}: queue {} -> component {}, dead letters to {}",
+            consumer.queue, consumer.component, consumer.dead_letter
+        );
+    }
+    println!("no faults");
+    Exit::Done
+}
+
+fn refuse(fault: &StartFault) -> Exit {
+    for line in fault.to_string().lines() {
+        eprintln!("error: {line}");
+    }
+    match fault {
+        StartFault::Plan(_) => Exit::Misused,
+        StartFault::Host(_) => Exit::Failed,
+    }
+}
