@@ -1,2 +1,3 @@
-//! Stub.
+//! Stub for now.
 mod harness;
+mod house;
