@@ -23,6 +23,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct HostProcess {
     child: Child,
     log: Log,
+    quiet: bool,
 }
 
 /// How a process ended, and what it printed.
@@ -73,7 +74,18 @@ impl HostProcess {
         let log = Log::default();
         collect(child.stdout.take().context("stdout is piped")?, &log);
         collect(child.stderr.take().context("stderr is piped")?, &log);
-        Ok(Self { child, log })
+        Ok(Self {
+            child,
+            log,
+            quiet: false,
+        })
+    }
+
+    /// The same, without its log at the end: for programs, whose output nobody filters.
+    #[must_use]
+    pub fn quietly(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     /// Waits for a line that contains `pattern`, and gives it.
@@ -178,6 +190,9 @@ impl Drop for HostProcess {
         // It may have ended already, which is as good.
         if self.child.kill().is_ok() {
             drop(self.child.wait());
+        }
+        if self.quiet {
+            return;
         }
         eprintln!("--- the log of host {}:", self.child.id());
         for line in self.lines() {
