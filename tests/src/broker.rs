@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::eventually::eventually_within;
@@ -128,6 +129,21 @@ impl Broker {
         Ok(String::from_utf8_lossy(stdout).into_owned())
     }
 
+    /// The connections that clients have open in a vhost, but for the test's own: their names, which
+    /// are their addresses and so change with each connection. The broker's word of this moment.
+    pub fn connections(&self, vhost: &Vhost) -> Result<Vec<String>> {
+        let columns = ["name", "vhost", "client_properties"];
+        let list = ["--quiet", "--formatter=json", "list_connections"];
+        let answer = self.rabbitmqctl(&[&list[..], &columns].concat())?;
+        let all: Vec<Value> = serde_json::from_str(&answer)?;
+        let of_hosts = all
+            .iter()
+            .filter(|one| one["vhost"] == vhost.name() && is_named(&one["client_properties"]));
+        let mut names: Vec<String> = of_hosts.map(|one| one["name"].to_string()).collect();
+        names.sort();
+        Ok(names)
+    }
+
     fn start() -> Result<Self> {
         let scripts = find_scripts().context(ABSENT)?;
         let folder = keeper::scratch("broker");
@@ -216,6 +232,12 @@ impl Drop for Broker {
     }
 }
 
+/// Whether a client gave its connection a name, as a host does and the test's own client does not.
+fn is_named(client_properties: &Value) -> bool {
+    let properties = client_properties.as_array();
+    properties.is_some_and(|properties| properties.iter().any(|one| one[0] == "connection_name"))
+}
+
 fn find_scripts() -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     SCRIPT_FOLDERS
@@ -239,12 +261,16 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
 }
 
 fn write_configuration(folder: &Path, port: u16, management_port: u16) -> Result<()> {
-    // Counters are wanted within a test's patience; the disk is the developer's own affair.
+    // Counters are wanted within a test's patience, so they are sampled every second; how full the
+    // disk may become is the developer's own affair.
     let configuration = format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\n\
          management.tcp.ip = 127.0.0.1\n\
          management.tcp.port = {management_port}\n\
          collect_statistics_interval = 250\n\
+         management.sample_retention_policies.global.minute = 1\n\
+         management.sample_retention_policies.basic.minute = 1\n\
+         management.sample_retention_policies.detailed.minute = 1\n\
          disk_free_limit.absolute = 50MB\n"
     );
     std::fs::write(folder.join("rabbitmq.conf"), configuration)?;

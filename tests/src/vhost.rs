@@ -28,15 +28,6 @@ pub struct Vhost {
     connection: Mutex<Option<Connection>>,
 }
 
-/// What the broker counts for one queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
-    /// Waiting for a consumer.
-    pub ready: u64,
-    /// Handed out, and not answered yet.
-    pub unacknowledged: u64,
-}
-
 impl Vhost {
     pub(crate) fn new(name: String, port: u16, management: Management) -> Self {
         Self {
@@ -177,6 +168,15 @@ impl Vhost {
     /// How many messages wait in a queue, by the broker's own word of this moment. Fails where
     /// there is no such queue.
     pub async fn ready(&self, queue: &str) -> Result<u32> {
+        Ok(self.look_at(queue).await?.message_count())
+    }
+
+    /// How many consumers a queue has, by the broker's own word of this moment.
+    pub async fn consumers(&self, queue: &str) -> Result<u32> {
+        Ok(self.look_at(queue).await?.consumer_count())
+    }
+
+    async fn look_at(&self, queue: &str) -> Result<lapin::Queue> {
         let passive = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
@@ -187,7 +187,7 @@ impl Vhost {
             .await
             .with_context(|| format!("cannot look at the queue `{queue}`"))?;
         close(&channel).await?;
-        Ok(declared.message_count())
+        Ok(declared)
     }
 
     /// Waits until `count` messages wait in a queue.
@@ -197,32 +197,8 @@ impl Vhost {
         Ok(())
     }
 
-    /// What the broker's counters say of a queue; they lag a quarter of a second behind.
-    pub fn depth(&self, queue: &str) -> Result<Depth> {
-        let counters = self.counters(queue)?;
-        let count = |name: &str| {
-            counters[name]
-                .as_u64()
-                .with_context(|| format!("`{queue}` has no `{name}` yet"))
-        };
-        Ok(Depth {
-            ready: count("messages_ready")?,
-            unacknowledged: count("messages_unacknowledged")?,
-        })
-    }
-
-    /// Waits until a queue has neither waiting messages nor unanswered ones.
-    pub async fn wait_settled(&self, queue: &str) -> Result<()> {
-        let empty = Depth {
-            ready: 0,
-            unacknowledged: 0,
-        };
-        let what = format!("every message of `{queue}` is settled");
-        eventually(&what, async || self.depth(queue), |depth| *depth == empty).await?;
-        Ok(())
-    }
-
-    /// Everything that the management interface tells of a queue.
+    /// Everything that the management interface tells of a queue. It is a second old: good for
+    /// counters that only grow, and not to see whether something is over.
     pub fn counters(&self, queue: &str) -> Result<Value> {
         self.management
             .get(&format!("/queues/{}/{queue}", self.name))
@@ -241,14 +217,16 @@ impl Vhost {
         Ok(names)
     }
 
-    /// The connections that clients have open in the vhost, the test's own left out.
-    pub fn connections(&self) -> Result<Vec<Value>> {
-        let answer = self
-            .management
-            .get(&format!("/vhosts/{}/connections", self.name))?;
-        let all = answer.as_array().context("the connections are no list")?;
-        let is_named = |one: &&Value| one["client_properties"]["connection_name"].is_string();
-        Ok(all.iter().filter(is_named).cloned().collect())
+    /// Compares the queues of the vhost with `expected`, in any order.
+    pub fn assert_queues(&self, expected: &[&str]) -> Result<()> {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        let queues = self.queues()?;
+        ensure!(
+            queues == expected,
+            "queues {queues:?}, expected {expected:?}"
+        );
+        Ok(())
     }
 
     /// Takes `count` messages off a queue, waiting for them to come.
@@ -339,19 +317,4 @@ fn described(messages: &[Message]) -> String {
         write!(text, "\n  {start:?} {headers:?}").expect("a String takes everything");
     }
     text
-}
-
-/// Fails unless exactly these queues are in the vhost.
-impl Vhost {
-    /// Compares the queues of the vhost with `expected`, in any order.
-    pub fn assert_queues(&self, expected: &[&str]) -> Result<()> {
-        let mut expected = expected.to_vec();
-        expected.sort_unstable();
-        let queues = self.queues()?;
-        ensure!(
-            queues == expected,
-            "queues {queues:?}, expected {expected:?}"
-        );
-        Ok(())
-    }
 }

@@ -1,10 +1,10 @@
 //! Every kind of failure, told apart, and what a dead message says about its end.
 
 use anyhow::{Context, Result};
-use hive_tests::{HiveToml, Message};
+use hive_tests::{Broker, HiveToml, Message, eventually};
 use lapin::types::AMQPValue;
 
-use crate::consuming;
+use crate::{assert_settled, consuming};
 
 /// How much of an error is kept in a header.
 const ERROR_LIMIT: usize = 4096;
@@ -15,11 +15,11 @@ async fn dead_of(guest: &str, component_keys: &str) -> Result<Message> {
         .queue("letters", "")
         .component(guest, component_keys)
         .consumer("letters", guest, "retry = { limit = 0 }");
-    let (vhost, _host) = consuming("failure", toml).await?;
+    let (vhost, mut host) = consuming("failure", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
     let dead = vhost.take_one("letters.dead").await?;
     assert_eq!(dead.text(), "hello", "the body is untouched");
-    vhost.wait_settled("letters").await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     Ok(dead)
 }
 
@@ -119,7 +119,9 @@ async fn s11_an_error_of_a_mebibyte_is_cut_and_the_connection_survives() -> Resu
     let (vhost, _host) = consuming("s11", toml).await?;
     vhost.publish("", "letters", Message::new("first")).await?;
     let first = vhost.take_one("letters.dead").await?;
-    let before = vhost.connections()?;
+    let broker = Broker::shared().await?;
+    let before = broker.connections(&vhost)?;
+    assert_eq!(before.len(), 2, "one consumes and one publishes");
     vhost.publish("", "letters", Message::new("second")).await?;
     vhost.take_one("letters.dead").await?;
     let error = first.text_of("x-hive-error").context("no error is told")?;
@@ -128,17 +130,9 @@ async fn s11_an_error_of_a_mebibyte_is_cut_and_the_connection_survives() -> Resu
         error.starts_with("big: "),
         "the beginning is kept: {error:.40}"
     );
-    let ports = |connections: &[serde_json::Value]| {
-        let mut names: Vec<String> = connections
-            .iter()
-            .map(|one| one["name"].to_string())
-            .collect();
-        names.sort();
-        names
-    };
     assert_eq!(
-        ports(&vhost.connections()?),
-        ports(&before),
+        broker.connections(&vhost)?,
+        before,
         "no connection was lost"
     );
     Ok(())
@@ -148,7 +142,7 @@ async fn s11_an_error_of_a_mebibyte_is_cut_and_the_connection_survives() -> Resu
 #[tokio::test]
 async fn unreadable_headers_never_lose_the_message() -> Result<()> {
     let toml = HiveToml::one("letters", "echo", "retry = { limit = 0 }").queue("out", "");
-    let (vhost, _host) = consuming("headers", toml).await?;
+    let (vhost, mut host) = consuming("headers", toml).await?;
     let strange = [
         ("x-hive-attempt", AMQPValue::LongString("soon".into())),
         ("x-hive-attempt", AMQPValue::LongLongInt(-1)),
@@ -170,7 +164,10 @@ async fn unreadable_headers_never_lose_the_message() -> Result<()> {
         .enumerate()
         .map(|(number, (name, value))| Message::new(number.to_string()).header(name, value));
     vhost.publish_all("", "letters", messages).await?;
-    vhost.wait_settled("letters").await?;
+    let look = async || Ok(vhost.ready("out").await? + vhost.ready("letters.dead").await?);
+    let count = u32::try_from(strange.len())?;
+    eventually("all came through", look, |seen| *seen >= count).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     let mut bodies: Vec<String> = Vec::new();
     for queue in ["out", "letters.dead"] {
         bodies.extend(vhost.drain(queue).await?.iter().map(Message::text));

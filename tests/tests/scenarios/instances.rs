@@ -3,7 +3,7 @@
 use anyhow::Result;
 use hive_tests::{HiveToml, Message};
 
-use crate::consuming;
+use crate::{assert_settled, consuming};
 
 /// A guest that counts its deliveries, handled one at a time.
 fn counter(component_keys: &str) -> HiveToml {
@@ -16,11 +16,11 @@ fn counter(component_keys: &str) -> HiveToml {
 
 /// What the guest counted for each of these messages, in their order.
 async fn counted(toml: HiveToml, bodies: &[&str], answers: usize) -> Result<Vec<String>> {
-    let (vhost, _host) = consuming("instances", toml).await?;
+    let (vhost, mut host) = consuming("instances", toml).await?;
     let messages = bodies.iter().map(|body| Message::new(*body));
     vhost.publish_all("", "letters", messages).await?;
     let counted = vhost.take("out", answers).await?;
-    vhost.wait_settled("letters").await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     Ok(counted.iter().map(Message::text).collect())
 }
 
@@ -73,7 +73,7 @@ async fn what_a_component_prints_is_logged_with_its_consumer_and_component() -> 
         .queue("letters", "")
         .component("stdout", "")
         .consumer("letters", "stdout", "");
-    let (vhost, host) = consuming("stdout", toml).await?;
+    let (vhost, mut host) = consuming("stdout", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
     for pattern in ["out says hello", "err says hello"] {
         let line = host.wait_for_line(pattern).await?;
@@ -86,7 +86,7 @@ async fn what_a_component_prints_is_logged_with_its_consumer_and_component() -> 
             "{line}"
         );
     }
-    vhost.wait_settled("letters").await
+    assert_settled(&vhost, &mut host, "letters").await
 }
 
 #[tokio::test]

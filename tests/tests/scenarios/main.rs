@@ -34,3 +34,15 @@ async fn consuming(label: &str, toml: HiveToml) -> Result<(Vhost, HostProcess)> 
     let host = HostProcess::run(&vhost, &toml).await?;
     Ok((vhost, host))
 }
+
+/// Stops the host, and makes sure that it had answered everything that the queue handed out: what it
+/// had not would be back.
+async fn assert_settled(vhost: &Vhost, host: &mut HostProcess, queue: &str) -> Result<()> {
+    host.stop().await?;
+    assert_eq!(
+        vhost.ready(queue).await?,
+        0,
+        "messages went back to `{queue}`"
+    );
+    Ok(())
+}

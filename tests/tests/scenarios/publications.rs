@@ -1,9 +1,9 @@
 //! Publications that the broker would not take: the delivery's own failure, and nobody else's.
 
 use anyhow::Result;
-use hive_tests::{HiveToml, Message, Vhost};
+use hive_tests::{Broker, HiveToml, Message};
 
-use crate::consuming;
+use crate::{assert_settled, consuming};
 
 /// A consumer of `letters` by `guest`, without retries, and a neighbour on the same connections.
 fn with_neighbour(guest: &str) -> HiveToml {
@@ -19,31 +19,23 @@ fn with_neighbour(guest: &str) -> HiveToml {
 
 /// Lets one message fail, and makes sure that no connection and no neighbour noticed.
 async fn dead_alone(guest: &str, message: Message) -> Result<Message> {
-    let (vhost, _host) = consuming("publication", with_neighbour(guest)).await?;
+    let (vhost, mut host) = consuming("publication", with_neighbour(guest)).await?;
     vhost
         .publish("", "neighbour", Message::new("before"))
         .await?;
     assert_eq!(vhost.take_one("out").await?.text(), "before");
-    let before = connections(&vhost)?;
+    let broker = Broker::shared().await?;
+    let before = broker.connections(&vhost)?;
+    assert_eq!(before.len(), 2, "one consumes and one publishes");
     vhost.publish("", "letters", message).await?;
     let dead = vhost.take_one("letters.dead").await?;
     vhost
         .publish("", "neighbour", Message::new("after"))
         .await?;
     assert_eq!(vhost.take_one("out").await?.text(), "after");
-    assert_eq!(connections(&vhost)?, before, "a connection was lost");
-    vhost.wait_settled("letters").await?;
+    assert_eq!(broker.connections(&vhost)?, before, "a connection was lost");
+    assert_settled(&vhost, &mut host, "letters").await?;
     Ok(dead)
-}
-
-fn connections(vhost: &Vhost) -> Result<Vec<String>> {
-    let connections = vhost.connections()?;
-    let mut names: Vec<String> = connections
-        .iter()
-        .map(|one| one["name"].to_string())
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 #[track_caller]
@@ -73,25 +65,25 @@ async fn s17_a_publication_to_nowhere_fails_its_delivery() -> Result<()> {
 #[tokio::test]
 async fn s17_an_input_whose_publication_failed_is_retried() -> Result<()> {
     let toml = HiveToml::one("letters", "publish", r#"retry = { delays = ["1h"] }"#);
-    let (vhost, _host) = consuming("s17", toml).await?;
+    let (vhost, mut host) = consuming("s17", toml).await?;
     let missing = Message::new("hello").text_header("exchange", "not.there");
     let nowhere = Message::new("hello").text_header("routing-key", "no.queue");
     vhost.publish_all("", "letters", [missing, nowhere]).await?;
     vhost.wait_ready("letters.retry.1h", 2).await?;
-    vhost.wait_settled("letters").await
+    assert_settled(&vhost, &mut host, "letters").await
 }
 
 #[tokio::test]
 async fn a_publication_that_may_go_nowhere_is_no_failure() -> Result<()> {
-    let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }");
+    let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }").queue("out", "");
     let (vhost, mut host) = consuming("publication", toml).await?;
     let message = Message::new("hello")
         .text_header("routing-key", "no.queue")
+        .text_header("second-routing-key", "out")
         .header("mandatory", false);
     vhost.publish("", "letters", message).await?;
-    vhost.wait_settled("letters").await?;
-    host.stop().await?;
-    assert_eq!(vhost.ready("letters").await?, 0);
+    vhost.wait_ready("out", 1).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
 }
@@ -114,11 +106,11 @@ async fn a_user_id_that_the_broker_refuses_fails_its_delivery_alone() -> Result<
 #[tokio::test]
 async fn one_bad_publication_of_two_fails_the_delivery() -> Result<()> {
     let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }").queue("out", "");
-    let (vhost, _host) = consuming("publication", toml).await?;
+    let (vhost, mut host) = consuming("publication", toml).await?;
     let message = Message::new("hello")
         .text_header("routing-key", "out")
         .text_header("second-routing-key", "no.queue");
     vhost.publish("", "letters", message).await?;
     assert_unpublishable(&vhost.take_one("letters.dead").await?, "no.queue");
-    vhost.wait_settled("letters").await
+    assert_settled(&vhost, &mut host, "letters").await
 }

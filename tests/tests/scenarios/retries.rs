@@ -1,19 +1,19 @@
 //! Failed deliveries come again: how often, when, from where, and as what.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hive_tests::{HiveToml, Message, Vhost, eventually};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 
-use crate::consuming;
+use crate::{assert_settled, consuming};
 
 #[tokio::test]
 async fn s02_a_retry_with_a_delay_waits_in_the_delay_queue() -> Result<()> {
     let toml = HiveToml::one("letters", "retry", r#"retry = { delays = ["10s"] }"#);
-    let (vhost, _host) = consuming("s02", toml).await?;
+    let (vhost, mut host) = consuming("s02", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
     vhost.wait_ready("letters.retry.10s", 1).await?;
-    vhost.wait_settled("letters").await
+    assert_settled(&vhost, &mut host, "letters").await
 }
 
 #[tokio::test]
@@ -27,8 +27,7 @@ async fn s03_limit_one_gives_two_deliveries_then_one_dead() -> Result<()> {
     vhost.publish("", "letters", Message::new("hello")).await?;
     let dead = vhost.take_one("letters.dead").await?;
     assert_eq!(dead.number_of("x-hive-attempts"), Some(2));
-    vhost.wait_settled("letters").await?;
-    host.stop().await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(host.count("attempt 1 of hello"), 1);
     assert_eq!(host.count("attempt 2 of hello"), 1);
     assert_eq!(host.count("attempt 3 of hello"), 0);
@@ -43,8 +42,7 @@ async fn s03_limit_zero_dead_letters_the_first_failure() -> Result<()> {
     vhost.publish("", "letters", Message::new("hello")).await?;
     let dead = vhost.take_one("letters.dead").await?;
     assert_eq!(dead.number_of("x-hive-attempts"), Some(1));
-    vhost.wait_settled("letters").await?;
-    host.stop().await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(host.count("attempt 1 of hello"), 1);
     assert_eq!(host.count("attempt 2 of hello"), 0);
     Ok(())
@@ -162,13 +160,13 @@ async fn s06_the_attempt_is_read_from_an_integer_of_any_width() -> Result<()> {
 #[tokio::test]
 async fn s07_missing_and_empty_headers_take_the_normal_retry_path() -> Result<()> {
     let toml = HiveToml::one("letters", "fail", r#"retry = { delays = ["1h"] }"#);
-    let (vhost, _host) = consuming("s07", toml).await?;
+    let (vhost, mut host) = consuming("s07", toml).await?;
     let none = Message::new("none").with(|_| BasicProperties::default());
     let empty = Message::new("empty")
         .with(|_| BasicProperties::default().with_headers(FieldTable::default()));
     vhost.publish_all("", "letters", [none, empty]).await?;
     vhost.wait_ready("letters.retry.1h", 2).await?;
-    vhost.wait_settled("letters").await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
 }
@@ -200,12 +198,12 @@ async fn s12_three_retries_and_more_do_not_lose_the_message() -> Result<()> {
             .queue("out", "")
             .component("fail-until", "")
             .consumer("letters", "fail-until", r#"retry = { delays = ["20ms"] }"#);
-        let (vhost, _host) = consuming("s12", toml).await?;
+        let (vhost, mut host) = consuming("s12", toml).await?;
         let message = Message::new("hello").header("until", 6_i64);
         vhost.publish("", "letters", message).await?;
         let handled = vhost.take_one("out").await?;
         assert_eq!(handled.text(), "attempt 6 of hello", "on a {kind} queue");
-        vhost.wait_settled("letters").await?;
+        assert_settled(&vhost, &mut host, "letters").await?;
     }
     Ok(())
 }
@@ -288,15 +286,11 @@ fn assert_same(copy: &Message, original: &Message) {
 /// A delay queue is the broker's to empty: a host that is down at the time loses nothing.
 #[tokio::test]
 async fn a_retry_outlives_its_host() -> Result<()> {
-    let toml = HiveToml::one("letters", "fail", r#"retry = { delays = ["300ms"] }"#);
+    let toml = HiveToml::one("letters", "fail", r#"retry = { delays = ["3s"] }"#);
     let (vhost, mut host) = consuming("retry", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
-    host.wait_for_line("attempt 1 of hello").await?;
-    vhost.wait_settled("letters").await?;
-    host.stop()
-        .await
-        .context("the host stops while a message waits")?;
-    vhost.wait_ready("letters", 1).await?;
+    vhost.wait_ready("letters.retry.3s", 1).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
     let again = vhost.take_one("letters").await?;
     assert_eq!(again.number_of("x-hive-attempt"), Some(2));
     Ok(())
