@@ -1,1 +1,27 @@
-//! Stub.
+//! The harness that the scenarios stand on: a private RabbitMQ, guests compiled from source, and
+//! the real `hive-host` run as a process.
+//!
+//! A scenario asks for a [`Vhost`] (its own corner of a broker that all tests share), writes a
+//! [`HiveToml`], runs a [`HostProcess`] on it, publishes and looks at queues with a plain AMQP
+//! client. Nothing here knows the host's code: what is tested is what a user would run.
+
+mod broker;
+mod build;
+mod eventually;
+mod hive_toml;
+mod host_process;
+pub mod house;
+mod keeper;
+mod management;
+mod message;
+mod vhost;
+
+pub use broker::Broker;
+pub use build::{guest, orders_component, orders_example};
+pub use eventually::{eventually, eventually_within};
+pub use hive_toml::HiveToml;
+pub use host_process::{Finished, HostProcess, check, run_to_end};
+pub use keeper::scratch;
+pub use management::Management;
+pub use message::Message;
+pub use vhost::Vhost;

@@ -1,0 +1,358 @@
+//! A RabbitMQ of the tests' own: its own node name, ports, data folder, cookie and port mapper.
+//!
+//! Debian's command `rabbitmq-server` changes to another user and to the machine's data folder, so
+//! the scripts behind it are started instead, with everything in a folder of this run.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::eventually::eventually_within;
+use crate::keeper;
+use crate::management::Management;
+use crate::vhost::Vhost;
+
+/// A cold start takes five seconds on two idle cores.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the scripts are, if they are not on the PATH as they are.
+const SCRIPT_FOLDERS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin"];
+
+const ABSENT: &str = "RabbitMQ is not installed here; scripts/test gets it on Debian and Ubuntu, \
+     or: apt-get install rabbitmq-server (macOS: brew install rabbitmq)";
+
+/// A running (or killed, or stopped) RabbitMQ node.
+#[derive(Debug)]
+pub struct Broker {
+    scripts: PathBuf,
+    folder: PathBuf,
+    node: String,
+    port: u16,
+    management_port: u16,
+    environment: Vec<(&'static str, OsString)>,
+    server: Mutex<Child>,
+    port_mapper: Option<Child>,
+}
+
+impl Broker {
+    /// The broker that all tests of this process share, each in a vhost of its own.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Broker> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::private).await
+    }
+
+    /// A broker for one test that stops, kills or restarts it.
+    pub async fn private() -> Result<Self> {
+        let broker = Self::start()?;
+        broker.ready().await?;
+        Ok(broker)
+    }
+
+    /// A new vhost on it; `label` is what its name begins with.
+    pub async fn vhost(&self, label: &str) -> Result<Vhost> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("{label}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.management()
+            .put(&format!("/vhosts/{name}"), &serde_json::json!({}))?;
+        self.management().put(
+            &format!("/permissions/{name}/guest"),
+            &serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"}),
+        )?;
+        Ok(Vhost::new(name, self.port, self.management()))
+    }
+
+    /// The port that it speaks AMQP on, on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its management interface.
+    pub fn management(&self) -> Management {
+        Management::new(self.management_port)
+    }
+
+    /// Kills it as a power cut would.
+    pub async fn kill9(&self) -> Result<()> {
+        self.server().kill()?;
+        self.gone().await
+    }
+
+    /// Stops it as its operator would.
+    pub async fn stop(&self) -> Result<()> {
+        keeper::signal(self.process(), "TERM");
+        self.gone().await
+    }
+
+    /// Starts it again, on the same data, after [`Broker::kill9`] or [`Broker::stop`].
+    pub async fn restart(&self) -> Result<()> {
+        let server = self.start_server()?;
+        *self.server() = server;
+        self.ready().await
+    }
+
+    /// Holds it, so that it neither answers nor closes anything.
+    pub fn sigstop(&self) {
+        keeper::signal(self.process(), "STOP");
+    }
+
+    /// Lets it go on after [`Broker::sigstop`].
+    pub fn sigcont(&self) {
+        keeper::signal(self.process(), "CONT");
+    }
+
+    /// Runs `rabbitmqctl` on it. Takes a second or two: [`Broker::management`] is faster.
+    pub fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.script("rabbitmqctl").args(arguments).output()?;
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = &output;
+        ensure!(
+            status.success(),
+            "rabbitmqctl {} failed: {}{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(stdout),
+            String::from_utf8_lossy(stderr)
+        );
+        Ok(String::from_utf8_lossy(stdout).into_owned())
+    }
+
+    /// The connections that clients have open in a vhost, but for the test's own: their names, which
+    /// are their addresses and so change with each connection. The broker's word of this moment.
+    pub fn connections(&self, vhost: &Vhost) -> Result<Vec<String>> {
+        let columns = ["name", "vhost", "client_properties"];
+        let list = ["--quiet", "--formatter=json", "list_connections"];
+        let answer = self.rabbitmqctl(&[&list[..], &columns].concat())?;
+        let all: Vec<Value> = serde_json::from_str(&answer)?;
+        let of_hosts = all
+            .iter()
+            .filter(|one| one["vhost"] == vhost.name() && is_named(&one["client_properties"]));
+        let mut names: Vec<String> = of_hosts.map(|one| one["name"].to_string()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn start() -> Result<Self> {
+        let scripts = find_scripts().context(ABSENT)?;
+        let folder = keeper::scratch("broker");
+        let [port, management_port, distribution_port, mapper_port] = free_ports()?;
+        let node = format!("hive-{}-{port}@localhost", std::process::id());
+        write_configuration(&folder, port, management_port)?;
+        let environment = environment(&folder, &node, distribution_port, mapper_port);
+        let port_mapper = start_port_mapper(mapper_port);
+        Ok(Self {
+            server: Mutex::new(start_server(&scripts, &folder, &environment)?),
+            port_mapper,
+            scripts,
+            folder,
+            node,
+            port,
+            management_port,
+            environment,
+        })
+    }
+
+    fn start_server(&self) -> Result<Child> {
+        start_server(&self.scripts, &self.folder, &self.environment)
+    }
+
+    /// Waits until it answers an AMQP handshake and its management interface is up.
+    async fn ready(&self) -> Result<()> {
+        let look = async || {
+            if let Some(status) = self.server().try_wait()? {
+                bail!(
+                    "RabbitMQ ended with {status}; its log ends with\n{}",
+                    self.log_tail()
+                );
+            }
+            handshake(self.port)?;
+            self.management().get("/overview").map(drop)
+        };
+        eventually_within(START_TIMEOUT, "RabbitMQ is ready", look, |()| true)
+            .await
+            .with_context(|| format!("its log ends with\n{}", self.log_tail()))
+    }
+
+    async fn gone(&self) -> Result<()> {
+        let look = async || Ok(self.server().try_wait()?);
+        eventually_within(STOP_TIMEOUT, "RabbitMQ has ended", look, Option::is_some).await?;
+        Ok(())
+    }
+
+    fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(self.scripts.join(name));
+        command
+            .args(["-n", &self.node])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn server(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.server.lock().expect("no holder of this lock panics")
+    }
+
+    fn process(&self) -> u32 {
+        self.server().id()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// Ends it early, for a private broker; what is left is the keeper's.
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let mut children: Vec<&mut Child> = self.port_mapper.iter_mut().collect();
+        let server = self
+            .server
+            .get_mut()
+            .expect("no holder of this lock panics");
+        children.push(server);
+        for child in children {
+            // It may have ended already, which is as good.
+            if child.kill().is_ok() {
+                drop(child.wait());
+            }
+        }
+    }
+}
+
+/// Whether a client gave its connection a name, as a host does and the test's own client does not.
+fn is_named(client_properties: &Value) -> bool {
+    let properties = client_properties.as_array();
+    properties.is_some_and(|properties| properties.iter().any(|one| one[0] == "connection_name"))
+}
+
+fn find_scripts() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    SCRIPT_FOLDERS
+        .iter()
+        .map(PathBuf::from)
+        .chain(std::env::split_paths(&path))
+        .find(|folder| folder.join("rabbitmq-server").is_file())
+        .ok_or_else(|| anyhow!("no `rabbitmq-server` was found"))
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut listeners = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
+fn write_configuration(folder: &Path, port: u16, management_port: u16) -> Result<()> {
+    // Counters are wanted within a test's patience, so they are sampled every second; how full the
+    // disk may become is the developer's own affair.
+    let configuration = format!(
+        "listeners.tcp.1 = 127.0.0.1:{port}\n\
+         management.tcp.ip = 127.0.0.1\n\
+         management.tcp.port = {management_port}\n\
+         collect_statistics_interval = 250\n\
+         management.sample_retention_policies.global.minute = 1\n\
+         management.sample_retention_policies.basic.minute = 1\n\
+         management.sample_retention_policies.detailed.minute = 1\n\
+         disk_free_limit.absolute = 50MB\n"
+    );
+    std::fs::write(folder.join("rabbitmq.conf"), configuration)?;
+    std::fs::write(folder.join("plugins"), "[rabbitmq_management].\n")?;
+    for made in ["home", "data", "log"] {
+        std::fs::create_dir_all(folder.join(made))?;
+    }
+    Ok(())
+}
+
+fn environment(
+    folder: &Path,
+    node: &str,
+    distribution_port: u16,
+    mapper_port: u16,
+) -> Vec<(&'static str, OsString)> {
+    let in_folder = |name: &str| folder.join(name).into_os_string();
+    vec![
+        ("HOME", in_folder("home")),
+        ("RABBITMQ_NODENAME", node.into()),
+        ("RABBITMQ_DIST_PORT", distribution_port.to_string().into()),
+        ("RABBITMQ_MNESIA_BASE", in_folder("data")),
+        ("RABBITMQ_LOG_BASE", in_folder("log")),
+        ("RABBITMQ_LOGS", "-".into()),
+        ("RABBITMQ_CONFIG_FILE", in_folder("rabbitmq.conf")),
+        ("RABBITMQ_CONF_ENV_FILE", in_folder("none.conf")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", in_folder("plugins")),
+        // The node's scheduler threads spin for work by default, which the tests' other half needs.
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "+sbwt none +sbwtdcpu none +sbwtdio none".into(),
+        ),
+        ("ERL_EPMD_PORT", mapper_port.to_string().into()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+        // The server script then becomes the node itself, whose process this is to hold.
+        ("RUNNING_UNDER_SYSTEMD", "true".into()),
+        ("LC_ALL", "C.UTF-8".into()),
+    ]
+}
+
+/// Erlang's port mapper, in the foreground: left to start it by itself, a node makes a daemon of it,
+/// which stays behind for ever. Where there is no such command, the node does just that.
+fn start_port_mapper(port: u16) -> Option<Child> {
+    let mut command = Command::new("epmd");
+    command
+        .args(["-port", &port.to_string(), "-address", "127.0.0.1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    keeper::start(&mut command).ok()
+}
+
+fn start_server(
+    scripts: &Path,
+    folder: &Path,
+    environment: &[(&'static str, OsString)],
+) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log_file(folder))?;
+    let mut command = Command::new(scripts.join("rabbitmq-server"));
+    command
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stderr(log.try_clone()?)
+        .stdout(log);
+    keeper::start(&mut command).context("cannot start rabbitmq-server")
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("broker.log")
+}
+
+/// Says AMQP's first words and waits for the broker's.
+fn handshake(port: u16) -> Result<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"AMQP\x00\x00\x09\x01")?;
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer)?;
+    // A method frame on channel 0: connection.start.
+    ensure!(answer[0] == 1, "the port answers, but not in AMQP 0-9-1");
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What the scenarios run, made from source by cargo: the host, the guests, the orders example.
+//!
+//! Each is asked of cargo once a process; cargo knows by itself whether anything has to be done.
+//! `scripts/test` builds everything first and says so with `HIVE_TESTS_BUILT=1`, since a cargo that
+//! is asked for other packages than before may choose other features and build half the tree again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const WASM: &str = "wasm32-wasip2";
+
+/// The folder of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate of the tests stands in the workspace")
+}
+
+/// The folder that this executable was built into, `target/debug` or `target/release`.
+fn profile_folder() -> PathBuf {
+    let executable = std::env::current_exe().expect("this executable has a path");
+    let folder = executable.parent().expect("an executable is in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("`deps` is in a folder").to_owned()
+    } else {
+        folder.to_owned()
+    }
+}
+
+/// The workspace's target folder.
+pub(crate) fn target_folder() -> PathBuf {
+    profile_folder()
+        .parent()
+        .expect("a profile's folder is in the target folder")
+        .to_owned()
+}
+
+/// The `hive-host` binary, in the profile that the tests were built in.
+pub(crate) fn host_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let profile: &[&str] = if profile_folder().ends_with("release") {
+            &["--release"]
+        } else {
+            &[]
+        };
+        cargo_build(&[&["--workspace", "--bins"], profile].concat());
+        profile_folder().join("hive-host")
+    })
+}
+
+/// The guest `tests/guests/examples/NAME.rs`, compiled.
+///
+/// # Panics
+/// When the guests do not compile, or when there is none of that name.
+pub fn guest(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        build_component(&["-p", "hive-test-guests", "--examples"]);
+        component_folder().join("examples")
+    });
+    existing(folder.join(format!("{}.wasm", name.replace('-', "_"))))
+}
+
+/// The component of the example `orders`, compiled.
+///
+/// # Panics
+/// When it does not compile.
+pub fn orders_component() -> PathBuf {
+    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
+    let path = COMPONENT.get_or_init(|| {
+        build_component(&["-p", "orders"]);
+        component_folder().join("orders.wasm")
+    });
+    existing(path.clone())
+}
+
+/// The folder of the example `orders`.
+pub fn orders_example() -> PathBuf {
+    workspace().join("examples").join("orders")
+}
+
+fn component_folder() -> PathBuf {
+    target_folder().join(WASM).join("release")
+}
+
+fn build_component(packages: &[&str]) {
+    cargo_build(&[&["--release", "--target", WASM], packages].concat());
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(path.is_file(), "there is no {}", path.display());
+    path
+}
+
+fn cargo_build(arguments: &[&str]) {
+    if std::env::var_os("HIVE_TESTS_BUILT").is_some() {
+        return;
+    }
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .arg("build")
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(target_folder())
+        .current_dir(workspace())
+        .output()
+        .expect("cargo can be run");
+    assert!(
+        output.status.success(),
+        "cargo build {} failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,248 @@
+//! The real `hive-host`, run as a process: what it logs, how it is stopped, how it ended.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::build;
+use crate::eventually::{eventually, eventually_within};
+use crate::hive_toml::HiveToml;
+use crate::keeper;
+use crate::vhost::Vhost;
+
+/// A first start compiles a component before it consumes.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A `hive-host run`. Killed when it is dropped; its log is then printed, which a test's output
+/// shows only where the test fails.
+#[derive(Debug)]
+pub struct HostProcess {
+    child: Child,
+    log: Log,
+    quiet: bool,
+}
+
+/// How a process ended, and what it printed.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed to standard output.
+    pub stdout: String,
+    /// What it printed to standard error.
+    pub stderr: String,
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+impl HostProcess {
+    /// Runs a host on `vhost` and waits until every consumer of `toml` consumes.
+    pub async fn run(vhost: &Vhost, toml: &HiveToml) -> Result<Self> {
+        let host = Self::launch(&toml.text(vhost))?;
+        for consumer in toml.consumers() {
+            host.wait_until(
+                START_TIMEOUT,
+                &format!("`{consumer}` is consuming"),
+                |line| line.contains("consuming") && line.contains(consumer.as_str()),
+            )
+            .await?;
+        }
+        Ok(host)
+    }
+
+    /// Starts a host with this text as its hive.toml, and waits for nothing.
+    pub fn launch(toml: &str) -> Result<Self> {
+        let folder = keeper::scratch("host");
+        let path = HiveToml::write(&folder, toml)?;
+        Self::launch_file(&path, &[])
+    }
+
+    /// Starts a host with this hive.toml and these variables, and waits for nothing.
+    pub fn launch_file(path: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+        let mut command = hive_host();
+        command
+            .arg("run")
+            .arg(path)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
+        let log = Log::default();
+        collect(child.stdout.take().context("stdout is piped")?, &log);
+        collect(child.stderr.take().context("stderr is piped")?, &log);
+        Ok(Self {
+            child,
+            log,
+            quiet: false,
+        })
+    }
+
+    /// The same, without its log at the end: for programs, whose output nobody filters.
+    #[must_use]
+    pub fn quietly(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Waits for a line that contains `pattern`, and gives it.
+    pub async fn wait_for_line(&self, pattern: &str) -> Result<String> {
+        let what = format!("the host logged `{pattern}`");
+        self.wait_until(Duration::from_secs(30), &what, |line| {
+            line.contains(pattern)
+        })
+        .await
+    }
+
+    async fn wait_until(
+        &self,
+        deadline: Duration,
+        what: &str,
+        is_it: impl Fn(&str) -> bool,
+    ) -> Result<String> {
+        let look = async || Ok(self.lines().into_iter().find(|line| is_it(line)));
+        let found = eventually_within(deadline, what, look, Option::is_some).await?;
+        found.context("it was just seen")
+    }
+
+    /// What it has printed so far, standard output and standard error as they came.
+    pub fn lines(&self) -> Vec<String> {
+        self.log
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone()
+    }
+
+    /// How many lines contain `pattern`.
+    pub fn count(&self, pattern: &str) -> usize {
+        self.lines()
+            .iter()
+            .filter(|line| line.contains(pattern))
+            .count()
+    }
+
+    /// Waits until `count` lines contain `pattern`; more than that fails at once.
+    pub async fn wait_for_count(&self, pattern: &str, count: usize) -> Result<()> {
+        let what = format!("the host logged `{pattern}` {count} times");
+        let look = async || Ok(self.count(pattern));
+        let seen = eventually(&what, look, |seen| *seen >= count).await?;
+        if seen > count {
+            bail!("the host logged `{pattern}` {seen} times instead of {count}");
+        }
+        Ok(())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop.
+    pub fn sigterm(&self) {
+        keeper::signal(self.child.id(), "TERM");
+    }
+
+    /// Asks it to stop as ctrl-c does.
+    pub fn sigint(&self) {
+        keeper::signal(self.child.id(), "INT");
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        let child = Mutex::new(&mut self.child);
+        let look = async || {
+            Ok(child
+                .lock()
+                .expect("no holder of this lock panics")
+                .try_wait()?)
+        };
+        let ended = eventually_within(START_TIMEOUT, "the host has ended", look, Option::is_some);
+        ended.await?.context("it has just ended")
+    }
+
+    /// Asks it to stop, and expects a clean end.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.sigterm();
+        let status = self.wait().await?;
+        if status.code() != Some(0) {
+            bail!("the host ended with {status} instead of a clean stop");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HostProcess {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner keeps it and shows it where the test fails"
+    )]
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+        if self.quiet {
+            return;
+        }
+        eprintln!("--- the log of host {}:", self.child.id());
+        for line in self.lines() {
+            eprintln!("    {line}");
+        }
+    }
+}
+
+/// Runs `hive-host check` on this text as a hive.toml.
+pub fn check(toml: &str) -> Result<Finished> {
+    let folder = keeper::scratch("check");
+    let path = HiveToml::write(&folder, toml)?;
+    run_to_end(&["check", &path.to_string_lossy()])
+}
+
+/// Runs `hive-host` with these arguments until it ends by itself.
+pub fn run_to_end(arguments: &[&str]) -> Result<Finished> {
+    let mut command = hive_host();
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = keeper::start(&mut command)?.wait_with_output()?;
+    Ok(Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// A command without anything of the developer's own that the host would listen to.
+fn hive_host() -> Command {
+    let mut command = Command::new(build::host_binary());
+    command
+        .stdin(Stdio::null())
+        .env_remove("RUST_LOG")
+        .env_remove("RABBITMQ_URL")
+        .env_remove("RABBITMQ_HEARTBEAT")
+        .env("NO_COLOR", "1");
+    command
+}
+
+fn collect(stream: impl Read + Send + 'static, log: &Log) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            log.lock()
+                .expect("no holder of this lock panics")
+                .push(line);
+        }
+    });
+}

@@ -1,0 +1,229 @@
+//! Who may know whom: the rules of the rooms of `host/src`, as a check over its sources.
+//!
+//! A compiler would keep them if every room were a crate; then each would need a manifest, and
+//! what is now one program to read would be ten. So the paths that a file names are read here.
+
+mod paths;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use self::paths::Source;
+
+/// A library that only some rooms may name. A name stands for its family too: `wasmtime` is
+/// `wasmtime_wasi` as well.
+struct Library {
+    rule: u8,
+    name: &'static str,
+    rooms: &'static [&'static str],
+}
+
+const LIBRARIES: [Library; 9] = [
+    Library {
+        rule: 3,
+        name: "lapin",
+        rooms: &["amqp"],
+    },
+    Library {
+        rule: 3,
+        name: "wasmtime",
+        rooms: &["guest"],
+    },
+    Library {
+        rule: 3,
+        name: "axum",
+        rooms: &["admin"],
+    },
+    Library {
+        rule: 3,
+        name: "hyper",
+        rooms: &["admin"],
+    },
+    Library {
+        rule: 3,
+        name: "tower",
+        rooms: &["admin"],
+    },
+    Library {
+        rule: 3,
+        name: "redis",
+        rooms: &["store"],
+    },
+    Library {
+        rule: 3,
+        name: "fred",
+        rooms: &["store"],
+    },
+    Library {
+        rule: 3,
+        name: "redb",
+        rooms: &["store"],
+    },
+    Library {
+        rule: 3,
+        name: "fjall",
+        rooms: &["store"],
+    },
+];
+
+/// A room that none but these may import.
+struct Private {
+    rule: u8,
+    room: &'static str,
+    importers: &'static [&'static str],
+}
+
+const PRIVATE: [Private; 2] = [
+    Private {
+        rule: 1,
+        room: "app",
+        importers: &["cli"],
+    },
+    Private {
+        rule: 1,
+        room: "cli",
+        importers: &["main"],
+    },
+];
+
+/// A room, and what it may never import.
+struct Stranger {
+    rule: u8,
+    room: &'static str,
+    never: &'static [&'static str],
+}
+
+const STRANGERS: [Stranger; 4] = [
+    Stranger {
+        rule: 4,
+        room: "amqp",
+        never: &["guest", "ledger"],
+    },
+    Stranger {
+        rule: 4,
+        room: "guest",
+        never: &["amqp", "ledger"],
+    },
+    Stranger {
+        rule: 4,
+        room: "ledger",
+        never: &["amqp", "guest"],
+    },
+    Stranger {
+        rule: 6,
+        room: "admin",
+        never: &["pipeline", "amqp", "guest", "ledger"],
+    },
+];
+
+/// Rooms that know no library at all.
+const PURE: [&str; 2] = ["message", "policy"];
+
+/// What a leaf may import: words that everyone shares.
+const LEAF: &str = "telemetry";
+const SHARED_WORDS: [&str; 2] = ["message", "policy"];
+
+/// Where serde's derives may stand: files, or folders of them.
+const DERIVES: [&str; 3] = ["config/file", "admin", "store"];
+
+/// Locks have no place in the room that serves operators.
+const LOCKS: [&str; 3] = ["Mutex", "RwLock", "Semaphore"];
+
+/// One place where a rule is broken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The rule's number in ARCHITECTURE.md; none for the rule that a file says what it is for.
+    pub rule: Option<u8>,
+    /// The file, from `host/src`.
+    pub file: PathBuf,
+    /// What it does.
+    pub what: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, file, what } = self;
+        write!(f, "{} {what}", file.display())?;
+        rule.map_or(Ok(()), |rule| write!(f, " (rule {rule})"))
+    }
+}
+
+/// Checks one file of `host/src`; `libraries` are the host's dependencies.
+pub fn check(file: &Path, text: &str, libraries: &[String]) -> Vec<Breach> {
+    let source = Source::read(file, text);
+    let mut broken = Vec::new();
+    let mut report = |rule: u8, what: String| {
+        broken.push(Breach {
+            rule: Some(rule),
+            file: file.to_owned(),
+            what,
+        });
+    };
+    let room = source.room.as_str();
+    for library in source.libraries(libraries) {
+        check_library(room, &library, &mut report);
+    }
+    for import in source.rooms() {
+        check_import(room, &import, &mut report);
+    }
+    let may_derive = DERIVES
+        .iter()
+        .any(|place| file.starts_with(place) || file == Path::new(&format!("{place}.rs")));
+    if !may_derive && source.derives(&["Serialize", "Deserialize"]) {
+        report(5, "derives serde's traits".to_owned());
+    }
+    if room == "admin" {
+        for lock in LOCKS.iter().filter(|lock| source.names(lock)) {
+            report(6, format!("names `{lock}`"));
+        }
+    }
+    broken
+}
+
+fn check_library(room: &str, library: &str, report: &mut impl FnMut(u8, String)) {
+    if PURE.contains(&room) {
+        report(2, format!("names the library `{library}`"));
+    }
+    for Library { rule, name, rooms } in LIBRARIES {
+        let is_of_it = library == name || library.starts_with(&format!("{name}_"));
+        if is_of_it && !rooms.contains(&room) {
+            report(rule, format!("names the library `{library}`"));
+        }
+    }
+}
+
+fn check_import(room: &str, import: &str, report: &mut impl FnMut(u8, String)) {
+    if room == import {
+        return;
+    }
+    let mut broken = Vec::new();
+    let private = PRIVATE
+        .iter()
+        .filter(|private| private.room == import && !private.importers.contains(&room));
+    broken.extend(private.map(|private| private.rule));
+    let strange = STRANGERS
+        .iter()
+        .filter(|stranger| stranger.room == room && stranger.never.contains(&import));
+    broken.extend(strange.map(|stranger| stranger.rule));
+    if room == LEAF && !SHARED_WORDS.contains(&import) {
+        broken.push(7);
+    }
+    for rule in broken {
+        report(rule, format!("imports the room `{import}`"));
+    }
+}
+
+/// Checks that a file opens by saying what it is for.
+pub fn check_opening(file: &Path, text: &str) -> Option<Breach> {
+    if text.starts_with("//! ") {
+        return None;
+    }
+    Some(Breach {
+        rule: None,
+        file: file.to_owned(),
+        what: "does not open with `//!` and what it is for".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Made-up sources that break each rule, and their neighbours that break none.
+
+use super::*;
+
+/// Checks `text` as that file of `host/src` against the rules it is to break, in their order.
+#[track_caller]
+fn assert_breaks(file: &str, text: &str, rules: &[u8]) {
+    let libraries = [
+        "lapin",
+        "wasmtime",
+        "wasmtime_wasi",
+        "tokio",
+        "serde",
+        "axum",
+        "redb",
+    ];
+    let breaches = check(Path::new(file), text, &libraries.map(str::to_owned));
+    let broken: Vec<u8> = breaches.iter().filter_map(|breach| breach.rule).collect();
+    assert_eq!(broken, rules, "{text}");
+}
+
+#[test]
+fn rule_1_only_cli_imports_app() {
+    assert_breaks("pipeline.rs", "use crate::app::App;", &[1]);
+    assert_breaks("pipeline/settle.rs", "use crate::{app, policy};", &[1]);
+    assert_breaks("pipeline/settle.rs", "use super::super::app;", &[1]);
+    assert_breaks("cli/run.rs", "use crate::app::App;", &[]);
+    assert_breaks("app.rs", "use crate::{amqp, guest, pipeline};", &[]);
+}
+
+#[test]
+fn rule_1_only_main_imports_cli() {
+    assert_breaks("app.rs", "use crate::cli;", &[1]);
+    assert_breaks("main.rs", "fn main() { hive_host::cli::run(); }", &[]);
+}
+
+#[test]
+fn rule_2_message_and_policy_know_no_library() {
+    assert_breaks("message.rs", "use serde::Serialize;", &[2]);
+    assert_breaks("policy.rs", "fn f() { tokio::task::yield_now(); }", &[2]);
+    assert_breaks("policy.rs", "use lapin::Channel;", &[2, 3]);
+    assert_breaks(
+        "policy.rs",
+        "use std::fmt;\nuse crate::message::Attempt;",
+        &[],
+    );
+}
+
+#[test]
+fn rule_3_libraries_stay_in_their_rooms() {
+    assert_breaks("pipeline.rs", "use lapin::Channel;", &[3]);
+    assert_breaks("app.rs", "fn f(_: wasmtime_wasi::WasiCtx) {}", &[3]);
+    assert_breaks("telemetry.rs", "use axum as web;", &[3]);
+    assert_breaks("ledger.rs", "pub(crate) use {redb::Database};", &[3]);
+    assert_breaks("amqp/consumer.rs", "use lapin::Channel;", &[]);
+    assert_breaks("guest.rs", "use wasmtime::Engine;", &[]);
+}
+
+#[test]
+fn rule_4_amqp_and_guest_never_meet() {
+    assert_breaks("amqp/consumer.rs", "use crate::guest::Slot;", &[4]);
+    assert_breaks(
+        "guest/invoke.rs",
+        "use crate::{message::{Action, Envelope}, amqp::x};",
+        &[4],
+    );
+    assert_breaks("ledger.rs", "use super::amqp;", &[4]);
+    assert_breaks("pipeline.rs", "use crate::amqp; use crate::guest;", &[]);
+    assert_breaks(
+        "amqp/consumer.rs",
+        "use super::publisher; use crate::amqp::headers;",
+        &[],
+    );
+}
+
+#[test]
+fn rule_5_derives_of_serde_have_their_places() {
+    assert_breaks(
+        "config/plan.rs",
+        "#[derive(Debug, serde::Deserialize)] struct P;",
+        &[5],
+    );
+    assert_breaks("pipeline.rs", "#[derive(Serialize)] struct P;", &[5]);
+    assert_breaks("config/file.rs", "#[derive(Deserialize)] struct P;", &[]);
+    assert_breaks(
+        "config/file/queue.rs",
+        "#[derive(Deserialize)] struct P;",
+        &[],
+    );
+}
+
+#[test]
+fn rule_6_admin_keeps_off_the_data_path() {
+    assert_breaks("admin/routes.rs", "use std::sync::Mutex;", &[6]);
+    assert_breaks("admin.rs", "use crate::pipeline::Worker;", &[6]);
+    assert_breaks("admin.rs", "use crate::telemetry::Snapshot;", &[]);
+}
+
+#[test]
+fn rule_7_telemetry_is_a_leaf() {
+    assert_breaks(
+        "telemetry/events.rs",
+        "use crate::config::plan::Plan;",
+        &[7],
+    );
+    assert_breaks(
+        "telemetry/events.rs",
+        "use crate::policy::FailureClass;",
+        &[],
+    );
+}
+
+#[test]
+fn words_in_comments_strings_and_tests_are_no_imports() {
+    let text = r##"
+        //! lapin::Channel is not for here.
+        /* crate::app::App */
+        const TEXT: &str = "crate::app and lapin::x";
+        const RAW: &str = r#"say "lapin::x""#;
+        const QUOTE: char = '"';
+        fn f<'a>(text: &'a str) -> impl Sized + use<'a> { text }
+        #[cfg(test)]
+        mod tests { use crate::app::App; }
+    "##;
+    assert_breaks("pipeline.rs", text, &[]);
+    assert_breaks("pipeline/tests.rs", "use crate::app::App;", &[]);
+}
+
+#[test]
+fn a_breach_names_the_file_and_the_rule() {
+    let breaches = check(Path::new("app.rs"), "use crate::cli;", &[]);
+    assert_eq!(
+        breaches[0].to_string(),
+        "app.rs imports the room `cli` (rule 1)"
+    );
+}
+
+#[test]
+fn a_file_opens_with_what_it_is_for() {
+    assert_eq!(check_opening(Path::new("a.rs"), "//! The letter a."), None);
+    assert!(check_opening(Path::new("a.rs"), "use std::fmt;").is_some());
+    assert!(check_opening(Path::new("a.rs"), "//!\n").is_some());
+}

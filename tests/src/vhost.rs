@@ -1,0 +1,320 @@
+//! One scenario's corner of a broker, and a plain AMQP client to publish into it and look at it.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, bail, ensure};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::eventually::eventually;
+use crate::management::Management;
+use crate::message::Message;
+
+/// Publishes in flight at once; the confirmations are waited for after each so many.
+const CONFIRM_WINDOW: usize = 500;
+
+/// A virtual host that nobody else uses.
+#[derive(Debug)]
+pub struct Vhost {
+    name: String,
+    port: u16,
+    management: Management,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Vhost {
+    pub(crate) fn new(name: String, port: u16, management: Management) -> Self {
+        Self {
+            name,
+            port,
+            management,
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its URL for the broker's default user.
+    pub fn url(&self) -> String {
+        self.url_as("guest", "guest")
+    }
+
+    /// Its URL for another user.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!(
+            "amqp://{user}:{password}@127.0.0.1:{}/{}",
+            self.port, self.name
+        )
+    }
+
+    /// The management interface of its broker.
+    pub fn management(&self) -> &Management {
+        &self.management
+    }
+
+    /// A new channel on the scenario's own connection, which is opened again if it was lost.
+    pub async fn channel(&self) -> Result<Channel> {
+        let mut connection = self.connection.lock().await;
+        if let Some(open) = connection.as_ref().filter(|open| open.status().connected()) {
+            return Ok(open.create_channel().await?);
+        }
+        let opened = Connection::connect(&self.url(), ConnectionProperties::default())
+            .await
+            .context("the test's own client cannot connect")?;
+        let channel = opened.create_channel().await?;
+        *connection = Some(opened);
+        Ok(channel)
+    }
+
+    /// Publishes one message, confirmed by the broker and taken by a queue.
+    pub async fn publish(&self, exchange: &str, routing_key: &str, message: Message) -> Result<()> {
+        self.publish_all(exchange, routing_key, [message]).await
+    }
+
+    /// Publishes messages in their order, all confirmed by the broker and taken by a queue.
+    pub async fn publish_all(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<()> {
+        let channel = self.channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        let mandatory = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let mut pending = Vec::new();
+        for Message {
+            properties, body, ..
+        } in messages
+        {
+            let (exchange, routing_key) = (exchange.into(), routing_key.into());
+            let publish =
+                channel.basic_publish(exchange, routing_key, mandatory, &body, properties);
+            pending.push(publish.await?);
+            if pending.len() == CONFIRM_WINDOW {
+                confirmed(&mut pending).await?;
+            }
+        }
+        confirmed(&mut pending).await?;
+        Ok(close(&channel).await?)
+    }
+
+    /// Declares a durable queue; `kind` is its `x-queue-type`.
+    pub async fn declare_queue(&self, name: &str, kind: &str) -> Result<()> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+        self.declare_queue_with(name, arguments).await
+    }
+
+    /// Declares a durable queue with these arguments.
+    pub async fn declare_queue_with(&self, name: &str, arguments: FieldTable) -> Result<()> {
+        let channel = self.channel().await?;
+        channel
+            .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
+            .await?;
+        Ok(close(&channel).await?)
+    }
+
+    /// Binds a queue to an exchange.
+    pub async fn bind(&self, queue: &str, exchange: &str, routing_key: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        channel
+            .queue_bind(
+                queue.into(),
+                exchange.into(),
+                routing_key.into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        Ok(close(&channel).await?)
+    }
+
+    /// Declares a durable exchange.
+    pub async fn declare_exchange(&self, name: &str, kind: ExchangeKind) -> Result<()> {
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let channel = self.channel().await?;
+        channel
+            .exchange_declare(name.into(), kind, options, FieldTable::default())
+            .await?;
+        Ok(close(&channel).await?)
+    }
+
+    /// Deletes a queue with what is in it.
+    pub async fn delete_queue(&self, name: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        channel
+            .queue_delete(name.into(), QueueDeleteOptions::default())
+            .await?;
+        Ok(close(&channel).await?)
+    }
+
+    /// How many messages wait in a queue, by the broker's own word of this moment. Fails where
+    /// there is no such queue.
+    pub async fn ready(&self, queue: &str) -> Result<u32> {
+        Ok(self.look_at(queue).await?.message_count())
+    }
+
+    /// How many consumers a queue has, by the broker's own word of this moment.
+    pub async fn consumers(&self, queue: &str) -> Result<u32> {
+        Ok(self.look_at(queue).await?.consumer_count())
+    }
+
+    async fn look_at(&self, queue: &str) -> Result<lapin::Queue> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let channel = self.channel().await?;
+        let declared = channel
+            .queue_declare(queue.into(), passive, FieldTable::default())
+            .await
+            .with_context(|| format!("cannot look at the queue `{queue}`"))?;
+        close(&channel).await?;
+        Ok(declared)
+    }
+
+    /// Waits until `count` messages wait in a queue.
+    pub async fn wait_ready(&self, queue: &str, count: u32) -> Result<()> {
+        let what = format!("{count} messages wait in `{queue}`");
+        eventually(&what, || self.ready(queue), |ready| *ready == count).await?;
+        Ok(())
+    }
+
+    /// Everything that the management interface tells of a queue. It is a second old: good for
+    /// counters that only grow, and not to see whether something is over.
+    pub fn counters(&self, queue: &str) -> Result<Value> {
+        self.management
+            .get(&format!("/queues/{}/{queue}", self.name))
+    }
+
+    /// The names of all queues of the vhost, sorted.
+    pub fn queues(&self) -> Result<Vec<String>> {
+        let answer = self.management.get(&format!("/queues/{}", self.name))?;
+        let mut names: Vec<String> = answer
+            .as_array()
+            .context("the queues are no list")?
+            .iter()
+            .filter_map(|queue| Some(queue["name"].as_str()?.to_owned()))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Compares the queues of the vhost with `expected`, in any order.
+    pub fn assert_queues(&self, expected: &[&str]) -> Result<()> {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        let queues = self.queues()?;
+        ensure!(
+            queues == expected,
+            "queues {queues:?}, expected {expected:?}"
+        );
+        Ok(())
+    }
+
+    /// Takes `count` messages off a queue, waiting for them to come.
+    pub async fn take(&self, queue: &str, count: usize) -> Result<Vec<Message>> {
+        let taken = Mutex::new(Vec::new());
+        let look = async || {
+            let mut taken = taken.lock().await;
+            while taken.len() < count {
+                match self.get(queue).await? {
+                    Some(message) => taken.push(message),
+                    None => break,
+                }
+            }
+            Ok(taken.len())
+        };
+        let what = format!("{count} messages came to `{queue}`");
+        let result = eventually(&what, look, |taken| *taken == count).await;
+        let taken = taken.into_inner();
+        match result {
+            Ok(_) => Ok(taken),
+            Err(error) => Err(error.context(described(&taken))),
+        }
+    }
+
+    /// Takes the one message that is to come to a queue.
+    pub async fn take_one(&self, queue: &str) -> Result<Message> {
+        let mut taken = self.take(queue, 1).await?;
+        taken.pop().context("one message was asked for")
+    }
+
+    /// Takes everything that waits in a queue now.
+    pub async fn drain(&self, queue: &str) -> Result<Vec<Message>> {
+        let mut taken = Vec::new();
+        while let Some(message) = self.get(queue).await? {
+            taken.push(message);
+        }
+        Ok(taken)
+    }
+
+    async fn get(&self, queue: &str) -> Result<Option<Message>> {
+        let channel = self.channel().await?;
+        let got = channel
+            .basic_get(queue.into(), BasicGetOptions::default())
+            .await
+            .with_context(|| format!("cannot get from the queue `{queue}`"))?;
+        let Some(got) = got else {
+            close(&channel).await?;
+            return Ok(None);
+        };
+        got.delivery.ack(BasicAckOptions::default()).await?;
+        // Closing waits for the broker, so the acknowledgement has arrived after it.
+        close(&channel).await?;
+        let delivery = got.delivery;
+        Ok(Some(Message {
+            exchange: delivery.exchange.to_string(),
+            routing_key: delivery.routing_key.to_string(),
+            redelivered: delivery.redelivered,
+            properties: delivery.properties,
+            body: delivery.data,
+        }))
+    }
+}
+
+async fn confirmed(pending: &mut Vec<lapin::PublisherConfirm>) -> Result<()> {
+    for confirmation in pending.drain(..) {
+        match confirmation.await? {
+            Confirmation::Ack(None) => {}
+            Confirmation::Ack(Some(returned)) => bail!(
+                "no queue takes what is published to `{}` with the key `{}`",
+                returned.exchange,
+                returned.routing_key
+            ),
+            other => bail!("a message of the test was not confirmed: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+async fn close(channel: &Channel) -> lapin::Result<()> {
+    channel.close(200, "done".into()).await
+}
+
+fn described(messages: &[Message]) -> String {
+    let mut text = format!("{} came:", messages.len());
+    for message in messages {
+        let start: String = message.text().chars().take(80).collect();
+        let headers = message.headers();
+        write!(text, "\n  {start:?} {headers:?}").expect("a String takes everything");
+    }
+    text
+}

@@ -1,0 +1,105 @@
+//! What lives between deliveries, and what a trap takes with it.
+
+use anyhow::Result;
+use hive_tests::{HiveToml, Message};
+
+use crate::{assert_settled, consuming};
+
+/// A guest that counts its deliveries, handled one at a time.
+fn counter(component_keys: &str) -> HiveToml {
+    HiveToml::new()
+        .queue("letters", "")
+        .queue("out", "")
+        .component("count", component_keys)
+        .consumer("letters", "count", "concurrency = 1\nretry = { limit = 0 }")
+}
+
+/// What the guest counted for each of these messages, in their order.
+async fn counted(toml: HiveToml, bodies: &[&str], answers: usize) -> Result<Vec<String>> {
+    let (vhost, mut host) = consuming("instances", toml).await?;
+    let messages = bodies.iter().map(|body| Message::new(*body));
+    vhost.publish_all("", "letters", messages).await?;
+    let counted = vhost.take("out", answers).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    Ok(counted.iter().map(Message::text).collect())
+}
+
+#[tokio::test]
+async fn s13_after_a_trap_the_next_message_gets_a_fresh_instance() -> Result<()> {
+    let counted = counted(counter(""), &["a", "b", "trap", "c", "d"], 4).await?;
+    assert_eq!(counted, ["1 a", "2 b", "1 c", "2 d"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn s13_a_trap_is_a_failure_with_the_normal_retries() -> Result<()> {
+    let toml = HiveToml::one(
+        "letters",
+        "trap",
+        r#"retry = { limit = 2, delays = ["20ms"] }"#,
+    );
+    let (vhost, host) = consuming("s13", toml).await?;
+    vhost.publish("", "letters", Message::new("hello")).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    assert_eq!(dead.number_of("x-hive-attempts"), Some(3));
+    assert_eq!(dead.text_of("x-hive-reason").as_deref(), Some("trap"));
+    host.wait_for_count("of hello", 3).await
+}
+
+#[tokio::test]
+async fn state_lives_between_deliveries_with_reuse() -> Result<()> {
+    let counted = counted(counter(r#"instances = "reuse""#), &["a", "b", "c"], 3).await?;
+    assert_eq!(counted, ["1 a", "2 b", "3 c"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_delivery_starts_anew_with_fresh() -> Result<()> {
+    let counted = counted(counter(r#"instances = "fresh""#), &["a", "b", "c"], 3).await?;
+    assert_eq!(counted, ["1 a", "1 b", "1 c"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_is_recycled_after_so_many_deliveries() -> Result<()> {
+    let counted = counted(counter("recycle_after = 2"), &["a", "b", "c", "d", "e"], 5).await?;
+    assert_eq!(counted, ["1 a", "2 b", "1 c", "2 d", "1 e"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_component_prints_is_logged_with_its_consumer_and_component() -> Result<()> {
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .component("stdout", "")
+        .consumer("letters", "stdout", "");
+    let (vhost, mut host) = consuming("stdout", toml).await?;
+    vhost.publish("", "letters", Message::new("hello")).await?;
+    for pattern in ["out says hello", "err says hello"] {
+        let line = host.wait_for_line(pattern).await?;
+        assert!(
+            line.contains("consumer") && line.contains("letters"),
+            "{line}"
+        );
+        assert!(
+            line.contains("component") && line.contains("stdout"),
+            "{line}"
+        );
+    }
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn a_component_reads_its_configuration() -> Result<()> {
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .queue("out", "")
+        .component("config", r#"config = { greeting = "ahoy" }"#)
+        .consumer("letters", "config", "");
+    let (vhost, _host) = consuming("config", toml).await?;
+    vhost
+        .publish("", "letters", Message::new("greeting"))
+        .await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "ahoy");
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The scenarios, against a real RabbitMQ and the real binary.
+//!
+//! A test whose name begins with `sNN_` is line NN of the list of behaviours that users of such
+//! systems rely on; the others stand beside those they are like. All share one broker, each in a
+//! vhost of its own, so they run side by side.
+
+// What becomes of a delivery.
+mod answers;
+mod failures;
+mod publications;
+mod retries;
+mod wire;
+
+// What a component can do to its host.
+mod instances;
+mod sandbox;
+
+// The process: how it starts, what it refuses, how it stops, how much it takes.
+mod check;
+mod start;
+mod stop;
+mod throughput;
+
+// The tests' own ground.
+mod harness;
+mod house;
+
+use anyhow::Result;
+use hive_tests::{Broker, HiveToml, HostProcess, Vhost};
+
+/// A vhost of its own on the shared broker, and a host that consumes there.
+async fn consuming(label: &str, toml: HiveToml) -> Result<(Vhost, HostProcess)> {
+    let vhost = Broker::shared().await?.vhost(label).await?;
+    let host = HostProcess::run(&vhost, &toml).await?;
+    Ok((vhost, host))
+}
+
+/// Stops the host, and makes sure that it had answered everything that the queue handed out: what it
+/// had not would be back.
+async fn assert_settled(vhost: &Vhost, host: &mut HostProcess, queue: &str) -> Result<()> {
+    host.stop().await?;
+    assert_eq!(
+        vhost.ready(queue).await?,
+        0,
+        "messages went back to `{queue}`"
+    );
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Publications that the broker would not take: the delivery's own failure, and nobody else's.
+
+use anyhow::Result;
+use hive_tests::{Broker, HiveToml, Message};
+
+use crate::{assert_settled, consuming};
+
+/// A consumer of `letters` by `guest`, without retries, and a neighbour on the same connections.
+fn with_neighbour(guest: &str) -> HiveToml {
+    HiveToml::new()
+        .queue("letters", "")
+        .queue("neighbour", "")
+        .queue("out", "")
+        .component(guest, "")
+        .component("echo", "")
+        .consumer("letters", guest, "retry = { limit = 0 }")
+        .consumer("neighbour", "echo", "retry = { limit = 0 }")
+}
+
+/// Lets one message fail, and makes sure that no connection and no neighbour noticed.
+async fn dead_alone(guest: &str, message: Message) -> Result<Message> {
+    let (vhost, mut host) = consuming("publication", with_neighbour(guest)).await?;
+    vhost
+        .publish("", "neighbour", Message::new("before"))
+        .await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "before");
+    let broker = Broker::shared().await?;
+    let before = broker.connections(&vhost)?;
+    assert_eq!(before.len(), 2, "one consumes and one publishes");
+    vhost.publish("", "letters", message).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    vhost
+        .publish("", "neighbour", Message::new("after"))
+        .await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "after");
+    assert_eq!(broker.connections(&vhost)?, before, "a connection was lost");
+    assert_settled(&vhost, &mut host, "letters").await?;
+    Ok(dead)
+}
+
+#[track_caller]
+fn assert_unpublishable(dead: &Message, told: &str) {
+    assert_eq!(dead.text_of("x-hive-reason").as_deref(), Some("publish"));
+    let error = dead.text_of("x-hive-error").unwrap_or_default();
+    assert!(
+        error.contains(told),
+        "`{told}` is not in the error: {error}"
+    );
+}
+
+#[tokio::test]
+async fn s17_a_publication_to_a_missing_exchange_fails_its_delivery() -> Result<()> {
+    let message = Message::new("hello").text_header("exchange", "not.there");
+    assert_unpublishable(&dead_alone("publish", message).await?, "not.there");
+    Ok(())
+}
+
+#[tokio::test]
+async fn s17_a_publication_to_nowhere_fails_its_delivery() -> Result<()> {
+    let message = Message::new("hello").text_header("routing-key", "no.queue");
+    assert_unpublishable(&dead_alone("publish", message).await?, "no.queue");
+    Ok(())
+}
+
+#[tokio::test]
+async fn s17_an_input_whose_publication_failed_is_retried() -> Result<()> {
+    let toml = HiveToml::one("letters", "publish", r#"retry = { delays = ["1h"] }"#);
+    let (vhost, mut host) = consuming("s17", toml).await?;
+    let missing = Message::new("hello").text_header("exchange", "not.there");
+    let nowhere = Message::new("hello").text_header("routing-key", "no.queue");
+    vhost.publish_all("", "letters", [missing, nowhere]).await?;
+    vhost.wait_ready("letters.retry.1h", 2).await?;
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn a_publication_that_may_go_nowhere_is_no_failure() -> Result<()> {
+    let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }").queue("out", "");
+    let (vhost, mut host) = consuming("publication", toml).await?;
+    let message = Message::new("hello")
+        .text_header("routing-key", "no.queue")
+        .text_header("second-routing-key", "out")
+        .header("mandatory", false);
+    vhost.publish("", "letters", message).await?;
+    vhost.wait_ready("out", 1).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    assert_eq!(vhost.ready("letters.dead").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn publication_headers_larger_than_a_frame_fail_their_delivery_alone() -> Result<()> {
+    let dead = dead_alone("big-headers", Message::new("hello")).await?;
+    assert_unpublishable(&dead, "headers");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_id_that_the_broker_refuses_fails_its_delivery_alone() -> Result<()> {
+    let dead = dead_alone("bad-user-id", Message::new("hello")).await?;
+    assert_unpublishable(&dead, "user-id");
+    Ok(())
+}
+
+/// One of two cannot be routed: the input fails whole, and is not acked for the half that went.
+#[tokio::test]
+async fn one_bad_publication_of_two_fails_the_delivery() -> Result<()> {
+    let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }").queue("out", "");
+    let (vhost, mut host) = consuming("publication", toml).await?;
+    let message = Message::new("hello")
+        .text_header("routing-key", "out")
+        .text_header("second-routing-key", "no.queue");
+    vhost.publish("", "letters", message).await?;
+    assert_unpublishable(&vhost.take_one("letters.dead").await?, "no.queue");
+    assert_settled(&vhost, &mut host, "letters").await
+}
