@@ -1,1 +1,127 @@
-//! Stub.
+//! Write a RabbitMQ consumer for Hive in Rust.
+//!
+//! A consumer is a function from a [`Delivery`] to an [`Action`]; [`consumer`] makes a component of
+//! it. The function stays a plain one, so its unit tests are ordinary tests, run natively.
+//!
+//! ```
+//! use hive_guest::{Action, Delivery, Publication};
+//!
+//! #[hive_guest::consumer]
+//! fn handle(delivery: Delivery) -> Result<Action, String> {
+//!     let name = delivery.text().map_err(|error| error.to_string())?;
+//!     if name.is_empty() {
+//!         return Ok(Action::reject("nobody to greet"));
+//!     }
+//!     Ok(Publication::to_queue("greetings").text(format!("hello {name}")).into())
+//! }
+//!
+//! // In a #[test]:
+//! use hive_guest::testing::DeliveryBuilder;
+//! let action = handle(DeliveryBuilder::new().text("Ada").build()).unwrap();
+//! assert_eq!(action.publications()[0].message.text(), Ok("hello Ada"));
+//! ```
+//!
+//! Build it with `cargo build --release --target wasm32-wasip2`, as a `cdylib` (and an `rlib`, for
+//! its tests); the result is a component as it stands.
+//!
+//! # What a handler may answer
+//!
+//! An [`Action`], a [`Publication`] (published, then acknowledged), or a `Result` of either. An error
+//! is retried by the consumer's retry policy, and its text is in the log and in the dead letter.
+//!
+//! ```
+//! # use hive_guest::{Action, Delivery};
+//! use std::time::Duration;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Order { sku: String }
+//!
+//! #[hive_guest::consumer]
+//! fn handle(delivery: Delivery) -> Result<Action, String> {
+//!     let order: Order = match delivery.json() {
+//!         Ok(order) => order,
+//!         // It will be as malformed next time.
+//!         Err(error) => return Ok(Action::reject(error)),
+//!     };
+//!     if order.sku == "soon" {
+//!         return Ok(Action::retry_after("not on sale yet", Duration::from_secs(60)));
+//!     }
+//!     Ok(Action::Ack)
+//! }
+//! # use hive_guest::testing::DeliveryBuilder;
+//! # let answer = |json| handle(DeliveryBuilder::new().text(json).build()).unwrap();
+//! # assert!(answer(r#"{"sku":"a"}"#).is_ack());
+//! # assert_eq!(answer(r#"{"sku":"soon"}"#).as_retry().unwrap().delay_ms, Some(60_000));
+//! # assert!(answer("{}").as_reject().unwrap().contains("sku"));
+//! ```
+//!
+//! # Batches
+//!
+//! ```
+//! use hive_guest::{Action, Delivery};
+//!
+//! #[hive_guest::batch_consumer]
+//! fn handle(deliveries: Vec<Delivery>) -> Result<Vec<Action>, String> {
+//!     Ok(deliveries.iter().map(|_| Action::Ack).collect())
+//! }
+//! ```
+//!
+//! # A beginning and an end
+//!
+//! ```
+//! use hive_guest::{Action, Delivery, StopReason};
+//!
+//! #[hive_guest::consumer(start = warm_up, stop = flush)]
+//! fn handle(_delivery: Delivery) -> Action {
+//!     Action::Ack
+//! }
+//!
+//! /// Once in each instance, before its first delivery. An error keeps the instance out of service.
+//! fn warm_up() -> Result<(), String> {
+//!     Ok(())
+//! }
+//!
+//! fn flush(_reason: StopReason) {}
+//! ```
+
+// The attributes name this crate from outside, as its users do, and so do its own tests.
+extern crate self as hive_guest;
+
+mod action;
+mod delivery;
+mod field_value;
+mod message;
+mod publication;
+
+pub mod config;
+pub mod testing;
+
+#[doc(hidden)]
+pub mod bindings;
+#[doc(hidden)]
+pub mod export;
+
+pub use bindings::consumer::hive::consumer::types::{
+    Action, Delivery, FieldValue, Message, Properties, Publication, Retry,
+};
+pub use bindings::lifecycle::hive::consumer::types::StopReason;
+pub use message::JsonError;
+
+/// Makes a component of a function.
+///
+/// The function takes a [`Delivery`] and gives an [`Action`], a [`Publication`], or a `Result` of
+/// either whose error is `Display`. `start` and `stop` name functions that run once in each instance:
+/// `fn() -> Result<(), impl Display>` and `fn(StopReason)`.
+///
+/// ```compile_fail
+/// #[hive_guest::consumer]
+/// struct NotAFunction;
+/// ```
+pub use hive_guest_macros::consumer;
+
+/// Makes a component of a function that takes a batch.
+///
+/// The function takes the deliveries of a batch and gives one [`Action`] for each, in their order:
+/// `fn(Vec<Delivery>) -> Result<Vec<Action>, impl Display>`. An error, or a list of another length,
+/// retries the whole batch.
+pub use hive_guest_macros::batch_consumer;

@@ -1,0 +1,62 @@
+//! Generated from the contract: one module a world, the types shared.
+//!
+//! The types are the SDK's own: what a consumer's author needs of them is written beside, in
+//! `delivery`, `message`, `publication` and `action`, so that nothing is converted at a call.
+
+#![allow(
+    missing_docs,
+    reason = "generated; the contract is documented in wit/consumer.wit"
+)]
+#![allow(
+    unsafe_code,
+    reason = "generated; a component is called through its core module's memory"
+)]
+
+pub mod consumer {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "consumer",
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "hive_guest::bindings::consumer",
+    });
+}
+
+pub mod batch_consumer {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "batch-consumer",
+        with: { "hive:consumer/types@0.1.0": crate::bindings::consumer::hive::consumer::types },
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "hive_guest::bindings::batch_consumer",
+    });
+}
+
+/// A world of the SDK's own: exported beside the one with the handler, the two make a
+/// managed-consumer.
+pub mod lifecycle {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "
+            package hive:guest;
+            world lifecycle {
+                export hive:consumer/lifecycle@0.1.0;
+            }
+        ",
+        world: "hive:guest/lifecycle",
+        with: { "hive:consumer/types@0.1.0": generate },
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "hive_guest::bindings::lifecycle",
+    });
+}
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod configured {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "configured",
+    });
+}

@@ -1,0 +1,120 @@
+//! Building a publication.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{FieldValue, Message, Publication};
+
+impl Publication {
+    /// A message to an exchange: empty, persistent and mandatory, until told otherwise.
+    ///
+    /// ```
+    /// # use hive_guest::Publication;
+    /// let publication = Publication::to("orders", "order.priced.pt")
+    ///     .json(&["total", "12.50"])?
+    ///     .header("source", "shop");
+    /// assert_eq!(publication.message.text(), Ok(r#"["total","12.50"]"#));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn to(exchange: impl Into<String>, routing_key: impl Into<String>) -> Self {
+        Self {
+            exchange: exchange.into(),
+            routing_key: routing_key.into(),
+            message: Message::empty(),
+            mandatory: true,
+            delay_ms: None,
+        }
+    }
+
+    /// A message straight to a queue, through the default exchange.
+    pub fn to_queue(queue: impl Into<String>) -> Self {
+        Self::to("", queue)
+    }
+
+    /// These bytes as the body. The content type is left alone.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.message.body = body.into();
+        self
+    }
+
+    /// This text as the body, and `text/plain` as the content type.
+    #[must_use]
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.content_type("text/plain").body(text.into())
+    }
+
+    /// This value as the body, in JSON, and `application/json` as the content type.
+    pub fn json(self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(self
+            .content_type("application/json")
+            .body(serde_json::to_vec(value)?))
+    }
+
+    /// The MIME type of the body.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.message.properties.content_type = Some(content_type.into());
+        self
+    }
+
+    /// One more header. Names that begin with `x-hive-` are the host's own: it refuses them.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
+        self.message
+            .properties
+            .headers
+            .push((name.into(), value.into()));
+        self
+    }
+
+    /// The id of the message. Without one the host derives it from the delivery, so that a repeat
+    /// after a crash has the same id.
+    #[must_use]
+    pub fn message_id(mut self, id: impl Into<String>) -> Self {
+        self.message.properties.message_id = Some(id.into());
+        self
+    }
+
+    /// Correlates a reply with its request.
+    #[must_use]
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.message.properties.correlation_id = Some(id.into());
+        self
+    }
+
+    /// The queue that a reply goes to.
+    #[must_use]
+    pub fn reply_to(mut self, queue: impl Into<String>) -> Self {
+        self.message.properties.reply_to = Some(queue.into());
+        self
+    }
+
+    /// Whether the message survives a broker restart. It does, until told otherwise.
+    #[must_use]
+    pub fn persistent(mut self, persistent: bool) -> Self {
+        self.message.properties.persistent = persistent;
+        self
+    }
+
+    /// Whether a message that no queue takes fails the delivery. It does, until told otherwise; an
+    /// event may have no subscribers.
+    #[must_use]
+    pub fn mandatory(mut self, mandatory: bool) -> Self {
+        self.mandatory = mandatory;
+        self
+    }
+
+    /// Publish it this much later, in whole milliseconds.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay_ms = Some(milliseconds(delay));
+        self
+    }
+}
+
+/// Whole milliseconds, at the most as many as the contract can say.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

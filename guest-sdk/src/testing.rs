@@ -1,0 +1,175 @@
+//! What a native unit test of a handler needs: a delivery, and a configuration.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{Delivery, FieldValue, Message};
+
+/// Builds a delivery: of an empty message at its first attempt, until told otherwise.
+///
+/// ```
+/// use hive_guest::testing::DeliveryBuilder;
+///
+/// let delivery = DeliveryBuilder::new()
+///     .queue("orders.created")
+///     .routing_key("order.created.pt")
+///     .header("source", "shop")
+///     .json(&["a", "b"])
+///     .attempt(3)
+///     .build();
+/// assert_eq!(delivery.attempt, 3);
+/// assert_eq!(delivery.header("source").unwrap().as_text(), Some("shop"));
+/// assert_eq!(delivery.json::<Vec<String>>().unwrap(), ["a", "b"]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct DeliveryBuilder(Delivery);
+
+impl Default for DeliveryBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DeliveryBuilder {
+    /// An empty message from the queue `queue`, published through the default exchange.
+    pub fn new() -> Self {
+        Self(Delivery {
+            message: Message::empty(),
+            queue: "queue".into(),
+            exchange: String::new(),
+            routing_key: "queue".into(),
+            redelivered: false,
+            attempt: 1,
+            stream_offset: None,
+        })
+    }
+
+    /// The queue it comes from.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.0.queue = queue.into();
+        self
+    }
+
+    /// The exchange it was published to.
+    #[must_use]
+    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
+        self.0.exchange = exchange.into();
+        self
+    }
+
+    /// The routing key it was published with.
+    #[must_use]
+    pub fn routing_key(mut self, routing_key: impl Into<String>) -> Self {
+        self.0.routing_key = routing_key.into();
+        self
+    }
+
+    /// These bytes as the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.0.message.body = body.into();
+        self
+    }
+
+    /// This text as the body.
+    #[must_use]
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.body(text.into())
+    }
+
+    /// This value as the body, in JSON.
+    ///
+    /// # Panics
+    ///
+    /// On a value that JSON cannot express, such as a map whose keys are no strings.
+    #[must_use]
+    pub fn json(self, value: &impl Serialize) -> Self {
+        self.body(serde_json::to_vec(value).expect("the value of a test can be written as JSON"))
+    }
+
+    /// One more header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
+        self.0
+            .message
+            .properties
+            .headers
+            .push((name.into(), value.into()));
+        self
+    }
+
+    /// The queue that a reply goes to.
+    #[must_use]
+    pub fn reply_to(mut self, queue: impl Into<String>) -> Self {
+        self.0.message.properties.reply_to = Some(queue.into());
+        self
+    }
+
+    /// Correlates a reply with its request.
+    #[must_use]
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.0.message.properties.correlation_id = Some(id.into());
+        self
+    }
+
+    /// The application's id of the message.
+    #[must_use]
+    pub fn message_id(mut self, id: impl Into<String>) -> Self {
+        self.0.message.properties.message_id = Some(id.into());
+        self
+    }
+
+    /// Which try it is: 1 for the first, one more for each retry.
+    #[must_use]
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.0.attempt = attempt;
+        self
+    }
+
+    /// Whether the broker handed it out before and got no answer.
+    #[must_use]
+    pub fn redelivered(mut self, redelivered: bool) -> Self {
+        self.0.redelivered = redelivered;
+        self
+    }
+
+    /// The offset in a stream queue.
+    #[must_use]
+    pub fn stream_offset(mut self, offset: u64) -> Self {
+        self.0.stream_offset = Some(offset);
+        self
+    }
+
+    /// The delivery. Whatever has no word here is a public field of it.
+    pub fn build(self) -> Delivery {
+        self.0
+    }
+}
+
+thread_local! {
+    static CONFIG: RefCell<BTreeMap<String, String>> = RefCell::default();
+}
+
+/// What [`config::get`](crate::config::get) answers from now on, in this thread: tests run side by
+/// side, each in a thread of its own.
+///
+/// ```
+/// hive_guest::testing::set_config([("currency", "EUR")]);
+/// assert_eq!(hive_guest::config::get("currency").as_deref(), Some("EUR"));
+/// assert_eq!(hive_guest::config::get("country"), None);
+/// ```
+pub fn set_config<K: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (K, V)>) {
+    let values = values
+        .into_iter()
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect();
+    CONFIG.replace(values);
+}
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn config(key: &str) -> Option<String> {
+    CONFIG.with_borrow(|config| config.get(key).cloned())
+}
