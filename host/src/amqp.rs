@@ -44,7 +44,7 @@ pub use self::fault::{ConnectFault, Mismatch};
 pub use self::headers::Unpublishable;
 pub use self::link::{LinkState, Role};
 pub use self::original::Original;
-pub use self::outgoing::{Outgoing, PublishLimits};
+pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
 pub use self::topology::EnsureFault;
 

@@ -9,7 +9,7 @@ use super::consumer::Subscription;
 use super::fault::ConnectFault;
 use super::limits::DEFAULT_FRAME_MAX;
 use super::link::{Link, LinkState, Role, Snapshot};
-use super::outgoing::PublishLimits;
+use super::outgoing::{DelayingExchange, PublishLimits};
 use super::publisher::Publisher;
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
@@ -134,7 +134,7 @@ impl Connection {
     /// A delay that the consumer's policy names has a queue already. Any other gets the next one
     /// of a ladder ([`super::rung`]), which expires when it is unused for long.
     pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
-        let session = self.session(queue).await?;
+        let session = self.session(queue)?;
         self.topology.delay_queue(&session, queue, delay).await
     }
 
@@ -144,20 +144,50 @@ impl Connection {
         queue: &str,
         delay: Duration,
     ) -> Result<String, EnsureFault> {
-        let session = self.session(queue).await?;
+        let session = self.session(queue)?;
         self.topology
             .ensure_delay_queue(&session, queue, delay)
             .await
     }
 
+    /// An exchange that holds what is published to it for about `delay`, and then hands it on to
+    /// `exchange` with its routing key; for [`super::Outgoing::by_way_of`].
+    ///
+    /// The broker confirms a delayed publication when it is stored for its delay. Whether a queue
+    /// takes it afterwards is not known then: what none takes is dropped, or kept where the
+    /// exchange itself is missing.
+    pub async fn delaying_exchange(
+        &self,
+        exchange: &str,
+        delay: Duration,
+    ) -> Result<DelayingExchange, EnsureFault> {
+        let session = self.session(exchange)?;
+        let made = self.topology.delaying_exchange(&session, exchange, delay);
+        made.await.map(DelayingExchange)
+    }
+
+    /// The same when a publication was returned or refused, because somebody deleted what it goes
+    /// through.
+    pub async fn ensure_delaying_exchange(
+        &self,
+        exchange: &str,
+        delay: Duration,
+    ) -> Result<DelayingExchange, EnsureFault> {
+        let session = self.session(exchange)?;
+        let made = self
+            .topology
+            .ensure_delaying_exchange(&session, exchange, delay);
+        made.await.map(DelayingExchange)
+    }
+
     /// Declares a dead-letter queue again, when a copy was returned because somebody deleted it.
     pub async fn ensure_dead_letter_queue(&self, name: &str) -> Result<(), EnsureFault> {
-        let session = self.session(name).await?;
+        let session = self.session(name)?;
         self.topology.ensure_dead_letter_queue(&session, name).await
     }
 
     /// Without waiting for one to come back: the delivery that asks can be given back instead.
-    async fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
+    fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
         self.consuming
             .current()
             .ok_or_else(|| EnsureFault::Unreachable {

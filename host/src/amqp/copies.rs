@@ -185,7 +185,7 @@ impl Copy {
 }
 
 /// All properties but the two that the broker acts on; lapin has no way to take one off.
-fn without_acted_on(properties: &BasicProperties) -> BasicProperties {
+pub(super) fn without_acted_on(properties: &BasicProperties) -> BasicProperties {
     let mut kept = BasicProperties::default();
     if let Some(value) = properties.content_type() {
         kept = kept.with_content_type(value.clone());

@@ -136,7 +136,74 @@ pub(super) fn describe(error: &lapin::Error) -> String {
     }
 }
 
-/// 403 access refused, 530 not allowed: who we are or where we go.
+/// 403 access refused, 530 not allowed: who we are or where we go. But a vhost that is full or
+/// down is told by the same numbers, and waiting heals that.
 fn is_refusal(error: &AMQPError) -> bool {
-    matches!(error.get_id(), 403 | 530)
+    let text = error.get_message().as_str();
+    let passes = text.contains(" limit (") || text.contains("is down");
+    matches!(error.get_id(), 403 | 530) && !passes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
+    use super::*;
+    use crate::config::plan::{Endpoint, ReconnectPlan, TopologyPlan};
+
+    fn plan() -> ConnectionPlan {
+        ConnectionPlan {
+            name: "main".into(),
+            endpoints: vec![Endpoint {
+                host: "rabbit".into(),
+                port: 5672,
+            }],
+            username: "shop".into(),
+            password: "hunter2".to_owned().into(),
+            vhost: "/orders".into(),
+            heartbeat: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            reconnect: ReconnectPlan {
+                first: Duration::from_millis(100),
+                max: Duration::from_secs(30),
+                attempts: None,
+            },
+            tls: None,
+            frame_max: None,
+            channel_max: None,
+            topology: TopologyPlan::default(),
+        }
+    }
+
+    fn fault(kind: AMQPErrorKind, text: &str) -> ConnectFault {
+        let answer = AMQPError::new(kind, text.into());
+        let error = lapin::Error::from(ErrorKind::ProtocolError(answer));
+        ConnectFault::opening(&plan(), "rabbit:5672".into(), &error)
+    }
+
+    #[test]
+    fn a_refusal_names_both_sides_and_no_secret() {
+        let refused = fault(
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED),
+            "ACCESS_REFUSED - Login was refused",
+        );
+        assert!(refused.is_permanent());
+        let text = refused.to_string();
+        for part in ["rabbit:5672", "shop", "/orders", "Login was refused"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn what_waiting_heals_is_not_permanent() {
+        let not_allowed = AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED);
+        assert!(fault(not_allowed.clone(), "vhost nope not found").is_permanent());
+        let full = "access to vhost '/' refused for user 'shop': connection limit (5) is reached";
+        assert!(!fault(not_allowed, full).is_permanent());
+        let forced = AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED);
+        assert!(!fault(forced, "broker forced connection closure").is_permanent());
+    }
 }

@@ -6,6 +6,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{PUBLISH_ID, RESERVED};
+use super::copies::without_acted_on;
 use super::encode::header_frame_length;
 use super::headers::{Unpublishable, short, write};
 use crate::message::Publication;
@@ -77,10 +78,19 @@ impl Outgoing {
         .checked(limits)
     }
 
-    /// Sent to `exchange` instead of where it was meant to go: a detour that leads there.
+    /// Sent by way of an exchange that delays, from [`super::Connection::delaying_exchange`],
+    /// instead of straight to where it is meant to go.
+    ///
+    /// An expiration is taken off. The broker would end the delay early by it, and takes it off
+    /// itself when it hands the message on.
     #[must_use]
-    pub fn by_way_of(mut self, exchange: ShortName) -> Self {
+    pub fn by_way_of(mut self, exchange: DelayingExchange) -> Self {
         self.exchange = exchange.0;
+        let user_id = self.properties.user_id().clone();
+        self.properties = without_acted_on(&self.properties);
+        if let Some(user_id) = user_id {
+            self.properties = self.properties.with_user_id(user_id);
+        }
         self
     }
 
@@ -112,9 +122,9 @@ impl Outgoing {
     }
 }
 
-/// The name of an exchange that the host made, which is known to be short enough.
+/// An exchange that holds what is published to it for a while, and then hands it on.
 #[derive(Debug, Clone)]
-pub struct ShortName(pub(super) ShortString);
+pub struct DelayingExchange(pub(super) ShortString);
 
 #[cfg(test)]
 mod tests {

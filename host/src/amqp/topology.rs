@@ -9,29 +9,24 @@
 //! that channel. So every entity that is not as planned is told, and not only the first.
 
 mod declarer;
+mod delay_queue;
+mod on_demand;
 mod table;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use self::declarer::{Declarer, Kind, QueueDeclaration};
-use super::delay::{LONGEST_DELAY, compact, delay_queue_name, rung, whole_milliseconds};
+use self::delay_queue::{Home, delay_queue};
+use self::on_demand::today;
+use super::delay::{LONGEST_DELAY, delay_queue_name};
 use super::fault::{ConnectFault, Mismatch};
-use super::frame::BrokerVersion;
 use super::limits::AskFault;
 use super::session::Session;
 use crate::config::plan::{
-    Argument, Arguments, ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan,
+    Arguments, ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan,
 };
-
-/// How long a delay queue that was made on demand outlives the longest stay of a message in it.
-const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long a declaration of such a queue is good for.
-const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// AMQP's longest name.
 const LONGEST_NAME: usize = 255;
@@ -42,7 +37,8 @@ pub(super) struct Topology {
     connection: Arc<str>,
     plan: TopologyPlan,
     consumed: Vec<Consumed>,
-    leases: Mutex<HashMap<String, Instant>>,
+    /// What was made on demand today.
+    made_today: Mutex<HashSet<String>>,
 }
 
 /// What one consumer implies.
@@ -118,16 +114,12 @@ impl Topology {
                 .into_iter()
                 .map(|consumer| Consumed::new(consumer, &plan.topology))
                 .collect(),
-            leases: Mutex::default(),
+            made_today: Mutex::default(),
         };
         let too_long: Vec<_> = topology
             .names()
             .filter(|name| name.len() > LONGEST_NAME)
-            .map(|name| Mismatch {
-                entity: format!("the name {name:?}"),
-                answer: format!("longer than {LONGEST_NAME} bytes"),
-                remedy: "choose a shorter name".into(),
-            })
+            .map(|name| name_too_long(&name))
             .collect();
         match too_long.is_empty() {
             true => Ok(topology),
@@ -156,7 +148,8 @@ impl Topology {
                 names.push(failures.dead_letter.to_string());
                 // No delay has a longer name than this one.
                 let longest = LONGEST_DELAY - Duration::from_millis(1);
-                names.push(delay_queue_name(&consumed.queue, longest));
+                let name = delay_queue_name(&consumed.queue, longest);
+                names.push(format!("{name}.{}", today(SystemTime::UNIX_EPOCH)));
             }
         }
         names.into_iter()
@@ -250,7 +243,9 @@ impl Topology {
                 .await?;
         }
         for &delay in &failures.delays {
-            let declaration = delay_queue(declarer.broker(), &consumed.queue, delay, None);
+            let name = delay_queue_name(&consumed.queue, delay);
+            let home = Home::Queue(&consumed.queue);
+            let declaration = delay_queue(declarer.broker(), &name, home, delay, None);
             if !self.plans(&declaration.name) {
                 declarer.queue(&declaration).await?;
             }
@@ -296,56 +291,6 @@ impl Topology {
         })
     }
 
-    /// The delay queue for `delay` after a failure on `queue`, which exists when this returns.
-    ///
-    /// One that a consumer's `delays` name was declared when the connection opened. Any other is
-    /// made now, on the ladder, and expires when it is unused for long.
-    ///
-    /// A queue that expires is deleted with the messages in it, so none may be in it by then. The
-    /// broker starts the lease anew at every declaration, and a message is put in at most
-    /// [`LEASE_RENEWED_EVERY`] after one. It leaves after `rung`, and the lease is `rung` plus
-    /// [`LEASE`]: there is a day, bar ten minutes, in hand for a broker that is late or down.
-    pub(super) async fn delay_queue(
-        &self,
-        session: &Session,
-        queue: &str,
-        delay: Duration,
-    ) -> Result<String, EnsureFault> {
-        if self.is_configured(queue, delay) {
-            return Ok(delay_queue_name(queue, delay));
-        }
-        let delay = rung(delay);
-        let name = delay_queue_name(queue, delay);
-        if self.is_configured(queue, delay) || self.is_leased(&name) {
-            return Ok(name);
-        }
-        self.ensure(
-            session,
-            delay_queue(session.broker(), queue, delay, Some(LEASE)),
-        )
-        .await?;
-        self.lock_leases().insert(name.clone(), Instant::now());
-        Ok(name)
-    }
-
-    /// Makes sure of a delay queue that a copy did not reach.
-    pub(super) async fn ensure_delay_queue(
-        &self,
-        session: &Session,
-        queue: &str,
-        delay: Duration,
-    ) -> Result<String, EnsureFault> {
-        if self.is_configured(queue, delay) {
-            let declaration = delay_queue(session.broker(), queue, delay, None);
-            let name = declaration.name.clone();
-            self.ensure(session, declaration).await?;
-            return Ok(name);
-        }
-        self.lock_leases()
-            .remove(&delay_queue_name(queue, rung(delay)));
-        self.delay_queue(session, queue, delay).await
-    }
-
     /// Makes sure of a dead-letter queue that a copy did not reach.
     pub(super) async fn ensure_dead_letter_queue(
         &self,
@@ -378,17 +323,13 @@ impl Topology {
             .filter_map(|consumed| consumed.failures.as_ref())
             .any(|failures| failures.delays.contains(&delay))
     }
+}
 
-    fn is_leased(&self, name: &str) -> bool {
-        self.lock_leases()
-            .get(name)
-            .is_some_and(|since| since.elapsed() < LEASE_RENEWED_EVERY)
-    }
-
-    fn lock_leases(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-        self.leases
-            .lock()
-            .unwrap_or_else(|error| error.into_inner())
+fn name_too_long(name: &str) -> Mismatch {
+    Mismatch {
+        entity: format!("the name {name:?}"),
+        answer: format!("longer than {LONGEST_NAME} bytes"),
+        remedy: "choose a shorter name".into(),
     }
 }
 
@@ -404,47 +345,4 @@ async fn ensured(
         queue: queue.to_owned(),
         reason: fault.to_string(),
     })
-}
-
-/// A queue that holds messages for `delay` and then hands them back to `queue`.
-fn delay_queue(
-    broker: Option<BrokerVersion>,
-    queue: &str,
-    delay: Duration,
-    lease: Option<Duration>,
-) -> QueueDeclaration {
-    let text = |text: &str| Argument::Text(text.to_owned());
-    let mut arguments = vec![
-        (
-            "x-message-ttl".to_owned(),
-            milliseconds(whole_milliseconds(delay)),
-        ),
-        ("x-dead-letter-exchange".to_owned(), text("")),
-        ("x-dead-letter-routing-key".to_owned(), text(queue)),
-    ];
-    if let Some(lease) = lease {
-        let expires = milliseconds(whole_milliseconds(delay + lease));
-        arguments.push(("x-expires".to_owned(), expires));
-    }
-    let name = delay_queue_name(queue, delay);
-    // An unknown version is a broker that hides it, or none of RabbitMQ's: most are recent.
-    if broker.is_none_or(|version| version >= BrokerVersion::AT_LEAST_ONCE) {
-        arguments.push(("x-dead-letter-strategy".to_owned(), text("at-least-once")));
-        arguments.push(("x-overflow".to_owned(), text("reject-publish")));
-        return QueueDeclaration::durable(&name, Kind::Quorum, arguments);
-    }
-    static TOLD: std::sync::Once = std::sync::Once::new();
-    TOLD.call_once(|| {
-        tracing::warn!(
-            queue = name,
-            delay = compact(delay),
-            "RabbitMQ before 3.10 hands messages back from a delay queue at most once: a retry is \
-             lost when its queue is missing or full at that moment"
-        );
-    });
-    QueueDeclaration::durable(&name, Kind::Classic, arguments)
-}
-
-fn milliseconds(count: u64) -> Argument {
-    Argument::Integer(i64::try_from(count).unwrap_or(i64::MAX))
 }

@@ -163,3 +163,93 @@ impl Item {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amqp::outgoing::PublishLimits;
+    use crate::message::{Message, Publication};
+
+    fn outgoing(mandatory: bool) -> Outgoing {
+        let publication = Publication {
+            exchange: String::new(),
+            routing_key: "q".into(),
+            message: Message::default(),
+            mandatory,
+            delay: None,
+        };
+        let limits = PublishLimits {
+            frame_max: 4096,
+            username: "guest".into(),
+        };
+        Outgoing::publication(&publication, "m", &limits).expect("it can be published")
+    }
+
+    /// What one submission of `mandatory` publications is told, given their verdicts.
+    fn told(verdicts: &[(bool, Option<Verdict>)]) -> Result<(), PublishFault> {
+        let (answer, mut confirmation) = oneshot::channel();
+        let (_submit, mut queue) = mpsc::channel(1);
+        let submission = Submission {
+            outgoing: verdicts.iter().map(|(m, _)| outgoing(*m)).collect(),
+            answer,
+        };
+        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        for (item, (_, verdict)) in batch.items.iter_mut().zip(verdicts) {
+            item.verdict = verdict.clone();
+        }
+        batch.answer();
+        confirmation.try_recv().expect("it was answered")
+    }
+
+    fn returned() -> Option<Verdict> {
+        Some(Verdict::Returned("312 NO_ROUTE".into()))
+    }
+
+    #[test]
+    fn all_stored_is_success() {
+        assert_eq!(
+            told(&[(true, Some(Verdict::Stored)), (true, Some(Verdict::Stored))]),
+            Ok(())
+        );
+        assert_eq!(told(&[]), Ok(()));
+    }
+
+    #[test]
+    fn a_return_matters_only_where_somebody_has_to_take_it() {
+        assert_eq!(told(&[(false, returned())]), Ok(()));
+        let fault = told(&[(true, Some(Verdict::Stored)), (true, returned())]);
+        let text = "312 NO_ROUTE".to_owned();
+        assert_eq!(fault, Err(PublishFault::Unroutable { index: 1, text }));
+    }
+
+    #[test]
+    fn a_fault_of_its_own_says_more_than_what_befell_the_batch() {
+        let fault = told(&[(true, Some(Verdict::Nacked)), (true, returned())]);
+        assert!(
+            matches!(fault, Err(PublishFault::Unroutable { index: 1, .. })),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn what_has_no_verdict_is_not_called_stored() {
+        let fault = told(&[(true, Some(Verdict::Stored)), (true, None)]);
+        assert_eq!(fault, Err(PublishFault::Disconnected));
+    }
+
+    #[test]
+    fn one_that_costs_two_connections_is_taken_to_be_the_cause() {
+        let (answer, _confirmation) = oneshot::channel();
+        let (_submit, mut queue) = mpsc::channel(1);
+        let submission = Submission {
+            outgoing: vec![outgoing(true)],
+            answer,
+        };
+        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        let broken = Broken::Connection(Some("501 FRAME_ERROR".into()));
+        batch.items[0].blame(&broken, "501 FRAME_ERROR".into());
+        assert!(batch.is_unsettled());
+        batch.items[0].blame(&broken, "501 FRAME_ERROR".into());
+        assert!(!batch.is_unsettled());
+    }
+}
