@@ -58,6 +58,8 @@ pub struct ConnectionPlan {
     pub username: String,
     /// Never printed.
     pub password: SecretString,
+    /// How the broker is to know who asks.
+    pub mechanism: AuthMechanism,
     /// The virtual host.
     pub vhost: String,
     /// The interval asked for; a connection is dead after two without a byte. Zero turns it off.
@@ -74,6 +76,16 @@ pub struct ConnectionPlan {
     pub channel_max: Option<u16>,
     /// Exchanges, then queues, then bindings are declared at every (re)connection.
     pub topology: TopologyPlan,
+}
+
+/// The SASL mechanism of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AuthMechanism {
+    /// User and password.
+    #[default]
+    Plain,
+    /// The client's TLS certificate.
+    External,
 }
 
 /// One host of a connection's URL.
@@ -96,7 +108,7 @@ pub struct ReconnectPlan {
     pub attempts: Option<u32>,
 }
 
-/// `tls = { … }`; the files are read and parsed when the plan is made.
+/// `tls = { … }`; the files are read when the plan is made.
 #[derive(Debug, Clone)]
 pub struct TlsPlan {
     /// Certificates of the authorities to trust, in PEM; none trusts the system's.
@@ -205,6 +217,8 @@ pub struct ComponentPlan {
     pub name: Arc<str>,
     /// The .wasm, .wat or .cwasm file; absolute, or relative to the working directory.
     pub path: PathBuf,
+    /// The command line that makes that file; `hive-host dev` runs it, `run` does not.
+    pub build: Option<String>,
     /// Whether state lives between deliveries.
     pub instances: Instances,
     /// Memory of one instance over all its linear memories, in bytes.

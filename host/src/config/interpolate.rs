@@ -1,0 +1,136 @@
+//! Fills `${NAME}` and `${NAME:-default}` in a string from the environment.
+
+use super::environment::Environment;
+
+/// What is wrong with a string that cannot be filled.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InterpolationFault {
+    pub(crate) message: String,
+    pub(crate) remedy: String,
+}
+
+/// The string with every variable filled in. `$${` stands for a literal `${`. As in a shell, the
+/// default is taken for a variable that is unset or empty.
+pub(crate) fn interpolate(
+    text: &str,
+    environment: &Environment,
+) -> Result<String, Vec<InterpolationFault>> {
+    let mut filled = String::with_capacity(text.len());
+    let mut faults = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let before = &rest[..at];
+        let inner = &rest[at + "${".len()..];
+        if let Some(before) = before.strip_suffix('$') {
+            filled.push_str(before);
+            filled.push_str("${");
+            rest = inner;
+            continue;
+        }
+        filled.push_str(before);
+        let Some((reference, after)) = inner.split_once('}') else {
+            faults.push(unclosed());
+            rest = "";
+            break;
+        };
+        match value(reference, environment) {
+            Ok(value) => filled.push_str(value),
+            Err(fault) => faults.push(fault),
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    if faults.is_empty() {
+        Ok(filled)
+    } else {
+        Err(faults)
+    }
+}
+
+/// The value of what stands between the braces.
+fn value<'a>(
+    reference: &'a str,
+    environment: &'a Environment,
+) -> Result<&'a str, InterpolationFault> {
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    if !is_name(name) || default.is_some_and(|default| default.contains("${")) {
+        return Err(malformed());
+    }
+    match default {
+        Some(default) => Ok(environment.filled(name).unwrap_or(default)),
+        None => environment.get(name).ok_or_else(|| InterpolationFault {
+            message: format!("needs the environment variable {name}, which is not set"),
+            remedy: format!("set {name}, or give it a default: `${{{name}:-default}}`"),
+        }),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn unclosed() -> InterpolationFault {
+    InterpolationFault {
+        message: "has a `${` without its `}`".to_owned(),
+        remedy: "close it, or write `$${` for a literal `${`".to_owned(),
+    }
+}
+
+/// What stands between the braces is not repeated: it may be the default of a secret.
+fn malformed() -> InterpolationFault {
+    InterpolationFault {
+        message: "has a `${…}` that names no environment variable".to_owned(),
+        remedy: "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(text: &str) -> Result<String, Vec<InterpolationFault>> {
+        let variables = [("HOST", "rabbit"), ("EMPTY", "")];
+        let environment = Environment {
+            variables: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            hostname: String::new(),
+        };
+        interpolate(text, &environment)
+    }
+
+    #[test]
+    fn variables_defaults_and_literals_are_filled_in() {
+        let cases = [
+            ("plain $5 } text", "plain $5 } text"),
+            ("a ${HOST} b ${HOST}", "a rabbit b rabbit"),
+            ("${NONE:-amqp://h:1/%2f}", "amqp://h:1/%2f"),
+            ("${HOST:-other}", "rabbit"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-default}", "default"),
+            ("${NONE:-}", ""),
+            ("$${HOST} ${HOST}", "${HOST} rabbit"),
+            ("é${HOST}é", "érabbité"),
+        ];
+        for (text, filled) in cases {
+            assert_eq!(fill(text).as_deref(), Ok(filled), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_missing_variable_is_named() {
+        let faults = fill("${ONE} ${HOST} ${TWO}").unwrap_err();
+        assert_eq!(faults.len(), 2);
+        assert!(faults[0].message.contains("ONE"));
+        assert!(faults[1].message.contains("TWO"));
+    }
+
+    #[test]
+    fn malformed_references_are_faults() {
+        for text in ["${", "${HOST", "${}", "${A B}", "${1A}", "${A:-${B}}"] {
+            assert_eq!(fill(text).map_err(|faults| faults.len()), Err(1), "{text}");
+        }
+    }
+}

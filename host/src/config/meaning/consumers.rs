@@ -1,0 +1,161 @@
+//! `[consumers.NAME]`: who consumes what, and how it is retried.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Context, topology};
+use crate::config::nearest;
+use crate::config::plan::{ConsumerPlan, QueueKind};
+use crate::config::read::LONGEST_NAME;
+use crate::config::units;
+use crate::config::written::{Node, Value};
+use crate::policy::RetryPolicy;
+
+const DEFAULT_PREFETCH: u16 = 256;
+const DEFAULT_LIMIT: u32 = 15;
+const DEFAULT_DELAY: Duration = Duration::from_secs(10);
+
+/// The consumers that nothing is wrong with, by name.
+pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPlan> {
+    let root = context.root;
+    let is_faulty = root.get("consumers").is_some_and(Node::is_faulty);
+    if root.named("consumers").is_empty() && !is_faulty {
+        let remedy = "add a [consumers.NAME] with a `queue` and a `component`: without one there \
+                      is nothing to run";
+        context.faults.missing(root, "consumers", remedy);
+    }
+    root.named("consumers")
+        .iter()
+        .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
+        .collect()
+}
+
+fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
+    let component = component(context, node);
+    let connection = context.connection(node);
+    let (prefetch, concurrency) = prefetch(context, node);
+    let retry = retry(context, node);
+    check_queue(context, node);
+    let dead_letter = dead_letter(context, node);
+    Some(ConsumerPlan {
+        name: name.into(),
+        queue: node.text("queue")?.into(),
+        component: component?.into(),
+        connection: connection?.into(),
+        prefetch,
+        concurrency,
+        retry,
+        dead_letter: dead_letter?.into(),
+    })
+}
+
+fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    let at = node.get("component")?;
+    let name = at.as_text()?;
+    let components = context.root.named("components");
+    let names: Vec<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
+    let is_faulty = context.root.get("components").is_some_and(Node::is_faulty);
+    if !names.contains(&name) && !is_faulty {
+        let message = format!("names no component: {}", units::quote(name));
+        let remedy = match names.is_empty() {
+            true => "add a [components.NAME] with its `path`".to_owned(),
+            false => nearest::advice(name, names, "the components are"),
+        };
+        context.faults.dangling(at, message, remedy);
+    }
+    Some(name.to_owned())
+}
+
+/// Prefetch and concurrency: an instance beyond the prefetch would never get a delivery.
+fn prefetch(context: &mut Context<'_>, node: &Node) -> (u16, u16) {
+    let concurrency = node.integer("concurrency").unwrap_or(1);
+    let Some(at) = node.get("prefetch") else {
+        return (DEFAULT_PREFETCH.max(concurrency), concurrency);
+    };
+    let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
+    if prefetch < concurrency {
+        let message = format!("is below `concurrency`: {prefetch} against {concurrency}");
+        let remedy = format!(
+            "write at least {concurrency}: the broker lets out no more than `prefetch` at once"
+        );
+        context.faults.error(at, message, remedy);
+    }
+    (prefetch, concurrency)
+}
+
+fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
+    let retry = node.get("retry");
+    let limit = retry.and_then(|retry| retry.integer("limit"));
+    let delays = match retry.and_then(|retry| retry.get("delays")) {
+        None => vec![DEFAULT_DELAY],
+        Some(at) => {
+            if matches!(&at.value, Value::List(delays) if delays.is_empty()) {
+                let remedy = "write at least one delay, or remove the key for [\"10s\"]";
+                context.faults.error(at, "must not be empty", remedy);
+            }
+            let delays = retry.map_or(&[][..], |retry| retry.list("delays"));
+            delays.iter().filter_map(Node::as_duration).collect()
+        }
+    };
+    RetryPolicy {
+        limit: limit.unwrap_or(DEFAULT_LIMIT),
+        delays,
+    }
+}
+
+/// The dead-letter queue: a queue of its own, or a message would come back for ever.
+fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    let queue_node = node.get("queue")?;
+    let queue = queue_node.as_text()?;
+    let Some(at) = node.get("retry").and_then(|retry| retry.get("dead_letter")) else {
+        let name = format!("{queue}.dead");
+        if name.len() > LONGEST_NAME {
+            let message = format!(
+                "is too long for its dead-letter queue: {} bytes",
+                name.len()
+            );
+            let remedy = "name a shorter one as `dead_letter` in `retry`";
+            context.faults.error(queue_node, message, remedy);
+        }
+        return Some(name);
+    };
+    let name = at.as_text()?;
+    if name == queue {
+        let message = format!("is the queue consumed from: {}", units::quote(name));
+        let remedy = format!("name another queue, or remove the key for \"{queue}.dead\"");
+        context.faults.error(at, message, remedy);
+    }
+    Some(name.to_owned())
+}
+
+/// What the declared queues say about the one consumed from.
+fn check_queue(context: &mut Context<'_>, node: &Node) {
+    let Some(at) = node.get("queue") else {
+        return;
+    };
+    let Some(name) = at.as_text() else {
+        return;
+    };
+    let queues = context.root.named("queues");
+    match queues.iter().find(|(declared, _)| declared == name) {
+        Some((_, queue)) if topology::kind(queue) == QueueKind::Stream => {
+            let message = format!(
+                "is a stream, {}: not built yet in this version",
+                units::quote(name)
+            );
+            context
+                .faults
+                .error(at, message, "consume from a quorum or a classic queue");
+        }
+        Some(_) => {}
+        None => {
+            let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
+            if let Some((declared, _)) = queues.iter().find(near) {
+                let message = format!("is not declared here: {}", units::quote(name));
+                let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");
+                context.faults.warning(at, message, remedy);
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One thing that is wrong with a hive.toml: where, what, and what to do about it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file cannot be run.
+    Error,
+    /// The file can be run, and probably does not mean what it says.
+    Warning,
+}
+
+/// One fault or oddity of a file. Holds no secret: user info and keys are struck out of it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub(super) severity: Severity,
+    pub(super) file: PathBuf,
+    pub(super) key: String,
+    pub(super) message: String,
+    pub(super) remedy: String,
+    pub(super) excerpt: Option<Excerpt>,
+}
+
+/// The line of a file that a problem is about, fit to be shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Excerpt {
+    /// Counted from 1.
+    pub(super) line: usize,
+    /// Without its line end, redacted.
+    pub(super) text: String,
+    /// What the caret points at, in bytes of `text`.
+    pub(super) span: Range<usize>,
+}
+
+impl Problem {
+    /// Whether the file can be run all the same.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// The full dotted key, as in `consumers.orders.retry.delays[1]`; empty where the file as a
+    /// whole is at fault, and the name of the variable where the environment is.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The line in the file, counted from 1; none where no line is at fault.
+    pub fn line(&self) -> Option<usize> {
+        self.excerpt.as_ref().map(|excerpt| excerpt.line)
+    }
+
+    /// What is wrong; reads as a sentence after [`Problem::key`].
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "`{}` ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything that is wrong with a file that cannot be run: at least one fault, and the warnings.
+#[derive(Debug, Clone)]
+pub struct Problems {
+    problems: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    /// For a terminal: each problem with its line and its remedy, and how many there are.
+    pub fn render(&self, colour: bool) -> String {
+        super::render(&self.problems, colour)
+    }
+
+    /// In the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,270 @@
+//! Reads parsed TOML into the tree of typed values, along the table of known keys.
+//!
+//! Everything that the table can decide is decided here, and nothing stops at the first fault:
+//! unknown and missing keys, wrong types, units, ranges, variables, and what is not built yet.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::environment::Environment;
+use super::faults::Faults;
+use super::interpolate::interpolate;
+use super::keys::{self, Key, Shape};
+use super::nearest;
+use super::unbuilt::unbuilt;
+use super::units;
+use super::written::{Node, Value};
+
+mod arguments;
+mod scalars;
+
+/// The longest name that AMQP can carry: a short string.
+pub(crate) const LONGEST_NAME: usize = 255;
+
+/// Walks one file.
+pub(crate) struct Reader<'a> {
+    environment: &'a Environment,
+    /// The directory that relative paths start from.
+    base: &'a Path,
+    faults: &'a mut Faults,
+}
+
+/// Where the walk is.
+#[derive(Clone)]
+struct Place {
+    /// The full dotted key.
+    key: String,
+    /// The same with `*` for each name of the user's choice.
+    pattern: String,
+    span: Range<usize>,
+}
+
+impl Place {
+    /// The place of `name` in the table at this one.
+    fn key(&self, name: &str, span: Range<usize>) -> Self {
+        self.inner(&quoted(name), name, span)
+    }
+
+    /// The same, where `name` is of the user's choice.
+    fn name(&self, name: &str, span: Range<usize>) -> Self {
+        self.inner(&quoted(name), "*", span)
+    }
+
+    fn inner(&self, name: &str, pattern: &str, span: Range<usize>) -> Self {
+        let join = |path: &str, last: &str| match path {
+            "" => last.to_owned(),
+            path => format!("{path}.{last}"),
+        };
+        Self {
+            key: join(&self.key, name),
+            pattern: join(&self.pattern, pattern),
+            span,
+        }
+    }
+
+    fn element(&self, index: usize, span: Range<usize>) -> Self {
+        Self {
+            key: format!("{}[{index}]", self.key),
+            pattern: format!("{}[]", self.pattern),
+            span,
+        }
+    }
+
+    fn holding(self, value: Value) -> Node {
+        Node {
+            key: self.key,
+            span: self.span,
+            value,
+        }
+    }
+}
+
+/// A name as it stands in a dotted key.
+fn quoted(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !name.is_empty() && name.chars().all(bare) {
+        true => name.to_owned(),
+        false => format!("{name:?}"),
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        environment: &'a Environment,
+        base: &'a Path,
+        faults: &'a mut Faults,
+    ) -> Self {
+        Self {
+            environment,
+            base,
+            faults,
+        }
+    }
+
+    /// Reads the file as a whole.
+    pub(crate) fn read(mut self, document: &DeTable<'_>) -> Node {
+        let root = Place {
+            key: String::new(),
+            pattern: String::new(),
+            span: 0..0,
+        };
+        self.table(document, keys::ROOT, root)
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, shape: &Shape, place: Place) -> Node {
+        let node = match (shape, value.get_ref()) {
+            (Shape::Table(keys), DeValue::Table(table)) => self.table(table, keys, place),
+            (Shape::Named(keys), DeValue::Table(table)) => self.named(table, keys, place),
+            (Shape::Arguments, DeValue::Table(table)) => self.arguments(table, place),
+            (Shape::Texts, DeValue::Table(table)) => self.texts(table, place),
+            (_, written) => {
+                let place = Place {
+                    span: value.span(),
+                    ..place
+                };
+                match (shape, written) {
+                    (Shape::List(element), DeValue::Array(values)) => {
+                        self.list(values, element, place)
+                    }
+                    _ => self.scalar(written, shape, place),
+                }
+            }
+        };
+        node
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
+        let mut entries = Vec::new();
+        for (name, value) in in_file_order(table) {
+            let at = place.key(name.get_ref(), name.span());
+            match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
+                None => self.unknown(at, name.get_ref(), keys),
+                Some(key) => {
+                    let node = self.known(value, key, at);
+                    entries.push((key.name.to_owned(), node));
+                }
+            }
+        }
+        let node = place.holding(Value::Table(keys, entries));
+        for key in keys.iter().filter(|key| key.required) {
+            if node.get(key.name).is_none() {
+                let remedy = format!("add `{} = \"…\"` to `{}`", key.name, node.key);
+                self.faults.missing(&node, key.name, remedy);
+            }
+        }
+        node
+    }
+
+    /// A key of the table, which may not be built yet.
+    fn known(&mut self, value: &Spanned<DeValue<'_>>, key: &Key, at: Place) -> Node {
+        let pattern = at.pattern.clone();
+        let key_span = at.span.clone();
+        let mut node = self.value(value, &key.shape, at);
+        if let Some(row) = unbuilt(&pattern, &node.value) {
+            node.span = key_span;
+            let message = "is not built yet in this version; remove it";
+            self.faults.error(&node, message, row.meanwhile);
+        }
+        node
+    }
+
+    fn unknown(&mut self, at: Place, name: &str, keys: &'static [Key]) {
+        let known = keys.iter().map(|key| key.name);
+        let remedy = nearest::advice(name, known, "the keys here are");
+        let node = at.holding(Value::Faulty);
+        self.faults.error(&node, "is not a known key", remedy);
+    }
+
+    fn named(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
+        let mut entries = Vec::new();
+        for (name, value) in in_file_order(table) {
+            let at = place.name(name.get_ref(), name.span());
+            let node = match value.get_ref() {
+                DeValue::Table(table) => self.table(table, keys, at),
+                other => self.wrong_type(other, "a table", at),
+            };
+            self.check_name(&node, name.get_ref());
+            entries.push((name.get_ref().to_string(), node));
+        }
+        place.holding(Value::Named(entries))
+    }
+
+    /// Every name ends up at the broker, as a short string.
+    fn check_name(&mut self, node: &Node, name: &str) {
+        if name.is_empty() {
+            self.faults.error(
+                node,
+                "has an empty name",
+                "give it a name of 1 to 255 bytes",
+            );
+        } else if name.len() > LONGEST_NAME {
+            let message = format!("has a name of {} bytes", name.len());
+            self.faults
+                .error(node, message, "shorten it to at most 255 bytes");
+        }
+    }
+
+    fn list(
+        &mut self,
+        values: &[Spanned<DeValue<'_>>],
+        element: &'static Shape,
+        place: Place,
+    ) -> Node {
+        let nodes = values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| self.value(value, element, place.element(index, value.span())))
+            .collect();
+        place.holding(Value::List(nodes))
+    }
+
+    fn wrong_type(&mut self, value: &DeValue<'_>, wanted: &str, place: Place) -> Node {
+        let message = format!("must be {wanted}, not {}", kind(value));
+        self.refuse(message, format!("write {wanted} here"), place)
+    }
+
+    /// Tells of a fault, and leaves a faulty value behind.
+    fn refuse(
+        &mut self,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+        place: Place,
+    ) -> Node {
+        let node = place.holding(Value::Faulty);
+        self.faults.error(&node, message, remedy);
+        node
+    }
+}
+
+/// The entries of a table by their place in the file; the parser keeps them by name.
+fn in_file_order<'t, 'i>(
+    table: &'t DeTable<'i>,
+) -> Vec<(
+    &'t Spanned<std::borrow::Cow<'i, str>>,
+    &'t Spanned<DeValue<'i>>,
+)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+/// The type of a value and, where that is short and no secret, the value.
+fn kind(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a string".to_owned(),
+        DeValue::Integer(value) => format!("the integer {}", units::short(&value.to_string())),
+        DeValue::Float(value) => format!("the number {}", units::short(value.as_str())),
+        DeValue::Boolean(value) => format!("{value}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The value of an integer literal, unless it takes more than 64 bits.
+fn integer(literal: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(literal.as_str(), literal.radix()).ok()
+}

@@ -1,0 +1,180 @@
+//! Single values: strings with their variables filled in, numbers, durations, sizes.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::{Place, Reader, integer, kind};
+use crate::config::keys::Shape;
+use crate::config::nearest;
+use crate::config::units;
+use crate::config::written::{Node, Value};
+
+impl Reader<'_> {
+    pub(super) fn scalar(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
+        match (shape, value) {
+            (Shape::Unbuilt, _) => place.holding(Value::Unread),
+            (Shape::Boolean, DeValue::Boolean(value)) => place.holding(Value::Boolean(*value)),
+            (Shape::Integer(min, max), DeValue::Integer(literal)) => {
+                self.ranged(integer(literal), &literal.to_string(), (*min, *max), place)
+            }
+            (Shape::Secret, value) => self.secret(value, place),
+            (Shape::Duration(..) | Shape::Size(_), DeValue::Integer(_) | DeValue::Float(_)) => {
+                self.unitless(value, shape, place)
+            }
+            (_, DeValue::String(text)) if shape.wants_text() => match self.fill(text, &place) {
+                Some(text) => self.text(text, shape, place),
+                None => place.holding(Value::Faulty),
+            },
+            (_, value) => self.wrong_type(value, shape.wanted(), place),
+        }
+    }
+
+    /// A string that is never shown, and may be kept in a file of its own.
+    fn secret(&mut self, value: &DeValue<'_>, place: Place) -> Node {
+        self.faults.secret(place.span.clone());
+        let DeValue::String(text) = value else {
+            return self.refuse("must be a string", "write a string here", place);
+        };
+        let Some(text) = self.fill(text, &place) else {
+            return place.holding(Value::Faulty);
+        };
+        let Some(path) = text.strip_prefix("file:") else {
+            return place.holding(Value::Text(text));
+        };
+        match std::fs::read_to_string(self.base.join(path)) {
+            Ok(secret) => place.holding(Value::Text(secret.trim_end_matches(['\r', '\n']).into())),
+            Err(error) => {
+                let message = format!("cannot read the file that it names: {error}");
+                self.refuse(message, "name a readable file, relative to this one", place)
+            }
+        }
+    }
+
+    /// The text with its variables filled in; none when one of them is at fault.
+    pub(super) fn fill(&mut self, text: &str, place: &Place) -> Option<String> {
+        let faults = match super::interpolate(text, self.environment) {
+            Ok(filled) => return Some(filled),
+            Err(faults) => faults,
+        };
+        for fault in faults {
+            self.refuse(fault.message, fault.remedy, place.clone());
+        }
+        None
+    }
+
+    fn text(&mut self, text: String, shape: &Shape, place: Place) -> Node {
+        match shape {
+            Shape::Name if text.is_empty() || text.len() > super::LONGEST_NAME => {
+                let message = format!("must be 1 to 255 bytes long, not {}", text.len());
+                self.refuse(message, "give it a name of that length", place)
+            }
+            Shape::Choice(words) if !words.contains(&text.as_str()) => {
+                let message = format!("cannot be {}", units::quote(&text));
+                let remedy = nearest::advice(&text, words.iter().copied(), "choose one of");
+                self.refuse(message, remedy, place)
+            }
+            Shape::Duration(min, max) => self.duration(&text, (*min, *max), place),
+            Shape::Size(min) => self.size(&text, *min, place),
+            _ => place.holding(Value::Text(text)),
+        }
+    }
+
+    fn duration(&mut self, text: &str, (min, max): (u64, u64), place: Place) -> Node {
+        let longest = Duration::from_millis(max);
+        match units::duration(text) {
+            None => {
+                let message = format!("is not a duration: {}", units::quote(text));
+                let remedy = "write whole numbers with a unit (ms, s, m, h, d), largest first, \
+                              as in \"250ms\" or \"1m30s\"";
+                self.refuse(message, remedy, place)
+            }
+            Some(read) if read > longest => {
+                let message = format!("is too long: {}", units::quote(text));
+                let remedy = format!("write at most \"{}\"", units::show(longest));
+                self.refuse(message, remedy, place)
+            }
+            Some(read) if read < Duration::from_millis(min) => {
+                let message = format!("must not be zero, as {} is", units::quote(text));
+                self.refuse(message, "write at least \"1ms\"", place)
+            }
+            Some(read) => place.holding(Value::Duration(read)),
+        }
+    }
+
+    fn size(&mut self, text: &str, min: u64, place: Place) -> Node {
+        match units::size(text) {
+            None => {
+                let message = format!("is not a size: {}", units::quote(text));
+                let remedy = "write a whole number with a unit (B, kB, KiB, MB, MiB, GB, GiB), \
+                              as in \"64MiB\"";
+                self.refuse(message, remedy, place)
+            }
+            Some(bytes) if bytes < min => {
+                let message = format!("is too small: {}", units::quote(text));
+                self.refuse(
+                    message,
+                    format!("write at least \"{}KiB\"", min / 1024),
+                    place,
+                )
+            }
+            Some(bytes) => place.holding(Value::Size(bytes)),
+        }
+    }
+
+    fn ranged(
+        &mut self,
+        read: Option<i64>,
+        literal: &str,
+        (min, max): (i64, i64),
+        place: Place,
+    ) -> Node {
+        let remedy = match max {
+            i64::MAX => format!("write an integer of at least {min}"),
+            _ => format!("write an integer from {min} to {max}"),
+        };
+        match read {
+            Some(0) if min == 1 => self.refuse("must not be 0", remedy, place),
+            Some(value) if (min..=max).contains(&value) => place.holding(Value::Integer(value)),
+            _ => {
+                let message = format!("is out of range: {}", units::short(literal));
+                self.refuse(message, remedy, place)
+            }
+        }
+    }
+
+    /// A number where a duration or a size is wanted: the unit is missing.
+    fn unitless(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
+        let message = format!("has no unit: it is {}", kind(value));
+        let remedy = match (shape, value) {
+            (Shape::Duration(..), DeValue::Integer(n)) => {
+                format!("write \"{n}s\" for seconds, or \"{n}ms\" for milliseconds")
+            }
+            (Shape::Duration(..), _) => "write a string such as \"1s500ms\"".to_owned(),
+            (_, DeValue::Integer(n)) => format!("write \"{n}MiB\", or \"{n}B\" for bytes"),
+            _ => "write a string such as \"64MiB\"".to_owned(),
+        };
+        self.refuse(message, remedy, place)
+    }
+}
+
+impl Shape {
+    fn wants_text(&self) -> bool {
+        use Shape::{Choice, Duration, Name, Size, Text};
+        matches!(self, Text | Name | Choice(_) | Duration(..) | Size(_))
+    }
+
+    /// What a value of this shape is, in the words of the file.
+    fn wanted(&self) -> &'static str {
+        match self {
+            Self::Boolean => "true or false",
+            Self::Integer(..) => "an integer",
+            Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
+            Self::Duration(..) => "a string such as \"10s\"",
+            Self::Size(_) => "a string such as \"64MiB\"",
+            Self::List(_) => "an array",
+            Self::Table(_) | Self::Named(_) | Self::Arguments | Self::Texts => "a table",
+            Self::Unbuilt => "nothing",
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the file's design has and this version has not: refused by name, so that nobody relies on
+//! a key that does nothing. What gets built loses its line here.
+
+use super::written::Value;
+
+/// One key that is not built yet.
+pub(crate) struct Unbuilt {
+    /// The full key, with `*` for a name.
+    key: &'static str,
+    /// The value that asks for nothing, and so is accepted.
+    harmless: Harmless,
+    /// What to do meanwhile.
+    pub(crate) meanwhile: &'static str,
+}
+
+/// A value that asks for nothing.
+enum Harmless {
+    None,
+    False,
+    Empty,
+    Text(&'static str),
+}
+
+const UNBUILT: &[Unbuilt] = &[
+    row(
+        "host.admin",
+        Harmless::Text("off"),
+        "\"off\" is the only value for now",
+    ),
+    row(
+        "components.*.watch",
+        Harmless::False,
+        "restart the host to load a changed component",
+    ),
+    row(
+        "components.*.allow.http",
+        Harmless::Empty,
+        "components have no network for now",
+    ),
+    row(
+        "components.*.allow.dirs",
+        Harmless::Empty,
+        "components have no files for now",
+    ),
+    row(
+        "components.*.allow.keyvalue",
+        Harmless::Empty,
+        "components have no store for now",
+    ),
+    row(
+        "components.*.allow.publish",
+        Harmless::Empty,
+        "components may publish anywhere for now",
+    ),
+    row(
+        "consumers.*.ordered_by",
+        Harmless::None,
+        "`concurrency = 1` handles deliveries in order",
+    ),
+    row(
+        "consumers.*.dedup",
+        Harmless::None,
+        "the component itself has to know repeated messages",
+    ),
+    row(
+        "consumers.*.scale",
+        Harmless::None,
+        "`concurrency` sets a fixed number",
+    ),
+    row(
+        "consumers.*.batch",
+        Harmless::None,
+        "the component gets one delivery at a time",
+    ),
+    row(
+        "consumers.*.stream",
+        Harmless::None,
+        "consume from a quorum or a classic queue",
+    ),
+    row("store", Harmless::None, "nothing is stored in this version"),
+];
+
+const fn row(key: &'static str, harmless: Harmless, meanwhile: &'static str) -> Unbuilt {
+    Unbuilt {
+        key,
+        harmless,
+        meanwhile,
+    }
+}
+
+/// The row for the key `pattern`, if there is one and `value` asks for something.
+pub(crate) fn unbuilt(pattern: &str, value: &Value) -> Option<&'static Unbuilt> {
+    UNBUILT
+        .iter()
+        .find(|row| row.key == pattern)
+        .filter(|row| !row.harmless.is(value))
+}
+
+impl Harmless {
+    fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            // Its type is wrong, which has been told already.
+            (Self::False | Self::Empty | Self::Text(_), Value::Faulty) => true,
+            (Self::False, Value::Boolean(value)) => !value,
+            (Self::Empty, Value::List(values)) => values.is_empty(),
+            (Self::Text(harmless), Value::Text(value)) => value == harmless,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Durations and sizes as strings: `"1m30s"`, `"64MiB"`.
+
+use std::time::Duration;
+
+const DURATIONS: &[(&str, u64)] = &[
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+const SIZES: &[(&str, u64)] = &[
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+/// A duration: whole numbers, each with its unit, largest first: `"250ms"`, `"1m30s"`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = 0u64;
+    let mut smallest = u64::MAX;
+    while !rest.is_empty() {
+        let (number, after) = split(rest, |c| c.is_ascii_digit());
+        let (unit, after) = split(after, |c| c.is_ascii_alphabetic());
+        let factor = factor(DURATIONS, unit).filter(|factor| *factor < smallest)?;
+        let part = number.parse::<u64>().ok()?.checked_mul(factor)?;
+        total = total.checked_add(part)?;
+        smallest = factor;
+        rest = after;
+    }
+    (smallest < u64::MAX).then(|| Duration::from_millis(total))
+}
+
+/// A size in bytes: a whole number with its unit: `"64MiB"`.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text, |c| c.is_ascii_digit());
+    let factor = factor(SIZES, unit.trim_start_matches(' '))?;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A duration in the words that [`duration`] reads.
+pub(crate) fn show(duration: Duration) -> String {
+    let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, factor) in DURATIONS {
+        if left >= *factor {
+            text.push_str(&format!("{}{unit}", left / factor));
+            left %= factor;
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+/// A text of the file for a message: quoted, escaped and not too long.
+pub(crate) fn quote(text: &str) -> String {
+    format!("{:?}", short(text))
+}
+
+/// The beginning of a text that may be long.
+pub(crate) fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
+
+fn factor(units: &[(&str, u64)], word: &str) -> Option<u64> {
+    units
+        .iter()
+        .find(|(unit, _)| *unit == word)
+        .map(|(_, factor)| *factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        let cases = [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("1h", 3_600_000),
+            ("1d2h3m4s5ms", 93_784_005),
+            ("0s", 0),
+        ];
+        for (text, milliseconds) in cases {
+            let read = duration(text).unwrap();
+            assert_eq!(read, Duration::from_millis(milliseconds), "{text}");
+            assert_eq!(show(read), text);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_duration() {
+        let wrong = [
+            "",
+            "10",
+            "s",
+            "1.5s",
+            "-1s",
+            "10 s",
+            "10S",
+            "1s1m",
+            "1s1s",
+            "10s ",
+            "10sec",
+            "99999999999999999999s",
+            "9999999999999999999d",
+            "١s",
+        ];
+        for text in wrong {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_a_number_with_a_unit() {
+        let cases = [
+            ("64MiB", Some(64 << 20)),
+            ("64 MiB", Some(64 << 20)),
+            ("1kB", Some(1_000)),
+            ("2GiB", Some(2 << 30)),
+            ("3GB", Some(3_000_000_000)),
+            ("4MB", Some(4_000_000)),
+            ("5KiB", Some(5_120)),
+            ("512B", Some(512)),
+            ("64", None),
+            ("64M", None),
+            ("1.5GiB", None),
+            ("MiB", None),
+            ("", None),
+            ("99999999999GiB", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(size(text), bytes, "{text}");
+        }
+    }
+}
