@@ -51,14 +51,6 @@ impl App {
         for consumer in plan.consumers.values() {
             let slot = Arc::clone(&slots[&consumer.component]);
             Pipeline::new(consumer, &connections[&consumer.connection], slot, tasks).start();
-            tracing::info!(
-                consumer = &*consumer.name,
-                queue = &*consumer.queue,
-                component = &*consumer.component,
-                prefetch = consumer.prefetch,
-                concurrency = consumer.concurrency,
-                "consuming"
-            );
         }
         Ok(Self {
             connections: connections.into_values().collect(),

@@ -18,7 +18,6 @@ use crate::amqp::{Connection, Delivery, Subscription};
 use crate::config::plan::ConsumerPlan;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
-use crate::message::Envelope;
 use crate::policy::{self, Disposition};
 use crate::telemetry::DeliveryAbandoned;
 
@@ -73,7 +72,7 @@ impl Pipeline {
         let begun = Instant::now();
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.current();
-        let label = Label(&delivery.envelope);
+        let label = Label::of(&delivery);
         let call = Call {
             consumer: &self.plan.name,
             delivery: &label,
@@ -121,14 +120,27 @@ impl Pipeline {
     }
 }
 
-/// What a delivery is called in log lines: its message-id, or where it came in where it has none.
-pub(super) struct Label<'a>(&'a Envelope);
+/// What a delivery is called in log lines: its message-id, or its delivery tag where it has none.
+struct Label<'a> {
+    message_id: Option<&'a str>,
+    tag: u64,
+}
+
+impl<'a> Label<'a> {
+    fn of(delivery: &'a Delivery) -> Self {
+        let properties = &delivery.envelope.message.properties;
+        Self {
+            message_id: properties.message_id.as_deref(),
+            tag: delivery.settlement.tag(),
+        }
+    }
+}
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.message.properties.message_id {
+        match self.message_id {
             Some(id) => f.write_str(id),
-            None => write!(f, "{}/{}", self.0.exchange, self.0.routing_key),
+            None => write!(f, "tag {}", self.tag),
         }
     }
 }

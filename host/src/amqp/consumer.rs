@@ -79,6 +79,11 @@ impl Settlement {
         self.sink.requeue(self.tag)
     }
 
+    /// The broker's number for the delivery, counted from 1 on its channel.
+    pub fn tag(&self) -> u64 {
+        self.tag
+    }
+
     /// Whether settling can still reach the broker. A delivery that cannot be settled comes again,
     /// so starting on it would be work done twice.
     pub fn is_live(&self) -> bool {

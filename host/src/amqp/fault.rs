@@ -151,7 +151,7 @@ mod tests {
     use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
     use super::*;
-    use crate::config::plan::{Endpoint, ReconnectPlan, TopologyPlan};
+    use crate::config::plan::{AuthMechanism, Endpoint, ReconnectPlan, TopologyPlan};
 
     fn plan() -> ConnectionPlan {
         ConnectionPlan {
@@ -162,6 +162,7 @@ mod tests {
             }],
             username: "shop".into(),
             password: "hunter2".to_owned().into(),
+            mechanism: AuthMechanism::Plain,
             vhost: "/orders".into(),
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),

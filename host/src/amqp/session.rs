@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::uri::{
+    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
+};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use super::runtime::LapinRuntime;
 use super::screen::BrokerSlot;
 use super::socket::{Cut, dial};
-use crate::config::plan::{ConnectionPlan, Endpoint};
+use crate::config::plan::{AuthMechanism, ConnectionPlan, Endpoint};
 
 /// How often a session is looked at, beside listening to what lapin says of it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -208,6 +210,10 @@ fn uri(plan: &ConnectionPlan, endpoint: &Endpoint) -> AMQPUri {
             frame_max: plan.frame_max,
             channel_max: plan.channel_max,
             heartbeat: Some(whole_seconds(plan.heartbeat)),
+            auth_mechanism: Some(match plan.mechanism {
+                AuthMechanism::Plain => SASLMechanism::Plain,
+                AuthMechanism::External => SASLMechanism::External,
+            }),
             ..AMQPQueryString::default()
         },
     }

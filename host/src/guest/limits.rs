@@ -6,8 +6,8 @@ use wasmtime::ResourceLimiter;
 pub(super) const TABLE_ELEMENTS: usize = 200_000;
 
 /// Bytes that may cross from a component to the host in one call: its answer, or an argument of a
-/// host function. The body of a message is bounded by the component's own memory before it gets here.
-pub(super) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// host function.
+pub(super) const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Counts the memory of an instance over all its linear memories.
 ///

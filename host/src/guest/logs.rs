@@ -120,7 +120,10 @@ impl Lines {
             return;
         }
         let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches(['\r', '\n']);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
         let Self {
             component,
             consumer,

@@ -58,24 +58,12 @@ impl Settler {
         while let Err(setback) = self.carry_out(&delivery, &disposition).await {
             disposition = self.after(setback, disposition, delivery.envelope.attempt);
         }
-        self.conclude(delivery, disposition, begun);
+        self.conclude(delivery, &disposition, begun);
     }
 
     /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
     pub(super) fn acknowledge(&self, delivery: Delivery, publications: usize, begun: Instant) {
-        let Delivery {
-            envelope,
-            settlement,
-            ..
-        } = delivery;
-        let settled = settlement.ack();
-        self.tell(
-            &Label(&envelope),
-            envelope.attempt,
-            Exit::Acked { publications },
-            settled,
-            begun,
-        );
+        self.answer(delivery, Exit::Acked { publications }, begun);
     }
 
     /// Everything but the last step, which is the answer to the broker.
@@ -120,40 +108,60 @@ impl Settler {
         publications: &[Publication],
     ) -> Result<(), Setback> {
         let identity = delivery.original.identity(&delivery.envelope.message.body);
-        let limits = self.connection.publish_limits();
         let mut outgoing = Vec::with_capacity(publications.len());
         for (index, publication) in publications.iter().enumerate() {
-            if publication.delay.is_some() {
-                return Err(Setback::Unpublishable(describe(
-                    publications,
-                    index,
-                    "`delay-ms` of a publication is not built yet in this version",
-                )));
-            }
-            match Outgoing::publication(publication, &format!("{identity}-{index}"), &limits) {
-                Ok(message) => outgoing.push(message),
-                Err(Unpublishable(reason)) => {
-                    return Err(Setback::Unpublishable(describe(
-                        publications,
-                        index,
-                        &reason,
-                    )));
-                }
-            }
+            let message_id = format!("{identity}-{index}");
+            outgoing.push(
+                self.outgoing(publication, &message_id)
+                    .await
+                    .map_err(|setback| match setback {
+                        Setback::Unpublishable(reason) => {
+                            Setback::Unpublishable(describe(publications, index, &reason))
+                        }
+                        other => other,
+                    })?,
+            );
         }
-        match self.publisher.publish(outgoing).await.await {
-            Ok(()) => Ok(()),
-            Err(PublishFault::Unroutable { index, text }) => Err(Setback::Unpublishable(describe(
-                publications,
-                index,
-                &format!("no queue takes it ({text})"),
-            ))),
-            Err(PublishFault::Refused { index, text }) => Err(Setback::Unpublishable(describe(
-                publications,
-                index,
-                &format!("the broker refuses it ({text})"),
-            ))),
-            Err(fault) => Err(Setback::Broker(fault.to_string())),
+        let (index, reason) = match self.publisher.publish(outgoing).await.await {
+            Ok(()) => return Ok(()),
+            Err(PublishFault::Unroutable { index, text }) => {
+                (index, format!("no queue takes it ({text})"))
+            }
+            Err(PublishFault::Refused { index, text }) => {
+                (index, format!("the broker refuses it ({text})"))
+            }
+            Err(fault) => return Err(Setback::Broker(fault.to_string())),
+        };
+        if let Some(delay) = publications[index].delay {
+            // Somebody deleted what it goes through, which is not the component's fault.
+            self.connection
+                .ensure_delaying_exchange(&publications[index].exchange, delay)
+                .await?;
+            return Err(Setback::Broker(describe(publications, index, &reason)));
+        }
+        Err(Setback::Unpublishable(describe(
+            publications,
+            index,
+            &reason,
+        )))
+    }
+
+    /// A publication as it goes out: at once, or through a queue that holds it for its delay.
+    async fn outgoing(
+        &self,
+        publication: &Publication,
+        message_id: &str,
+    ) -> Result<Outgoing, Setback> {
+        let limits = self.connection.publish_limits();
+        let outgoing = Outgoing::publication(publication, message_id, &limits)
+            .map_err(|Unpublishable(reason)| Setback::Unpublishable(reason))?;
+        match publication.delay {
+            None => Ok(outgoing),
+            Some(delay) => {
+                let exchange = &publication.exchange;
+                let detour = self.connection.delaying_exchange(exchange, delay).await?;
+                Ok(outgoing.by_way_of(detour))
+            }
         }
     }
 
@@ -225,13 +233,13 @@ impl Settler {
         let _elapsed_or_stopping = tokio::time::timeout(pause, stopping).await;
     }
 
-    /// The answer to the broker, and one line about it.
-    fn conclude(&self, delivery: Delivery, disposition: Disposition, begun: Instant) {
-        let exit = match &disposition {
-            Disposition::Ack => return self.acknowledge(delivery, 0, begun),
-            Disposition::Publish(publications) => {
-                return self.acknowledge(delivery, publications.len(), begun);
-            }
+    /// The last step, whichever way the delivery leaves.
+    fn conclude(&self, delivery: Delivery, disposition: &Disposition, begun: Instant) {
+        let exit = match disposition {
+            Disposition::Ack => Exit::Acked { publications: 0 },
+            Disposition::Publish(publications) => Exit::Acked {
+                publications: publications.len(),
+            },
             Disposition::RetryAfter { delay, failure } => Exit::Retried {
                 class: failure.class.as_str(),
                 error: &failure.error,
@@ -243,27 +251,25 @@ impl Settler {
             },
             Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
         };
+        self.answer(delivery, exit, begun);
+    }
+
+    /// Answers the broker, and tells of it.
+    fn answer(&self, delivery: Delivery, exit: Exit<'_>, begun: Instant) {
+        let tag = delivery.settlement.tag();
         let settled = match exit {
             Exit::Requeued { .. } => delivery.settlement.requeue(),
             _ => delivery.settlement.ack(),
         };
         let envelope = &delivery.envelope;
-        self.tell(&Label(envelope), envelope.attempt, exit, settled, begun);
-    }
-
-    fn tell(
-        &self,
-        label: &Label<'_>,
-        attempt: Attempt,
-        exit: Exit<'_>,
-        settled: Settled,
-        begun: Instant,
-    ) {
         DeliverySettled {
             consumer: &self.plan.name,
             component: &self.plan.component,
-            delivery: label,
-            attempt: attempt.get(),
+            delivery: &Label {
+                message_id: envelope.message.properties.message_id.as_deref(),
+                tag,
+            },
+            attempt: envelope.attempt.get(),
             exit,
             acknowledged: settled == Settled::Done,
             took: begun.elapsed(),
