@@ -23,7 +23,10 @@ fn cases() -> Vec<PathBuf> {
     let mut cases: Vec<PathBuf> = std::fs::read_dir("tests/config")
         .expect("tests run in the directory of the package")
         .map(|entry| entry.expect("the directory can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .collect();
     cases.sort();
     cases
@@ -59,5 +62,8 @@ fn every_file_gets_its_answer() {
 fn a_file_that_is_not_there_is_told() {
     let problems = config::load(Path::new("tests/config/none.toml"), &environment()).unwrap_err();
     let rendered = problems.render(false);
-    assert!(rendered.starts_with("error: cannot read tests/config/none.toml:"), "{rendered}");
+    assert!(
+        rendered.starts_with("error: cannot read tests/config/none.toml:"),
+        "{rendered}"
+    );
 }
