@@ -1,4 +1,4 @@
-//! hive.toml: as written ([`keys`], `written`), as meant ([`plan`]), and every fault on the way
+//! hive.toml: as written (`keys`, `written`), as meant ([`plan`]), and every fault on the way
 //! between, told in one run.
 //!
 //! A file goes through three steps. `read` walks the parsed TOML along the table of known keys

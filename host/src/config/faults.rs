@@ -84,6 +84,15 @@ impl Faults {
         }
     }
 
+    /// The key of this node is not one of its table's. The keys behind a broken table header come
+    /// out at the top of the file, where nothing is said of them.
+    pub(crate) fn unknown(&mut self, node: &Node, remedy: impl Into<String>) {
+        let displaced = self.incomplete && !node.key.contains('.');
+        if !displaced {
+            self.error(node, "is not a known key", remedy);
+        }
+    }
+
     /// Something outside of the file is wrong: an environment variable, the file itself.
     pub(crate) fn elsewhere(
         &mut self,

@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::faults::Faults;
 use super::nearest;
 use super::plan::Plan;
-use super::units;
+use super::redact;
 use super::written::{Node, Value};
 
 mod arguments;
@@ -76,7 +76,7 @@ impl Context<'_> {
         };
         let name = at.as_text()?;
         if !names.contains(&name) && !self.connections_are_faulty() {
-            let message = format!("names no connection: {}", units::quote(name));
+            let message = format!("names no connection: {}", redact::quote(name));
             self.faults.dangling(
                 at,
                 message,

@@ -14,8 +14,8 @@ use super::faults::Faults;
 use super::interpolate::interpolate;
 use super::keys::{self, Key, Shape};
 use super::nearest;
+use super::redact;
 use super::unbuilt::unbuilt;
-use super::units;
 use super::written::{Node, Value};
 
 mod arguments;
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>, shape: &Shape, place: Place) -> Node {
-        let node = match (shape, value.get_ref()) {
+        match (shape, value.get_ref()) {
             (Shape::Table(keys), DeValue::Table(table)) => self.table(table, keys, place),
             (Shape::Named(keys), DeValue::Table(table)) => self.named(table, keys, place),
             (Shape::Arguments, DeValue::Table(table)) => self.arguments(table, place),
@@ -132,8 +132,7 @@ impl<'a> Reader<'a> {
                     _ => self.scalar(written, shape, place),
                 }
             }
-        };
-        node
+        }
     }
 
     fn table(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
@@ -175,7 +174,7 @@ impl<'a> Reader<'a> {
         let known = keys.iter().map(|key| key.name);
         let remedy = nearest::advice(name, known, "the keys here are");
         let node = at.holding(Value::Faulty);
-        self.faults.error(&node, "is not a known key", remedy);
+        self.faults.unknown(&node, remedy);
     }
 
     fn named(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
@@ -251,12 +250,12 @@ fn in_file_order<'t, 'i>(
     entries
 }
 
-/// The type of a value and, where that is short and no secret, the value.
+/// The type of a value and, where that is short, the value.
 fn kind(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(_) => "a string".to_owned(),
-        DeValue::Integer(value) => format!("the integer {}", units::short(&value.to_string())),
-        DeValue::Float(value) => format!("the number {}", units::short(value.as_str())),
+        DeValue::String(text) => format!("the string {}", redact::quote(text)),
+        DeValue::Integer(value) => format!("the integer {}", redact::short(&value.to_string())),
+        DeValue::Float(value) => format!("the number {}", redact::short(value.as_str())),
         DeValue::Boolean(value) => format!("{value}"),
         DeValue::Datetime(_) => "a date".to_owned(),
         DeValue::Array(_) => "an array".to_owned(),

@@ -34,6 +34,21 @@ pub(crate) fn excerpt(text: &str, span: &Range<usize>, secrets: &[Range<usize>])
     }
 }
 
+/// A text of the file for a message: without user info, quoted, escaped and not too long.
+pub(crate) fn quote(text: &str) -> String {
+    let struck: Vec<_> = user_info(text, 0).into_iter().collect();
+    let (shown, _) = strike(text, 0..0, struck);
+    format!("{:?}", short(&shown))
+}
+
+/// The beginning of a text that may be long.
+pub(crate) fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// The nearest character boundary of `text` at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
@@ -154,7 +169,8 @@ mod tests {
             "amqp://u:se/cret@h",
         ] {
             let line = format!("url = \"{url}\"");
-            let (text, _) = shown(&line, 6..line.len(), &[6..line.len()]);
+            let value = 6..line.len();
+            let (text, _) = shown(&line, value.clone(), std::slice::from_ref(&value));
             assert!(!text.contains("cret"), "{text}");
         }
     }
@@ -168,10 +184,17 @@ mod tests {
             "amqps://[::1]/v",
         ] {
             let line = format!("url = \"{url}\"");
-            let (text, marked) = shown(&line, 6..line.len(), &[6..line.len()]);
+            let value = 6..line.len();
+            let (text, marked) = shown(&line, value.clone(), std::slice::from_ref(&value));
             assert_eq!(text, line);
             assert_eq!(marked, format!("\"{url}\""));
         }
+    }
+
+    #[test]
+    fn a_quoted_text_is_short_and_has_no_user_info() {
+        assert_eq!(quote("amqp://u:secret@h"), "\"amqp://***@h\"");
+        assert_eq!(quote(&"é".repeat(100)).chars().count(), 63);
     }
 
     #[test]

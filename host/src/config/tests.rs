@@ -1,27 +1,356 @@
 //! Tests of the loader as a whole; the golden files in `host/tests/config` show what it tells.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+
+use super::plan::{Argument, ConnectionPlan, Instances, LogFormat, QueueKind};
 use super::*;
 
+const MINIMAL: &str = "
+    [components.orders]
+    path = 'orders.wasm'
+
+    [consumers.orders]
+    queue = 'orders'
+    component = 'orders'
+";
+
 fn environment(variables: &[(&str, &str)]) -> Environment {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Environment {
-        variables: variables
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect(),
+        variables: variables.iter().map(own).collect(),
         hostname: "machine".to_owned(),
     }
 }
 
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    load_text(Path::new("dir/hive.toml"), text, &environment(variables))
+}
+
+/// The plan of a file that has nothing wrong and nothing odd.
+fn plan(text: &str, variables: &[(&str, &str)]) -> Plan {
+    let loaded = load_with(text, variables).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        loaded.warnings.is_empty(),
+        "{}",
+        render(&loaded.warnings, false)
+    );
+    loaded.plan
+}
+
+/// The connection `main` of the minimal file with `connections` before it.
+fn main_of(connections: &str, variables: &[(&str, &str)]) -> ConnectionPlan {
+    plan(&format!("{connections}{MINIMAL}"), variables).connections["main"].clone()
+}
+
 #[test]
-fn placeholder() {
-    let _ = environment(&[]);
+fn the_smallest_file_has_every_default() {
+    let plan = plan(MINIMAL, &[]);
+    assert_eq!(&*plan.host.name, "machine");
+    assert_eq!(plan.host.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!(
+        (plan.host.log.as_str(), plan.host.log_format),
+        ("info", LogFormat::Text)
+    );
+
+    let main = &plan.connections["main"];
+    assert_eq!(
+        (main.endpoints[0].host.as_str(), main.endpoints[0].port),
+        ("localhost", 5672)
+    );
+    assert_eq!(main.vhost, "/");
+    assert_eq!(main.heartbeat, Duration::from_secs(10));
+    assert_eq!(main.connect_timeout, Duration::from_secs(10));
+    assert_eq!(main.reconnect.first, Duration::from_millis(100));
+    assert_eq!(main.reconnect.max, Duration::from_secs(30));
+    assert_eq!(main.reconnect.attempts, None);
+    assert!(main.tls.is_none());
+
+    let component = &plan.components["orders"];
+    assert_eq!(component.path, Path::new("dir/orders.wasm"));
+    assert_eq!(
+        component.instances,
+        Instances::Reuse {
+            recycle_after: None
+        }
+    );
+    assert_eq!(component.memory, 64 << 20);
+    assert_eq!(component.timeout, Duration::from_secs(5));
+
+    let consumer = &plan.consumers["orders"];
+    assert_eq!(&*consumer.connection, "main");
+    assert_eq!((consumer.prefetch, consumer.concurrency), (256, 1));
+    assert_eq!(consumer.retry.limit, 15);
+    assert_eq!(consumer.retry.delays, [Duration::from_secs(10)]);
+    assert_eq!(&*consumer.dead_letter, "orders.dead");
+}
+
+#[test]
+fn every_key_reaches_the_plan() {
+    let text = r#"
+        [host]
+        name = "orders-a"
+        log_format = "json"
+
+        [connections.backup]
+        url = "amqps://u:p@b:1/v"
+
+        [exchanges.audit]
+        connection = "backup"
+        type = "headers"
+        bindings = [{ exchange = "all", arguments = { x-match = "any" } }]
+
+        [queues.audit]
+        connection = "backup"
+        dead_letter_exchange = ""
+        dead_letter_routing_key = "d"
+        message_ttl = "1m30s"
+        expires = "1h"
+        max_length = 9
+        delivery_limit = 50
+        arguments = { z = [1, true], a = { deep = 1.5 } }
+        bindings = [{ exchange = "audit", routing_key = "k" }]
+
+        [queues.mine]
+        connection = "backup"
+        exclusive = true
+
+        [components.audit]
+        path = "/opt/audit.wasm"
+        build = "make"
+        recycle_after = 7
+        memory = "1GiB"
+        config = { currency = "EUR", area = "${AREA}" }
+        allow = { env = ["TZ", "UNSET"] }
+
+        [consumers.audit]
+        queue = "audit"
+        component = "audit"
+        connection = "backup"
+        concurrency = 300
+        retry = { limit = 0, delays = ["1s", "5s"], dead_letter = "bin" }
+    "#;
+    let plan = plan(text, &[("AREA", "north"), ("TZ", "UTC")]);
+    assert_eq!(&*plan.host.name, "orders-a");
+    assert_eq!(plan.host.log_format, LogFormat::Json);
+
+    let backup = &plan.connections["backup"];
+    assert!(backup.tls.is_some());
+    assert_eq!(backup.password.expose_secret(), "p");
+    let exchange = &backup.topology.exchanges[0];
+    assert_eq!(
+        (exchange.kind.as_str(), exchange.durable),
+        ("headers", true)
+    );
+    assert_eq!(exchange.bindings[0].routing_key, "");
+    let match_any = ("x-match".to_owned(), Argument::Text("any".to_owned()));
+    assert_eq!(exchange.bindings[0].arguments, [match_any]);
+
+    let [audit, mine] = backup.topology.queues.as_slice() else {
+        panic!("two queues, in the order of the file");
+    };
+    assert_eq!(
+        (audit.kind, mine.kind),
+        (QueueKind::Quorum, QueueKind::Classic)
+    );
+    let names: Vec<_> = audit
+        .arguments
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let keyed = [
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-max-length",
+    ];
+    let timed = ["x-expires", "x-message-ttl", "x-delivery-limit"];
+    assert_eq!(names, [&keyed[..], &timed, &["z", "a"]].concat());
+    assert_eq!(audit.arguments[4].1, Argument::Integer(90_000));
+
+    let component = &plan.components["audit"];
+    assert_eq!(component.path, Path::new("/opt/audit.wasm"));
+    assert_eq!(component.build.as_deref(), Some("make"));
+    assert_eq!(
+        component.instances,
+        Instances::Reuse {
+            recycle_after: Some(7)
+        }
+    );
+    assert_eq!(component.config[1], ("area".to_owned(), "north".to_owned()));
+    assert_eq!(component.env, [("TZ".to_owned(), "UTC".to_owned())]);
+
+    let consumer = &plan.consumers["audit"];
+    assert_eq!(consumer.prefetch, 300, "at least the concurrency");
+    assert_eq!(consumer.retry.limit, 0);
+    assert_eq!(&*consumer.dead_letter, "bin");
+}
+
+#[test]
+fn the_environment_names_the_broker_where_the_file_does_not() {
+    let variables = [("RABBITMQ_URL", "amqp://u:p@rabbit/v")];
+    assert_eq!(main_of("", &variables).endpoints[0].host, "rabbit");
+    assert_eq!(main_of("[connections.main]", &variables).vhost, "v");
+    let named = "[connections.main]\nurl = 'amqp://here'\n";
+    assert_eq!(main_of(named, &variables).endpoints[0].host, "here");
+    assert_eq!(
+        main_of("", &[("RABBITMQ_URL", "")]).endpoints[0].host,
+        "localhost"
+    );
+
+    let problems = load_with(MINIMAL, &[("RABBITMQ_URL", "amqp://u:s3cret@h/")]).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|p| (p.key(), p.line())).collect();
+    assert_eq!(told, [("RABBITMQ_URL", None)]);
+    assert!(!format!("{problems:?}{problems}").contains("s3cret"));
+}
+
+#[test]
+fn the_variable_wins_over_the_url_and_the_url_over_the_key() {
+    let keyed = "[connections.main]\nheartbeat = '20s'\n";
+    let both = "[connections.main]\nheartbeat = '20s'\nurl = 'amqp://h?heartbeat=30'\n";
+    let cases = [
+        (keyed, "", 20),
+        (both, "", 30),
+        (both, "40", 40),
+        (both, "1m", 60),
+        (both, "0", 0),
+    ];
+    for (text, variable, seconds) in cases {
+        let heartbeat = main_of(text, &[("RABBITMQ_HEARTBEAT", variable)]).heartbeat;
+        assert_eq!(heartbeat, Duration::from_secs(seconds), "{text} {variable}");
+    }
+    assert!(load_with(MINIMAL, &[("RABBITMQ_HEARTBEAT", "often")]).is_err());
+}
+
+#[test]
+fn rust_log_wins_over_the_file() {
+    let text = format!("[host]\nlog = 'warn'\n{MINIMAL}");
+    assert_eq!(plan(&text, &[]).host.log, "warn");
+    assert_eq!(plan(&text, &[("RUST_LOG", "debug")]).host.log, "debug");
+}
+
+#[test]
+fn secrets_are_read_from_files_beside_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nAA==\n-----END {label}-----\n");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("url", "amqps://u:s3cret@rabbit/v\n");
+    write("cert.pem", &pem("CERTIFICATE"));
+    write("client.key", &pem("PRIVATE KEY"));
+    for key in ["client.key", "file:client.key", "${KEY}"] {
+        let tls = format!("tls = {{ cert = 'cert.pem', key = '{key}' }}");
+        let text = format!("[connections.main]\nurl = 'file:url'\n{tls}\n{MINIMAL}");
+        let environment = environment(&[("KEY", &pem("PRIVATE KEY"))]);
+        let loaded = load_text(&dir.path().join("hive.toml"), &text, &environment).unwrap();
+        let main = &loaded.plan.connections["main"];
+        assert_eq!(main.password.expose_secret(), "s3cret");
+        assert!(main.tls.as_ref().unwrap().identity.is_some());
+        assert!(!format!("{:?}", loaded.plan).contains("s3cret"));
+        assert!(!format!("{:?}", loaded.plan).contains("PRIVATE"));
+    }
+}
+
+/// Lines of which some hive.toml might be made, sound ones and others.
+fn line() -> impl Strategy<Value = String> {
+    let headers = prop::sample::select(vec![
+        "[host]",
+        "[connections.main]",
+        "[connections.main.tls]",
+        "[exchanges.a]",
+        "[queues.a]",
+        "[queues.\"é\"]",
+        "[components.a]",
+        "[components.a.allow]",
+        "[consumers.a]",
+        "[consumers]",
+        "[consumers.a.retry]",
+        "[store]",
+        "[[queues.a.bindings]]",
+        "[consumers.b",
+        "[x]",
+    ])
+    .prop_map(str::to_owned);
+    let keys = prop::sample::select(vec![
+        "name",
+        "url",
+        "heartbeat",
+        "reconnect",
+        "ca",
+        "key",
+        "type",
+        "durable",
+        "exclusive",
+        "arguments",
+        "bindings",
+        "delivery_limit",
+        "path",
+        "memory",
+        "config",
+        "env",
+        "http",
+        "queue",
+        "component",
+        "connection",
+        "prefetch",
+        "concurrency",
+        "retry",
+        "delays",
+        "batch",
+        "consumers",
+        "a.b",
+        "\"\"",
+    ]);
+    let values = prop::sample::select(vec![
+        "1",
+        "-1",
+        "0x7fffffffffffffffff",
+        "1.5",
+        "nan",
+        "true",
+        "1979-05-27",
+        "\"\"",
+        "\"a\"",
+        "\"10s\"",
+        "\"amqp://u:s3cret@h/\"",
+        "\"amqp://u:s3cret\"",
+        "\"${NONE}\"",
+        "\"file:x\"",
+        "[]",
+        "[\"1s\", 2]",
+        "{}",
+        "{ a = 1 }",
+        "{ exchange = \"a\" }",
+        "\"é\\u0000\"",
+        "",
+        "'''a\ns3cret\n'''",
+        "\"64MiB\"",
+        "\"${\"",
+        "\"classic\"",
+    ]);
+    let pairs = (keys, values).prop_map(|(key, value)| format!("{key} = {value}"));
+    prop_oneof![1 => headers, 3 => pairs]
+}
+
+fn told(text: &str) -> String {
+    match load_with(text, &[]) {
+        Ok(loaded) => render(&loaded.warnings, true),
+        Err(problems) => problems.render(true),
+    }
 }
 
 proptest! {
     #[test]
-    fn arbitrary_text_never_panics(text in "\\PC{0,400}") {
-        let _ = load_text(Path::new("hive.toml"), &text, &environment(&[]));
+    fn arbitrary_text_never_panics(text in "(?s).{0,200}") {
+        told(&text);
+    }
+
+    #[test]
+    fn arbitrary_lines_never_panic_nor_tell_a_password(
+        lines in prop::collection::vec(line(), 0..24),
+    ) {
+        let told = told(&lines.join("\n"));
+        let url = told.lines().find(|line| line.contains("amqp://") && line.contains("s3cret"));
+        prop_assert_eq!(url, None);
     }
 }

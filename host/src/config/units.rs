@@ -61,19 +61,6 @@ pub(crate) fn show(duration: Duration) -> String {
     }
 }
 
-/// A text of the file for a message: quoted, escaped and not too long.
-pub(crate) fn quote(text: &str) -> String {
-    format!("{:?}", short(text))
-}
-
-/// The beginning of a text that may be long.
-pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
 fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }

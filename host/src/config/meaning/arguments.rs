@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::plan::{Argument, Arguments, QueueKind};
-use crate::config::units;
+use crate::config::redact;
 use crate::config::written::{Node, Value};
 
 /// One argument that has a key of its own.
@@ -94,7 +94,7 @@ fn milliseconds(duration: Duration) -> i64 {
 
 fn check_kind(context: &mut Context<'_>, node: &Node, known: &[QueueKind], kind: QueueKind) {
     if !known.contains(&kind) {
-        let message = format!("is nothing that a {} queue knows", word(kind));
+        let message = format!("is not supported by a {} queue", word(kind));
         let kinds: Vec<&str> = known.iter().map(|kind| word(*kind)).collect();
         let remedy = format!("remove it, or set `type` to {}", kinds.join(" or "));
         context.faults.error(node, message, remedy);
@@ -118,8 +118,8 @@ fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, ki
             && !known.contains(&kind)
         {
             let message = format!(
-                "has {}, which no {} queue knows",
-                units::quote(name),
+                "has {}, which no {} queue supports",
+                redact::quote(name),
                 word(kind)
             );
             context

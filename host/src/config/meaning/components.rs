@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::plan::{ComponentPlan, Instances};
-use crate::config::units;
+use crate::config::redact;
 use crate::config::written::Node;
 
 const DEFAULT_MEMORY: u64 = 64 << 20;
@@ -68,7 +68,7 @@ fn env(context: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
             continue;
         };
         if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("is no name of a variable: {}", units::quote(name));
+            let message = format!("is no name of a variable: {}", redact::quote(name));
             context
                 .faults
                 .error(at, message, "write the name alone, as in \"TZ\"");

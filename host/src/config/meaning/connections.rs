@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Context, MAIN, tls};
 use crate::config::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
+use crate::config::redact;
 use crate::config::units;
 use crate::config::url::{self, BrokerUrl, UrlFault};
 use crate::config::written::Node;
@@ -133,7 +134,7 @@ fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
     };
     let heartbeat = heartbeat.filter(fits);
     if heartbeat.is_none() {
-        let message = format!("is not a heartbeat: {}", units::quote(text));
+        let message = format!("is not a heartbeat: {}", redact::quote(text));
         let remedy = "write whole seconds from 0 to 65535, as in 10 or 10s";
         context.faults.elsewhere(HEARTBEAT, message, remedy);
     }

@@ -8,7 +8,7 @@ use super::{Context, topology};
 use crate::config::nearest;
 use crate::config::plan::{ConsumerPlan, QueueKind};
 use crate::config::read::LONGEST_NAME;
-use crate::config::units;
+use crate::config::redact;
 use crate::config::written::{Node, Value};
 use crate::policy::RetryPolicy;
 
@@ -57,7 +57,7 @@ fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
     let names: Vec<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
     let is_faulty = context.root.get("components").is_some_and(Node::is_faulty);
     if !names.contains(&name) && !is_faulty {
-        let message = format!("names no component: {}", units::quote(name));
+        let message = format!("names no component: {}", redact::quote(name));
         let remedy = match names.is_empty() {
             true => "add a [components.NAME] with its `path`".to_owned(),
             false => nearest::advice(name, names, "the components are"),
@@ -122,7 +122,7 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     };
     let name = at.as_text()?;
     if name == queue {
-        let message = format!("is the queue consumed from: {}", units::quote(name));
+        let message = format!("is the queue consumed from: {}", redact::quote(name));
         let remedy = format!("name another queue, or remove the key for \"{queue}.dead\"");
         context.faults.error(at, message, remedy);
     }
@@ -142,7 +142,7 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
         Some((_, queue)) if topology::kind(queue) == QueueKind::Stream => {
             let message = format!(
                 "is a stream, {}: not built yet in this version",
-                units::quote(name)
+                redact::quote(name)
             );
             context
                 .faults
@@ -152,7 +152,7 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
         None => {
             let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
             if let Some((declared, _)) = queues.iter().find(near) {
-                let message = format!("is not declared here: {}", units::quote(name));
+                let message = format!("is not declared here: {}", redact::quote(name));
                 let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");
                 context.faults.warning(at, message, remedy);
             }

@@ -6,13 +6,17 @@ use tracing_subscriber::EnvFilter;
 
 use super::Context;
 use crate::config::plan::{HostPlan, LogFormat};
-use crate::config::units;
+use crate::config::redact;
 use crate::config::written::Node;
+
+/// The name on a machine that has none.
+const NAMELESS: &str = "hive";
 
 pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
     let host = context.root.get("host");
     let name = match host.and_then(|host| host.get("name")) {
         Some(name) => name.as_text()?.into(),
+        None if context.environment.hostname.is_empty() => NAMELESS.into(),
         None => context.environment.hostname.as_str().into(),
     };
     let log_format = match host.and_then(|host| host.text("log_format")) {
@@ -38,14 +42,14 @@ fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
     {
         filter = text.to_owned();
         if EnvFilter::builder().parse(text).is_err() {
-            let message = format!("is not a filter of log lines: {}", units::quote(text));
+            let message = format!("is not a filter of log lines: {}", redact::quote(text));
             context.faults.error(node, message, REMEDY);
         }
     }
     if let Some(text) = context.environment.filled("RUST_LOG") {
         filter = text.to_owned();
         if EnvFilter::builder().parse(text).is_err() {
-            let message = format!("is not a filter of log lines: {}", units::quote(text));
+            let message = format!("is not a filter of log lines: {}", redact::quote(text));
             context.faults.elsewhere("RUST_LOG", message, REMEDY);
         }
     }

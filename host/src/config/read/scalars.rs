@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use super::{Place, Reader, integer, kind};
 use crate::config::keys::Shape;
 use crate::config::nearest;
+use crate::config::redact;
 use crate::config::units;
 use crate::config::written::{Node, Value};
 
@@ -70,7 +71,7 @@ impl Reader<'_> {
                 self.refuse(message, "give it a name of that length", place)
             }
             Shape::Choice(words) if !words.contains(&text.as_str()) => {
-                let message = format!("cannot be {}", units::quote(&text));
+                let message = format!("cannot be {}", redact::quote(&text));
                 let remedy = nearest::advice(&text, words.iter().copied(), "choose one of");
                 self.refuse(message, remedy, place)
             }
@@ -84,18 +85,18 @@ impl Reader<'_> {
         let longest = Duration::from_millis(max);
         match units::duration(text) {
             None => {
-                let message = format!("is not a duration: {}", units::quote(text));
+                let message = format!("is not a duration: {}", redact::quote(text));
                 let remedy = "write whole numbers with a unit (ms, s, m, h, d), largest first, \
                               as in \"250ms\" or \"1m30s\"";
                 self.refuse(message, remedy, place)
             }
             Some(read) if read > longest => {
-                let message = format!("is too long: {}", units::quote(text));
+                let message = format!("is too long: {}", redact::quote(text));
                 let remedy = format!("write at most \"{}\"", units::show(longest));
                 self.refuse(message, remedy, place)
             }
             Some(read) if read < Duration::from_millis(min) => {
-                let message = format!("must not be zero, as {} is", units::quote(text));
+                let message = format!("must not be zero, as {} is", redact::quote(text));
                 self.refuse(message, "write at least \"1ms\"", place)
             }
             Some(read) => place.holding(Value::Duration(read)),
@@ -105,13 +106,13 @@ impl Reader<'_> {
     fn size(&mut self, text: &str, min: u64, place: Place) -> Node {
         match units::size(text) {
             None => {
-                let message = format!("is not a size: {}", units::quote(text));
+                let message = format!("is not a size: {}", redact::quote(text));
                 let remedy = "write a whole number with a unit (B, kB, KiB, MB, MiB, GB, GiB), \
                               as in \"64MiB\"";
                 self.refuse(message, remedy, place)
             }
             Some(bytes) if bytes < min => {
-                let message = format!("is too small: {}", units::quote(text));
+                let message = format!("is too small: {}", redact::quote(text));
                 self.refuse(
                     message,
                     format!("write at least \"{}KiB\"", min / 1024),
@@ -137,7 +138,7 @@ impl Reader<'_> {
             Some(0) if min == 1 => self.refuse("must not be 0", remedy, place),
             Some(value) if (min..=max).contains(&value) => place.holding(Value::Integer(value)),
             _ => {
-                let message = format!("is out of range: {}", units::short(literal));
+                let message = format!("is out of range: {}", redact::short(literal));
                 self.refuse(message, remedy, place)
             }
         }
@@ -151,7 +152,7 @@ impl Reader<'_> {
                 format!("write \"{n}s\" for seconds, or \"{n}ms\" for milliseconds")
             }
             (Shape::Duration(..), _) => "write a string such as \"1s500ms\"".to_owned(),
-            (_, DeValue::Integer(n)) => format!("write \"{n}MiB\", or \"{n}B\" for bytes"),
+            (_, DeValue::Integer(n)) => format!("write \"{n}B\" for bytes, or use KiB, MiB or GiB"),
             _ => "write a string such as \"64MiB\"".to_owned(),
         };
         self.refuse(message, remedy, place)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AuthMechanism, UrlFault, number};
 use crate::config::nearest;
-use crate::config::units;
+use crate::config::redact;
 
 const KEYS: &[&str] = &[
     "heartbeat",
@@ -80,12 +80,12 @@ fn bad_value(key: &str, value: &str) -> UrlFault {
         "connection_timeout" => "write milliseconds, from 1 to 4294967295",
         _ => "write plain or external",
     };
-    let value = units::quote(value);
+    let value = redact::quote(value);
     UrlFault::new(format!("has a wrong `{key}` in its query: {value}"), remedy)
 }
 
 fn unknown(key: &str) -> UrlFault {
     let remedy = nearest::advice(key, KEYS.iter().copied(), "the keys of the query are");
-    let message = format!("has an unknown key in its query: {}", units::quote(key));
+    let message = format!("has an unknown key in its query: {}", redact::quote(key));
     UrlFault::new(message, remedy)
 }
