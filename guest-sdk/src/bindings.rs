@@ -58,5 +58,6 @@ pub(crate) mod configured {
     wit_bindgen::generate!({
         path: "wit",
         world: "configured",
+        generate_all,
     });
 }

@@ -74,6 +74,11 @@ macro_rules! __export {
                     $crate::export::handle(delivery, $handler)
                 }
             }
+            // Natively nobody calls it; named once, it is checked and not called dead.
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = {
+                let _ = <Component as $crate::bindings::consumer::exports::hive::consumer::handler::Guest>::handle;
+            };
             #[cfg(target_family = "wasm")]
             $crate::bindings::consumer::export!(Component with_types_in $crate::bindings::consumer);
         };
@@ -88,6 +93,11 @@ macro_rules! __export {
                     $crate::export::handle_batch(deliveries, $handler)
                 }
             }
+            // Natively nobody calls it; named once, it is checked and not called dead.
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = {
+                let _ = <Component as $crate::bindings::batch_consumer::exports::hive::consumer::batch_handler::Guest>::handle_batch;
+            };
             #[cfg(target_family = "wasm")]
             $crate::bindings::batch_consumer::export!(Component with_types_in $crate::bindings::batch_consumer);
         };
@@ -103,6 +113,12 @@ macro_rules! __export {
                     $stop(reason)
                 }
             }
+            // Natively nobody calls it; named once, it is checked and not called dead.
+            #[cfg(not(target_family = "wasm"))]
+            const _: () = {
+                let _ = <Component as $crate::bindings::lifecycle::exports::hive::consumer::lifecycle::Guest>::start;
+                let _ = <Component as $crate::bindings::lifecycle::exports::hive::consumer::lifecycle::Guest>::stop;
+            };
             #[cfg(target_family = "wasm")]
             $crate::bindings::lifecycle::export!(Component with_types_in $crate::bindings::lifecycle);
         };

@@ -1,6 +1,7 @@
 //! `hive-host run`: the main job.
 
 use std::future::Future;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -150,29 +151,29 @@ impl Signals {
     }
 }
 
-/// RUST_LOG wins over `host.log`.
 fn start_log(plan: &HostPlan) -> anyhow::Result<()> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).with_context(|| {
-            format!(
-                "RUST_LOG is {filter:?}, which is no log filter; an example: info,hive_host=debug"
-            )
-        })?,
-        _ => EnvFilter::try_new(&plan.log).with_context(|| {
-            format!(
-                "host.log is {:?}, which is no log filter; an example: info,hive_host=debug",
-                plan.log
-            )
-        })?,
-    };
+    // RUST_LOG, which wins over `host.log`, is in the plan already.
+    let filter = EnvFilter::try_new(&plan.log).with_context(|| {
+        format!(
+            "{:?} is no log filter; an example: info,hive_host=debug",
+            plan.log
+        )
+    })?;
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(quiet_libraries(filter)?)
         .with_writer(std::io::stderr);
     match plan.log_format {
-        LogFormat::Text => log
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// lapin logs the whole of every message that comes back, and as errors what this host heals and
+/// tells itself. Whoever names it in the filter gets it all the same.
+fn quiet_libraries(filter: EnvFilter) -> anyhow::Result<EnvFilter> {
+    if filter.to_string().contains("lapin") {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive("lapin=off".parse().context("the filter of lapin's lines")?))
 }
