@@ -58,7 +58,7 @@ impl Pipeline {
     }
 
     /// Handles one delivery after the other until the host drains.
-    async fn work(&self) {
+    async fn work(self: &Arc<Self>) {
         while let Some(delivery) = self.subscription.next().await {
             // Settling it cannot reach the broker any more, and it will be handed out again.
             if delivery.settlement.is_live() {
@@ -68,7 +68,7 @@ impl Pipeline {
     }
 
     /// One delivery, from its arrival until it is settled or on its way to be.
-    async fn handle(&self, delivery: Delivery) {
+    async fn handle(self: &Arc<Self>, delivery: Delivery) {
         let begun = Instant::now();
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.current();
@@ -89,12 +89,17 @@ impl Pipeline {
     }
 
     /// Settles aside whatever the broker has to confirm first, while the worker goes on.
-    fn settle(&self, delivery: Delivery, disposition: Disposition, begun: Instant) {
+    fn settle(self: &Arc<Self>, delivery: Delivery, disposition: Disposition, begun: Instant) {
         let mut settling = Box::pin(Arc::clone(&self.settler).settle(delivery, disposition, begun));
         // Polled once here, so that what it publishes is in line behind what this worker published
         // before: confirmations overlap, the order stays.
         if settling.as_mut().now_or_never().is_none() {
-            self.tasks.spawn_work(settling);
+            // The channel closes with the subscription, so the subscription stays until then.
+            let pipeline = Arc::clone(self);
+            self.tasks.spawn_work(async move {
+                settling.await;
+                drop(pipeline);
+            });
         }
     }
 

@@ -91,7 +91,9 @@ impl Message {
         let mut own = FieldTable::default();
         for (name, value) in self.headers().inner() {
             let name_text = name.as_str();
+            // A quorum queue counts how often it has handed a message out.
             let added = name_text.starts_with("x-hive-")
+                || name_text == "x-delivery-count"
                 || name_text == "x-death"
                 || name_text.starts_with("x-first-death-");
             if !added {

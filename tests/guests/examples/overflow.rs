@@ -6,12 +6,14 @@ use hive_test_guests::announce;
 #[hive_guest::consumer]
 fn handle(delivery: Delivery) -> Result<Action, String> {
     announce(&delivery);
-    Err(deeper(&[0; 256]).to_string())
+    Err(deeper(delivery.attempt.into()).to_string())
 }
 
-fn deeper(above: &[u64; 256]) -> u64 {
-    let mut frame = *above;
-    frame[0] = frame[0].wrapping_add(1);
-    let frame = std::hint::black_box(frame);
-    deeper(&frame).wrapping_add(frame[0])
+/// Its frames are small on the stack that Rust keeps in memory, which is thus not the first to end.
+fn deeper(level: u64) -> u64 {
+    if level == u64::MAX {
+        return level;
+    }
+    let below = deeper(level + 1);
+    below.rotate_left(u32::from(level.to_le_bytes()[0])) ^ level
 }

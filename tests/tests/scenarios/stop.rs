@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually};
+use hive_tests::{Broker, HiveToml, HostProcess, Message};
 use tokio::time::Instant;
 
 use crate::consuming;
@@ -18,14 +18,11 @@ fn slow(host_keys: &str, consumer_keys: &str) -> HiveToml {
         .consumer("letters", "slow", consumer_keys)
 }
 
-/// Asks the host to stop, and waits until it takes no new deliveries.
-async fn begin_stop(vhost: &Vhost, host: &HostProcess) -> Result<()> {
+/// Asks the host to stop, and waits until it does. The broker's count of consumers does not tell: a
+/// quorum queue counts a cancelled one for as long as it has messages unacknowledged.
+async fn begin_stop(host: &HostProcess) -> Result<()> {
     host.sigterm();
-    let look = async || vhost.consumers("letters").await;
-    eventually("the consumer is cancelled", look, |consumers| {
-        *consumers == 0
-    })
-    .await?;
+    host.wait_for_line("draining").await?;
     Ok(())
 }
 
@@ -82,7 +79,7 @@ async fn after_shutdown_timeout_the_rest_goes_back_and_the_stragglers_are_named(
         start.elapsed()
     );
     assert_eq!(status.code(), Some(1), "the drain was not clean");
-    let line = host.wait_for_line("shutdown_timeout").await?;
+    let line = host.wait_for_line("still in hand").await?;
     assert!(
         line.contains("letters"),
         "the straggler is not named: {line}"
@@ -98,7 +95,7 @@ async fn a_second_signal_leaves_at_once() -> Result<()> {
     let (vhost, mut host) = consuming("stop", toml).await?;
     vhost.publish("", "letters", Message::new("240000")).await?;
     host.wait_for_line("started").await?;
-    begin_stop(&vhost, &host).await?;
+    begin_stop(&host).await?;
     host.sigterm();
     let start = Instant::now();
     host.wait().await?;
