@@ -49,7 +49,7 @@ impl Outgoing {
         attempt: Attempt,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
-        let mut copy = Copy::of(original);
+        let mut copy = Copy::of(original, limits);
         copy.set(ATTEMPT, AMQPValue::LongLongInt(attempt.get().into()));
         copy.set_text(RETRY_QUEUE, &original.queue);
         copy.fit_without_deaths(limits);
@@ -72,7 +72,7 @@ impl Outgoing {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
         let error = cut(&note.failure.error, LONGEST_ERROR);
-        let mut copy = Copy::of(original);
+        let mut copy = Copy::of(original, limits);
         copy.set_text(REASON, note.failure.class.as_str());
         copy.set_text(ERROR, &error);
         copy.set(ATTEMPTS, AMQPValue::LongLongInt(note.attempt.get().into()));
@@ -93,7 +93,7 @@ struct Copy {
 }
 
 impl Copy {
-    fn of(original: &Original) -> Self {
+    fn of(original: &Original, limits: &PublishLimits) -> Self {
         let mut copy = Self {
             properties: without_acted_on(&original.properties),
             headers: BTreeMap::new(),
@@ -107,13 +107,19 @@ impl Copy {
             }
         }
         let properties = &original.properties;
-        for (name, text) in [
-            (EXPIRATION, properties.expiration()),
-            (USER_ID, properties.user_id()),
-        ] {
-            if let Some(text) = text {
-                copy.stash(name, AMQPValue::LongString(text.as_str().into()));
+        if let Some(expiration) = properties.expiration() {
+            copy.stash(
+                EXPIRATION,
+                AMQPValue::LongString(expiration.as_str().into()),
+            );
+        }
+        match properties.user_id() {
+            // The broker takes our own, and refuses anybody else's.
+            Some(user_id) if user_id.as_str() == &*limits.username => {
+                copy.properties = copy.properties.with_user_id(user_id.clone());
             }
+            Some(user_id) => copy.stash(USER_ID, AMQPValue::LongString(user_id.as_str().into())),
+            None => {}
         }
         copy.set_text(EXCHANGE, original.exchange.as_str());
         copy.set_text(ROUTING_KEY, original.routing_key.as_str());

@@ -280,7 +280,18 @@ fn assert_same(copy: &Message, original: &Message) {
         let properties = message.properties.clone();
         properties.with_headers(FieldTable::default())
     };
-    assert_eq!(without_headers(copy), without_headers(original));
+    // The copy must not expire on its way; its lifetime travels in a header until it is handled again.
+    let lifetime = original.properties.expiration().as_ref();
+    assert_eq!(
+        copy.text_of("x-hive-original-expiration"),
+        lifetime.map(|lifetime| lifetime.to_string())
+    );
+    assert_eq!(copy.properties.expiration(), &None);
+    let mut as_published = without_headers(copy);
+    if let Some(lifetime) = lifetime {
+        as_published = as_published.with_expiration(lifetime.clone());
+    }
+    assert_eq!(as_published, without_headers(original));
 }
 
 /// A delay queue is the broker's to empty: a host that is down at the time loses nothing.
