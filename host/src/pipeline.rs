@@ -2,7 +2,7 @@
 //!
 //! A consumer has as many workers as its `concurrency`. Each takes a delivery off the consumer's
 //! subscription, lends it to an instance of the component, lets the policy decide what the outcome
-//! means, and hands it to [`settle`], which carries that out in the order that loses nothing.
+//! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
 mod settle;
 

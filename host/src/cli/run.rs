@@ -1,6 +1,5 @@
 //! `hive-host run`: the main job.
 
-use std::future::Future;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -135,17 +134,15 @@ impl Signals {
     }
 
     /// Waits for a signal that asks the host to stop; gives its name.
-    fn stop(&mut self) -> impl Future<Output = &'static str> + '_ {
-        async {
-            loop {
-                tokio::select! {
-                    _ = self.terminate.recv() => return "SIGTERM",
-                    _ = self.interrupt.recv() => return "SIGINT",
-                    // Unheard, it would end the process, and scripts send it to ask for a reload.
-                    _ = self.hang_up.recv() => tracing::warn!(
-                        "SIGHUP: reading hive.toml again is not built yet; restart the host to apply changes"
-                    ),
-                }
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                // Unheard, it would end the process, and scripts send it to ask for a reload.
+                _ = self.hang_up.recv() => tracing::warn!(
+                    "SIGHUP: reading hive.toml again is not built yet; restart the host to apply changes"
+                ),
             }
         }
     }
