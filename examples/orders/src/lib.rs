@@ -33,9 +33,7 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
         }
     };
     let routing_key = format!("{PRICED}.{}", order.country.to_lowercase());
-    let publication = Publication::to(EXCHANGE, routing_key)
-        .json(&priced)
-        .map_err(|error| error.to_string())?;
+    let publication = Publication::to(EXCHANGE, routing_key).json(&priced)?;
     Ok(publication.into())
 }
 
