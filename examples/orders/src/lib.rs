@@ -141,10 +141,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order_is_rejected_with_the_place() {
-        let action = answer(json!({ "id": "o-3" })).unwrap();
+    fn every_field_that_is_missing_is_named() {
+        let action = answer(json!({})).unwrap();
         let reason = action.as_reject().expect("a rejection");
-        assert!(reason.contains("country") && reason.contains("line 1"));
+        for field in ["id", "country", "lines"] {
+            assert!(reason.contains(field), "{field} is missing in {reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_order_is_rejected_with_the_place() {
+        let order =
+            json!({ "id": "o-3", "country": "PT", "lines": [{ "sku": "tea", "quantity": "two" }] });
+        let action = answer(order).unwrap();
+        let reason = action.as_reject().expect("a rejection");
+        assert!(
+            reason.contains("two") && reason.contains("line 1"),
+            "{reason}"
+        );
     }
 
     #[test]
