@@ -2,8 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::message::JsonError;
-use crate::{Delivery, FieldValue, Properties, Publication};
+use crate::{Delivery, FieldValue, JsonError, Properties, Publication, TextError};
 
 impl Delivery {
     /// The raw bytes, exactly as published.
@@ -12,7 +11,7 @@ impl Delivery {
     }
 
     /// The body as UTF-8.
-    pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
+    pub fn text(&self) -> Result<&str, TextError> {
         self.message.text()
     }
 

@@ -2,60 +2,108 @@
 //!
 //! Public for the attributes alone; nothing here is for a consumer's author to call.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 
-use crate::{Action, Delivery, Publication};
+use crate::{Action, Publication};
 
 /// What a handler may return: an [`Action`], a [`Publication`], or a `Result` of either.
+#[diagnostic::on_unimplemented(
+    message = "a consumer cannot return `{Self}`",
+    label = "it returns `Action`, `Publication`, or a `Result` of either whose error is `Display`"
+)]
 pub trait IntoAnswer {
-    /// As the host wants it.
-    fn into_answer(self) -> Result<Action, String>;
+    /// Why there is no answer.
+    type Error: Display;
+
+    /// As a result.
+    fn into_answer(self) -> Result<Action, Self::Error>;
 }
 
 impl IntoAnswer for Action {
-    fn into_answer(self) -> Result<Action, String> {
+    type Error = Infallible;
+
+    fn into_answer(self) -> Result<Action, Infallible> {
         Ok(self)
     }
 }
 
 impl IntoAnswer for Publication {
-    fn into_answer(self) -> Result<Action, String> {
+    type Error = Infallible;
+
+    fn into_answer(self) -> Result<Action, Infallible> {
         Ok(self.into())
     }
 }
 
 impl<A: Into<Action>, E: Display> IntoAnswer for Result<A, E> {
-    fn into_answer(self) -> Result<Action, String> {
-        // The alternate form shows the causes too, where an error has them (anyhow's does).
-        self.map(Into::into).map_err(|error| format!("{error:#}"))
+    type Error = E;
+
+    fn into_answer(self) -> Result<Action, E> {
+        self.map(Into::into)
     }
 }
 
-/// Calls a handler with what the host handed over.
-pub fn handle<A: IntoAnswer>(
-    delivery: Delivery,
-    handler: impl FnOnce(Delivery) -> A,
-) -> Result<Action, String> {
-    handler(delivery).into_answer()
+/// What a batch handler may return: a `Vec` of [`Action`], or a `Result` of one.
+#[diagnostic::on_unimplemented(
+    message = "a batch consumer cannot return `{Self}`",
+    label = "it returns `Vec<Action>`, or a `Result` of one whose error is `Display`"
+)]
+pub trait IntoAnswers {
+    /// Why there are no answers.
+    type Error: Display;
+
+    /// As a result.
+    fn into_answers(self) -> Result<Vec<Action>, Self::Error>;
 }
 
-/// Calls a batch handler with what the host handed over.
-pub fn handle_batch<E: Display>(
-    deliveries: Vec<Delivery>,
-    handler: impl FnOnce(Vec<Delivery>) -> Result<Vec<Action>, E>,
-) -> Result<Vec<Action>, String> {
-    handler(deliveries).map_err(|error| format!("{error:#}"))
+impl IntoAnswers for Vec<Action> {
+    type Error = Infallible;
+
+    fn into_answers(self) -> Result<Vec<Action>, Infallible> {
+        Ok(self)
+    }
 }
 
-/// Calls a start function.
-pub fn start<E: Display>(start: impl FnOnce() -> Result<(), E>) -> Result<(), String> {
-    start().map_err(|error| format!("{error:#}"))
+impl<E: Display> IntoAnswers for Result<Vec<Action>, E> {
+    type Error = E;
+
+    fn into_answers(self) -> Result<Vec<Action>, E> {
+        self
+    }
+}
+
+/// What a start function may return: nothing, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "a `start` function cannot return `{Self}`",
+    label = "it returns nothing, or `Result<(), E>` with an `E` that is `Display`"
+)]
+pub trait IntoStarted {
+    /// Why it did not start.
+    type Error: Display;
+
+    /// As a result.
+    fn into_started(self) -> Result<(), Self::Error>;
+}
+
+impl IntoStarted for () {
+    type Error = Infallible;
+
+    fn into_started(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<E: Display> IntoStarted for Result<(), E> {
+    type Error = E;
+
+    fn into_started(self) -> Result<(), E> {
+        self
+    }
 }
 
 /// The start of a consumer that names none.
-pub fn nothing_to_start() -> Result<(), String> {
-    Ok(())
-}
+pub fn nothing_to_start() {}
 
 /// The stop of a consumer that names none.
 pub fn nothing_to_stop(_reason: crate::StopReason) {}
@@ -66,18 +114,20 @@ pub fn nothing_to_stop(_reason: crate::StopReason) {}
 macro_rules! __export {
     (consumer, $handler:path) => {
         const _: () = {
+            use $crate::bindings::consumer as world;
+
             struct Component;
-            impl $crate::bindings::consumer::exports::hive::consumer::handler::Guest for Component {
-                fn handle(
-                    delivery: $crate::Delivery,
-                ) -> Result<$crate::Action, String> {
-                    $crate::export::handle(delivery, $handler)
+            impl world::exports::hive::consumer::handler::Guest for Component {
+                fn handle(delivery: $crate::Delivery) -> Result<$crate::Action, String> {
+                    let answer = $handler(delivery);
+                    $crate::export::IntoAnswer::into_answer(answer)
+                        .map_err(|error| $crate::__cause!(error))
                 }
             }
             // Natively nobody calls it; named once, it is checked and not called dead.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
-                let _ = <Component as $crate::bindings::consumer::exports::hive::consumer::handler::Guest>::handle;
+                let _ = <Component as world::exports::hive::consumer::handler::Guest>::handle;
             };
             #[cfg(target_family = "wasm")]
             $crate::bindings::consumer::export!(Component with_types_in $crate::bindings::consumer);
@@ -85,18 +135,22 @@ macro_rules! __export {
     };
     (batch_consumer, $handler:path) => {
         const _: () = {
+            use $crate::bindings::batch_consumer as world;
+
             struct Component;
-            impl $crate::bindings::batch_consumer::exports::hive::consumer::batch_handler::Guest for Component {
+            impl world::exports::hive::consumer::batch_handler::Guest for Component {
                 fn handle_batch(
                     deliveries: Vec<$crate::Delivery>,
                 ) -> Result<Vec<$crate::Action>, String> {
-                    $crate::export::handle_batch(deliveries, $handler)
+                    let answers = $handler(deliveries);
+                    $crate::export::IntoAnswers::into_answers(answers)
+                        .map_err(|error| $crate::__cause!(error))
                 }
             }
             // Natively nobody calls it; named once, it is checked and not called dead.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
-                let _ = <Component as $crate::bindings::batch_consumer::exports::hive::consumer::batch_handler::Guest>::handle_batch;
+                let _ = <Component as world::exports::hive::consumer::batch_handler::Guest>::handle_batch;
             };
             #[cfg(target_family = "wasm")]
             $crate::bindings::batch_consumer::export!(Component with_types_in $crate::bindings::batch_consumer);
@@ -104,10 +158,14 @@ macro_rules! __export {
     };
     (lifecycle, $start:path, $stop:path) => {
         const _: () = {
+            use $crate::bindings::lifecycle as world;
+
             struct Component;
-            impl $crate::bindings::lifecycle::exports::hive::consumer::lifecycle::Guest for Component {
+            impl world::exports::hive::consumer::lifecycle::Guest for Component {
                 fn start() -> Result<(), String> {
-                    $crate::export::start($start)
+                    let started = $start();
+                    $crate::export::IntoStarted::into_started(started)
+                        .map_err(|error| $crate::__cause!(error))
                 }
                 fn stop(reason: $crate::StopReason) {
                     $stop(reason)
@@ -116,8 +174,8 @@ macro_rules! __export {
             // Natively nobody calls it; named once, it is checked and not called dead.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
-                let _ = <Component as $crate::bindings::lifecycle::exports::hive::consumer::lifecycle::Guest>::start;
-                let _ = <Component as $crate::bindings::lifecycle::exports::hive::consumer::lifecycle::Guest>::stop;
+                let _ = <Component as world::exports::hive::consumer::lifecycle::Guest>::start;
+                let _ = <Component as world::exports::hive::consumer::lifecycle::Guest>::stop;
             };
             #[cfg(target_family = "wasm")]
             $crate::bindings::lifecycle::export!(Component with_types_in $crate::bindings::lifecycle);

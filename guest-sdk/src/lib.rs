@@ -8,7 +8,7 @@
 //!
 //! #[hive_guest::consumer]
 //! fn handle(delivery: Delivery) -> Result<Action, String> {
-//!     let name = delivery.text().map_err(|error| error.to_string())?;
+//!     let name = delivery.text()?;
 //!     if name.is_empty() {
 //!         return Ok(Action::reject("nobody to greet"));
 //!     }
@@ -27,7 +27,8 @@
 //! # What a handler may answer
 //!
 //! An [`Action`], a [`Publication`] (published, then acknowledged), or a `Result` of either. An error
-//! is retried by the consumer's retry policy, and its text is in the log and in the dead letter.
+//! is retried by the consumer's retry policy, and its text is in the log and in the dead letter, as
+//! `a: b` if it has a cause. What can never work is better rejected, and spends no retries.
 //!
 //! ```
 //! # use hive_guest::{Action, Delivery};
@@ -62,11 +63,21 @@
 //!
 //! #[hive_guest::batch_consumer]
 //! fn handle(deliveries: Vec<Delivery>) -> Result<Vec<Action>, String> {
-//!     Ok(deliveries.iter().map(|_| Action::Ack).collect())
+//!     let answer = |delivery: &Delivery| match delivery.body() {
+//!         [] => Action::reject("the body is empty"),
+//!         _ => Action::Ack,
+//!     };
+//!     Ok(deliveries.iter().map(answer).collect())
 //! }
+//! # use hive_guest::testing::DeliveryBuilder;
+//! # let some = |text| DeliveryBuilder::new().text(text).build();
+//! # let answers = handle(vec![some("a"), some("")]).unwrap();
+//! # assert!(answers[0].is_ack() && answers[1].as_reject().is_some());
 //! ```
 //!
 //! # A beginning and an end
+//!
+//! Either attribute takes `start` and `stop`, or one of them.
 //!
 //! ```
 //! use hive_guest::{Action, Delivery, StopReason};
@@ -99,29 +110,54 @@ pub mod testing;
 #[doc(hidden)]
 pub mod bindings;
 #[doc(hidden)]
+pub mod cause;
+#[doc(hidden)]
 pub mod export;
 
 pub use bindings::consumer::hive::consumer::types::{
     Action, Delivery, FieldValue, Message, Properties, Publication, Retry,
 };
 pub use bindings::lifecycle::hive::consumer::types::StopReason;
-pub use message::JsonError;
+pub use message::{JsonError, TextError};
 
 /// Makes a component of a function.
 ///
 /// The function takes a [`Delivery`] and gives an [`Action`], a [`Publication`], or a `Result` of
 /// either whose error is `Display`. `start` and `stop` name functions that run once in each instance:
-/// `fn() -> Result<(), impl Display>` and `fn(StopReason)`.
+/// `fn()` or `fn() -> Result<(), impl Display>`, and `fn(StopReason)`.
 ///
 /// ```compile_fail
 /// #[hive_guest::consumer]
 /// struct NotAFunction;
+/// ```
+/// ```compile_fail
+/// #[hive_guest::consumer]
+/// fn answers_with_neither(_delivery: hive_guest::Delivery) -> bool {
+///     true
+/// }
+/// ```
+/// ```compile_fail
+/// #[hive_guest::consumer(begin = warm_up)]
+/// fn handle(_delivery: hive_guest::Delivery) -> hive_guest::Action {
+///     hive_guest::Action::Ack
+/// }
 /// ```
 pub use hive_guest_macros::consumer;
 
 /// Makes a component of a function that takes a batch.
 ///
 /// The function takes the deliveries of a batch and gives one [`Action`] for each, in their order:
-/// `fn(Vec<Delivery>) -> Result<Vec<Action>, impl Display>`. An error, or a list of another length,
-/// retries the whole batch.
+/// `fn(Vec<Delivery>) -> Vec<Action>`, or `-> Result<Vec<Action>, impl Display>`. An error, or a list
+/// of another length, retries the whole batch. `start` and `stop` are those of [`macro@consumer`].
+///
+/// ```
+/// use hive_guest::{Action, Delivery};
+///
+/// #[hive_guest::batch_consumer(start = warm_up)]
+/// fn handle(deliveries: Vec<Delivery>) -> Vec<Action> {
+///     vec![Action::Ack; deliveries.len()]
+/// }
+///
+/// fn warm_up() {}
+/// ```
 pub use hive_guest_macros::batch_consumer;

@@ -6,31 +6,82 @@ use serde::de::DeserializeOwned;
 
 use crate::{FieldValue, Message, Properties};
 
-/// A body that is not the JSON that was expected.
+/// A body that is not the JSON that was expected, or a value that JSON cannot express.
+///
+/// It becomes a `String` by `?`, where a function's error is one.
 #[derive(Debug)]
-pub struct JsonError(serde_json::Error);
+pub struct JsonError {
+    what: &'static str,
+    source: serde_json::Error,
+}
+
+impl JsonError {
+    pub(crate) fn reading(source: serde_json::Error) -> Self {
+        Self {
+            what: "the body is not the JSON expected",
+            source,
+        }
+    }
+
+    pub(crate) fn writing(source: serde_json::Error) -> Self {
+        Self {
+            what: "the value cannot be written as JSON",
+            source,
+        }
+    }
+}
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the body is not the JSON expected: {}", self.0)
+        write!(f, "{}: {}", self.what, self.source)
     }
 }
 
 impl std::error::Error for JsonError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl From<JsonError> for String {
+    fn from(error: JsonError) -> Self {
+        error.to_string()
+    }
+}
+
+/// A body that is not UTF-8.
+///
+/// It becomes a `String` by `?`, where a function's error is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextError(std::str::Utf8Error);
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the body is not text: {}", self.0)
+    }
+}
+
+impl std::error::Error for TextError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
+    }
+}
+
+impl From<TextError> for String {
+    fn from(error: TextError) -> Self {
+        error.to_string()
     }
 }
 
 impl Message {
     /// The body as UTF-8.
-    pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.body)
+    pub fn text(&self) -> Result<&str, TextError> {
+        std::str::from_utf8(&self.body).map_err(TextError)
     }
 
     /// The body as JSON. The error says at which field, line and column it is not what was expected.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
-        serde_json::from_slice(&self.body).map_err(JsonError)
+        serde_json::from_slice(&self.body).map_err(JsonError::reading)
     }
 
     /// An empty message without properties.
@@ -63,5 +114,13 @@ impl Properties {
             .iter()
             .find(|(candidate, _)| candidate == name)
             .map(|(_, value)| value)
+    }
+
+    /// Sets the header of this name: where it was, or as the last. A table has each name once.
+    pub(crate) fn set_header(&mut self, name: String, value: FieldValue) {
+        match self.headers.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, old)) => *old = value,
+            None => self.headers.push((name, value)),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{FieldValue, Message, Publication};
+use crate::{FieldValue, JsonError, Message, Publication};
 
 impl Publication {
     /// A message to an exchange: empty, persistent and mandatory, until told otherwise.
@@ -15,7 +15,7 @@ impl Publication {
     ///     .json(&["total", "12.50"])?
     ///     .header("source", "shop");
     /// assert_eq!(publication.message.text(), Ok(r#"["total","12.50"]"#));
-    /// # Ok::<(), serde_json::Error>(())
+    /// # Ok::<(), hive_guest::JsonError>(())
     /// ```
     pub fn to(exchange: impl Into<String>, routing_key: impl Into<String>) -> Self {
         Self {
@@ -46,10 +46,9 @@ impl Publication {
     }
 
     /// This value as the body, in JSON, and `application/json` as the content type.
-    pub fn json(self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(self
-            .content_type("application/json")
-            .body(serde_json::to_vec(value)?))
+    pub fn json(self, value: &impl Serialize) -> Result<Self, JsonError> {
+        let body = serde_json::to_vec(value).map_err(JsonError::writing)?;
+        Ok(self.content_type("application/json").body(body))
     }
 
     /// The MIME type of the body.
@@ -59,13 +58,12 @@ impl Publication {
         self
     }
 
-    /// One more header. Names that begin with `x-hive-` are the host's own: it refuses them.
+    /// A header, in place of one of the same name. Names that begin with `x-hive-` are the host's own: it refuses them.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
         self.message
             .properties
-            .headers
-            .push((name.into(), value.into()));
+            .set_header(name.into(), value.into());
         self
     }
 
@@ -114,7 +112,30 @@ impl Publication {
     }
 }
 
-/// Whole milliseconds, at the most as many as the contract can say.
+/// Whole milliseconds, a part of one counted as one, and at the most as many as the contract can say.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_set_twice_is_there_once() {
+        let publication = Publication::to_queue("q").header("a", 1).header("b", 2);
+        let headers = publication.header("a", 3).message.properties.headers;
+        assert_eq!(
+            headers,
+            [("a".to_owned(), 3.into()), ("b".to_owned(), 2.into())]
+        );
+    }
+
+    #[test]
+    fn a_delay_is_never_cut_short() {
+        assert_eq!(milliseconds(Duration::ZERO), 0);
+        assert_eq!(milliseconds(Duration::from_micros(1)), 1);
+        assert_eq!(milliseconds(Duration::from_micros(2_700)), 3);
+        assert_eq!(milliseconds(Duration::MAX), u64::MAX);
+    }
 }

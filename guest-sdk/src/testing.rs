@@ -90,14 +90,11 @@ impl DeliveryBuilder {
         self.body(serde_json::to_vec(value).expect("the value of a test can be written as JSON"))
     }
 
-    /// One more header.
+    /// A header, in place of one of the same name.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
-        self.0
-            .message
-            .properties
-            .headers
-            .push((name.into(), value.into()));
+        let properties = &mut self.0.message.properties;
+        properties.set_header(name.into(), value.into());
         self
     }
 

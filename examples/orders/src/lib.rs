@@ -33,9 +33,7 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
         }
     };
     let routing_key = format!("{PRICED}.{}", order.country.to_lowercase());
-    let publication = Publication::to(EXCHANGE, routing_key)
-        .json(&priced)
-        .map_err(|error| error.to_string())?;
+    let publication = Publication::to(EXCHANGE, routing_key).json(&priced)?;
     Ok(publication.into())
 }
 
@@ -143,10 +141,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order_is_rejected_with_the_place() {
-        let action = answer(json!({ "id": "o-3" })).unwrap();
+    fn every_field_that_is_missing_is_named() {
+        let action = answer(json!({})).unwrap();
         let reason = action.as_reject().expect("a rejection");
-        assert!(reason.contains("country") && reason.contains("line 1"));
+        for field in ["id", "country", "lines"] {
+            assert!(reason.contains(field), "{field} is missing in {reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_order_is_rejected_with_the_place() {
+        let order =
+            json!({ "id": "o-3", "country": "PT", "lines": [{ "sku": "tea", "quantity": "two" }] });
+        let action = answer(order).unwrap();
+        let reason = action.as_reject().expect("a rejection");
+        assert!(
+            reason.contains("two") && reason.contains("line 1"),
+            "{reason}"
+        );
     }
 
     #[test]

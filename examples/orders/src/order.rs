@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What arrives.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What arrives. A field that is missing is read as empty, so that `faults` names every one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Order {
     pub(crate) id: String,
     /// Two letters, as in ISO 3166-1.
@@ -12,8 +12,8 @@ pub(crate) struct Order {
     pub(crate) lines: Vec<Line>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Line {
     pub(crate) sku: String,
     pub(crate) quantity: u32,
@@ -41,21 +41,21 @@ impl Order {
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.id.is_empty() {
-            faults.push("id is empty".to_owned());
+            faults.push("id is missing or empty".to_owned());
         }
         let is_letter = |letter: u8| letter.is_ascii_alphabetic();
         if self.country.len() != 2 || !self.country.bytes().all(is_letter) {
             faults.push(format!("country is {:?}, not two letters", self.country));
         }
         if self.lines.is_empty() {
-            faults.push("lines is empty".to_owned());
+            faults.push("lines is missing or empty".to_owned());
         }
         for (index, line) in self.lines.iter().enumerate() {
             if line.sku.is_empty() {
-                faults.push(format!("lines[{index}].sku is empty"));
+                faults.push(format!("lines[{index}].sku is missing or empty"));
             }
             if line.quantity == 0 {
-                faults.push(format!("lines[{index}].quantity is 0"));
+                faults.push(format!("lines[{index}].quantity is missing or 0"));
             }
         }
         faults

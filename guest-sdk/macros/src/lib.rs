@@ -19,7 +19,7 @@ pub fn batch_consumer(arguments: TokenStream, item: TokenStream) -> TokenStream 
 /// The function as it stands, and its export to the host.
 fn expand(attribute: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let export = function_name(item.clone())
-        .and_then(|handler| Ok((handler, Lifecycle::parse(attribute, arguments)?)))
+        .and_then(|handler| Ok((handler, Lifecycle::parse(arguments)?)))
         .map(|(handler, lifecycle)| export(attribute, &handler, &lifecycle))
         .unwrap_or_else(|(message, span)| compile_error(attribute, &message, span));
     let mut expanded = item;
@@ -59,7 +59,7 @@ struct Lifecycle {
 }
 
 impl Lifecycle {
-    fn parse(attribute: &str, arguments: TokenStream) -> Result<Self, Fault> {
+    fn parse(arguments: TokenStream) -> Result<Self, Fault> {
         let mut lifecycle = Self::default();
         let mut tokens = arguments.into_iter().peekable();
         while let Some(token) = tokens.next() {
@@ -67,9 +67,9 @@ impl Lifecycle {
             let is_assignment =
                 matches!(tokens.next(), Some(TokenTree::Punct(sign)) if sign.as_char() == '=');
             let slot = match key.as_str() {
-                "start" if attribute == "consumer" => &mut lifecycle.start,
-                "stop" if attribute == "consumer" => &mut lifecycle.stop,
-                _ => return Err((format!("it takes no {key:?}"), span)),
+                "start" => &mut lifecycle.start,
+                "stop" => &mut lifecycle.stop,
+                _ => return Err((format!("it takes `start` and `stop`, and no {key:?}"), span)),
             };
             match tokens.next() {
                 Some(TokenTree::Ident(function)) if is_assignment => *slot = Some(function),
