@@ -117,6 +117,33 @@ mod tests {
     }
 
     #[test]
+    fn the_samples_come_to_what_their_names_say() {
+        set_config([
+            ("currency", "EUR"),
+            ("price.tea", "450"),
+            ("price.cup", "1200"),
+            ("price.kettle", "3990"),
+        ]);
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("messages");
+        let mut seen = 0;
+        for sample in std::fs::read_dir(folder).unwrap() {
+            let path = sample.unwrap().path();
+            let body = std::fs::read(&path).unwrap();
+            let action = handle(DeliveryBuilder::new().body(body).build()).unwrap();
+            let outcome = match action {
+                Action::Publish(_) => "priced",
+                Action::Retry(_) => "retried",
+                Action::Reject(_) => "rejected",
+                Action::Ack => "acked",
+            };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(name.starts_with(outcome), "{name} was {outcome}");
+            seen += 1;
+        }
+        assert!(seen >= 3, "the samples are gone");
+    }
+
+    #[test]
     fn an_unknown_price_is_waited_for() {
         let order =
             json!({ "id": "o-2", "country": "PT", "lines": [{ "sku": "pot", "quantity": 1 }] });

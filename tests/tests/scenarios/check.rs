@@ -189,3 +189,12 @@ async fn run_refuses_what_check_refuses_and_starts_nothing() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_component_whose_start_fails_is_named() {
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .component("lifecycle", r#"config = { start = "refuse" }"#)
+        .consumer("letters", "lifecycle", "");
+    assert_faults(&toml, &["lifecycle", "lifecycle.start", "told to refuse"]);
+}

@@ -103,3 +103,45 @@ async fn a_component_reads_its_configuration() -> Result<()> {
     assert_eq!(vhost.take_one("out").await?.text(), "ahoy");
     Ok(())
 }
+
+/// A guest that tells of its beginning and its end.
+fn with_lifecycle(component_keys: &str) -> HiveToml {
+    HiveToml::new()
+        .queue("letters", "")
+        .component("lifecycle", component_keys)
+        .consumer("letters", "lifecycle", "concurrency = 1")
+}
+
+#[tokio::test]
+async fn an_instance_starts_before_its_first_delivery_and_stops_with_the_host() -> Result<()> {
+    let (vhost, mut host) = consuming("lifecycle", with_lifecycle("")).await?;
+    vhost.publish("", "letters", Message::new("hello")).await?;
+    host.wait_for_line("attempt 1 of hello").await?;
+    host.stop().await?;
+    let order = [
+        "begins",
+        "attempt 1 of hello",
+        "ends because of StopReason::Drain",
+    ];
+    let told = host.lines();
+    let place = |words: &str| told.iter().position(|line| line.contains(words));
+    let places = order.map(place);
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{told:#?}"
+    );
+    assert_eq!(host.count("begins"), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_is_recycled_after_its_deliveries() -> Result<()> {
+    let (vhost, host) = consuming("lifecycle", with_lifecycle("recycle_after = 2")).await?;
+    let messages = ["a", "b", "c", "d", "e"].map(Message::new);
+    vhost.publish_all("", "letters", messages).await?;
+    host.wait_for_line("attempt 1 of e").await?;
+    host.wait_for_count("ends because of StopReason::Recycled", 2)
+        .await?;
+    assert_eq!(host.count("begins"), 3);
+    Ok(())
+}

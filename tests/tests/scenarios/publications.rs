@@ -1,7 +1,10 @@
 //! Publications that the broker would not take: the delivery's own failure, and nobody else's.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use hive_tests::{Broker, HiveToml, Message};
+use tokio::time::Instant;
 
 use crate::{assert_settled, consuming};
 
@@ -113,4 +116,23 @@ async fn one_bad_publication_of_two_fails_the_delivery() -> Result<()> {
     vhost.publish("", "letters", message).await?;
     assert_unpublishable(&vhost.take_one("letters.dead").await?, "no.queue");
     assert_settled(&vhost, &mut host, "letters").await
+}
+
+/// Kept by the broker, so that a host that ends in the meantime loses nothing.
+#[tokio::test]
+async fn a_delayed_publication_arrives_later_and_without_the_host() -> Result<()> {
+    let toml = HiveToml::one("letters", "publish", "").queue("out", "");
+    let (vhost, mut host) = consuming("delayed", toml).await?;
+    let message = Message::new("later")
+        .text_header("routing-key", "out")
+        .header("delay-ms", 3000_i64);
+    vhost.publish("", "letters", message).await?;
+    vhost.wait_ready("letters", 0).await?;
+    let published = Instant::now();
+    assert_settled(&vhost, &mut host, "letters").await?;
+    assert_eq!(vhost.ready("out").await?, 0, "it came at once");
+    assert_eq!(vhost.take_one("out").await?.text(), "later");
+    let took = published.elapsed();
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    Ok(())
 }
