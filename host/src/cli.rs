@@ -16,6 +16,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::StartFault;
 use crate::config::{self, Environment, Loaded};
 
 /// How the program ends.
@@ -56,6 +57,36 @@ pub fn main() -> Exit {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
     }
+}
+
+/// Says why nothing was started, whatever the log is set to.
+fn refuse(fault: &StartFault) -> Exit {
+    for line in fault.to_string().lines() {
+        eprintln!("error: {line}");
+    }
+    match fault {
+        StartFault::Plan(_) => Exit::Misused,
+        StartFault::Host(_) => Exit::Failed,
+    }
+}
+
+/// Runs a subcommand that waits for things.
+fn block_on(command: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("hive")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime could not be started: {error}");
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(command);
+    // A compilation or a look-up of a name may still be running on a thread that nothing waits for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// Reads a hive.toml; its faults and warnings go to standard error.

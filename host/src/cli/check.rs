@@ -26,30 +26,18 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(loaded) => loaded.plan,
         Err(exit) => return exit,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: the runtime could not be started: {error}");
-            return Exit::Failed;
-        }
-    };
-    let exit = runtime.block_on(check(&plan));
-    runtime.shutdown_background();
-    exit
+    super::block_on(check(&plan))
 }
 
 async fn check(plan: &Plan) -> Exit {
     let tasks = Tasks::new();
     let engine = match app::engine(plan, &tasks) {
         Ok(engine) => engine,
-        Err(fault) => return refuse(&fault),
+        Err(fault) => return super::refuse(&fault),
     };
     let slots = match app::load(plan, &engine).await {
         Ok(slots) => slots,
-        Err(faults) => return refuse(&StartFault::Plan(faults)),
+        Err(faults) => return super::refuse(&StartFault::Plan(faults)),
     };
     for (name, slot) in &slots {
         let generation = slot.current();
@@ -66,14 +54,4 @@ async fn check(plan: &Plan) -> Exit {
     }
     println!("no faults");
     Exit::Done
-}
-
-fn refuse(fault: &StartFault) -> Exit {
-    for line in fault.to_string().lines() {
-        eprintln!("error: {line}");
-    }
-    match fault {
-        StartFault::Plan(_) => Exit::Misused,
-        StartFault::Host(_) => Exit::Failed,
-    }
 }

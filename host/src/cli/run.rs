@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Exit;
-use crate::app::{App, StartFault};
+use crate::app::App;
 use crate::config::plan::{HostPlan, LogFormat, Plan};
 use crate::lifecycle::{Drained, Tasks};
 
@@ -35,21 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         eprintln!("error: {error:#}");
         return Exit::Misused;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .thread_name("hive")
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "the runtime could not be started");
-            return Exit::Failed;
-        }
-    };
-    let exit = runtime.block_on(serve(plan));
-    // A compilation or a look-up of a name may still be running on a thread that nothing waits for.
-    runtime.shutdown_background();
-    exit
+    super::block_on(serve(plan))
 }
 
 async fn serve(plan: Plan) -> Exit {
@@ -68,7 +54,7 @@ async fn serve(plan: Plan) -> Exit {
             Ok(app) => app,
             Err(fault) => {
                 tasks.stop(shutdown_timeout).await;
-                return refuse_to_start(&fault);
+                return super::refuse(&fault);
             }
         },
         signal = signals.stop() => {
@@ -105,14 +91,6 @@ async fn serve(plan: Plan) -> Exit {
             tracing::warn!(signal, "left at once; what was in hand goes back to the broker");
             Exit::Failed
         }
-    }
-}
-
-fn refuse_to_start(fault: &StartFault) -> Exit {
-    tracing::error!("{fault}");
-    match fault {
-        StartFault::Plan(_) => Exit::Misused,
-        StartFault::Host(_) => Exit::Failed,
     }
 }
 

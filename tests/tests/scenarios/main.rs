@@ -11,6 +11,9 @@ mod publications;
 mod retries;
 mod wire;
 
+// What breaks, and heals.
+mod healing;
+
 // What a component can do to its host.
 mod instances;
 mod sandbox;

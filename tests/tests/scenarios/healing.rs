@@ -1,0 +1,173 @@
+//! What breaks heals: queues, connections and brokers go away, and consuming goes on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, eventually_within};
+use serde_json::Value;
+
+use crate::{assert_settled, consuming};
+
+/// A broker that restarts takes its time on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn echo() -> HiveToml {
+    HiveToml::one("letters", "echo", r#"retry = { delays = ["100ms"] }"#)
+        .queue("out", "")
+        .connection(r#"reconnect = { first = "50ms", max = "500ms" }"#)
+}
+
+/// Publishes a message and waits until it came out at the other end.
+async fn assert_consumes(vhost: &Vhost, text: &str) -> Result<()> {
+    vhost.publish("", "letters", Message::new(text)).await?;
+    let look = async || {
+        Ok(vhost
+            .drain("out")
+            .await?
+            .iter()
+            .any(|seen| seen.text() == text))
+    };
+    eventually_within(PATIENCE, &format!("`{text}` is handled"), look, |seen| {
+        *seen
+    })
+    .await?;
+    Ok(())
+}
+
+/// Closes every connection of a vhost, as the management page does.
+fn close_connections(vhost: &Vhost) -> Result<usize> {
+    let names = connection_names(vhost)?;
+    for name in &names {
+        let name = name.replace(' ', "%20").replace('>', "%3E");
+        vhost.management().delete(&format!("/connections/{name}"))?;
+    }
+    Ok(names.len())
+}
+
+fn connection_names(vhost: &Vhost) -> Result<Vec<String>> {
+    let list = vhost
+        .management()
+        .get(&format!("/vhosts/{}/connections", vhost.name()))?;
+    // The host names its connections; the test's own has no name.
+    let named = |one: &Value| one["user_provided_name"].is_string();
+    let connections = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|one| named(one));
+    Ok(connections
+        .filter_map(|one| one["name"].as_str().map(str::to_owned))
+        .collect())
+}
+
+#[tokio::test]
+async fn s08_a_delay_queue_deleted_while_running_comes_back_and_loses_nothing() -> Result<()> {
+    let toml = HiveToml::one("letters", "fail-until", r#"retry = { delays = ["200ms"] }"#)
+        .queue("out", "");
+    let (vhost, mut host) = consuming("s08", toml).await?;
+    vhost.delete_queue("letters.retry.200ms").await?;
+    let message = Message::new("hello").header("until", 2_i64);
+    vhost.publish("", "letters", message).await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "attempt 2 of hello");
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn s09_changed_delays_are_a_clean_start() -> Result<()> {
+    let with_delays = |delays: &str| {
+        let keys = format!("retry = {{ delays = {delays} }}");
+        HiveToml::one("letters", "fail-until", &keys).queue("out", "")
+    };
+    let (vhost, mut host) = consuming("s09", with_delays(r#"["2s", "5s"]"#)).await?;
+    let message = Message::new("hello").header("until", 3_i64);
+    vhost.publish("", "letters", message).await?;
+    vhost.wait_ready("letters.retry.2s", 1).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    // What waits in a queue of the old delays comes back, and fails on with the new ones.
+    let host = HostProcess::run(&vhost, &with_delays(r#"["1s", "50ms"]"#)).await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "attempt 3 of hello");
+    assert_eq!(host.count("ERROR"), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn s25_a_broker_that_restarts_gets_its_consumers_back() -> Result<()> {
+    let broker = Broker::private().await?;
+    let vhost = broker.vhost("s25").await?;
+    let _host = HostProcess::run(&vhost, &echo()).await?;
+    assert_consumes(&vhost, "before").await?;
+    broker.kill9().await?;
+    broker.restart().await?;
+    assert_consumes(&vhost, "after a kill").await?;
+    broker.stop().await?;
+    broker.restart().await?;
+    assert_consumes(&vhost, "after a stop").await
+}
+
+#[tokio::test]
+async fn s25_a_broker_that_is_down_at_start_is_waited_for() -> Result<()> {
+    let broker = Broker::private().await?;
+    let vhost = broker.vhost("s25").await?;
+    broker.stop().await?;
+    let host = HostProcess::launch(&echo().text(&vhost))?;
+    host.wait_for_line("cannot connect").await?;
+    broker.restart().await?;
+    host.wait_for_line("consuming").await?;
+    assert_consumes(&vhost, "hello").await
+}
+
+#[tokio::test]
+async fn s26_a_queue_deleted_under_its_consumer_comes_back() -> Result<()> {
+    let (vhost, _host) = consuming("s26", echo()).await?;
+    assert_consumes(&vhost, "before").await?;
+    vhost.delete_queue("letters").await?;
+    let look = async || Ok(vhost.queues()?.contains(&"letters".to_owned()));
+    eventually("the queue is declared again", look, |there| *there).await?;
+    assert_consumes(&vhost, "after").await
+}
+
+#[tokio::test]
+async fn s27_connections_closed_from_the_management_page_come_back() -> Result<()> {
+    let (vhost, _host) = consuming("s27", echo()).await?;
+    assert_consumes(&vhost, "before").await?;
+    // The management page learns of a connection some seconds after it was opened.
+    let look = async || close_connections(&vhost);
+    eventually("two connections are closed", look, |closed| *closed >= 2).await?;
+    assert_consumes(&vhost, "after").await
+}
+
+#[tokio::test]
+async fn s28_dead_hosts_in_the_url_are_skipped() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("s28").await?;
+    let live = vhost.url();
+    let (scheme, rest) = live.split_once('@').expect("the url has a user");
+    let (address, path) = rest.split_once('/').expect("the url has a vhost");
+    for hosts in [
+        format!("127.0.0.1:1,{address}"),
+        format!("{address},127.0.0.1:1"),
+        format!("127.0.0.1:1,{address},127.0.0.1:2"),
+    ] {
+        let host = HostProcess::launch(&echo().text_for(&format!("{scheme}@{hosts}/{path}")))?;
+        host.wait_for_line("consuming").await?;
+        assert_consumes(&vhost, &hosts).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn s29_a_thousand_messages_through_forced_reconnects_none_missing() -> Result<()> {
+    const MESSAGES: usize = 1000;
+    let (vhost, mut host) = consuming("s29", echo()).await?;
+    let look = async || Ok(connection_names(&vhost)?.len());
+    eventually("the broker knows both connections", look, |open| *open >= 2).await?;
+    let numbers = (0..MESSAGES).map(|number| Message::new(number.to_string()));
+    vhost.publish_all("", "letters", numbers).await?;
+    assert!(close_connections(&vhost)? >= 2);
+    let mut seen = BTreeSet::new();
+    while seen.len() < MESSAGES {
+        seen.insert(vhost.take_one("out").await?.text());
+    }
+    vhost.wait_ready("letters", 0).await?;
+    assert_settled(&vhost, &mut host, "letters").await
+}
