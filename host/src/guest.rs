@@ -18,6 +18,6 @@ mod logs;
 mod state;
 
 pub use component::{Generation, Slot};
-pub use engine::{Allocation, Engine, EngineLimits};
+pub use engine::{Engine, EngineLimits};
 pub use fault::ComponentFault;
 pub use invoke::Call;

@@ -39,29 +39,20 @@ pub struct EngineLimits {
     pub memory: u64,
 }
 
-/// Where the memory of instances comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allocation {
-    /// A pool reserved at start: a fresh instance costs microseconds.
-    Pooled,
-    /// Memory mapped for each instance: slower, and it scales badly over threads.
-    OnDemand,
-}
-
 /// Compiles and links components. Clones share everything.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) tasks: Tasks,
-    allocation: Allocation,
 }
 
 impl Engine {
-    /// An engine for so many instances; its clock ticks until the last clone is gone.
+    /// An engine for so many instances. They come from a pool reserved at start, or each from memory
+    /// mapped for it where no pool can be had. Its clock ticks until the last clone is gone.
     pub fn new(limits: EngineLimits, tasks: &Tasks) -> anyhow::Result<Self> {
-        let (engine, allocation) = match wasmtime::Engine::new(&config(Some(limits))) {
-            Ok(engine) => (engine, Allocation::Pooled),
+        let engine = match wasmtime::Engine::new(&config(Some(limits))) {
+            Ok(engine) => engine,
             Err(error) => {
                 tracing::warn!(
                     error = format!("{error:#}"),
@@ -70,10 +61,9 @@ impl Engine {
                      several times slower; raise the limit of virtual memory (ulimit -v), or lower \
                      `memory` of the components or `concurrency` of the consumers"
                 );
-                let engine = wasmtime::Engine::new(&config(None))
+                wasmtime::Engine::new(&config(None))
                     .map_err(anyhow::Error::from)
-                    .context("the WebAssembly engine could not be made")?;
-                (engine, Allocation::OnDemand)
+                    .context("the WebAssembly engine could not be made")?
             }
         };
         let linker = linker(&engine)
@@ -84,13 +74,7 @@ impl Engine {
             linker: Arc::new(linker),
             engine,
             tasks: tasks.clone(),
-            allocation,
         })
-    }
-
-    /// Where the memory of instances comes from.
-    pub fn allocation(&self) -> Allocation {
-        self.allocation
     }
 }
 
