@@ -8,6 +8,7 @@ mod settle;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -53,7 +54,16 @@ impl Pipeline {
     pub fn start(self: &Arc<Self>) {
         for _ in 0..self.plan.concurrency {
             let pipeline = Arc::clone(self);
-            self.tasks.spawn_work(async move { pipeline.work().await });
+            self.tasks.spawn_work(async move {
+                // A fault of the host in one delivery must not leave its consumer a worker short; the
+                // delivery was dropped unsettled, and comes again when the channel closes.
+                while AssertUnwindSafe(pipeline.work()).catch_unwind().await.is_err() {
+                    tracing::error!(
+                        consumer = &*pipeline.plan.name,
+                        "a worker panicked, which is a fault of the host; it goes on with the next delivery"
+                    );
+                }
+            });
         }
     }
 

@@ -14,6 +14,7 @@ pub mod house;
 mod keeper;
 mod management;
 mod message;
+mod raw;
 mod vhost;
 
 pub use broker::Broker;

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::eventually::eventually;
 use crate::management::Management;
 use crate::message::Message;
+use crate::raw;
 
 /// Publishes in flight at once; the confirmations are waited for after each so many.
 const CONFIRM_WINDOW: usize = 500;
@@ -78,6 +79,11 @@ impl Vhost {
     /// Publishes one message, confirmed by the broker and taken by a queue.
     pub async fn publish(&self, exchange: &str, routing_key: &str, message: Message) -> Result<()> {
         self.publish_all(exchange, routing_key, [message]).await
+    }
+
+    /// Publishes to a queue a message whose header table holds these bytes, whatever they are.
+    pub fn publish_raw(&self, queue: &str, table: &[u8], body: &[u8]) -> Result<()> {
+        raw::publish(self.port, &self.name, queue, table, body)
     }
 
     /// Publishes messages in their order, all confirmed by the broker and taken by a queue.

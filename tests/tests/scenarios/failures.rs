@@ -180,6 +180,38 @@ async fn unreadable_headers_never_lose_the_message() -> Result<()> {
     Ok(())
 }
 
+/// RabbitMQ hands out both, and either would end a client that reads them as they are: a name that is
+/// not UTF-8, and tables in tables until the stack is full.
+#[tokio::test]
+async fn headers_that_break_a_client_do_not_break_the_host() -> Result<()> {
+    const LEVELS: usize = 15_000;
+    let toml = HiveToml::one("letters", "echo", "retry = { limit = 0 }").queue("out", "");
+    let (vhost, mut host) = consuming("headers", toml).await?;
+    let broker = Broker::shared().await?;
+    let before = broker.connections(&vhost)?;
+    let not_utf8 = [2, 0xff, 0xfe, b't', 1];
+    let mut nested = Vec::new();
+    for level in 0..LEVELS {
+        // An empty name, then a table that holds the levels within.
+        let within = u32::try_from((LEVELS - 1 - level) * 6)?;
+        nested.extend([&[0, b'F'][..], &within.to_be_bytes()].concat());
+    }
+    vhost.publish_raw("letters", &not_utf8, b"not UTF-8")?;
+    vhost.publish_raw("letters", &nested, b"nested")?;
+    vhost.publish("", "letters", Message::new("plain")).await?;
+    let look = async || Ok(vhost.ready("out").await? + vhost.ready("letters.dead").await?);
+    eventually("all came through", look, |seen| *seen >= 3).await?;
+    assert_eq!(broker.connections(&vhost)?, before, "a connection was lost");
+    assert_settled(&vhost, &mut host, "letters").await?;
+    let mut bodies = Vec::new();
+    for queue in ["out", "letters.dead"] {
+        bodies.extend(vhost.drain(queue).await?.iter().map(Message::text));
+    }
+    bodies.sort();
+    assert_eq!(bodies, ["nested", "not UTF-8", "plain"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn dead_messages_go_where_the_consumer_says() -> Result<()> {
     let keys = r#"retry = { limit = 0, dead_letter = "graveyard" }"#;
