@@ -4,6 +4,7 @@
 //! set, parses a duration or looks up a name. A `Plan` that exists is one that can be run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,7 +212,7 @@ pub enum Argument {
 }
 
 /// `[components.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ComponentPlan {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -229,6 +230,16 @@ pub struct ComponentPlan {
     pub config: Vec<(String, String)>,
     /// Names of environment variables that the component sees, with their values at start.
     pub env: Vec<(String, String)>,
+}
+
+impl fmt::Debug for ComponentPlan {
+    /// By its name and file: configuration and environment are where people put secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComponentPlan")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `instances = …`.
