@@ -97,12 +97,13 @@ async fn s25_a_broker_that_restarts_gets_its_consumers_back() -> Result<()> {
     let vhost = broker.vhost("s25").await?;
     let _host = HostProcess::run(&vhost, &echo()).await?;
     assert_consumes(&vhost, "before").await?;
-    broker.kill9().await?;
-    broker.restart().await?;
-    assert_consumes(&vhost, "after a kill").await?;
     broker.stop().await?;
     broker.restart().await?;
-    assert_consumes(&vhost, "after a stop").await
+    assert_consumes(&vhost, "after a stop").await?;
+    // Last, since RabbitMQ 3.10 may lose the leader of a quorum queue that was declared just before.
+    broker.kill9().await?;
+    broker.restart().await?;
+    assert_consumes(&vhost, "after a kill").await
 }
 
 #[tokio::test]
@@ -119,11 +120,11 @@ async fn s25_a_broker_that_is_down_at_start_is_waited_for() -> Result<()> {
 
 #[tokio::test]
 async fn s26_a_queue_deleted_under_its_consumer_comes_back() -> Result<()> {
-    let (vhost, _host) = consuming("s26", echo()).await?;
+    let (vhost, host) = consuming("s26", echo()).await?;
     assert_consumes(&vhost, "before").await?;
     vhost.delete_queue("letters").await?;
-    let look = async || Ok(vhost.queues()?.contains(&"letters".to_owned()));
-    eventually("the queue is declared again", look, |there| *there).await?;
+    // A list of queues may still show the old one, which refuses what is published to it.
+    host.wait_for_count("consuming consumer=letters", 2).await?;
     assert_consumes(&vhost, "after").await
 }
 
