@@ -37,7 +37,9 @@ use std::io;
 use std::sync::Arc;
 
 pub use self::connection::{Connection, StateWatch};
-pub use self::consumer::{Delivery, Settled, Settlement, Subscription};
+pub use self::consumer::{
+    ConsumerState, ConsumerWatch, Delivery, Settled, Settlement, Subscription,
+};
 pub use self::copies::DeadLetterNote;
 pub use self::delay::{LONGEST_DELAY, rung};
 pub use self::fault::{ConnectFault, Mismatch};
@@ -51,6 +53,7 @@ pub use self::topology::EnsureFault;
 use self::runtime::LapinRuntime;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
+use crate::telemetry::Telemetry;
 
 /// Every connection of a host.
 #[derive(Debug)]
@@ -58,16 +61,18 @@ pub struct Amqp {
     lapin: Arc<LapinRuntime>,
     host_name: Arc<str>,
     tasks: Tasks,
+    telemetry: Telemetry,
 }
 
 impl Amqp {
     /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
     /// `host_name`.
-    pub fn start(tasks: &Tasks, host_name: Arc<str>) -> io::Result<Self> {
+    pub fn start(tasks: &Tasks, telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
         Ok(Self {
             lapin: Arc::new(LapinRuntime::start()?),
             host_name,
             tasks: tasks.clone(),
+            telemetry: telemetry.clone(),
         })
     }
 
@@ -85,7 +90,7 @@ impl Amqp {
             consumers,
             self.host_name.clone(),
             &self.lapin,
-            &self.tasks,
+            (&self.tasks, &self.telemetry),
         )
     }
 }

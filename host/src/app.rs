@@ -1,7 +1,10 @@
 //! The composition root: a plan in, a running host out.
 //!
-//! Everything is compiled, connected and declared before anything is consumed, so that a host that
-//! cannot do its job says so before it has touched a message.
+//! Everything is bound and compiled before anything is consumed, so that a host that cannot do its
+//! job says so before it has touched a message. A broker that is not there, or not as planned, is
+//! no such case: the host waits for it, tells so, and consumes what can be consumed.
+
+mod board;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +13,14 @@ use std::sync::Arc;
 use futures_util::future;
 use thiserror::Error;
 
+use self::board::Board;
+use crate::admin::{Admin, Sources};
 use crate::amqp::{Amqp, Connection};
-use crate::config::plan::Plan;
+use crate::config::plan::{AdminPlan, Plan};
 use crate::guest::{ComponentFault, Engine, EngineLimits, Generation, Slot};
 use crate::lifecycle::Tasks;
 use crate::pipeline::Pipeline;
+use crate::telemetry::Telemetry;
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
@@ -37,21 +43,32 @@ pub enum StartFault {
 }
 
 impl App {
-    /// Compiles every component, opens every connection, declares the topology, and only then
-    /// starts to consume.
+    /// Binds the admin server and compiles every component; then opens the connections and consumes
+    /// over each as soon as it is there.
     ///
     /// # Errors
     ///
-    /// Every component that cannot be run; or a connection that waiting does not open.
-    pub async fn start(plan: Plan, tasks: &Tasks) -> Result<Self, StartFault> {
-        let engine = engine(&plan, tasks)?;
+    /// Every component that cannot be run; an address that cannot be bound.
+    pub async fn start(
+        plan: Plan,
+        tasks: &Tasks,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartFault> {
+        let board = Arc::new(Board::new(&plan));
+        serve_admin(&plan, &board, tasks, telemetry).await?;
+        let engine = engine(&plan, tasks, telemetry)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         stop_with_the_host(&slots, tasks);
-        let connections = connect(&plan, tasks).await?;
-        for consumer in plan.consumers.values() {
+        let connections = connect(&plan, tasks, telemetry)?;
+        let mut consumers = BTreeMap::new();
+        for (name, consumer) in &plan.consumers {
             let slot = Arc::clone(&slots[&consumer.component]);
-            Pipeline::new(consumer, &connections[&consumer.connection], slot, tasks).start();
+            let connection = &connections[&consumer.connection];
+            let pipeline = Pipeline::new(consumer, connection, slot, (tasks, telemetry));
+            consumers.insert(Arc::clone(name), pipeline.watch());
+            pipeline.start();
         }
+        board.started(&connections, consumers);
         Ok(Self {
             connections: connections.into_values().collect(),
         })
@@ -68,8 +85,46 @@ impl App {
     }
 }
 
+/// Serves health and metrics from before the first component is compiled.
+async fn serve_admin(
+    plan: &Plan,
+    board: &Arc<Board>,
+    tasks: &Tasks,
+    telemetry: &Telemetry,
+) -> Result<(), StartFault> {
+    let Some(AdminPlan { address, is_named }) = plan.host.admin else {
+        return Ok(());
+    };
+    let admin = match Admin::bind(address).await {
+        Ok(admin) => admin,
+        Err(error) if is_named => {
+            return Err(StartFault::Host(format!(
+                "the admin server cannot listen on {address}: {error}; change `host.admin`"
+            )));
+        }
+        Err(error) => {
+            tracing::warn!(
+                %address, %error,
+                "health and metrics are not served; name an address in `host.admin`, or \"off\""
+            );
+            return Ok(());
+        }
+    };
+    let board = Arc::clone(board);
+    let sources = Sources {
+        status: Arc::new(move || board.status()),
+        telemetry: telemetry.clone(),
+    };
+    admin.serve(sources, tasks);
+    Ok(())
+}
+
 /// An engine with room for every instance that the plan can have at once.
-pub(crate) fn engine(plan: &Plan, tasks: &Tasks) -> Result<Engine, StartFault> {
+pub(crate) fn engine(
+    plan: &Plan,
+    tasks: &Tasks,
+    telemetry: &Telemetry,
+) -> Result<Engine, StartFault> {
     let handling: u32 = plan
         .consumers
         .values()
@@ -85,7 +140,7 @@ pub(crate) fn engine(plan: &Plan, tasks: &Tasks) -> Result<Engine, StartFault> {
             .max()
             .unwrap_or_default(),
     };
-    Engine::new(limits, tasks).map_err(|error| StartFault::Host(format!("{error:#}")))
+    Engine::new(limits, tasks, telemetry).map_err(|error| StartFault::Host(format!("{error:#}")))
 }
 
 /// Loads every component of the plan; the faults of all of them in one go.
@@ -129,12 +184,13 @@ fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, tasks: &Tasks) {
     });
 }
 
-/// Opens every connection that a consumer uses.
-async fn connect(
+/// Starts to open every connection.
+fn connect(
     plan: &Plan,
     tasks: &Tasks,
+    telemetry: &Telemetry,
 ) -> Result<BTreeMap<Arc<str>, Arc<Connection>>, StartFault> {
-    let amqp = Amqp::start(tasks, Arc::clone(&plan.host.name)).map_err(|error| {
+    let amqp = Amqp::start(tasks, telemetry, Arc::clone(&plan.host.name)).map_err(|error| {
         StartFault::Host(format!("the AMQP runtime could not be started: {error}"))
     })?;
     let mut connections = BTreeMap::new();
@@ -147,12 +203,6 @@ async fn connect(
             .connect(connection, consumers)
             .map_err(|fault| StartFault::Host(fault.to_string()))?;
         connections.insert(Arc::clone(name), connection);
-    }
-    for connection in connections.values() {
-        connection
-            .opened()
-            .await
-            .map_err(|fault| StartFault::Host(fault.to_string()))?;
     }
     Ok(connections)
 }

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::StartFault;
 use crate::config::{self, Environment, Loaded};
+use crate::telemetry::Telemetry;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,14 @@ fn refuse(fault: &StartFault) -> Exit {
         StartFault::Plan(_) => Exit::Misused,
         StartFault::Host(_) => Exit::Failed,
     }
+}
+
+/// Where everything is counted.
+fn telemetry() -> Result<Telemetry, Exit> {
+    Telemetry::new().map_err(|error| {
+        eprintln!("error: the metrics could not be set up: {error}");
+        Exit::Failed
+    })
 }
 
 /// Runs a subcommand that waits for things.

@@ -13,7 +13,9 @@ pub mod guest;
 
 pub mod config;
 pub mod lifecycle;
+pub mod status;
 pub mod telemetry;
 
+pub mod admin;
 pub mod app;
 pub mod cli;

@@ -12,15 +12,13 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use tokio::time::Instant;
-
-use crate::amqp::{Connection, Delivery, Subscription};
+use crate::amqp::{Connection, ConsumerWatch, Delivery, Subscription};
 use crate::config::plan::ConsumerPlan;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition};
-use crate::telemetry::DeliveryAbandoned;
+use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, InHand, Telemetry};
+use futures_util::FutureExt;
 
 use self::settle::Settler;
 
@@ -30,6 +28,7 @@ pub struct Pipeline {
     slot: Arc<Slot>,
     subscription: Subscription,
     settler: Arc<Settler>,
+    telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
 
@@ -39,15 +38,22 @@ impl Pipeline {
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
-        tasks: &Tasks,
+        (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
+        let telemetry = Arc::new(telemetry.consumer(&plan.name, &plan.component));
         Arc::new(Self {
             plan: plan.clone(),
             slot,
             subscription: connection.subscribe(plan),
-            settler: Arc::new(Settler::new(plan, connection, tasks)),
+            settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
+            telemetry,
             tasks: tasks.clone(),
         })
+    }
+
+    /// Tells whether its consumer consumes.
+    pub fn watch(&self) -> ConsumerWatch {
+        self.subscription.watch()
     }
 
     /// Starts the workers.
@@ -79,7 +85,7 @@ impl Pipeline {
 
     /// One delivery, from its arrival until it is settled or on its way to be.
     async fn handle(self: &Arc<Self>, delivery: Delivery) {
-        let begun = Instant::now();
+        let in_hand = self.telemetry.arrived();
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.current();
         let label = Label::of(&delivery);
@@ -88,19 +94,21 @@ impl Pipeline {
             delivery: &label,
         };
         let answer = generation.handle(&call, &delivery.envelope);
-        let Some(outcome) = self.unless_abandoned(&label, begun, answer).await else {
+        let Some(outcome) = self.unless_abandoned(&label, &in_hand, answer).await else {
             return;
         };
+        self.telemetry.answered(&in_hand);
         let attempt = delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
-            Disposition::Ack => self.settler.acknowledge(delivery, 0, begun),
-            disposition => self.settle(delivery, disposition, begun),
+            Disposition::Ack => self.settler.acknowledge(delivery, 0, &in_hand),
+            disposition => self.settle(delivery, disposition, in_hand),
         }
     }
 
     /// Settles aside whatever the broker has to confirm first, while the worker goes on.
-    fn settle(self: &Arc<Self>, delivery: Delivery, disposition: Disposition, begun: Instant) {
-        let mut settling = Box::pin(Arc::clone(&self.settler).settle(delivery, disposition, begun));
+    fn settle(self: &Arc<Self>, delivery: Delivery, disposition: Disposition, in_hand: InHand) {
+        let settler = Arc::clone(&self.settler);
+        let mut settling = Box::pin(settler.settle(delivery, disposition, in_hand));
         // Polled once here, so that what it publishes is in line behind what this worker published
         // before: confirmations overlap, the order stays.
         if settling.as_mut().now_or_never().is_none() {
@@ -118,18 +126,16 @@ impl Pipeline {
     async fn unless_abandoned<T>(
         &self,
         label: &Label<'_>,
-        begun: Instant,
+        in_hand: &InHand,
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let done = self.tasks.unless_abandoned(pin!(work)).await;
         if done.is_none() {
             DeliveryAbandoned {
-                consumer: &self.plan.name,
-                component: &self.plan.component,
                 delivery: &label.to_string(),
-                after: begun.elapsed(),
+                after: in_hand.elapsed(),
             }
-            .emit();
+            .emit(&self.telemetry);
         }
         done
     }

@@ -1,133 +1,79 @@
-//! What the host tells about itself: one struct a fact, so that no two places word it differently.
+//! What the host tells about itself, in log lines and in metrics: each fact in one place, so that
+//! no two places word it or count it differently.
 //!
 //! ERROR is for what an operator must act on, WARN for what they will want to know of, INFO for
-//! what the host does, DEBUG for each delivery.
+//! what the host does, DEBUG for each delivery. The metrics have Prometheus' names and units
+//! (prometheus.io, "Metric and label naming"); `docs/operations.md` lists them.
+//!
+//! Whoever tells something often holds its meters: counting is one atomic addition then, with no
+//! lock and no look-up on the way of a delivery.
 
-use std::fmt;
-use std::time::Duration;
+mod component;
+mod consumer;
+mod link;
+mod meters;
+mod publisher;
 
-/// A delivery left the host.
-pub struct DeliverySettled<'a> {
-    /// The consumer it came to.
-    pub consumer: &'a str,
-    /// The component that had it.
-    pub component: &'a str,
-    /// What tells it from others.
-    pub delivery: &'a dyn fmt::Display,
-    /// Which try it was.
-    pub attempt: u32,
-    /// Which way it left.
-    pub exit: Exit<'a>,
-    /// False: the channel died first, and the broker hands the delivery out again.
-    pub acknowledged: bool,
-    /// From its arrival to its settlement.
-    pub took: Duration,
-}
+use std::sync::Arc;
 
-/// The ways out of the host.
-#[derive(Debug)]
-pub enum Exit<'a> {
-    /// Acknowledged, after so many publications were confirmed.
-    Acked {
-        /// How many.
-        publications: usize,
-    },
-    /// In a delay queue.
-    Retried {
-        /// The class of the failure.
-        class: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-        /// How long it stays there.
-        delay: Duration,
-    },
-    /// In the dead-letter queue.
-    DeadLettered {
-        /// The class of the failure.
-        class: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-    },
-    /// Back in its queue, through no fault of the component.
-    Requeued {
-        /// What kept the host from going on.
-        reason: &'a str,
-    },
-}
+pub use self::component::{ComponentTelemetry, CountedInstance};
+pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
+pub use self::link::LinkTelemetry;
+pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 
-impl DeliverySettled<'_> {
-    /// Tells it.
-    pub fn emit(self) {
-        let Self {
-            consumer,
-            component,
-            delivery,
-            attempt,
-            exit,
-            acknowledged,
-            took,
-        } = self;
-        let took_ms = took.as_secs_f64() * 1000.0;
-        match exit {
-            Exit::Acked { publications } => tracing::debug!(
-                consumer, component, %delivery, attempt, publications, acknowledged, took_ms,
-                "acknowledged"
-            ),
-            Exit::Retried {
-                class,
-                error,
-                delay,
-            } => tracing::info!(
-                consumer, component, %delivery, attempt, class, error = brief(error), ?delay,
-                acknowledged, took_ms,
-                "failed; will be retried"
-            ),
-            Exit::DeadLettered { class, error } => tracing::warn!(
-                consumer, component, %delivery, attempt, class, error = brief(error),
-                acknowledged, took_ms,
-                "dead-lettered"
-            ),
-            Exit::Requeued { reason } => tracing::warn!(
-                consumer, component, %delivery, attempt, reason = brief(reason), took_ms,
-                "went back to its queue; no retry was spent"
-            ),
-        }
+use self::meters::Meters;
+
+/// Where everything is counted. Clones count in the same place.
+#[derive(Debug, Clone)]
+pub struct Telemetry(Arc<Meters>);
+
+impl Telemetry {
+    /// Nothing counted yet.
+    ///
+    /// # Errors
+    ///
+    /// Two metrics of one name, which is a fault of the host.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self(Arc::new(Meters::new()?)))
     }
-}
 
-/// A delivery was still in hand when `shutdown_timeout` had passed.
-#[derive(Debug)]
-pub struct DeliveryAbandoned<'a> {
-    /// The consumer it came to.
-    pub consumer: &'a str,
-    /// The component that has it.
-    pub component: &'a str,
-    /// What tells it from others.
-    pub delivery: &'a str,
-    /// Since its arrival.
-    pub after: Duration,
-}
-
-impl DeliveryAbandoned<'_> {
-    /// Tells it.
-    pub fn emit(self) {
-        tracing::warn!(
-            consumer = self.consumer,
-            component = self.component,
-            delivery = self.delivery,
-            after = ?self.after,
-            "still in hand when shutdown_timeout had passed; it goes back to the broker"
-        );
+    /// What a consumer tells; its component is `component`.
+    pub fn consumer(&self, consumer: &Arc<str>, component: &Arc<str>) -> ConsumerTelemetry {
+        ConsumerTelemetry::new(&self.0, consumer, component)
     }
-}
 
-/// The first line of a text, short enough for a log line: a dead letter keeps the rest.
-fn brief(text: &str) -> &str {
-    const LONGEST: usize = 1024;
-    let text = if text.len() > LONGEST {
-        &text[..text.floor_char_boundary(LONGEST)]
-    } else {
-        text
-    };
-    text.trim_end()
+    /// What the publisher of a consumer tells.
+    pub fn publisher(&self, consumer: &str) -> PublisherTelemetry {
+        PublisherTelemetry::new(&self.0, consumer)
+    }
+
+    /// What one link of a connection tells; `name` is what the broker calls it.
+    pub fn link(&self, connection: &str, role: &'static str, name: &str) -> LinkTelemetry {
+        LinkTelemetry::new(&self.0, connection, role, name)
+    }
+
+    /// What a component's instances tell.
+    pub fn component(&self, component: &str) -> ComponentTelemetry {
+        ComponentTelemetry::new(&self.0, component)
+    }
+
+    /// Notes the state of a link: `hive_connection_state`.
+    pub fn link_state(&self, connection: &str, role: &str, state: &str) {
+        self.0.link_state(connection, role, state);
+    }
+
+    /// Notes whether a consumer consumes: `hive_consumer_up`.
+    pub fn consumer_up(&self, consumer: &str, queue: &str, up: bool) {
+        let gauge = self.0.consumer_up.with_label_values(&[consumer, queue]);
+        gauge.set(i64::from(up));
+    }
+
+    /// Everything counted, in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// A metric that cannot be written, which is a fault of the host.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        self.0.render()
+    }
 }

@@ -103,8 +103,13 @@ impl HiveToml {
             sections,
             ..
         } = self;
+        // Hosts run side by side: each takes a free port.
+        let admin = match host.contains("admin") {
+            true => "",
+            false => "admin = \"127.0.0.1:0\"\n",
+        };
         format!(
-            "[host]\nname = \"tests\"\n{host}\n[connections.main]\nurl = \"{url}\"\n{connection}{sections}"
+            "[host]\nname = \"tests\"\n{admin}{host}\n[connections.main]\nurl = \"{url}\"\n{connection}{sections}"
         )
     }
 

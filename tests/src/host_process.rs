@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::build;
 use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
+use crate::http::{self, HttpAnswer};
 use crate::keeper;
 use crate::vhost::Vhost;
 
@@ -133,6 +135,33 @@ impl HostProcess {
             bail!("the host logged `{pattern}` {seen} times instead of {count}");
         }
         Ok(())
+    }
+
+    /// Asks its admin server for `path`.
+    pub async fn admin(&self, path: &str) -> Result<HttpAnswer> {
+        let line = self.wait_for_line("the admin server listens").await?;
+        let port = line
+            .split("address=127.0.0.1:")
+            .nth(1)
+            .and_then(|port| port.split_whitespace().next()?.parse().ok())
+            .with_context(|| format!("no port is told in `{line}`"))?;
+        http::request(port, "GET", path, "", "")
+    }
+
+    /// What its admin server says of its readiness: the status code, and the JSON.
+    pub async fn readiness(&self) -> Result<(u16, Value)> {
+        let HttpAnswer { status, body } = self.admin("/readyz").await?;
+        Ok((status, serde_json::from_str(&body)?))
+    }
+
+    /// The value of one metric, as in `hive_deliveries_total{consumer="a",outcome="acked"}`; zero if
+    /// nothing was counted yet.
+    pub async fn metric(&self, series: &str) -> Result<f64> {
+        let metrics = self.admin("/metrics").await?.body;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.map_or(Ok(0.0), str::parse)?)
     }
 
     /// Its process id.

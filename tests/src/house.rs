@@ -18,7 +18,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 9] = [
+const LIBRARIES: [Library; 10] = [
     Library {
         rule: 3,
         name: "lapin",
@@ -43,6 +43,11 @@ const LIBRARIES: [Library; 9] = [
         rule: 3,
         name: "tower",
         rooms: &["admin"],
+    },
+    Library {
+        rule: 3,
+        name: "prometheus",
+        rooms: &["telemetry"],
     },
     Library {
         rule: 3,

@@ -1,18 +1,12 @@
 //! The broker's management interface: counters, connections, virtual hosts.
-//!
-//! A client of fifty lines, since all it needs is HTTP/1.0 to this machine. It blocks, and answers
-//! within milliseconds.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+
+use crate::http::{self, HttpAnswer};
 
 /// `guest:guest`, which a new broker knows.
 const CREDENTIALS: &str = "Z3Vlc3Q6Z3Vlc3Q=";
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The management interface of one broker.
 #[derive(Debug, Clone)]
@@ -48,31 +42,15 @@ impl Management {
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
+        let headers =
+            format!("authorization: Basic {CREDENTIALS}\r\ncontent-type: application/json\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
-        let request = format!(
-            "{method} /api{path} HTTP/1.0\r\nhost: localhost\r\nauthorization: Basic {CREDENTIALS}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
+        let HttpAnswer { status, body } =
+            http::request(self.port, method, &format!("/api{path}"), &headers, &body)?;
+        ensure!(
+            (200..300).contains(&status),
+            "{method} {path} was answered with {status}: {body}"
         );
-        let answer = self.exchange(request.as_bytes()).with_context(|| {
-            format!("{method} {path} got no answer from the management interface")
-        })?;
-        let (head, content) = answer
-            .split_once("\r\n\r\n")
-            .ok_or_else(|| anyhow!("{method} {path} was answered with no HTTP: {answer}"))?;
-        let status = head.split(' ').nth(1).unwrap_or_default();
-        if !status.starts_with('2') {
-            bail!("{method} {path} was answered with {status}: {content}");
-        }
-        Ok(content.to_owned())
-    }
-
-    fn exchange(&self, request: &[u8]) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.write_all(request)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        Ok(body)
     }
 }

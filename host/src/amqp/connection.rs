@@ -16,6 +16,7 @@ use super::session::SharedSession;
 use super::topology::{EnsureFault, Topology};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
+use crate::telemetry::Telemetry;
 
 /// One `[connections.NAME]`, kept up until the host stops.
 ///
@@ -29,6 +30,7 @@ pub struct Connection {
     consuming: Link,
     publishing: Link,
     tasks: Tasks,
+    telemetry: Telemetry,
 }
 
 /// Watches how one link of a connection is doing.
@@ -42,12 +44,6 @@ impl StateWatch {
     pub fn now(&self) -> LinkState {
         self.latest.borrow().state.clone()
     }
-
-    /// Waits for a change; none once the link has ended.
-    pub async fn changed(&mut self) -> Option<LinkState> {
-        self.latest.changed().await.ok()?;
-        Some(self.latest.borrow_and_update().state.clone())
-    }
 }
 
 impl Connection {
@@ -56,13 +52,20 @@ impl Connection {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
         host_name: Arc<str>,
         lapin: &Arc<LapinRuntime>,
-        tasks: &Tasks,
+        (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Result<Arc<Self>, ConnectFault> {
         let plan = Arc::new(plan.clone());
         let topology = Arc::new(Topology::new(&plan, consumers)?);
         let link = |role: Role, topology: Option<Arc<Topology>>| {
-            let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
-            Link::start(role, name, plan.clone(), topology, lapin.clone(), tasks)
+            let service = (tasks, telemetry);
+            Link::start(
+                role,
+                &host_name,
+                plan.clone(),
+                topology,
+                lapin.clone(),
+                service,
+            )
         };
         let consuming = link(Role::Consume, Some(topology.clone()));
         let publishing = link(Role::Publish, None);
@@ -73,13 +76,8 @@ impl Connection {
             host_name,
             topology,
             tasks: tasks.clone(),
+            telemetry: telemetry.clone(),
         }))
-    }
-
-    /// Waits until both links have been open and the topology is declared. An error is one that
-    /// waiting does not heal, or that was waited for as long as the plan allows.
-    pub async fn opened(&self) -> Result<(), ConnectFault> {
-        tokio::try_join!(self.consuming.opened(), self.publishing.opened()).map(|_| ())
     }
 
     /// Resolves if the connection is given up, with the reason: the host cannot go on.
@@ -107,7 +105,6 @@ impl Connection {
             consumer,
             &self.host_name,
             self.consuming.clone(),
-            self.topology.clone(),
             self.tasks.clone(),
         )
     }
@@ -115,7 +112,8 @@ impl Connection {
     /// A publisher of its own for a consumer, so that one consumer's publications do not wait for
     /// another's.
     pub fn publisher(&self, consumer: &str) -> Publisher {
-        Publisher::start(consumer, self.publishing.clone(), &self.tasks)
+        let telemetry = self.telemetry.publisher(consumer);
+        Publisher::start(consumer, self.publishing.clone(), &self.tasks, telemetry)
     }
 
     /// What may be published over this connection now.

@@ -5,24 +5,23 @@
 //! Whatever ends a channel (the connection, an exception, a queue deleted under it) is the same
 //! to it: close the old one, wait a little, subscribe again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
-use super::fault::{broker_error, describe};
+use super::fault::describe;
 use super::limits::{AskFault, ask};
-use super::link::Link;
+use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
 use super::session::SharedSession;
-use super::topology::Topology;
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::message::Envelope;
@@ -97,9 +96,62 @@ pub struct Subscription {
     plan: ConsumerPlan,
     tag_prefix: String,
     link: Link,
-    topology: Arc<Topology>,
     tasks: Tasks,
     feed: Mutex<Feed>,
+    standing: watch::Sender<Standing>,
+}
+
+/// How a subscription stands, by itself: its link may know better.
+#[derive(Debug, Clone)]
+enum Standing {
+    Waiting(Arc<str>),
+    Consuming(Weak<AckSink>),
+}
+
+/// Whether a consumer consumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsumerState {
+    /// The broker hands out deliveries to it.
+    Consuming,
+    /// It does not, for this reason; it is tried again.
+    Waiting(Arc<str>),
+}
+
+/// Tells whether a consumer consumes, at any time.
+#[derive(Debug, Clone)]
+pub struct ConsumerWatch {
+    queue: Arc<str>,
+    link: watch::Receiver<Snapshot>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl ConsumerWatch {
+    /// How it is doing now.
+    pub fn now(&self) -> ConsumerState {
+        let link = self.link.borrow();
+        if let Some(reason) = link.withheld.reason(&self.queue) {
+            return ConsumerState::Waiting(reason);
+        }
+        let down = match &link.state {
+            LinkState::Open | LinkState::Blocked(_) => None,
+            LinkState::Connecting(Some(reason)) | LinkState::Closed(reason) => Some(reason.clone()),
+            LinkState::Connecting(None) => Some("the connection is being opened".into()),
+            LinkState::Ended => Some("the connection has ended".into()),
+        };
+        if let Some(reason) = down {
+            return ConsumerState::Waiting(reason);
+        }
+        match &*self.standing.borrow() {
+            Standing::Waiting(reason) => ConsumerState::Waiting(reason.clone()),
+            // Its channel may be gone, and every worker too busy to have noticed.
+            Standing::Consuming(sink) if sink.upgrade().is_some_and(|sink| sink.is_alive()) => {
+                ConsumerState::Consuming
+            }
+            Standing::Consuming(_) => ConsumerState::Waiting(
+                "its channel is gone; it subscribes again when a worker is free".into(),
+            ),
+        }
+    }
 }
 
 /// Where deliveries come from now.
@@ -124,25 +176,28 @@ impl Drop for Live {
 }
 
 impl Subscription {
-    pub(super) fn new(
-        plan: &ConsumerPlan,
-        host_name: &str,
-        link: Link,
-        topology: Arc<Topology>,
-        tasks: Tasks,
-    ) -> Self {
+    pub(super) fn new(plan: &ConsumerPlan, host_name: &str, link: Link, tasks: Tasks) -> Self {
         Self {
             plan: plan.clone(),
             tag_prefix: format!("{host_name}.{}", plan.name),
             link,
-            topology,
             tasks,
+            standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
             feed: Mutex::new(Feed {
                 live: None,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
                 not_before: Instant::now(),
                 told: false,
             }),
+        }
+    }
+
+    /// Tells whether it consumes.
+    pub fn watch(&self) -> ConsumerWatch {
+        ConsumerWatch {
+            queue: self.plan.queue.clone(),
+            link: self.link.watch(),
+            standing: self.standing.subscribe(),
         }
     }
 
@@ -197,6 +252,7 @@ impl Subscription {
 
     fn lost(&self, feed: &mut Feed, reason: &str) {
         feed.live = None;
+        self.standing.send_replace(Standing::Waiting(reason.into()));
         feed.not_before = Instant::now() + feed.backoff.fail();
         if !feed.told {
             feed.told = true;
@@ -210,9 +266,11 @@ impl Subscription {
     /// One try. None once the link has ended.
     async fn subscribe(&self, feed: &mut Feed) -> Option<()> {
         tokio::time::sleep_until(feed.not_before).await;
-        let session = self.link.session().await?;
+        let session = self.link.session_for(&self.plan.queue).await?;
         match self.consume(&session).await {
             Ok(live) => {
+                let sink = Arc::downgrade(&live.sink);
+                self.standing.send_replace(Standing::Consuming(sink));
                 feed.live = Some(live);
                 feed.backoff.reset();
                 feed.told = false;
@@ -225,7 +283,9 @@ impl Subscription {
                     session.discard();
                 }
                 self.lost(feed, &fault.to_string());
-                self.declare_missing(&session, &fault).await;
+                if fault.is_not_found() {
+                    self.link.is_missing(&self.plan.queue);
+                }
             }
         }
         Some(())
@@ -251,20 +311,6 @@ impl Subscription {
             &self.tasks,
         );
         Ok(Live { stream, sink })
-    }
-
-    /// A queue that somebody deleted is declared again, where the plan declares it.
-    async fn declare_missing(&self, session: &SharedSession, fault: &AskFault) {
-        let AskFault::Failed(error) = fault else {
-            return;
-        };
-        if broker_error(error).is_none_or(|answer| answer.get_id() != 404) {
-            return;
-        }
-        match self.topology.declare_again(session, &self.plan.queue).await {
-            Ok(()) => tracing::info!(queue = %self.plan.queue, "declared again"),
-            Err(fault) => tracing::debug!(%fault, "cannot declare again"),
-        }
     }
 }
 

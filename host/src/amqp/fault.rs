@@ -20,6 +20,8 @@ pub enum ConnectFault {
         address: String,
         /// What went wrong.
         reason: String,
+        /// Nobody listens at the port: looking again soon costs nobody anything.
+        nobody_listens: bool,
     },
     /// The broker is there and does not let us in.
     #[error(
@@ -54,6 +56,17 @@ impl ConnectFault {
         !matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether nobody listens where the broker is to be, as while it restarts.
+    pub(super) fn nobody_listens(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable {
+                nobody_listens: true,
+                ..
+            }
+        )
+    }
+
     /// What lapin says of a connection to `address` that did not open.
     pub(super) fn opening(plan: &ConnectionPlan, address: String, error: &lapin::Error) -> Self {
         let connection = plan.name.clone();
@@ -69,6 +82,7 @@ impl ConnectFault {
                 connection,
                 address,
                 reason: describe(error),
+                nobody_listens: false,
             },
         }
     }

@@ -23,6 +23,17 @@ pub(super) enum AskFault {
     Silent,
 }
 
+impl AskFault {
+    /// Whether the broker does not have what was asked for (404).
+    pub(super) fn is_not_found(&self) -> bool {
+        let answer = match self {
+            Self::Failed(error) => super::fault::broker_error(error),
+            Self::Silent => None,
+        };
+        answer.is_some_and(|answer| answer.get_id() == 404)
+    }
+}
+
 impl std::fmt::Display for AskFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,32 +1,41 @@
 //! A connection that comes back: a supervised loop of sessions.
 //!
-//! Connect, make ready, tell, wait for the loss, back off, again. What the rest of the room sees
-//! is the latest [`Snapshot`] in a watch channel.
+//! Connect, declare, tell, wait for the loss, back off, again. What the rest of the room sees is
+//! the latest [`Snapshot`] in a watch channel.
+//!
+//! What heals by waiting is tried again soon; what somebody has to change first is tried slowly.
+//! A queue that cannot be declared keeps its own consumers waiting, and nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::fault::ConnectFault;
 use super::runtime::LapinRuntime;
 use super::session::{Happening, Happenings, Session, SharedSession};
-use super::topology::Topology;
+use super::topology::{Topology, Withheld};
 use crate::config::plan::ConnectionPlan;
 use crate::lifecycle::Tasks;
+use crate::telemetry::{LinkTelemetry, Telemetry};
 
 /// A session that lasted this long was a success: the next loss backs off from the start.
-const STEADY_AFTER: Duration = Duration::from_secs(10);
+const STEADY_AFTER: Duration = Duration::from_secs(2);
 
-/// How often a fault that waiting does not heal is tried before the link has ever been open. More
-/// than once, since a broker that starts up says odd things.
-const PERMANENT_TRIES: u32 = 3;
+/// The first pause before what somebody has to change is tried again; it doubles up to the plan's
+/// longest.
+const SLOW_FIRST: Duration = Duration::from_secs(1);
 
-/// The pauses between those tries.
-const PERMANENT_PAUSE: Duration = Duration::from_secs(2);
+/// Where nobody listens, looking again costs the broker nothing, and whoever waits for it is to
+/// know soon that it is back.
+const NOBODY_LISTENS: Duration = Duration::from_secs(1);
+
+/// How often a failure that goes on is told again.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What a link is for. Acks must not stop when a full broker stops publications, so each kind of
 /// work has a connection of its own.
@@ -39,7 +48,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word in connection names and logs.
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Consume, Self::Publish];
+
+    /// The word in connection names, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Consume => "consume",
@@ -51,16 +63,16 @@ impl Role {
 /// How a link is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
-    /// On the way to a broker.
-    Connecting,
+    /// On the way to a broker; after a failure, with its reason.
+    Connecting(Option<Arc<str>>),
     /// Usable.
     Open,
     /// Open, but the broker takes no publications, for this reason.
     Blocked(Arc<str>),
     /// Not open, for this reason; it will be tried again.
-    Failed(Arc<str>),
+    Closed(Arc<str>),
     /// Ended, because the host stops or gave up.
-    Closed,
+    Ended,
 }
 
 /// The latest about a link.
@@ -69,8 +81,8 @@ pub(super) struct Snapshot {
     pub(super) state: LinkState,
     /// The session, while there is one.
     pub(super) session: Option<SharedSession>,
-    /// Whether it has been open at least once.
-    pub(super) opened: bool,
+    /// What cannot be declared, and whom that keeps waiting.
+    pub(super) withheld: Arc<Withheld>,
     /// Why it is not tried any more.
     pub(super) gave_up: Option<ConnectFault>,
 }
@@ -82,43 +94,56 @@ impl Snapshot {
             _ => None,
         }
     }
+
+    fn delivers_from(&self, queue: &str) -> Option<SharedSession> {
+        match self.withheld.reason(queue) {
+            None => self.session.clone(),
+            Some(_) => None,
+        }
+    }
 }
 
 /// The outside of a link.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     latest: watch::Receiver<Snapshot>,
+    missing: mpsc::UnboundedSender<Arc<str>>,
 }
 
 impl Link {
     /// Starts the loop. A consuming link has its `topology` declared before it is told open.
     pub(super) fn start(
         role: Role,
-        name: String,
+        host_name: &str,
         plan: Arc<ConnectionPlan>,
         topology: Option<Arc<Topology>>,
         lapin: Arc<LapinRuntime>,
-        tasks: &Tasks,
+        (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Self {
+        let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
         let (tell, latest) = watch::channel(Snapshot {
-            state: LinkState::Connecting,
+            state: LinkState::Connecting(None),
             session: None,
-            opened: false,
+            withheld: Arc::default(),
             gave_up: None,
         });
+        let (missing, told_missing) = mpsc::unbounded_channel();
         let supervisor = Supervisor {
             backoff: Backoff::from(&plan.reconnect),
-            role,
+            slow: Backoff::new(SLOW_FIRST.min(plan.reconnect.max), plan.reconnect.max),
+            telemetry: telemetry.link(&plan.name, role.as_str(), &name),
             name,
             plan,
             topology,
             lapin,
             tasks: tasks.clone(),
             tell,
-            permanent_faults: 0,
+            told_missing,
+            opened: false,
+            failing: None,
         };
         tasks.spawn_service(supervisor.run());
-        Self { latest }
+        Self { latest, missing }
     }
 
     /// Watches the latest.
@@ -126,9 +151,9 @@ impl Link {
         self.latest.clone()
     }
 
-    /// Waits for a session; none once the link has ended.
-    pub(super) async fn session(&self) -> Option<SharedSession> {
-        self.wait(|snapshot| snapshot.session.clone()).await
+    /// Waits for a session on which `queue` can be consumed; none once the link has ended.
+    pub(super) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
+        self.wait(|snapshot| snapshot.delivers_from(queue)).await
     }
 
     /// Waits for a session that takes publications; none once the link has ended.
@@ -141,16 +166,12 @@ impl Link {
         self.latest.borrow().session.clone()
     }
 
-    /// Waits until the link has been open for the first time, or is given up.
-    pub(super) async fn opened(&self) -> Result<(), ConnectFault> {
-        let told = self
-            .wait(|snapshot| match &snapshot.gave_up {
-                Some(fault) => Some(Err(fault.clone())),
-                None => snapshot.opened.then_some(Ok(())),
-            })
-            .await;
-        // None: the host stops before the link opened, and nobody waits for the answer.
-        told.unwrap_or(Ok(()))
+    /// Somebody deleted `queue`: it is declared again, if the plan declares it, and waited for if
+    /// it does not.
+    pub(super) fn is_missing(&self, queue: &Arc<str>) {
+        if self.missing.send(queue.clone()).is_err() {
+            tracing::trace!("a queue is missing after its link has ended");
+        }
     }
 
     /// Waits until the link is given up, which may be never.
@@ -175,75 +196,105 @@ impl Link {
 
 /// The inside of a link.
 struct Supervisor {
-    role: Role,
     name: String,
     plan: Arc<ConnectionPlan>,
     topology: Option<Arc<Topology>>,
     lapin: Arc<LapinRuntime>,
     tasks: Tasks,
+    telemetry: LinkTelemetry,
     tell: watch::Sender<Snapshot>,
+    told_missing: mpsc::UnboundedReceiver<Arc<str>>,
+    /// For what heals by waiting.
     backoff: Backoff,
-    permanent_faults: u32,
+    /// For what somebody has to change.
+    slow: Backoff,
+    /// Whether it has been open before.
+    opened: bool,
+    /// Since it was last well.
+    failing: Option<Failing>,
+}
+
+/// Failures in a row.
+struct Failing {
+    since: Instant,
+    told: Instant,
+    count: u32,
+    /// Whether somebody has to change something.
+    permanent: bool,
+}
+
+/// How serving a session ended.
+enum Served {
+    /// It is to be opened again after a pause.
+    Lost(Duration),
+    /// The host stops, or the link is given up.
+    Ended,
 }
 
 impl Supervisor {
     async fn run(mut self) {
         let close = self.tasks.close().clone();
+        let mut last = None;
         loop {
-            self.tell(LinkState::Connecting, None);
+            self.tell(LinkState::Connecting(last.take()), None);
             let opened = tokio::select! {
                 () = close.cancelled() => break,
                 opened = self.open() => opened,
             };
-            let pause = match opened {
-                Ok((session, happenings)) => match self.serve(session, happenings).await {
-                    Some(pause) => pause,
-                    None => break,
-                },
-                Err(fault) => match self.failed(fault) {
-                    Some(pause) => pause,
-                    None => break,
-                },
+            let served = match opened {
+                Ok((session, happenings, withheld)) => {
+                    self.serve(session, happenings, withheld).await
+                }
+                Err(fault) => self.failed(fault),
             };
+            let Served::Lost(pause) = served else {
+                break;
+            };
+            if let LinkState::Closed(reason) = &self.tell.borrow().state {
+                last = Some(reason.clone());
+            }
             tokio::select! {
                 () = close.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.tell(LinkState::Closed, None);
+        self.tell(LinkState::Ended, None);
     }
 
     /// Tries every endpoint once, in random order: a dead one only costs its time.
-    async fn open(&self) -> Result<(SharedSession, Happenings), ConnectFault> {
+    async fn open(&self) -> Result<(SharedSession, Happenings, Withheld), ConnectFault> {
         let mut endpoints = self.plan.endpoints.clone();
         endpoints.shuffle(&mut rand::rng());
-        let mut last = None;
+        let mut worst: Option<ConnectFault> = None;
         for endpoint in &endpoints {
             match Session::open(&self.plan, endpoint, &self.name, &self.lapin).await {
                 Ok((session, happenings)) => {
                     let session = Arc::new(session);
-                    self.make_ready(&session).await?;
-                    return Ok((session, happenings));
+                    let withheld = self.declare(&session).await?;
+                    return Ok((session, happenings, withheld));
                 }
-                Err(fault) if fault.is_permanent() => return Err(fault),
                 Err(fault) => {
                     if endpoints.len() > 1 {
-                        tracing::info!(link = %self.name, %fault, "trying the next host");
+                        self.telemetry.trying_next_host(&fault);
                     }
-                    last = Some(fault);
+                    // Of several, the one that waits for somebody's hand says the most.
+                    if worst.as_ref().is_none_or(|worst| !worst.is_permanent()) {
+                        worst = Some(fault);
+                    }
                 }
             }
         }
-        Err(last.unwrap_or_else(|| ConnectFault::Unreachable {
+        Err(worst.unwrap_or_else(|| ConnectFault::Unreachable {
             connection: self.plan.name.clone(),
             address: "any host".into(),
             reason: "its url names none".into(),
+            nobody_listens: false,
         }))
     }
 
-    async fn make_ready(&self, session: &SharedSession) -> Result<(), ConnectFault> {
+    async fn declare(&self, session: &SharedSession) -> Result<Withheld, ConnectFault> {
         let Some(topology) = &self.topology else {
-            return Ok(());
+            return Ok(Withheld::default());
         };
         let declared = topology.declare(session).await;
         if declared.is_err() {
@@ -252,35 +303,54 @@ impl Supervisor {
         declared
     }
 
-    /// Serves a session to its end. The pause before the next, or none when the host stops.
+    /// Serves a session to its end.
     async fn serve(
         &mut self,
         session: SharedSession,
         mut happenings: Happenings,
-    ) -> Option<Duration> {
+        withheld: Withheld,
+    ) -> Served {
         let close = self.tasks.close().clone();
         let since = Instant::now();
-        tracing::info!(link = %self.name, "connected");
-        self.permanent_faults = 0;
+        self.telemetry.connected(self.opened);
+        self.opened = true;
         self.tell(LinkState::Open, Some(session.clone()));
+        let mut look_again = match self.withhold(withheld) {
+            Ok(look_again) => look_again,
+            Err(fault) => return self.leave(&session, fault),
+        };
+        let mut missing = BTreeSet::new();
         let reason = loop {
             let happening = tokio::select! {
+                biased;
                 () = close.cancelled() => {
                     session.close().await;
-                    return None;
+                    return Served::Ended;
                 }
                 happening = happenings.next(&session) => happening,
+                Some(queue) = self.told_missing.recv() => {
+                    missing.insert(queue);
+                    look_again = Some(Instant::now());
+                    continue;
+                }
+                () = sleep_until(look_again) => {
+                    match self.look_again(&session, std::mem::take(&mut missing)).await {
+                        Ok(withheld) => match self.withhold(withheld) {
+                            Ok(next) => look_again = next,
+                            Err(fault) => return self.leave(&session, fault),
+                        },
+                        Err(fault) => break fault.to_string(),
+                    }
+                    continue;
+                }
             };
             match happening {
                 Happening::Blocked(reason) => {
-                    tracing::warn!(
-                        link = %self.name, reason,
-                        "the broker takes no publications for now; they wait"
-                    );
+                    self.telemetry.blocked(&reason);
                     self.tell(LinkState::Blocked(reason.into()), Some(session.clone()));
                 }
                 Happening::Unblocked => {
-                    tracing::info!(link = %self.name, "the broker takes publications again");
+                    self.telemetry.unblocked();
                     self.tell(LinkState::Open, Some(session.clone()));
                 }
                 Happening::Lost(reason) => break reason,
@@ -291,63 +361,134 @@ impl Supervisor {
             self.backoff.reset();
         }
         let pause = self.backoff.fail();
-        tracing::warn!(link = %self.name, reason, ?pause, "connection lost; connecting again");
-        self.tell(LinkState::Failed(reason.into()), None);
-        Some(pause)
+        self.telemetry.lost(&reason, pause);
+        self.tell(LinkState::Closed(reason.into()), None);
+        Served::Lost(pause)
     }
 
-    /// What follows a failure to open: a pause, or the end.
-    fn failed(&mut self, fault: ConnectFault) -> Option<Duration> {
-        let has_been_open = self.tell.borrow().opened;
-        if fault.is_permanent() {
-            self.permanent_faults += 1;
-            if !has_been_open && self.permanent_faults >= PERMANENT_TRIES {
-                return self.give_up(fault);
-            }
+    /// Declares what is missing, and what could not be declared before.
+    async fn look_again(
+        &self,
+        session: &SharedSession,
+        missing: BTreeSet<Arc<str>>,
+    ) -> Result<Withheld, ConnectFault> {
+        let before = self.tell.borrow().withheld.clone();
+        match &self.topology {
+            None => Ok(Withheld::default()),
+            Some(topology) => topology.declare_again(session, &before, missing).await,
         }
-        let pause = self.backoff.fail();
-        let attempts = self.plan.reconnect.attempts;
-        if attempts.is_some_and(|attempts| self.backoff.failures() >= attempts) {
+    }
+
+    /// Keeps the consumers of what could not be declared waiting. When to try again, if anything
+    /// is left; an error gives the link up.
+    fn withhold(&mut self, withheld: Withheld) -> Result<Option<Instant>, ConnectFault> {
+        let before = self.tell.borrow().withheld.clone();
+        if *before != withheld {
+            withheld.tell(&self.telemetry);
+        }
+        let left = !withheld.is_empty();
+        let mismatches = withheld.mismatches();
+        self.tell
+            .send_modify(|snapshot| snapshot.withheld = Arc::new(withheld));
+        if !left {
+            if !before.is_empty() {
+                self.telemetry.declared();
+            }
+            self.failing = None;
+            self.slow.reset();
+            return Ok(None);
+        }
+        self.fails(true);
+        let fault = ConnectFault::Topology {
+            connection: self.plan.name.clone(),
+            mismatches,
+        };
+        match self.is_exhausted() {
+            true => Err(fault),
+            false => Ok(Some(Instant::now() + self.slow.fail())),
+        }
+    }
+
+    /// What follows a failure to open.
+    fn failed(&mut self, fault: ConnectFault) -> Served {
+        let tell_again = self.fails(fault.is_permanent());
+        if self.is_exhausted() {
             return self.give_up(fault);
         }
-        let pause = match (fault.is_permanent(), has_been_open) {
-            (false, _) => pause,
-            (true, false) => PERMANENT_PAUSE,
-            // Somebody has to change something, and it is worth their while to be told.
-            (true, true) => self.plan.reconnect.max,
+        let pause = match (fault.is_permanent(), fault.nobody_listens()) {
+            (true, _) => self.slow.fail(),
+            (false, true) => self.backoff.fail_within(NOBODY_LISTENS),
+            (false, false) => self.backoff.fail(),
         };
-        self.tell_failure(&fault, pause);
-        Some(pause)
+        let reason = fault.to_string();
+        if let Some(since) = tell_again {
+            let since = (!since.is_zero()).then_some(since);
+            match fault.is_permanent() {
+                true => self.telemetry.refused(&reason, pause, since),
+                false => self.telemetry.unreachable(&reason, pause, since),
+            }
+        }
+        self.tell(LinkState::Closed(reason.into()), None);
+        Served::Lost(pause)
     }
 
-    fn give_up(&mut self, fault: ConnectFault) -> Option<Duration> {
+    /// Counts a failure. If it is time to tell of it, for how long it has been so; zero for the
+    /// first of its kind.
+    fn fails(&mut self, permanent: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            told: now,
+            count: 0,
+            permanent,
+        });
+        failing.count = failing.count.saturating_add(1);
+        let is_new = failing.count == 1 || failing.permanent != permanent;
+        failing.permanent = permanent;
+        if !is_new && now - failing.told < TELL_EVERY {
+            return None;
+        }
+        failing.told = now;
+        Some(match is_new {
+            true => Duration::ZERO,
+            false => now - failing.since,
+        })
+    }
+
+    /// Whether it failed as often as the plan allows.
+    fn is_exhausted(&self) -> bool {
+        let failures = self.failing.as_ref().map_or(0, |failing| failing.count);
+        self.plan
+            .reconnect
+            .attempts
+            .is_some_and(|attempts| failures >= attempts)
+    }
+
+    fn leave(&mut self, session: &SharedSession, fault: ConnectFault) -> Served {
+        session.discard();
+        self.give_up(fault)
+    }
+
+    fn give_up(&mut self, fault: ConnectFault) -> Served {
         self.tell.send_modify(|snapshot| {
             snapshot.session = None;
             snapshot.gave_up = Some(fault);
         });
-        None
-    }
-
-    fn tell_failure(&self, fault: &ConnectFault, pause: Duration) {
-        let reason: Arc<str> = fault.to_string().into();
-        let state = LinkState::Failed(reason.clone());
-        let told_before = self.permanent_faults > 1 || self.backoff.failures() > 1;
-        match (told_before, fault.is_permanent()) {
-            (true, _) => tracing::debug!(link = %self.name, %reason, ?pause, "still not connected"),
-            (false, true) => tracing::error!(link = %self.name, %reason, "cannot connect"),
-            (false, false) => {
-                tracing::warn!(link = %self.name, %reason, "cannot connect; trying until it works");
-            }
-        }
-        self.tell(state, None);
+        Served::Ended
     }
 
     fn tell(&self, state: LinkState, session: Option<SharedSession>) {
         self.tell.send_modify(|snapshot| {
-            snapshot.opened |= session.is_some();
             snapshot.session = session;
             snapshot.state = state;
         });
-        tracing::debug!(link = %self.name, role = self.role.as_str(), "state changed");
+    }
+}
+
+/// Never, where there is nothing to wait for.
+async fn sleep_until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }

@@ -29,6 +29,7 @@ use super::link::{Link, LinkState};
 use super::outgoing::Outgoing;
 use super::session::SharedSession;
 use crate::lifecycle::Tasks;
+use crate::telemetry::PublisherTelemetry;
 
 /// Submissions that may wait for the publisher before submitting waits too.
 const QUEUED: usize = 256;
@@ -104,13 +105,19 @@ impl Future for Confirmation {
 }
 
 impl Publisher {
-    pub(super) fn start(consumer: &str, link: Link, tasks: &Tasks) -> Self {
+    pub(super) fn start(
+        consumer: &str,
+        link: Link,
+        tasks: &Tasks,
+        telemetry: PublisherTelemetry,
+    ) -> Self {
         let (submissions, queue) = mpsc::channel(QUEUED);
         let task = Task {
             consumer: consumer.to_owned(),
             queue,
             link,
             tasks: tasks.clone(),
+            telemetry,
             open: None,
             next_id: 0,
         };
@@ -145,6 +152,7 @@ struct Task {
     queue: mpsc::Receiver<Submission>,
     link: Link,
     tasks: Tasks,
+    telemetry: PublisherTelemetry,
     open: Option<Open>,
     next_id: i64,
 }
@@ -161,6 +169,7 @@ impl Task {
                 break;
             };
             let mut batch = Batch::gather(submission, &mut self.queue, &mut self.next_id);
+            let since = Instant::now();
             let abandon = self.tasks.abandon().clone();
             tokio::select! {
                 biased;
@@ -168,7 +177,8 @@ impl Task {
                 // What has no verdict by then is answered as disconnected.
                 () = abandon.cancelled() => {}
             }
-            batch.answer();
+            self.telemetry.confirmed_after(since.elapsed());
+            batch.answer(&self.telemetry);
         }
         self.leave_channel().await;
     }
@@ -271,13 +281,13 @@ impl Task {
             let state = latest.borrow_and_update().state.clone();
             match state {
                 LinkState::Open => return self.link.publishing_session().await,
-                LinkState::Closed => return None,
+                LinkState::Ended => return None,
                 LinkState::Blocked(_) => {
                     let since = Instant::now();
                     latest.changed().await.ok()?;
                     *deadline += since.elapsed();
                 }
-                LinkState::Connecting | LinkState::Failed(_) => {
+                LinkState::Connecting(_) | LinkState::Closed(_) => {
                     let changed = tokio::time::timeout_at(*deadline, latest.changed());
                     changed.await.ok()?.ok()?;
                 }

@@ -62,15 +62,19 @@ impl Session {
         lapin: &LapinRuntime,
     ) -> Result<(Self, Happenings), ConnectFault> {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
-        let unreachable = |reason: String| ConnectFault::Unreachable {
+        let unreachable = |reason: String, nobody_listens: bool| ConnectFault::Unreachable {
             connection: plan.name.clone(),
             address: address.clone(),
             reason,
+            nobody_listens,
         };
         let broker = BrokerSlot::default();
         let (socket, cut) = dial(plan, endpoint, lapin.handle(), broker.clone())
             .await
-            .map_err(|error| unreachable(error.to_string()))?;
+            .map_err(|error| {
+                let nobody_listens = error.kind() == std::io::ErrorKind::ConnectionRefused;
+                unreachable(error.to_string(), nobody_listens)
+            })?;
         let socket = std::sync::Mutex::new(Some(socket));
         let hand_over = async move |_, _| {
             let mut socket = socket.lock().unwrap_or_else(|error| error.into_inner());
@@ -90,9 +94,9 @@ impl Session {
             Ok(Err(error)) => return Err(ConnectFault::opening(plan, address, &error)),
             Err(_) => {
                 let limit = plan.connect_timeout;
-                return Err(unreachable(format!(
-                    "the AMQP handshake took longer than connect_timeout = {limit:?}"
-                )));
+                let reason =
+                    format!("the AMQP handshake took longer than connect_timeout = {limit:?}");
+                return Err(unreachable(reason, false));
             }
         };
         let events = Box::pin(connection.events_listener());

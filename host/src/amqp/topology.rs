@@ -6,12 +6,14 @@
 //! it back into the queue it came from.
 //!
 //! The broker closes a channel over a declaration that it does not agree with, and nothing but
-//! that channel. So every entity that is not as planned is told, and not only the first.
+//! that channel. So every entity that is not as planned is told, and not only the first; and what
+//! does not depend on any of them is consumed all the same ([`Withheld`]).
 
 mod declarer;
 mod delay_queue;
 mod on_demand;
 mod table;
+mod withheld;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
@@ -20,13 +22,12 @@ use std::time::{Duration, SystemTime};
 use self::declarer::{Declarer, Kind, QueueDeclaration};
 use self::delay_queue::{Home, delay_queue};
 use self::on_demand::today;
+pub(super) use self::withheld::Withheld;
 use super::delay::{LONGEST_DELAY, delay_queue_name};
 use super::fault::{ConnectFault, Mismatch};
 use super::limits::AskFault;
 use super::session::Session;
-use crate::config::plan::{
-    Arguments, ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan,
-};
+use crate::config::plan::{Arguments, ConnectionPlan, ConsumerPlan, QueueKind, TopologyPlan};
 
 /// AMQP's longest name.
 const LONGEST_NAME: usize = 255;
@@ -36,6 +37,8 @@ const LONGEST_NAME: usize = 255;
 pub(super) struct Topology {
     connection: Arc<str>,
     plan: TopologyPlan,
+    /// The names of the plan's queues.
+    planned: HashSet<Arc<str>>,
     consumed: Vec<Consumed>,
     /// What was made on demand today.
     made_today: Mutex<HashSet<String>>,
@@ -110,6 +113,12 @@ impl Topology {
         let topology = Self {
             connection: plan.name.clone(),
             plan: plan.topology.clone(),
+            planned: plan
+                .topology
+                .queues
+                .iter()
+                .map(|queue| queue.name.clone())
+                .collect(),
             consumed: consumers
                 .into_iter()
                 .map(|consumer| Consumed::new(consumer, &plan.topology))
@@ -162,72 +171,112 @@ impl Topology {
         }
     }
 
-    /// Declares all of it.
-    pub(super) async fn declare(&self, session: &Session) -> Result<(), ConnectFault> {
-        let queues: Vec<_> = self.plan.queues.iter().collect();
-        let consumed: Vec<_> = self.consumed.iter().collect();
-        let mut declarer = Declarer::new(session);
-        let declared = async {
-            for exchange in &self.plan.exchanges {
-                declarer.exchange(exchange).await?;
-            }
-            self.declare_queues(&mut declarer, &queues, &consumed)
-                .await?;
-            for exchange in &self.plan.exchanges {
-                for binding in &exchange.bindings {
-                    declarer.bind_exchange(exchange, binding).await?;
-                }
-            }
-            Ok(())
-        }
-        .await;
-        self.conclude(declarer, declared).await
+    /// Declares all of it. What does not fit is in the answer, with whom it keeps from consuming.
+    ///
+    /// An error is a broker that went away meanwhile, or a declaration that makes it go away.
+    pub(super) async fn declare(&self, session: &Session) -> Result<Withheld, ConnectFault> {
+        self.declare_where(session, |_| true).await
     }
 
-    /// Declares one queue again, with its bindings and what its consumers imply: somebody deleted it.
+    /// Declares again what could not be declared `before`, and queues that are `missing` now, since
+    /// somebody deleted them.
     pub(super) async fn declare_again(
         &self,
         session: &Session,
-        queue: &str,
-    ) -> Result<(), ConnectFault> {
-        let queues: Vec<_> = self
-            .plan
-            .queues
-            .iter()
-            .filter(|q| &*q.name == queue)
-            .collect();
-        let consumed: Vec<_> = self
-            .consumed
-            .iter()
-            .filter(|c| &*c.queue == queue)
-            .collect();
-        let mut declarer = Declarer::new(session);
-        let declared = self.declare_queues(&mut declarer, &queues, &consumed).await;
-        self.conclude(declarer, declared).await
+        before: &Withheld,
+        missing: BTreeSet<Arc<str>>,
+    ) -> Result<Withheld, ConnectFault> {
+        self.declare_where(session, |queue| {
+            before.concerns(queue) || missing.contains(queue)
+        })
+        .await
     }
 
-    async fn declare_queues(
+    /// Declares every exchange, and those queues that `is_wanted`.
+    async fn declare_where(
+        &self,
+        session: &Session,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Withheld, ConnectFault> {
+        let mut declarer = Declarer::new(session);
+        let mut withheld = Withheld::default();
+        let declared = self
+            .declare_each(&mut declarer, &is_wanted, &mut withheld)
+            .await;
+        let mismatches = declarer.finish().await;
+        match declared {
+            Ok(()) => Ok(withheld),
+            // The last declaration made the broker hang up.
+            Err(_) if !mismatches.is_empty() => Err(self.fault(mismatches)),
+            Err(fault) => Err(ConnectFault::Unreachable {
+                connection: self.connection.clone(),
+                address: "the broker while declaring".into(),
+                reason: fault.to_string(),
+                nobody_listens: false,
+            }),
+        }
+    }
+
+    async fn declare_each(
         &self,
         declarer: &mut Declarer<'_>,
-        queues: &[&QueuePlan],
-        consumed: &[&Consumed],
+        is_wanted: impl Fn(&str) -> bool,
+        withheld: &mut Withheld,
     ) -> Result<(), AskFault> {
-        for queue in queues {
-            declarer.queue(&QueueDeclaration::from(*queue)).await?;
+        for exchange in &self.plan.exchanges {
+            declarer.exchange(exchange).await?;
+            self.judge_exchange(declarer, &exchange.name, withheld);
         }
-        for queue in queues {
+        for queue in self.plan.queues.iter().filter(|q| is_wanted(&q.name)) {
+            declarer.queue(&QueueDeclaration::from(queue)).await?;
             for binding in &queue.bindings {
                 declarer.bind_queue(&queue.name, binding).await?;
             }
+            for mismatch in declarer.take_mismatches() {
+                let waiting = self.consumed_of(&[&*queue.name].into());
+                withheld.add(Some(queue.name.clone()), waiting, mismatch);
+            }
         }
-        for consumed in consumed {
+        for consumed in self.consumed.iter().filter(|c| is_wanted(&c.queue)) {
             if !self.plans(&consumed.queue) {
                 let why = format!("consumer {:?}", consumed.consumer);
                 declarer.check(&consumed.queue, &why).await?;
             }
             self.declare_for_failures(declarer, consumed).await?;
+            for mismatch in declarer.take_mismatches() {
+                withheld.add(None, [consumed.queue.clone()].into(), mismatch);
+            }
+        }
+        for exchange in &self.plan.exchanges {
+            for binding in &exchange.bindings {
+                declarer.bind_exchange(exchange, binding).await?;
+            }
+            self.judge_exchange(declarer, &exchange.name, withheld);
         }
         Ok(())
+    }
+
+    /// An exchange that does not fit keeps the queues from being consumed that it feeds.
+    fn judge_exchange(&self, declarer: &mut Declarer<'_>, name: &str, withheld: &mut Withheld) {
+        for mismatch in declarer.take_mismatches() {
+            let fed = self.plan.queues.iter().filter(|queue| {
+                let mut bindings = queue.bindings.iter();
+                bindings.any(|binding| binding.exchange == name)
+            });
+            let waiting = self.consumed_of(&fed.map(|queue| &*queue.name).collect());
+            withheld.add(None, waiting, mismatch);
+        }
+    }
+
+    /// Those of `queues` that are consumed. All that are consumed, if none of them is: then somebody
+    /// publishes there, and nobody knows who.
+    fn consumed_of(&self, queues: &BTreeSet<&str>) -> BTreeSet<Arc<str>> {
+        let all = || self.consumed.iter().map(|consumed| consumed.queue.clone());
+        let consumed: BTreeSet<_> = all().filter(|queue| queues.contains(&**queue)).collect();
+        match consumed.is_empty() {
+            true => all().collect(),
+            false => consumed,
+        }
     }
 
     async fn declare_for_failures(
@@ -269,26 +318,7 @@ impl Topology {
     }
 
     fn plans(&self, queue: &str) -> bool {
-        self.plan
-            .queues
-            .iter()
-            .any(|planned| &*planned.name == queue)
-    }
-
-    async fn conclude(
-        &self,
-        declarer: Declarer<'_>,
-        declared: Result<(), AskFault>,
-    ) -> Result<(), ConnectFault> {
-        let mismatches = declarer.finish().await;
-        if !mismatches.is_empty() {
-            return Err(self.fault(mismatches));
-        }
-        declared.map_err(|fault| ConnectFault::Unreachable {
-            connection: self.connection.clone(),
-            address: "the broker while declaring".into(),
-            reason: fault.to_string(),
-        })
+        self.planned.contains(queue)
     }
 
     /// Makes sure of a dead-letter queue that a copy did not reach.

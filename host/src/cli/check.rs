@@ -31,7 +31,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 
 async fn check(plan: &Plan) -> Exit {
     let tasks = Tasks::new();
-    let engine = match app::engine(plan, &tasks) {
+    let telemetry = match super::telemetry() {
+        Ok(telemetry) => telemetry,
+        Err(exit) => return exit,
+    };
+    let engine = match app::engine(plan, &tasks, &telemetry) {
         Ok(engine) => engine,
         Err(fault) => return super::refuse(&fault),
     };

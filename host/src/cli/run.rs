@@ -39,6 +39,10 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 async fn serve(plan: Plan) -> Exit {
+    let telemetry = match super::telemetry() {
+        Ok(telemetry) => telemetry,
+        Err(exit) => return exit,
+    };
     let shutdown_timeout = plan.host.shutdown_timeout;
     let tasks = Tasks::new();
     let mut signals = match Signals::new() {
@@ -50,7 +54,7 @@ async fn serve(plan: Plan) -> Exit {
     };
 
     let app = tokio::select! {
-        started = App::start(plan, &tasks) => match started {
+        started = App::start(plan, &tasks, &telemetry) => match started {
             Ok(app) => app,
             Err(fault) => {
                 tasks.stop(shutdown_timeout).await;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +32,23 @@ pub struct Plan {
 pub struct HostPlan {
     /// Consumer tags and connection names start with it.
     pub name: Arc<str>,
+    /// Where health and metrics are served; none for nowhere.
+    pub admin: Option<AdminPlan>,
     /// How long in-flight deliveries get before they go back to the broker.
     pub shutdown_timeout: Duration,
     /// The filter of log lines, in RUST_LOG's syntax.
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+}
+
+/// `host.admin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdminPlan {
+    /// The address to listen on; port 0 takes any that is free.
+    pub address: SocketAddr,
+    /// Whether the file names it. The host runs without a default that somebody else has taken.
+    pub is_named: bool,
 }
 
 /// How log lines look.

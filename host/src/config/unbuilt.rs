@@ -18,15 +18,9 @@ enum Harmless {
     None,
     False,
     Empty,
-    Text(&'static str),
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    row(
-        "host.admin",
-        Harmless::Text("off"),
-        "\"off\" is the only value for now",
-    ),
     row(
         "components.*.watch",
         Harmless::False,
@@ -100,10 +94,9 @@ impl Harmless {
     fn is(&self, value: &Value) -> bool {
         match (self, value) {
             // Its type is wrong, which has been told already.
-            (Self::False | Self::Empty | Self::Text(_), Value::Faulty) => true,
+            (Self::False | Self::Empty, Value::Faulty) => true,
             (Self::False, Value::Boolean(value)) => !value,
             (Self::Empty, Value::List(values)) => values.is_empty(),
-            (Self::Text(harmless), Value::Text(value)) => value == harmless,
             _ => false,
         }
     }

@@ -19,6 +19,7 @@ use super::state::State;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::lifecycle::Tasks;
 use crate::policy::Outcome;
+use crate::telemetry::ComponentTelemetry;
 
 /// One version of a component: compiled, checked, linked, and proven to start.
 pub struct Generation {
@@ -32,6 +33,7 @@ pub struct Generation {
     /// memory is still in the processor's caches.
     warm: Mutex<Vec<Instance>>,
     tasks: Tasks,
+    pub(super) telemetry: ComponentTelemetry,
     hash: String,
     imports: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl Engine {
             plan: plan.clone(),
             warm: Mutex::default(),
             tasks: self.tasks.clone(),
+            telemetry: self.telemetry.component(&plan.name),
             hash,
             imports: exports::imports(&self.engine, &component),
         })

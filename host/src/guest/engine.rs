@@ -15,6 +15,7 @@ use super::capability;
 use super::limits::TABLE_ELEMENTS;
 use super::state::State;
 use crate::lifecycle::Tasks;
+use crate::telemetry::Telemetry;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
 /// much late at most.
@@ -45,12 +46,13 @@ pub struct Engine {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) tasks: Tasks,
+    pub(super) telemetry: Telemetry,
 }
 
 impl Engine {
     /// An engine for so many instances. They come from a pool reserved at start, or each from memory
     /// mapped for it where no pool can be had. Its clock ticks until the last clone is gone.
-    pub fn new(limits: EngineLimits, tasks: &Tasks) -> anyhow::Result<Self> {
+    pub fn new(limits: EngineLimits, tasks: &Tasks, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let engine = match wasmtime::Engine::new(&config(Some(limits))) {
             Ok(engine) => engine,
             Err(error) => {
@@ -74,6 +76,7 @@ impl Engine {
             linker: Arc::new(linker),
             engine,
             tasks: tasks.clone(),
+            telemetry: telemetry.clone(),
         })
     }
 }

@@ -19,6 +19,7 @@ use super::limits::ANSWER_BYTES;
 use super::state::State;
 use crate::message::{Action, Envelope};
 use crate::policy::Outcome;
+use crate::telemetry::CountedInstance;
 
 /// An instance between two calls.
 pub(super) struct Instance {
@@ -26,11 +27,13 @@ pub(super) struct Instance {
     handler: Consumer,
     lifecycle: Option<Lifecycle>,
     served: u64,
+    _counted: CountedInstance,
 }
 
 impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
     pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
+        let counted = generation.telemetry.instance();
         let mut store = store(generation);
         let timeout = generation.plan.timeout;
         begin(&mut store, timeout);
@@ -57,6 +60,7 @@ impl Instance {
             handler,
             lifecycle,
             served: 0,
+            _counted: counted,
         })
     }
 

@@ -45,7 +45,10 @@ impl Generation {
                 self.give_back(instance);
                 outcome
             }
-            Err(outcome) => outcome,
+            Err(outcome) => {
+                self.telemetry.trapped();
+                outcome
+            }
         }
     }
 }

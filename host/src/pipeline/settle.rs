@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
-
 use super::Label;
 use crate::amqp::{
     Connection, DeadLetterNote, Delivery, EnsureFault, Outgoing, PublishFault, Publisher, Settled,
@@ -18,13 +16,14 @@ use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
-use crate::telemetry::{DeliverySettled, Exit};
+use crate::telemetry::{ConsumerTelemetry, DeliverySettled, Exit, InHand};
 
 /// The way out of one consumer.
 pub(super) struct Settler {
     plan: ConsumerPlan,
     connection: Arc<Connection>,
     publisher: Publisher,
+    telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
 
@@ -39,11 +38,17 @@ enum Setback {
 }
 
 impl Settler {
-    pub(super) fn new(plan: &ConsumerPlan, connection: &Arc<Connection>, tasks: &Tasks) -> Self {
+    pub(super) fn new(
+        plan: &ConsumerPlan,
+        connection: &Arc<Connection>,
+        telemetry: &Arc<ConsumerTelemetry>,
+        tasks: &Tasks,
+    ) -> Self {
         Self {
             plan: plan.clone(),
             connection: Arc::clone(connection),
             publisher: connection.publisher(&plan.name),
+            telemetry: Arc::clone(telemetry),
             tasks: tasks.clone(),
         }
     }
@@ -53,17 +58,17 @@ impl Settler {
         self: Arc<Self>,
         delivery: Delivery,
         mut disposition: Disposition,
-        begun: Instant,
+        in_hand: InHand,
     ) {
         while let Err(setback) = self.carry_out(&delivery, &disposition).await {
             disposition = self.after(setback, disposition, delivery.envelope.attempt);
         }
-        self.conclude(delivery, &disposition, begun);
+        self.conclude(delivery, &disposition, &in_hand);
     }
 
     /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
-    pub(super) fn acknowledge(&self, delivery: Delivery, publications: usize, begun: Instant) {
-        self.answer(delivery, Exit::Acked { publications }, begun);
+    pub(super) fn acknowledge(&self, delivery: Delivery, publications: usize, in_hand: &InHand) {
+        self.answer(delivery, Exit::Acked { publications }, in_hand);
     }
 
     /// Everything but the last step, which is the answer to the broker.
@@ -234,7 +239,7 @@ impl Settler {
     }
 
     /// The last step, whichever way the delivery leaves.
-    fn conclude(&self, delivery: Delivery, disposition: &Disposition, begun: Instant) {
+    fn conclude(&self, delivery: Delivery, disposition: &Disposition, in_hand: &InHand) {
         let exit = match disposition {
             Disposition::Ack => Exit::Acked { publications: 0 },
             Disposition::Publish(publications) => Exit::Acked {
@@ -251,11 +256,11 @@ impl Settler {
             },
             Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
         };
-        self.answer(delivery, exit, begun);
+        self.answer(delivery, exit, in_hand);
     }
 
     /// Answers the broker, and tells of it.
-    fn answer(&self, delivery: Delivery, exit: Exit<'_>, begun: Instant) {
+    fn answer(&self, delivery: Delivery, exit: Exit<'_>, in_hand: &InHand) {
         let tag = delivery.settlement.tag();
         let settled = match exit {
             Exit::Requeued { .. } => delivery.settlement.requeue(),
@@ -263,8 +268,6 @@ impl Settler {
         };
         let envelope = &delivery.envelope;
         DeliverySettled {
-            consumer: &self.plan.name,
-            component: &self.plan.component,
             delivery: &Label {
                 message_id: envelope.message.properties.message_id.as_deref(),
                 tag,
@@ -272,9 +275,9 @@ impl Settler {
             attempt: envelope.attempt.get(),
             exit,
             acknowledged: settled == Settled::Done,
-            took: begun.elapsed(),
+            took: in_hand.elapsed(),
         }
-        .emit();
+        .emit(&self.telemetry);
     }
 }
 

@@ -13,6 +13,7 @@ mod wire;
 
 // What breaks, and heals.
 mod healing;
+mod health;
 
 // What a component can do to its host.
 mod instances;

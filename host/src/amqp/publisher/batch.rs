@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::PublishFault;
 use super::round::Broken;
 use crate::amqp::outgoing::Outgoing;
+use crate::telemetry::{PublicationEnd, PublisherTelemetry};
 
 /// Publications in one batch, about: a submission is never split.
 const LARGEST: usize = 200;
@@ -111,10 +112,11 @@ impl Batch {
     }
 
     /// Answers everybody who submitted.
-    pub(super) fn answer(self) {
+    pub(super) fn answer(self, telemetry: &PublisherTelemetry) {
         let mut results: Vec<_> = self.answers.iter().map(|_| Ok(())).collect();
         for item in self.items {
             let result = &mut results[item.submission];
+            telemetry.ended(item.end());
             let Err(fault) = item.into_result() else {
                 continue;
             };
@@ -150,6 +152,17 @@ impl Item {
         self.verdict = Some(Verdict::Refused(words));
     }
 
+    fn end(&self) -> PublicationEnd {
+        match self.verdict {
+            Some(Verdict::Stored) => PublicationEnd::Confirmed,
+            Some(Verdict::Returned(_)) => PublicationEnd::Returned,
+            Some(Verdict::Refused(_)) => PublicationEnd::Refused,
+            Some(Verdict::Nacked) => PublicationEnd::Nacked,
+            Some(Verdict::TimedOut) => PublicationEnd::TimedOut,
+            Some(Verdict::Disconnected) | None => PublicationEnd::Disconnected,
+        }
+    }
+
     fn into_result(self) -> Result<(), PublishFault> {
         let index = self.index;
         match self.verdict.unwrap_or(Verdict::Disconnected) {
@@ -169,6 +182,7 @@ mod tests {
     use super::*;
     use crate::amqp::outgoing::PublishLimits;
     use crate::message::{Message, Publication};
+    use crate::telemetry::Telemetry;
 
     fn outgoing(mandatory: bool) -> Outgoing {
         let publication = Publication {
@@ -197,7 +211,8 @@ mod tests {
         for (item, (_, verdict)) in batch.items.iter_mut().zip(verdicts) {
             item.verdict = verdict.clone();
         }
-        batch.answer();
+        let telemetry = Telemetry::new().expect("its metrics have names of their own");
+        batch.answer(&telemetry.publisher("orders"));
         confirmation.try_recv().expect("it was answered")
     }
 

@@ -251,7 +251,12 @@ impl<'a> Declarer<'a> {
         )
     }
 
-    /// Closes the channel and hands over what did not fit.
+    /// What did not fit since this was last asked.
+    pub(super) fn take_mismatches(&mut self) -> Vec<Mismatch> {
+        std::mem::take(&mut self.mismatches)
+    }
+
+    /// Closes the channel and hands over what did not fit and was not taken.
     pub(super) async fn finish(self) -> Vec<Mismatch> {
         if let Some(channel) = self.channel {
             let closed = channel.close(200, "declared".into());

@@ -1,16 +1,20 @@
 //! `[host]`.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
-use crate::config::plan::{HostPlan, LogFormat};
+use crate::config::plan::{AdminPlan, HostPlan, LogFormat};
 use crate::config::redact;
 use crate::config::written::Node;
 
 /// The name on a machine that has none.
 const NAMELESS: &str = "hive";
+
+/// Where health and metrics are served unless the file says otherwise: to this machine alone.
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9191));
 
 pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
     let host = context.root.get("host");
@@ -25,11 +29,43 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
     };
     Some(HostPlan {
         name,
+        admin: admin(context, host),
         shutdown_timeout: host
             .and_then(|host| host.duration("shutdown_timeout"))
             .unwrap_or(Duration::from_secs(30)),
         log: log(context, host),
         log_format,
+    })
+}
+
+/// Where health and metrics are served. A machine's own name stands for its loopback address.
+fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
+    let Some(node) = host.and_then(|host| host.get("admin")) else {
+        return Some(AdminPlan {
+            address: DEFAULT_ADMIN,
+            is_named: false,
+        });
+    };
+    let text = node.as_text()?;
+    if text == "off" {
+        return None;
+    }
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => port
+            .parse()
+            .ok()
+            .map(|port| (Ipv4Addr::LOCALHOST, port).into()),
+        None => text.parse().ok(),
+    };
+    if address.is_none() {
+        let message = format!("is no address to listen on: {}", redact::quote(text));
+        let remedy =
+            "write an address with a port, as in \"127.0.0.1:9191\" or \"[::1]:9191\", or \"off\"";
+        context.faults.error(node, message, remedy);
+    }
+    Some(AdminPlan {
+        address: address?,
+        is_named: true,
     })
 }
 

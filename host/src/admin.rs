@@ -1,0 +1,112 @@
+//! The admin server: health, readiness and metrics over HTTP, on `host.admin`.
+//!
+//! It reads snapshots and holds no lock that a delivery waits for.
+
+mod wire;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use self::wire::Readiness;
+use crate::lifecycle::Tasks;
+use crate::status::Status;
+use crate::telemetry::Telemetry;
+
+/// The format of `/metrics` (prometheus.io, "Exposition formats").
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the routes read.
+#[derive(Clone)]
+pub struct Sources {
+    /// The host at this moment.
+    pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// Everything counted.
+    pub telemetry: Telemetry,
+}
+
+/// A bound address, from which nothing is answered yet.
+#[derive(Debug)]
+pub struct Admin(TcpListener);
+
+impl Admin {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else has the port, or the address is not this machine's.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        TcpListener::bind(address).await.map(Self)
+    }
+
+    /// Answers until the host has stopped.
+    pub fn serve(self, sources: Sources, tasks: &Tasks) {
+        match self.0.local_addr() {
+            Ok(address) if address.ip().is_loopback() => {
+                tracing::info!(%address, "the admin server listens");
+            }
+            Ok(address) => tracing::warn!(
+                %address,
+                "the admin server listens, and not on loopback alone: whoever reaches this address can read it"
+            ),
+            Err(error) => tracing::warn!(%error, "the admin server has no address"),
+        }
+        let routes = Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(sources);
+        let close = tasks.close().clone();
+        tasks.spawn_service(async move {
+            let serving = axum::serve(self.0, routes).into_future();
+            tokio::select! {
+                () = close.cancelled() => {}
+                ended = serving => {
+                    tracing::error!(?ended, "the admin server has ended");
+                }
+            }
+        });
+    }
+}
+
+/// The process answers, whatever the broker does: restarting it would heal nothing.
+async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// 200 while every consumer that is wanted consumes, 503 while one does not, with its reason.
+async fn readyz(State(sources): State<Sources>) -> Response {
+    let status = (sources.status)();
+    let code = match status.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(Readiness::from(&status))).into_response()
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    let Sources { status, telemetry } = sources;
+    let status = status();
+    for link in &status.links {
+        telemetry.link_state(&link.connection, link.role, link.state);
+    }
+    for consumer in &status.consumers {
+        let up = consumer.waiting.is_none();
+        telemetry.consumer_up(&consumer.consumer, &consumer.queue, up);
+    }
+    match telemetry.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How the host is doing, at one moment: every connection, every consumer that hive.toml wants,
+//! and why one that is wanted is not there.
+//!
+//! A consumer must never be silently dead. So what is wanted is compared with what is, here and
+//! nowhere else, and both readiness and metrics are told from it.
+
+use std::sync::Arc;
+
+/// The host at one moment.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Two for each connection of the plan: one to consume over, one to publish over.
+    pub links: Vec<LinkStatus>,
+    /// Every consumer of the plan.
+    pub consumers: Vec<ConsumerStatus>,
+}
+
+/// One connection to a broker.
+#[derive(Debug, Clone)]
+pub struct LinkStatus {
+    /// The name of `[connections.NAME]`.
+    pub connection: Arc<str>,
+    /// `consume` or `publish`.
+    pub role: &'static str,
+    /// `connecting`, `open`, `blocked` or `closed`.
+    pub state: &'static str,
+    /// Why it is blocked or closed, or why it had to be opened again.
+    pub reason: Option<Arc<str>>,
+}
+
+/// One consumer of the plan.
+#[derive(Debug, Clone)]
+pub struct ConsumerStatus {
+    /// Its name.
+    pub consumer: Arc<str>,
+    /// The queue that it consumes.
+    pub queue: Arc<str>,
+    /// The component that handles what comes.
+    pub component: Arc<str>,
+    /// The connection that it consumes over.
+    pub connection: Arc<str>,
+    /// Why it does not consume; none while it does.
+    pub waiting: Option<Arc<str>>,
+}
+
+impl Status {
+    /// Whether every consumer that is wanted consumes, and can publish: a link for publications
+    /// that the broker has blocked is one that works.
+    pub fn is_ready(&self) -> bool {
+        self.missing().next().is_none() && self.links.iter().all(LinkStatus::is_up)
+    }
+
+    /// The consumers that are wanted and are not there.
+    pub fn missing(&self) -> impl Iterator<Item = &ConsumerStatus> {
+        let consumers = self.consumers.iter();
+        consumers.filter(|consumer| consumer.waiting.is_some())
+    }
+}
+
+impl LinkStatus {
+    /// Whether the connection is there.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, "open" | "blocked")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(waiting: Option<&str>, state: &'static str) -> Status {
+        Status {
+            links: vec![LinkStatus {
+                connection: "main".into(),
+                role: "publish",
+                state,
+                reason: None,
+            }],
+            consumers: vec![ConsumerStatus {
+                consumer: "orders".into(),
+                queue: "orders.created".into(),
+                component: "orders".into(),
+                connection: "main".into(),
+                waiting: waiting.map(Arc::from),
+            }],
+        }
+    }
+
+    #[test]
+    fn ready_is_every_consumer_and_every_connection() {
+        assert!(status(None, "open").is_ready());
+        assert!(status(None, "blocked").is_ready());
+        assert!(!status(None, "closed").is_ready());
+        assert!(!status(None, "connecting").is_ready());
+        let waiting = status(Some("the queue is not there"), "open");
+        assert!(!waiting.is_ready());
+        assert_eq!(waiting.missing().count(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! Every metric by its name.
+
+use prometheus::{
+    Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// Bounds in seconds, from what a small component takes to a `timeout` of some length.
+const SECONDS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// The states of `hive_connection_state`.
+const LINK_STATES: [&str; 4] = ["connecting", "open", "blocked", "closed"];
+
+#[derive(Debug)]
+pub(super) struct Meters {
+    registry: Registry,
+    pub(super) deliveries: IntCounterVec,
+    pub(super) in_flight: IntGaugeVec,
+    pub(super) handling: HistogramVec,
+    pub(super) failures: IntCounterVec,
+    pub(super) retries: IntCounterVec,
+    pub(super) dead_letters: IntCounterVec,
+    pub(super) publications: IntCounterVec,
+    pub(super) confirm: HistogramVec,
+    pub(super) reconnects: IntCounterVec,
+    connection_state: IntGaugeVec,
+    pub(super) consumer_up: IntGaugeVec,
+    pub(super) instances: IntGaugeVec,
+    pub(super) traps: IntCounterVec,
+}
+
+impl Meters {
+    pub(super) fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, Error>(counter)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, Error>(gauge)
+        };
+        let seconds = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            let histogram = HistogramVec::new(options, labels)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, Error>(histogram)
+        };
+        let version = gauge(
+            "hive_build_info",
+            "Always 1; the label tells the host's version.",
+            &["version"],
+        )?;
+        version
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(Self {
+            deliveries: counter(
+                "hive_deliveries_total",
+                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; lost where the channel was gone before the broker could be told, which then delivers the message again.",
+                &["consumer", "outcome"],
+            )?,
+            in_flight: gauge(
+                "hive_deliveries_in_flight",
+                "Deliveries that are being handled or settled now.",
+                &["consumer"],
+            )?,
+            handling: seconds(
+                "hive_handling_seconds",
+                "Time that the component took for a delivery, whatever it answered.",
+                &["consumer", "component"],
+            )?,
+            failures: counter(
+                "hive_failures_total",
+                "Deliveries that were not handled, by class: retry, rejected, error, trap, timeout, limit, publish.",
+                &["consumer", "class"],
+            )?,
+            retries: counter(
+                "hive_retries_total",
+                "Deliveries put into a delay queue for another attempt.",
+                &["consumer"],
+            )?,
+            dead_letters: counter(
+                "hive_dead_letters_total",
+                "Deliveries put into the dead-letter queue.",
+                &["consumer"],
+            )?,
+            publications: counter(
+                "hive_publications_total",
+                "Publications, copies for retry and dead letters included, by how they ended: confirmed, returned, refused, nacked, timed_out, disconnected.",
+                &["consumer", "result"],
+            )?,
+            confirm: seconds(
+                "hive_confirm_seconds",
+                "Time from handing a batch of publications to the broker until all of it was confirmed.",
+                &["consumer"],
+            )?,
+            reconnects: counter(
+                "hive_reconnects_total",
+                "Connections that were opened again after they were lost.",
+                &["connection", "role"],
+            )?,
+            connection_state: gauge(
+                "hive_connection_state",
+                "1 for the state that a connection is in, 0 for the others: connecting, open, blocked, closed.",
+                &["connection", "role", "state"],
+            )?,
+            consumer_up: gauge(
+                "hive_consumer_up",
+                "1 while the consumer is subscribed to its queue, 0 while it is not.",
+                &["consumer", "queue"],
+            )?,
+            instances: gauge(
+                "hive_instances",
+                "Instances of a component that are in memory.",
+                &["component"],
+            )?,
+            traps: counter(
+                "hive_traps_total",
+                "Instances that ended by a trap, a timeout or a limit.",
+                &["component"],
+            )?,
+            registry,
+        })
+    }
+
+    pub(super) fn link_state(&self, connection: &str, role: &str, state: &str) {
+        for known in LINK_STATES {
+            let labels = [connection, role, known];
+            let gauge = self.connection_state.with_label_values(&labels);
+            gauge.set(i64::from(known == state));
+        }
+    }
+
+    pub(super) fn render(&self) -> Result<String, Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| Error::Msg(error.to_string()))
+    }
+}
