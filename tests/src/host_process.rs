@@ -44,7 +44,12 @@ type Log = Arc<Mutex<Vec<String>>>;
 impl HostProcess {
     /// Runs a host on `vhost` and waits until every consumer of `toml` consumes.
     pub async fn run(vhost: &Vhost, toml: &HiveToml) -> Result<Self> {
-        let host = Self::launch(&toml.text(vhost))?;
+        Self::run_at(&vhost.url(), toml).await
+    }
+
+    /// The same with a URL of the caller's, such as one that goes through a proxy.
+    pub async fn run_at(url: &str, toml: &HiveToml) -> Result<Self> {
+        let host = Self::launch(&toml.text_for(url))?;
         for consumer in toml.consumers() {
             host.wait_until(
                 START_TIMEOUT,

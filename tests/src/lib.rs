@@ -15,6 +15,7 @@ mod http;
 mod keeper;
 mod management;
 mod message;
+mod proxy;
 mod raw;
 mod vhost;
 
@@ -27,4 +28,5 @@ pub use http::HttpAnswer;
 pub use keeper::scratch;
 pub use management::Management;
 pub use message::Message;
+pub use proxy::{Direction, Proxy};
 pub use vhost::Vhost;

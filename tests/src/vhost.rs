@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::eventually::eventually;
 use crate::management::Management;
 use crate::message::Message;
+use crate::proxy::Proxy;
 use crate::raw;
 
 /// Publishes in flight at once; the confirmations are waited for after each so many.
@@ -51,10 +52,26 @@ impl Vhost {
 
     /// Its URL for another user.
     pub fn url_as(&self, user: &str, password: &str) -> String {
-        format!(
-            "amqp://{user}:{password}@127.0.0.1:{}/{}",
-            self.port, self.name
-        )
+        self.url_at(user, password, &[self.port])
+    }
+
+    /// Its URL by way of a proxy.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        self.url_through_all(&[proxy])
+    }
+
+    /// Its URL with as many hosts as there are proxies.
+    pub fn url_through_all(&self, proxies: &[&Proxy]) -> String {
+        let ports: Vec<u16> = proxies.iter().map(|proxy| proxy.port()).collect();
+        self.url_at("guest", "guest", &ports)
+    }
+
+    fn url_at(&self, user: &str, password: &str, ports: &[u16]) -> String {
+        let hosts: Vec<String> = ports
+            .iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        format!("amqp://{user}:{password}@{}/{}", hosts.join(","), self.name)
     }
 
     /// The management interface of its broker.

@@ -1,8 +1,15 @@
 //! The harness by itself, with no host: what the other scenarios take for granted.
 
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
 use anyhow::Result;
-use hive_tests::{Broker, Message, eventually};
+use hive_tests::{Broker, Direction, Message, Proxy, eventually};
 use lapin::{Connection, ConnectionProperties};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 #[tokio::test]
 async fn a_message_comes_back_as_it_was_published() -> Result<()> {
@@ -83,5 +90,138 @@ async fn named_connections_are_seen_and_the_tests_own_is_not() -> Result<()> {
     assert_eq!(broker.connections(&vhost)?.len(), 1);
     connection.close(200, "done".into()).await?;
     assert!(broker.connections(&vhost)?.is_empty());
+    Ok(())
+}
+
+/// What a peer of the proxy sees.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Bytes(usize),
+    Fin,
+    Rst,
+    Nothing,
+}
+
+/// Someone who talks to an upstream that sends everything back.
+struct Peer(TcpStream);
+
+impl Peer {
+    async fn connect(proxy: &Proxy) -> Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).await?;
+        Ok(Self(stream))
+    }
+
+    /// One that the upstream has answered.
+    async fn greeted(proxy: &Proxy) -> Result<Self> {
+        let mut peer = Self::connect(proxy).await?;
+        assert_eq!(peer.says("hello").await?, Seen::Bytes(5));
+        Ok(peer)
+    }
+
+    async fn says(&mut self, text: &str) -> Result<Seen> {
+        self.0.write_all(text.as_bytes()).await?;
+        Ok(self.sees(text.len()).await)
+    }
+
+    /// What comes, up to so many bytes.
+    async fn sees(&mut self, most: usize) -> Seen {
+        let mut bytes = vec![0; most];
+        match timeout(Duration::from_millis(500), self.0.read(&mut bytes)).await {
+            Err(_) => Seen::Nothing,
+            Ok(Ok(0)) => Seen::Fin,
+            Ok(Ok(read)) => Seen::Bytes(read),
+            Ok(Err(_)) => Seen::Rst,
+        }
+    }
+}
+
+/// Sends everything back to everyone, until the test ends.
+async fn echoing() -> Result<(Proxy, JoinSet<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let proxy = Proxy::start(listener.local_addr()?.port())?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut peers = JoinSet::new();
+        while let Ok((mut peer, _)) = listener.accept().await {
+            peers.spawn(async move {
+                let (mut from, mut to) = peer.split();
+                tokio::io::copy(&mut from, &mut to).await
+            });
+        }
+    });
+    Ok((proxy, tasks))
+}
+
+#[tokio::test]
+async fn a_proxy_ends_connections_as_it_is_told() -> Result<()> {
+    let (proxy, _upstream) = echoing().await?;
+    let mut peer = Peer::greeted(&proxy).await?;
+    assert_eq!((proxy.accepted(), proxy.connections()), (1, 1));
+    proxy.cut();
+    assert_eq!(peer.sees(1).await, Seen::Fin);
+    let mut peer = Peer::greeted(&proxy).await?;
+    proxy.reset();
+    assert_eq!(peer.sees(1).await, Seen::Rst);
+    let mut peer = Peer::greeted(&proxy).await?;
+    proxy.reset_after(4);
+    assert_eq!(peer.says("hello").await?, Seen::Bytes(4));
+    assert_eq!(peer.sees(1).await, Seen::Rst);
+    let mut peer = Peer::connect(&proxy).await?;
+    assert_eq!(
+        peer.says("hello").await?,
+        Seen::Bytes(4),
+        "new ones as well"
+    );
+    proxy.refuse();
+    let mut peer = Peer::connect(&proxy).await?;
+    assert_eq!(peer.sees(1).await, Seen::Fin);
+    proxy.pass();
+    let _peer = Peer::greeted(&proxy).await?;
+    assert_eq!(proxy.accepted(), 6);
+    let look = async || Ok(proxy.connections());
+    eventually("one is open", look, |open| *open == 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_swallows_and_never_gives_back() -> Result<()> {
+    let (proxy, _upstream) = echoing().await?;
+    for direction in [Direction::ToBroker, Direction::ToClient, Direction::Both] {
+        let mut old = Peer::greeted(&proxy).await?;
+        proxy.black_hole(direction);
+        let mut new = Peer::connect(&proxy).await?;
+        assert_eq!(old.says("lost").await?, Seen::Nothing, "{direction:?}");
+        assert_eq!(new.says("lost").await?, Seen::Nothing, "{direction:?}");
+        proxy.pass();
+        assert_eq!(old.says("lost").await?, Seen::Nothing, "{direction:?}");
+        Peer::greeted(&proxy).await?;
+        proxy.cut();
+        assert_eq!(old.sees(1).await, Seen::Fin, "{direction:?}");
+    }
+    proxy.silent();
+    let mut silent = Peer::connect(&proxy).await?;
+    assert_eq!(silent.says("hello").await?, Seen::Nothing);
+    proxy.pass();
+    assert_eq!(silent.says("hello").await?, Seen::Nothing);
+    let mut other = Peer::greeted(&proxy).await?;
+    assert_eq!(other.says("hello").await?, Seen::Bytes(5));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_is_as_slow_as_it_is_told_and_loses_nothing() -> Result<()> {
+    const BYTES: usize = 64 * 1024;
+    let (proxy, _upstream) = echoing().await?;
+    let mut peer = Peer::greeted(&proxy).await?;
+    proxy.latency(Duration::from_millis(50));
+    proxy.bandwidth(128 * 1024);
+    let sent: Vec<u8> = (0..BYTES).map(|byte| byte.to_le_bytes()[0]).collect();
+    let mut back = vec![0; BYTES];
+    let begun = Instant::now();
+    let (mut from, mut to) = peer.0.split();
+    tokio::try_join!(to.write_all(&sent), from.read_exact(&mut back))?;
+    assert!(back == sent, "other bytes came back");
+    // Half a second for the bytes, and the latency twice; a loaded machine only adds to that.
+    assert!(begun.elapsed() >= Duration::from_millis(600));
     Ok(())
 }
