@@ -13,6 +13,7 @@ mod run;
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +30,16 @@ pub enum Exit {
     Failed,
     /// The command line or hive.toml is wrong; nothing was started.
     Misused,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::Failed => ExitCode::from(1),
+            Self::Misused => ExitCode::from(2),
+        }
+    }
 }
 
 /// Runs RabbitMQ consumers that are WebAssembly components.

@@ -12,6 +12,7 @@ pub mod amqp;
 pub mod guest;
 
 pub mod config;
+pub mod failpoint;
 pub mod lifecycle;
 pub mod status;
 pub mod telemetry;

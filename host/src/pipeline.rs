@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::amqp::{Connection, ConsumerWatch, Delivery, Subscription};
 use crate::config::plan::ConsumerPlan;
+use crate::failpoint;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition};
@@ -86,6 +87,7 @@ impl Pipeline {
     /// One delivery, from its arrival until it is settled or on its way to be.
     async fn handle(self: &Arc<Self>, delivery: Delivery) {
         let in_hand = self.telemetry.arrived();
+        failpoint::reached("delivery.received");
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.current();
         let label = Label::of(&delivery);
@@ -98,6 +100,7 @@ impl Pipeline {
             return;
         };
         self.telemetry.answered(&in_hand);
+        failpoint::reached("delivery.handled");
         let attempt = delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
             Disposition::Ack => self.settler.acknowledge(delivery, 0, &in_hand),

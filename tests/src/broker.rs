@@ -9,13 +9,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::eventually::eventually_within;
 use crate::keeper;
@@ -94,8 +95,9 @@ impl Broker {
         self.gone().await
     }
 
-    /// Starts it again, on the same data, after [`Broker::kill9`] or [`Broker::stop`].
-    pub async fn restart(&self) -> Result<()> {
+    /// Starts it again, on the same data, after [`Broker::kill9`] or [`Broker::stop`]. Gives the
+    /// moment in which it first spoke AMQP, which its management interface is later than.
+    pub async fn restart(&self) -> Result<Instant> {
         let server = self.start_server()?;
         *self.server() = server;
         self.ready().await
@@ -169,7 +171,8 @@ impl Broker {
     }
 
     /// Waits until it answers an AMQP handshake and its management interface is up.
-    async fn ready(&self) -> Result<()> {
+    async fn ready(&self) -> Result<Instant> {
+        let spoke = OnceLock::new();
         let look = async || {
             if let Some(status) = self.server().try_wait()? {
                 bail!(
@@ -178,11 +181,13 @@ impl Broker {
                 );
             }
             handshake(self.port)?;
+            spoke.get_or_init(Instant::now);
             self.management().get("/overview").map(drop)
         };
         eventually_within(START_TIMEOUT, "RabbitMQ is ready", look, |()| true)
             .await
-            .with_context(|| format!("its log ends with\n{}", self.log_tail()))
+            .with_context(|| format!("its log ends with\n{}", self.log_tail()))?;
+        spoke.into_inner().context("it spoke just now")
     }
 
     async fn gone(&self) -> Result<()> {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +26,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct HostProcess {
     child: Child,
     log: Log,
+    collectors: Vec<JoinHandle<()>>,
     quiet: bool,
 }
 
@@ -79,11 +81,14 @@ impl HostProcess {
             .stderr(Stdio::piped());
         let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
         let log = Log::default();
-        collect(child.stdout.take().context("stdout is piped")?, &log);
-        collect(child.stderr.take().context("stderr is piped")?, &log);
+        let collectors = vec![
+            collect(child.stdout.take().context("stdout is piped")?, &log),
+            collect(child.stderr.take().context("stderr is piped")?, &log),
+        ];
         Ok(Self {
             child,
             log,
+            collectors,
             quiet: false,
         })
     }
@@ -121,6 +126,14 @@ impl HostProcess {
             .lock()
             .expect("no holder of this lock panics")
             .clone()
+    }
+
+    /// Everything that it has printed, once it has ended.
+    pub fn lines_to_the_end(&mut self) -> Vec<String> {
+        for collector in self.collectors.drain(..) {
+            collector.join().expect("reading a pipe does not panic");
+        }
+        self.lines()
     }
 
     /// How many lines contain `pattern`.
@@ -269,7 +282,7 @@ fn hive_host() -> Command {
     command
 }
 
-fn collect(stream: impl Read + Send + 'static, log: &Log) {
+fn collect(stream: impl Read + Send + 'static, log: &Log) -> JoinHandle<()> {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -278,5 +291,5 @@ fn collect(stream: impl Read + Send + 'static, log: &Log) {
                 .expect("no holder of this lock panics")
                 .push(line);
         }
-    });
+    })
 }

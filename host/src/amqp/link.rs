@@ -30,9 +30,9 @@ const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// longest.
 const SLOW_FIRST: Duration = Duration::from_secs(1);
 
-/// Where nobody listens, looking again costs the broker nothing, and whoever waits for it is to
-/// know soon that it is back.
-const NOBODY_LISTENS: Duration = Duration::from_secs(1);
+/// The longest pause where the broker is known to be well, since it had let us in, and where nobody
+/// listens: looking again costs nobody anything then, and whoever waits is to know soon.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How often a failure that goes on is told again.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -360,7 +360,7 @@ impl Supervisor {
         if since.elapsed() >= STEADY_AFTER {
             self.backoff.reset();
         }
-        let pause = self.backoff.fail();
+        let pause = self.backoff.fail_within(SOON);
         self.telemetry.lost(&reason, pause);
         self.tell(LinkState::Closed(reason.into()), None);
         Served::Lost(pause)
@@ -417,7 +417,7 @@ impl Supervisor {
         }
         let pause = match (fault.is_permanent(), fault.nobody_listens()) {
             (true, _) => self.slow.fail(),
-            (false, true) => self.backoff.fail_within(NOBODY_LISTENS),
+            (false, true) => self.backoff.fail_within(SOON),
             (false, false) => self.backoff.fail(),
         };
         let reason = fault.to_string();

@@ -13,6 +13,7 @@ use crate::amqp::{
     Unpublishable,
 };
 use crate::config::plan::ConsumerPlan;
+use crate::failpoint;
 use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
@@ -127,8 +128,13 @@ impl Settler {
                     })?,
             );
         }
-        let (index, reason) = match self.publisher.publish(outgoing).await.await {
-            Ok(()) => return Ok(()),
+        let confirmation = self.publisher.publish(outgoing).await;
+        failpoint::reached("publish.submitted");
+        let (index, reason) = match confirmation.await {
+            Ok(()) => {
+                failpoint::reached("publish.confirmed");
+                return Ok(());
+            }
             Err(PublishFault::Unroutable { index, text }) => {
                 (index, format!("no queue takes it ({text})"))
             }
@@ -181,6 +187,7 @@ impl Settler {
             &self.connection.publish_limits(),
         )?;
         if self.copy_arrives(copy.clone()).await? {
+            failpoint::reached("retry.confirmed");
             return Ok(());
         }
         // Somebody deleted the queue.
@@ -205,6 +212,7 @@ impl Settler {
             &self.connection.publish_limits(),
         )?;
         if self.copy_arrives(copy.clone()).await? {
+            failpoint::reached("dead.confirmed");
             return Ok(());
         }
         self.connection
@@ -266,6 +274,7 @@ impl Settler {
             Exit::Requeued { .. } => delivery.settlement.requeue(),
             _ => delivery.settlement.ack(),
         };
+        failpoint::reached("ack.queued");
         let envelope = &delivery.envelope;
         DeliverySettled {
             delivery: &Label {

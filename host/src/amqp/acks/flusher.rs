@@ -17,6 +17,7 @@ use super::{Due, Frame, Window};
 use crate::amqp::consumer::Settled;
 use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use crate::amqp::session::SharedSession;
+use crate::failpoint;
 use crate::lifecycle::Tasks;
 
 /// How long an ack may wait for others to go with it.
@@ -215,6 +216,7 @@ impl Flusher {
                     ask(channel.basic_nack(tag, options)).await?;
                 }
             }
+            failpoint::reached("ack.sent");
         }
         Ok(())
     }

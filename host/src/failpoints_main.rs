@@ -1,0 +1,9 @@
+//! The program `hive-host` with its failpoints armed from the environment, for tests.
+
+use hive_host::cli::{self, Exit};
+use hive_host::failpoint;
+
+fn main() -> Exit {
+    failpoint::arm();
+    cli::main()
+}

@@ -1,0 +1,151 @@
+//! Where every message came to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use hive_tests::{HostProcess, Vhost};
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
+use tokio::time::timeout;
+
+use crate::traffic::{Behaviour, QUEUES, Traffic};
+
+/// A broker that is well hands out what it has at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often each number was seen, and where.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    handled: HashMap<usize, u32>,
+    handed_on: HashMap<usize, u32>,
+    dead: HashMap<usize, u32>,
+    left: HashMap<usize, u32>,
+}
+
+/// What became of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// By what they asked for: how many there were, and how many of them came to where that leads.
+    pub(crate) arrived: BTreeMap<&'static str, (usize, usize)>,
+    /// Nowhere.
+    pub(crate) lost: Vec<usize>,
+    /// Where they did not ask to go.
+    pub(crate) astray: Vec<usize>,
+    /// Seen more than once at their end.
+    pub(crate) repeated: usize,
+    /// Sent more than once by the soak itself, which may be why.
+    pub(crate) sent_again: usize,
+}
+
+impl Account {
+    /// Reads from the log of a host that has ended what only the component can tell.
+    pub(crate) fn add_log(&mut self, host: &mut HostProcess) {
+        for line in host.lines_to_the_end() {
+            if let Some(number) = number_after(&line, "handled ") {
+                *self.handled.entry(number).or_default() += 1;
+            }
+        }
+    }
+
+    /// Empties every queue that messages can have come to.
+    pub(crate) async fn add_queues(&mut self, vhost: &Vhost) -> Result<()> {
+        for queue in vhost.queues()? {
+            let seen = match &*queue {
+                "out" => &mut self.handed_on,
+                dead if dead.ends_with(".dead") => &mut self.dead,
+                own if QUEUES.iter().any(|(name, _)| own.starts_with(name)) => &mut self.left,
+                _ => bail!("nothing was to make the queue `{queue}`"),
+            };
+            for text in empty(vhost, &queue).await? {
+                let number = text
+                    .split(' ')
+                    .next()
+                    .and_then(|number| number.parse().ok());
+                let number = number.with_context(|| format!("`{text}` was never sent"))?;
+                *seen.entry(number).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares it with what was asked for.
+    pub(crate) fn judge(&self, traffic: &Traffic) -> Verdict {
+        let mut verdict = Verdict {
+            sent_again: traffic.sent_again(),
+            ..Verdict::default()
+        };
+        for (number, behaviour) in traffic.asked().iter().enumerate() {
+            let (what, there, elsewhere) = match behaviour {
+                Behaviour::Ack => ("acknowledged", &self.handled, [&self.handed_on, &self.dead]),
+                Behaviour::Publish => ("published", &self.handed_on, [&self.handled, &self.dead]),
+                Behaviour::Retry => (
+                    "retried, then published",
+                    &self.handed_on,
+                    [&self.handled, &self.dead],
+                ),
+                Behaviour::Reject => ("rejected", &self.dead, [&self.handled, &self.handed_on]),
+                Behaviour::Trap => ("trapped on", &self.dead, [&self.handled, &self.handed_on]),
+                Behaviour::Hang => ("timed out", &self.dead, [&self.handled, &self.handed_on]),
+            };
+            let times = there.get(&number).copied().unwrap_or_default();
+            let (asked, arrived) = verdict.arrived.entry(what).or_default();
+            *asked += 1;
+            *arrived += usize::from(times > 0);
+            if times == 0 && !self.left.contains_key(&number) {
+                verdict.lost.push(number);
+            }
+            if elsewhere.iter().any(|seen| seen.contains_key(&number)) {
+                verdict.astray.push(number);
+            }
+            verdict.repeated += usize::from(times > 1);
+        }
+        verdict
+    }
+}
+
+impl Verdict {
+    pub(crate) fn is_good(&self) -> bool {
+        self.lost.is_empty() && self.astray.is_empty()
+    }
+
+    pub(crate) fn complaint(&self) -> String {
+        let some = |numbers: &[usize]| numbers.iter().take(20).copied().collect::<Vec<_>>();
+        format!(
+            "lost: {} {:?}; went astray: {} {:?}",
+            self.lost.len(),
+            some(&self.lost),
+            self.astray.len(),
+            some(&self.astray)
+        )
+    }
+}
+
+/// The number that follows `word` in a line of the log.
+fn number_after(line: &str, word: &str) -> Option<usize> {
+    let (_, rest) = line.split_once(word)?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+/// Takes everything out of a queue that nobody else consumes, and gives the bodies.
+async fn empty(vhost: &Vhost, queue: &str) -> Result<Vec<String>> {
+    let count = vhost.ready(queue).await? as usize;
+    let channel = vhost.channel().await?;
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    let mut deliveries = channel
+        .basic_consume(queue.into(), "".into(), options, FieldTable::default())
+        .await?;
+    let mut bodies = Vec::with_capacity(count);
+    while bodies.len() < count {
+        let next = timeout(PATIENCE, deliveries.next()).await;
+        let next = next.with_context(|| format!("`{queue}` keeps back what it counts"))?;
+        let delivery = next.context("the consumer ended")??;
+        bodies.push(String::from_utf8_lossy(&delivery.data).into_owned());
+    }
+    channel.close(200, "emptied".into()).await?;
+    Ok(bodies)
+}

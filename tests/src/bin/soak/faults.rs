@@ -1,0 +1,216 @@
+//! The faults, each a real one: what is killed is killed, what is cut is cut.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+use hive_tests::Direction;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use tokio::time::{Instant, sleep};
+
+use crate::Stage;
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Every connection is closed as by a peer that ends.
+    Cut,
+    /// Every connection is reset.
+    Reset,
+    /// For a while every connection breaks in the middle of a frame.
+    BreakFrames { after: u64, held: Duration },
+    /// Bytes of one direction vanish while the connection looks well.
+    BlackHole { to_broker: bool, held: Duration },
+    /// Nobody gets through to the broker.
+    Refuse { held: Duration },
+    /// The broker's port answers, and nobody speaks.
+    Silence { held: Duration },
+    /// The link is slow.
+    Latency { held: Duration },
+    /// The management page closes every connection of the host.
+    CloseConnections,
+    /// `kill -9` of the broker.
+    BrokerKilled,
+    /// The broker is stopped and started by its operator.
+    BrokerRestarted,
+    /// The broker stands still.
+    BrokerFrozen { held: Duration },
+    /// The broker has no memory left and takes no publications.
+    MemoryAlarm { held: Duration },
+    /// `kill -9` of the host.
+    HostKilled,
+    /// The host is stopped and started by its operator.
+    HostRestarted,
+}
+
+impl Fault {
+    /// As many faults as asked for, each kind about as often.
+    pub(crate) fn schedule(count: u32, rng: &mut StdRng) -> Vec<Self> {
+        let mut schedule = Vec::new();
+        while schedule.len() < count as usize {
+            let kinds = Self::one_of_each(rng);
+            let rest = count as usize - schedule.len();
+            schedule.extend(kinds.choose_multiple(rng, rest).cloned());
+        }
+        schedule
+    }
+
+    fn one_of_each(rng: &mut StdRng) -> [Self; 15] {
+        let mut held = |from: u64, to: u64| Duration::from_millis(rng.random_range(from..to));
+        let (frames, hole_in, hole_out) = (held(500, 2000), held(2000, 7000), held(2000, 7000));
+        let (refuse, silence, latency) = (held(500, 3000), held(500, 3000), held(500, 2000));
+        let (frozen, alarm) = (held(500, 7000), held(500, 3000));
+        [
+            Self::Cut,
+            Self::Reset,
+            Self::BreakFrames {
+                after: rng.random_range(1_000..200_000),
+                held: frames,
+            },
+            Self::BlackHole {
+                to_broker: false,
+                held: hole_in,
+            },
+            Self::BlackHole {
+                to_broker: true,
+                held: hole_out,
+            },
+            Self::Refuse { held: refuse },
+            Self::Silence { held: silence },
+            Self::Latency { held: latency },
+            Self::CloseConnections,
+            Self::BrokerKilled,
+            Self::BrokerRestarted,
+            Self::BrokerFrozen { held: frozen },
+            Self::MemoryAlarm { held: alarm },
+            Self::HostKilled,
+            Self::HostRestarted,
+        ]
+    }
+
+    /// The kind of fault.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Cut => "link cut",
+            Self::Reset => "link reset",
+            Self::BreakFrames { .. } => "link reset in mid-frame",
+            Self::BlackHole {
+                to_broker: false, ..
+            } => "black hole to the host",
+            Self::BlackHole {
+                to_broker: true, ..
+            } => "black hole to the broker",
+            Self::Refuse { .. } => "connections refused",
+            Self::Silence { .. } => "silent port",
+            Self::Latency { .. } => "slow link",
+            Self::CloseConnections => "connections closed by management",
+            Self::BrokerKilled => "broker killed",
+            Self::BrokerRestarted => "broker restarted",
+            Self::BrokerFrozen { .. } => "broker frozen",
+            Self::MemoryAlarm { .. } => "memory alarm",
+            Self::HostKilled => "host killed",
+            Self::HostRestarted => "host restarted",
+        }
+    }
+
+    /// Lets it happen, and gives the moment from which the host could work again.
+    pub(crate) async fn happen(&self, stage: &mut Stage) -> Result<Instant> {
+        let Stage { broker, proxy, .. } = &*stage;
+        match self {
+            Self::Cut => proxy.cut(),
+            Self::Reset => proxy.reset(),
+            Self::BreakFrames { after, held } => {
+                proxy.reset_after(*after);
+                sleep(*held).await;
+                proxy.pass();
+            }
+            Self::BlackHole { to_broker, held } => {
+                proxy.black_hole(match to_broker {
+                    true => Direction::ToBroker,
+                    false => Direction::ToClient,
+                });
+                sleep(*held).await;
+                proxy.pass();
+            }
+            Self::Refuse { held } => {
+                proxy.refuse();
+                proxy.cut();
+                sleep(*held).await;
+                proxy.pass();
+            }
+            Self::Silence { held } => {
+                proxy.silent();
+                proxy.cut();
+                sleep(*held).await;
+                proxy.pass();
+            }
+            Self::Latency { held } => {
+                proxy.latency(Duration::from_millis(100));
+                sleep(*held).await;
+                proxy.pass();
+            }
+            Self::CloseConnections => close_connections(stage)?,
+            Self::BrokerKilled => {
+                broker.kill9().await?;
+                return broker.restart().await;
+            }
+            Self::BrokerRestarted => {
+                broker.stop().await?;
+                return broker.restart().await;
+            }
+            Self::BrokerFrozen { held } => {
+                broker.sigstop();
+                sleep(*held).await;
+                broker.sigcont();
+            }
+            Self::MemoryAlarm { held } => {
+                broker.rabbitmqctl(&["set_vm_memory_high_watermark", "0.0001"])?;
+                sleep(*held).await;
+                broker.rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"])?;
+            }
+            Self::HostKilled => {
+                stage.host.kill9()?;
+                stage.start_host().await?;
+            }
+            Self::HostRestarted => {
+                stage.host.stop().await?;
+                stage.start_host().await?;
+            }
+        }
+        Ok(Instant::now())
+    }
+}
+
+/// Closes the host's connections, which have names; those of the soak itself have none.
+fn close_connections(stage: &Stage) -> Result<()> {
+    let management = stage.vhost.management();
+    let list = management.get(&format!("/vhosts/{}/connections", stage.vhost.name()))?;
+    for one in list.as_array().into_iter().flatten() {
+        if one["user_provided_name"].is_string()
+            && let Some(name) = one["name"].as_str()
+        {
+            let name = name.replace(' ', "%20").replace('>', "%3E");
+            // It may have ended since it was listed.
+            drop(management.delete(&format!("/connections/{name}")));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::BreakFrames { held, .. }
+            | Self::BlackHole { held, .. }
+            | Self::Refuse { held }
+            | Self::Silence { held }
+            | Self::Latency { held }
+            | Self::BrokerFrozen { held }
+            | Self::MemoryAlarm { held } => write!(f, ", {:.1} s", held.as_secs_f64()),
+            _ => Ok(()),
+        }
+    }
+}

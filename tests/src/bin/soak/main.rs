@@ -1,0 +1,218 @@
+//! The soak: many thousands of messages through several consumers while a seeded schedule of faults
+//! runs, and then an account of every single one.
+//!
+//! A message was asked for something: to be acknowledged, handed on, retried, rejected, trapped on or
+//! hung on. At the end its number has to be where that leads, once at least. What is nowhere is lost,
+//! and then the program ends with a failure.
+
+mod account;
+mod faults;
+mod report;
+mod traffic;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use hive_tests::{Broker, HiveToml, HostProcess, Proxy, Vhost, eventually_within};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, sleep};
+
+use self::account::Account;
+use self::faults::Fault;
+use self::report::Report;
+use self::traffic::{QUEUES, Traffic};
+
+/// How long the backlog may take when the faults are over. A delay queue that found its target gone
+/// tries again after three minutes (RabbitMQ, "Quorum Queues", at-least-once dead lettering).
+const BACKLOG: Duration = Duration::from_secs(600);
+
+/// How long a host may be silent after a fault before the soak gives up.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// How often the host is asked how much it has handled, and how much is sent each time.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const TRICKLE: usize = 2;
+
+/// Breaks everything on purpose while messages flow, and accounts for each.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Messages in all
+    #[arg(long, default_value_t = 200_000)]
+    messages: u32,
+    /// Faults in all
+    #[arg(long, default_value_t = 100)]
+    faults: u32,
+    /// Gives the same messages and the same schedule again
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Everything there is.
+pub(crate) struct Stage {
+    broker: Broker,
+    vhost: Vhost,
+    proxy: Proxy,
+    toml: HiveToml,
+    host: HostProcess,
+    account: Account,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let mut rng = StdRng::seed_from_u64(options.seed);
+    let schedule = Fault::schedule(options.faults, &mut rng);
+    let mut traffic = Traffic::new(options.messages, &mut rng);
+    say("starting a private RabbitMQ, a proxy before it, and a host");
+    let mut stage = Stage::set().await?;
+    let begun = Instant::now();
+    let mut report = Report::new(options.messages, options.seed);
+    // Half of a portion before each fault and half after, so that there is always something in hand.
+    let portion = (options.messages / options.faults.max(1)).max(2) as usize / 2;
+    for (number, fault) in schedule.iter().enumerate() {
+        traffic.publish(&stage.vhost, portion).await;
+        let over = fault.happen(&mut stage).await?;
+        let silence = stage.silence(over, &mut traffic).await?;
+        traffic.publish(&stage.vhost, portion).await;
+        report.fault(fault.name(), silence);
+        say(&format!(
+            "{:>4} of {}  {:<32} silent for {:.1} s after it",
+            number + 1,
+            schedule.len(),
+            fault.to_string(),
+            silence.as_secs_f64(),
+        ));
+    }
+    traffic.publish_rest(&stage.vhost).await?;
+    say("no more faults; waiting for the backlog");
+    stage.finish_backlog().await?;
+    let Stage {
+        vhost,
+        mut host,
+        mut account,
+        ..
+    } = stage;
+    host.stop().await?;
+    account.add_log(&mut host);
+    account.add_queues(&vhost).await?;
+    let verdict = account.judge(&traffic);
+    println(&report.table(&verdict, begun.elapsed()));
+    ensure!(verdict.is_good(), "{}", verdict.complaint());
+    Ok(())
+}
+
+impl Stage {
+    async fn set() -> Result<Self> {
+        let broker = Broker::private().await?;
+        let vhost = broker.vhost("soak").await?;
+        let proxy = Proxy::start(broker.port())?;
+        let toml = traffic::hive_toml();
+        let mut host = HostProcess::run_at(&vhost.url_through(&proxy), &toml)
+            .await?
+            .quietly();
+        // RabbitMQ 3.10 may lose the leader of a quorum queue that it declared just before it was
+        // killed. One restart in peace, and its log is on disk.
+        host.stop().await?;
+        broker.stop().await?;
+        broker.restart().await?;
+        let host = HostProcess::run_at(&vhost.url_through(&proxy), &toml)
+            .await?
+            .quietly();
+        Ok(Self {
+            broker,
+            vhost,
+            proxy,
+            toml,
+            host,
+            account: Account::default(),
+        })
+    }
+
+    /// Starts the host again after it has ended; the log of the one before is read to its end.
+    async fn start_host(&mut self) -> Result<()> {
+        let text = self.toml.text_for(&self.vhost.url_through(&self.proxy));
+        let new = HostProcess::launch(&text)?.quietly();
+        let mut old = std::mem::replace(&mut self.host, new);
+        self.account.add_log(&mut old);
+        Ok(())
+    }
+
+    /// How long after `over` the host handled its first delivery. A few messages are sent all along,
+    /// so that there is one to be handled.
+    async fn silence(&self, over: Instant, traffic: &mut Traffic) -> Result<Duration> {
+        let mut before = None;
+        loop {
+            // A host that has just started has no admin server yet.
+            if let Ok(metrics) = self.host.admin("/metrics").await {
+                let handled = handled(&metrics.body);
+                if handled > *before.get_or_insert(handled) {
+                    return Ok(over.elapsed());
+                }
+            }
+            ensure!(
+                over.elapsed() < SILENCE,
+                "nothing was handled for {SILENCE:?} after a fault; the host's log ends with\n{}",
+                self.log_tail()
+            );
+            traffic.publish(&self.vhost, TRICKLE).await;
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn finish_backlog(&self) -> Result<()> {
+        let look = async || {
+            let mut waiting = 0;
+            for queue in self.vhost.queues()? {
+                if QUEUES.iter().any(|(name, _)| queue.starts_with(name))
+                    && !queue.ends_with(".dead")
+                {
+                    waiting += self.vhost.ready(&queue).await?;
+                }
+            }
+            let metrics = self.host.admin("/metrics").await?.body;
+            Ok((
+                waiting,
+                sum(&metrics, "hive_deliveries_in_flight", |_| true),
+            ))
+        };
+        eventually_within(BACKLOG, "nothing waits", look, |(waiting, in_flight)| {
+            *waiting == 0 && *in_flight == 0
+        })
+        .await?;
+        Ok(())
+    }
+
+    fn log_tail(&self) -> String {
+        let lines = self.host.lines();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// Deliveries that were handled and settled, by the host's own count.
+fn handled(metrics: &str) -> u64 {
+    sum(metrics, "hive_deliveries_total", |labels| {
+        ["acked", "retried", "dead_lettered"]
+            .iter()
+            .any(|outcome| labels.contains(outcome))
+    })
+}
+
+/// The sum of the series of one metric.
+fn sum(metrics: &str, name: &str, is_wanted: impl Fn(&str) -> bool) -> u64 {
+    let series = metrics.lines().filter_map(|line| {
+        let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+        value.parse::<u64>().ok().filter(|_| is_wanted(labels))
+    });
+    series.sum()
+}
+
+fn say(text: &str) {
+    println(text);
+}
+
+#[expect(clippy::print_stdout, reason = "a program speaks to people here")]
+fn println(text: &str) {
+    println!("{text}");
+}
