@@ -40,14 +40,34 @@ pub(crate) fn target_folder() -> PathBuf {
 pub(crate) fn host_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let profile: &[&str] = if profile_folder().ends_with("release") {
-            &["--release"]
-        } else {
-            &[]
-        };
-        cargo_build(&[&["--workspace", "--bins"], profile].concat());
+        cargo_build(&[&["--workspace", "--bins"], profile()].concat());
         profile_folder().join("hive-host")
     })
+}
+
+/// The same program with failpoints compiled in, which is a binary of its own.
+pub(crate) fn host_with_failpoints() -> &'static Path {
+    const ARMED: &str = "hive-host-failpoints";
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let what = [
+            "--workspace",
+            "--bin",
+            ARMED,
+            "--features",
+            "hive-host/failpoints",
+        ];
+        cargo_build(&[&what, profile()].concat());
+        profile_folder().join(ARMED)
+    })
+}
+
+fn profile() -> &'static [&'static str] {
+    if profile_folder().ends_with("release") {
+        &["--release"]
+    } else {
+        &[]
+    }
 }
 
 /// The guest `tests/guests/examples/NAME.rs`, compiled.

@@ -72,7 +72,18 @@ impl HostProcess {
 
     /// Starts a host with this hive.toml and these variables, and waits for nothing.
     pub fn launch_file(path: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        let mut command = hive_host();
+        Self::start(hive_host(build::host_binary()), path, variables)
+    }
+
+    /// Starts a host with this text as its hive.toml that ends as by `kill -9` at a step of a
+    /// delivery, as `FAILPOINTS` says.
+    pub fn launch_armed(toml: &str, failpoints: &str) -> Result<Self> {
+        let path = HiveToml::write(&keeper::scratch("host"), toml)?;
+        let host = hive_host(build::host_with_failpoints());
+        Self::start(host, &path, &[("FAILPOINTS", failpoints)])
+    }
+
+    fn start(mut command: Command, path: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         command
             .arg("run")
             .arg(path)
@@ -257,7 +268,7 @@ pub fn check(toml: &str) -> Result<Finished> {
 
 /// Runs `hive-host` with these arguments until it ends by itself.
 pub fn run_to_end(arguments: &[&str]) -> Result<Finished> {
-    let mut command = hive_host();
+    let mut command = hive_host(build::host_binary());
     command
         .args(arguments)
         .stdout(Stdio::piped())
@@ -271,8 +282,8 @@ pub fn run_to_end(arguments: &[&str]) -> Result<Finished> {
 }
 
 /// A command without anything of the developer's own that the host would listen to.
-fn hive_host() -> Command {
-    let mut command = Command::new(build::host_binary());
+fn hive_host(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
     command
         .stdin(Stdio::null())
         .env_remove("RUST_LOG")

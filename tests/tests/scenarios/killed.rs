@@ -1,0 +1,124 @@
+//! `kill -9` of the host at each step of a delivery: what was in hand comes again, nothing is lost.
+//!
+//! A failpoint, which no release has, ends the process at a step of the settlement law after some
+//! deliveries have passed it; an ordinary host then finds what it left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+
+use anyhow::{Context, Result};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually};
+use tokio::sync::Mutex;
+
+use crate::assert_settled;
+
+const MESSAGES: usize = 60;
+const SIGKILL: i32 = 9;
+
+/// What the messages ask for, and the queue that it leads them to.
+const PUBLISH: (&str, &str) = ("publish", "out");
+const RETRY: (&str, &str) = ("retry", "out");
+const REJECT: (&str, &str) = ("reject", "letters.dead");
+
+/// Ends a host at `step`, after it was passed `passes` times, and accounts for every message.
+async fn assert_nothing_is_lost(
+    step: &str,
+    passes: u32,
+    (behaviour, queue): (&str, &str),
+) -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("killed").await?;
+    let toml = HiveToml::one(
+        "letters",
+        "soak",
+        r#"concurrency = 4
+retry = { limit = 1, delays = ["200ms"] }"#,
+    )
+    .queue("out", "");
+    vhost.declare_queue("letters", "quorum").await?;
+    vhost.declare_queue("out", "quorum").await?;
+    let messages = (0..MESSAGES).map(|number| {
+        Message::new(format!("{number} {behaviour}"))
+            .with(|properties| properties.with_message_id(format!("id-{number}").into()))
+    });
+    vhost.publish_all("", "letters", messages).await?;
+
+    let failpoints = format!("{step}={passes}*off->return");
+    let mut armed = HostProcess::launch_armed(&toml.text(&vhost), &failpoints)?;
+    let status = armed.wait().await?;
+    assert_eq!(
+        status.signal(),
+        Some(SIGKILL),
+        "it died at {step}: {status}"
+    );
+
+    let mut host = HostProcess::run(&vhost, &toml).await?;
+    let seen = all_numbers(&vhost, queue).await?;
+    for (number, ids) in seen {
+        assert_eq!(ids.len(), 1, "{number} has one id, however often: {ids:?}");
+    }
+    assert_settled(&vhost, &mut host, "letters").await?;
+    assert_eq!(vhost.ready("letters.retry.200ms").await?, 0);
+    if queue != "letters.dead" {
+        assert_eq!(vhost.ready("letters.dead").await?, 0, "no retry too many");
+    }
+    Ok(())
+}
+
+/// Waits until every number came to `queue`, and gives the message ids that each came with.
+async fn all_numbers(vhost: &Vhost, queue: &str) -> Result<BTreeMap<usize, BTreeSet<String>>> {
+    let seen: Mutex<BTreeMap<usize, BTreeSet<String>>> = Mutex::default();
+    let look = async || {
+        let mut seen = seen.lock().await;
+        for message in vhost.drain(queue).await? {
+            let text = message.text();
+            let number = text.split(' ').next().unwrap_or_default().parse()?;
+            let id = message.properties.message_id().as_ref();
+            let id = id.context("it has no message-id")?.to_string();
+            seen.entry(number).or_default().insert(id);
+        }
+        Ok(seen.len())
+    };
+    let what = format!("every message came to `{queue}`");
+    eventually(&what, look, |count| *count == MESSAGES).await?;
+    Ok(seen.into_inner())
+}
+
+#[tokio::test]
+async fn before_the_component_has_seen_it() -> Result<()> {
+    assert_nothing_is_lost("delivery.received", 20, PUBLISH).await
+}
+
+#[tokio::test]
+async fn after_the_component_has_answered() -> Result<()> {
+    assert_nothing_is_lost("delivery.handled", 20, PUBLISH).await
+}
+
+#[tokio::test]
+async fn before_its_publication_is_confirmed() -> Result<()> {
+    assert_nothing_is_lost("publish.submitted", 20, PUBLISH).await
+}
+
+#[tokio::test]
+async fn between_the_confirmation_and_the_ack() -> Result<()> {
+    assert_nothing_is_lost("publish.confirmed", 20, PUBLISH).await
+}
+
+#[tokio::test]
+async fn between_the_copy_for_a_retry_and_the_ack() -> Result<()> {
+    assert_nothing_is_lost("retry.confirmed", 20, RETRY).await
+}
+
+#[tokio::test]
+async fn between_the_dead_letter_and_the_ack() -> Result<()> {
+    assert_nothing_is_lost("dead.confirmed", 20, REJECT).await
+}
+
+#[tokio::test]
+async fn before_the_ack_is_sent() -> Result<()> {
+    assert_nothing_is_lost("ack.queued", 20, PUBLISH).await
+}
+
+#[tokio::test]
+async fn after_an_ack_is_sent() -> Result<()> {
+    assert_nothing_is_lost("ack.sent", 1, PUBLISH).await
+}
