@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message, User, Vhost, eventually_within};
+use hive_tests::{
+    Broker, HiveToml, HostProcess, Message, User, Vhost, eventually, eventually_within,
+};
 use lapin::options::BasicGetOptions;
 use tokio::sync::Mutex;
 
@@ -55,38 +57,60 @@ async fn s32_a_handler_slower_than_consumer_timeout_costs_a_channel_and_no_retry
 }
 
 /// stop_app closes what is open and leaves the node up; after start_app it lets clients in before its
-/// queues are all there.
+/// queues are all there. A kill takes whatever was neither confirmed nor acknowledged.
 #[tokio::test]
-async fn messages_that_flow_survive_a_broker_that_restarts_again_and_again() -> Result<()> {
-    const EACH: usize = 1500;
+async fn messages_that_flow_survive_a_broker_that_goes_away_again_and_again() -> Result<()> {
     let broker = Broker::private().await?;
     let vhost = broker.vhost("restarts").await?;
     let mut host = HostProcess::run(&vhost, &echo()).await?;
     assert_consumes(&vhost, "before").await?;
-    let mut expected = BTreeSet::new();
-    let mut flow = async |what: &str| -> Result<()> {
-        let new: Vec<String> = (0..EACH).map(|number| format!("{what} {number}")).collect();
-        vhost
-            .publish_all(
-                "",
-                "letters",
-                new.iter().map(|text| Message::new(text.as_str())),
-            )
-            .await?;
-        expected.extend(new);
-        Ok(())
-    };
-    flow("stop_app").await?;
     broker.rabbitmqctl(&["stop_app"])?;
     broker.rabbitmqctl(&["start_app"])?;
+    wait_until_back(&vhost).await?;
+    assert_consumes(&vhost, "after stop_app").await?;
+    let mut confirmed = BTreeSet::new();
     for time in ["first", "second", "third"] {
-        flow(time).await?;
-        broker.kill9().await?;
+        let kill_in_full_flow = async {
+            let before = vhost.ready("out").await?;
+            let look = async || vhost.ready("out").await;
+            eventually("it flows", look, |now| *now >= before + FLOW).await?;
+            broker.kill9().await
+        };
+        let (flowed, killed) = tokio::join!(publish_until_gone(&vhost, time), kill_in_full_flow);
+        killed?;
+        confirmed.extend(flowed);
         broker.restart().await?;
+        wait_until_back(&vhost).await?;
     }
-    wait_for_all(&vhost, &expected).await?;
+    wait_for_all(&vhost, &confirmed).await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
+    Ok(())
+}
+
+/// How many messages come out between two kills, at least.
+const FLOW: u32 = 1500;
+
+/// Publishes until the broker is gone; what it confirmed by then.
+async fn publish_until_gone(vhost: &Vhost, what: &str) -> Vec<String> {
+    const AT_ONCE: usize = 100;
+    let mut confirmed = Vec::new();
+    loop {
+        let from = confirmed.len();
+        let next = (from..from + AT_ONCE).map(|number| format!("{what} {number}"));
+        let next: Vec<String> = next.collect();
+        let messages = next.iter().map(|body| Message::new(body.as_str()));
+        if vhost.publish_all("", "letters", messages).await.is_err() {
+            return confirmed;
+        }
+        confirmed.extend(next);
+    }
+}
+
+/// Waits until a broker that was restarted has its queues again.
+async fn wait_until_back(vhost: &Vhost) -> Result<()> {
+    let look = async || vhost.ready("letters").await;
+    eventually_within(PATIENCE, "the queue is back", look, |_| true).await?;
     Ok(())
 }
 

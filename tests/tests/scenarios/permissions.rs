@@ -27,9 +27,14 @@ async fn a_consumer_whose_rights_are_revoked_goes_on_when_they_are_back() -> Res
         let told = refusals(&host);
         user.permit(configure, write, read)?;
         user.close_connections()?;
-        let what = format!("the host tells that `{right}` is missing");
-        eventually(&what, async || Ok(refusals(&host)), |now| *now > told).await?;
         vhost.publish("", "letters", Message::new(right)).await?;
+        let what = format!("the host tells that `{right}` is missing");
+        let look = async || Ok((refusals(&host), host.readiness().await?.1.to_string()));
+        let is_told = |(now, readiness): &(usize, String)| {
+            assert!(!readiness.contains(User::PASSWORD), "{readiness}");
+            *now > told || readiness.contains("ACCESS_REFUSED")
+        };
+        eventually(&what, look, is_told).await?;
         assert_eq!(vhost.ready("out").await?, 0, "handled without {right}");
         user.permit(".*", ".*", ".*")?;
         assert_eq!(vhost.take_one("out").await?.text(), right);
