@@ -17,6 +17,7 @@ mod management;
 mod message;
 mod proxy;
 mod raw;
+mod user;
 mod vhost;
 
 pub use broker::Broker;
@@ -29,4 +30,5 @@ pub use keeper::scratch;
 pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
+pub use user::User;
 pub use vhost::Vhost;

@@ -17,7 +17,7 @@ use super::bookkeeping::{
 use super::encode::{header_frame_length, table_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
-use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID};
+use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID, ROOM_FOR_THE_BROKER};
 use crate::message::Attempt;
 use crate::policy::Failure;
 
@@ -53,7 +53,8 @@ impl Outgoing {
         copy.set(ATTEMPT, AMQPValue::LongLongInt(attempt.get().into()));
         copy.set_text(RETRY_QUEUE, &original.queue);
         copy.fit_without_deaths(limits);
-        copy.outgoing(delay_queue, body)?.checked(limits)
+        copy.outgoing(delay_queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
     }
 
     /// A copy of a message for the dead-letter queue `dead_letter`.
@@ -82,7 +83,8 @@ impl Outgoing {
         copy.fit_with_shorter_error(&error, limits);
         copy.fit_without_deaths(limits);
         copy.fit_without_the_largest(limits);
-        copy.outgoing(dead_letter, body)?.checked(limits)
+        copy.outgoing(dead_letter, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
     }
 }
 
@@ -142,7 +144,9 @@ impl Copy {
     /// By how much the copy is too large for a frame.
     fn excess(&self, limits: &PublishLimits) -> usize {
         let headers = FieldTable::from(self.headers.clone());
-        (header_frame_length(&self.properties, &headers) + ROOM_FOR_PUBLISH_ID)
+        (header_frame_length(&self.properties, &headers)
+            + ROOM_FOR_PUBLISH_ID
+            + ROOM_FOR_THE_BROKER)
             .saturating_sub(limits.frame_max as usize)
     }
 

@@ -24,6 +24,14 @@ pub struct PublishLimits {
     pub(super) username: Arc<str>,
 }
 
+/// What the broker adds to the headers of a message that it dead-letters or hands out again: one entry
+/// of `x-death`, three of `x-first-death-…`, `x-delivery-count`. They name queues and exchanges, each of
+/// 255 bytes at most, four times.
+///
+/// It adds them however large the headers are, and sends a frame that is larger than was agreed on,
+/// which ends the connection of every client that reads it, again and again.
+pub(super) const ROOM_FOR_THE_BROKER: usize = 4 * 255 + 300;
+
 /// A message ready to be published. Clones share the body.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -75,7 +83,13 @@ impl Outgoing {
             mandatory: publication.mandatory,
             header_frame: 0,
         }
-        .checked(limits)
+        .checked(
+            limits,
+            match publication.delay {
+                None => 0,
+                Some(_) => ROOM_FOR_THE_BROKER,
+            },
+        )
     }
 
     /// Sent by way of an exchange that delays, from [`super::Connection::delaying_exchange`],
@@ -94,8 +108,13 @@ impl Outgoing {
         self
     }
 
-    /// Checks sizes. Whoever builds one passes it through here last.
-    pub(super) fn checked(mut self, limits: &PublishLimits) -> Result<Self, Unpublishable> {
+    /// Checks sizes; `to_come` is what others add to the headers later. Whoever builds one passes it
+    /// through here last.
+    pub(super) fn checked(
+        mut self,
+        limits: &PublishLimits,
+        to_come: usize,
+    ) -> Result<Self, Unpublishable> {
         if self.body.len() > LARGEST_BODY {
             return Err(Unpublishable(format!(
                 "the body has {} bytes, and RabbitMQ takes {LARGEST_BODY} at most",
@@ -104,9 +123,13 @@ impl Outgoing {
         }
         self.header_frame =
             header_frame_length(&self.properties, &self.headers) + ROOM_FOR_PUBLISH_ID;
-        if self.header_frame > limits.frame_max as usize {
+        if self.header_frame + to_come > limits.frame_max as usize {
+            let beside = match to_come {
+                0 => String::new(),
+                to_come => format!(" beside {to_come} that the broker may add"),
+            };
             return Err(Unpublishable(format!(
-                "properties and headers take {} bytes, and they have to fit in a frame of {}; \
+                "properties and headers take {} bytes, and they have to fit in a frame of {}{beside}; \
                  put what is large into the body",
                 self.header_frame, limits.frame_max
             )));

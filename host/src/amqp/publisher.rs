@@ -200,6 +200,11 @@ impl Task {
                 .round(&channel, &session, &mut items, &mut deadline)
                 .await;
             let Some(broken) = ended else {
+                // A full quorum queue may go on refusing what comes over a channel that it has refused
+                // once, long after it has room again (seen on RabbitMQ 3.10.8).
+                if batch.has_nacks() {
+                    self.leave_channel().await;
+                }
                 continue;
             };
             tracing::debug!(consumer = self.consumer, ?broken, "a batch broke off");

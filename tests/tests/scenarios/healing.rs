@@ -12,14 +12,15 @@ use crate::{assert_settled, consuming};
 /// A broker that restarts takes its time on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn echo() -> HiveToml {
+/// What comes to `letters` goes to `out`, and a lost connection is not waited for.
+pub(crate) fn echo() -> HiveToml {
     HiveToml::one("letters", "echo", r#"retry = { delays = ["100ms"] }"#)
         .queue("out", "")
         .connection(r#"reconnect = { first = "50ms", max = "500ms" }"#)
 }
 
 /// Publishes a message and waits until it came out at the other end.
-async fn assert_consumes(vhost: &Vhost, text: &str) -> Result<()> {
+pub(crate) async fn assert_consumes(vhost: &Vhost, text: &str) -> Result<()> {
     vhost.publish("", "letters", Message::new(text)).await?;
     let look = async || {
         Ok(vhost

@@ -7,14 +7,20 @@
 // What becomes of a delivery.
 mod answers;
 mod failures;
+mod oversize;
+mod poison;
 mod publications;
 mod retries;
 mod wire;
 
 // What breaks, and heals.
+mod alarms;
+mod broker_faults;
 mod healing;
 mod health;
 mod killed;
+mod permissions;
+mod taken_away;
 
 // What a component can do to its host.
 mod instances;

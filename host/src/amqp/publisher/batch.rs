@@ -87,6 +87,12 @@ impl Batch {
         self.items.iter().any(|item| item.verdict.is_none())
     }
 
+    /// Whether the broker did not take something, which is not the publication's own fault.
+    pub(super) fn has_nacks(&self) -> bool {
+        let nacked = |item: &Item| item.verdict == Some(Verdict::Nacked);
+        self.items.iter().any(nacked)
+    }
+
     /// The first `count` without a verdict.
     pub(super) fn unsettled(&mut self, count: usize) -> Vec<&mut Item> {
         let unsettled = self.items.iter_mut().filter(|item| item.verdict.is_none());

@@ -1,0 +1,63 @@
+//! A user of the broker whose rights a scenario takes away and gives back.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::broker::Broker;
+use crate::vhost::Vhost;
+
+/// Somebody whom nobody else is, in one vhost.
+#[derive(Debug)]
+pub struct User<'a> {
+    broker: &'a Broker,
+    vhost: &'a Vhost,
+    name: String,
+}
+
+impl<'a> User<'a> {
+    /// Theirs, so that a scenario can look for it where it must not be.
+    pub const PASSWORD: &'static str = "xyzzy-plugh";
+
+    /// A new one, who may do everything.
+    pub fn new(broker: &'a Broker, vhost: &'a Vhost) -> Result<Self> {
+        let name = format!("user-of-{}", vhost.name());
+        let user = Self {
+            broker,
+            vhost,
+            name,
+        };
+        let account = json!({"password": Self::PASSWORD, "tags": ""});
+        vhost
+            .management()
+            .put(&format!("/users/{}", user.name), &account)?;
+        user.permit(".*", ".*", ".*")?;
+        Ok(user)
+    }
+
+    /// The URL of the vhost for them.
+    pub fn url(&self) -> String {
+        self.vhost.url_as(&self.name, Self::PASSWORD)
+    }
+
+    /// Gives them these rights and no others: patterns of names. A channel that is open already may
+    /// go on by what it was told before.
+    pub fn permit(&self, configure: &str, write: &str, read: &str) -> Result<()> {
+        let rights = json!({"configure": configure, "write": write, "read": read});
+        self.vhost.management().put(&self.rights(), &rights)
+    }
+
+    /// Takes the vhost away from them.
+    pub fn shut_out(&self) -> Result<()> {
+        self.vhost.management().delete(&self.rights())
+    }
+
+    /// Closes every connection of theirs, as an operator would.
+    pub fn close_connections(&self) -> Result<()> {
+        let close = ["close_all_user_connections", &self.name, "a test"];
+        self.broker.rabbitmqctl(&close).map(drop)
+    }
+
+    fn rights(&self) -> String {
+        format!("/permissions/{}/{}", self.vhost.name(), self.name)
+    }
+}
