@@ -87,7 +87,7 @@ const PRIVATE: [Private; 2] = [
     Private {
         rule: 1,
         room: "cli",
-        importers: &["main"],
+        importers: &["main", "failpoints_main"],
     },
 ];
 
