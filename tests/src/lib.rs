@@ -7,6 +7,7 @@
 
 mod broker;
 mod build;
+mod certificates;
 mod eventually;
 mod hive_toml;
 mod host_process;
@@ -17,10 +18,12 @@ mod management;
 mod message;
 mod proxy;
 mod raw;
+mod tls_broker;
 mod vhost;
 
 pub use broker::Broker;
 pub use build::{guest, orders_component, orders_example};
+pub use certificates::{Authority, Identity};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};
@@ -29,4 +32,5 @@ pub use keeper::scratch;
 pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
+pub use tls_broker::{Clients, TlsBroker};
 pub use vhost::Vhost;

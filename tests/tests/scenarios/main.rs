@@ -14,6 +14,7 @@ mod wire;
 // What breaks, and heals.
 mod healing;
 mod health;
+mod tls;
 
 // What a component can do to its host.
 mod instances;
