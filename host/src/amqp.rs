@@ -32,6 +32,8 @@ mod runtime;
 mod screen;
 mod session;
 mod socket;
+mod tls;
+mod transport;
 
 use std::io;
 use std::sync::Arc;

@@ -55,7 +55,12 @@ impl Broker {
 
     /// A broker for one test that stops, kills or restarts it.
     pub async fn private() -> Result<Self> {
-        let broker = Self::start()?;
+        Self::private_with("", &[]).await
+    }
+
+    /// The same with more lines in its rabbitmq.conf, and more plugins.
+    pub(crate) async fn private_with(configuration: &str, plugins: &[&str]) -> Result<Self> {
+        let broker = Self::start(configuration, plugins)?;
         broker.ready().await?;
         Ok(broker)
     }
@@ -146,12 +151,15 @@ impl Broker {
         Ok(names)
     }
 
-    fn start() -> Result<Self> {
+    fn start(configuration: &str, plugins: &[&str]) -> Result<Self> {
         let scripts = find_scripts().context(ABSENT)?;
         let folder = keeper::scratch("broker");
         let [port, management_port, distribution_port, mapper_port] = free_ports()?;
         let node = format!("hive-{}-{port}@localhost", std::process::id());
-        write_configuration(&folder, port, management_port)?;
+        let listeners = format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\nmanagement.tcp.port = {management_port}\n"
+        );
+        write_configuration(&folder, &(listeners + configuration), plugins)?;
         let environment = environment(&folder, &node, distribution_port, mapper_port);
         let port_mapper = start_port_mapper(mapper_port);
         Ok(Self {
@@ -254,7 +262,7 @@ fn find_scripts() -> Result<PathBuf> {
 }
 
 /// Ports that were free a moment ago, all different.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut listeners = Vec::new();
     let mut ports = [0; N];
     for port in &mut ports {
@@ -265,21 +273,21 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-fn write_configuration(folder: &Path, port: u16, management_port: u16) -> Result<()> {
+fn write_configuration(folder: &Path, more: &str, plugins: &[&str]) -> Result<()> {
     // Counters are wanted within a test's patience, so they are sampled every second; how full the
     // disk may become is the developer's own affair.
     let configuration = format!(
-        "listeners.tcp.1 = 127.0.0.1:{port}\n\
-         management.tcp.ip = 127.0.0.1\n\
-         management.tcp.port = {management_port}\n\
+        "management.tcp.ip = 127.0.0.1\n\
          collect_statistics_interval = 250\n\
          management.sample_retention_policies.global.minute = 1\n\
          management.sample_retention_policies.basic.minute = 1\n\
          management.sample_retention_policies.detailed.minute = 1\n\
-         disk_free_limit.absolute = 50MB\n"
+         disk_free_limit.absolute = 50MB\n\
+         {more}"
     );
     std::fs::write(folder.join("rabbitmq.conf"), configuration)?;
-    std::fs::write(folder.join("plugins"), "[rabbitmq_management].\n")?;
+    let plugins = [&["rabbitmq_management"], plugins].concat().join(", ");
+    std::fs::write(folder.join("plugins"), format!("[{plugins}].\n"))?;
     for made in ["home", "data", "log"] {
         std::fs::create_dir_all(folder.join(made))?;
     }

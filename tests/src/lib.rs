@@ -7,6 +7,7 @@
 
 mod broker;
 mod build;
+mod certificates;
 mod eventually;
 mod hive_toml;
 mod host_process;
@@ -18,10 +19,12 @@ mod message;
 mod proxy;
 mod raw;
 mod user;
+mod tls_broker;
 mod vhost;
 
 pub use broker::Broker;
 pub use build::{guest, orders_component, orders_example};
+pub use certificates::{Authority, Identity};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};
@@ -31,4 +34,5 @@ pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
 pub use user::User;
+pub use tls_broker::{Clients, TlsBroker};
 pub use vhost::Vhost;

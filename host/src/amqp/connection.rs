@@ -123,7 +123,7 @@ impl Connection {
             frame_max: negotiated
                 .or(self.plan.frame_max)
                 .unwrap_or(DEFAULT_FRAME_MAX),
-            username: self.plan.username.as_str().into(),
+            user: self.plan.user().map(Into::into),
         }
     }
 

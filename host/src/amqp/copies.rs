@@ -117,7 +117,7 @@ impl Copy {
         }
         match properties.user_id() {
             // The broker takes our own, and refuses anybody else's.
-            Some(user_id) if user_id.as_str() == &*limits.username => {
+            Some(user_id) if limits.user.as_deref() == Some(user_id.as_str()) => {
                 copy.properties = copy.properties.with_user_id(user_id.clone());
             }
             Some(user_id) => copy.stash(USER_ID, AMQPValue::LongString(user_id.as_str().into())),

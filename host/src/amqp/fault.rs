@@ -1,11 +1,13 @@
 //! Why a connection or a declaration failed, told apart by whether waiting helps.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use lapin::ErrorKind;
 use lapin::protocol::AMQPError;
 
+use super::tls::{self, Trouble};
 use crate::config::plan::ConnectionPlan;
 
 /// Why a connection is not open.
@@ -25,7 +27,7 @@ pub enum ConnectFault {
     },
     /// The broker is there and does not let us in.
     #[error(
-        "connection {connection:?}: {address} refuses user {username:?} on vhost {vhost:?}: \
+        "connection {connection:?}: {address} refuses {user} on vhost {vhost:?}: \
          the broker says {answer:?}; check the url of [connections.{connection}]"
     )]
     Refused {
@@ -33,12 +35,24 @@ pub enum ConnectFault {
         connection: Arc<str>,
         /// Host and port.
         address: String,
-        /// Whom we said we are.
-        username: String,
+        /// Whom we said we are, in words.
+        user: String,
         /// Where we wanted to go.
         vhost: String,
         /// The broker's words.
         answer: String,
+    },
+    /// The two sides do not agree on TLS, or on a certificate.
+    #[error("connection {connection:?}: no TLS with {address}: {reason}; {remedy}")]
+    Tls {
+        /// The connection's name in the plan.
+        connection: Arc<str>,
+        /// Host and port.
+        address: String,
+        /// What is wrong, and with whose certificate.
+        reason: String,
+        /// Who can do what about it.
+        remedy: String,
     },
     /// The broker's exchanges and queues are not what the plan says, or not ours to declare.
     #[error("connection {connection:?}: {}", Lines(.mismatches))]
@@ -67,17 +81,40 @@ impl ConnectFault {
         )
     }
 
-    /// What lapin says of a connection to `address` that did not open.
-    pub(super) fn opening(plan: &ConnectionPlan, address: String, error: &lapin::Error) -> Self {
+    /// What the socket says of a connection to `address` that did not open.
+    pub(super) fn dialling(plan: &ConnectionPlan, address: String, error: &io::Error) -> Self {
         let connection = plan.name.clone();
-        match broker_error(error) {
-            Some(answer) if is_refusal(answer) => Self::Refused {
+        match tls::trouble(error, plan) {
+            Some(Trouble { reason, remedy }) => Self::Tls {
                 connection,
                 address,
-                username: plan.username.clone(),
+                reason,
+                remedy,
+            },
+            None => Self::Unreachable {
+                connection,
+                address,
+                reason: error.to_string(),
+                nobody_listens: error.kind() == io::ErrorKind::ConnectionRefused,
+            },
+        }
+    }
+
+    /// What lapin says of it, once the socket was connected.
+    pub(super) fn opening(plan: &ConnectionPlan, address: String, error: &lapin::Error) -> Self {
+        let connection = plan.name.clone();
+        match error.kind() {
+            ErrorKind::ProtocolError(answer) if is_refusal(answer) => Self::Refused {
+                connection,
+                address,
+                user: match plan.user() {
+                    Some(name) => format!("user {name:?}"),
+                    None => "the user of the certificate in `tls.cert`".into(),
+                },
                 vhost: plan.vhost.clone(),
                 answer: words(answer),
             },
+            ErrorKind::IOError(error) => Self::dialling(plan, address, error),
             _ => Self::Unreachable {
                 connection,
                 address,
@@ -151,11 +188,16 @@ pub(super) fn describe(error: &lapin::Error) -> String {
 }
 
 /// 403 access refused, 530 not allowed: who we are or where we go. But a vhost that is full or
-/// down is told by the same numbers, and waiting heals that.
+/// down is told by the same numbers, and waiting heals that. 503 is a way to log in that the broker
+/// does not know.
 fn is_refusal(error: &AMQPError) -> bool {
     let text = error.get_message().as_str();
     let passes = text.contains(" limit (") || text.contains("is down");
-    matches!(error.get_id(), 403 | 530) && !passes
+    match error.get_id() {
+        403 | 530 => !passes,
+        503 => text.contains("authentication mechanism"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +205,7 @@ mod tests {
     use std::time::Duration;
 
     use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+    use tokio_rustls::rustls::{CertificateError, Error};
 
     use super::*;
     use crate::config::plan::{AuthMechanism, Endpoint, ReconnectPlan, TopologyPlan};
@@ -210,6 +253,41 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_refused_certificate_and_an_unknown_mechanism_are_not_blamed_on_a_user() {
+        let external = ConnectionPlan {
+            mechanism: AuthMechanism::External,
+            ..plan()
+        };
+        let told = |kind: AMQPErrorKind, text: &str| {
+            let error = ErrorKind::ProtocolError(AMQPError::new(kind, text.into())).into();
+            ConnectFault::opening(&external, "rabbit:5671".into(), &error)
+        };
+        let refused = told(
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED),
+            "ACCESS_REFUSED - Login was refused using authentication mechanism EXTERNAL",
+        );
+        let text = refused.to_string();
+        assert!(text.contains("the certificate in `tls.cert`"), "{text}");
+        assert!(!text.contains("shop"), "{text}");
+        let unknown = told(
+            AMQPErrorKind::Hard(AMQPHardError::COMMANDINVALID),
+            "COMMAND_INVALID - unknown authentication mechanism 'EXTERNAL'",
+        );
+        assert!(unknown.is_permanent(), "{unknown}");
+    }
+
+    #[test]
+    fn a_reset_stays_unreachable_and_a_certificate_does_not() {
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let fault = ConnectFault::dialling(&plan(), "rabbit:5671".into(), &reset);
+        assert!(!fault.is_permanent(), "{fault}");
+        let expired = Error::InvalidCertificate(CertificateError::Expired);
+        let expired = io::Error::new(io::ErrorKind::InvalidData, expired);
+        let fault = ConnectFault::opening(&plan(), "rabbit:5671".into(), &expired.into());
+        assert!(fault.is_permanent(), "{fault}");
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(super) const ROOM_FOR_PUBLISH_ID: usize = 1 + PUBLISH_ID.len() + 1 + 8;
 #[derive(Debug, Clone)]
 pub struct PublishLimits {
     pub(super) frame_max: u32,
-    pub(super) username: Arc<str>,
+    /// The connection's user, if it is known.
+    pub(super) user: Option<Arc<str>>,
 }
 
 /// What the broker adds to the headers of a message that it dead-letters or hands out again: one entry
@@ -60,15 +61,8 @@ impl Outgoing {
                 "header {name:?}: names that begin with {RESERVED:?} are the host's own"
             )));
         }
-        if let Some(user) = asked
-            .user_id
-            .as_ref()
-            .filter(|&user| **user != *limits.username)
-        {
-            return Err(Unpublishable(format!(
-                "user-id {user:?} is not the connection's user {:?}, and the broker would refuse it",
-                limits.username
-            )));
+        if let Some(user_id) = &asked.user_id {
+            sent_by(user_id, limits.user.as_deref())?;
         }
         let (mut properties, headers) = write(asked)?;
         if asked.message_id.as_ref().is_none_or(String::is_empty) {
@@ -149,6 +143,22 @@ impl Outgoing {
 #[derive(Debug, Clone)]
 pub struct DelayingExchange(pub(super) ShortString);
 
+/// Whether the broker would take this user-id: it closes the channel over any but the connection's
+/// own.
+fn sent_by(user_id: &str, user: Option<&str>) -> Result<(), Unpublishable> {
+    match user {
+        Some(user) if user == user_id => Ok(()),
+        Some(user) => Err(Unpublishable(format!(
+            "user-id {user_id:?} is not the connection's user {user:?}, and the broker would \
+             refuse it"
+        ))),
+        None => Err(Unpublishable(format!(
+            "user-id {user_id:?}: the connection logs in with its certificate, and the broker \
+             alone knows as whom"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +167,7 @@ mod tests {
     fn limits() -> PublishLimits {
         PublishLimits {
             frame_max: 4096,
-            username: "guest".into(),
+            user: Some("guest".into()),
         }
     }
 
@@ -203,6 +213,9 @@ mod tests {
             ..Properties::default()
         });
         assert!(error.contains("\"admin\""), "{error}");
+        assert!(sent_by("guest", Some("guest")).is_ok());
+        // With EXTERNAL nobody but the broker knows the user.
+        assert!(sent_by("guest", None).is_err());
     }
 
     #[test]

@@ -62,19 +62,10 @@ impl Session {
         lapin: &LapinRuntime,
     ) -> Result<(Self, Happenings), ConnectFault> {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
-        let unreachable = |reason: String, nobody_listens: bool| ConnectFault::Unreachable {
-            connection: plan.name.clone(),
-            address: address.clone(),
-            reason,
-            nobody_listens,
-        };
         let broker = BrokerSlot::default();
         let (socket, cut) = dial(plan, endpoint, lapin.handle(), broker.clone())
             .await
-            .map_err(|error| {
-                let nobody_listens = error.kind() == std::io::ErrorKind::ConnectionRefused;
-                unreachable(error.to_string(), nobody_listens)
-            })?;
+            .map_err(|error| ConnectFault::dialling(plan, address.clone(), &error))?;
         let socket = std::sync::Mutex::new(Some(socket));
         let hand_over = async move |_, _| {
             let mut socket = socket.lock().unwrap_or_else(|error| error.into_inner());
@@ -96,7 +87,12 @@ impl Session {
                 let limit = plan.connect_timeout;
                 let reason =
                     format!("the AMQP handshake took longer than connect_timeout = {limit:?}");
-                return Err(unreachable(reason, false));
+                return Err(ConnectFault::Unreachable {
+                    connection: plan.name.clone(),
+                    address,
+                    reason,
+                    nobody_listens: false,
+                });
             }
         };
         let events = Box::pin(connection.events_listener());

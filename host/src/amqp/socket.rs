@@ -7,23 +7,18 @@
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::screen::{BrokerSlot, Screen};
-use crate::config::plan::{ConnectionPlan, Endpoint, TlsPlan};
+use super::transport::Transport;
+use crate::config::plan::{ConnectionPlan, Endpoint};
 
 /// Silence after which the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -36,12 +31,6 @@ const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
 pub(super) struct Socket {
     transport: Transport,
     screen: Screen,
-}
-
-#[derive(Debug)]
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Cuts a socket that somebody else reads and writes, now or at the latest when it is dropped.
@@ -88,9 +77,12 @@ pub(super) async fn dial(
         TcpStream::from_std(stream)?
     };
     let transport = match &plan.tls {
-        None => Transport::Plain(stream),
+        None => Transport::Plain {
+            stream,
+            answered: false,
+        },
         Some(tls) => {
-            let connector = connector(tls)?;
+            let connector = TlsConnector::from(tls.client.clone());
             let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
             let handshake = connector.connect(name, stream);
             let stream = within(plan.connect_timeout, "the TLS handshake", handshake).await?;
@@ -131,54 +123,6 @@ fn tune(stream: &TcpStream, heartbeat: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The authorities named in the plan replace the system's: whoever names one means that one.
-fn connector(plan: &TlsPlan) -> io::Result<TlsConnector> {
-    let mut authorities = RootCertStore::empty();
-    match &plan.ca {
-        Some(pem) => {
-            for certificate in certificates(pem)? {
-                authorities.add(certificate).map_err(io::Error::other)?;
-            }
-        }
-        None => {
-            authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(authorities);
-    let config = match &plan.identity {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
-                .map_err(|_| io::Error::other("the client's key is no PEM private key"))?;
-            builder
-                .with_client_auth_cert(certificates(chain)?, key)
-                .map_err(io::Error::other)?
-        }
-    };
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn certificates(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(io::Error::other)
-}
-
-impl Transport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        let read = match self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-        };
-        ready!(read)?;
-        Poll::Ready(Ok(buffer.filled().len()))
-    }
-}
-
 impl futures_io::AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -206,10 +150,7 @@ impl futures_io::AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        self.transport.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -217,23 +158,14 @@ impl futures_io::AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
+        self.transport.poll_write_vectored(cx, slices)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        self.transport.poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        self.transport.poll_shutdown(cx)
     }
 }

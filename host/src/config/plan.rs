@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::policy::RetryPolicy;
 
@@ -91,6 +92,17 @@ pub struct ConnectionPlan {
     pub topology: TopologyPlan,
 }
 
+impl ConnectionPlan {
+    /// Whom the broker takes us for, if the plan says so: with EXTERNAL it takes that from the
+    /// certificate, by rules of its own.
+    pub fn user(&self) -> Option<&str> {
+        match self.mechanism {
+            AuthMechanism::Plain => Some(&self.username),
+            AuthMechanism::External => None,
+        }
+    }
+}
+
 /// The SASL mechanism of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuthMechanism {
@@ -121,13 +133,25 @@ pub struct ReconnectPlan {
     pub attempts: Option<u32>,
 }
 
-/// `tls = { … }`; the files are read when the plan is made.
-#[derive(Debug, Clone)]
+/// `tls = { … }`: its files are read and checked when the plan is made, and not at each connection.
+#[derive(Clone)]
 pub struct TlsPlan {
-    /// Certificates of the authorities to trust, in PEM; none trusts the system's.
-    pub ca: Option<Vec<u8>>,
-    /// Certificate chain and key of the client, both in PEM.
-    pub identity: Option<(Vec<u8>, SecretString)>,
+    /// Whom to trust, and who we are.
+    pub client: Arc<ClientConfig>,
+    /// Whether the file names the authorities to trust; they are the system's otherwise.
+    pub names_authorities: bool,
+    /// Whether there is a client's certificate.
+    pub has_identity: bool,
+}
+
+impl fmt::Debug for TlsPlan {
+    /// Without the certificates, which are long, and the key, which is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsPlan")
+            .field("names_authorities", &self.names_authorities)
+            .field("has_identity", &self.has_identity)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is declared on one connection.

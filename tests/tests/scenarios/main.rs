@@ -21,6 +21,7 @@ mod health;
 mod killed;
 mod permissions;
 mod taken_away;
+mod tls;
 
 // What a component can do to its host.
 mod instances;

@@ -10,7 +10,7 @@ use crate::policy::FailureClass;
 fn limits(frame_max: u32) -> PublishLimits {
     PublishLimits {
         frame_max,
-        username: "guest".into(),
+        user: Some("guest".into()),
     }
 }
 
@@ -103,6 +103,24 @@ fn a_retry_copy_comes_back_as_the_original() {
     assert_eq!(second.message, first.message);
     assert_eq!(again, original);
     assert_eq!(again.identity(b"{}"), original.identity(b"{}"));
+}
+
+#[test]
+fn a_user_id_travels_aside_where_nobody_knows_the_connections_user() {
+    let properties = BasicProperties::default().with_user_id("guest".into());
+    let (first, original) = receive("orders".into(), delivery(properties));
+    let body = first.message.body.clone();
+    let user_id = |user: Option<&str>| {
+        let limits = PublishLimits {
+            user: user.map(Into::into),
+            ..limits(131_072)
+        };
+        let attempt = first.attempt.next();
+        let copy = Outgoing::retry_copy(&original, body.clone(), "delay", attempt, &limits);
+        copy.unwrap().properties.user_id().clone()
+    };
+    assert_eq!(user_id(Some("guest")), Some("guest".into()));
+    assert_eq!(user_id(None), None, "the broker would refuse it");
 }
 
 #[test]

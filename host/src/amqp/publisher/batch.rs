@@ -200,7 +200,7 @@ mod tests {
         };
         let limits = PublishLimits {
             frame_max: 4096,
-            username: "guest".into(),
+            user: Some("guest".into()),
         };
         Outgoing::publication(&publication, "m", &limits).expect("it can be published")
     }

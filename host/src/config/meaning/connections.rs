@@ -65,6 +65,13 @@ fn plan(
     let reconnect = reconnect(context, node.and_then(|node| node.get("reconnect")));
     let tls = tls::plan(context, node, url.as_ref());
     let url = url?;
+    if let Some((message, remedy)) = tls::external(&url, node) {
+        match node.and_then(|node| node.get("url")) {
+            Some(at) => context.faults.error(at, message, remedy),
+            None => context.faults.elsewhere(URL, message, remedy),
+        }
+    }
+    let tls = tls?;
     Some(ConnectionPlan {
         name: name.into(),
         endpoints: url.endpoints,
