@@ -12,13 +12,14 @@ mod check;
 mod run;
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::app::StartFault;
-use crate::config::{self, Environment, Loaded};
+use crate::config::plan::Plan;
+use crate::config::{self, Environment};
 use crate::telemetry::Telemetry;
 
 /// How the program ends.
@@ -58,17 +59,37 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Arguments),
-    Check(check::Arguments),
+    /// Runs the consumers of a hive.toml until SIGTERM or ctrl-c.
+    ///
+    /// At the first signal the host takes nothing new, finishes what is in hand and leaves; what is
+    /// still in hand after `host.shutdown_timeout` goes back to the broker. A second signal leaves at
+    /// once. Nothing is lost either way.
+    #[command(after_help = "Example:\n  hive-host run hive.toml")]
+    Run(PlanFile),
+    /// Reads a hive.toml, compiles its components, and reports every fault.
+    ///
+    /// Checks that each component exports a handler and imports only what the host has, and starts an
+    /// instance of it. Nothing is consumed, and no broker is asked.
+    #[command(after_help = "Example:\n  hive-host check hive.toml")]
+    Check(PlanFile),
+}
+
+/// What a subcommand works on.
+#[derive(Debug, Args)]
+struct PlanFile {
+    /// The file that says what to consume, and with what
+    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
+    file: PathBuf,
 }
 
 /// Reads the arguments of the process and does what they say.
 pub fn main() -> Exit {
     // Clap answers a wrong command line itself, with exit code 2.
-    match CommandLine::parse().command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-    }
+    let ended = match CommandLine::parse().command {
+        Command::Run(file) => file.load().map(run::run),
+        Command::Check(file) => file.load().map(check::run),
+    };
+    ended.unwrap_or_else(|exit| exit)
 }
 
 /// Says why nothing was started, whatever the log is set to.
@@ -109,19 +130,21 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     exit
 }
 
-/// Reads a hive.toml; its faults and warnings go to standard error.
-fn load(file: &Path) -> Result<Loaded, Exit> {
-    let colour = std::io::stderr().is_terminal();
-    match config::load(file, &Environment::of_process()) {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                eprintln!("{}", config::render(&loaded.warnings, colour));
+impl PlanFile {
+    /// Reads the file; its faults and warnings go to standard error.
+    fn load(&self) -> Result<Plan, Exit> {
+        let colour = std::io::stderr().is_terminal();
+        match config::load(&self.file, &Environment::of_process()) {
+            Ok(loaded) => {
+                if !loaded.warnings.is_empty() {
+                    eprintln!("{}", config::render(&loaded.warnings, colour));
+                }
+                Ok(loaded.plan)
             }
-            Ok(loaded)
-        }
-        Err(problems) => {
-            eprintln!("{}", problems.render(colour));
-            Err(Exit::Misused)
+            Err(problems) => {
+                eprintln!("{}", problems.render(colour));
+                Err(Exit::Misused)
+            }
         }
     }
 }

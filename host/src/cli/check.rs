@@ -1,31 +1,11 @@
 //! `hive-host check`: every fault of a hive.toml and of its components, before anything runs.
 
-use std::path::PathBuf;
-
-use clap::Args;
-
 use super::Exit;
 use crate::app::{self, StartFault};
 use crate::config::plan::Plan;
 use crate::lifecycle::Tasks;
 
-/// Reads a hive.toml, compiles its components, and reports every fault.
-///
-/// Checks that each component exports a handler and imports only what the host has, and starts an
-/// instance of it. Nothing is consumed, and no broker is asked.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hive-host check hive.toml")]
-pub(super) struct Arguments {
-    /// The file to check
-    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
-    file: PathBuf,
-}
-
-pub(super) fn run(arguments: &Arguments) -> Exit {
-    let plan = match super::load(&arguments.file) {
-        Ok(loaded) => loaded.plan,
-        Err(exit) => return exit,
-    };
+pub(super) fn run(plan: Plan) -> Exit {
     super::block_on(check(&plan))
 }
 

@@ -1,10 +1,8 @@
 //! `hive-host run`: the main job.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -13,24 +11,7 @@ use crate::app::App;
 use crate::config::plan::{HostPlan, LogFormat, Plan};
 use crate::lifecycle::{Drained, Tasks};
 
-/// Runs the consumers of a hive.toml until SIGTERM or ctrl-c.
-///
-/// At the first signal the host takes nothing new, finishes what is in hand and leaves; what is
-/// still in hand after `host.shutdown_timeout` goes back to the broker. A second signal leaves at
-/// once. Nothing is lost either way.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hive-host run hive.toml")]
-pub(super) struct Arguments {
-    /// The file to run
-    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
-    file: PathBuf,
-}
-
-pub(super) fn run(arguments: &Arguments) -> Exit {
-    let plan = match super::load(&arguments.file) {
-        Ok(loaded) => loaded.plan,
-        Err(exit) => return exit,
-    };
+pub(super) fn run(plan: Plan) -> Exit {
     if let Err(error) = start_log(&plan.host) {
         eprintln!("error: {error:#}");
         return Exit::Misused;

@@ -74,6 +74,23 @@ async fn s08_a_delay_queue_deleted_while_running_comes_back_and_loses_nothing() 
     assert_settled(&vhost, &mut host, "letters").await
 }
 
+/// Asked for by a delay that it serves without being named by it.
+#[tokio::test]
+async fn s08_a_delay_queue_that_stands_in_for_a_shorter_delay_comes_back_too() -> Result<()> {
+    let toml = HiveToml::one(
+        "letters",
+        "retry",
+        r#"retry = { limit = 1, delays = ["1s"] }"#,
+    );
+    let (vhost, mut host) = consuming("s08", toml).await?;
+    vhost.delete_queue("letters.retry.1s").await?;
+    let message = Message::new("hello").header("delay-ms", 900_i64);
+    vhost.publish("", "letters", message).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    assert_eq!(dead.number_of("x-hive-attempts"), Some(2));
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
 #[tokio::test]
 async fn s09_changed_delays_are_a_clean_start() -> Result<()> {
     let with_delays = |delays: &str| {

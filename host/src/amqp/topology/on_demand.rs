@@ -34,13 +34,10 @@ impl Topology {
         queue: &str,
         delay: Duration,
     ) -> Result<String, EnsureFault> {
-        if self.is_configured(queue, delay) {
+        if let Some(delay) = self.configured(queue, delay) {
             return Ok(delay_queue_name(queue, delay));
         }
         let delay = rung(delay);
-        if self.is_configured(queue, delay) {
-            return Ok(delay_queue_name(queue, delay));
-        }
         let today = today(SystemTime::now());
         let name = format!("{}.{today}", delay_queue_name(queue, delay));
         if self.is_made(&name) {
@@ -60,7 +57,7 @@ impl Topology {
         queue: &str,
         delay: Duration,
     ) -> Result<String, EnsureFault> {
-        if self.is_configured(queue, delay) {
+        if let Some(delay) = self.configured(queue, delay) {
             let name = delay_queue_name(queue, delay);
             let home = Home::Queue(queue);
             let declaration = delay_queue(session.broker(), &name, home, delay, None);
@@ -69,6 +66,12 @@ impl Topology {
         }
         self.lock_made().clear();
         self.delay_queue(session, queue, delay).await
+    }
+
+    /// The delay that serves `delay` and needs no queue on demand: itself, or its rung.
+    fn configured(&self, queue: &str, delay: Duration) -> Option<Duration> {
+        let mut served_by = [delay, rung(delay)].into_iter();
+        served_by.find(|delay| self.is_configured(queue, *delay))
     }
 
     /// An exchange that holds what is published to it for `delay`, or the next rung of the ladder,
