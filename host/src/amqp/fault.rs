@@ -22,8 +22,9 @@ pub enum ConnectFault {
         address: String,
         /// What went wrong.
         reason: String,
-        /// Nobody listens at the port: looking again soon costs nobody anything.
-        nobody_listens: bool,
+        /// Nobody listens at the port, or whoever does hangs up without a word of AMQP, as a
+        /// balancer with no broker behind it: looking again soon costs no broker anything.
+        nobody_there: bool,
     },
     /// The broker is there and does not let us in.
     #[error(
@@ -70,15 +71,23 @@ impl ConnectFault {
         !matches!(self, Self::Unreachable { .. })
     }
 
-    /// Whether nobody listens where the broker is to be, as while it restarts.
-    pub(super) fn nobody_listens(&self) -> bool {
+    /// Whether there is no broker where it is to be, as while it restarts.
+    pub(super) fn nobody_there(&self) -> bool {
         matches!(
             self,
             Self::Unreachable {
-                nobody_listens: true,
+                nobody_there: true,
                 ..
             }
         )
+    }
+
+    /// The same fault, when the other side had not said a word of AMQP.
+    pub(super) fn before_a_word(mut self) -> Self {
+        if let Self::Unreachable { nobody_there, .. } = &mut self {
+            *nobody_there = true;
+        }
+        self
     }
 
     /// What the socket says of a connection to `address` that did not open.
@@ -95,7 +104,7 @@ impl ConnectFault {
                 connection,
                 address,
                 reason: error.to_string(),
-                nobody_listens: error.kind() == io::ErrorKind::ConnectionRefused,
+                nobody_there: error.kind() == io::ErrorKind::ConnectionRefused,
             },
         }
     }
@@ -119,7 +128,7 @@ impl ConnectFault {
                 connection,
                 address,
                 reason: describe(error),
-                nobody_listens: false,
+                nobody_there: false,
             },
         }
     }

@@ -30,8 +30,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(2);
 /// longest.
 const SLOW_FIRST: Duration = Duration::from_secs(1);
 
-/// The longest pause where the broker is known to be well, since it had let us in, and where nobody
-/// listens: looking again costs nobody anything then, and whoever waits is to know soon.
+/// The longest pause where the broker is known to be well, since it had let us in, and where none is
+/// there: looking again costs no broker anything then, and whoever waits is to know soon.
 const SOON: Duration = Duration::from_secs(1);
 
 /// How often a failure that goes on is told again.
@@ -288,7 +288,7 @@ impl Supervisor {
             connection: self.plan.name.clone(),
             address: "any host".into(),
             reason: "its url names none".into(),
-            nobody_listens: false,
+            nobody_there: false,
         }))
     }
 
@@ -415,7 +415,7 @@ impl Supervisor {
         if self.is_exhausted() {
             return self.give_up(fault);
         }
-        let pause = match (fault.is_permanent(), fault.nobody_listens()) {
+        let pause = match (fault.is_permanent(), fault.nobody_there()) {
             (true, _) => self.slow.fail(),
             (false, true) => self.backoff.fail_within(SOON),
             (false, false) => self.backoff.fail(),

@@ -82,7 +82,13 @@ impl Session {
             Connection::connector(uri(plan, endpoint), lapin.kit(), hand_over, properties);
         let connection = match tokio::time::timeout(plan.connect_timeout, handshake).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(ConnectFault::opening(plan, address, &error)),
+            Ok(Err(error)) => {
+                let fault = ConnectFault::opening(plan, address, &error);
+                return Err(match broker.get() {
+                    None => fault.before_a_word(),
+                    Some(_) => fault,
+                });
+            }
             Err(_) => {
                 let limit = plan.connect_timeout;
                 let reason =
@@ -91,7 +97,7 @@ impl Session {
                     connection: plan.name.clone(),
                     address,
                     reason,
-                    nobody_listens: false,
+                    nobody_there: false,
                 });
             }
         };

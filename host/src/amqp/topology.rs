@@ -212,7 +212,7 @@ impl Topology {
                 connection: self.connection.clone(),
                 address: "the broker while declaring".into(),
                 reason: fault.to_string(),
-                nobody_listens: false,
+                nobody_there: false,
             }),
         }
     }
