@@ -34,7 +34,7 @@ impl LinkTelemetry {
     pub fn blocked(&self, reason: &str) {
         tracing::warn!(
             link = self.name,
-            reason,
+            %reason,
             "the broker takes no publications for now; they wait"
         );
     }
@@ -48,7 +48,7 @@ impl LinkTelemetry {
     pub fn lost(&self, reason: &str, pause: Duration) {
         tracing::warn!(
             link = self.name,
-            reason,
+            %reason,
             ?pause,
             "connection lost; connecting again"
         );
@@ -64,12 +64,12 @@ impl LinkTelemetry {
         match since {
             None => tracing::warn!(
                 link = self.name,
-                reason,
+                %reason,
                 ?pause,
                 "cannot connect; trying until it works"
             ),
             Some(since) => {
-                tracing::warn!(link = self.name, reason, ?since, "still not connected");
+                tracing::warn!(link = self.name, %reason, ?since, "still not connected");
             }
         }
     }
@@ -79,12 +79,12 @@ impl LinkTelemetry {
         match since {
             None => tracing::error!(
                 link = self.name,
-                reason,
+                %reason,
                 ?pause,
                 "cannot connect until this is changed; trying again slowly"
             ),
             Some(since) => {
-                tracing::error!(link = self.name, reason, ?since, "still cannot connect");
+                tracing::error!(link = self.name, %reason, ?since, "still cannot connect");
             }
         }
     }
