@@ -1,7 +1,9 @@
 //! TLS, with certificates made on the spot: what good ones do, and what is told of the others.
 
 use anyhow::{Context, Result};
-use hive_tests::{Authority, Clients, HiveToml, HostProcess, Identity, Message, TlsBroker, Vhost};
+use hive_tests::{
+    Authority, Clients, HiveToml, HostProcess, Identity, Message, TlsBroker, Vhost, eventually,
+};
 use serde_json::Value;
 
 const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
@@ -180,6 +182,39 @@ async fn external_logs_in_as_the_certificates_common_name() -> Result<()> {
     let parcels = ("parcels".to_owned(), true);
     assert_eq!(logins(tls, &vhost)?, [parcels.clone(), parcels]);
     Ok(())
+}
+
+/// Somebody has to change something, and need not restart the host for it.
+#[tokio::test]
+async fn a_certificate_that_is_renewed_lets_the_host_in_by_itself() -> Result<()> {
+    let tls = TlsBroker::shared().await?;
+    let vhost = tls.broker().vhost("tls").await?;
+    let authority = tls.authority();
+    let server = authority.expired_server("renewed", LOCAL)?;
+    let url = url(tls.listen(&server, Clients::Anyone)?, &vhost);
+    let host = refused(
+        &echo(&trusting(authority)),
+        &url,
+        &["expired on 2020-01-01"],
+    )
+    .await?;
+
+    authority.server("renewed", LOCAL)?;
+    tls.reread_certificates()?;
+    host.wait_for_line("consuming consumer=letters").await?;
+    assert_consumes(&vhost, "renewed").await?;
+
+    // It expires under a host that consumes, which learns of it when it has to connect again.
+    authority.expired_server("renewed", LOCAL)?;
+    tls.reread_certificates()?;
+    let close = ["close_all_connections", "--vhost", vhost.name(), "renewed"];
+    tls.broker().rabbitmqctl(&close)?;
+    let look = async || Ok(host.count("expired on 2020-01-01"));
+    eventually("the host told it again", look, |told| *told > 2).await?;
+    authority.server("renewed", LOCAL)?;
+    tls.reread_certificates()?;
+    host.wait_for_count("consuming consumer=letters", 2).await?;
+    assert_consumes(&vhost, "renewed again").await
 }
 
 /// The broker takes a user-id that is its connection's user alone, and closes the channel over any
