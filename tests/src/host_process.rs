@@ -3,18 +3,21 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::build;
 use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
+use crate::usage::Usage;
 use crate::vhost::Vhost;
 
 /// A first start compiles a component before it consumes.
@@ -25,7 +28,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct HostProcess {
     child: Child,
-    log: Log,
+    log: Arc<Log>,
     collectors: Vec<JoinHandle<()>>,
     quiet: bool,
 }
@@ -41,7 +44,17 @@ pub struct Finished {
     pub stderr: String,
 }
 
-type Log = Arc<Mutex<Vec<String>>>;
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    grown: Notify,
+}
+
+impl Log {
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().expect("no holder of this lock panics")
+    }
+}
 
 impl HostProcess {
     /// Runs a host on `vhost` and waits until every consumer of `toml` consumes.
@@ -91,7 +104,7 @@ impl HostProcess {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
-        let log = Log::default();
+        let log = Arc::<Log>::default();
         let collectors = vec![
             collect(child.stdout.take().context("stdout is piped")?, &log),
             collect(child.stderr.take().context("stderr is piped")?, &log),
@@ -133,10 +146,7 @@ impl HostProcess {
 
     /// What it has printed so far, standard output and standard error as they came.
     pub fn lines(&self) -> Vec<String> {
-        self.log
-            .lock()
-            .expect("no holder of this lock panics")
-            .clone()
+        self.log.lines().clone()
     }
 
     /// Everything that it has printed, once it has ended.
@@ -164,6 +174,34 @@ impl HostProcess {
             bail!("the host logged `{pattern}` {seen} times instead of {count}");
         }
         Ok(())
+    }
+
+    /// Waits for a line that contains `pattern` among those from number `from` on, and gives the number
+    /// of the one behind it. It is told of each line at once, and reads none twice.
+    pub async fn wait_past(&self, mut from: usize, pattern: &str) -> Result<usize> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let grown = self.log.grown.notified();
+            tokio::pin!(grown);
+            // From here on, so that no line slips in between looking and waiting.
+            grown.as_mut().enable();
+            {
+                let lines = self.log.lines();
+                let fresh = &lines[from.min(lines.len())..];
+                if let Some(found) = fresh.iter().position(|line| line.contains(pattern)) {
+                    return Ok(from + found + 1);
+                }
+                from += fresh.len();
+            }
+            if timeout_at(deadline, grown).await.is_err() {
+                bail!("the host did not log `{pattern}` again within {START_TIMEOUT:?}");
+            }
+        }
+    }
+
+    /// What it holds now.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.id())
     }
 
     /// Asks its admin server for `path`.
@@ -293,14 +331,13 @@ fn hive_host(binary: &Path) -> Command {
     command
 }
 
-fn collect(stream: impl Read + Send + 'static, log: &Log) -> JoinHandle<()> {
+fn collect(stream: impl Read + Send + 'static, log: &Arc<Log>) -> JoinHandle<()> {
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
-            log.lock()
-                .expect("no holder of this lock panics")
-                .push(line);
+            log.lines().push(line);
+            log.grown.notify_waiters();
         }
     })
 }

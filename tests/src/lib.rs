@@ -19,6 +19,7 @@ mod message;
 mod proxy;
 mod raw;
 mod tls_broker;
+mod usage;
 mod user;
 mod vhost;
 
@@ -34,5 +35,6 @@ pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
 pub use tls_broker::{Clients, TlsBroker};
+pub use usage::Usage;
 pub use user::User;
 pub use vhost::Vhost;

@@ -1,6 +1,7 @@
 //! A message as the tests publish it and find it.
 
 use lapin::BasicProperties;
+use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 
 /// A message with everything about it that AMQP can tell.
@@ -103,8 +104,26 @@ impl Message {
         own
     }
 
+    /// The message-id, empty where there is none.
+    pub fn id(&self) -> &str {
+        let id = self.properties.message_id().as_ref();
+        id.map_or("", |id| id.as_str())
+    }
+
     /// The body as text, with what is no UTF-8 replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl From<Delivery> for Message {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            exchange: delivery.exchange.to_string(),
+            routing_key: delivery.routing_key.to_string(),
+            redelivered: delivery.redelivered,
+            properties: delivery.properties,
+            body: delivery.data,
+        }
     }
 }

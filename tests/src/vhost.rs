@@ -1,16 +1,20 @@
 //! One scenario's corner of a broker, and a plain AMQP client to publish into it and look at it.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use futures_util::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::eventually::eventually;
 use crate::management::Management;
@@ -20,6 +24,12 @@ use crate::raw;
 
 /// Publishes in flight at once; the confirmations are waited for after each so many.
 const CONFIRM_WINDOW: usize = 500;
+
+/// Deliveries in flight at once, where many are taken.
+const WINDOW: u16 = 500;
+
+/// No message for so long, and none is expected any more.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A virtual host that nobody else uses.
 #[derive(Debug)]
@@ -289,6 +299,30 @@ impl Vhost {
         Ok(taken)
     }
 
+    /// Takes messages off a queue as they come, until `is_last` says so of one.
+    pub async fn take_until(
+        &self,
+        queue: &str,
+        mut is_last: impl FnMut(Message) -> bool,
+    ) -> Result<()> {
+        let channel = self.channel().await?;
+        let prefetch = BasicQosOptions::default();
+        channel.basic_qos(WINDOW, prefetch).await?;
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let mut deliveries = channel
+            .basic_consume(queue.into(), "".into(), options, arguments)
+            .await?;
+        loop {
+            let next = timeout(SILENCE, deliveries.next()).await;
+            let next = next.with_context(|| format!("nothing more comes to `{queue}`"))?;
+            let delivery = next.context("the consumer of the test was cancelled")??;
+            delivery.ack(BasicAckOptions::default()).await?;
+            if is_last(delivery.into()) {
+                return Ok(close(&channel).await?);
+            }
+        }
+    }
+
     async fn get(&self, queue: &str) -> Result<Option<Message>> {
         let channel = self.channel().await?;
         let got = channel
@@ -302,14 +336,7 @@ impl Vhost {
         got.delivery.ack(BasicAckOptions::default()).await?;
         // Closing waits for the broker, so the acknowledgement has arrived after it.
         close(&channel).await?;
-        let delivery = got.delivery;
-        Ok(Some(Message {
-            exchange: delivery.exchange.to_string(),
-            routing_key: delivery.routing_key.to_string(),
-            redelivered: delivery.redelivered,
-            properties: delivery.properties,
-            body: delivery.data,
-        }))
+        Ok(Some(got.delivery.into()))
     }
 }
 

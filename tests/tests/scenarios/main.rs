@@ -16,10 +16,15 @@ mod wire;
 // What breaks, and heals.
 mod alarms;
 mod broker_faults;
+mod half_open;
 mod healing;
 mod health;
 mod killed;
+mod network;
 mod permissions;
+// Counts what the host holds, as only Linux tells it.
+#[cfg(target_os = "linux")]
+mod reconnects;
 mod taken_away;
 mod tls;
 
