@@ -21,7 +21,7 @@ use super::fault::describe;
 use super::limits::{AskFault, ask};
 use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
-use super::session::SharedSession;
+use super::session::{Session, SharedSession};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::message::Envelope;
@@ -159,14 +159,23 @@ impl ConsumerWatch {
 struct Feed {
     live: Option<Live>,
     backoff: Backoff,
-    not_before: Instant,
+    failed: Option<Failed>,
     told: bool,
+}
+
+/// A session that did not work is tried again after a pause. On another one it may work at once:
+/// the link has had its pause then.
+#[derive(Debug)]
+struct Failed {
+    on: Weak<Session>,
+    not_before: Instant,
 }
 
 #[derive(Debug)]
 struct Live {
     stream: lapin::Consumer,
     sink: Arc<AckSink>,
+    session: Weak<Session>,
 }
 
 impl Drop for Live {
@@ -186,7 +195,7 @@ impl Subscription {
             feed: Mutex::new(Feed {
                 live: None,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-                not_before: Instant::now(),
+                failed: None,
                 told: false,
             }),
         }
@@ -231,8 +240,14 @@ impl Subscription {
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
                 Some(Ok(_)) => {}
-                Some(Err(error)) => self.lost(&mut feed, &describe(&error)),
-                None => self.lost(&mut feed, "the broker cancelled the consumer"),
+                Some(Err(error)) => {
+                    let session = live.session.clone();
+                    self.lost(&mut feed, session, &describe(&error));
+                }
+                None => {
+                    let session = live.session.clone();
+                    self.lost(&mut feed, session, "the broker cancelled the consumer");
+                }
             }
         }
     }
@@ -250,10 +265,13 @@ impl Subscription {
         }
     }
 
-    fn lost(&self, feed: &mut Feed, reason: &str) {
+    fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
         feed.live = None;
         self.standing.send_replace(Standing::Waiting(reason.into()));
-        feed.not_before = Instant::now() + feed.backoff.fail();
+        feed.failed = Some(Failed {
+            on,
+            not_before: Instant::now() + feed.backoff.fail(),
+        });
         if !feed.told {
             feed.told = true;
             tracing::warn!(
@@ -265,8 +283,15 @@ impl Subscription {
 
     /// One try. None once the link has ended.
     async fn subscribe(&self, feed: &mut Feed) -> Option<()> {
-        tokio::time::sleep_until(feed.not_before).await;
         let session = self.link.session_for(&self.plan.queue).await?;
+        if let Some(failed) = &feed.failed
+            && failed.on.as_ptr() == Arc::as_ptr(&session)
+        {
+            tokio::select! {
+                () = tokio::time::sleep_until(failed.not_before) => {}
+                () = session.over().cancelled() => return Some(()),
+            }
+        }
         match self.consume(&session).await {
             Ok(live) => {
                 let sink = Arc::downgrade(&live.sink);
@@ -282,7 +307,7 @@ impl Subscription {
                 if matches!(fault, AskFault::Silent) {
                     session.discard();
                 }
-                self.lost(feed, &fault.to_string());
+                self.lost(feed, Arc::downgrade(&session), &fault.to_string());
                 if fault.is_not_found() {
                     self.link.is_missing(&self.plan.queue);
                 }
@@ -310,7 +335,11 @@ impl Subscription {
             session.clone(),
             &self.tasks,
         );
-        Ok(Live { stream, sink })
+        Ok(Live {
+            stream,
+            sink,
+            session: Arc::downgrade(session),
+        })
     }
 }
 

@@ -95,9 +95,11 @@ impl Snapshot {
         }
     }
 
+    /// None where the session is over, which is told here soon.
     fn delivers_from(&self, queue: &str) -> Option<SharedSession> {
+        let lives = |session: &SharedSession| !session.over().is_cancelled();
         match self.withheld.reason(queue) {
-            None => self.session.clone(),
+            None => self.session.clone().filter(lives),
             Some(_) => None,
         }
     }
