@@ -67,7 +67,8 @@ fn logins(tls: &TlsBroker, vhost: &Vhost) -> Result<Vec<(String, bool)>> {
 /// wanted to go and which part of hive.toml to look at.
 async fn refused(toml: &HiveToml, url: &str, told: &[&str]) -> Result<HostProcess> {
     let host = HostProcess::launch(&toml.text_for(url))?;
-    let error = host.wait_for_line("ERROR").await?;
+    // A field of a log line is quoted; what matters here is what it says.
+    let error = host.wait_for_line("ERROR").await?.replace('\\', "");
     let (_, address) = url.split_once('@').context("the url has a user")?;
     let (address, _) = address.split_once('/').context("the url has a vhost")?;
     for word in ["connection \"main\"", address, "[connections.main]"]
@@ -171,10 +172,11 @@ async fn external_logs_in_as_the_certificates_common_name() -> Result<()> {
     let toml = echo(&showing(tls, &tls.authority().client("parcels")?));
 
     // The broker knows the certificate, and nobody of its name.
-    let told = ["the user of the certificate in `tls.cert`", "EXTERNAL"];
-    let host = refused(&toml, &url, &told).await?;
-    assert_eq!(host.count("\"guest\""), 0, "nobody said that");
-    drop(host);
+    let told = [
+        "refuses the user of the certificate in `tls.cert` on vhost",
+        "EXTERNAL",
+    ];
+    drop(refused(&toml, &url, &told).await?);
 
     tls.user_without_password("parcels", &vhost)?;
     let _host = consuming(&toml, &url).await?;
