@@ -18,8 +18,8 @@ mod management;
 mod message;
 mod proxy;
 mod raw;
-mod user;
 mod tls_broker;
+mod user;
 mod vhost;
 
 pub use broker::Broker;
@@ -33,6 +33,6 @@ pub use keeper::scratch;
 pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
-pub use user::User;
 pub use tls_broker::{Clients, TlsBroker};
+pub use user::User;
 pub use vhost::Vhost;
