@@ -147,7 +147,13 @@ async fn an_exchange_that_is_deleted_and_made_again_gets_what_was_published_mean
     let line = host.wait_for_line("failed; will be retried").await?;
     assert!(line.contains("post"), "the exchange is not named: {line}");
     make_post(&vhost).await?;
-    assert_eq!(bodies(&vhost.take("out", MANY).await?), expected);
+    // The broker closes the channel over a missing exchange, and what was on its way then is published
+    // again: some may come twice.
+    let mut seen = BTreeSet::new();
+    while seen.len() < MANY {
+        seen.insert(vhost.take_one("out").await?.text());
+    }
+    assert_eq!(seen, expected);
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
