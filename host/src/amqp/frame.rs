@@ -1,7 +1,11 @@
 //! AMQP 0-9-1 frames as bytes: finds the short strings and tables in one and mends them in place.
 
+mod trim;
+
 use std::fmt;
 use std::sync::OnceLock;
+
+pub(super) use self::trim::trim;
 
 /// The frame types.
 pub(super) const METHOD: u8 = 1;
@@ -67,6 +71,12 @@ pub(super) fn mend(kind: u8, payload: &mut [u8], broker: &OnceLock<BrokerVersion
         _ => content_header(&mut cursor),
     };
     cursor.mended
+}
+
+/// The largest frame that a broker offers in connection.tune, where this is one.
+pub(super) fn offered_frame_max(payload: &[u8]) -> Option<u32> {
+    let octets = payload.strip_prefix(&[0, 10, 0, 30])?.get(2..)?;
+    octets.first_chunk().copied().map(u32::from_be_bytes)
 }
 
 fn method(cursor: &mut Cursor<'_>, broker: &OnceLock<BrokerVersion>) -> Option<()> {

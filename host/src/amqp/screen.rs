@@ -7,6 +7,9 @@
 //! the same length: a byte that is not UTF-8 becomes `?`, and a table nested too deeply becomes a
 //! byte array, which has the same layout.
 //!
+//! Nor does a broker check that the headers it sends fit in a frame, once it has added its own. What
+//! lapin would not take is left out.
+//!
 //! The screen also reads the broker's version, which lapin keeps to itself.
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +23,8 @@ pub(super) type BrokerSlot = Arc<OnceLock<BrokerVersion>>;
 const HEAD: usize = 7;
 /// The head, and the octet that ends a frame.
 const AROUND: usize = HEAD + 1;
+/// AMQP's least frame_max (section 4.2.3); lapin takes no less.
+const LEAST_FRAME_MAX: u32 = 4096;
 /// A larger frame than any that is ever negotiated: the stream is out of step, lapin shall say so.
 const LARGEST: usize = 64 << 20;
 /// How much is read at once.
@@ -38,10 +43,13 @@ pub(super) struct Screen {
     unframed: bool,
     told: bool,
     broker: BrokerSlot,
+    /// The largest frame that lapin takes; what the plan asks for until the broker has offered one.
+    frame_max: Option<u32>,
 }
 
 impl Screen {
-    pub(super) fn new(broker: BrokerSlot) -> Self {
+    /// `frame_max` is what the plan asks for.
+    pub(super) fn new(broker: BrokerSlot, frame_max: Option<u32>) -> Self {
         Self {
             bytes: Vec::new(),
             start: 0,
@@ -51,6 +59,7 @@ impl Screen {
             unframed: false,
             told: false,
             broker,
+            frame_max: frame_max.filter(|asked| *asked > 0),
         }
     }
 
@@ -111,8 +120,23 @@ impl Screen {
                 let Some(payload) = rest.get_mut(HEAD..HEAD + size) else {
                     return false;
                 };
-                let mended = frame::mend(kind, payload, &self.broker);
-                self.screened += HEAD + size;
+                let mut mended = frame::mend(kind, payload, &self.broker);
+                let mut length = size;
+                if kind == frame::HEADER {
+                    let excess = excess(size, self.frame_max);
+                    length = if excess > 0 {
+                        frame::trim(payload, excess)
+                    } else {
+                        size
+                    };
+                } else if let Some(offered) = frame::offered_frame_max(payload) {
+                    self.frame_max = agreed(self.frame_max, offered);
+                }
+                if length < size {
+                    mended = Mended::Something;
+                    self.shorten(size, length);
+                }
+                self.screened += HEAD + length;
                 // The end octet may not be here yet.
                 self.passing = AROUND - HEAD;
                 self.tell(mended);
@@ -124,16 +148,42 @@ impl Screen {
         true
     }
 
+    /// Closes the gap behind the payload of the next frame, which has `length` octets left of `size`.
+    fn shorten(&mut self, size: usize, length: usize) {
+        let told = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let payload = self.screened + HEAD;
+        self.bytes[payload - told.len()..payload].copy_from_slice(&told);
+        self.bytes
+            .copy_within(payload + size..self.end, payload + length);
+        self.end -= size - length;
+    }
+
     fn tell(&mut self, mended: Mended) {
         if mended == Mended::Nothing || self.told {
             return;
         }
         self.told = true;
         tracing::warn!(
-            "a message carries text that is not UTF-8, or tables nested too deeply to be read; \
-             what cannot be read is replaced, told once for each connection"
+            "a message carries text that is not UTF-8, tables nested too deeply to be read, or more \
+             headers than fit in a frame; what cannot be read is replaced or left out, told once for \
+             each connection"
         );
     }
+}
+
+/// By how much a frame with a payload of `size` is too large.
+fn excess(size: usize, frame_max: Option<u32>) -> usize {
+    match frame_max {
+        Some(frame_max) => (size + AROUND).saturating_sub(frame_max as usize),
+        None => 0,
+    }
+}
+
+/// What is agreed on when one side asks and the other offers; 0 is no limit.
+fn agreed(asked: Option<u32>, offered: u32) -> Option<u32> {
+    let offered = Some(offered).filter(|offered| *offered > 0);
+    let least = asked.into_iter().chain(offered).min()?;
+    Some(least.max(LEAST_FRAME_MAX))
 }
 
 #[cfg(test)]
@@ -143,7 +193,7 @@ mod tests {
     use super::*;
 
     fn run(stream: &[u8], chunk: usize, out: usize) -> Vec<u8> {
-        let mut screen = Screen::new(BrokerSlot::default());
+        let mut screen = Screen::new(BrokerSlot::default(), None);
         let mut seen = Vec::new();
         let mut buffer = vec![0; out];
         for piece in stream.chunks(chunk) {
@@ -190,6 +240,41 @@ mod tests {
             }
             prop_assert_eq!(run(&stream, chunk, out), stream);
         }
+    }
+
+    fn whole(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let size = (payload.len() as u32).to_be_bytes();
+        [&[kind, 0, 1][..], &size, payload, b"\xce"].concat()
+    }
+
+    #[test]
+    fn headers_larger_than_the_agreed_frame_are_left_out() {
+        let tune = [0, 10, 0, 30, 7, 255, 0, 0, 0x10, 0, 0, 60];
+        let text = |name: &[u8], length: u16| {
+            let length_of_text = [&[0, 0][..], &length.to_be_bytes()].concat();
+            let text = vec![b'x'; length.into()];
+            [&[name.len() as u8][..], name, b"S", &length_of_text, &text].concat()
+        };
+        let header = |table: &[u8]| {
+            let length = (table.len() as u32).to_be_bytes();
+            [&[0; 12][..], &[0x20, 0], &length, table].concat()
+        };
+        let (kept, added) = (text(b"kept", 4000), text(b"x-death", 90));
+        let too_large = whole(frame::HEADER, &header(&[kept.clone(), added].concat()));
+        let fits = whole(frame::HEADER, &header(&kept));
+        let before = whole(frame::METHOD, &tune);
+        let after = whole(frame::BODY, b"body");
+        let seen = run(&[&before[..], &too_large, &after].concat(), 700, 100);
+        assert_eq!(seen, [before, fits, after].concat());
+    }
+
+    #[test]
+    fn the_smaller_frame_is_agreed_on() {
+        assert_eq!(agreed(None, 131_072), Some(131_072));
+        assert_eq!(agreed(Some(8192), 131_072), Some(8192));
+        assert_eq!(agreed(Some(8192), 0), Some(8192));
+        assert_eq!(agreed(None, 0), None);
+        assert_eq!(agreed(Some(1), 131_072), Some(LEAST_FRAME_MAX));
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(super) async fn dial(
             Transport::Tls(Box::new(stream))
         }
     };
-    let screen = Screen::new(broker);
+    let screen = Screen::new(broker, plan.frame_max);
     Ok((Socket { transport, screen }, cut))
 }
 

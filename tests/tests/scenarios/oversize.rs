@@ -1,7 +1,7 @@
 //! Headers as large as a frame: what the host adds has no room, and the message is kept all the same.
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, Message, eventually};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, User, eventually};
 
 use crate::{assert_settled, consuming};
 
@@ -91,5 +91,30 @@ async fn publications_that_leave_no_room_in_a_frame_are_their_components_failure
     let out = vhost.drain("out").await?;
     assert!(!dead.is_empty() && out.len() > 1, "there are some of both");
     assert_eq!(bodies(&[out, dead].concat()), bodies(&sent));
+    Ok(())
+}
+
+/// A quorum queue counts how often it has handed a message out in a header of its own, and sends a frame
+/// that is larger than was agreed on. Whoever reads it loses its connection, again and again.
+#[tokio::test]
+async fn a_message_that_a_quorum_queue_makes_too_large_for_a_frame_stops_nobody() -> Result<()> {
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("oversize").await?;
+    let user = User::new(broker, &vhost)?;
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .queue("good", "")
+        .queue("out", "")
+        .component("slow-once", r#"timeout = "5m""#)
+        .component("echo", "")
+        .consumer("letters", "slow-once", "concurrency = 2")
+        .consumer("good", "echo", "");
+    let host = HostProcess::run_at(&user.url(), &toml).await?;
+    vhost.publish("", "letters", with_room("600000", 0)).await?;
+    host.wait_for_line("attempt 1 of").await?;
+    user.close_connections()?;
+    host.wait_for_count("attempt 1 of", 2).await?;
+    vhost.publish("", "good", Message::new("small")).await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "small");
     Ok(())
 }
