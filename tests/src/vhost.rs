@@ -250,6 +250,33 @@ impl Vhost {
         Ok(names)
     }
 
+    /// The connections that hosts have open here, as the management page names them. It learns of one
+    /// some seconds after it was opened.
+    pub fn host_connections(&self) -> Result<Vec<String>> {
+        let list = self
+            .management
+            .get(&format!("/vhosts/{}/connections", self.name))?;
+        // A host names its connections; the test's own has no name.
+        let named = |one: &&Value| one["user_provided_name"].is_string();
+        let connections = list.as_array().into_iter().flatten().filter(named);
+        Ok(connections
+            .filter_map(|one| one["name"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Closes those, as the management page does, and gives how many there were. One may have ended
+    /// since it was listed.
+    pub fn close_host_connections(&self) -> Result<usize> {
+        let names = self.host_connections()?;
+        let mut closed = 0;
+        for name in names {
+            let name = name.replace(' ', "%20").replace('>', "%3E");
+            let close = self.management.delete(&format!("/connections/{name}"));
+            closed += usize::from(close.is_ok());
+        }
+        Ok(closed)
+    }
+
     /// Compares the queues of the vhost with `expected`, in any order.
     pub fn assert_queues(&self, expected: &[&str]) -> Result<()> {
         let mut expected = expected.to_vec();

@@ -4,20 +4,16 @@
 use std::time::Duration;
 
 use hive_guest::{Action, Delivery};
-use hive_test_guests::{announce, body, unchanged};
+use hive_test_guests::{announce, body, sleep, unchanged};
 
 #[hive_guest::consumer]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the sleep is the host's, on wasm"
-)]
 fn handle(delivery: Delivery) -> Result<Action, String> {
     announce(&delivery);
     let pause = body(&delivery)
         .parse()
         .map_err(|_| "the body is no number")?;
     if !delivery.redelivered {
-        std::thread::sleep(Duration::from_millis(pause));
+        sleep(Duration::from_millis(pause));
     }
     Ok(Action::publish([unchanged(&delivery, "", "out")]))
 }

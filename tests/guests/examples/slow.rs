@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use hive_guest::{Action, Delivery};
-use hive_test_guests::{body, unchanged};
+use hive_test_guests::{body, sleep, unchanged};
 
 #[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 #[hive_guest::consumer]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the sleep is the host's, on wasm"
-)]
 fn handle(delivery: Delivery) -> Result<Action, String> {
     println!("started {}", body(&delivery));
     let pause = body(&delivery)
         .parse()
         .map_err(|_| "the body is no number")?;
-    std::thread::sleep(Duration::from_millis(pause));
+    sleep(Duration::from_millis(pause));
     Ok(Action::publish([unchanged(&delivery, "", "out")]))
 }

@@ -1,11 +1,22 @@
 //! What several guests say alike. The guests themselves are the examples, one behaviour a file.
 
+use std::time::Duration;
+
 use hive_guest::{Delivery, Publication};
 
 /// Prints which attempt this is, so that a scenario can count in the host's log how often a guest ran.
 #[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 pub fn announce(delivery: &Delivery) {
     println!("attempt {} of {}", delivery.attempt, body(delivery));
+}
+
+/// Sleeps in a call of the host.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sleep is the host's, on wasm"
+)]
+pub fn sleep(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// The body as text.

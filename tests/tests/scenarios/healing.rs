@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, eventually_within};
-use serde_json::Value;
 
 use crate::{assert_settled, consuming};
 
@@ -34,32 +33,6 @@ pub(crate) async fn assert_consumes(vhost: &Vhost, text: &str) -> Result<()> {
     })
     .await?;
     Ok(())
-}
-
-/// Closes every connection of a vhost, as the management page does.
-fn close_connections(vhost: &Vhost) -> Result<usize> {
-    let names = connection_names(vhost)?;
-    for name in &names {
-        let name = name.replace(' ', "%20").replace('>', "%3E");
-        vhost.management().delete(&format!("/connections/{name}"))?;
-    }
-    Ok(names.len())
-}
-
-fn connection_names(vhost: &Vhost) -> Result<Vec<String>> {
-    let list = vhost
-        .management()
-        .get(&format!("/vhosts/{}/connections", vhost.name()))?;
-    // The host names its connections; the test's own has no name.
-    let named = |one: &Value| one["user_provided_name"].is_string();
-    let connections = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|one| named(one));
-    Ok(connections
-        .filter_map(|one| one["name"].as_str().map(str::to_owned))
-        .collect())
 }
 
 #[tokio::test]
@@ -151,7 +124,7 @@ async fn s27_connections_closed_from_the_management_page_come_back() -> Result<(
     let (vhost, _host) = consuming("s27", echo()).await?;
     assert_consumes(&vhost, "before").await?;
     // The management page learns of a connection some seconds after it was opened.
-    let look = async || close_connections(&vhost);
+    let look = async || vhost.close_host_connections();
     eventually("two connections are closed", look, |closed| *closed >= 2).await?;
     assert_consumes(&vhost, "after").await
 }
@@ -178,11 +151,11 @@ async fn s28_dead_hosts_in_the_url_are_skipped() -> Result<()> {
 async fn s29_a_thousand_messages_through_forced_reconnects_none_missing() -> Result<()> {
     const MESSAGES: usize = 1000;
     let (vhost, mut host) = consuming("s29", echo()).await?;
-    let look = async || Ok(connection_names(&vhost)?.len());
+    let look = async || Ok(vhost.host_connections()?.len());
     eventually("the broker knows both connections", look, |open| *open >= 2).await?;
     let numbers = (0..MESSAGES).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", numbers).await?;
-    assert!(close_connections(&vhost)? >= 2);
+    assert!(vhost.close_host_connections()? >= 2);
     let mut seen = BTreeSet::new();
     while seen.len() < MESSAGES {
         seen.insert(vhost.take_one("out").await?.text());

@@ -151,7 +151,9 @@ impl Fault {
                 sleep(*held).await;
                 proxy.pass();
             }
-            Self::CloseConnections => close_connections(stage)?,
+            Self::CloseConnections => {
+                stage.vhost.close_host_connections()?;
+            }
             Self::BrokerKilled => {
                 broker.kill9().await?;
                 return broker.restart().await;
@@ -181,22 +183,6 @@ impl Fault {
         }
         Ok(Instant::now())
     }
-}
-
-/// Closes the host's connections, which have names; those of the soak itself have none.
-fn close_connections(stage: &Stage) -> Result<()> {
-    let management = stage.vhost.management();
-    let list = management.get(&format!("/vhosts/{}/connections", stage.vhost.name()))?;
-    for one in list.as_array().into_iter().flatten() {
-        if one["user_provided_name"].is_string()
-            && let Some(name) = one["name"].as_str()
-        {
-            let name = name.replace(' ', "%20").replace('>', "%3E");
-            // It may have ended since it was listed.
-            drop(management.delete(&format!("/connections/{name}")));
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Display for Fault {
