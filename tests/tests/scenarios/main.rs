@@ -16,6 +16,7 @@ mod wire;
 // What breaks, and heals.
 mod alarms;
 mod broker_faults;
+mod crowded;
 mod half_open;
 mod healing;
 mod health;
