@@ -126,9 +126,11 @@ fn server_version(cursor: &mut Cursor<'_>) -> Option<BrokerVersion> {
         let from = cursor.at;
         cursor.value(0)?;
         if is_version {
-            // A long string: its type, four octets of length, the text.
-            let text = std::str::from_utf8(&cursor.bytes[from + 5..cursor.at]).ok()?;
-            return BrokerVersion::parse(text);
+            // Its type, four octets of length, the text. Of another type it would be no version.
+            let [b'S', _, _, _, _, text @ ..] = &cursor.bytes[from..cursor.at] else {
+                return None;
+            };
+            return BrokerVersion::parse(std::str::from_utf8(text).ok()?);
         }
     }
     None
@@ -282,18 +284,32 @@ mod tests {
         payload.split_off(14)
     }
 
-    #[test]
-    fn reads_the_version_of_a_broker() {
+    /// What is noted of a broker whose version is this value, type and all.
+    fn introduce(version: &[u8]) -> Option<BrokerVersion> {
         let mut table = b"\x07productS".to_vec();
         table.extend(long(b"RabbitMQ"));
-        table.extend(b"\x07versionS");
-        table.extend(long(b"3.10.8"));
+        table.extend(b"\x07version");
+        table.extend(version);
         let mut payload = vec![0, 10, 0, 10, 0, 9];
         payload.extend(long(&table));
         let broker = OnceLock::new();
         assert_eq!(mend(METHOD, &mut payload, &broker), Mended::Nothing);
-        assert_eq!(broker.get(), BrokerVersion::parse("3.10.8").as_ref());
-        assert!(broker.get().unwrap() >= &BrokerVersion::AT_LEAST_ONCE);
+        broker.get().copied()
+    }
+
+    #[test]
+    fn reads_the_version_of_a_broker() {
+        let version = introduce(&[b"S".as_slice(), &long(b"3.10.8")].concat());
+        assert_eq!(version, BrokerVersion::parse("3.10.8"));
+        assert!(version.unwrap() >= BrokerVersion::AT_LEAST_ONCE);
+    }
+
+    /// Found by the fuzz target `frames`.
+    #[test]
+    fn a_version_that_is_no_text_is_none() {
+        assert_eq!(introduce(b"V"), None);
+        assert_eq!(introduce(b"t\x01"), None);
+        assert_eq!(introduce(b"l\0\0\0\x004.10"), None);
     }
 
     #[test]
