@@ -5,8 +5,9 @@ use std::time::Duration;
 use lapin::Error;
 
 /// For one question to the broker that it answers at once when it is well: a declaration, a
-/// channel to open, a consumer to start.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// channel to open, a consumer to start. One that comes back after a restart may leave a question
+/// about a quorum queue unanswered and answer the next, so waiting longer only makes it silent longer.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For saying goodbye to a channel or a connection; nothing depends on the answer.
 pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
