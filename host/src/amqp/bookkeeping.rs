@@ -61,6 +61,12 @@ pub(super) fn is_acted_on(name: &str) -> bool {
     ACTED_ON.contains(&name)
 }
 
+/// Whether a copy has a header or property of this name under [`STASHED`]. What anybody else puts
+/// there does not come back as if the host had stashed it: it could be bookkeeping.
+pub(super) fn is_stashed(name: &str) -> bool {
+    is_acted_on(name) || name == EXPIRATION || name == USER_ID
+}
+
 /// Whether the broker adds a header of this name when it dead-letters a message.
 pub(super) fn is_death(name: &str) -> bool {
     is_acted_on(name) && name.starts_with("x-")

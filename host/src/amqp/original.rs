@@ -12,7 +12,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
     ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY,
-    STASHED, USER_ID, is_death, is_hidden,
+    STASHED, USER_ID, is_death, is_hidden, is_stashed,
 };
 use super::headers::{integer, read};
 use super::identity;
@@ -133,13 +133,13 @@ impl ReadOff {
         let is_dead_letter = header(properties, REASON).is_some();
         for (name, value) in headers.into_iter().flatten() {
             match name.as_str().strip_prefix(STASHED) {
-                Some(stashed) => {
+                Some(stashed) if is_stashed(stashed) => {
                     stash.insert(stashed.to_owned(), value.clone());
                 }
-                None if name.as_str() == DELIVERY_COUNT => {}
-                None if self.came_back && is_death(name.as_str()) => {}
-                None if is_hidden(name.as_str(), is_dead_letter) => {}
-                None => {
+                _ if name.as_str() == DELIVERY_COUNT => {}
+                _ if self.came_back && is_death(name.as_str()) => {}
+                _ if is_hidden(name.as_str(), is_dead_letter) => {}
+                _ => {
                     kept.insert(name.clone(), value.clone());
                 }
             }
@@ -196,6 +196,20 @@ mod tests {
         assert_eq!(envelope.message.properties.headers.len(), 1);
         assert_eq!(envelope.attempt, Attempt::FIRST);
         assert!(!original.headers.contains_key(PUBLISH_ID));
+    }
+
+    /// Found by the fuzz target `messages`: every attempt has to see the same original, or a
+    /// publication has another id each time.
+    #[test]
+    fn bookkeeping_is_not_smuggled_in_through_the_stash() {
+        let mut headers = FieldTable::default();
+        let name = format!("{STASHED}{ATTEMPT}");
+        headers.insert(name.into(), AMQPValue::LongLongInt(9));
+        let mut delivery = Delivery::mock(1, "".into(), "orders".into(), false, Vec::new());
+        delivery.properties = BasicProperties::default().with_headers(headers);
+        let (envelope, original) = receive("orders".into(), delivery);
+        assert_eq!(envelope.attempt, Attempt::FIRST);
+        assert_eq!(original.headers, FieldTable::default());
     }
 
     fn attempt_of(headers: &[(&str, AMQPValue)]) -> u32 {

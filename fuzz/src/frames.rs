@@ -1,0 +1,181 @@
+//! The screen between the broker and lapin, for any stream of bytes.
+
+use amq_protocol::frame::{AMQPFrame, parse_frame};
+use amq_protocol::protocol::{AMQPClass, connection};
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::screen::{BrokerSlot, Screen};
+use crate::wire::{BODY, Choices, FRAME_END, HEADER, HEARTBEAT, METHOD, any_frame, written};
+
+/// As deep as tables may be nested before they are changed.
+const DEEPEST: usize = 64;
+
+/// The smallest frame that AMQP lets anybody agree on.
+const LEAST_FRAME_MAX: u32 = 4096;
+
+/// How a stream is read.
+struct Reading {
+    /// So many bytes come at once, at most.
+    piece: usize,
+    /// So many are taken at once.
+    room: usize,
+    frame_max: Option<u32>,
+}
+
+/// Screens a stream and compares what comes out with what went in.
+pub fn check(input: &[u8]) {
+    let mut choices = Choices(input);
+    let kind = choices.octet() % 4;
+    let reading = Reading {
+        piece: choices.below(700) + 1,
+        room: choices.below(700) + 1,
+        frame_max: [None, Some(0), Some(LEAST_FRAME_MAX), Some(8192)][choices.below(4)],
+    };
+    let stream = match kind {
+        0 => choices.0.to_vec(),
+        1 => damaged(&mut choices),
+        _ => frames(&mut choices),
+    };
+    let screened = reading.screen(&stream);
+    assert!(screened.len() <= stream.len(), "it grew");
+    let at_once = Reading {
+        piece: usize::MAX,
+        ..reading
+    };
+    assert_eq!(
+        screened,
+        at_once.screen(&stream),
+        "it depends on how the bytes came"
+    );
+    assert_eq!(
+        screened,
+        reading.screen(&screened),
+        "there was more to mend"
+    );
+    let is_sound = kind > 1;
+    let mut rest = (&stream[..], &screened[..]);
+    while let Some((frame, after)) = split_frame(rest.0) {
+        let (mended, mended_after) = split_frame(rest.1).expect("a frame stays a frame");
+        check_frame(frame, mended, is_sound, reading.frame_max);
+        rest = (after, mended_after);
+    }
+    assert!(
+        !is_sound || rest.0.is_empty(),
+        "the stream ends in mid-frame"
+    );
+}
+
+fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u32>) {
+    assert_eq!(mended[..3], frame[..3], "it is another frame");
+    let is_shorter = mended.len() < frame.len();
+    if frame[0] != HEADER || frame.len() <= LEAST_FRAME_MAX as usize {
+        assert!(!is_shorter, "it was not too large");
+    }
+    if matches!(frame[0], BODY | HEARTBEAT) {
+        assert_eq!(mended, frame, "a body has changed");
+    }
+    let before = parse_frame(frame);
+    let after = parse_frame(mended);
+    if is_sound {
+        assert!(after.is_ok(), "lapin refuses it: {mended:?}");
+        if frame[0] == HEADER && frame_max == Some(LEAST_FRAME_MAX) {
+            assert!(mended.len() <= LEAST_FRAME_MAX as usize, "it is too large");
+        }
+    }
+    if let Ok((_, before)) = before {
+        assert!(after.is_ok(), "lapin would have taken it: {mended:?}");
+        // Of two headers of one name lapin keeps one, and how deep the other goes is not seen here.
+        let is_all = written(&before).len() == frame.len();
+        if is_all && depth(&before) <= DEEPEST && !is_shorter {
+            assert_eq!(mended, frame, "nothing was wrong with it");
+        }
+    }
+}
+
+impl Reading {
+    fn screen(&self, stream: &[u8]) -> Vec<u8> {
+        let mut screen = Screen::new(BrokerSlot::default(), self.frame_max);
+        let mut out = Vec::new();
+        let mut buffer = vec![0; self.room];
+        let mut rest = stream;
+        while !rest.is_empty() {
+            let place = screen.room();
+            let (piece, after) = rest.split_at(self.piece.min(rest.len()).min(place.len()));
+            place[..piece.len()].copy_from_slice(piece);
+            screen.filled(piece.len());
+            rest = after;
+            loop {
+                match screen.take(&mut buffer) {
+                    0 => break,
+                    count => out.extend_from_slice(&buffer[..count]),
+                }
+            }
+        }
+        loop {
+            match screen.take_rest(&mut buffer) {
+                0 => return out,
+                count => out.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+}
+
+/// The first frame, if all of it is there.
+fn split_frame(stream: &[u8]) -> Option<(&[u8], &[u8])> {
+    let &[kind, _, _, a, b, c, d, ..] = stream else {
+        return None;
+    };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize + 8;
+    if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) || length > stream.len() {
+        return None;
+    }
+    let (frame, after) = stream.split_at(length);
+    (frame.last() == Some(&FRAME_END)).then_some((frame, after))
+}
+
+fn frames(choices: &mut Choices<'_>) -> Vec<u8> {
+    let mut stream = any_frame(choices);
+    while choices.is_left() {
+        stream.extend(any_frame(choices));
+    }
+    stream
+}
+
+/// Frames with some of their bytes changed.
+fn damaged(choices: &mut Choices<'_>) -> Vec<u8> {
+    let changes: Vec<_> = (0..choices.octet() % 8)
+        .map(|_| (choices.below(1 << 16), choices.octet()))
+        .collect();
+    let mut stream = frames(choices);
+    for (place, octet) in changes {
+        let place = place % stream.len();
+        stream[place] = octet;
+    }
+    stream
+}
+
+/// How deep the tables of a frame are nested.
+fn depth(frame: &AMQPFrame) -> usize {
+    use connection::AMQPMethod::Start;
+    match frame {
+        AMQPFrame::Header(_, header) => header.properties.headers().as_ref().map_or(0, of_table),
+        AMQPFrame::Method(_, AMQPClass::Connection(Start(start))) => {
+            of_table(&start.server_properties)
+        }
+        _ => 0,
+    }
+}
+
+fn of_table(table: &FieldTable) -> usize {
+    table.inner().values().map(of_value).max().unwrap_or(0)
+}
+
+fn of_value(value: &AMQPValue) -> usize {
+    match value {
+        AMQPValue::FieldTable(table) => 1 + of_table(table),
+        AMQPValue::FieldArray(values) => {
+            1 + values.as_slice().iter().map(of_value).max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}

@@ -1,0 +1,213 @@
+//! What becomes of a message: what a component sees of it, the copies, what a component publishes.
+
+use std::sync::OnceLock;
+use std::time::UNIX_EPOCH;
+
+use amq_protocol::frame::parsing::parse_content_header;
+use amq_protocol::frame::{AMQPContentHeader, AMQPFrame};
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on, is_death};
+use super::copies::DeadLetterNote;
+use super::frame;
+use super::original::{Original, receive};
+use super::outgoing::{Outgoing, PublishLimits};
+use crate::message::{Attempt, Envelope, Publication};
+use crate::policy::{Failure, FailureClass};
+use crate::wire::{Choices, HEADER, content_header, written};
+
+const QUEUE: &str = "orders";
+
+/// The smallest frame that AMQP lets anybody agree on.
+const SMALLEST_FRAME: u32 = 4096;
+/// Room for whatever is made here.
+const LARGE_FRAME: u32 = 1 << 20;
+
+/// Receives a message, and sends on everything that can come of it.
+pub fn check(input: &[u8]) {
+    let mut choices = Choices(input);
+    let attempt = Attempt::new(u32::from(choices.octet())).unwrap_or(Attempt::FIRST);
+    let delivery = delivery(&mut choices);
+    let (envelope, original) = receive(QUEUE.into(), delivery);
+    check_envelope(&envelope);
+    check_retry(&envelope, &original);
+    check_dead_letter(&envelope, &original, attempt);
+    check_publication(&envelope);
+}
+
+/// A delivery as lapin makes it from the frames of a broker.
+fn delivery(choices: &mut Choices<'_>) -> Delivery {
+    let body = choices.octet().to_string().into_bytes();
+    let mut payload = content_header(choices);
+    frame::mend(HEADER, &mut payload, &OnceLock::new());
+    let (_, header) = parse_content_header(&payload[..]).expect("the screen made it readable");
+    let mut delivery = Delivery::mock(1, "shop".into(), "order.created".into(), false, body);
+    delivery.properties = whole_dead_letter(header.properties);
+    delivery
+}
+
+/// A dead letter always says where the message was published to; nobody else may say that it is one.
+fn whole_dead_letter(properties: BasicProperties) -> BasicProperties {
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    if headers.contains_key(REASON) {
+        for name in [EXCHANGE, ROUTING_KEY] {
+            headers.insert(name.into(), AMQPValue::LongString("first".into()));
+        }
+        return properties.with_headers(headers);
+    }
+    properties
+}
+
+fn limits(frame_max: u32) -> PublishLimits {
+    PublishLimits {
+        frame_max,
+        user: Some("guest".into()),
+    }
+}
+
+fn check_envelope(envelope: &Envelope) {
+    for (name, _) in &envelope.message.properties.headers {
+        assert!(!name.starts_with(STASHED), "{name} is shown");
+    }
+}
+
+fn check_retry(envelope: &Envelope, original: &Original) {
+    let copy = |frame_max| {
+        Outgoing::retry_copy(
+            original,
+            envelope.message.body.clone(),
+            "orders.retry.10s",
+            envelope.attempt.next(),
+            &limits(frame_max),
+        )
+    };
+    if let Ok(small) = copy(SMALLEST_FRAME) {
+        check_wire(&small, SMALLEST_FRAME);
+    }
+    let copy = copy(LARGE_FRAME).expect("there is room for it");
+    check_wire(&copy, LARGE_FRAME);
+    assert!(copy.properties.expiration().is_none(), "it would end early");
+    for (name, _) in &copy.headers {
+        assert!(!is_acted_on(name.as_str()), "the broker acts on {name}");
+    }
+
+    let (again, original_again) = receive(QUEUE.into(), come_back(&copy, QUEUE));
+    assert_eq!(again.attempt, envelope.attempt.next());
+    assert_same(&again.message, &envelope.message);
+    assert_same(&again.exchange, &envelope.exchange);
+    assert_same(&again.routing_key, &envelope.routing_key);
+    assert_same(&original_again, original);
+    let body = &envelope.message.body;
+    assert_eq!(original_again.identity(body), original.identity(body));
+}
+
+fn check_dead_letter(envelope: &Envelope, original: &Original, attempt: Attempt) {
+    let failure = Failure::new(
+        FailureClass::Error,
+        "no ".repeat(attempt.get() as usize * 20),
+    );
+    let dead_letter = |frame_max| {
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt,
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let body = envelope.message.body.clone();
+        Outgoing::dead_letter(original, body, "orders.dead", note, &limits(frame_max))
+            .expect("a dead letter always fits")
+    };
+    check_wire(&dead_letter(SMALLEST_FRAME), SMALLEST_FRAME);
+    let dead = dead_letter(LARGE_FRAME);
+    check_wire(&dead, LARGE_FRAME);
+
+    // Whoever reads the dead-letter queue with a component sees the message as it was, and the note.
+    let (read, _) = receive("orders.dead".into(), come_back(&dead, "orders.dead"));
+    assert_eq!(read.attempt, Attempt::FIRST);
+    assert_same(&without_notes(&read), &without_notes(envelope));
+    assert_same(&read.message.body, &envelope.message.body);
+}
+
+/// The properties without what a dead letter says of itself, and what the broker adds.
+fn without_notes(envelope: &Envelope) -> impl std::fmt::Debug {
+    let mut properties = envelope.message.properties.clone();
+    properties
+        .headers
+        .retain(|(name, _)| !name.starts_with(RESERVED) && !is_death(name));
+    properties
+}
+
+fn check_publication(envelope: &Envelope) {
+    let publication = Publication {
+        exchange: envelope.exchange.clone(),
+        routing_key: envelope.routing_key.clone(),
+        message: envelope.message.clone(),
+        mandatory: true,
+        delay: None,
+    };
+    // It may ask for what cannot be published, and is told so.
+    if let Ok(outgoing) = Outgoing::publication(&publication, "m-0", &limits(LARGE_FRAME)) {
+        check_wire(&outgoing, LARGE_FRAME);
+    }
+}
+
+/// What lapin writes is as long as was told, and is what was meant.
+fn check_wire(outgoing: &Outgoing, frame_max: u32) {
+    let properties = outgoing.properties_with_id(i64::MAX);
+    let written = header_frame(&properties);
+    assert_eq!(
+        written.len(),
+        outgoing.header_frame,
+        "its size was told wrong"
+    );
+    assert!(written.len() <= frame_max as usize, "it is too large");
+    // Type, channel and size stand before the payload, one octet after it.
+    let payload = &written[7..written.len() - 1];
+    let mut screened = payload.to_vec();
+    frame::mend(HEADER, &mut screened, &OnceLock::new());
+    assert_eq!(payload, screened, "a host that reads it mends it");
+    let (_, read) = parse_content_header(payload).expect("lapin reads what lapin writes");
+    assert_same(&read.properties, &properties);
+}
+
+fn header_frame(properties: &BasicProperties) -> Vec<u8> {
+    let header = AMQPContentHeader {
+        class_id: 60,
+        body_size: 0,
+        properties: properties.clone(),
+    };
+    written(&AMQPFrame::Header(1, header))
+}
+
+/// A copy as the broker hands it out again.
+fn come_back(copy: &Outgoing, queue: &str) -> Delivery {
+    let mut headers = copy
+        .properties_with_id(7)
+        .headers()
+        .clone()
+        .unwrap_or_default();
+    let mut death = FieldTable::default();
+    death.insert("count".into(), AMQPValue::LongLongInt(1));
+    let deaths = vec![AMQPValue::FieldTable(death)];
+    headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
+    for name in [
+        "x-first-death-exchange",
+        "x-first-death-queue",
+        "x-first-death-reason",
+    ] {
+        headers.insert(name.into(), AMQPValue::LongString("expired".into()));
+    }
+    headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(1));
+    let queue = ShortString::try_new(queue).expect("it is short");
+    let mut delivery = Delivery::mock(1, "".into(), queue, true, copy.body.to_vec());
+    delivery.properties = copy.properties.clone().with_headers(headers);
+    delivery
+}
+
+/// Compares as text: a number that is none is not equal to itself.
+#[track_caller]
+fn assert_same<T: std::fmt::Debug>(left: &T, right: &T) {
+    assert_eq!(format!("{left:?}"), format!("{right:?}"));
+}
