@@ -32,6 +32,8 @@ mod runtime;
 mod screen;
 mod session;
 mod socket;
+#[cfg(test)]
+mod strategies;
 mod tls;
 mod transport;
 

@@ -325,9 +325,29 @@ mod tests {
         }
     }
 
+    fn any_publication() -> impl Strategy<Value = Publication> {
+        (".*", ".*", any::<bool>()).prop_map(|(exchange, routing_key, mandatory)| Publication {
+            exchange,
+            routing_key,
+            message: crate::message::Message::default(),
+            mandatory,
+            delay: None,
+        })
+    }
+
+    /// A limit and an attempt, as often as not within a step of one another.
+    fn any_stage() -> impl Strategy<Value = (u32, u32)> {
+        (any::<u32>(), any::<u32>(), -1i64..=2).prop_flat_map(|(limit, other, step)| {
+            let near = (i64::from(limit) + step).clamp(1, u32::MAX.into());
+            let near = u32::try_from(near).expect("it was clamped");
+            (Just(limit), prop_oneof![Just(near), Just(other.max(1))])
+        })
+    }
+
     fn any_outcome() -> impl Strategy<Value = Outcome> {
         prop_oneof![
             Just(Outcome::Handled(vec![])),
+            proptest::collection::vec(any_publication(), 1..4).prop_map(Outcome::Handled),
             ".*".prop_map(Outcome::Failed),
             ".*".prop_map(Outcome::Rejected),
             ".*".prop_map(Outcome::Trapped),
@@ -345,19 +365,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_hosts_own_faults_spend_no_retry(
-            reason in ".*", number in 1..=u32::MAX, limit in any::<u32>(),
-        ) {
-            let is_requeue = matches!(
-                decide(Outcome::HostFault(reason), attempt(number), &policy(limit, &[1])),
-                Disposition::Requeue { .. }
+        fn the_hosts_own_faults_spend_no_retry(reason in ".*", (limit, number) in any_stage()) {
+            let disposition = decide(
+                Outcome::HostFault(reason.clone()),
+                attempt(number),
+                &policy(limit, &[1]),
             );
-            prop_assert!(is_requeue);
+            let expected = Disposition::Requeue { pause: REQUEUE_PAUSE, reason };
+            prop_assert_eq!(disposition, expected);
         }
 
         #[test]
         fn no_outcome_is_retried_past_the_limit(
-            outcome in any_outcome(), number in 1..=u32::MAX, limit in any::<u32>(),
+            outcome in any_outcome(), (limit, number) in any_stage(),
         ) {
             let disposition = decide(outcome, attempt(number), &policy(limit, &[1, 2]));
             if matches!(disposition, Disposition::RetryAfter { .. }) {
@@ -366,12 +386,56 @@ mod tests {
         }
 
         #[test]
-        fn a_failure_never_ends_in_an_ack(
-            outcome in any_outcome(), number in 1..=u32::MAX, limit in any::<u32>(),
+        fn a_failure_is_retried_up_to_the_limit_and_dead_lettered_after_it(
+            error in ".*", (limit, number) in any_stage(),
         ) {
-            let handled = matches!(outcome, Outcome::Handled(_));
-            let disposition = decide(outcome, attempt(number), &policy(limit, &[1]));
-            prop_assert_eq!(disposition == Disposition::Ack, handled);
+            let policy = policy(limit, &[1]);
+            let unpublishable = decide_unpublishable(error.clone(), attempt(number), &policy);
+            for (disposition, class) in [
+                (decide(Outcome::Failed(error.clone()), attempt(number), &policy), FailureClass::Error),
+                (unpublishable, FailureClass::Publish),
+            ] {
+                let failure = Failure::new(class, error.clone());
+                let expected = match number <= limit {
+                    true => Disposition::RetryAfter { delay: Duration::from_secs(1), failure },
+                    false => Disposition::DeadLetter(failure),
+                };
+                prop_assert_eq!(disposition, expected);
+            }
+        }
+
+        #[test]
+        fn delays_are_those_written_in_their_order_and_then_the_last(
+            seconds in proptest::collection::vec(0u64..100_000, 1..6),
+            limit in 0u32..20,
+        ) {
+            let last = seconds.last().copied().expect("there is one");
+            let expected: Vec<u64> =
+                seconds.iter().copied().chain(std::iter::repeat(last)).take(limit as usize).collect();
+            prop_assert_eq!(delays_until_dead(&policy(limit, &seconds)), expected);
+        }
+
+        /// Acknowledged alone is only what was handled, and with it goes out all that came of it.
+        #[test]
+        fn no_outcome_yields_loss(outcome in any_outcome(), (limit, number) in any_stage()) {
+            let disposition = decide(outcome.clone(), attempt(number), &policy(limit, &[1]));
+            match outcome {
+                Outcome::Handled(publications) if publications.is_empty() => {
+                    prop_assert_eq!(disposition, Disposition::Ack);
+                }
+                Outcome::Handled(publications) => {
+                    prop_assert_eq!(disposition, Disposition::Publish(publications));
+                }
+                _ => {
+                    let is_kept = matches!(
+                        disposition,
+                        Disposition::RetryAfter { .. }
+                            | Disposition::DeadLetter(_)
+                            | Disposition::Requeue { .. }
+                    );
+                    prop_assert!(is_kept, "{disposition:?}");
+                }
+            }
         }
     }
 }

@@ -182,8 +182,11 @@ fn short(value: AMQPValue) -> Option<ShortString> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::amqp::bookkeeping::PUBLISH_ID;
+    use crate::amqp::strategies::{any_integer, any_value};
 
     #[test]
     fn the_bookkeeping_of_publications_is_hidden_too() {
@@ -242,5 +245,30 @@ mod tests {
         let queue = |name: &str| (RETRY_QUEUE, AMQPValue::LongString(name.into()));
         assert_eq!(attempt_of(&[attempt.clone(), queue("orders")]), 4);
         assert_eq!(attempt_of(&[attempt, queue("others")]), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn an_attempt_of_any_width_counts_where_it_is_one(number in any_integer()) {
+            let told = integer(&number).and_then(|number| u32::try_from(number).ok());
+            let expected = told.filter(|number| *number > 0).unwrap_or(1);
+            prop_assert_eq!(attempt_of(&[(ATTEMPT, number)]), expected);
+        }
+
+        #[test]
+        fn malformed_bookkeeping_is_no_bookkeeping(
+            values in proptest::collection::vec(any_value(), 6),
+            number in any::<u32>(),
+        ) {
+            let names = [ATTEMPT, EXCHANGE, ROUTING_KEY, REASON, PUBLISH_ID, DELIVERY_COUNT];
+            let malformed = names.into_iter().zip(values);
+            let malformed = malformed.filter(|(_, value)| integer(value).is_none());
+            let headers: Vec<_> = malformed.collect();
+            prop_assert_eq!(attempt_of(&headers), 1);
+            // Nor does it keep an attempt from counting that is told beside it.
+            let mut headers: Vec<_> = headers.into_iter().filter(|(name, _)| *name != ATTEMPT).collect();
+            headers.push((ATTEMPT, AMQPValue::LongUInt(number)));
+            prop_assert_eq!(attempt_of(&headers), number.max(1));
+        }
     }
 }

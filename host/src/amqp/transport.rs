@@ -88,7 +88,10 @@ impl Transport {
         let mut unread = ReadBuf::new(&mut unread);
         match Pin::new(stream.as_mut()).poll_read(cx, &mut unread) {
             Poll::Ready(Err(reason)) if tls::cause(&reason).is_some() => Poll::Ready(Err(reason)),
-            _ => written,
+            Poll::Ready(_) => written,
+            // What cannot be written to any more is soon ready to be read to its end; until then
+            // writing fails again, and comes by here again.
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -164,6 +164,33 @@ async fn a_client_certificate_that_is_asked_for_lets_in_who_has_it() -> Result<(
     assert_consumes(&vhost, "hello").await
 }
 
+/// In TLS 1.3 the broker refuses a client after the handshake, and closes: a host that is about to
+/// write meets a reset, at one try in four on a busy machine, with the reason still unread.
+#[tokio::test]
+async fn a_client_that_is_turned_away_knows_why_at_every_try() -> Result<()> {
+    const TRIES: usize = 200;
+    let tls = TlsBroker::shared().await?;
+    let vhost = tls.broker().vhost("tls").await?;
+    let server = tls.authority().server("strictest", LOCAL)?;
+    let url = url(tls.listen(&server, Clients::WithCertificate)?, &vhost);
+    let toml = HiveToml::one("letters", "echo", "").connection(&format!(
+        "tls = {{ {} }}\nreconnect = {{ first = \"1ms\", max = \"1ms\" }}",
+        trusting(tls.authority())
+    ));
+    let host = refused(&toml, &url, &["asks for a client's certificate"]).await?;
+    let refusals = async || {
+        Ok(tls
+            .broker()
+            .log()
+            .matches("Fatal - Certificate required")
+            .count())
+    };
+    eventually("it tried often", refusals, |refusals| *refusals >= TRIES).await?;
+    // A failure of another kind would be told as a warning.
+    assert_eq!(host.count("WARN"), 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn external_logs_in_as_the_certificates_common_name() -> Result<()> {
     let tls = TlsBroker::shared().await?;

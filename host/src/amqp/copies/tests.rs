@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::amqp::original::receive;
+use crate::amqp::strategies::any_properties;
 use crate::policy::FailureClass;
 
 fn limits(frame_max: u32) -> PublishLimits {
@@ -169,6 +170,59 @@ fn a_long_error_is_cut_and_says_so() {
 }
 
 proptest! {
+    #[test]
+    fn every_attempt_sees_the_same_message(
+        properties in any_properties(),
+        number in prop_oneof![1..=u32::MAX, Just(u32::MAX)],
+    ) {
+        let (first, original) = receive("orders".into(), delivery(properties));
+        let attempt = Attempt::new(number).expect("it counts from 1");
+        let body = first.message.body.clone();
+        let copy = Outgoing::retry_copy(
+            &original,
+            body.clone(),
+            "orders.retry.10s",
+            attempt.next(),
+            &limits(131_072),
+        )
+        .expect("there is room for it");
+        let (next, again) = receive("orders".into(), come_back(&copy));
+        prop_assert_eq!(next.attempt.get(), number.saturating_add(1));
+        prop_assert_eq!(&next.message, &first.message);
+        prop_assert_eq!(&again, &original);
+        prop_assert_eq!(again.identity(&body), original.identity(&body));
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_all_that_the_broker_does_not_act_on(properties in any_properties()) {
+        let (envelope, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "no");
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: envelope.attempt,
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let body = envelope.message.body.clone();
+        let dead = Outgoing::dead_letter(&original, body, "orders.dead", note, &limits(131_072));
+        let dead = dead.expect("a dead letter always fits");
+        let (read, _) = receive("orders.dead".into(), come_back(&dead));
+        for (name, value) in &envelope.message.properties.headers {
+            // The broker dead-lettered it once more, in this test, and says so in place of them.
+            if !is_acted_on(name) {
+                let kept = read.message.properties.headers.iter().find(|(other, _)| other == name);
+                prop_assert_eq!(kept.map(|(_, value)| value), Some(value));
+            }
+        }
+        prop_assert_eq!(&read.exchange, &envelope.exchange);
+        prop_assert_eq!(&read.routing_key, &envelope.routing_key);
+        let without_headers = |message: &crate::message::Message| crate::message::Properties {
+            headers: Vec::new(),
+            ..message.properties.clone()
+        };
+        prop_assert_eq!(without_headers(&read.message), without_headers(&envelope.message));
+    }
+
     #[test]
     fn a_dead_letter_always_fits_in_a_frame(
         error in 0usize..10_000,

@@ -5,6 +5,7 @@ use lapin::types::{ByteArray, DecimalValue};
 use proptest::prelude::*;
 
 use super::*;
+use crate::amqp::strategies::{any_integer, any_properties, any_scalar, any_value};
 
 fn some_text() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9 äöü€_-]{0,40}"
@@ -62,6 +63,61 @@ proptest! {
         let (written, headers) = write(&properties).expect("nothing in it is too long");
         let read = read(&written.with_headers(headers), |_| false);
         prop_assert_eq!(read, properties);
+    }
+
+    /// What a component publishes as it came is what came, as far as a component can see.
+    #[test]
+    fn a_value_of_any_type_is_the_same_after_a_component_published_it(value in any_scalar()) {
+        let seen = read_value(&value);
+        let written = write_value("name", &seen).expect("what can be read can be written");
+        prop_assert_eq!(read_value(&written), seen);
+    }
+
+    #[test]
+    fn an_integer_of_any_width_keeps_its_value(value in any_integer()) {
+        let number: i64 = match &value {
+            AMQPValue::ShortShortInt(number) => (*number).into(),
+            AMQPValue::ShortShortUInt(number) => (*number).into(),
+            AMQPValue::ShortInt(number) => (*number).into(),
+            AMQPValue::ShortUInt(number) => (*number).into(),
+            AMQPValue::LongInt(number) => (*number).into(),
+            AMQPValue::LongUInt(number) => (*number).into(),
+            AMQPValue::LongLongInt(number) => *number,
+            other => panic!("{other:?} is no integer"),
+        };
+        prop_assert_eq!(read_value(&value), FieldValue::Integer(number));
+    }
+
+    #[test]
+    fn a_nested_value_of_any_shape_can_be_published_again(value in any_value()) {
+        let seen = read_value(&value);
+        let written = write_value("name", &seen).expect("what can be read can be written");
+        let (is_nested, stays_nested) = (
+            matches!(seen, FieldValue::Nested(_)),
+            matches!(read_value(&written), FieldValue::Nested(_)),
+        );
+        prop_assert_eq!(is_nested, stays_nested);
+    }
+
+    #[test]
+    fn every_property_is_read_and_only_hidden_headers_are_not(properties in any_properties()) {
+        let seen = read(&properties, |name| name.starts_with("x-"));
+        let text = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
+        prop_assert_eq!(&seen.content_type, &text(properties.content_type()));
+        prop_assert_eq!(&seen.content_encoding, &text(properties.content_encoding()));
+        prop_assert_eq!(&seen.correlation_id, &text(properties.correlation_id()));
+        prop_assert_eq!(&seen.reply_to, &text(properties.reply_to()));
+        prop_assert_eq!(&seen.message_id, &text(properties.message_id()));
+        prop_assert_eq!(&seen.kind, &text(properties.kind()));
+        prop_assert_eq!(&seen.user_id, &text(properties.user_id()));
+        prop_assert_eq!(&seen.app_id, &text(properties.app_id()));
+        prop_assert_eq!(seen.priority, *properties.priority());
+        prop_assert_eq!(seen.timestamp, *properties.timestamp());
+        prop_assert_eq!(seen.persistent, *properties.delivery_mode() == Some(2));
+        let names = seen.headers.iter().map(|(name, _)| name.as_str());
+        let all = properties.headers().iter().flatten();
+        let shown = all.map(|(name, _)| name.as_str()).filter(|name| !name.starts_with("x-"));
+        prop_assert!(names.eq(shown));
     }
 
     #[test]
