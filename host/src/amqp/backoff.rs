@@ -31,13 +31,7 @@ impl Backoff {
 
     /// Counts a failure and draws the pause that follows it.
     pub(super) fn fail(&mut self) -> Duration {
-        self.fail_within(self.max)
-    }
-
-    /// The same for a failure after which looking again is cheap: the pause is `longest` at most,
-    /// or `first` where that is longer.
-    pub(super) fn fail_within(&mut self, longest: Duration) -> Duration {
-        let pause = self.pause(rand::random(), longest.max(self.first));
+        let pause = self.pause(rand::random());
         self.failures = self.failures.saturating_add(1);
         pause
     }
@@ -46,12 +40,11 @@ impl Backoff {
     ///
     /// Full jitter, so that many hosts that lost one broker do not come back as one; but never
     /// less than half of the first pause, so that a broken broker is not hammered by chance.
-    fn pause(&self, draw: f64, longest: Duration) -> Duration {
+    fn pause(&self, draw: f64) -> Duration {
         let longest = self
             .first
             .saturating_mul(1 << self.failures.min(DOUBLINGS))
-            .min(self.max)
-            .min(longest);
+            .min(self.max);
         longest
             .mul_f64(draw.clamp(0.0, 1.0))
             .max(self.first.min(self.max) / 2)
@@ -75,21 +68,12 @@ mod tests {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut longest = Vec::new();
         for _ in 0..6 {
-            longest.push(backoff.pause(1.0, Duration::MAX).as_millis());
+            longest.push(backoff.pause(1.0).as_millis());
             backoff.fail();
         }
         assert_eq!(longest, [100, 200, 400, 800, 1000, 1000]);
         backoff.reset();
-        assert_eq!(backoff.pause(1.0, Duration::MAX).as_millis(), 100);
-    }
-
-    #[test]
-    fn a_shorter_limit_of_the_moment_does_not_slow_the_growth() {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-        for _ in 0..10 {
-            assert!(backoff.fail_within(Duration::from_secs(1)) <= Duration::from_secs(1));
-        }
-        assert_eq!(backoff.pause(1.0, Duration::MAX), Duration::from_secs(30));
+        assert_eq!(backoff.pause(1.0).as_millis(), 100);
     }
 
     proptest! {

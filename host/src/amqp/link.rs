@@ -132,6 +132,10 @@ impl Link {
         let (missing, told_missing) = mpsc::unbounded_channel();
         let supervisor = Supervisor {
             backoff: Backoff::from(&plan.reconnect),
+            soon: Backoff::new(
+                plan.reconnect.first,
+                SOON.max(plan.reconnect.first).min(plan.reconnect.max),
+            ),
             slow: Backoff::new(SLOW_FIRST.min(plan.reconnect.max), plan.reconnect.max),
             telemetry: telemetry.link(&plan.name, role.as_str(), &name),
             name,
@@ -208,6 +212,8 @@ struct Supervisor {
     told_missing: mpsc::UnboundedReceiver<Arc<str>>,
     /// For what heals by waiting.
     backoff: Backoff,
+    /// For what heals soon: a count of its own, or many short pauses would be followed by a long one.
+    soon: Backoff,
     /// For what somebody has to change.
     slow: Backoff,
     /// Whether it has been open before.
@@ -316,6 +322,7 @@ impl Supervisor {
         let since = Instant::now();
         self.telemetry.connected(self.opened);
         self.opened = true;
+        self.backoff.reset();
         self.tell(LinkState::Open, Some(session.clone()));
         let mut look_again = match self.withhold(withheld) {
             Ok(look_again) => look_again,
@@ -360,9 +367,9 @@ impl Supervisor {
         };
         session.discard();
         if since.elapsed() >= STEADY_AFTER {
-            self.backoff.reset();
+            self.soon.reset();
         }
-        let pause = self.backoff.fail_within(SOON);
+        let pause = self.soon.fail();
         self.telemetry.lost(&reason, pause);
         self.tell(LinkState::Closed(reason.into()), None);
         Served::Lost(pause)
@@ -419,7 +426,7 @@ impl Supervisor {
         }
         let pause = match (fault.is_permanent(), fault.nobody_there()) {
             (true, _) => self.slow.fail(),
-            (false, true) => self.backoff.fail_within(SOON),
+            (false, true) => self.soon.fail(),
             (false, false) => self.backoff.fail(),
         };
         let reason = fault.to_string();

@@ -1,9 +1,9 @@
 //! Declares one entity after the other on a throwaway channel, and collects what does not fit.
 
 use lapin::options::{
-    ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicQosOptions, ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
 };
-use lapin::types::FieldTable;
 use lapin::{Channel, Error, ExchangeKind};
 
 use super::table::{short, table};
@@ -165,12 +165,10 @@ impl<'a> Declarer<'a> {
     }
 
     pub(super) async fn queue(&mut self, declaration: &QueueDeclaration) -> Result<(), AskFault> {
-        let name = short(&declaration.name);
         let channel = self.channel().await?;
-        let arguments = table(&declaration.arguments);
-        let declared = ask(channel.queue_declare(name, declaration.options, arguments)).await;
+        let declared = declare(&channel, declaration).await;
         self.judge(
-            declared.map(|_| ()),
+            declared,
             || declaration.describe(),
             remedy_for("queues", &declaration.name),
         )
@@ -201,13 +199,16 @@ impl<'a> Declarer<'a> {
     }
 
     async fn look(&mut self, queue: &str) -> Result<Result<(), AskFault>, AskFault> {
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
+        let passive = QueueDeclaration {
+            name: queue.to_owned(),
+            options: QueueDeclareOptions {
+                passive: true,
+                ..QueueDeclareOptions::default()
+            },
+            arguments: Arguments::new(),
         };
         let channel = self.channel().await?;
-        let looked = ask(channel.queue_declare(short(queue), options, FieldTable::default())).await;
-        Ok(looked.map(|_| ()))
+        Ok(declare(&channel, &passive).await)
     }
 
     pub(super) async fn bind_queue(
@@ -306,6 +307,23 @@ impl<'a> Declarer<'a> {
             false => Err(AskFault::Failed(error)),
         }
     }
+}
+
+/// Declares a queue without asking how full it is.
+///
+/// A declaration that is answered tells the number of messages, which RabbitMQ asks the queue's leader
+/// for; after a restart a quorum queue may have none for many seconds, and the channel stands still
+/// until then. With `no-wait` nobody is asked. The broker still closes the channel over what it does
+/// not agree with, and whatever is asked next on that channel learns of it.
+async fn declare(channel: &Channel, declaration: &QueueDeclaration) -> Result<(), AskFault> {
+    let name = short(&declaration.name);
+    let arguments = table(&declaration.arguments);
+    let options = QueueDeclareOptions {
+        nowait: true,
+        ..declaration.options
+    };
+    ask(channel.queue_declare(name, options, arguments)).await?;
+    ask(channel.basic_qos(1, BasicQosOptions::default())).await
 }
 
 fn is_code(error: &Error, code: u16) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use hive_tests::Direction;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -46,15 +46,22 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// As many faults as asked for, each kind about as often.
-    pub(crate) fn schedule(count: u32, rng: &mut StdRng) -> Vec<Self> {
+    /// As many faults as asked for, each kind about as often; of those kinds alone whose name holds
+    /// `only`, if that is given.
+    pub(crate) fn schedule(count: u32, only: Option<&str>, rng: &mut StdRng) -> Result<Vec<Self>> {
         let mut schedule = Vec::new();
         while schedule.len() < count as usize {
-            let kinds = Self::one_of_each(rng);
+            let mut kinds = Self::one_of_each(rng).to_vec();
+            kinds.retain(|kind| only.is_none_or(|only| kind.name().contains(only)));
+            ensure!(
+                !kinds.is_empty(),
+                "no kind of fault is called {:?}",
+                only.unwrap_or_default()
+            );
             let rest = count as usize - schedule.len();
             schedule.extend(kinds.choose_multiple(rng, rest).cloned());
         }
-        schedule
+        Ok(schedule)
     }
 
     fn one_of_each(rng: &mut StdRng) -> [Self; 15] {

@@ -47,6 +47,9 @@ struct Options {
     /// Gives the same messages and the same schedule again
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only the kinds of faults whose name holds this text, as in "broker"
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 /// Everything there is.
@@ -63,7 +66,7 @@ pub(crate) struct Stage {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let schedule = Fault::schedule(options.faults, &mut rng);
+    let schedule = Fault::schedule(options.faults, options.only.as_deref(), &mut rng)?;
     let mut traffic = Traffic::new(options.messages, &mut rng);
     say("starting a private RabbitMQ, a proxy before it, and a host");
     let mut stage = Stage::set().await?;
