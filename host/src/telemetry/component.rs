@@ -85,7 +85,11 @@ impl ComponentTelemetry {
             reason,
         } = denied;
         self.count_denied(capability);
-        let mut lines = self.told.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self
+            .told
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let Some(untold) = lines.next(Instant::now()) else {
             return;
         };

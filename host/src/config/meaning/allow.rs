@@ -95,14 +95,17 @@ fn is_a_directory(context: &mut Context<'_>, node: &Node, path: &Path) {
         Ok(_) => format!("names something that is no directory: {shown}"),
         Err(error) => format!("names a directory that cannot be used: {shown}: {error}"),
     };
-    let remedy = "make the directory, or name one that is there; a relative path starts at this file";
+    let remedy =
+        "make the directory, or name one that is there; a relative path starts at this file";
     context.faults.error(node, message, remedy);
 }
 
 /// What the component calls a directory, without a `/` at its end.
 fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<String> {
     let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-    let inner = text.strip_prefix('/').map(|inner| inner.trim_end_matches('/'));
+    let inner = text
+        .strip_prefix('/')
+        .map(|inner| inner.trim_end_matches('/'));
     match inner {
         Some("") => Some("/".to_owned()),
         Some(inner) if inner.split('/').all(is_plain) => Some(format!("/{inner}")),
