@@ -42,11 +42,12 @@ impl Target {
             return None;
         }
         let tls = *uri.scheme()? == Scheme::HTTPS;
-        let port = match authority.port() {
-            None => default_port(tls),
-            Some(port) => port.as_str().parse().ok()?,
-        };
         let host = authority.host();
+        // Not `Authority::port`, which has none where the digits are too large a number.
+        let port = match authority.as_str().strip_prefix(host)? {
+            "" => default_port(tls),
+            port => port.strip_prefix(':')?.parse().ok()?,
+        };
         let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         let host = match inner.unwrap_or(host).parse::<IpAddr>() {
             Ok(address) => Host::Address(address.to_canonical()),
