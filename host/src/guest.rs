@@ -4,6 +4,7 @@
 //! one. A generation takes an envelope and gives an [`Outcome`](crate::policy::Outcome): whatever a
 //! component does wrong is a value, and nothing it does can reach past its own instance.
 
+mod access;
 mod bindings;
 mod capability;
 mod component;
@@ -17,6 +18,7 @@ mod limits;
 mod logs;
 mod state;
 
+pub use access::Access;
 pub use component::{Generation, Slot};
 pub use engine::{Engine, EngineLimits};
 pub use fault::ComponentFault;

@@ -32,6 +32,8 @@ pub enum Outcome {
     TimedOut(Duration),
     /// The call went over a limit of the sandbox: memory, size of the answer.
     OverLimit(String),
+    /// The component asked for a publication that its `allow.publish` does not name.
+    NotAllowed(String),
     /// The host could not make the call. Not the component's fault, so no retry is spent.
     HostFault(String),
 }
@@ -92,7 +94,7 @@ pub enum FailureClass {
     Timeout,
     /// A limit of the sandbox was hit.
     Limit,
-    /// A publication could not be routed, or the broker refuses it.
+    /// A publication is not allowed, could not be routed, or is refused by the broker.
     Publish,
 }
 
@@ -169,6 +171,7 @@ pub fn decide(outcome: Outcome, attempt: Attempt, policy: &RetryPolicy) -> Dispo
             None,
         ),
         Outcome::OverLimit(error) => (Failure::new(FailureClass::Limit, error), None),
+        Outcome::NotAllowed(error) => (Failure::new(FailureClass::Publish, error), None),
     };
     retry_or_dead_letter(failure, asked_delay, attempt, policy)
 }

@@ -16,7 +16,7 @@ mod publisher;
 
 use std::sync::Arc;
 
-pub use self::component::{ComponentTelemetry, CountedInstance};
+pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
@@ -53,7 +53,7 @@ impl Telemetry {
     }
 
     /// What a component's instances tell.
-    pub fn component(&self, component: &str) -> ComponentTelemetry {
+    pub fn component(&self, component: &Arc<str>) -> ComponentTelemetry {
         ComponentTelemetry::new(&self.0, component)
     }
 

@@ -37,7 +37,7 @@ const LIBRARIES: [Library; 10] = [
     Library {
         rule: 3,
         name: "hyper",
-        rooms: &["admin"],
+        rooms: &["admin", "guest"],
     },
     Library {
         rule: 3,

@@ -22,6 +22,7 @@ mod tls_broker;
 mod usage;
 mod user;
 mod vhost;
+mod web_server;
 
 pub use broker::Broker;
 pub use build::{guest, orders_component, orders_example};
@@ -38,3 +39,4 @@ pub use tls_broker::{Clients, TlsBroker};
 pub use usage::Usage;
 pub use user::User;
 pub use vhost::Vhost;
+pub use web_server::WebServer;

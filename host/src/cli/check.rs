@@ -3,6 +3,7 @@
 use super::Exit;
 use crate::app::{self, StartFault};
 use crate::config::plan::Plan;
+use crate::guest::Access;
 use crate::lifecycle::Tasks;
 
 pub(super) fn run(plan: Plan) -> Exit {
@@ -26,9 +27,10 @@ async fn check(plan: &Plan) -> Exit {
     for (name, slot) in &slots {
         let generation = slot.current();
         println!("component {name}: sha256 {}", generation.hash());
-        for import in generation.imports() {
-            println!("  imports {import}");
+        for Access { import, granted } in generation.access() {
+            println!("  imports {import}: {granted}");
         }
+        println!("  publishes {}", generation.publications());
     }
     for (name, consumer) in &plan.consumers {
         println!(

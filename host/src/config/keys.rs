@@ -135,15 +135,22 @@ const COMPONENT: &[Key] = &[
     key("memory", Shape::Size(PAGE)),
     key("timeout", SOME_TIME),
     key("config", Shape::Texts),
+    key("sha256", Shape::Text),
     key("allow", Shape::Table(ALLOW)),
 ];
 
 const ALLOW: &[Key] = &[
     key("env", Shape::List(&Shape::Text)),
-    key("http", Shape::List(&Shape::Unbuilt)),
-    key("dirs", Shape::List(&Shape::Unbuilt)),
+    key("http", Shape::List(&Shape::Text)),
+    key("dirs", Shape::List(&Shape::Table(DIR))),
     key("keyvalue", Shape::List(&Shape::Unbuilt)),
-    key("publish", Shape::List(&Shape::Unbuilt)),
+    key("publish", Shape::List(&Shape::Text)),
+];
+
+const DIR: &[Key] = &[
+    key("host", Shape::Text).required(),
+    key("guest", Shape::Text).required(),
+    key("write", Shape::Boolean),
 ];
 
 const CONSUMER: &[Key] = &[

@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::redact;
 use super::written::{Node, Value};
 
+mod allow;
 mod arguments;
 mod components;
 mod connections;

@@ -15,6 +15,12 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::policy::RetryPolicy;
 
+mod allow;
+mod glob;
+
+pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
+pub use glob::Glob;
+
 /// The whole of a hive.toml.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -264,8 +270,10 @@ pub struct ComponentPlan {
     pub timeout: Duration,
     /// What `wasi:config/store` answers.
     pub config: Vec<(String, String)>,
-    /// Names of environment variables that the component sees, with their values at start.
-    pub env: Vec<(String, String)>,
+    /// The SHA-256 that its file must have, in lower-case hexadecimal; none is any.
+    pub sha256: Option<String>,
+    /// What it may reach outside itself.
+    pub allow: AllowPlan,
 }
 
 impl fmt::Debug for ComponentPlan {

@@ -179,7 +179,7 @@ fn every_key_reaches_the_plan() {
         }
     );
     assert_eq!(component.config[1], ("area".to_owned(), "north".to_owned()));
-    assert_eq!(component.env, [("TZ".to_owned(), "UTC".to_owned())]);
+    assert_eq!(component.allow.env, [("TZ".to_owned(), "UTC".to_owned())]);
 
     let consumer = &plan.consumers["audit"];
     assert_eq!(consumer.prefetch, 300, "at least the concurrency");

@@ -27,24 +27,9 @@ const UNBUILT: &[Unbuilt] = &[
         "restart the host to load a changed component",
     ),
     row(
-        "components.*.allow.http",
-        Harmless::Empty,
-        "components have no network for now",
-    ),
-    row(
-        "components.*.allow.dirs",
-        Harmless::Empty,
-        "components have no files for now",
-    ),
-    row(
         "components.*.allow.keyvalue",
         Harmless::Empty,
         "components have no store for now",
-    ),
-    row(
-        "components.*.allow.publish",
-        Harmless::Empty,
-        "components may publish anywhere for now",
     ),
     row(
         "consumers.*.ordered_by",

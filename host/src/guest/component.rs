@@ -9,6 +9,7 @@ use wasmtime::Precompiled;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
+use super::access::{self, Access};
 use super::bindings::consumer::ConsumerIndices;
 use super::bindings::managed::exports::hive::consumer::lifecycle::{self, StopReason};
 use super::engine::Engine;
@@ -68,8 +69,9 @@ impl Engine {
             reasons,
         };
         let compiling = {
-            let (engine, path) = (self.clone(), plan.path.clone());
-            self.tasks.spawn_blocking(move || engine.compile(&path))
+            let (engine, plan) = (self.clone(), plan.clone());
+            self.tasks
+                .spawn_blocking(move || engine.compile(&plan.path, plan.sha256.as_deref()))
         };
         let compiled = compiling
             .await
@@ -83,10 +85,16 @@ impl Engine {
         Ok(generation)
     }
 
-    fn compile(&self, path: &Path) -> Result<(Component, String), Vec<String>> {
+    /// `sum` is the one that the plan wants, if it wants one.
+    fn compile(&self, path: &Path, sum: Option<&str>) -> Result<(Component, String), Vec<String>> {
         let bytes = std::fs::read(path)
             .map_err(|error| vec![format!("the file cannot be read: {error}")])?;
         let hash = hex(&Sha256::digest(&bytes));
+        if let Some(sum) = sum.filter(|sum| **sum != hash) {
+            return Err(vec![format!(
+                "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
+            )]);
+        }
         let component = self.read(path, &bytes).map_err(|reason| vec![reason])?;
         let faults = exports::faults(&self.engine, &component);
         if !faults.is_empty() {
@@ -101,7 +109,7 @@ impl Engine {
     fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, String> {
         const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
         match wasmtime::Engine::detect_precompiled(bytes) {
-            Some(Precompiled::Component) => return self.read_precompiled(path),
+            Some(Precompiled::Component) => return self.read_precompiled(bytes),
             Some(Precompiled::Module) => {
                 return Err("it is a precompiled core module, not a component".to_owned());
             }
@@ -129,10 +137,11 @@ impl Engine {
         reason = "native code is run as it stands in the file: a .cwasm is as trusted as the host's own binary, \
                   which docs/configuration.md says of `path`"
     )]
-    fn read_precompiled(&self, path: &Path) -> Result<Component, String> {
-        // SAFETY: the file was made by wasmtime (`detect_precompiled` has seen its mark) and is named
-        // by the operator, who could as well have named another binary to run.
-        unsafe { Component::deserialize_file(&self.engine, path) }.map_err(|error| {
+    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, String> {
+        // SAFETY: the bytes were made by wasmtime (`detect_precompiled` has seen its mark), from a file
+        // named by the operator, who could as well have named another binary to run. They are those
+        // whose sum was checked: the file may be another by now.
+        unsafe { Component::deserialize(&self.engine, bytes) }.map_err(|error| {
             format!(
                 "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
             )
@@ -167,9 +176,14 @@ impl Generation {
         &self.hash
     }
 
-    /// The interfaces that the component imports.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
+    /// What the component imports, and what of it the plan grants.
+    pub fn access(&self) -> Vec<Access> {
+        access::of(&self.imports, &self.plan)
+    }
+
+    /// Where the component may publish.
+    pub fn publications(&self) -> String {
+        access::publications(&self.plan)
     }
 
     /// Starts one instance, and keeps it for the first delivery if instances are kept at all.

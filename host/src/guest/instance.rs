@@ -34,7 +34,7 @@ impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
     pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
         let counted = generation.telemetry.instance();
-        let mut store = store(generation);
+        let mut store = store(generation).map_err(Outcome::HostFault)?;
         let timeout = generation.plan.timeout;
         begin(&mut store, timeout);
         let made = invoke::within(timeout, async {
@@ -123,8 +123,8 @@ impl Instance {
 }
 
 /// A store with the limits of the plan and a clock.
-fn store(generation: &Generation) -> Store<State> {
-    let state = State::new(&generation.plan, &generation.config);
+fn store(generation: &Generation) -> Result<Store<State>, String> {
+    let state = State::new(&generation.plan, &generation.config, &generation.telemetry)?;
     let mut store = Store::new(generation.pre.engine(), state);
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(ANSWER_BYTES);
@@ -136,7 +136,7 @@ fn store(generation: &Generation) -> Store<State> {
             UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
         })
     });
-    store
+    Ok(store)
 }
 
 /// Starts the clock of one call.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::capability::publish;
 use super::component::Generation;
 use super::state::State;
 use crate::message::Envelope;
@@ -43,7 +44,7 @@ impl Generation {
         match instance.handle(call, envelope, self.plan.timeout).await {
             Ok(outcome) => {
                 self.give_back(instance);
-                outcome
+                publish::checked(outcome, &self.plan, &self.telemetry)
             }
             Err(outcome) => {
                 self.telemetry.trapped();

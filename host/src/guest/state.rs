@@ -7,10 +7,12 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
+use super::capability::dirs;
 use super::capability::http::Outgoing;
 use super::limits::Limits;
 use super::logs::Output;
 use crate::config::plan::ComponentPlan;
+use crate::telemetry::ComponentTelemetry;
 
 /// The data of an instance's store.
 pub(super) struct State {
@@ -21,32 +23,40 @@ pub(super) struct State {
     pub(super) config: Arc<WasiConfigVariables>,
     pub(super) limits: Limits,
     pub(super) output: Output,
+    pub(super) telemetry: ComponentTelemetry,
     /// When the call that runs now has run too long.
     pub(super) deadline: Instant,
 }
 
 impl State {
-    /// Grants what the plan allows: its environment and its configuration. No directories, no
+    /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP. No
     /// sockets, no arguments; clocks and randomness always.
-    pub(super) fn new(plan: &ComponentPlan, config: &Arc<WasiConfigVariables>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A directory that cannot be opened any more.
+    pub(super) fn new(
+        plan: &ComponentPlan,
+        config: &Arc<WasiConfigVariables>,
+        telemetry: &ComponentTelemetry,
+    ) -> Result<Self, String> {
         let output = Output::new(Arc::clone(&plan.name));
-        let wasi = WasiCtxBuilder::new()
-            .envs(&plan.env)
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.envs(&plan.allow.env)
             .stdout(output.stdout())
-            .stderr(output.stderr())
-            .build();
-        Self {
-            wasi,
+            .stderr(output.stderr());
+        dirs::open(plan, &mut wasi)?;
+        Ok(Self {
+            wasi: wasi.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing {
-                component: Arc::clone(&plan.name),
-            },
+            outgoing: Outgoing::new(plan, telemetry),
             config: Arc::clone(config),
             limits: Limits::new(plan.memory),
             output,
+            telemetry: telemetry.clone(),
             deadline: Instant::now(),
-        }
+        })
     }
 }
 

@@ -1,25 +1,68 @@
-//! What is told of a component's instances.
+//! What is told of a component's instances, and of what they asked for in vain.
 
-use prometheus::{IntCounter, IntGauge};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use tokio::time::Instant;
 
 use super::meters::Meters;
 
-/// The meters of one component.
+/// A component that asks in a loop must not fill the disk with what it did not get.
+const LINES: u32 = 10;
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// The meters of one component. Clones count in the same place.
 #[derive(Debug, Clone)]
 pub struct ComponentTelemetry {
+    component: Arc<str>,
     instances: IntGauge,
     traps: IntCounter,
+    denied: IntCounterVec,
+    told: Arc<Told>,
+}
+
+/// What the log has of a component's vain wishes.
+#[derive(Debug, Default)]
+struct Told {
+    lines: Mutex<Lines>,
+    environment: AtomicBool,
+    directories: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// None before the first.
+    since: Option<Instant>,
+    told: u32,
+    untold: u64,
 }
 
 /// One instance in memory, counted for as long as this lives.
 #[derive(Debug)]
 pub struct CountedInstance(IntGauge);
 
+/// A component asked for something that it was not granted.
+#[derive(Clone, Copy)]
+pub struct CapabilityDenied<'a> {
+    /// The key below `allow` that it is a matter of, or `sockets`.
+    pub capability: &'static str,
+    /// What it asked for.
+    pub asked: &'a dyn fmt::Display,
+    /// Why it does not get it, and what would grant it.
+    pub reason: &'a dyn fmt::Display,
+}
+
 impl ComponentTelemetry {
-    pub(super) fn new(meters: &Meters, component: &str) -> Self {
+    pub(super) fn new(meters: &Meters, component: &Arc<str>) -> Self {
         Self {
-            instances: meters.instances.with_label_values(&[component]),
-            traps: meters.traps.with_label_values(&[component]),
+            component: Arc::clone(component),
+            instances: meters.instances.with_label_values(&[&**component]),
+            traps: meters.traps.with_label_values(&[&**component]),
+            denied: meters.denied.clone(),
+            told: Arc::default(),
         }
     }
 
@@ -33,10 +76,96 @@ impl ComponentTelemetry {
     pub fn trapped(&self) {
         self.traps.inc();
     }
+
+    /// It asked for what it was not granted. Every time is counted, the first ones are told.
+    pub fn denied(&self, denied: CapabilityDenied<'_>) {
+        let CapabilityDenied {
+            capability,
+            asked,
+            reason,
+        } = denied;
+        self.count_denied(capability);
+        let mut lines = self
+            .told
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(untold) = lines.next(Instant::now()) else {
+            return;
+        };
+        drop(lines);
+        let untold = (untold > 0).then_some(untold);
+        tracing::warn!(
+            component = &*self.component,
+            capability,
+            untold,
+            "denied {asked}: {reason}"
+        );
+    }
+
+    /// The same where the delivery itself fails of it, and its failure is told.
+    pub fn count_denied(&self, capability: &'static str) {
+        self.denied
+            .with_label_values(&[&*self.component, capability])
+            .inc();
+    }
+
+    /// It read its environment, and no variable is granted. Told once: a runtime may ask without need.
+    pub fn environment_is_empty(&self) {
+        let component = &*self.component;
+        if !self.told.environment.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                component,
+                "it reads its environment and sees no variable; `components.{component}.allow.env` names those it may see"
+            );
+        }
+    }
+
+    /// It asked for its directories, and none is granted. Told once: a runtime may ask without need.
+    pub fn no_directories(&self) {
+        let component = &*self.component;
+        if !self.told.directories.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                component,
+                "it looks for files and sees no directory; `components.{component}.allow.dirs` names those it may see"
+            );
+        }
+    }
+}
+
+impl Lines {
+    /// How many were not told since the last line, if one may be told at `now`.
+    fn next(&mut self, now: Instant) -> Option<u64> {
+        if self.since.is_none_or(|since| now - since >= PERIOD) {
+            self.since = Some(now);
+            self.told = 0;
+        }
+        if self.told == LINES {
+            self.untold += 1;
+            return None;
+        }
+        self.told += 1;
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 impl Drop for CountedInstance {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_not_told() {
+        let mut lines = Lines::default();
+        let start = Instant::now();
+        let told = (0..100).filter(|_| lines.next(start).is_some()).count();
+        assert_eq!(told, 10);
+        assert_eq!(lines.next(start + PERIOD), Some(90));
+        assert_eq!(lines.next(start + PERIOD), Some(0));
     }
 }

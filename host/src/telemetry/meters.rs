@@ -30,6 +30,7 @@ pub(super) struct Meters {
     pub(super) consumer_up: IntGaugeVec,
     pub(super) instances: IntGaugeVec,
     pub(super) traps: IntCounterVec,
+    pub(super) denied: IntCounterVec,
 }
 
 impl Meters {
@@ -128,6 +129,11 @@ impl Meters {
                 "hive_traps_total",
                 "Instances that ended by a trap, a timeout or a limit.",
                 &["component"],
+            )?,
+            denied: counter(
+                "hive_denied_total",
+                "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
+                &["component", "capability"],
             )?,
             registry,
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, allow};
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::config::redact;
 use crate::config::written::Node;
@@ -23,7 +23,8 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPl
 
 fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentPlan> {
     let instances = instances(context, node);
-    let env = env(context, node);
+    let allow = allow::plan(context, node);
+    let sha256 = sha256(context, node);
     for key in ["path", "build"] {
         if let Some(at) = node.get(key).filter(|at| at.as_text() == Some("")) {
             context
@@ -39,7 +40,8 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
         memory: node.size("memory").unwrap_or(DEFAULT_MEMORY),
         timeout: node.duration("timeout").unwrap_or(DEFAULT_TIMEOUT),
         config: node.texts("config"),
-        env,
+        sha256,
+        allow,
     })
 }
 
@@ -56,26 +58,19 @@ fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
     Instances::Fresh
 }
 
-/// The variables that are allowed and set. One that is not set is not there for the component
-/// either, as it would not be for a process.
-fn env(context: &mut Context<'_>, node: &Node) -> Vec<(String, String)> {
-    let mut env = Vec::new();
-    let Some(allow) = node.get("allow") else {
-        return env;
-    };
-    for at in allow.list("env") {
-        let Some(name) = at.as_text() else {
-            continue;
-        };
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("is no name of a variable: {}", redact::quote(name));
-            context
-                .faults
-                .error(at, message, "write the name alone, as in \"TZ\"");
-        }
-        if let Some(value) = context.environment.get(name) {
-            env.push((name.to_owned(), value.to_owned()));
-        }
+/// The sum as the host writes one; what is none is told.
+fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    /// Digits of 256 bits.
+    const DIGITS: usize = 64;
+    let at = node.get("sha256")?;
+    let text = at.as_text()?;
+    if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = format!(
+            "is no SHA-256, which has {DIGITS} hexadecimal digits: {}",
+            redact::quote(text)
+        );
+        let remedy = "write what `sha256sum` prints for the file of `path`";
+        context.faults.error(at, message, remedy);
     }
-    env
+    Some(text.to_ascii_lowercase())
 }

@@ -43,7 +43,7 @@ pub(super) fn plan(
     let authorities = match authorities {
         Some(named) => named,
         // The machine's are many, and no matter where there is no TLS.
-        None if url.is_some_and(|url| url.tls) => the_systems(),
+        None if url.is_some_and(|url| url.tls) => crate::authorities::of_this_machine(),
         None => RootCertStore::empty(),
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -113,12 +113,6 @@ fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertS
         }
     }
     Some(Some(store))
-}
-
-fn the_systems() -> RootCertStore {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    store
 }
 
 /// The client's certificate with its key. The outer none is a fault.

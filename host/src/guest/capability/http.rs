@@ -1,38 +1,163 @@
-//! `wasi:http`: linked, because JavaScript components import it even when they never use it, and
-//! denied at the call.
+//! `wasi:http`: requests to the hosts that `allow.http` names, and to no others.
+//!
+//! Linked in any case, because JavaScript components import it even when they never use it. A redirect
+//! is a response like any other: whoever follows it makes a request of its own, which is checked as
+//! this one was.
 
+mod address;
+mod connect;
+mod exchange;
+mod target;
+
+use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use wasmtime::component::Linker;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
 
+use self::connect::Fault;
+use self::exchange::Patience;
+use self::target::{Refusal, Target};
+use super::Quoted;
+use crate::config::plan::{ComponentPlan, HttpGrant};
 use crate::guest::state::State;
+use crate::telemetry::{CapabilityDenied, ComponentTelemetry};
 
-/// Denies every request, and says in the log which one.
-#[derive(Debug)]
+/// Connections that one instance may have open at once: each is a socket of the host's.
+const CONNECTIONS: usize = 32;
+
+/// Sends what the plan allows, and says in the log what it does not.
 pub(in crate::guest) struct Outgoing {
     pub(in crate::guest) component: Arc<str>,
+    grants: Arc<[HttpGrant]>,
+    connections: Arc<Semaphore>,
+    telemetry: ComponentTelemetry,
+    /// When the call that runs now has run too long.
+    deadline: Instant,
 }
 
 /// A running exchange of bytes with a peer.
 type Exchange = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
+impl Outgoing {
+    pub(in crate::guest) fn new(plan: &ComponentPlan, telemetry: &ComponentTelemetry) -> Self {
+        if !plan.allow.http.is_empty() {
+            // Reads the machine's authorities when the component is loaded, and not in a call of it.
+            connect::client();
+        }
+        Self {
+            component: Arc::clone(&plan.name),
+            grants: plan.allow.http.clone().into(),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            telemetry: telemetry.clone(),
+            deadline: Instant::now(),
+        }
+    }
+}
+
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
-        _options: Option<RequestOptions>,
+        options: Option<RequestOptions>,
         _exchange: Exchange,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Exchange), Error>> + Send> {
-        let component = &*self.component;
-        let authority = request.uri().authority().map(ToString::to_string);
-        tracing::warn!(
-            component,
-            authority,
-            "an HTTP request was denied: outgoing HTTP (`components.{component}.allow.http`) is not built yet"
-        );
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        let options = options.unwrap_or_default();
+        let patience = Patience {
+            connect: options.connect_timeout,
+            first_byte: options.first_byte_timeout,
+            between_bytes: options.between_bytes_timeout,
+            deadline: self.deadline,
+        };
+        let grants = Arc::clone(&self.grants);
+        let denial = Denial {
+            component: Arc::clone(&self.component),
+            telemetry: self.telemetry.clone(),
+        };
+        let permit = Arc::clone(&self.connections).try_acquire_owned();
+        Box::new(async move {
+            let Some(target) = Target::of(request.uri()) else {
+                denial.tell(
+                    &Quoted(&request.uri().to_string()),
+                    "it names no host and port",
+                );
+                return Err(Error::HttpRequestUriInvalid);
+            };
+            if let Err(refusal) = target.is_named(&grants) {
+                return Err(denial.of(&target, refusal));
+            }
+            let Ok(permit) = permit else {
+                let reason = format!("the instance has {CONNECTIONS} connections already");
+                denial.tell(&target, &reason);
+                return Err(Error::ConnectionLimitReached);
+            };
+            let until = patience.until(patience.connect);
+            let stream = match connect::connect(&target, &grants, until).await {
+                Ok(stream) => stream,
+                Err(Fault::Refused(refusal)) => return Err(denial.of(&target, refusal)),
+                Err(Fault::Failed(error)) => return Err(error),
+            };
+            let (response, moving) = exchange::send(stream, request, patience).await?;
+            let moving: Exchange = Box::new(async move {
+                moving.await;
+                drop(permit);
+                Ok(())
+            });
+            Ok((response, moving))
+        })
+    }
+
+    /// wasmtime's own would warn of each without saying whose it is.
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
+        tracing::debug!(component = &*self.component, %error, "an HTTP exchange failed");
+        if error.is_timeout() {
+            ErrorCode::HttpResponseTimeout
+        } else {
+            ErrorCode::HttpProtocolError
+        }
+    }
+}
+
+/// Tells of requests that are not sent.
+struct Denial {
+    component: Arc<str>,
+    telemetry: ComponentTelemetry,
+}
+
+impl Denial {
+    /// The error that the component gets.
+    fn of(&self, target: &Target, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::NotNamed => {
+                let key = format!(
+                    "`components.{}.allow.http` does not name it",
+                    self.component
+                );
+                self.tell(target, &key);
+                Error::HttpRequestDenied
+            }
+            Refusal::LeadsInside(address, kind) => {
+                let key = format!(
+                    "its name leads to {address}, {kind}, which `components.{}.allow.http` has to name \
+                     as well, by the address and the port",
+                    self.component
+                );
+                self.tell(target, &key);
+                Error::DestinationIpProhibited
+            }
+        }
+    }
+
+    fn tell(&self, target: &dyn fmt::Display, reason: &str) {
+        self.telemetry.denied(CapabilityDenied {
+            capability: "http",
+            asked: &format_args!("an HTTP request to {target}"),
+            reason: &reason,
+        });
     }
 }
 
@@ -42,6 +167,7 @@ pub(in crate::guest) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()>
 
 impl WasiHttpView for State {
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
+        self.outgoing.deadline = self.deadline;
         wasmtime_wasi_http::WasiHttpCtxView {
             hooks: &mut self.outgoing,
             table: &mut self.table,

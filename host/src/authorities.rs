@@ -1,0 +1,12 @@
+//! The certificate authorities that this machine trusts, for every TLS connection that names none of
+//! its own.
+
+use tokio_rustls::rustls::RootCertStore;
+
+/// The machine's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Reading them takes
+/// some milliseconds. Where there are none, nobody is trusted.
+pub fn of_this_machine() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    store
+}

@@ -1,0 +1,85 @@
+//! `[components.NAME.allow]`: what a component may reach outside itself. Nothing, unless it is named.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::glob::Glob;
+
+/// `[components.NAME.allow]`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AllowPlan {
+    /// Names of environment variables that the component sees, with their values at start.
+    pub env: Vec<(String, String)>,
+    /// Where its outgoing HTTP may go.
+    pub http: Vec<HttpGrant>,
+    /// Directories of the host that it sees.
+    pub dirs: Vec<DirGrant>,
+    /// Where it may publish; none is anywhere.
+    pub publish: Option<Vec<PublishGrant>>,
+}
+
+/// One entry of `allow.http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Whom.
+    pub host: HttpHost,
+    /// None is the port of the scheme: 443 for https, 80 for http.
+    pub port: Option<u16>,
+}
+
+/// The host of an [`HttpGrant`]. Names are in lower case and have no dot at their end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpHost {
+    /// This address. One of IPv4 that is written as IPv6 is here as IPv4.
+    Address(IpAddr),
+    /// This name.
+    Name(String),
+    /// Every name below this one, and not the name itself: `*.` and the name in the file.
+    Below(String),
+}
+
+/// One entry of `allow.dirs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirGrant {
+    /// The directory; absolute, or relative to the working directory.
+    pub host: PathBuf,
+    /// What the component calls it: absolute, and no two alike.
+    pub guest: String,
+    /// Whether it may change what is in it.
+    pub write: bool,
+}
+
+/// One entry of `allow.publish`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishGrant {
+    /// Names of exchanges.
+    pub exchange: Glob,
+    /// Routing keys.
+    pub routing_key: Glob,
+}
+
+impl fmt::Display for HttpGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            HttpHost::Address(IpAddr::V6(address)) => write!(f, "[{address}]")?,
+            HttpHost::Address(address) => write!(f, "{address}")?,
+            HttpHost::Name(name) => f.write_str(name)?,
+            HttpHost::Below(name) => write!(f, "*.{name}")?,
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Display for DirGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = if self.write { "read and write" } else { "read" };
+        write!(f, "{} as {} ({mode})", self.host.display(), self.guest)
+    }
+}
+
+impl fmt::Display for PublishGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.exchange, self.routing_key)
+    }
+}
