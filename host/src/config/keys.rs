@@ -38,6 +38,8 @@ pub(crate) enum Shape {
     Texts,
     /// Whatever it is, it is not built yet.
     Unbuilt,
+    /// Whatever it is, it belongs in the file that includes this one.
+    MainFile,
 }
 
 /// The longest duration where nothing else sets a limit: a year, so that adding it to a clock
@@ -55,6 +57,7 @@ const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
 /// The keys of the file as a whole.
 pub(crate) const ROOT: &[Key] = &[
+    key("include", Shape::List(&Shape::Text)),
     key("host", Shape::Table(HOST)),
     key("connections", Shape::Named(CONNECTION)),
     key("exchanges", Shape::Named(EXCHANGE)),
@@ -62,6 +65,18 @@ pub(crate) const ROOT: &[Key] = &[
     key("components", Shape::Named(COMPONENT)),
     key("consumers", Shape::Named(CONSUMER)),
     key("store", Shape::Unbuilt),
+];
+
+/// The keys of an included file: what there are many of.
+pub(crate) const INCLUDED: &[Key] = &[
+    key("include", Shape::MainFile),
+    key("host", Shape::MainFile),
+    key("connections", Shape::Named(CONNECTION)),
+    key("exchanges", Shape::Named(EXCHANGE)),
+    key("queues", Shape::Named(QUEUE)),
+    key("components", Shape::Named(COMPONENT)),
+    key("consumers", Shape::Named(CONSUMER)),
+    key("store", Shape::MainFile),
 ];
 
 const HOST: &[Key] = &[

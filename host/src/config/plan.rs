@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::policy::RetryPolicy;
 
 /// The whole of a hive.toml.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// `[host]`.
     pub host: HostPlan,
@@ -29,7 +29,7 @@ pub struct Plan {
 }
 
 /// `[host]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HostPlan {
     /// Consumer tags and connection names start with it.
     pub name: Arc<str>,
@@ -62,7 +62,7 @@ pub enum LogFormat {
 }
 
 /// `[connections.NAME]`, and the topology that is declared over it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectionPlan {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -71,7 +71,7 @@ pub struct ConnectionPlan {
     /// The user.
     pub username: String,
     /// Never printed.
-    pub password: SecretString,
+    pub password: Password,
     /// How the broker is to know who asks.
     pub mechanism: AuthMechanism,
     /// The virtual host.
@@ -100,6 +100,35 @@ impl ConnectionPlan {
             AuthMechanism::Plain => Some(&self.username),
             AuthMechanism::External => None,
         }
+    }
+}
+
+/// A password. It can be compared, and cannot be printed.
+#[derive(Clone)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// For whoever logs in with it.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
 }
 
@@ -142,6 +171,14 @@ pub struct TlsPlan {
     pub names_authorities: bool,
     /// Whether there is a client's certificate.
     pub has_identity: bool,
+    /// A hash of everything that `client` was made from, since it cannot be compared itself.
+    pub(super) digest: [u8; 32],
+}
+
+impl PartialEq for TlsPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
 }
 
 impl fmt::Debug for TlsPlan {
@@ -155,7 +192,7 @@ impl fmt::Debug for TlsPlan {
 }
 
 /// What is declared on one connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopologyPlan {
     /// `[exchanges.NAME]`.
     pub exchanges: Vec<ExchangePlan>,
@@ -164,7 +201,7 @@ pub struct TopologyPlan {
 }
 
 /// `[exchanges.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangePlan {
     /// Its name at the broker.
     pub name: String,
@@ -185,7 +222,7 @@ pub struct ExchangePlan {
 }
 
 /// `[queues.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueuePlan {
     /// Its name at the broker.
     pub name: Arc<str>,
@@ -217,7 +254,7 @@ pub enum QueueKind {
 }
 
 /// A binding to the exchange or queue that it stands in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BindingPlan {
     /// The exchange bound from.
     pub exchange: String,
@@ -248,7 +285,7 @@ pub enum Argument {
 }
 
 /// `[components.NAME]`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ComponentPlan {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -291,7 +328,7 @@ pub enum Instances {
 }
 
 /// `[consumers.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerPlan {
     /// Its name in the file.
     pub name: Arc<str>,

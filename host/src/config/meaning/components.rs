@@ -33,7 +33,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
     }
     Some(ComponentPlan {
         name: name.into(),
-        path: context.base.join(node.text("path")?),
+        path: context.base(node).join(node.text("path")?),
         build: node.text("build").map(str::to_owned),
         instances,
         memory: node.size("memory").unwrap_or(DEFAULT_MEMORY),
