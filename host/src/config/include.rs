@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::faults::Faults;
+use super::keys::{self, Shape};
 use super::redact;
 use super::sources::Sources;
 use super::written::{Node, Value};
@@ -95,6 +96,7 @@ fn unreadable(node: &Node, path: &Path, error: &std::io::Error, faults: &mut Fau
     };
     let message = format!("cannot read {}: {error}", path.display());
     faults.error(node, message, remedy);
+    faults.names_are_missing();
 }
 
 /// Joins the trees of all files into that of the first one. What two files define is told, and is in
@@ -121,9 +123,10 @@ pub(crate) fn merged(
         for (name, section) in sections {
             let entries = match section.value {
                 Value::Named(entries) => entries,
-                // Its type is wrong, which has been told; the names it should hold are not known.
                 _ => {
-                    faults.names_are_missing();
+                    if holds_names(&name) {
+                        faults.names_are_missing();
+                    }
                     continue;
                 }
             };
@@ -142,6 +145,13 @@ pub(crate) fn merged(
         }
     }
     main
+}
+
+/// Whether a section that is no table, which has been told, should have held names.
+fn holds_names(section: &str) -> bool {
+    keys::INCLUDED
+        .iter()
+        .any(|key| key.name == section && matches!(key.shape, Shape::Named(_)))
 }
 
 /// Notes what is defined where, and tells of what another file has defined before.
