@@ -52,6 +52,9 @@ const LONGEST_HEARTBEAT: u64 = u16::MAX as u64 * 1_000;
 /// One page of WebAssembly memory.
 const PAGE: u64 = 64 * 1024;
 
+/// Less would not take the words of an error.
+const SMALLEST_ANSWER: u64 = 1024;
+
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
 const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
@@ -149,6 +152,9 @@ const COMPONENT: &[Key] = &[
     key("recycle_after", Shape::Integer(1, i64::MAX)),
     key("memory", Shape::Size(PAGE)),
     key("timeout", SOME_TIME),
+    key("max_publications", Shape::Integer(0, u32::MAX as i64)),
+    key("max_answer", Shape::Size(SMALLEST_ANSWER)),
+    key("log_lines", Shape::Integer(0, u32::MAX as i64)),
     key("config", Shape::Texts),
     key("allow", Shape::Table(ALLOW)),
 ];

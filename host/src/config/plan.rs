@@ -299,6 +299,12 @@ pub struct ComponentPlan {
     pub memory: u64,
     /// Time for one call.
     pub timeout: Duration,
+    /// Publications of one answer.
+    pub max_publications: u32,
+    /// Bytes that may cross from the component to the host in one call.
+    pub max_answer: u64,
+    /// Lines a second that its instances together may print; the rest is counted and not kept.
+    pub log_lines: u32,
     /// What `wasi:config/store` answers.
     pub config: Vec<(String, String)>,
     /// Names of environment variables that the component sees, with their values at start.

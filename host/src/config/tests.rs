@@ -77,6 +77,9 @@ fn the_smallest_file_has_every_default() {
     );
     assert_eq!(component.memory, 64 << 20);
     assert_eq!(component.timeout, Duration::from_secs(5));
+    assert_eq!(component.max_publications, 1000);
+    assert_eq!(component.max_answer, 16 << 20);
+    assert_eq!(component.log_lines, 100);
 
     let consumer = &plan.consumers["orders"];
     assert_eq!(&*consumer.connection, "main");
@@ -121,6 +124,9 @@ fn every_key_reaches_the_plan() {
         build = "make"
         recycle_after = 7
         memory = "1GiB"
+        max_publications = 5
+        max_answer = "1MiB"
+        log_lines = 0
         config = { currency = "EUR", area = "${AREA}" }
         allow = { env = ["TZ", "UNSET"] }
 
@@ -169,6 +175,14 @@ fn every_key_reaches_the_plan() {
     assert_eq!(audit.arguments[4].1, Argument::Integer(90_000));
 
     let component = &plan.components["audit"];
+    assert_eq!(
+        (
+            component.max_publications,
+            component.max_answer,
+            component.log_lines
+        ),
+        (5, 1 << 20, 0)
+    );
     assert_eq!(component.path, Path::new("/opt/audit.wasm"));
     assert_eq!(component.build.as_deref(), Some("make"));
     assert_eq!(

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::http::Outgoing;
 use super::limits::Limits;
-use super::logs::Output;
+use super::logs::{LineRate, Output};
 use crate::config::plan::ComponentPlan;
 
 /// The data of an instance's store.
@@ -28,8 +28,12 @@ pub(super) struct State {
 impl State {
     /// Grants what the plan allows: its environment and its configuration. No directories, no
     /// sockets, no arguments; clocks and randomness always.
-    pub(super) fn new(plan: &ComponentPlan, config: &Arc<WasiConfigVariables>) -> Self {
-        let output = Output::new(Arc::clone(&plan.name));
+    pub(super) fn new(
+        plan: &ComponentPlan,
+        config: &Arc<WasiConfigVariables>,
+        lines: &Arc<LineRate>,
+    ) -> Self {
+        let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines));
         let wasi = WasiCtxBuilder::new()
             .envs(&plan.env)
             .stdout(output.stdout())
@@ -43,7 +47,7 @@ impl State {
                 component: Arc::clone(&plan.name),
             },
             config: Arc::clone(config),
-            limits: Limits::new(plan.memory),
+            limits: Limits::new(plan),
             output,
             deadline: Instant::now(),
         }

@@ -9,6 +9,7 @@ use super::meters::Meters;
 pub struct ComponentTelemetry {
     instances: IntGauge,
     traps: IntCounter,
+    lines_dropped: IntCounter,
 }
 
 /// One instance in memory, counted for as long as this lives.
@@ -20,6 +21,7 @@ impl ComponentTelemetry {
         Self {
             instances: meters.instances.with_label_values(&[component]),
             traps: meters.traps.with_label_values(&[component]),
+            lines_dropped: meters.lines_dropped.with_label_values(&[component]),
         }
     }
 
@@ -32,6 +34,11 @@ impl ComponentTelemetry {
     /// An instance ended by a trap, a timeout or a limit.
     pub fn trapped(&self) {
         self.traps.inc();
+    }
+
+    /// A line that it printed was left out.
+    pub fn line_dropped(&self) {
+        self.lines_dropped.inc();
     }
 }
 

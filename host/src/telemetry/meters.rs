@@ -30,6 +30,7 @@ pub(super) struct Meters {
     pub(super) consumer_up: IntGaugeVec,
     pub(super) instances: IntGaugeVec,
     pub(super) traps: IntCounterVec,
+    pub(super) lines_dropped: IntCounterVec,
 }
 
 impl Meters {
@@ -127,6 +128,11 @@ impl Meters {
             traps: counter(
                 "hive_traps_total",
                 "Instances that ended by a trap, a timeout or a limit.",
+                &["component"],
+            )?,
+            lines_dropped: counter(
+                "hive_guest_lines_dropped_total",
+                "Lines that a component printed beyond its log_lines a second, and that were left out of the log.",
                 &["component"],
             )?,
             registry,

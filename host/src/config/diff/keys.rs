@@ -143,6 +143,9 @@ pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyC
         instances,
         memory,
         timeout,
+        max_publications,
+        max_answer,
+        log_lines,
         config,
         env,
     } = old;
@@ -160,6 +163,14 @@ pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyC
     );
     differing.shown("memory", memory, &new.memory, bytes);
     differing.shown("timeout", timeout, &new.timeout, duration);
+    differing.shown(
+        "max_publications",
+        max_publications,
+        &new.max_publications,
+        u32::to_string,
+    );
+    differing.shown("max_answer", max_answer, &new.max_answer, bytes);
+    differing.shown("log_lines", log_lines, &new.log_lines, u32::to_string);
     differing.hidden("config", config, &new.config);
     differing.hidden("allow.env", env, &new.env);
     differing.0
