@@ -30,6 +30,7 @@ mod taken_away;
 mod tls;
 
 // What a component can do to its host.
+mod hostile;
 mod instances;
 mod sandbox;
 
