@@ -1,9 +1,10 @@
 //! hive.toml: as written (`keys`, `written`), as meant ([`plan`]), and every fault on the way
 //! between, told in one run.
 //!
-//! A file goes through three steps. `read` walks the parsed TOML along the table of known keys
-//! and yields a tree of typed values. `meaning` turns that tree into a [`plan::Plan`]. Both put
-//! what they find wrong into `faults`, go on, and leave the telling to `problem` and `render`.
+//! A file goes through these steps. `read` walks the parsed TOML along the table of known keys
+//! and yields a tree of typed values. `include` joins to it the trees of the files that it
+//! includes. `meaning` turns the whole into a [`plan::Plan`]. All put what they find wrong into
+//! `faults`, go on, and leave the telling to `problem` and `render`.
 
 use std::path::Path;
 
@@ -16,16 +17,19 @@ mod keys;
 mod unbuilt;
 
 mod faults;
+mod include;
 mod interpolate;
 mod meaning;
 mod nearest;
 mod read;
 mod redact;
 mod render;
+mod sources;
 mod units;
 mod url;
 mod written;
 
+pub mod diff;
 pub mod plan;
 
 pub use environment::Environment;
@@ -33,20 +37,23 @@ pub use problem::{Problem, Problems, Severity};
 pub use render::render;
 
 use faults::Faults;
+use keys::Key;
 use plan::Plan;
 use read::Reader;
+use sources::{Source, Sources};
+use written::Node;
 
 /// A file that can be run.
 #[derive(Debug)]
 pub struct Loaded {
     /// What to run.
     pub plan: Plan,
-    /// What is odd about it, in the order of the file.
+    /// What is odd about it, in the order of the files.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the file at `path`. On failure every fault of the file is in the answer, not only the
-/// first one, and so are the warnings.
+/// Reads the file at `path`, and those that it includes. On failure every fault of every file is in
+/// the answer, not only the first one, and so are the warnings.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
     match std::fs::read_to_string(path) {
         Ok(text) => load_text(path, &text, environment),
@@ -56,16 +63,23 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> 
 
 /// As [`load`], for a text that is already in memory; `path` is where it says it is.
 fn load_text(path: &Path, text: &str, environment: &Environment) -> Result<Loaded, Problems> {
-    let (document, broken) = DeTable::parse_recoverable(text);
+    let mut sources = Sources::new(path, text);
     let mut faults = Faults::new();
-    for error in &broken {
-        faults.syntax(error.message(), error.span());
+    let main = read(sources.main(), keys::ROOT, environment, &mut faults);
+    let mut included = Vec::new();
+    for (path, text) in include::texts(&main, path, &mut faults) {
+        sources.add(path, text);
+        included.push(read(
+            sources.last(),
+            keys::INCLUDED,
+            environment,
+            &mut faults,
+        ));
     }
-    let base = path.parent().unwrap_or(Path::new(""));
-    let written = Reader::new(environment, base, &mut faults).read(document.get_ref());
-    let plan = meaning::plan(&written, environment, base, &mut faults);
+    let written = include::merged(main, included, &sources, &mut faults);
+    let plan = meaning::plan(&written, environment, &sources, &mut faults);
     let failed = faults.any_error();
-    let problems = faults.finish(path, text);
+    let problems = faults.finish(&sources);
     match plan {
         Some(plan) if !failed => Ok(Loaded {
             plan,
@@ -73,6 +87,20 @@ fn load_text(path: &Path, text: &str, environment: &Environment) -> Result<Loade
         }),
         _ => Err(Problems::new(problems)),
     }
+}
+
+/// The tree of one file, which may have these keys.
+fn read(
+    source: &Source,
+    keys: &'static [Key],
+    environment: &Environment,
+    faults: &mut Faults,
+) -> Node {
+    let (document, broken) = DeTable::parse_recoverable(&source.text);
+    for error in &broken {
+        faults.syntax(error.message(), error.span(), source);
+    }
+    Reader::new(environment, source, faults).read(document.get_ref(), keys)
 }
 
 /// The answer for a file that cannot be read at all.
@@ -85,7 +113,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problems {
     };
     let message = format!("cannot read {}: {error}", path.display());
     faults.elsewhere("", message, remedy);
-    Problems::new(faults.finish(path, ""))
+    Problems::new(faults.finish(&Sources::new(path, "")))
 }
 
 #[cfg(test)]

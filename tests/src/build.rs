@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use anyhow::Result;
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::Resolve;
+
+use crate::keeper;
+
 const WASM: &str = "wasm32-wasip2";
 
 /// The folder of the workspace.
@@ -81,6 +87,28 @@ pub fn guest(name: &str) -> PathBuf {
         component_folder().join("examples")
     });
     existing(folder.join(format!("{}.wasm", name.replace('-', "_"))))
+}
+
+/// The component of the core module `tests/guests/text/NAME.wat`: what no Rust can be compiled to.
+///
+/// # Errors
+/// When there is none of that name, or it does not fit the contract.
+pub fn text_guest(name: &str) -> Result<PathBuf> {
+    let source = workspace()
+        .join("tests/guests/text")
+        .join(format!("{name}.wat"));
+    let mut module = wat::parse_file(source)?;
+    let mut contract = Resolve::default();
+    let (package, _) = contract.push_path(workspace().join("wit"))?;
+    let world = contract.select_world(&[package], Some("consumer"))?;
+    wit_component::embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8)?;
+    let component = ComponentEncoder::default()
+        .module(&module)?
+        .validate(true)
+        .encode()?;
+    let path = keeper::scratch("text").join(format!("{name}.wasm"));
+    std::fs::write(&path, component)?;
+    Ok(path)
 }
 
 /// The component of the example `orders`, compiled.

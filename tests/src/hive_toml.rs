@@ -65,7 +65,12 @@ impl HiveToml {
     /// `[components."NAME"]`, with a file of any kind.
     #[must_use]
     pub fn component_at(self, name: &str, path: &Path, keys: &str) -> Self {
-        let path = format!("path = \"{}\"\n{keys}", path.display());
+        // Scenarios count what guests print, so that nothing of it may be left out.
+        let lines = match keys.contains("log_lines") {
+            true => "",
+            false => "log_lines = 1000000\n",
+        };
+        let path = format!("path = \"{}\"\n{lines}{keys}", path.display());
         self.section(&format!("components.\"{name}\""), &path)
     }
 

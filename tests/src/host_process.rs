@@ -17,7 +17,7 @@ use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
 
 /// A first start compiles a component before it consumes.
@@ -202,6 +202,11 @@ impl HostProcess {
     /// What it holds now.
     pub fn usage(&self) -> Result<Usage> {
         Usage::of(self.id())
+    }
+
+    /// The most memory that it ever had resident, in KiB.
+    pub fn peak_kib(&self) -> Result<u64> {
+        usage::peak_kib(self.id())
     }
 
     /// Asks its admin server for `path`.

@@ -18,7 +18,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 10] = [
+const LIBRARIES: [Library; 11] = [
     Library {
         rule: 3,
         name: "lapin",
@@ -48,6 +48,11 @@ const LIBRARIES: [Library; 10] = [
         rule: 3,
         name: "prometheus",
         rooms: &["telemetry"],
+    },
+    Library {
+        rule: 3,
+        name: "glob",
+        rooms: &["config"],
     },
     Library {
         rule: 3,

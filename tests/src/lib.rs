@@ -11,6 +11,7 @@ mod certificates;
 mod eventually;
 mod hive_toml;
 mod host_process;
+pub mod hostile;
 pub mod house;
 mod http;
 mod keeper;
@@ -25,7 +26,7 @@ mod vhost;
 mod web_server;
 
 pub use broker::Broker;
-pub use build::{guest, orders_component, orders_example};
+pub use build::{guest, orders_component, orders_example, text_guest};
 pub use certificates::{Authority, Identity};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;

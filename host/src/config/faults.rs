@@ -1,10 +1,10 @@
 //! Gathers what is wrong while the loader goes on, so that one run tells everything.
 
 use std::ops::Range;
-use std::path::Path;
 
-use super::problem::{Problem, Severity};
+use super::problem::{Excerpt, Problem, Severity};
 use super::redact;
+use super::sources::{Source, Sources};
 use super::written::Node;
 
 /// What was found so far.
@@ -12,8 +12,11 @@ pub(crate) struct Faults {
     found: Vec<Found>,
     /// Where the values of secret keys stand.
     secrets: Vec<Range<usize>>,
-    /// The text did not parse as a whole, so something that is not there may just not be seen.
-    incomplete: bool,
+    /// The files that did not parse as a whole, so that something that is not there may just not be
+    /// seen.
+    incomplete: Vec<Range<usize>>,
+    /// As in `incomplete`, for names that other tables refer to.
+    names_are_missing: bool,
 }
 
 /// A problem whose line is not looked up yet: which parts of a line are secret is known only once
@@ -31,14 +34,20 @@ impl Faults {
         Self {
             found: Vec::new(),
             secrets: Vec::new(),
-            incomplete: false,
+            incomplete: Vec::new(),
+            names_are_missing: false,
         }
     }
 
     /// The text is not TOML here.
-    pub(crate) fn syntax(&mut self, message: &str, span: Option<Range<usize>>) {
+    pub(crate) fn syntax(&mut self, message: &str, span: Option<Range<usize>>, source: &Source) {
         let duplicate = message.contains("duplicate key");
-        self.incomplete |= !duplicate;
+        if !duplicate {
+            self.incomplete.push(source.range());
+            self.names_are_missing();
+        }
+        // Without a place it would be told of the main file.
+        let span = Some(source.placed(span.unwrap_or(0..0)));
         let remedy = match duplicate {
             true => "keep one of them, and merge the rest into it",
             false => "correct the TOML here; https://toml.io shows its syntax",
@@ -58,10 +67,24 @@ impl Faults {
         self.push(Severity::Error, &node.key, span, message, remedy);
     }
 
+    /// Something names a table that is not there because what should hold it could not be read.
+    pub(crate) fn names_are_missing(&mut self) {
+        self.names_are_missing = true;
+    }
+
+    /// Whether a name that is not there may just not be seen.
+    pub(crate) fn may_miss_names(&self) -> bool {
+        self.names_are_missing
+    }
+
     /// A key that should stand in this node, a table, is not there. Not told of a text that does
-    /// not parse as a whole.
+    /// not parse as a whole; of the whole configuration, not told where any text does not.
     pub(crate) fn missing(&mut self, table: &Node, key: &str, remedy: impl Into<String>) {
-        if self.incomplete {
+        let unseen = match table.key.is_empty() {
+            true => self.names_are_missing,
+            false => self.is_incomplete(table),
+        };
+        if unseen {
             return;
         }
         let key = match table.key.as_str() {
@@ -79,7 +102,7 @@ impl Faults {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        if !self.incomplete {
+        if !self.names_are_missing {
             self.error(node, message, remedy);
         }
     }
@@ -87,7 +110,7 @@ impl Faults {
     /// The key of this node is not one of its table's. The keys behind a broken table header come
     /// out at the top of the file, where nothing is said of them.
     pub(crate) fn unknown(&mut self, node: &Node, remedy: impl Into<String>) {
-        let displaced = self.incomplete && !node.key.contains('.');
+        let displaced = self.is_incomplete(node) && !node.key.contains('.');
         if !displaced {
             self.error(node, "is not a known key", remedy);
         }
@@ -124,23 +147,36 @@ impl Faults {
         self.found.iter().any(|f| f.severity == Severity::Error)
     }
 
-    /// Everything that was found, in the order of the file; what is in no line of it comes last.
-    pub(crate) fn finish(mut self, path: &Path, text: &str) -> Vec<Problem> {
+    /// Everything that was found, in the order of the files and of their lines; what is in no line
+    /// comes last.
+    pub(crate) fn finish(mut self, sources: &Sources) -> Vec<Problem> {
         self.found
             .sort_by_key(|found| found.span.as_ref().map_or(usize::MAX, |span| span.start));
+        self.secrets.sort_by_key(|secret| secret.start);
+        let secrets = self.secrets;
         self.found
             .into_iter()
             .map(|found| Problem {
                 severity: found.severity,
-                file: path.to_owned(),
+                file: match &found.span {
+                    Some(span) => sources.of(span).path.clone(),
+                    None => sources.main().path.clone(),
+                },
                 key: found.key,
                 message: found.message,
                 remedy: found.remedy,
                 excerpt: found
                     .span
-                    .map(|span| redact::excerpt(text, &span, &self.secrets)),
+                    .map(|span| excerpt(sources.of(&span), &span, &secrets)),
             })
             .collect()
+    }
+
+    /// Whether the file of this node did not parse as a whole.
+    fn is_incomplete(&self, node: &Node) -> bool {
+        self.incomplete
+            .iter()
+            .any(|file| file.contains(&node.span.start))
     }
 
     fn push(
@@ -159,4 +195,16 @@ impl Faults {
             remedy: remedy.into(),
         });
     }
+}
+
+/// The line of a file in which `span` begins; `secrets` are those of all files, sorted.
+fn excerpt(source: &Source, span: &Range<usize>, secrets: &[Range<usize>]) -> Excerpt {
+    let file = source.range();
+    let first = secrets.partition_point(|secret| secret.start < file.start);
+    let behind = secrets.partition_point(|secret| secret.start < file.end);
+    let secrets: Vec<_> = secrets[first..behind]
+        .iter()
+        .map(|secret| source.within(secret))
+        .collect();
+    redact::excerpt(&source.text, &source.within(span), &secrets)
 }

@@ -38,6 +38,8 @@ pub(crate) enum Shape {
     Texts,
     /// Whatever it is, it is not built yet.
     Unbuilt,
+    /// Whatever it is, it belongs in the file that includes this one.
+    MainFile,
 }
 
 /// The longest duration where nothing else sets a limit: a year, so that adding it to a clock
@@ -50,11 +52,15 @@ const LONGEST_HEARTBEAT: u64 = u16::MAX as u64 * 1_000;
 /// One page of WebAssembly memory.
 const PAGE: u64 = 64 * 1024;
 
+/// Less would not take the words of an error.
+const SMALLEST_ANSWER: u64 = 1024;
+
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
 const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
 /// The keys of the file as a whole.
 pub(crate) const ROOT: &[Key] = &[
+    key("include", Shape::List(&Shape::Text)),
     key("host", Shape::Table(HOST)),
     key("connections", Shape::Named(CONNECTION)),
     key("exchanges", Shape::Named(EXCHANGE)),
@@ -62,6 +68,18 @@ pub(crate) const ROOT: &[Key] = &[
     key("components", Shape::Named(COMPONENT)),
     key("consumers", Shape::Named(CONSUMER)),
     key("store", Shape::Unbuilt),
+];
+
+/// The keys of an included file: what there are many of.
+pub(crate) const INCLUDED: &[Key] = &[
+    key("include", Shape::MainFile),
+    key("host", Shape::MainFile),
+    key("connections", Shape::Named(CONNECTION)),
+    key("exchanges", Shape::Named(EXCHANGE)),
+    key("queues", Shape::Named(QUEUE)),
+    key("components", Shape::Named(COMPONENT)),
+    key("consumers", Shape::Named(CONSUMER)),
+    key("store", Shape::MainFile),
 ];
 
 const HOST: &[Key] = &[
@@ -134,6 +152,9 @@ const COMPONENT: &[Key] = &[
     key("recycle_after", Shape::Integer(1, i64::MAX)),
     key("memory", Shape::Size(PAGE)),
     key("timeout", SOME_TIME),
+    key("max_publications", Shape::Integer(0, u32::MAX as i64)),
+    key("max_answer", Shape::Size(SMALLEST_ANSWER)),
+    key("log_lines", Shape::Integer(0, u32::MAX as i64)),
     key("config", Shape::Texts),
     key("sha256", Shape::Text),
     key("allow", Shape::Table(ALLOW)),

@@ -3,6 +3,7 @@
 //! The reader has told of every value that is wrong by itself. What is left is what a table of
 //! keys cannot know: how one key bears on another.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::environment::Environment;
@@ -10,6 +11,7 @@ use super::faults::Faults;
 use super::nearest;
 use super::plan::Plan;
 use super::redact;
+use super::sources::Sources;
 use super::written::{Node, Value};
 
 mod allow;
@@ -27,23 +29,46 @@ const MAIN: &str = "main";
 /// What every part of the meaning needs.
 struct Context<'a> {
     root: &'a Node,
+    names: Names<'a>,
     environment: &'a Environment,
-    /// The directory that relative paths start from.
-    base: &'a Path,
+    sources: &'a Sources,
     faults: &'a mut Faults,
+}
+
+/// What is defined under which name: with hundreds of included files, looking through them all for
+/// each name would take longer than reading them.
+struct Names<'a> {
+    connections: HashMap<&'a str, &'a Node>,
+    components: HashMap<&'a str, &'a Node>,
+    queues: HashMap<&'a str, &'a Node>,
+}
+
+impl<'a> Names<'a> {
+    fn of(root: &'a Node) -> Self {
+        let section = |key: &str| {
+            let entries = root.named(key).iter();
+            entries.map(|(name, node)| (name.as_str(), node)).collect()
+        };
+        Self {
+            connections: section("connections"),
+            components: section("components"),
+            queues: section("queues"),
+        }
+    }
 }
 
 /// The plan, unless a fault stands in its way; then each of them is in `faults`.
 pub(crate) fn plan(
     root: &Node,
     environment: &Environment,
-    base: &Path,
+    sources: &Sources,
     faults: &mut Faults,
 ) -> Option<Plan> {
     let mut context = Context {
         root,
+        names: Names::of(root),
         environment,
-        base,
+        sources,
         faults,
     };
     let host = host::plan(&mut context);
@@ -62,29 +87,42 @@ pub(crate) fn plan(
 impl Context<'_> {
     /// The name of the connection that `node` uses, if there is one of that name.
     fn connection(&mut self, node: &Node) -> Option<String> {
-        let named = self.root.named("connections");
-        let mut names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-        if self.root.get("connections").is_none() {
-            names.push(MAIN);
-        }
         let Some(at) = node.get("connection") else {
-            if !names.contains(&MAIN) && !self.connections_are_faulty() {
-                let remedy = nearest::advice(MAIN, names, "name one of");
+            let unseen = self.connections_are_faulty() || self.faults.may_miss_names();
+            if !self.has_connection(MAIN) && !unseen {
+                let remedy = nearest::advice(MAIN, self.connection_names(), "name one of");
                 let remedy = format!("there is no [connections.main] to default to; {remedy}");
                 self.faults.missing(node, "connection", remedy);
             }
             return Some(MAIN.to_owned());
         };
         let name = at.as_text()?;
-        if !names.contains(&name) && !self.connections_are_faulty() {
+        if !self.has_connection(name) && !self.connections_are_faulty() {
             let message = format!("names no connection: {}", redact::quote(name));
-            self.faults.dangling(
-                at,
-                message,
-                nearest::advice(name, names, "the connections are"),
-            );
+            let remedy = nearest::advice(name, self.connection_names(), "the connections are");
+            self.faults.dangling(at, message, remedy);
         }
         Some(name.to_owned())
+    }
+
+    /// The directory that relative paths in this node start from: that of its own file.
+    fn base(&self, node: &Node) -> &Path {
+        self.sources.of(&node.span).directory()
+    }
+
+    fn has_connection(&self, name: &str) -> bool {
+        let main_by_default = name == MAIN && self.root.get("connections").is_none();
+        main_by_default || self.names.connections.contains_key(name)
+    }
+
+    /// In the order of the files.
+    fn connection_names(&self) -> Vec<&str> {
+        let named = self.root.named("connections").iter();
+        let by_default = self.root.get("connections").is_none().then_some(MAIN);
+        named
+            .map(|(name, _)| name.as_str())
+            .chain(by_default)
+            .collect()
     }
 
     /// Whether nothing can be said about which connections there are.

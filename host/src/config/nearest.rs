@@ -16,12 +16,23 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether one is the other with a slip of the keys: one or two letters apart.
+/// Whether one is the other with a slip of the keys: one or two letters apart. Names that are
+/// numbered differ by their numbers on purpose.
 pub(crate) fn a_slip_apart(one: &str, other: &str) -> bool {
-    let letters = one.chars().count().min(other.chars().count());
-    let apart = strsim::damerau_levenshtein(one, other);
-    letters >= 5 && (1..=2).contains(&apart)
+    let (one_length, other_length) = (one.chars().count(), other.chars().count());
+    // Compared first, since comparing letters is slow and there may be hundreds of names.
+    if one_length.min(other_length) < 5 || one_length.abs_diff(other_length) > 2 {
+        return false;
+    }
+    let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
+    if letters(one) == letters(other) {
+        return false;
+    }
+    (1..=2).contains(&strsim::damerau_levenshtein(one, other))
 }
+
+/// So many names are listed; who has more knows where to look.
+const LISTED: usize = 20;
 
 /// As in "did you mean `orders`?", or the list to choose from.
 pub(crate) fn advice<'a>(
@@ -32,6 +43,10 @@ pub(crate) fn advice<'a>(
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match nearest(word, candidates.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
+        None if candidates.len() > LISTED => {
+            let listed = candidates[..LISTED].join(", ");
+            format!("{what}: {listed} and {} more", candidates.len() - LISTED)
+        }
         None => format!("{what}: {}", candidates.join(", ")),
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::policy::RetryPolicy;
@@ -22,7 +22,7 @@ pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use glob::Glob;
 
 /// The whole of a hive.toml.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// `[host]`.
     pub host: HostPlan,
@@ -35,7 +35,7 @@ pub struct Plan {
 }
 
 /// `[host]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HostPlan {
     /// Consumer tags and connection names start with it.
     pub name: Arc<str>,
@@ -68,7 +68,7 @@ pub enum LogFormat {
 }
 
 /// `[connections.NAME]`, and the topology that is declared over it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectionPlan {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -77,7 +77,7 @@ pub struct ConnectionPlan {
     /// The user.
     pub username: String,
     /// Never printed.
-    pub password: SecretString,
+    pub password: Password,
     /// How the broker is to know who asks.
     pub mechanism: AuthMechanism,
     /// The virtual host.
@@ -106,6 +106,35 @@ impl ConnectionPlan {
             AuthMechanism::Plain => Some(&self.username),
             AuthMechanism::External => None,
         }
+    }
+}
+
+/// A password. It can be compared, and cannot be printed.
+#[derive(Clone)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// For whoever logs in with it.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
 }
 
@@ -148,6 +177,14 @@ pub struct TlsPlan {
     pub names_authorities: bool,
     /// Whether there is a client's certificate.
     pub has_identity: bool,
+    /// A hash of everything that `client` was made from, since it cannot be compared itself.
+    pub(super) digest: [u8; 32],
+}
+
+impl PartialEq for TlsPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
 }
 
 impl fmt::Debug for TlsPlan {
@@ -161,7 +198,7 @@ impl fmt::Debug for TlsPlan {
 }
 
 /// What is declared on one connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopologyPlan {
     /// `[exchanges.NAME]`.
     pub exchanges: Vec<ExchangePlan>,
@@ -170,7 +207,7 @@ pub struct TopologyPlan {
 }
 
 /// `[exchanges.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangePlan {
     /// Its name at the broker.
     pub name: String,
@@ -191,7 +228,7 @@ pub struct ExchangePlan {
 }
 
 /// `[queues.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueuePlan {
     /// Its name at the broker.
     pub name: Arc<str>,
@@ -223,7 +260,7 @@ pub enum QueueKind {
 }
 
 /// A binding to the exchange or queue that it stands in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BindingPlan {
     /// The exchange bound from.
     pub exchange: String,
@@ -254,7 +291,7 @@ pub enum Argument {
 }
 
 /// `[components.NAME]`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct ComponentPlan {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -268,6 +305,12 @@ pub struct ComponentPlan {
     pub memory: u64,
     /// Time for one call.
     pub timeout: Duration,
+    /// Publications of one answer.
+    pub max_publications: u32,
+    /// Bytes that may cross from the component to the host in one call.
+    pub max_answer: u64,
+    /// Lines a second that its instances together may print; the rest is counted and not kept.
+    pub log_lines: u32,
     /// What `wasi:config/store` answers.
     pub config: Vec<(String, String)>,
     /// The SHA-256 that its file must have, in lower-case hexadecimal; none is any.
@@ -299,7 +342,7 @@ pub enum Instances {
 }
 
 /// `[consumers.NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerPlan {
     /// Its name in the file.
     pub name: Arc<str>,

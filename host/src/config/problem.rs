@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,11 @@ impl Problem {
     /// whole is at fault, and the name of the variable where the environment is.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The file that it is in: hive.toml, or one that it includes.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The line in the file, counted from 1; none where no line is at fault.

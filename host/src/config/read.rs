@@ -4,7 +4,6 @@
 //! unknown and missing keys, wrong types, units, ranges, variables, and what is not built yet.
 
 use std::ops::Range;
-use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -12,9 +11,10 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::environment::Environment;
 use super::faults::Faults;
 use super::interpolate::interpolate;
-use super::keys::{self, Key, Shape};
+use super::keys::{Key, Shape};
 use super::nearest;
 use super::redact;
+use super::sources::Source;
 use super::unbuilt::unbuilt;
 use super::written::{Node, Value};
 
@@ -27,8 +27,7 @@ pub(crate) const LONGEST_NAME: usize = 255;
 /// Walks one file.
 pub(crate) struct Reader<'a> {
     environment: &'a Environment,
-    /// The directory that relative paths start from.
-    base: &'a Path,
+    source: &'a Source,
     faults: &'a mut Faults,
 }
 
@@ -94,24 +93,24 @@ fn quoted(name: &str) -> String {
 impl<'a> Reader<'a> {
     pub(crate) fn new(
         environment: &'a Environment,
-        base: &'a Path,
+        source: &'a Source,
         faults: &'a mut Faults,
     ) -> Self {
         Self {
             environment,
-            base,
+            source,
             faults,
         }
     }
 
-    /// Reads the file as a whole.
-    pub(crate) fn read(mut self, document: &DeTable<'_>) -> Node {
+    /// Reads the file as a whole; `keys` are those that it may have.
+    pub(crate) fn read(mut self, document: &DeTable<'_>, keys: &'static [Key]) -> Node {
         let root = Place {
             key: String::new(),
             pattern: String::new(),
-            span: 0..0,
+            span: self.source.placed(0..0),
         };
-        self.table(document, keys::ROOT, root)
+        self.table(document, keys, root)
     }
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>, shape: &Shape, place: Place) -> Node {
@@ -122,7 +121,7 @@ impl<'a> Reader<'a> {
             (Shape::Texts, DeValue::Table(table)) => self.texts(table, place),
             (_, written) => {
                 let place = Place {
-                    span: value.span(),
+                    span: self.source.placed(value.span()),
                     ..place
                 };
                 match (shape, written) {
@@ -138,7 +137,7 @@ impl<'a> Reader<'a> {
     fn table(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
         let mut entries = Vec::new();
         for (name, value) in in_file_order(table) {
-            let at = place.key(name.get_ref(), name.span());
+            let at = place.key(name.get_ref(), self.source.placed(name.span()));
             match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
                 None => self.unknown(at, name.get_ref(), keys),
                 Some(key) => {
@@ -157,8 +156,13 @@ impl<'a> Reader<'a> {
         node
     }
 
-    /// A key of the table, which may not be built yet.
+    /// A key of the table, which may not be built yet, or not belong into this file.
     fn known(&mut self, value: &Spanned<DeValue<'_>>, key: &Key, at: Place) -> Node {
+        if matches!(key.shape, Shape::MainFile) {
+            let message = "has no place in an included file";
+            let remedy = "move it to the file that includes this one";
+            return self.refuse(message, remedy, at);
+        }
         let pattern = at.pattern.clone();
         let key_span = at.span.clone();
         let mut node = self.value(value, &key.shape, at);
@@ -171,7 +175,8 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&mut self, at: Place, name: &str, keys: &'static [Key]) {
-        let known = keys.iter().map(|key| key.name);
+        let has_a_place = |key: &&Key| !matches!(key.shape, Shape::MainFile);
+        let known = keys.iter().filter(has_a_place).map(|key| key.name);
         let remedy = nearest::advice(name, known, "the keys here are");
         let node = at.holding(Value::Faulty);
         self.faults.unknown(&node, remedy);
@@ -180,7 +185,7 @@ impl<'a> Reader<'a> {
     fn named(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
         let mut entries = Vec::new();
         for (name, value) in in_file_order(table) {
-            let at = place.name(name.get_ref(), name.span());
+            let at = place.name(name.get_ref(), self.source.placed(name.span()));
             let node = match value.get_ref() {
                 DeValue::Table(table) => self.table(table, keys, at),
                 other => self.wrong_type(other, "a table", at),
@@ -215,7 +220,10 @@ impl<'a> Reader<'a> {
         let nodes = values
             .iter()
             .enumerate()
-            .map(|(index, value)| self.value(value, element, place.element(index, value.span())))
+            .map(|(index, value)| {
+                let span = self.source.placed(value.span());
+                self.value(value, element, place.element(index, span))
+            })
             .collect();
         place.holding(Value::List(nodes))
     }

@@ -19,7 +19,14 @@ pub fn render(problems: &[Problem], colour: bool) -> String {
         text.push_str(&renderer.render(&[group(problem)]));
         text.push_str("\n\n");
     }
-    text.push_str(&format!("{}: {}\n", first.file.display(), count(problems)));
+    let mut files: Vec<_> = problems.iter().map(|problem| &problem.file).collect();
+    files.sort();
+    files.dedup();
+    let place = match files.len() {
+        1 => first.file.display().to_string(),
+        number => format!("{number} files"),
+    };
+    text.push_str(&format!("{place}: {}\n", count(problems)));
     text
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use secrecy::ExposeSecret;
 
 use super::plan::{Argument, ConnectionPlan, Instances, LogFormat, QueueKind};
 use super::*;
@@ -78,6 +77,9 @@ fn the_smallest_file_has_every_default() {
     );
     assert_eq!(component.memory, 64 << 20);
     assert_eq!(component.timeout, Duration::from_secs(5));
+    assert_eq!(component.max_publications, 1000);
+    assert_eq!(component.max_answer, 16 << 20);
+    assert_eq!(component.log_lines, 100);
 
     let consumer = &plan.consumers["orders"];
     assert_eq!(&*consumer.connection, "main");
@@ -122,6 +124,9 @@ fn every_key_reaches_the_plan() {
         build = "make"
         recycle_after = 7
         memory = "1GiB"
+        max_publications = 5
+        max_answer = "1MiB"
+        log_lines = 0
         config = { currency = "EUR", area = "${AREA}" }
         allow = { env = ["TZ", "UNSET"] }
 
@@ -170,6 +175,14 @@ fn every_key_reaches_the_plan() {
     assert_eq!(audit.arguments[4].1, Argument::Integer(90_000));
 
     let component = &plan.components["audit"];
+    assert_eq!(
+        (
+            component.max_publications,
+            component.max_answer,
+            component.log_lines
+        ),
+        (5, 1 << 20, 0)
+    );
     assert_eq!(component.path, Path::new("/opt/audit.wasm"));
     assert_eq!(component.build.as_deref(), Some("make"));
     assert_eq!(
@@ -251,6 +264,128 @@ fn secrets_are_read_from_files_beside_the_file() {
         let secret = secret.lines().nth(1).unwrap();
         assert!(!told.contains("s3cret") && !told.contains("PRIVATE") && !told.contains(secret));
     }
+}
+
+/// A folder with these files; the first one is hive.toml.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn load_folder(dir: &tempfile::TempDir) -> Result<Loaded, Problems> {
+    load(&dir.path().join("hive.toml"), &environment(&[]))
+}
+
+#[test]
+fn paths_in_an_included_file_start_from_its_own_directory() {
+    let dir = folder(&[
+        (
+            "hive.toml",
+            "include = ['d/*.toml']\n[components.main]\npath = 'main.wasm'",
+        ),
+        (
+            "d/one.toml",
+            "[connections.one]\nurl = 'file:url'\n[components.one]\npath = 'one.wasm'",
+        ),
+        ("d/url", "amqp://one:s3cret@host"),
+        (
+            "d/two.toml",
+            "[consumers.two]\nqueue = 'q'\ncomponent = 'one'\nconnection = 'one'",
+        ),
+        ("d/.hidden.toml", "this is no TOML"),
+        ("d/directory.toml/x", ""),
+    ]);
+    let loaded = load_folder(&dir).unwrap_or_else(|problems| panic!("{problems}"));
+    let paths: Vec<_> = loaded
+        .plan
+        .components
+        .values()
+        .map(|component| component.path.strip_prefix(dir.path()).unwrap())
+        .collect();
+    assert_eq!(paths, [Path::new("main.wasm"), Path::new("d/one.wasm")]);
+    assert_eq!(
+        loaded.plan.connections["one"].password.expose_secret(),
+        "s3cret"
+    );
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn a_directory_whose_name_looks_like_a_glob_is_taken_by_its_name() {
+    let dir = folder(&[
+        ("[a]*/hive.toml", "include = ['*.toml']"),
+        ("[a]*/orders.toml", MINIMAL),
+        ("a/other.toml", "this is no TOML"),
+    ]);
+    let loaded = load(&dir.path().join("[a]*/hive.toml"), &environment(&[])).unwrap();
+    assert_eq!(loaded.plan.consumers.len(), 1);
+}
+
+#[test]
+fn files_are_included_in_sorted_order_and_once() {
+    let queue = |name: &str| format!("[queues.{name}]");
+    let (a, b, c) = (queue("a"), queue("b"), queue("c"));
+    let dir = folder(&[
+        (
+            "hive.toml",
+            &format!("include = ['d/b*.toml', 'd/*.toml']\n{MINIMAL}"),
+        ),
+        ("d/c.toml", &c),
+        ("d/a.toml", &a),
+        ("d/b.toml", &b),
+    ]);
+    let loaded = load_folder(&dir).unwrap_or_else(|problems| panic!("{problems}"));
+    let queues: Vec<_> = loaded.plan.connections["main"]
+        .topology
+        .queues
+        .iter()
+        .map(|queue| &*queue.name)
+        .collect();
+    assert_eq!(queues, ["b", "a", "c"]);
+}
+
+#[test]
+fn hundreds_of_files_are_one_plan_and_each_problem_names_its_own() {
+    const FILES: usize = 500;
+    let dir = folder(&[("hive.toml", "include = ['d/*.toml']")]);
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    for number in 0..FILES {
+        let text = format!(
+            "[connections.c{number}]\nurl = 'amqp://h'\n[components.c{number}]\npath = 'c'\n\
+             [queues.q{number}]\nconnection = 'c{number}'\n[consumers.c{number}]\n\
+             queue = 'queue-{number}-{}'\ncomponent = 'c{number}'\nconnection = 'c{number}'\n",
+            "x".repeat(number % 7),
+        );
+        std::fs::write(dir.path().join(format!("d/{number:03}.toml")), text).unwrap();
+    }
+    let loaded = load_folder(&dir).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.plan.consumers.len(), FILES);
+    assert_eq!(loaded.plan.connections.len(), FILES);
+
+    let wrong = "[consumers.wrong]\nqueue = 'q'\ncomponent = 'none'\nconnection = 'c1'";
+    std::fs::write(dir.path().join("d/250x.toml"), wrong).unwrap();
+    let problems = load_folder(&dir).unwrap_err();
+    let told: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.file().file_name().unwrap(), problem.line()))
+        .collect();
+    assert_eq!(told, [(std::ffi::OsStr::new("250x.toml"), Some(3))]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_an_included_file_is_the_same_file() {
+    let dir = folder(&[
+        ("hive.toml", "include = ['d/*.toml', 'hive.toml']"),
+        ("d/orders.toml", MINIMAL),
+    ]);
+    std::os::unix::fs::symlink("orders.toml", dir.path().join("d/again.toml")).unwrap();
+    assert_eq!(load_folder(&dir).unwrap().plan.consumers.len(), 1);
 }
 
 /// Lines of which some hive.toml might be made, sound ones and others.

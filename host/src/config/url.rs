@@ -6,9 +6,7 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-use super::plan::{AuthMechanism, Endpoint};
+use super::plan::{AuthMechanism, Endpoint, Password};
 
 mod query;
 
@@ -20,7 +18,7 @@ pub(crate) struct BrokerUrl {
     pub(crate) tls: bool,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) username: String,
-    pub(crate) password: SecretString,
+    pub(crate) password: Password,
     pub(crate) vhost: String,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) frame_max: Option<u32>,

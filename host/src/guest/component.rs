@@ -16,6 +16,7 @@ use super::engine::Engine;
 use super::exports;
 use super::fault::ComponentFault;
 use super::instance::Instance;
+use super::logs::LineRate;
 use super::state::State;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::lifecycle::Tasks;
@@ -30,6 +31,8 @@ pub struct Generation {
     /// None: the component does not export the interface.
     pub(super) lifecycle: Option<lifecycle::GuestIndices>,
     pub(super) config: Arc<WasiConfigVariables>,
+    /// How many lines its instances may print together.
+    pub(super) lines: Arc<LineRate>,
     /// Instances between two deliveries; the last one used is the first one taken, since its
     /// memory is still in the processor's caches.
     warm: Mutex<Vec<Instance>>,
@@ -155,6 +158,7 @@ impl Engine {
     ) -> Result<Generation, Vec<String>> {
         let describe = |error: wasmtime::Error| vec![advise(&format!("{error:#}"))];
         let pre = self.linker.instantiate_pre(&component).map_err(describe)?;
+        let telemetry = self.telemetry.component(&plan.name);
         Ok(Generation {
             handler: ConsumerIndices::new(&pre).map_err(describe)?,
             lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
@@ -163,7 +167,13 @@ impl Engine {
             plan: plan.clone(),
             warm: Mutex::default(),
             tasks: self.tasks.clone(),
-            telemetry: self.telemetry.component(&plan.name),
+            lines: LineRate::new(
+                Arc::clone(&plan.name),
+                plan.log_lines,
+                &self.tasks,
+                &telemetry,
+            ),
+            telemetry,
             hash,
             imports: exports::imports(&self.engine, &component),
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bindings::consumer::hive::consumer::types;
 use crate::message::{Action, Envelope, FieldValue, Message, Properties, Publication, Retry};
+use crate::policy::Outcome;
 
 /// The headers of an envelope as the contract has them; they are lent like the rest.
 pub(super) fn headers(envelope: &Envelope) -> Vec<(&str, types::FieldValueParam<'_>)> {
@@ -66,6 +67,20 @@ pub(super) fn delivery<'a>(
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What an answer means. `Err` is that of one which goes over a limit.
+pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Outcome, Outcome> {
+    if let types::Action::Publish(publications) = &action
+        && publications.len() as u64 > u64::from(max_publications)
+    {
+        return Err(Outcome::OverLimit(format!(
+            "the answer has {} publications, its limit is {max_publications} (`max_publications` of \
+             the component raises it)",
+            publications.len()
+        )));
+    }
+    Ok(Action::from(action).into())
 }
 
 impl From<types::Action> for Action {

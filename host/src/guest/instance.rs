@@ -15,9 +15,9 @@ use super::bindings::managed::exports::hive::consumer::lifecycle::{
 use super::component::Generation;
 use super::convert;
 use super::invoke::{self, Call};
-use super::limits::ANSWER_BYTES;
 use super::state::State;
-use crate::message::{Action, Envelope};
+use crate::config::plan::ComponentPlan;
+use crate::message::Envelope;
 use crate::policy::Outcome;
 use crate::telemetry::CountedInstance;
 
@@ -54,7 +54,9 @@ impl Instance {
         let (handler, lifecycle, started) =
             made.map_err(|end| invoke::outcome_of(end, store.data_mut(), timeout))?;
         store.data().output.end();
-        started.map_err(|error| Outcome::Failed(format!("lifecycle.start: {error}")))?;
+        started.map_err(|error| {
+            Outcome::Failed(invoke::bounded(format!("lifecycle.start: {error}")))
+        })?;
         Ok(Self {
             store,
             handler,
@@ -79,8 +81,9 @@ impl Instance {
         &mut self,
         call: &Call<'_>,
         envelope: &Envelope,
-        timeout: Duration,
+        plan: &ComponentPlan,
     ) -> Result<Outcome, Outcome> {
+        let timeout = plan.timeout;
         self.served += 1;
         self.store.data().output.begin(call.consumer, call.delivery);
         begin(&mut self.store, timeout);
@@ -96,7 +99,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.output.end();
         match answer {
-            Ok(Ok(action)) => Ok(Outcome::from(Action::from(action))),
+            Ok(Ok(action)) => convert::outcome(action, plan.max_publications),
             Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
             Err(end) => Err(invoke::outcome_of(end, state, timeout)),
         }
@@ -124,10 +127,11 @@ impl Instance {
 
 /// A store with the limits of the plan and a clock.
 fn store(generation: &Generation) -> Result<Store<State>, String> {
-    let state = State::new(&generation.plan, &generation.config, &generation.telemetry)?;
+    let state = State::new(generation)?;
+    let answer = state.limits.answer();
     let mut store = Store::new(generation.pre.engine(), state);
     store.limiter(|state| &mut state.limits);
-    store.set_hostcall_fuel(ANSWER_BYTES);
+    store.set_hostcall_fuel(answer);
     // At every tick: stop what has run too long, and let other tasks of this thread run otherwise.
     store.epoch_deadline_callback(|context| {
         Ok(if Instant::now() >= context.data().deadline {

@@ -41,7 +41,7 @@ impl Generation {
             Ok(instance) => instance,
             Err(outcome) => return outcome,
         };
-        match instance.handle(call, envelope, self.plan.timeout).await {
+        match instance.handle(call, envelope, &self.plan).await {
             Ok(outcome) => {
                 self.give_back(instance);
                 publish::checked(outcome, &self.plan, &self.telemetry)
@@ -90,8 +90,9 @@ pub(super) fn outcome_of(end: End, state: &mut State, timeout: Duration) -> Outc
     let root = error.root_cause().to_string();
     if root.contains("fuel allocated for hostcalls") {
         return Outcome::OverLimit(format!(
-            "the answer, or an argument of a host function, is larger than {} bytes",
-            super::limits::ANSWER_BYTES
+            "the answer, or an argument of a host function, takes more than {} bytes (`max_answer` of \
+             the component raises the limit)",
+            state.limits.answer()
         ));
     }
     Outcome::Trapped(bounded(describe_trap(&error, root, state)))

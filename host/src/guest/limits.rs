@@ -1,32 +1,44 @@
-//! What one instance may use: the memory of all its linear memories together, and its tables.
+//! What one instance may use: the memory of all its linear memories together, the elements of all
+//! its tables together, and how much it may answer.
 
 use wasmtime::ResourceLimiter;
 
-/// Elements of one table. A large Python component has some tens of thousands of functions.
+use crate::config::plan::ComponentPlan;
+
+/// Elements of all tables of an instance. A large Python component has some tens of thousands of
+/// functions.
 pub(super) const TABLE_ELEMENTS: usize = 200_000;
 
-/// Bytes that may cross from a component to the host in one call: its answer, or an argument of a
-/// host function.
-pub(super) const ANSWER_BYTES: usize = 16 * 1024 * 1024;
-
-/// Counts the memory of an instance over all its linear memories.
+/// Counts what an instance has, over all its memories and over all its tables.
 ///
 /// wasmtime's own `StoreLimits` bound each memory by itself, so a component of five core modules
 /// would get five times what its plan allows.
 #[derive(Debug)]
 pub(super) struct Limits {
     memory: usize,
-    used: usize,
+    memory_used: usize,
+    table_elements_used: usize,
+    /// Bytes that may cross from the component to the host in one call: its answer, or the arguments
+    /// of a host function.
+    answer: usize,
     denied: Option<String>,
 }
 
 impl Limits {
-    pub(super) fn new(memory: u64) -> Self {
+    pub(super) fn new(plan: &ComponentPlan) -> Self {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
-            memory: usize::try_from(memory).unwrap_or(usize::MAX),
-            used: 0,
+            memory: bytes(plan.memory),
+            memory_used: 0,
+            table_elements_used: 0,
+            answer: bytes(plan.max_answer),
             denied: None,
         }
+    }
+
+    /// See `Store::set_hostcall_fuel`.
+    pub(super) fn answer(&self) -> usize {
+        self.answer
     }
 
     /// What was denied since the last call began: the reason behind whatever trap followed.
@@ -40,47 +52,97 @@ impl ResourceLimiter for Limits {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if beyond(desired, maximum) {
+            return Ok(false);
+        }
+        let used = self
+            .memory_used
+            .saturating_add(desired.saturating_sub(current));
         if used > self.memory {
             self.denied = Some(format!(
-                "the instance asked for {used} bytes of memory in all, its limit is {} bytes (`memory`)",
+                "the instance asked for {used} bytes of memory in all, its limit is {} bytes \
+                 (`memory` of the component raises it)",
                 self.memory
             ));
             return Ok(false);
         }
-        self.used = used;
+        self.memory_used = used;
         Ok(true)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= TABLE_ELEMENTS;
-        if !fits {
-            self.denied = Some(format!(
-                "the instance asked for a table of {desired} elements, the limit is {TABLE_ELEMENTS}"
-            ));
+        if beyond(desired, maximum) {
+            return Ok(false);
         }
-        Ok(fits)
+        let used = self
+            .table_elements_used
+            .saturating_add(desired.saturating_sub(current));
+        if used > TABLE_ELEMENTS {
+            self.denied = Some(format!(
+                "the instance asked for {used} elements of its tables in all, the limit is \
+                 {TABLE_ELEMENTS}, and no key raises it"
+            ));
+            return Ok(false);
+        }
+        self.table_elements_used = used;
+        Ok(true)
     }
+}
+
+/// Whether a growth fails by what the component says itself: nothing is used, and nothing denied.
+fn beyond(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn limits() -> Limits {
+        Limits {
+            memory: 100,
+            memory_used: 0,
+            table_elements_used: 0,
+            answer: 0,
+            denied: None,
+        }
+    }
+
     #[test]
     fn memory_is_counted_over_all_memories() {
-        let mut limits = Limits::new(100);
+        let mut limits = limits();
         assert!(limits.memory_growing(0, 60, None).unwrap());
         assert!(!limits.memory_growing(0, 60, None).unwrap());
         assert!(limits.take_denied().unwrap().contains("120 bytes"));
         assert!(limits.memory_growing(60, 100, None).unwrap());
         assert_eq!(limits.take_denied(), None);
+    }
+
+    #[test]
+    fn elements_are_counted_over_all_tables() {
+        let mut limits = limits();
+        let most = TABLE_ELEMENTS;
+        assert!(limits.table_growing(0, most / 2, None).unwrap());
+        assert!(!limits.table_growing(0, most / 2 + 1, None).unwrap());
+        assert!(limits.take_denied().unwrap().contains("200001 elements"));
+        assert!(limits.table_growing(0, most / 2, None).unwrap());
+    }
+
+    #[test]
+    fn a_growth_beyond_the_components_own_maximum_uses_nothing() {
+        let mut limits = limits();
+        for _ in 0..3 {
+            assert!(!limits.memory_growing(0, 60, Some(50)).unwrap());
+            assert!(!limits.table_growing(0, TABLE_ELEMENTS, Some(5)).unwrap());
+        }
+        assert_eq!(limits.take_denied(), None);
+        assert!(limits.memory_growing(0, 100, Some(100)).unwrap());
     }
 }

@@ -10,6 +10,10 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+mod rate;
+
+pub(super) use rate::LineRate;
+
 /// A longer line is cut into several.
 const LINE_BYTES: usize = 8 * 1024;
 /// How much of stderr is kept to explain a failure.
@@ -18,12 +22,12 @@ const TAIL_BYTES: usize = 4 * 1024;
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// Both outputs of one instance. Clones share everything.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Output(Arc<Mutex<Lines>>);
 
-#[derive(Debug)]
 struct Lines {
     component: Arc<str>,
+    rate: Arc<LineRate>,
     consumer: String,
     delivery: String,
     stdout: Vec<u8>,
@@ -39,9 +43,10 @@ enum Source {
 }
 
 impl Output {
-    pub(super) fn new(component: Arc<str>) -> Self {
+    pub(super) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             component,
+            rate,
             consumer: String::new(),
             delivery: String::new(),
             stdout: Vec::new(),
@@ -119,11 +124,11 @@ impl Lines {
         if line.is_empty() {
             return;
         }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        if text.is_empty() {
+        let text = line.trim_ascii_end();
+        if text.is_empty() || !self.rate.tells() {
             return;
         }
+        let text = String::from_utf8_lossy(text);
         let Self {
             component,
             consumer,
@@ -144,7 +149,7 @@ impl Lines {
 /// One output of an instance, as wasmtime wants it.
 ///
 /// Not its `MemoryOutputPipe`: a component that writes past that one's capacity traps.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Printer(Output, Source);
 
 impl IsTerminal for Printer {
@@ -187,10 +192,18 @@ impl OutputStream for Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::Tasks;
+    use crate::telemetry::Telemetry;
+
+    fn output() -> Output {
+        let telemetry = Telemetry::new().expect("its metrics have names of their own");
+        let rate = LineRate::new("c".into(), 100, &Tasks::new(), &telemetry.component("c"));
+        Output::new("c".into(), rate)
+    }
 
     #[test]
     fn the_tail_of_stderr_is_this_calls_and_bounded() {
-        let output = Output::new("c".into());
+        let output = output();
         output.begin("consumer", &1);
         output
             .lines()
@@ -208,7 +221,7 @@ mod tests {
 
     #[test]
     fn lines_are_split_and_long_ones_cut() {
-        let output = Output::new("c".into());
+        let output = output();
         output.lines().write(Source::Stdout, b"one\ntwo");
         assert_eq!(output.lines().stdout, b"two");
         output

@@ -9,9 +9,9 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::dirs;
 use super::capability::http::Outgoing;
+use super::component::Generation;
 use super::limits::Limits;
 use super::logs::Output;
-use crate::config::plan::ComponentPlan;
 use crate::telemetry::ComponentTelemetry;
 
 /// The data of an instance's store.
@@ -35,12 +35,15 @@ impl State {
     /// # Errors
     ///
     /// A directory that cannot be opened any more.
-    pub(super) fn new(
-        plan: &ComponentPlan,
-        config: &Arc<WasiConfigVariables>,
-        telemetry: &ComponentTelemetry,
-    ) -> Result<Self, String> {
-        let output = Output::new(Arc::clone(&plan.name));
+    pub(super) fn new(generation: &Generation) -> Result<Self, String> {
+        let Generation {
+            plan,
+            config,
+            telemetry,
+            lines,
+            ..
+        } = generation;
+        let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines));
         let mut wasi = WasiCtxBuilder::new();
         wasi.envs(&plan.allow.env)
             .stdout(output.stdout())
@@ -52,7 +55,7 @@ impl State {
             http: WasiHttpCtx::new(),
             outgoing: Outgoing::new(plan, telemetry),
             config: Arc::clone(config),
-            limits: Limits::new(plan.memory),
+            limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),
             deadline: Instant::now(),

@@ -21,6 +21,7 @@ pub struct ComponentTelemetry {
     instances: IntGauge,
     traps: IntCounter,
     denied: IntCounterVec,
+    lines_dropped: IntCounter,
     told: Arc<Told>,
 }
 
@@ -62,6 +63,7 @@ impl ComponentTelemetry {
             instances: meters.instances.with_label_values(&[&**component]),
             traps: meters.traps.with_label_values(&[&**component]),
             denied: meters.denied.clone(),
+            lines_dropped: meters.lines_dropped.with_label_values(&[&**component]),
             told: Arc::default(),
         }
     }
@@ -75,6 +77,11 @@ impl ComponentTelemetry {
     /// An instance ended by a trap, a timeout or a limit.
     pub fn trapped(&self) {
         self.traps.inc();
+    }
+
+    /// A line that it printed was left out.
+    pub fn line_dropped(&self) {
+        self.lines_dropped.inc();
     }
 
     /// It asked for what it was not granted. Every time is counted, the first ones are told.

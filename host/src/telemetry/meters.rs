@@ -31,6 +31,7 @@ pub(super) struct Meters {
     pub(super) instances: IntGaugeVec,
     pub(super) traps: IntCounterVec,
     pub(super) denied: IntCounterVec,
+    pub(super) lines_dropped: IntCounterVec,
 }
 
 impl Meters {
@@ -134,6 +135,11 @@ impl Meters {
                 "hive_denied_total",
                 "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
                 &["component", "capability"],
+            )?,
+            lines_dropped: counter(
+                "hive_guest_lines_dropped_total",
+                "Lines that a component printed beyond its log_lines a second, and that were left out of the log.",
+                &["component"],
             )?,
             registry,
         })

@@ -31,6 +31,7 @@ mod tls;
 
 // What a component can do to its host.
 mod capabilities;
+mod hostile;
 mod instances;
 mod sandbox;
 

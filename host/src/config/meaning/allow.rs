@@ -66,7 +66,7 @@ fn dirs(context: &mut Context<'_>, allow: &Node) -> Vec<DirGrant> {
         let (Some(host), Some(guest)) = (node.get("host"), node.get("guest")) else {
             continue;
         };
-        let path = host.as_text().map(|path| context.base.join(path));
+        let path = host.as_text().map(|path| context.base(host).join(path));
         if let Some(path) = &path {
             is_a_directory(context, host, path);
         }

@@ -11,6 +11,9 @@ use crate::config::written::Node;
 
 const DEFAULT_MEMORY: u64 = 64 << 20;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_MAX_PUBLICATIONS: u32 = 1000;
+const DEFAULT_MAX_ANSWER: u64 = 16 << 20;
+const DEFAULT_LOG_LINES: u32 = 100;
 
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {
@@ -34,11 +37,16 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
     }
     Some(ComponentPlan {
         name: name.into(),
-        path: context.base.join(node.text("path")?),
+        path: context.base(node).join(node.text("path")?),
         build: node.text("build").map(str::to_owned),
         instances,
         memory: node.size("memory").unwrap_or(DEFAULT_MEMORY),
         timeout: node.duration("timeout").unwrap_or(DEFAULT_TIMEOUT),
+        max_publications: node
+            .integer("max_publications")
+            .unwrap_or(DEFAULT_MAX_PUBLICATIONS),
+        max_answer: node.size("max_answer").unwrap_or(DEFAULT_MAX_ANSWER),
+        log_lines: node.integer("log_lines").unwrap_or(DEFAULT_LOG_LINES),
         config: node.texts("config"),
         sha256,
         allow,

@@ -53,10 +53,10 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
 fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
     let at = node.get("component")?;
     let name = at.as_text()?;
-    let components = context.root.named("components");
-    let names: Vec<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
     let is_faulty = context.root.get("components").is_some_and(Node::is_faulty);
-    if !names.contains(&name) && !is_faulty {
+    if !context.names.components.contains_key(name) && !is_faulty {
+        let components = context.root.named("components");
+        let names: Vec<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
         let message = format!("names no component: {}", redact::quote(name));
         let remedy = match names.is_empty() {
             true => "add a [components.NAME] with its `path`".to_owned(),
@@ -137,9 +137,8 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
     let Some(name) = at.as_text() else {
         return;
     };
-    let queues = context.root.named("queues");
-    match queues.iter().find(|(declared, _)| declared == name) {
-        Some((_, queue)) if topology::kind(queue) == QueueKind::Stream => {
+    match context.names.queues.get(name) {
+        Some(queue) if topology::kind(queue) == QueueKind::Stream => {
             let message = format!(
                 "is a stream, {}: not built yet in this version",
                 redact::quote(name)
@@ -151,6 +150,7 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
         Some(_) => {}
         None => {
             let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
+            let queues = context.root.named("queues");
             if let Some((declared, _)) = queues.iter().find(near) {
                 let message = format!("is not declared here: {}", redact::quote(name));
                 let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,6 +47,7 @@ pub(super) fn plan(
         None if url.is_some_and(|url| url.tls) => crate::authorities::of_this_machine(),
         None => RootCertStore::empty(),
     };
+    let digest = digest(&authorities, identity.as_ref());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring knows every version of TLS that is safe")
@@ -58,7 +60,28 @@ pub(super) fn plan(
         client: Arc::new(client),
         names_authorities,
         has_identity,
+        digest,
     })
+}
+
+/// Whom we trust, and who we are. The key needs no part in it: it is the one of the certificate.
+fn digest(authorities: &RootCertStore, identity: Option<&CertifiedKey>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        // With its length, so that no two rows of parts read alike.
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    for anchor in &authorities.roots {
+        part(&anchor.subject);
+        part(&anchor.subject_public_key_info);
+        part(anchor.name_constraints.as_deref().unwrap_or_default());
+    }
+    part(b"identity");
+    for certificate in identity.map_or(&[][..], |identity| &identity.cert) {
+        part(certificate);
+    }
+    hash.finalize().into()
 }
 
 /// `auth_mechanism=external` logs in with a certificate; tells what stands in its way.
@@ -201,7 +224,7 @@ fn text(context: &mut Context<'_>, node: &Node) -> Option<String> {
     if value.contains("-----BEGIN") {
         return Some(value.to_owned());
     }
-    match std::fs::read_to_string(context.base.join(value)) {
+    match std::fs::read_to_string(context.base(node).join(value)) {
         Ok(text) => Some(text),
         Err(error) => {
             let message = format!("cannot read the file that it names: {error}");

@@ -43,7 +43,7 @@ impl Reader<'_> {
         let Some(path) = text.strip_prefix("file:") else {
             return place.holding(Value::Text(text));
         };
-        match std::fs::read_to_string(self.base.join(path)) {
+        match std::fs::read_to_string(self.source.directory().join(path)) {
             Ok(secret) => place.holding(Value::Text(secret.trim_end_matches(['\r', '\n']).into())),
             Err(error) => {
                 let message = format!("cannot read the file that it names: {error}");
@@ -175,7 +175,7 @@ impl Shape {
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",
             Self::Table(_) | Self::Named(_) | Self::Arguments | Self::Texts => "a table",
-            Self::Unbuilt => "nothing",
+            Self::Unbuilt | Self::MainFile => "nothing",
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Tests of the broker's URL.
 
-use secrecy::ExposeSecret;
-
 use super::*;
 
 fn hosts(text: &str) -> Vec<(String, u16)> {

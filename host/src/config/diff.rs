@@ -1,0 +1,137 @@
+//! What differs between two plans: what a reload has to do, and what it tells.
+//!
+//! Pure. Nothing secret is in it: values are shown of keys that hold none, and of the others it says
+//! only that they changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::plan::Plan;
+
+mod keys;
+mod topology;
+
+#[cfg(test)]
+mod tests;
+
+pub use keys::KeyChange;
+pub use topology::TopologyChanges;
+
+/// The way from one plan to another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Keys of `[host]` that are read at start alone: the new value waits for a restart.
+    pub host_at_restart: Vec<KeyChange>,
+    /// Keys of `[host]` that can be taken over at once.
+    pub host_at_once: Vec<KeyChange>,
+    /// How a broker is reached: what changed here needs a new connection.
+    pub connections: Section,
+    /// What is declared over a connection that was there before; it needs no new one.
+    pub topology: BTreeMap<Arc<str>, TopologyChanges>,
+    /// `[components.NAME]`. A file whose content changed under the same path is not seen here.
+    pub components: Section,
+    /// `[consumers.NAME]`.
+    pub consumers: Section,
+}
+
+/// What became of the entries of one section. A name is in one of the three at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Only in the new plan.
+    pub added: BTreeSet<Arc<str>>,
+    /// Only in the old plan.
+    pub removed: BTreeSet<Arc<str>>,
+    /// In both, with the keys that changed; never none.
+    pub changed: BTreeMap<Arc<str>, Vec<KeyChange>>,
+}
+
+/// The way from `old` to `new`.
+pub fn diff(old: &Plan, new: &Plan) -> Changes {
+    let (host_at_restart, host_at_once) = keys::of_host(&old.host, &new.host);
+    Changes {
+        host_at_restart,
+        host_at_once,
+        connections: section(&old.connections, &new.connections, keys::of_connection),
+        topology: in_both(&old.connections, &new.connections)
+            .map(|(name, old, new)| (name, topology::changes(&old.topology, &new.topology)))
+            .filter(|(_, changes)| !changes.is_empty())
+            .collect(),
+        components: section(&old.components, &new.components, keys::of_component),
+        consumers: section(&old.consumers, &new.consumers, keys::of_consumer),
+    }
+}
+
+fn section<T>(
+    old: &BTreeMap<Arc<str>, T>,
+    new: &BTreeMap<Arc<str>, T>,
+    keys: impl Fn(&T, &T) -> Vec<KeyChange>,
+) -> Section {
+    let only_in = |one: &BTreeMap<Arc<str>, T>, other: &BTreeMap<Arc<str>, T>| {
+        let names = one.keys().filter(|name| !other.contains_key(*name));
+        names.cloned().collect()
+    };
+    Section {
+        added: only_in(new, old),
+        removed: only_in(old, new),
+        changed: in_both(old, new)
+            .map(|(name, old, new)| (name, keys(old, new)))
+            .filter(|(_, changes)| !changes.is_empty())
+            .collect(),
+    }
+}
+
+fn in_both<'a, T>(
+    old: &'a BTreeMap<Arc<str>, T>,
+    new: &'a BTreeMap<Arc<str>, T>,
+) -> impl Iterator<Item = (Arc<str>, &'a T, &'a T)> {
+    old.iter()
+        .filter_map(|(name, old)| Some((Arc::clone(name), old, new.get(name)?)))
+}
+
+impl Changes {
+    /// Whether both plans are the same.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Changes {
+    /// One line for each thing that changed, in the order of hive.toml; nothing for no change.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Vec::new();
+        for (keys, when) in [
+            (&self.host_at_restart, "takes effect at a restart"),
+            (&self.host_at_once, "changed"),
+        ] {
+            if !keys.is_empty() {
+                lines.push(format!("host: {when} ({})", listed(keys)));
+            }
+        }
+        self.connections.tell("connection", &mut lines);
+        for (name, changes) in &self.topology {
+            lines.push(format!("topology of connection {name}: {changes}"));
+        }
+        self.components.tell("component", &mut lines);
+        self.consumers.tell("consumer", &mut lines);
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl Section {
+    fn tell(&self, what: &str, lines: &mut Vec<String>) {
+        let added = self.added.iter().map(|name| format!("{name}: added"));
+        let removed = self.removed.iter().map(|name| format!("{name}: removed"));
+        let changed = self
+            .changed
+            .iter()
+            .map(|(name, keys)| format!("{name}: changed ({})", listed(keys)));
+        let told = added.chain(removed).chain(changed);
+        lines.extend(told.map(|told| format!("{what} {told}")));
+    }
+}
+
+fn listed(keys: &[KeyChange]) -> String {
+    let keys: Vec<String> = keys.iter().map(KeyChange::to_string).collect();
+    keys.join(", ")
+}

@@ -1,0 +1,238 @@
+//! Which keys of two entries of one name differ.
+//!
+//! Every plan is taken apart here field by field, so that a key that is added to one does not
+//! compile until somebody has said what it means to change it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::plan::{
+    AdminPlan, AllowPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Instances,
+    LogFormat,
+};
+use crate::config::units;
+use crate::policy::RetryPolicy;
+
+/// One key whose value is another than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyChange {
+    /// Within its table, as in `retry.limit`.
+    pub key: &'static str,
+    /// The old and the new value; none where they may be secret or long.
+    pub values: Option<(String, String)>,
+}
+
+impl fmt::Display for KeyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.values {
+            None => f.write_str(self.key),
+            Some((old, new)) => write!(f, "{} {old} -> {new}", self.key),
+        }
+    }
+}
+
+/// Gathers the keys that differ.
+#[derive(Default)]
+struct Differing(Vec<KeyChange>);
+
+impl Differing {
+    /// A key whose value anybody may see.
+    fn shown<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        old: &T,
+        new: &T,
+        show: impl Fn(&T) -> String,
+    ) {
+        if old != new {
+            let values = Some((show(old), show(new)));
+            self.0.push(KeyChange { key, values });
+        }
+    }
+
+    /// A key whose value is not shown.
+    fn hidden<T: PartialEq>(&mut self, key: &'static str, old: &T, new: &T) {
+        if old != new {
+            self.0.push(KeyChange { key, values: None });
+        }
+    }
+}
+
+/// The keys of `[host]`: those that wait for a restart, and those that do not.
+pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<KeyChange>) {
+    let HostPlan {
+        name,
+        admin,
+        shutdown_timeout,
+        log,
+        log_format,
+    } = old;
+    let mut at_restart = Differing::default();
+    at_restart.shown("name", name, &new.name, |name| quoted(name));
+    let address = |admin: &Option<AdminPlan>| admin.map(|admin| admin.address);
+    at_restart.shown("admin", &address(admin), &address(&new.admin), |address| {
+        address.map_or(quoted("off"), |address| quoted(&address.to_string()))
+    });
+    at_restart.shown("log", log, &new.log, |log| quoted(log));
+    at_restart.shown("log_format", log_format, &new.log_format, |format| {
+        match format {
+            LogFormat::Text => "\"text\"",
+            LogFormat::Json => "\"json\"",
+        }
+        .to_owned()
+    });
+    let mut at_once = Differing::default();
+    at_once.shown(
+        "shutdown_timeout",
+        shutdown_timeout,
+        &new.shutdown_timeout,
+        duration,
+    );
+    (at_restart.0, at_once.0)
+}
+
+/// The keys of `[connections.NAME]`; what is declared over it is `topology`'s. What the URL holds
+/// goes by the name of `url`, and is not shown.
+pub(super) fn of_connection(old: &ConnectionPlan, new: &ConnectionPlan) -> Vec<KeyChange> {
+    let ConnectionPlan {
+        name: _,
+        endpoints,
+        username,
+        password,
+        mechanism,
+        vhost,
+        heartbeat,
+        connect_timeout,
+        reconnect,
+        tls,
+        frame_max,
+        channel_max,
+        topology: _,
+    } = old;
+    let mut differing = Differing::default();
+    let of_url = (endpoints, username, password, mechanism, vhost);
+    let limits = (frame_max, channel_max, tls.is_some());
+    let new_url = (
+        &new.endpoints,
+        &new.username,
+        &new.password,
+        &new.mechanism,
+        &new.vhost,
+    );
+    let new_limits = (&new.frame_max, &new.channel_max, new.tls.is_some());
+    differing.hidden("url", &(of_url, limits), &(new_url, new_limits));
+    differing.shown("heartbeat", heartbeat, &new.heartbeat, duration);
+    differing.shown(
+        "connect_timeout",
+        connect_timeout,
+        &new.connect_timeout,
+        duration,
+    );
+    differing.hidden("reconnect", reconnect, &new.reconnect);
+    if let (Some(old), Some(new)) = (tls, &new.tls) {
+        differing.hidden("tls", old, new);
+    }
+    differing.0
+}
+
+/// The keys of `[components.NAME]`. Configuration and environment are where people put secrets.
+pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyChange> {
+    let ComponentPlan {
+        name: _,
+        path,
+        build,
+        instances,
+        memory,
+        timeout,
+        max_publications,
+        max_answer,
+        log_lines,
+        config,
+        sha256,
+        allow,
+    } = old;
+    let mut differing = Differing::default();
+    differing.shown("path", path, &new.path, |path| format!("{path:?}"));
+    differing.hidden("build", build, &new.build);
+    let (old_kept, old_recycled) = kept(*instances);
+    let (new_kept, new_recycled) = kept(new.instances);
+    differing.shown("instances", &old_kept, &new_kept, |kept| quoted(kept));
+    differing.shown(
+        "recycle_after",
+        &old_recycled,
+        &new_recycled,
+        |deliveries| deliveries.map_or("never".to_owned(), |deliveries| deliveries.to_string()),
+    );
+    differing.shown("memory", memory, &new.memory, bytes);
+    differing.shown("timeout", timeout, &new.timeout, duration);
+    differing.shown(
+        "max_publications",
+        max_publications,
+        &new.max_publications,
+        u32::to_string,
+    );
+    differing.shown("max_answer", max_answer, &new.max_answer, bytes);
+    differing.shown("log_lines", log_lines, &new.log_lines, u32::to_string);
+    differing.hidden("config", config, &new.config);
+    differing.hidden("sha256", sha256, &new.sha256);
+    let AllowPlan {
+        env,
+        http,
+        dirs,
+        publish,
+    } = allow;
+    differing.hidden("allow.env", env, &new.allow.env);
+    differing.hidden("allow.http", http, &new.allow.http);
+    differing.hidden("allow.dirs", dirs, &new.allow.dirs);
+    differing.hidden("allow.publish", publish, &new.allow.publish);
+    differing.0
+}
+
+/// The keys of `[consumers.NAME]`.
+pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChange> {
+    let ConsumerPlan {
+        name: _,
+        queue,
+        component,
+        connection,
+        prefetch,
+        concurrency,
+        retry: RetryPolicy { limit, delays },
+        dead_letter,
+    } = old;
+    let mut differing = Differing::default();
+    let name = |name: &std::sync::Arc<str>| quoted(name);
+    differing.shown("queue", queue, &new.queue, name);
+    differing.shown("component", component, &new.component, name);
+    differing.shown("connection", connection, &new.connection, name);
+    differing.shown("prefetch", prefetch, &new.prefetch, u16::to_string);
+    differing.shown("concurrency", concurrency, &new.concurrency, u16::to_string);
+    differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
+    differing.hidden("retry.delays", delays, &new.retry.delays);
+    differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
+    differing.0
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+fn duration(duration: &Duration) -> String {
+    quoted(&units::show(*duration))
+}
+
+fn bytes(bytes: &u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match bytes % MIB {
+        0 => format!("\"{}MiB\"", bytes / MIB),
+        _ => format!("\"{bytes}B\""),
+    }
+}
+
+/// What `instances` and `recycle_after` say.
+fn kept(instances: Instances) -> (&'static str, Option<u64>) {
+    match instances {
+        Instances::Reuse { recycle_after } => ("reuse", recycle_after),
+        Instances::Fresh => ("fresh", None),
+    }
+}
