@@ -1,7 +1,10 @@
-//! The admin server: health, readiness and metrics over HTTP, on `host.admin`.
+//! The admin server: health, readiness, metrics and commands over HTTP, on `host.admin`.
 //!
-//! It reads snapshots and holds no lock that a delivery waits for.
+//! It reads snapshots and holds no lock that a delivery waits for. What it is asked to do goes to
+//! whoever carries out [`crate::control::Command`]s.
 
+mod commands;
+mod guard;
 mod wire;
 
 use std::io;
@@ -16,7 +19,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use self::wire::Readiness;
+pub use self::commands::Commands;
+use self::guard::Guard;
+use self::wire::{ComponentView, Readiness};
 use crate::lifecycle::Tasks;
 use crate::status::Status;
 use crate::telemetry::Telemetry;
@@ -31,6 +36,8 @@ pub struct Sources {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// Everything counted.
     pub telemetry: Telemetry,
+    /// Where commands go, and who may give them.
+    pub commands: Commands,
 }
 
 /// A bound address, from which nothing is answered yet.
@@ -49,7 +56,8 @@ impl Admin {
 
     /// Answers until the host has stopped.
     pub fn serve(self, sources: Sources, tasks: &Tasks) {
-        match self.0.local_addr() {
+        let address = self.0.local_addr();
+        match &address {
             Ok(address) if address.ip().is_loopback() => {
                 tracing::info!(%address, "the admin server listens");
             }
@@ -59,10 +67,16 @@ impl Admin {
             ),
             Err(error) => tracing::warn!(%error, "the admin server has no address"),
         }
+        let guard = Guard::new(
+            address.is_ok_and(|address| address.ip().is_loopback()),
+            sources.commands.token.clone(),
+        );
         let routes = Router::new()
+            .merge(commands::routes(guard))
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route("/v1/components", get(components))
             .with_state(sources);
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
@@ -92,8 +106,17 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     (code, Json(Readiness::from(&status))).into_response()
 }
 
+/// Every component with the version that serves, and a canary where one is on trial.
+async fn components(State(sources): State<Sources>) -> Response {
+    let status = (sources.status)();
+    let components: Vec<_> = status.components.iter().map(ComponentView::from).collect();
+    Json(components).into_response()
+}
+
 async fn metrics(State(sources): State<Sources>) -> Response {
-    let Sources { status, telemetry } = sources;
+    let Sources {
+        status, telemetry, ..
+    } = sources;
     let status = status();
     for link in &status.links {
         telemetry.link_state(&link.connection, link.role, link.state);

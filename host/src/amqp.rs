@@ -64,23 +64,21 @@ use crate::telemetry::Telemetry;
 pub struct Amqp {
     lapin: Arc<LapinRuntime>,
     host_name: Arc<str>,
-    tasks: Tasks,
     telemetry: Telemetry,
 }
 
 impl Amqp {
     /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
     /// `host_name`.
-    pub fn start(tasks: &Tasks, telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
+    pub fn start(telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
         Ok(Self {
             lapin: Arc::new(LapinRuntime::start()?),
             host_name,
-            tasks: tasks.clone(),
             telemetry: telemetry.clone(),
         })
     }
 
-    /// Starts to connect, and keeps on. `consumers` are those that consume over this connection:
+    /// Starts to connect, and keeps on until `tasks` close. `consumers` are those that consume over this connection:
     /// their delay and dead-letter queues are declared along with its topology.
     ///
     /// An error is a plan that no broker can carry out, a name longer than AMQP's names.
@@ -88,13 +86,14 @@ impl Amqp {
         &self,
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+        tasks: &Tasks,
     ) -> Result<Arc<Connection>, ConnectFault> {
         Connection::start(
             plan,
             consumers,
             self.host_name.clone(),
             &self.lapin,
-            (&self.tasks, &self.telemetry),
+            (tasks, &self.telemetry),
         )
     }
 }

@@ -1,34 +1,59 @@
-//! The composition root: a plan in, a running host out.
+//! The composition root: a plan in, a running host out, and whatever changes it while it runs.
 //!
 //! Everything is bound and compiled before anything is consumed, so that a host that cannot do its
 //! job says so before it has touched a message. A broker that is not there, or not as planned, is
 //! no such case: the host waits for it, tells so, and consumes what can be consumed.
 
 mod board;
+mod reload;
+mod running;
+mod swap;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future;
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 use self::board::Board;
-use crate::admin::{Admin, Sources};
-use crate::amqp::{Amqp, Connection};
+use self::running::Running;
+use self::watch::Files;
+use crate::admin::{Admin, Commands, Sources};
+use crate::amqp::Amqp;
+use crate::canary::Verdict;
 use crate::config::plan::{AdminPlan, Plan};
-use crate::guest::{ComponentFault, Engine, EngineLimits, Generation, Slot};
+use crate::config::{self, Environment};
+use crate::control::{self, Command, Control, Order, Orders};
+use crate::guest::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use crate::lifecycle::Tasks;
-use crate::pipeline::Pipeline;
-use crate::telemetry::Telemetry;
+use crate::status::Version;
+use crate::telemetry::{ComponentServes, Telemetry};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
 const SPARE_INSTANCES: u32 = 4;
 
+/// Room for what a reload may add.
+const LEAST_INSTANCES: u32 = 64;
+
 /// A host that consumes.
 pub struct App {
-    connections: Vec<Arc<Connection>>,
+    control: Control,
+    gave_up: mpsc::Receiver<String>,
+    shutdown_timeout: tokio::sync::watch::Receiver<Duration>,
+}
+
+/// Where the plan comes from, for whenever it is read again.
+#[derive(Clone)]
+pub struct PlanSource {
+    /// hive.toml.
+    pub file: PathBuf,
+    /// What its variables are filled from.
+    pub environment: Environment,
 }
 
 /// Why a host does not start.
@@ -42,53 +67,170 @@ pub enum StartFault {
     Host(String),
 }
 
+impl PlanSource {
+    /// Reads it; an error is every fault, for people.
+    fn load(&self) -> Result<Plan, String> {
+        match config::load(&self.file, &self.environment) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!("{warning}; {}", warning.remedy());
+                }
+                Ok(loaded.plan)
+            }
+            Err(problems) => Err(problems.to_string()),
+        }
+    }
+}
+
 impl App {
     /// Binds the admin server and compiles every component; then opens the connections and consumes
-    /// over each as soon as it is there.
+    /// over each as soon as it is there. `source` is where `plan` comes from.
     ///
     /// # Errors
     ///
     /// Every component that cannot be run; an address that cannot be bound.
     pub async fn start(
         plan: Plan,
+        source: PlanSource,
         tasks: &Tasks,
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
-        serve_admin(&plan, &board, tasks, telemetry).await?;
+        let (control, orders) = control::line();
+        serve_admin(&plan, &board, &control, tasks, telemetry).await?;
         let engine = engine(&plan, tasks, telemetry)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
-        stop_with_the_host(&slots, tasks);
-        let connections = connect(&plan, tasks, telemetry)?;
-        let mut consumers = BTreeMap::new();
-        for (name, consumer) in &plan.consumers {
-            let slot = Arc::clone(&slots[&consumer.component]);
-            let connection = &connections[&consumer.connection];
-            let pipeline = Pipeline::new(consumer, connection, slot, (tasks, telemetry));
-            consumers.insert(Arc::clone(name), pipeline.watch());
-            pipeline.start();
+        for (name, slot) in &slots {
+            tell_serving(name, None, slot.current().version(), telemetry);
         }
-        board.started(&connections, consumers);
+        let amqp = Amqp::start(telemetry, Arc::clone(&plan.host.name)).map_err(|error| {
+            StartFault::Host(format!("the AMQP runtime could not be started: {error}"))
+        })?;
+        let (told, gave_up) = mpsc::channel(1);
+        let (shutdown_timeout, timeout) = tokio::sync::watch::channel(plan.host.shutdown_timeout);
+        let mut running = Running {
+            plan: plan.clone(),
+            source,
+            engine,
+            slots,
+            connections: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            amqp,
+            board,
+            files: Files::start(control.clone(), tasks),
+            shutdown_timeout,
+            gave_up: told,
+            tasks: tasks.clone(),
+            telemetry: telemetry.clone(),
+        };
+        for connection in plan.connections.values() {
+            running.connect(connection, &plan)?;
+        }
+        for consumer in plan.consumers.values() {
+            running.consume(consumer);
+        }
+        running.show();
+        tasks.spawn_service(run(running, orders));
         Ok(Self {
-            connections: connections.into_values().collect(),
+            control,
+            gave_up,
+            shutdown_timeout: timeout,
         })
     }
 
     /// Resolves when a connection is given up, with the reason: the host cannot go on.
-    pub async fn gave_up(&self) -> String {
-        let connections = self
-            .connections
-            .iter()
-            .map(|connection| Box::pin(connection.gave_up()));
-        let (fault, _, _) = future::select_all(connections).await;
-        fault.to_string()
+    pub async fn gave_up(&mut self) -> String {
+        match self.gave_up.recv().await {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
     }
+
+    /// Takes commands.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// How long a stop may take now.
+    pub fn shutdown_timeout(&self) -> Duration {
+        *self.shutdown_timeout.borrow()
+    }
+}
+
+/// A canary about which there is a verdict.
+struct Judged {
+    component: Arc<str>,
+    trial: Arc<Trial>,
+    verdict: Verdict,
+}
+
+/// Carries out commands, one after the other, until the host drains; then tells the instances once
+/// no delivery is in hand any more.
+async fn run(mut running: Running, mut orders: Orders) {
+    let (drain, close) = (running.tasks.drain().clone(), running.tasks.close().clone());
+    let (judge, mut judged) = mpsc::channel::<Judged>(16);
+    let tasks = running.tasks.clone();
+    let conclude = |component: Arc<str>, trial: Arc<Trial>| {
+        let (judge, drain) = (judge.clone(), tasks.drain().clone());
+        tasks.spawn_service(async move {
+            let verdict = tokio::select! {
+                () = drain.cancelled() => return,
+                verdict = trial.verdict() => verdict,
+            };
+            let judged = Judged {
+                component,
+                trial,
+                verdict,
+            };
+            if judge.send(judged).await.is_err() {
+                tracing::debug!("a canary was judged while the host stopped");
+            }
+        });
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => break,
+            Some(Judged { component, trial, verdict }) = judged.recv() => {
+                running.conclude(&component, &trial, verdict);
+            }
+            Some(Order { command, answer }) = orders.recv() => {
+                let done = match command {
+                    Command::Swap { component, code, canary } => {
+                        running.swap(&component, code, canary, &conclude).await
+                    }
+                    Command::Reload => running.reload().await,
+                };
+                // Whoever asked may have gone; it is done all the same, and told in the log.
+                let _nobody_waits = answer.send(done);
+            }
+        }
+    }
+    orders.close();
+    close.cancelled().await;
+    running.drain_components().await;
+}
+
+/// Tells that `version` serves, and what served before.
+fn tell_serving(
+    component: &str,
+    before: Option<&Version>,
+    version: &Version,
+    telemetry: &Telemetry,
+) {
+    ComponentServes {
+        component,
+        before: before.map(|before| (before.generation, &*before.sha256)),
+        generation: (version.generation, &version.sha256),
+    }
+    .emit(telemetry);
 }
 
 /// Serves health and metrics from before the first component is compiled.
 async fn serve_admin(
     plan: &Plan,
     board: &Arc<Board>,
+    control: &Control,
     tasks: &Tasks,
     telemetry: &Telemetry,
 ) -> Result<(), StartFault> {
@@ -114,6 +256,10 @@ async fn serve_admin(
     let sources = Sources {
         status: Arc::new(move || board.status()),
         telemetry: telemetry.clone(),
+        commands: Commands {
+            control: control.clone(),
+            token: plan.host.admin_token.clone(),
+        },
     };
     admin.serve(sources, tasks);
     Ok(())
@@ -131,14 +277,15 @@ pub(crate) fn engine(
         .map(|consumer| u32::from(consumer.concurrency))
         .sum();
     let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);
+    // While one version takes over from another, both have instances.
+    let wanted = handling
+        .saturating_mul(2)
+        .saturating_add(components.saturating_mul(SPARE_INSTANCES));
     let limits = EngineLimits {
-        instances: handling.saturating_add(components.saturating_mul(SPARE_INSTANCES)),
-        memory: plan
-            .components
-            .values()
-            .map(|component| component.memory)
-            .max()
-            .unwrap_or_default(),
+        instances: plan
+            .host
+            .max_instances
+            .unwrap_or(wanted.max(LEAST_INSTANCES)),
     };
     Engine::new(limits, tasks, telemetry).map_err(|error| StartFault::Host(format!("{error:#}")))
 }
@@ -151,9 +298,8 @@ pub(crate) async fn load(
     let mut slots = BTreeMap::new();
     let mut faults = Vec::new();
     for component in plan.components.values() {
-        match engine.load(component).await {
+        match engine.load(component, Source::File, 1).await {
             Ok(generation) => {
-                tell(component.name.as_ref(), &generation);
                 slots.insert(Arc::clone(&component.name), Arc::new(Slot::new(generation)));
             }
             Err(fault) => faults.push(fault),
@@ -164,47 +310,6 @@ pub(crate) async fn load(
     } else {
         Err(faults)
     }
-}
-
-fn tell(component: &str, generation: &Generation) {
-    tracing::info!(component, sha256 = generation.hash(), "loaded");
-}
-
-/// Warm instances hear that the host stops, once no delivery is in hand any more.
-fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, tasks: &Tasks) {
-    let slots: Vec<_> = slots.values().map(Arc::clone).collect();
-    let close = tasks.close().clone();
-    tasks.spawn_service(async move {
-        close.cancelled().await;
-        future::join_all(slots.iter().map(|slot| {
-            let generation = slot.current();
-            async move { generation.drain().await }
-        }))
-        .await;
-    });
-}
-
-/// Starts to open every connection.
-fn connect(
-    plan: &Plan,
-    tasks: &Tasks,
-    telemetry: &Telemetry,
-) -> Result<BTreeMap<Arc<str>, Arc<Connection>>, StartFault> {
-    let amqp = Amqp::start(tasks, telemetry, Arc::clone(&plan.host.name)).map_err(|error| {
-        StartFault::Host(format!("the AMQP runtime could not be started: {error}"))
-    })?;
-    let mut connections = BTreeMap::new();
-    for (name, connection) in &plan.connections {
-        let consumers = plan
-            .consumers
-            .values()
-            .filter(|consumer| consumer.connection == *name);
-        let connection = amqp
-            .connect(connection, consumers)
-            .map_err(|fault| StartFault::Host(fault.to_string()))?;
-        connections.insert(Arc::clone(name), connection);
-    }
-    Ok(connections)
 }
 
 struct Lines<'a>(&'a [ComponentFault]);

@@ -9,7 +9,9 @@
 )]
 
 mod check;
+mod remote;
 mod run;
+mod swap;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -17,7 +19,7 @@ use std::process::{ExitCode, Termination};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::StartFault;
+use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
 use crate::config::{self, Environment};
 use crate::telemetry::Telemetry;
@@ -72,6 +74,22 @@ enum Command {
     /// instance of it. Nothing is consumed, and no broker is asked.
     #[command(after_help = "Example:\n  hive-host check hive.toml")]
     Check(PlanFile),
+    /// Puts new code in the place of a component of a running host, and loses no delivery.
+    ///
+    /// The new code is compiled, checked and started beside the old, and only then takes over. Code
+    /// that does not compile, link or start leaves the old one serving. Without a file the host reads
+    /// again the one that hive.toml names.
+    #[command(
+        after_help = "Examples:\n  hive-host swap hive.toml orders\n  hive-host swap hive.toml orders new/orders.wasm\n  \
+                      hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders --back"
+    )]
+    Swap(swap::Swap),
+    /// Has a running host read its hive.toml again, and apply what changed.
+    ///
+    /// The same as SIGHUP, but the changes are printed, and so are faults: a file with any is not
+    /// applied at all.
+    #[command(after_help = "Example:\n  hive-host reload hive.toml")]
+    Reload(swap::Reload),
 }
 
 /// What a subcommand works on.
@@ -86,7 +104,15 @@ struct PlanFile {
 pub fn main() -> Exit {
     // Clap answers a wrong command line itself, with exit code 2.
     let ended = match CommandLine::parse().command {
-        Command::Run(file) => file.load().map(run::run),
+        Command::Run(file) => file.load().map(|plan| {
+            let source = PlanSource {
+                file: file.file,
+                environment: Environment::of_process(),
+            };
+            run::run((plan, source))
+        }),
+        Command::Swap(arguments) => Ok(swap::run(&arguments)),
+        Command::Reload(arguments) => Ok(swap::reload(&arguments)),
         Command::Check(file) => file.load().map(check::run),
     };
     ended.unwrap_or_else(|exit| exit)

@@ -20,7 +20,7 @@ mod faults;
 mod include;
 mod interpolate;
 mod meaning;
-mod nearest;
+pub(crate) mod nearest;
 mod read;
 mod redact;
 mod render;
@@ -38,7 +38,7 @@ pub use render::render;
 
 use faults::Faults;
 use keys::Key;
-use plan::Plan;
+use plan::{HostPlan, Plan};
 use read::Reader;
 use sources::{Source, Sources};
 use written::Node;
@@ -58,6 +58,25 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     match std::fs::read_to_string(path) {
         Ok(text) => load_text(path, &text, environment),
         Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// Reads `[host]` of the file at `path`, and nothing else of it: whoever talks to a running host need
+/// not have the environment that the host has.
+///
+/// # Errors
+///
+/// The faults of that section, and of a file that is no TOML.
+pub fn load_host(path: &Path, environment: &Environment) -> Result<HostPlan, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let sources = Sources::new(path, &text);
+    let mut faults = Faults::new();
+    let written = read(sources.main(), keys::ROOT, environment, &mut faults);
+    let plan = meaning::host_plan(&written, environment, &sources, &mut faults);
+    faults.keep(|key| key.is_empty() || key == "host" || key.starts_with("host."));
+    match plan {
+        Some(plan) if !faults.any_error() => Ok(plan),
+        _ => Err(Problems::new(faults.finish(&sources))),
     }
 }
 

@@ -12,7 +12,9 @@ pub mod amqp;
 pub mod guest;
 
 pub mod authorities;
+pub mod canary;
 pub mod config;
+pub mod control;
 pub mod failpoint;
 pub mod lifecycle;
 pub mod status;

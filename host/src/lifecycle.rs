@@ -23,9 +23,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Tasks {
     work: TaskTracker,
     services: TaskTracker,
+    /// The whole host's, where these are one part of it.
+    whole: Option<Whole>,
     drain: CancellationToken,
     abandon: CancellationToken,
     close: CancellationToken,
+}
+
+/// The trackers of the host that a branch is a part of.
+#[derive(Debug, Clone)]
+struct Whole {
+    work: TaskTracker,
+    services: TaskTracker,
 }
 
 /// How a stop went.
@@ -43,13 +52,33 @@ impl Tasks {
         Self::default()
     }
 
+    /// A part of the host that can be stopped by itself, such as one consumer. It stops with the
+    /// host at the latest, which waits for its tasks as for its own.
+    pub fn branch(&self) -> Self {
+        let whole = self.whole.clone().unwrap_or_else(|| Whole {
+            work: self.work.clone(),
+            services: self.services.clone(),
+        });
+        Self {
+            work: TaskTracker::new(),
+            services: TaskTracker::new(),
+            whole: Some(whole),
+            drain: self.drain.child_token(),
+            abandon: self.abandon.child_token(),
+            close: self.close.child_token(),
+        }
+    }
+
     /// Spawns a task that holds deliveries. A stop waits for it until the deadline.
     pub fn spawn_work<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.work.spawn(task)
+        match &self.whole {
+            Some(whole) => whole.work.spawn(self.work.track_future(task)),
+            None => self.work.spawn(task),
+        }
     }
 
     /// Spawns a task that serves deliveries and holds none: a connection, a flusher, a ticker.
@@ -59,7 +88,10 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.services.spawn(task)
+        match &self.whole {
+            Some(whole) => whole.services.spawn(self.services.track_future(task)),
+            None => self.services.spawn(task),
+        }
     }
 
     /// Runs a computation that blocks (a compilation, a file) away from the tasks that must not.
@@ -127,5 +159,39 @@ impl Tasks {
             );
         }
         drained
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_branch_stops_alone_and_its_host_waits_for_it() {
+        let host = Tasks::new();
+        let (one, other) = (host.branch(), host.branch());
+        let work = |tasks: &Tasks| {
+            let drain = tasks.drain().clone();
+            tasks.spawn_work(async move { drain.cancelled().await })
+        };
+        let (first, second) = (work(&one), work(&other));
+        assert_eq!(one.stop(Duration::from_secs(5)).await, Drained::Cleanly);
+        assert!(first.is_finished() && !second.is_finished());
+        assert!(!host.drain().is_cancelled());
+        assert_eq!(host.stop(Duration::from_secs(5)).await, Drained::Cleanly);
+        assert!(second.is_finished());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_in_time_is_abandoned_with_its_branch_alone() {
+        let host = Tasks::new();
+        let branch = host.branch();
+        let abandon = branch.abandon().clone();
+        branch.spawn_work(async move { abandon.cancelled().await });
+        assert_eq!(
+            branch.stop(Duration::from_millis(10)).await,
+            Drained::AtDeadline
+        );
+        assert!(!host.abandon().is_cancelled());
     }
 }

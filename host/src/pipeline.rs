@@ -17,7 +17,7 @@ use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
-use crate::policy::{self, Disposition};
+use crate::policy::{self, Disposition, Outcome};
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, InHand, Telemetry};
 use futures_util::FutureExt;
 
@@ -45,7 +45,7 @@ impl Pipeline {
         Arc::new(Self {
             plan: plan.clone(),
             slot,
-            subscription: connection.subscribe(plan),
+            subscription: connection.subscribe(plan, tasks),
             settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
             telemetry,
             tasks: tasks.clone(),
@@ -89,7 +89,7 @@ impl Pipeline {
         let in_hand = self.telemetry.arrived();
         failpoint::reached("delivery.received");
         // Held to the end of the call: a swap never changes code under a delivery.
-        let generation = self.slot.current();
+        let generation = self.slot.deal();
         let label = Label::of(&delivery);
         let call = Call {
             consumer: &self.plan.name,
@@ -101,6 +101,10 @@ impl Pipeline {
         };
         self.telemetry.answered(&in_hand);
         failpoint::reached("delivery.handled");
+        if !matches!(outcome, Outcome::HostFault(_)) {
+            let handled = matches!(outcome, Outcome::Handled(_));
+            self.slot.saw(&generation, handled);
+        }
         let attempt = delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
             Disposition::Ack => self.settler.acknowledge(delivery, 0, &in_hand),

@@ -5,6 +5,7 @@
 //! nowhere else, and both readiness and metrics are told from it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The host at one moment.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// Every consumer of the plan.
     pub consumers: Vec<ConsumerStatus>,
+    /// Every component of the plan that has been loaded.
+    pub components: Vec<ComponentStatus>,
 }
 
 /// One connection to a broker.
@@ -41,6 +44,43 @@ pub struct ConsumerStatus {
     pub connection: Arc<str>,
     /// Why it does not consume; none while it does.
     pub waiting: Option<Arc<str>>,
+}
+
+/// One version of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Counted from 1 since the host started; one more for each swap.
+    pub generation: u64,
+    /// The SHA-256 of its file, in hexadecimal.
+    pub sha256: Arc<str>,
+    /// When it was made.
+    pub since: SystemTime,
+}
+
+/// One component of the plan.
+#[derive(Debug, Clone)]
+pub struct ComponentStatus {
+    /// Its name.
+    pub component: Arc<str>,
+    /// The version that serves.
+    pub version: Version,
+    /// A version on trial beside it.
+    pub canary: Option<CanaryStatus>,
+}
+
+/// A canary on trial.
+#[derive(Debug, Clone)]
+pub struct CanaryStatus {
+    /// The version on trial.
+    pub version: Version,
+    /// Of a hundred deliveries, those that it gets.
+    pub percent: f64,
+    /// Deliveries after which it is judged.
+    pub wanted: u32,
+    /// Deliveries that it answered, and those of them that failed.
+    pub canary: (u32, u32),
+    /// The same of the version that serves, meanwhile.
+    pub current: (u32, u32),
 }
 
 impl Status {
@@ -83,6 +123,7 @@ mod tests {
                 connection: "main".into(),
                 waiting: waiting.map(Arc::from),
             }],
+            components: Vec::new(),
         }
     }
 

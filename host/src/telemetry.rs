@@ -13,6 +13,7 @@ mod consumer;
 mod link;
 mod meters;
 mod publisher;
+mod swap;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance}
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
+pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 
 use self::meters::Meters;
 
@@ -66,6 +68,23 @@ impl Telemetry {
     pub fn consumer_up(&self, consumer: &str, queue: &str, up: bool) {
         let gauge = self.0.consumer_up.with_label_values(&[consumer, queue]);
         gauge.set(i64::from(up));
+    }
+
+    /// A consumer is not in hive.toml any more, or starts anew.
+    pub fn consumer_gone(&self, consumer: &str, queue: &str) {
+        self.forget(&self.0.consumer_up, &[consumer, queue]);
+    }
+
+    /// A connection is not in hive.toml any more, or is opened anew.
+    pub fn connection_gone(&self, connection: &str) {
+        self.0.forget_link(connection);
+    }
+
+    /// A series that nobody adds to any more. One that was never there is as good as gone.
+    fn forget(&self, gauge: &prometheus::IntGaugeVec, labels: &[&str]) {
+        if let Err(error) = gauge.remove_label_values(labels) {
+            tracing::trace!(%error, "nothing was counted yet");
+        }
     }
 
     /// Everything counted, in Prometheus' text format.

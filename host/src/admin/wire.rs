@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::status::{ConsumerStatus, LinkStatus, Status};
+use crate::control::{Done, Refusal};
+use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status, Version};
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -71,6 +72,140 @@ impl<'a> From<&'a LinkStatus> for Link<'a> {
             role: status.role,
             state: status.state,
             reason: status.reason.as_deref(),
+        }
+    }
+}
+
+/// One of `/v1/components`.
+#[derive(Debug, Serialize)]
+pub(super) struct ComponentView<'a> {
+    component: &'a str,
+    #[serde(flatten)]
+    version: VersionView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<CanaryView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct VersionView<'a> {
+    generation: u64,
+    sha256: &'a str,
+    /// RFC 3339, in UTC.
+    since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CanaryView<'a> {
+    #[serde(flatten)]
+    version: VersionView<'a>,
+    percent: f64,
+    /// Deliveries after which it is judged.
+    wanted: u32,
+    deliveries: u32,
+    failed: u32,
+    current_deliveries: u32,
+    current_failed: u32,
+}
+
+/// The answer to a command that was carried out.
+#[derive(Debug, Serialize)]
+#[serde(tag = "done", rename_all = "snake_case")]
+pub(super) enum DoneView<'a> {
+    Swapped {
+        before: VersionView<'a>,
+        after: VersionView<'a>,
+    },
+    OnTrial {
+        current: VersionView<'a>,
+        canary: VersionView<'a>,
+    },
+    TrialEnded {
+        current: VersionView<'a>,
+        canary: VersionView<'a>,
+    },
+    Unchanged {
+        current: VersionView<'a>,
+    },
+    Reloaded {
+        changes: &'a [String],
+    },
+}
+
+/// The answer to one that was not.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorView {
+    error: String,
+}
+
+impl From<&Refusal> for ErrorView {
+    fn from(refusal: &Refusal) -> Self {
+        Self::new(refusal)
+    }
+}
+
+impl ErrorView {
+    pub(super) fn new(error: impl ToString) -> Self {
+        Self {
+            error: error.to_string(),
+        }
+    }
+}
+
+impl<'a> From<&'a Version> for VersionView<'a> {
+    fn from(version: &'a Version) -> Self {
+        Self {
+            generation: version.generation,
+            sha256: &version.sha256,
+            since: humantime::format_rfc3339_millis(version.since).to_string(),
+        }
+    }
+}
+
+impl<'a> From<&'a ComponentStatus> for ComponentView<'a> {
+    fn from(status: &'a ComponentStatus) -> Self {
+        Self {
+            component: &status.component,
+            version: (&status.version).into(),
+            canary: status.canary.as_ref().map(CanaryView::from),
+        }
+    }
+}
+
+impl<'a> From<&'a CanaryStatus> for CanaryView<'a> {
+    fn from(status: &'a CanaryStatus) -> Self {
+        let (deliveries, failed) = status.canary;
+        let (current_deliveries, current_failed) = status.current;
+        Self {
+            version: (&status.version).into(),
+            percent: status.percent,
+            wanted: status.wanted,
+            deliveries,
+            failed,
+            current_deliveries,
+            current_failed,
+        }
+    }
+}
+
+impl<'a> From<&'a Done> for DoneView<'a> {
+    fn from(done: &'a Done) -> Self {
+        match done {
+            Done::Swapped { before, after } => Self::Swapped {
+                before: before.into(),
+                after: after.into(),
+            },
+            Done::OnTrial { current, canary } => Self::OnTrial {
+                current: current.into(),
+                canary: canary.into(),
+            },
+            Done::TrialEnded { current, canary } => Self::TrialEnded {
+                current: current.into(),
+                canary: canary.into(),
+            },
+            Done::Unchanged { current } => Self::Unchanged {
+                current: current.into(),
+            },
+            Done::Reloaded { changes } => Self::Reloaded { changes },
         }
     }
 }

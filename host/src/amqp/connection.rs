@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::consumer::Subscription;
@@ -18,6 +19,9 @@ use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
 
+/// How long a change of the topology is waited for before what depends on it is tried all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// One `[connections.NAME]`, kept up until the host stops.
 ///
 /// Deliveries and publications have a link each: a broker that is short of memory or disk stops
@@ -26,10 +30,9 @@ use crate::telemetry::Telemetry;
 pub struct Connection {
     plan: Arc<ConnectionPlan>,
     host_name: Arc<str>,
-    topology: Arc<Topology>,
+    topology: Arc<ArcSwap<Topology>>,
     consuming: Link,
     publishing: Link,
-    tasks: Tasks,
     telemetry: Telemetry,
 }
 
@@ -55,8 +58,8 @@ impl Connection {
         (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Result<Arc<Self>, ConnectFault> {
         let plan = Arc::new(plan.clone());
-        let topology = Arc::new(Topology::new(&plan, consumers)?);
-        let link = |role: Role, topology: Option<Arc<Topology>>| {
+        let topology = Arc::new(ArcSwap::from_pointee(Topology::new(&plan, consumers)?));
+        let link = |role: Role, topology: Option<Arc<ArcSwap<Topology>>>| {
             let service = (tasks, telemetry);
             Link::start(
                 role,
@@ -75,7 +78,6 @@ impl Connection {
             plan,
             host_name,
             topology,
-            tasks: tasks.clone(),
             telemetry: telemetry.clone(),
         }))
     }
@@ -99,21 +101,47 @@ impl Connection {
         }
     }
 
-    /// The deliveries of a consumer. Subscribes when it is first asked for one.
-    pub fn subscribe(&self, consumer: &ConsumerPlan) -> Subscription {
+    /// Declares from now on what `plan` says and `consumers` imply, and what is new in that at once.
+    /// Resolves when that has been tried, or after [`PATIENCE`].
+    ///
+    /// What was declared before and is not wanted any more stays at the broker: messages may be in it.
+    pub async fn declare<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<(), ConnectFault> {
+        let topology = Arc::new(Topology::new(plan, consumers)?);
+        let before = self.topology.swap(topology.clone());
+        let declared = self.consuming.declare(topology.new_since(&before));
+        if tokio::time::timeout(PATIENCE, declared).await.is_err() {
+            tracing::debug!(connection = %plan.name, "what is new is declared when the broker is there");
+        }
+        Ok(())
+    }
+
+    /// Whether `plan` can be carried out at all.
+    pub fn check<'a>(
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<(), ConnectFault> {
+        Topology::new(plan, consumers).map(drop)
+    }
+
+    /// The deliveries of a consumer, until its `tasks` drain. Subscribes when it is first asked for one.
+    pub fn subscribe(&self, consumer: &ConsumerPlan, tasks: &Tasks) -> Subscription {
         Subscription::new(
             consumer,
             &self.host_name,
             self.consuming.clone(),
-            self.tasks.clone(),
+            tasks.clone(),
         )
     }
 
     /// A publisher of its own for a consumer, so that one consumer's publications do not wait for
     /// another's.
-    pub fn publisher(&self, consumer: &str) -> Publisher {
+    pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(consumer);
-        Publisher::start(consumer, self.publishing.clone(), &self.tasks, telemetry)
+        Publisher::start(consumer, self.publishing.clone(), tasks, telemetry)
     }
 
     /// What may be published over this connection now.
@@ -133,7 +161,10 @@ impl Connection {
     /// of a ladder ([`super::rung`]), which expires when it is unused for long.
     pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
         let session = self.session(queue)?;
-        self.topology.delay_queue(&session, queue, delay).await
+        self.topology
+            .load_full()
+            .delay_queue(&session, queue, delay)
+            .await
     }
 
     /// The same when a copy was returned, because somebody deleted the delay queue.
@@ -144,6 +175,7 @@ impl Connection {
     ) -> Result<String, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
+            .load_full()
             .ensure_delay_queue(&session, queue, delay)
             .await
     }
@@ -160,7 +192,8 @@ impl Connection {
         delay: Duration,
     ) -> Result<DelayingExchange, EnsureFault> {
         let session = self.session(exchange)?;
-        let made = self.topology.delaying_exchange(&session, exchange, delay);
+        let topology = self.topology.load_full();
+        let made = topology.delaying_exchange(&session, exchange, delay);
         made.await.map(DelayingExchange)
     }
 
@@ -172,16 +205,16 @@ impl Connection {
         delay: Duration,
     ) -> Result<DelayingExchange, EnsureFault> {
         let session = self.session(exchange)?;
-        let made = self
-            .topology
-            .ensure_delaying_exchange(&session, exchange, delay);
+        let topology = self.topology.load_full();
+        let made = topology.ensure_delaying_exchange(&session, exchange, delay);
         made.await.map(DelayingExchange)
     }
 
     /// Declares a dead-letter queue again, when a copy was returned because somebody deleted it.
     pub async fn ensure_dead_letter_queue(&self, name: &str) -> Result<(), EnsureFault> {
         let session = self.session(name)?;
-        self.topology.ensure_dead_letter_queue(&session, name).await
+        let topology = self.topology.load_full();
+        topology.ensure_dead_letter_queue(&session, name).await
     }
 
     /// Without waiting for one to come back: the delivery that asks can be given back instead.

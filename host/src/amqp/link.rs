@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rand::seq::SliceRandom;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
@@ -109,7 +110,15 @@ impl Snapshot {
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     latest: watch::Receiver<Snapshot>,
-    missing: mpsc::UnboundedSender<Arc<str>>,
+    wishes: mpsc::UnboundedSender<Wish>,
+}
+
+/// Queues that somebody wants to have declared on the session that there is.
+#[derive(Debug)]
+struct Wish {
+    queues: BTreeSet<Arc<str>>,
+    /// Told when it has been tried.
+    tried: Option<oneshot::Sender<()>>,
 }
 
 impl Link {
@@ -118,7 +127,7 @@ impl Link {
         role: Role,
         host_name: &str,
         plan: Arc<ConnectionPlan>,
-        topology: Option<Arc<Topology>>,
+        topology: Option<Arc<ArcSwap<Topology>>>,
         lapin: Arc<LapinRuntime>,
         (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Self {
@@ -129,7 +138,7 @@ impl Link {
             withheld: Arc::default(),
             gave_up: None,
         });
-        let (missing, told_missing) = mpsc::unbounded_channel();
+        let (wishes, wished) = mpsc::unbounded_channel();
         let supervisor = Supervisor {
             backoff: Backoff::from(&plan.reconnect),
             soon: Backoff::new(
@@ -144,12 +153,12 @@ impl Link {
             lapin,
             tasks: tasks.clone(),
             tell,
-            told_missing,
+            wished,
             opened: false,
             failing: None,
         };
         tasks.spawn_service(supervisor.run());
-        Self { latest, missing }
+        Self { latest, wishes }
     }
 
     /// Watches the latest.
@@ -175,8 +184,28 @@ impl Link {
     /// Somebody deleted `queue`: it is declared again, if the plan declares it, and waited for if
     /// it does not.
     pub(super) fn is_missing(&self, queue: &Arc<str>) {
-        if self.missing.send(queue.clone()).is_err() {
-            tracing::trace!("a queue is missing after its link has ended");
+        self.wish(Wish {
+            queues: [queue.clone()].into(),
+            tried: None,
+        });
+    }
+
+    /// Declares `queues`, which are new in the topology; resolves when that has been tried, which may
+    /// be never where there is no session.
+    pub(super) async fn declare(&self, queues: BTreeSet<Arc<str>>) {
+        let (tried, was_tried) = oneshot::channel();
+        self.wish(Wish {
+            queues,
+            tried: Some(tried),
+        });
+        if was_tried.await.is_err() {
+            tracing::trace!("the link has ended before it declared what is new");
+        }
+    }
+
+    fn wish(&self, wish: Wish) {
+        if self.wishes.send(wish).is_err() {
+            tracing::trace!("a queue is to be declared after its link has ended");
         }
     }
 
@@ -204,12 +233,12 @@ impl Link {
 struct Supervisor {
     name: String,
     plan: Arc<ConnectionPlan>,
-    topology: Option<Arc<Topology>>,
+    topology: Option<Arc<ArcSwap<Topology>>>,
     lapin: Arc<LapinRuntime>,
     tasks: Tasks,
     telemetry: LinkTelemetry,
     tell: watch::Sender<Snapshot>,
-    told_missing: mpsc::UnboundedReceiver<Arc<str>>,
+    wished: mpsc::UnboundedReceiver<Wish>,
     /// For what heals by waiting.
     backoff: Backoff,
     /// For what heals soon: a count of its own, or many short pauses would be followed by a long one.
@@ -304,7 +333,7 @@ impl Supervisor {
         let Some(topology) = &self.topology else {
             return Ok(Withheld::default());
         };
-        let declared = topology.declare(session).await;
+        let declared = topology.load_full().declare(session).await;
         if declared.is_err() {
             session.discard();
         }
@@ -329,6 +358,7 @@ impl Supervisor {
             Err(fault) => return self.leave(&session, fault),
         };
         let mut missing = BTreeSet::new();
+        let mut waiting = Vec::new();
         let reason = loop {
             let happening = tokio::select! {
                 biased;
@@ -337,8 +367,9 @@ impl Supervisor {
                     return Served::Ended;
                 }
                 happening = happenings.next(&session) => happening,
-                Some(queue) = self.told_missing.recv() => {
-                    missing.insert(queue);
+                Some(Wish { queues, tried }) = self.wished.recv() => {
+                    missing.extend(queues);
+                    waiting.extend(tried);
                     look_again = Some(Instant::now());
                     continue;
                 }
@@ -349,6 +380,10 @@ impl Supervisor {
                             Err(fault) => return self.leave(&session, fault),
                         },
                         Err(fault) => break fault.to_string(),
+                    }
+                    for tried in waiting.drain(..) {
+                        // Whoever asked may have lost patience.
+                        let _nobody_waits = tried.send(());
                     }
                     continue;
                 }
@@ -384,7 +419,10 @@ impl Supervisor {
         let before = self.tell.borrow().withheld.clone();
         match &self.topology {
             None => Ok(Withheld::default()),
-            Some(topology) => topology.declare_again(session, &before, missing).await,
+            Some(topology) => {
+                let topology = topology.load_full();
+                topology.declare_again(session, &before, missing).await
+            }
         }
     }
 

@@ -15,7 +15,7 @@ mod on_demand;
 mod table;
 mod withheld;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -45,7 +45,7 @@ pub(super) struct Topology {
 }
 
 /// What one consumer implies.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Consumed {
     consumer: Arc<str>,
     queue: Arc<str>,
@@ -53,7 +53,7 @@ struct Consumed {
     failures: Option<Failures>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Failures {
     dead_letter: Arc<str>,
     delays: BTreeSet<Duration>,
@@ -162,6 +162,20 @@ impl Topology {
             }
         }
         names.into_iter()
+    }
+
+    /// The queues that `before` did not declare as this does, or whose consumers imply more now.
+    pub(super) fn new_since(&self, before: &Self) -> BTreeSet<Arc<str>> {
+        let planned: HashMap<_, _> = before.plan.queues.iter().map(|q| (&q.name, q)).collect();
+        let consumed: HashMap<_, _> = before.consumed.iter().map(|c| (&c.consumer, c)).collect();
+        let declared = self.plan.queues.iter();
+        let declared = declared.filter(|queue| planned.get(&queue.name) != Some(queue));
+        let implied = self.consumed.iter();
+        let implied = implied.filter(|one| consumed.get(&one.consumer) != Some(one));
+        declared
+            .map(|queue| queue.name.clone())
+            .chain(implied.map(|consumed| consumed.queue.clone()))
+            .collect()
     }
 
     fn fault(&self, mismatches: Vec<Mismatch>) -> ConnectFault {

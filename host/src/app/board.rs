@@ -1,52 +1,70 @@
 //! What is wanted, beside what watches it: the source of every [`Status`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::amqp::{Connection, ConsumerState, ConsumerWatch, LinkState, Role, StateWatch};
 use crate::config::plan::{ConsumerPlan, Plan};
-use crate::status::{ConsumerStatus, LinkStatus, Status};
+use crate::guest::{Slot, Trial};
+use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status};
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
-pub(super) struct Board {
+pub(super) struct Board(ArcSwap<Wanted>);
+
+/// What is wanted now. A reload puts another in its place.
+struct Wanted {
     connections: Vec<Arc<str>>,
     consumers: BTreeMap<Arc<str>, ConsumerPlan>,
-    watched: OnceLock<Watched>,
+    watched: Option<Watched>,
 }
 
-struct Watched {
-    links: Vec<(Arc<str>, Role, StateWatch)>,
-    consumers: BTreeMap<Arc<str>, ConsumerWatch>,
+/// What there is of it.
+#[derive(Default)]
+pub(super) struct Watched {
+    pub(super) links: Vec<(Arc<str>, Role, StateWatch)>,
+    pub(super) consumers: BTreeMap<Arc<str>, ConsumerWatch>,
+    pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
 }
 
-impl Board {
-    pub(super) fn new(plan: &Plan) -> Self {
+impl Wanted {
+    fn new(plan: &Plan, watched: Option<Watched>) -> Self {
         Self {
             connections: plan.connections.keys().cloned().collect(),
             consumers: plan.consumers.clone(),
-            watched: OnceLock::new(),
+            watched,
         }
     }
+}
 
-    /// From now on there is something to watch.
-    pub(super) fn started(
-        &self,
-        connections: &BTreeMap<Arc<str>, Arc<Connection>>,
-        consumers: BTreeMap<Arc<str>, ConsumerWatch>,
-    ) {
-        let links = connections.iter().flat_map(|(name, connection)| {
-            Role::ALL.map(|role| (name.clone(), role, connection.state(role)))
-        });
-        let watched = Watched {
-            links: links.collect(),
-            consumers,
-        };
-        let first = self.watched.set(watched).is_ok();
-        debug_assert!(first, "a host starts once");
+impl Watched {
+    /// Both links of a connection.
+    pub(super) fn watch_links(&mut self, name: &Arc<str>, connection: &Connection) {
+        let links = Role::ALL.map(|role| (name.clone(), role, connection.state(role)));
+        self.links.extend(links);
+    }
+}
+
+impl Board {
+    /// Nothing has been started yet.
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self(ArcSwap::from_pointee(Wanted::new(plan, None)))
+    }
+
+    /// From now on this is wanted, and there is that to watch.
+    pub(super) fn set(&self, plan: &Plan, watched: Watched) {
+        self.0.store(Arc::new(Wanted::new(plan, Some(watched))));
     }
 
     pub(super) fn status(&self) -> Status {
-        let watched = self.watched.get();
+        self.0.load().status()
+    }
+}
+
+impl Wanted {
+    fn status(&self) -> Status {
+        let watched = self.watched.as_ref();
         Status {
             links: match watched {
                 Some(watched) => watched.links.iter().map(link).collect(),
@@ -57,6 +75,7 @@ impl Board {
                 .iter()
                 .map(|(name, plan)| consumer(plan, watched.and_then(|w| w.consumers.get(name))))
                 .collect(),
+            components: watched.map(components).unwrap_or_default(),
         }
     }
 
@@ -70,6 +89,28 @@ impl Board {
             })
         });
         links.collect()
+    }
+}
+
+fn components(watched: &Watched) -> Vec<ComponentStatus> {
+    let slots = watched.slots.iter();
+    slots
+        .map(|(name, slot)| ComponentStatus {
+            component: name.clone(),
+            version: slot.current().version().clone(),
+            canary: slot.trial().as_deref().map(canary),
+        })
+        .collect()
+}
+
+fn canary(trial: &Trial) -> CanaryStatus {
+    let (rule, tally) = (trial.rule(), trial.tally());
+    CanaryStatus {
+        version: trial.canary().version().clone(),
+        percent: rule.percent,
+        wanted: rule.deliveries,
+        canary: (tally.canary.deliveries, tally.canary.failed),
+        current: (tally.current.deliveries, tally.current.failed),
     }
 }
 

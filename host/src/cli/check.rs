@@ -26,7 +26,7 @@ async fn check(plan: &Plan) -> Exit {
     };
     for (name, slot) in &slots {
         let generation = slot.current();
-        println!("component {name}: sha256 {}", generation.hash());
+        println!("component {name}: sha256 {}", generation.version().sha256);
         for Access { import, granted } in generation.access() {
             println!("  imports {import}: {granted}");
         }

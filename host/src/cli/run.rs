@@ -7,19 +7,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Exit;
-use crate::app::App;
+use crate::app::{App, PlanSource};
 use crate::config::plan::{HostPlan, LogFormat, Plan};
+use crate::control::{Command, Control};
 use crate::lifecycle::{Drained, Tasks};
 
-pub(super) fn run(plan: Plan) -> Exit {
+pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {
     if let Err(error) = start_log(&plan.host) {
         eprintln!("error: {error:#}");
         return Exit::Misused;
     }
-    super::block_on(serve(plan))
+    super::block_on(serve(plan, source))
 }
 
-async fn serve(plan: Plan) -> Exit {
+async fn serve(plan: Plan, source: PlanSource) -> Exit {
     let telemetry = match super::telemetry() {
         Ok(telemetry) => telemetry,
         Err(exit) => return exit,
@@ -34,28 +35,31 @@ async fn serve(plan: Plan) -> Exit {
         }
     };
 
-    let app = tokio::select! {
-        started = App::start(plan, &tasks, &telemetry) => match started {
+    let mut app = tokio::select! {
+        started = App::start(plan, source, &tasks, &telemetry) => match started {
             Ok(app) => app,
             Err(fault) => {
                 tasks.stop(shutdown_timeout).await;
                 return super::refuse(&fault);
             }
         },
-        signal = signals.stop() => {
+        signal = signals.stop(None) => {
             tracing::info!(signal, "stopping before anything was consumed");
             tasks.stop(shutdown_timeout).await;
             return Exit::Done;
         }
     };
 
+    let control = app.control().clone();
     let gave_up = tokio::select! {
-        signal = signals.stop() => {
+        signal = signals.stop(Some((&control, &tasks))) => {
+            let shutdown_timeout = app.shutdown_timeout();
             tracing::info!(signal, ?shutdown_timeout, "draining: nothing new is taken, what is in hand is finished");
             None
         }
         reason = app.gave_up() => Some(reason),
     };
+    let shutdown_timeout = app.shutdown_timeout();
     if let Some(reason) = &gave_up {
         tracing::error!(reason, "gave up");
     }
@@ -72,7 +76,7 @@ async fn serve(plan: Plan) -> Exit {
                 Exit::Failed
             }
         },
-        signal = signals.stop() => {
+        signal = signals.stop(None) => {
             tracing::warn!(signal, "left at once; what was in hand goes back to the broker");
             Exit::Failed
         }
@@ -96,16 +100,23 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that asks the host to stop; gives its name.
-    async fn stop(&mut self) -> &'static str {
+    /// Waits for a signal that asks the host to stop; gives its name. SIGHUP asks for a reload
+    /// meanwhile, of a host that takes commands.
+    async fn stop(&mut self, running: Option<(&Control, &Tasks)>) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                // Unheard, it would end the process, and scripts send it to ask for a reload.
-                _ = self.hang_up.recv() => tracing::warn!(
-                    "SIGHUP: reading hive.toml again is not built yet; restart the host to apply changes"
-                ),
+                // Unheard, it would end the process.
+                _ = self.hang_up.recv() => match running {
+                    Some((control, tasks)) => {
+                        tracing::info!("SIGHUP: hive.toml is read again");
+                        let control = control.clone();
+                        // What comes of it is told in the log.
+                        tasks.spawn_service(async move { control.ask(Command::Reload).await });
+                    }
+                    None => tracing::warn!("SIGHUP: ignored while the host starts or stops"),
+                },
             }
         }
     }

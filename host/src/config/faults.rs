@@ -142,6 +142,11 @@ impl Faults {
         self.secrets.push(span);
     }
 
+    /// Forgets what was found under keys that do not matter.
+    pub(crate) fn keep(&mut self, matters: impl Fn(&str) -> bool) {
+        self.found.retain(|found| matters(&found.key));
+    }
+
     /// Whether the file cannot be run.
     pub(crate) fn any_error(&self) -> bool {
         self.found.iter().any(|f| f.severity == Severity::Error)

@@ -55,6 +55,9 @@ const PAGE: u64 = 64 * 1024;
 /// Less would not take the words of an error.
 const SMALLEST_ANSWER: u64 = 1024;
 
+/// Each is given its share of the address space, which has room for about so many.
+const MOST_INSTANCES: i64 = 10_000;
+
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
 const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
@@ -85,6 +88,8 @@ pub(crate) const INCLUDED: &[Key] = &[
 const HOST: &[Key] = &[
     key("name", Shape::Name),
     key("admin", Shape::Text),
+    key("admin_token", Shape::Secret),
+    key("max_instances", Shape::Integer(1, MOST_INSTANCES)),
     key("shutdown_timeout", Shape::Duration(0, LONGEST)),
     key("log", Shape::Text),
     key("log_format", Shape::Choice(&["text", "json"])),
@@ -150,6 +155,9 @@ const COMPONENT: &[Key] = &[
     key("watch", Shape::Boolean),
     key("instances", Shape::Choice(&["reuse", "fresh"])),
     key("recycle_after", Shape::Integer(1, i64::MAX)),
+    key("recycle_above", Shape::Size(PAGE)),
+    key("recycle_idle", SOME_TIME),
+    key("max_instances", Shape::Integer(1, u16::MAX as i64)),
     key("memory", Shape::Size(PAGE)),
     key("timeout", SOME_TIME),
     key("max_publications", Shape::Integer(0, u32::MAX as i64)),

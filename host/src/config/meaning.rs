@@ -9,7 +9,7 @@ use std::path::Path;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::nearest;
-use super::plan::Plan;
+use super::plan::{HostPlan, Plan};
 use super::redact;
 use super::sources::Sources;
 use super::written::{Node, Value};
@@ -81,6 +81,22 @@ pub(crate) fn plan(
         connections,
         components,
         consumers,
+    })
+}
+
+/// `[host]` alone.
+pub(crate) fn host_plan(
+    root: &Node,
+    environment: &Environment,
+    sources: &Sources,
+    faults: &mut Faults,
+) -> Option<HostPlan> {
+    host::plan(&mut Context {
+        root,
+        names: Names::of(root),
+        environment,
+        sources,
+        faults,
     })
 }
 

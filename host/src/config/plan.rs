@@ -41,6 +41,10 @@ pub struct HostPlan {
     pub name: Arc<str>,
     /// Where health and metrics are served; none for nowhere.
     pub admin: Option<AdminPlan>,
+    /// Who knows it may swap and reload over the admin server. Never printed.
+    pub admin_token: Option<Password>,
+    /// Instances that exist at once, over all components; none leaves it to the host.
+    pub max_instances: Option<u32>,
     /// How long in-flight deliveries get before they go back to the broker.
     pub shutdown_timeout: Duration,
     /// The filter of log lines, in RUST_LOG's syntax.
@@ -299,6 +303,10 @@ pub struct ComponentPlan {
     pub path: PathBuf,
     /// The command line that makes that file; `hive-host dev` runs it, `run` does not.
     pub build: Option<String>,
+    /// Whether it is swapped when its file changes.
+    pub watch: bool,
+    /// Instances that handle deliveries at once; none is as many as its consumers ask for.
+    pub max_instances: Option<u16>,
     /// Whether state lives between deliveries.
     pub instances: Instances,
     /// Memory of one instance over all its linear memories, in bytes.
@@ -332,10 +340,14 @@ impl fmt::Debug for ComponentPlan {
 /// `instances = …`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instances {
-    /// One instance serves many deliveries, until it fails or has served `recycle_after`.
+    /// One instance serves many deliveries, until it fails or is recycled.
     Reuse {
-        /// Deliveries; none for no end.
-        recycle_after: Option<u64>,
+        /// `recycle_after`: deliveries that it serves; none for no end.
+        after: Option<u64>,
+        /// `recycle_above`: bytes of memory beyond which it goes after a delivery; none for `memory`.
+        above: Option<u64>,
+        /// `recycle_idle`: how long it may go unused; none for ever.
+        idle: Option<Duration>,
     },
     /// A new instance for each delivery.
     Fresh,

@@ -22,11 +22,6 @@ enum Harmless {
 
 const UNBUILT: &[Unbuilt] = &[
     row(
-        "components.*.watch",
-        Harmless::False,
-        "restart the host to load a changed component",
-    ),
-    row(
         "components.*.allow.keyvalue",
         Harmless::Empty,
         "components have no store for now",

@@ -13,6 +13,7 @@ use wasmtime::{
 
 use super::capability;
 use super::limits::TABLE_ELEMENTS;
+use super::places::Places;
 use super::state::State;
 use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
@@ -27,6 +28,10 @@ const CORE_INSTANCES: u32 = 20;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 10;
 
+/// What a 32-bit memory can have. A place is reserved at this size anyway, and the limit of a component
+/// may be raised while the host runs.
+const LARGEST_MEMORY: usize = 1 << 32;
+
 /// The stack of a component, and the host's beside it.
 const WASM_STACK: usize = 512 * 1024;
 const ASYNC_STACK: usize = 2 * 1024 * 1024;
@@ -36,8 +41,6 @@ const ASYNC_STACK: usize = 2 * 1024 * 1024;
 pub struct EngineLimits {
     /// Instances that exist at once.
     pub instances: u32,
-    /// Bytes of the largest memory that a component may have.
-    pub memory: u64,
 }
 
 /// Compiles and links components. Clones share everything.
@@ -45,6 +48,7 @@ pub struct EngineLimits {
 pub struct Engine {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
+    pub(super) places: Arc<Places>,
     pub(super) tasks: Tasks,
     pub(super) telemetry: Telemetry,
 }
@@ -61,7 +65,7 @@ impl Engine {
                     instances = limits.instances,
                     "no pool of instances could be reserved, so each is allocated on demand, which is \
                      several times slower; raise the limit of virtual memory (ulimit -v), or lower \
-                     `memory` of the components or `concurrency` of the consumers"
+                     `host.max_instances`"
                 );
                 wasmtime::Engine::new(&config(None))
                     .map_err(anyhow::Error::from)
@@ -74,6 +78,7 @@ impl Engine {
         start_clock(&engine)?;
         Ok(Self {
             linker: Arc::new(linker),
+            places: Places::new(limits.instances, tasks),
             engine,
             tasks: tasks.clone(),
             telemetry: telemetry.clone(),
@@ -113,7 +118,7 @@ fn pooling(limits: EngineLimits) -> PoolingAllocationConfig {
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(usize::try_from(limits.memory).unwrap_or(usize::MAX))
+        .max_memory_size(LARGEST_MEMORY)
         .pagemap_scan(Enabled::Auto);
     // Without PAGEMAP_SCAN what is kept is cleared with a memset at every reuse of a slot.
     let keep = if PoolingAllocationConfig::is_pagemap_scan_available() {

@@ -12,9 +12,10 @@ use super::bindings::consumer::Consumer;
 use super::bindings::managed::exports::hive::consumer::lifecycle::{
     Guest as Lifecycle, StopReason,
 };
-use super::component::Generation;
 use super::convert;
+use super::generation::Generation;
 use super::invoke::{self, Call};
+use super::places::Place;
 use super::state::State;
 use crate::config::plan::ComponentPlan;
 use crate::message::Envelope;
@@ -27,12 +28,14 @@ pub(super) struct Instance {
     handler: Consumer,
     lifecycle: Option<Lifecycle>,
     served: u64,
+    _place: Place,
     _counted: CountedInstance,
 }
 
 impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
     pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
+        let place = generation.places.take().await;
         let counted = generation.telemetry.instance();
         let mut store = store(generation).map_err(Outcome::HostFault)?;
         let timeout = generation.plan.timeout;
@@ -62,6 +65,7 @@ impl Instance {
             handler,
             lifecycle,
             served: 0,
+            _place: place,
             _counted: counted,
         })
     }
@@ -69,6 +73,11 @@ impl Instance {
     /// Deliveries that it was given.
     pub(super) fn served(&self) -> u64 {
         self.served
+    }
+
+    /// Bytes of its memories together.
+    pub(super) fn memory(&self) -> u64 {
+        self.store.data().limits.used()
     }
 
     /// Whether it wants to know that it stops.

@@ -8,7 +8,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::capability::publish;
-use super::component::Generation;
+use super::generation::Generation;
 use super::state::State;
 use crate::message::Envelope;
 use crate::policy::Outcome;
@@ -37,6 +37,7 @@ impl Generation {
     ///
     /// Dropping the future abandons the call and the instance with it.
     pub async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
+        let _turn = self.turn().await;
         let mut instance = match self.take().await {
             Ok(instance) => instance,
             Err(outcome) => return outcome,

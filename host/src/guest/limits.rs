@@ -41,6 +41,11 @@ impl Limits {
         self.answer
     }
 
+    /// Bytes of all memories of the instance, which never shrink.
+    pub(super) fn used(&self) -> u64 {
+        self.memory_used as u64
+    }
+
     /// What was denied since the last call began: the reason behind whatever trap followed.
     pub(super) fn take_denied(&mut self) -> Option<String> {
         self.denied.take()

@@ -9,7 +9,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::dirs;
 use super::capability::http::Outgoing;
-use super::component::Generation;
+use super::generation::Generation;
 use super::limits::Limits;
 use super::logs::Output;
 use crate::telemetry::ComponentTelemetry;

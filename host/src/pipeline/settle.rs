@@ -48,7 +48,7 @@ impl Settler {
         Self {
             plan: plan.clone(),
             connection: Arc::clone(connection),
-            publisher: connection.publisher(&plan.name),
+            publisher: connection.publisher(&plan.name, tasks),
             telemetry: Arc::clone(telemetry),
             tasks: tasks.clone(),
         }

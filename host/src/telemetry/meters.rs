@@ -30,6 +30,9 @@ pub(super) struct Meters {
     pub(super) consumer_up: IntGaugeVec,
     pub(super) instances: IntGaugeVec,
     pub(super) traps: IntCounterVec,
+    pub(super) generation: IntGaugeVec,
+    pub(super) component_info: IntGaugeVec,
+    pub(super) swaps: IntCounterVec,
     pub(super) denied: IntCounterVec,
     pub(super) lines_dropped: IntCounterVec,
 }
@@ -126,6 +129,21 @@ impl Meters {
                 "Instances of a component that are in memory.",
                 &["component"],
             )?,
+            generation: gauge(
+                "hive_component_generation",
+                "The generation of a component that serves, counted from 1 since the host started.",
+                &["component"],
+            )?,
+            component_info: gauge(
+                "hive_component_info",
+                "Always 1; the label tells the SHA-256 of the file that serves.",
+                &["component", "sha256"],
+            )?,
+            swaps: counter(
+                "hive_swaps_total",
+                "Versions of a component that were to take over, by what became of them: swapped, refused, rolled_back.",
+                &["component", "result"],
+            )?,
             traps: counter(
                 "hive_traps_total",
                 "Instances that ended by a trap, a timeout or a limit.",
@@ -150,6 +168,17 @@ impl Meters {
             let labels = [connection, role, known];
             let gauge = self.connection_state.with_label_values(&labels);
             gauge.set(i64::from(known == state));
+        }
+    }
+
+    /// Both links of a connection that is not there any more.
+    pub(super) fn forget_link(&self, connection: &str) {
+        for role in ["consume", "publish"] {
+            for state in LINK_STATES {
+                let labels = [connection, role, state];
+                // It may never have been asked for.
+                let _was_there = self.connection_state.remove_label_values(&labels);
+            }
         }
     }
 

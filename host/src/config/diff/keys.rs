@@ -63,6 +63,8 @@ pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<Ke
     let HostPlan {
         name,
         admin,
+        admin_token,
+        max_instances,
         shutdown_timeout,
         log,
         log_format,
@@ -72,6 +74,10 @@ pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<Ke
     let address = |admin: &Option<AdminPlan>| admin.map(|admin| admin.address);
     at_restart.shown("admin", &address(admin), &address(&new.admin), |address| {
         address.map_or(quoted("off"), |address| quoted(&address.to_string()))
+    });
+    at_restart.hidden("admin_token", admin_token, &new.admin_token);
+    at_restart.shown("max_instances", max_instances, &new.max_instances, |most| {
+        most.map_or("unset".to_owned(), |most| most.to_string())
     });
     at_restart.shown("log", log, &new.log, |log| quoted(log));
     at_restart.shown("log_format", log_format, &new.log_format, |format| {
@@ -141,6 +147,8 @@ pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyC
         name: _,
         path,
         build,
+        watch,
+        max_instances,
         instances,
         memory,
         timeout,
@@ -154,15 +162,25 @@ pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyC
     let mut differing = Differing::default();
     differing.shown("path", path, &new.path, |path| format!("{path:?}"));
     differing.hidden("build", build, &new.build);
+    differing.shown("watch", watch, &new.watch, bool::to_string);
+    differing.shown("max_instances", max_instances, &new.max_instances, |most| {
+        most.map_or("unset".to_owned(), |most| most.to_string())
+    });
     let (old_kept, old_recycled) = kept(*instances);
     let (new_kept, new_recycled) = kept(new.instances);
     differing.shown("instances", &old_kept, &new_kept, |kept| quoted(kept));
-    differing.shown(
-        "recycle_after",
-        &old_recycled,
-        &new_recycled,
-        |deliveries| deliveries.map_or("never".to_owned(), |deliveries| deliveries.to_string()),
-    );
+    let (after, above, idle) = old_recycled;
+    let (new_after, new_above, new_idle) = new_recycled;
+    let never = || "never".to_owned();
+    differing.shown("recycle_after", &after, &new_after, |deliveries| {
+        deliveries.map_or_else(never, |deliveries| deliveries.to_string())
+    });
+    differing.shown("recycle_above", &above, &new_above, |size| {
+        size.map_or_else(never, |size| bytes(&size))
+    });
+    differing.shown("recycle_idle", &idle, &new_idle, |time| {
+        time.map_or_else(never, |time| duration(&time))
+    });
     differing.shown("memory", memory, &new.memory, bytes);
     differing.shown("timeout", timeout, &new.timeout, duration);
     differing.shown(
@@ -229,10 +247,13 @@ fn bytes(bytes: &u64) -> String {
     }
 }
 
-/// What `instances` and `recycle_after` say.
-fn kept(instances: Instances) -> (&'static str, Option<u64>) {
+/// When an instance is recycled: after so many deliveries, above so many bytes, after so long.
+type Recycled = (Option<u64>, Option<u64>, Option<Duration>);
+
+/// What `instances` and the keys that begin with `recycle_` say.
+fn kept(instances: Instances) -> (&'static str, Recycled) {
     match instances {
-        Instances::Reuse { recycle_after } => ("reuse", recycle_after),
-        Instances::Fresh => ("fresh", None),
+        Instances::Reuse { after, above, idle } => ("reuse", (after, above, idle)),
+        Instances::Fresh => ("fresh", (None, None, None)),
     }
 }

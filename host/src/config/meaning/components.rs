@@ -11,6 +11,7 @@ use crate::config::written::Node;
 
 const DEFAULT_MEMORY: u64 = 64 << 20;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_RECYCLE_IDLE: Duration = Duration::from_secs(300);
 const DEFAULT_MAX_PUBLICATIONS: u32 = 1000;
 const DEFAULT_MAX_ANSWER: u64 = 16 << 20;
 const DEFAULT_LOG_LINES: u32 = 100;
@@ -39,6 +40,8 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
         name: name.into(),
         path: context.base(node).join(node.text("path")?),
         build: node.text("build").map(str::to_owned),
+        watch: node.boolean("watch").unwrap_or(false),
+        max_instances: node.integer("max_instances"),
         instances,
         memory: node.size("memory").unwrap_or(DEFAULT_MEMORY),
         timeout: node.duration("timeout").unwrap_or(DEFAULT_TIMEOUT),
@@ -55,13 +58,21 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
 
 fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
     if node.text("instances") != Some("fresh") {
-        let recycle_after = node.integer("recycle_after");
-        return Instances::Reuse { recycle_after };
+        return Instances::Reuse {
+            after: node.integer("recycle_after"),
+            above: node.size("recycle_above"),
+            idle: Some(
+                node.duration("recycle_idle")
+                    .unwrap_or(DEFAULT_RECYCLE_IDLE),
+            ),
+        };
     }
-    if let Some(at) = node.get("recycle_after") {
-        let message = "has no meaning with `instances = \"fresh\"`";
-        let remedy = "remove it: a fresh instance serves one delivery";
-        context.faults.error(at, message, remedy);
+    for key in ["recycle_after", "recycle_above", "recycle_idle"] {
+        if let Some(at) = node.get(key) {
+            let message = "has no meaning with `instances = \"fresh\"`";
+            let remedy = "remove it: a fresh instance serves one delivery";
+            context.faults.error(at, message, remedy);
+        }
     }
     Instances::Fresh
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
-use crate::config::plan::{AdminPlan, HostPlan, LogFormat};
+use crate::config::plan::{AdminPlan, HostPlan, LogFormat, Password};
 use crate::config::redact;
 use crate::config::written::Node;
 
@@ -30,6 +30,8 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
     Some(HostPlan {
         name,
         admin: admin(context, host),
+        admin_token: token(context, host),
+        max_instances: host.and_then(|host| host.integer("max_instances")),
         shutdown_timeout: host
             .and_then(|host| host.duration("shutdown_timeout"))
             .unwrap_or(Duration::from_secs(30)),
@@ -67,6 +69,22 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
         address: address?,
         is_named: true,
     })
+}
+
+/// What commands to the admin server have to know.
+fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
+    /// Shorter ones can be guessed.
+    const SHORTEST: usize = 16;
+    let node = host?.get("admin_token")?;
+    let text = node.as_text()?;
+    if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message =
+            format!("has to be at least {SHORTEST} letters, digits and signs, without spaces");
+        let remedy =
+            "write what `openssl rand -hex 32` prints, or \"file:PATH\" to read it from there";
+        context.faults.error(node, message, remedy);
+    }
+    Some(Password::from(text.to_owned()))
 }
 
 /// The filter of log lines: RUST_LOG's, then the file's. Both are checked.

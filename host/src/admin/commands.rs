@@ -1,0 +1,128 @@
+//! Commands over HTTP: each is one POST, answered when it has been carried out.
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use super::Sources;
+use super::guard::{Guard, guard};
+use super::wire::{DoneView, ErrorView};
+use crate::canary::CanaryRule;
+use crate::config::plan::Password;
+use crate::control::{Answer, Command, Control, NewCode, Refusal};
+
+/// The largest component that is taken.
+const CODE_BYTES: usize = 256 << 20;
+
+/// Deliveries after which a canary is judged, unless somebody says otherwise.
+const DELIVERIES: u32 = 200;
+
+/// Where commands go, and who may give them.
+#[derive(Clone)]
+pub struct Commands {
+    /// Carries them out.
+    pub control: Control,
+    /// `host.admin_token`.
+    pub token: Option<Password>,
+}
+
+/// How a swap is to go.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct How {
+    /// Of a hundred deliveries, those that the new version gets on trial.
+    canary: Option<f64>,
+    /// Those after which it is judged.
+    deliveries: Option<u32>,
+}
+
+pub(super) fn routes(by: Guard) -> Router<Sources> {
+    Router::new()
+        .route("/v1/components/{component}/swap", post(swap))
+        .route("/v1/components/{component}/back", post(back))
+        .route("/v1/reload", post(reload))
+        .layer(DefaultBodyLimit::max(CODE_BYTES))
+        .layer(middleware::from_fn_with_state(by, guard))
+}
+
+/// New code as `application/wasm`; with `application/json` it is read from its file.
+async fn swap(
+    State(sources): State<Sources>,
+    Path(component): Path<String>,
+    Query(how): Query<How>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let code = match kind.is_some_and(|kind| kind == "application/wasm") {
+        true => NewCode::Content(body.into()),
+        false => NewCode::File,
+    };
+    let canary = match how.rule() {
+        Ok(canary) => canary,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, Json(ErrorView::new(error))).into_response();
+        }
+    };
+    let command = Command::Swap {
+        component,
+        code,
+        canary,
+    };
+    answer(&sources.commands.control.ask(command).await)
+}
+
+async fn back(State(sources): State<Sources>, Path(component): Path<String>) -> Response {
+    let command = Command::Swap {
+        component,
+        code: NewCode::Before,
+        canary: None,
+    };
+    answer(&sources.commands.control.ask(command).await)
+}
+
+async fn reload(State(sources): State<Sources>) -> Response {
+    answer(&sources.commands.control.ask(Command::Reload).await)
+}
+
+fn answer(answer: &Answer) -> Response {
+    match answer {
+        Ok(done) => Json(DoneView::from(done)).into_response(),
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::Unknown(_) => StatusCode::NOT_FOUND,
+                Refusal::Conflict(_) => StatusCode::CONFLICT,
+                Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, Json(ErrorView::from(refusal))).into_response()
+        }
+    }
+}
+
+impl How {
+    fn rule(&self) -> Result<Option<CanaryRule>, &'static str> {
+        let Some(percent) = self.canary else {
+            return match self.deliveries {
+                None => Ok(None),
+                Some(_) => Err("`deliveries` has a meaning with `canary` alone"),
+            };
+        };
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err("`canary` is a share of a hundred: above 0, and 100 at most");
+        }
+        let deliveries = self.deliveries.unwrap_or(DELIVERIES);
+        if deliveries == 0 {
+            return Err("`deliveries` is to be at least 1");
+        }
+        Ok(Some(CanaryRule {
+            percent,
+            deliveries,
+        }))
+    }
+}

@@ -1,0 +1,142 @@
+//! Who may give commands: whoever knows `host.admin_token`, or, where none is set, whoever is on this
+//! machine and is no web page.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::wire::ErrorView;
+use crate::config::plan::Password;
+
+/// The media types of commands. A web page of another origin may not send them without being asked
+/// first (Fetch Standard, "CORS-safelisted request-header"), and nobody answers that question here.
+const TYPES: [&str; 2] = ["application/json", "application/wasm"];
+
+/// Decides about commands.
+#[derive(Clone)]
+pub(super) struct Guard {
+    /// Nobody from elsewhere can reach the server.
+    is_loopback: bool,
+    token: Option<Password>,
+}
+
+impl Guard {
+    pub(super) fn new(is_loopback: bool, token: Option<Password>) -> Self {
+        Self { is_loopback, token }
+    }
+
+    /// Why a command with these headers is not taken.
+    fn objection(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if !text(header::CONTENT_TYPE).is_some_and(|kind| TYPES.contains(&kind)) {
+            return Some((
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a command is sent as application/json, or as application/wasm with new code",
+            ));
+        }
+        if let Some(token) = &self.token {
+            let sent = text(header::AUTHORIZATION).and_then(|sent| sent.strip_prefix("Bearer "));
+            // Sums take as long to compare wherever they begin to differ, and so tell nothing.
+            let is_known = sent
+                .is_some_and(|sent| Sha256::digest(sent) == Sha256::digest(token.expose_secret()));
+            return (!is_known).then_some((
+                StatusCode::UNAUTHORIZED,
+                "commands need the token of `host.admin_token`, as `Authorization: Bearer TOKEN`",
+            ));
+        }
+        if !self.is_loopback {
+            return Some((
+                StatusCode::FORBIDDEN,
+                "commands are taken on a loopback address alone unless `host.admin_token` is set",
+            ));
+        }
+        // A page whose name was made to lead to this machine would send its own name.
+        (!text(header::HOST).is_some_and(is_local)).then_some((
+            StatusCode::FORBIDDEN,
+            "commands without a token are taken from this machine alone, under its own name",
+        ))
+    }
+}
+
+/// Whether a `Host` header names this machine.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let address = name.parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Lets a command pass, or says why not.
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.objection(request.headers()) {
+        None => next.run(request).await,
+        Some((status, text)) => (status, Json(ErrorView::new(text))).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(header::HeaderName, &str)]) -> HeaderMap {
+        let lines = lines.iter().cloned();
+        lines
+            .map(|(name, value)| (name, value.parse().unwrap()))
+            .collect()
+    }
+
+    fn status(guard: &Guard, lines: &[(header::HeaderName, &str)]) -> Option<u16> {
+        let objection = guard.objection(&headers(lines));
+        objection.map(|(status, _)| status.as_u16())
+    }
+
+    const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+
+    #[test]
+    fn without_a_token_only_this_machine_gives_commands() {
+        let guard = Guard::new(true, None);
+        let from = |host| status(&guard, &[JSON, (header::HOST, host)]);
+        for host in [
+            "localhost:9191",
+            "127.0.0.1",
+            "127.0.0.1:9191",
+            "[::1]:9191",
+        ] {
+            assert_eq!(from(host), None, "{host}");
+        }
+        for host in ["evil.example", "10.0.0.1:9191", "localhost.evil.example"] {
+            assert_eq!(from(host), Some(403), "{host}");
+        }
+        let open = Guard::new(false, None);
+        assert_eq!(
+            status(&open, &[JSON, (header::HOST, "localhost")]),
+            Some(403)
+        );
+    }
+
+    #[test]
+    fn a_form_of_a_web_page_is_no_command() {
+        let guard = Guard::new(true, None);
+        let form = (header::CONTENT_TYPE, "text/plain");
+        assert_eq!(
+            status(&guard, &[form, (header::HOST, "localhost")]),
+            Some(415)
+        );
+        assert_eq!(status(&guard, &[(header::HOST, "localhost")]), Some(415));
+    }
+
+    #[test]
+    fn a_token_is_needed_and_enough_where_it_is_set() {
+        let guard = Guard::new(false, Some(Password::from("open sesame 1234".to_owned())));
+        let with = |token| status(&guard, &[JSON, (header::AUTHORIZATION, token)]);
+        assert_eq!(with("Bearer open sesame 1234"), None);
+        assert_eq!(with("Bearer open sesame"), Some(401));
+        assert_eq!(with("open sesame 1234"), Some(401));
+        assert_eq!(status(&guard, &[JSON]), Some(401));
+    }
+}

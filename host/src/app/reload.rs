@@ -1,0 +1,207 @@
+//! Reload: hive.toml is read again and checked whole, then what changed is applied, and nothing else
+//! is touched. Whatever fails on the way changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::running::{Running, consumers_of};
+use crate::amqp::Connection;
+use crate::config::diff::{Changes, diff};
+use crate::config::plan::Plan;
+use crate::control::{Answer, Done, Refusal};
+use crate::guest::{Generation, Slot, Source};
+
+/// Keys of a component that bear on nothing which runs.
+const IDLE_KEYS: [&str; 2] = ["build", "watch"];
+
+impl Running {
+    /// Carries out [`crate::control::Command::Reload`].
+    pub(super) async fn reload(&mut self) -> Answer {
+        let answer = self.reloaded().await;
+        match &answer {
+            Ok(Done::Reloaded { changes }) if changes.is_empty() => {
+                tracing::info!("hive.toml was read again; nothing in it has changed");
+            }
+            Ok(Done::Reloaded { changes }) => {
+                for change in changes {
+                    tracing::info!("reloaded: {change}");
+                }
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                tracing::error!(
+                    "hive.toml was read again and not applied, so nothing has changed: {refusal}"
+                );
+            }
+        }
+        answer
+    }
+
+    async fn reloaded(&mut self) -> Answer {
+        let source = self.source.clone();
+        let read = self.tasks.spawn_blocking(move || source.load());
+        let new = read
+            .await
+            .map_err(|error| Refusal::Faulty(format!("reading it failed: {error}")))?
+            .map_err(Refusal::Faulty)?;
+        let changes = diff(&self.plan, &new);
+        if changes.is_empty() {
+            return Ok(Done::Reloaded {
+                changes: Vec::new(),
+            });
+        }
+        for (name, connection) in &new.connections {
+            Connection::check(connection, consumers_of(&new, name))
+                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        }
+        let generations = self.load_changed(&new, &changes).await?;
+        self.apply(new, &changes, generations).await?;
+        Ok(Done::Reloaded {
+            changes: changes.to_string().lines().map(str::to_owned).collect(),
+        })
+    }
+
+    /// The components that are new or run otherwise now, each proven to start.
+    async fn load_changed(
+        &self,
+        new: &Plan,
+        changes: &Changes,
+    ) -> Result<BTreeMap<Arc<str>, Generation>, Refusal> {
+        let changed = changes
+            .components
+            .changed
+            .iter()
+            .filter(|(_, keys)| keys.iter().any(|change| !IDLE_KEYS.contains(&change.key)));
+        let names = changes.components.added.iter();
+        let mut generations = BTreeMap::new();
+        let mut faults = Vec::new();
+        for name in names.chain(changed.map(|(name, _)| name)) {
+            let slot = self.slots.get(name);
+            let number = slot.map_or(0, |slot| slot.current().version().generation) + 1;
+            let plan = &new.components[name];
+            match self.engine.load(plan, Source::File, number).await {
+                Ok(generation) => {
+                    generations.insert(name.clone(), generation);
+                }
+                Err(fault) => faults.push(fault.to_string()),
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(generations),
+            false => Err(Refusal::Faulty(faults.join("\n"))),
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        mut new: Plan,
+        changes: &Changes,
+        generations: BTreeMap<Arc<str>, Generation>,
+    ) -> Result<(), Refusal> {
+        let stopped = self.consumers_to_stop(changes);
+        self.stop_consumers(&stopped).await;
+        for name in changes
+            .connections
+            .removed
+            .iter()
+            .chain(changes.connections.changed.keys())
+        {
+            self.disconnect(name).await;
+        }
+        for name in changes
+            .connections
+            .added
+            .iter()
+            .chain(changes.connections.changed.keys())
+        {
+            self.connect(&new.connections[name], &new)
+                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        }
+        self.declare(&new, changes).await?;
+        for (name, generation) in generations {
+            self.take_over(name, generation);
+        }
+        for name in &changes.components.removed {
+            if let Some(slot) = self.slots.remove(name) {
+                slot.retire();
+                let sha256 = slot.current().version().sha256.clone();
+                self.telemetry.component_gone(name, &sha256);
+            }
+        }
+        // What waits for a restart is told again at the next reload.
+        let shutdown_timeout = new.host.shutdown_timeout;
+        new.host = self.plan.host.clone();
+        new.host.shutdown_timeout = shutdown_timeout;
+        self.plan = new;
+        let started = self.plan.consumers.clone();
+        for (name, consumer) in &started {
+            if !self.consumers.contains_key(name) {
+                self.consume(consumer);
+            }
+        }
+        self.show();
+        Ok(())
+    }
+
+    /// Those that are gone, those that changed, and those whose connection is made anew.
+    fn consumers_to_stop(&self, changes: &Changes) -> BTreeSet<Arc<str>> {
+        let connections = &changes.connections;
+        let of_connection = self.plan.consumers.values().filter(|consumer| {
+            connections.changed.contains_key(&consumer.connection)
+                || connections.removed.contains(&consumer.connection)
+        });
+        let consumers = &changes.consumers;
+        let own = consumers.removed.iter().chain(consumers.changed.keys());
+        of_connection
+            .map(|consumer| &consumer.name)
+            .chain(own)
+            .cloned()
+            .collect()
+    }
+
+    /// Tells the connections that stay what is declared over them now.
+    async fn declare(&self, new: &Plan, changes: &Changes) -> Result<(), Refusal> {
+        let of_consumers = [&self.plan, new].into_iter().flat_map(|plan| {
+            let consumers = &changes.consumers;
+            let names = consumers.added.iter().chain(&consumers.removed);
+            names
+                .chain(consumers.changed.keys())
+                .filter_map(|name| plan.consumers.get(name))
+                .map(|consumer| &consumer.connection)
+        });
+        let touched: BTreeSet<_> = changes.topology.keys().chain(of_consumers).collect();
+        for name in touched {
+            let is_new = changes.connections.added.contains(name)
+                || changes.connections.changed.contains_key(name);
+            let (Some(linked), Some(plan), false) = (
+                self.connections.get(name),
+                new.connections.get(name),
+                is_new,
+            ) else {
+                continue;
+            };
+            linked
+                .connection
+                .declare(plan, consumers_of(new, name))
+                .await
+                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, name: Arc<str>, generation: Generation) {
+        match self.slots.get(&name) {
+            Some(slot) => {
+                let generation = Arc::new(generation);
+                let after = generation.version().clone();
+                let before = slot.replace(generation);
+                super::tell_serving(&name, Some(before.version()), &after, &self.telemetry);
+            }
+            None => {
+                super::tell_serving(&name, None, generation.version(), &self.telemetry);
+                let slot = Slot::new(generation);
+                self.slots.insert(name, Arc::new(slot));
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Everything that runs, by its name in hive.toml. One task owns it, and carries out what changes
+//! it, one thing after the other: nothing here is locked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
+
+use super::board::{Board, Watched};
+use super::watch::Files;
+use super::{PlanSource, StartFault};
+use crate::amqp::{Amqp, Connection, ConsumerWatch};
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use crate::guest::{Engine, Slot};
+use crate::lifecycle::{Drained, Tasks};
+use crate::pipeline::Pipeline;
+use crate::telemetry::Telemetry;
+
+/// What runs now.
+pub(super) struct Running {
+    pub(super) plan: Plan,
+    pub(super) source: PlanSource,
+    pub(super) engine: Engine,
+    pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
+    pub(super) connections: BTreeMap<Arc<str>, Linked>,
+    pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
+    pub(super) amqp: Amqp,
+    pub(super) board: Arc<Board>,
+    pub(super) files: Files,
+    pub(super) shutdown_timeout: watch::Sender<Duration>,
+    pub(super) gave_up: mpsc::Sender<String>,
+    pub(super) tasks: Tasks,
+    pub(super) telemetry: Telemetry,
+}
+
+/// A connection, and the tasks that keep it up.
+pub(super) struct Linked {
+    pub(super) connection: Arc<Connection>,
+    tasks: Tasks,
+}
+
+/// A consumer at work, and the tasks that are its work.
+pub(super) struct Consuming {
+    watch: ConsumerWatch,
+    tasks: Tasks,
+}
+
+/// The consumers of a plan that consume over one connection.
+pub(super) fn consumers_of<'a>(
+    plan: &'a Plan,
+    connection: &'a str,
+) -> impl Iterator<Item = &'a ConsumerPlan> {
+    let consumers = plan.consumers.values();
+    consumers.filter(move |consumer| &*consumer.connection == connection)
+}
+
+impl Running {
+    /// Starts to open a connection; it is the host's end if it is given up.
+    pub(super) fn connect(
+        &mut self,
+        plan: &ConnectionPlan,
+        whole: &Plan,
+    ) -> Result<(), StartFault> {
+        let tasks = self.tasks.branch();
+        let connection = self
+            .amqp
+            .connect(plan, consumers_of(whole, &plan.name), &tasks)
+            .map_err(|fault| StartFault::Host(fault.to_string()))?;
+        let (watched, gave_up) = (Arc::clone(&connection), self.gave_up.clone());
+        let close = tasks.close().clone();
+        tasks.spawn_service(async move {
+            tokio::select! {
+                () = close.cancelled() => {}
+                fault = watched.gave_up() => {
+                    // The first reason is enough.
+                    let _told_already = gave_up.try_send(fault.to_string());
+                }
+            }
+        });
+        self.connections
+            .insert(plan.name.clone(), Linked { connection, tasks });
+        Ok(())
+    }
+
+    /// Starts a consumer of the plan; its connection and its component are there.
+    pub(super) fn consume(&mut self, plan: &ConsumerPlan) {
+        let tasks = self.tasks.branch();
+        let connection = &self.connections[&plan.connection].connection;
+        let slot = Arc::clone(&self.slots[&plan.component]);
+        let pipeline = Pipeline::new(plan, connection, slot, (&tasks, &self.telemetry));
+        let watch = pipeline.watch();
+        pipeline.start();
+        self.consumers
+            .insert(plan.name.clone(), Consuming { watch, tasks });
+    }
+
+    /// Has these consumers finish what is in their hands, and takes them off. What is not finished
+    /// after `shutdown_timeout` goes back to the broker.
+    pub(super) async fn stop_consumers(&mut self, names: impl IntoIterator<Item = &Arc<str>>) {
+        let timeout = self.plan.host.shutdown_timeout;
+        let stopped = names
+            .into_iter()
+            .filter_map(|name| self.consumers.remove_entry(name));
+        let stopped: Vec<_> = stopped.collect();
+        join_all(stopped.iter().map(async |(name, consumer)| {
+            if consumer.tasks.stop(timeout).await == Drained::AtDeadline {
+                tracing::warn!(
+                    consumer = &**name,
+                    ?timeout,
+                    "it did not finish what was in hand, which goes back to the broker"
+                );
+            }
+        }))
+        .await;
+        for (name, _) in &stopped {
+            if let Some(plan) = self.plan.consumers.get(name) {
+                self.telemetry.consumer_gone(name, &plan.queue);
+            }
+        }
+    }
+
+    /// Closes a connection that nobody consumes over any more.
+    pub(super) async fn disconnect(&mut self, name: &Arc<str>) {
+        if let Some(linked) = self.connections.remove(name) {
+            linked.tasks.stop(self.plan.host.shutdown_timeout).await;
+            self.telemetry.connection_gone(name);
+        }
+    }
+
+    /// What is on the board, and what is watched, is what runs.
+    pub(super) fn show(&self) {
+        let mut watched = Watched {
+            slots: self.slots.clone(),
+            ..Watched::default()
+        };
+        for (name, linked) in &self.connections {
+            watched.watch_links(name, &linked.connection);
+        }
+        let consumers = self.consumers.iter();
+        watched.consumers = consumers
+            .map(|(name, consumer)| (name.clone(), consumer.watch.clone()))
+            .collect();
+        self.board.set(&self.plan, watched);
+        self.files.watch(self.plan.components.values());
+        self.shutdown_timeout
+            .send_replace(self.plan.host.shutdown_timeout);
+    }
+
+    /// Tells warm instances that the host stops, once no delivery is in hand any more.
+    pub(super) async fn drain_components(&self) {
+        join_all(self.slots.values().map(async |slot| {
+            if let Some(trial) = slot.trial() {
+                trial.canary().drain().await;
+            }
+            slot.current().drain().await;
+        }))
+        .await;
+    }
+}

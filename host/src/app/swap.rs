@@ -1,0 +1,149 @@
+//! Hot swap: new code is compiled, checked and started beside the old, and only then made current.
+//! Whatever fails on the way leaves the old one serving.
+
+use std::sync::Arc;
+
+use super::running::Running;
+use crate::canary::{CanaryRule, Verdict};
+use crate::config::nearest;
+use crate::control::{Answer, Done, NewCode, Refusal};
+use crate::guest::{Generation, Slot, Source, Trial};
+use crate::telemetry::{CanaryDecided, SwapRefused};
+
+impl Running {
+    /// Carries out [`crate::control::Command::Swap`]. `conclude` is called with a canary that is now
+    /// on trial.
+    pub(super) async fn swap(
+        &mut self,
+        component: &str,
+        code: NewCode,
+        canary: Option<CanaryRule>,
+        conclude: impl FnOnce(Arc<str>, Arc<Trial>),
+    ) -> Answer {
+        let Some((name, slot)) = self.slots.get_key_value(component) else {
+            let names = self.slots.keys().map(|name| &**name);
+            let advice = nearest::advice(component, names, "the components are");
+            return Err(Refusal::Unknown(format!(
+                "there is no component {component:?}; {advice}"
+            )));
+        };
+        let answer = self.swapped(name, slot, code, canary, conclude).await;
+        if let Err(refusal) = &answer {
+            SwapRefused {
+                component: name,
+                reason: refusal,
+                serving: slot.current().version().generation,
+            }
+            .emit(&self.telemetry);
+        }
+        answer
+    }
+
+    async fn swapped(
+        &self,
+        name: &Arc<str>,
+        slot: &Arc<Slot>,
+        code: NewCode,
+        canary: Option<CanaryRule>,
+        conclude: impl FnOnce(Arc<str>, Arc<Trial>),
+    ) -> Answer {
+        let current = slot.current();
+        if let Some(trial) = slot.trial() {
+            if !matches!(code, NewCode::Before) {
+                return Err(Refusal::Conflict(format!(
+                    "a canary of component {name:?} is on trial; wait for its end, or end it with \
+                     `hive-host swap --back`"
+                )));
+            }
+            slot.give_up_trial();
+            return Ok(Done::TrialEnded {
+                current: current.version().clone(),
+                canary: trial.canary().version().clone(),
+            });
+        }
+        let only_if_new = matches!(code, NewCode::ChangedFile);
+        let source = match code {
+            NewCode::File | NewCode::ChangedFile => Source::File,
+            NewCode::Content(bytes) => Source::Content(bytes),
+            NewCode::Before => match slot.before() {
+                Some(before) => Source::Compiled(before.code().clone()),
+                None => {
+                    return Err(Refusal::Conflict(format!(
+                        "component {name:?} was not swapped since the host started, so there is no way back"
+                    )));
+                }
+            },
+        };
+        let plan = &self.plan.components[name];
+        if only_if_new {
+            let hash = self
+                .engine
+                .hash_of(plan)
+                .await
+                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+            if *hash == *current.version().sha256 {
+                return Ok(Done::Unchanged {
+                    current: current.version().clone(),
+                });
+            }
+        }
+        let number = current.version().generation + 1;
+        let next = self
+            .engine
+            .load(plan, source, number)
+            .await
+            .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        let next = Arc::new(next);
+        Ok(match canary {
+            None => self.make_current(name, slot, next),
+            Some(rule) => {
+                let version = next.version().clone();
+                tracing::info!(
+                    component = &**name,
+                    generation = version.generation,
+                    sha256 = &*version.sha256,
+                    percent = rule.percent,
+                    deliveries = rule.deliveries,
+                    "a canary is on trial"
+                );
+                conclude(Arc::clone(name), slot.try_out(next, rule));
+                Done::OnTrial {
+                    current: current.version().clone(),
+                    canary: version,
+                }
+            }
+        })
+    }
+
+    fn make_current(&self, name: &Arc<str>, slot: &Slot, next: Arc<Generation>) -> Done {
+        let after = next.version().clone();
+        let before = slot.replace(next).version().clone();
+        super::tell_serving(name, Some(&before), &after, &self.telemetry);
+        Done::Swapped { before, after }
+    }
+
+    /// Carries out the verdict over a canary, unless it is not on trial any more.
+    pub(super) fn conclude(&self, name: &Arc<str>, trial: &Arc<Trial>, verdict: Verdict) {
+        let Some(slot) = self.slots.get(name) else {
+            return;
+        };
+        if !slot.trial().is_some_and(|now| Arc::ptr_eq(&now, trial)) {
+            return;
+        }
+        let tally = trial.tally();
+        CanaryDecided {
+            component: name,
+            promoted: verdict == Verdict::Promote,
+            generation: trial.canary().version().generation,
+            canary: (tally.canary.deliveries, tally.canary.failed),
+            current: (tally.current.deliveries, tally.current.failed),
+        }
+        .emit(&self.telemetry);
+        match verdict {
+            Verdict::Promote => {
+                self.make_current(name, slot, Arc::clone(trial.canary()));
+            }
+            Verdict::RollBack => slot.give_up_trial(),
+        }
+    }
+}

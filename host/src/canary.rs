@@ -1,0 +1,146 @@
+//! A canary: a new version of a component that gets a share of the deliveries, until enough of them
+//! tell whether it fails more often than the one it is to replace. Pure.
+
+/// How much more often than the current generation a new one may fail and still be taken: one
+/// delivery in a hundred.
+pub const TOLERANCE: f64 = 0.01;
+
+/// What a canary is to get, and when it is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CanaryRule {
+    /// Of a hundred deliveries; above 0, 100 at most.
+    pub percent: f64,
+    /// Deliveries that it has to have answered.
+    pub deliveries: u32,
+}
+
+/// What became of deliveries while a canary was on trial.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// What the canary answered.
+    pub canary: Answered,
+    /// What the current generation answered meanwhile.
+    pub current: Answered,
+}
+
+/// Deliveries that one generation answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// All of them.
+    pub deliveries: u32,
+    /// Those that were not handled, whatever the reason.
+    pub failed: u32,
+}
+
+/// What a trial ended in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The canary is made current.
+    Promote,
+    /// The current generation goes on, and the canary goes.
+    RollBack,
+}
+
+impl Answered {
+    /// Counts one more.
+    pub fn count(&mut self, handled: bool) {
+        self.deliveries = self.deliveries.saturating_add(1);
+        if !handled {
+            self.failed = self.failed.saturating_add(1);
+        }
+    }
+
+    /// Of all, those that failed: 0 to 1.
+    pub fn failure_ratio(&self) -> f64 {
+        match self.deliveries {
+            0 => 0.0,
+            deliveries => f64::from(self.failed) / f64::from(deliveries),
+        }
+    }
+}
+
+impl CanaryRule {
+    /// None while it cannot be told yet.
+    ///
+    /// A canary is rolled back as soon as it could not be promoted any more even if all the rest of
+    /// its deliveries were handled.
+    pub fn judge(&self, tally: &Tally) -> Option<Verdict> {
+        let allowed = tally.current.failure_ratio() + TOLERANCE;
+        if f64::from(tally.canary.failed) > allowed * f64::from(self.deliveries) {
+            return Some(Verdict::RollBack);
+        }
+        (tally.canary.deliveries >= self.deliveries).then_some(Verdict::Promote)
+    }
+
+    /// Whether delivery `number`, counted from 0, is the canary's: spread evenly.
+    pub fn takes(&self, number: u64) -> bool {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a trial ends long before 2^53 deliveries"
+        )]
+        let due = |number: u64| (number as f64 * self.percent / 100.0).floor();
+        due(number + 1) > due(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: CanaryRule = CanaryRule {
+        percent: 5.0,
+        deliveries: 100,
+    };
+
+    fn tally(canary: (u32, u32), current: (u32, u32)) -> Tally {
+        let answered = |(deliveries, failed)| Answered { deliveries, failed };
+        Tally {
+            canary: answered(canary),
+            current: answered(current),
+        }
+    }
+
+    #[test]
+    fn a_canary_gets_its_share_evenly() {
+        let rule = CanaryRule {
+            percent: 25.0,
+            ..RULE
+        };
+        let dealt: Vec<u64> = (0..12).filter(|number| rule.takes(*number)).collect();
+        assert_eq!(dealt, [3, 7, 11]);
+        let all = CanaryRule {
+            percent: 100.0,
+            ..RULE
+        };
+        assert!((0..100).all(|number| all.takes(number)));
+        let rare = CanaryRule {
+            percent: 0.1,
+            ..RULE
+        };
+        assert_eq!((0..10_000).filter(|number| rare.takes(*number)).count(), 10);
+    }
+
+    #[test]
+    fn a_canary_that_fails_half_the_time_is_rolled_back_before_its_time() {
+        assert_eq!(RULE.judge(&tally((1, 1), (20, 0))), None);
+        assert_eq!(RULE.judge(&tally((4, 2), (80, 0))), Some(Verdict::RollBack));
+    }
+
+    #[test]
+    fn a_canary_that_fails_no_more_often_is_promoted_and_not_before_its_time() {
+        assert_eq!(RULE.judge(&tally((99, 0), (1900, 0))), None);
+        assert_eq!(
+            RULE.judge(&tally((100, 1), (1900, 0))),
+            Some(Verdict::Promote)
+        );
+        // Both fail at half of what they get: that is the messages' fault.
+        assert_eq!(
+            RULE.judge(&tally((100, 50), (1900, 950))),
+            Some(Verdict::Promote)
+        );
+        assert_eq!(
+            RULE.judge(&tally((100, 52), (1900, 950))),
+            Some(Verdict::RollBack)
+        );
+    }
+}

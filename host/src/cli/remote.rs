@@ -1,0 +1,143 @@
+//! Talks to a running host over its admin server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Exit;
+use crate::config::plan::Password;
+use crate::config::{self, Environment};
+
+/// Long enough for the largest component to be compiled, and for consumers to finish what they have.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Where the running host is.
+#[derive(Debug, Args)]
+pub(super) struct Where {
+    /// The hive.toml of the running host: its `host.admin` says where it listens
+    #[arg(value_name = "HIVE.TOML")]
+    file: PathBuf,
+    /// The address of its admin server, where it is another than the file says
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
+/// A running host.
+pub(super) struct Remote {
+    address: SocketAddr,
+    token: Option<Password>,
+    agent: ureq::Agent,
+}
+
+/// What is sent along.
+pub(super) enum Content<'a> {
+    Nothing,
+    Code(&'a [u8]),
+}
+
+impl Where {
+    /// The host that is meant. Says what is wrong with the file if something is.
+    pub(super) fn find(&self) -> Result<Remote, Exit> {
+        let host =
+            config::load_host(&self.file, &Environment::of_process()).map_err(|problems| {
+                eprintln!("{problems}");
+                Exit::Misused
+            })?;
+        let named = self.admin.or(host.admin.map(|admin| admin.address));
+        let Some(address) = named else {
+            eprintln!(
+                "error: `host.admin` is \"off\" in {}, so the running host takes no commands; name an address there and restart it",
+                self.file.display()
+            );
+            return Err(Exit::Misused);
+        };
+        if address.port() == 0 {
+            eprintln!(
+                "error: `host.admin` leaves the port to the system in {}; name the one in the host's log with --admin",
+                self.file.display()
+            );
+            return Err(Exit::Misused);
+        }
+        Ok(Remote {
+            address: reachable(address),
+            token: host.admin_token,
+            agent: ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(PATIENCE))
+                .build()
+                .into(),
+        })
+    }
+
+    /// The file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+/// An address that stands for every one of a machine stands for this machine here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl Remote {
+    /// Gives a command; an error has been told.
+    pub(super) fn post(&self, path: &str, content: &Content<'_>) -> Result<Value, Exit> {
+        let (kind, body): (_, &[u8]) = match content {
+            Content::Nothing => ("application/json", b"{}"),
+            Content::Code(code) => ("application/wasm", code),
+        };
+        let mut request = self.agent.post(self.url(path)).content_type(kind);
+        if let Some(token) = &self.token {
+            let token = format!("Bearer {}", token.expose_secret());
+            request = request.header("authorization", token);
+        }
+        self.answer(request.send(body))
+    }
+
+    /// Reads; an error has been told.
+    pub(super) fn get(&self, path: &str) -> Result<Value, Exit> {
+        self.answer(self.agent.get(self.url(path)).call())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn answer(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, Exit> {
+        let read = answer.and_then(|mut answer| {
+            Ok((
+                answer.status().is_success(),
+                answer.body_mut().read_json::<Value>()?,
+            ))
+        });
+        match read {
+            Ok((true, value)) => Ok(value),
+            Ok((false, value)) => {
+                eprintln!(
+                    "error: {}",
+                    value["error"].as_str().unwrap_or("the host refused")
+                );
+                Err(Exit::Failed)
+            }
+            Err(error) => {
+                eprintln!(
+                    "error: no host answers at {}: {error}; is it running, and is that its `host.admin`?",
+                    self.address
+                );
+                Err(Exit::Failed)
+            }
+        }
+    }
+}

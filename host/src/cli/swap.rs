@@ -1,0 +1,203 @@
+//! `hive-host swap` and `hive-host reload`: commands to a running host.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Exit;
+use super::remote::{Content, Remote, Where};
+
+/// How often a canary is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Digits of a sum that tell one version from another well enough.
+const SUM_DIGITS: usize = 12;
+
+#[derive(Debug, Args)]
+pub(super) struct Swap {
+    #[command(flatten)]
+    host: Where,
+    /// The name of the component: [components.NAME]
+    component: String,
+    /// The new code; without it, the file that hive.toml names
+    #[arg(value_name = "FILE.wasm", conflicts_with = "back")]
+    code: Option<PathBuf>,
+    /// Goes back to the version before, or ends a canary
+    #[arg(long, conflicts_with_all = ["canary", "deliveries"])]
+    back: bool,
+    /// Gives the new version this share of the deliveries first; it takes over if it does not fail
+    /// more often than the old one
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    canary: Option<f64>,
+    /// Judges the canary after so many deliveries of its own [default: 200]
+    #[arg(long, value_name = "N", requires = "canary", value_parser = clap::value_parser!(u32).range(1..))]
+    deliveries: Option<u32>,
+    /// Leaves as soon as the canary is on trial, without waiting for the verdict
+    #[arg(long, requires = "canary")]
+    no_wait: bool,
+    /// Prints the host's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reload {
+    #[command(flatten)]
+    host: Where,
+    /// Prints the host's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// As in `5%`, or `5`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    match number.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("write a share above 0% and up to 100%, as in 5%".to_owned()),
+    }
+}
+
+pub(super) fn run(arguments: &Swap) -> Exit {
+    swap(arguments).unwrap_or_else(|exit| exit)
+}
+
+pub(super) fn reload(arguments: &Reload) -> Exit {
+    let answer = arguments
+        .host
+        .find()
+        .and_then(|host| host.post("/v1/reload", &Content::Nothing));
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(exit) => return exit,
+    };
+    if arguments.json {
+        println!("{answer}");
+        return Exit::Done;
+    }
+    let changes = answer["changes"].as_array();
+    let changes: Vec<&str> = changes
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    match changes.is_empty() {
+        true => println!("nothing has changed in {}", arguments.host.file().display()),
+        false => println!("{}", changes.join("\n")),
+    }
+    Exit::Done
+}
+
+fn swap(arguments: &Swap) -> Result<Exit, Exit> {
+    let host = arguments.host.find()?;
+    let code = arguments.code.as_ref().map(std::fs::read).transpose();
+    let code = code.map_err(|error| {
+        let file = arguments.code.clone().unwrap_or_default();
+        eprintln!("error: {} cannot be read: {error}", file.display());
+        Exit::Misused
+    })?;
+    let content = match &code {
+        Some(code) => Content::Code(code),
+        None => Content::Nothing,
+    };
+    let answer = host.post(&path(arguments), &content)?;
+    if arguments.json {
+        println!("{answer}");
+    } else {
+        println!("{}", sentence(&arguments.component, &answer));
+    }
+    if answer["done"] == "on_trial" && !arguments.no_wait {
+        return verdict(arguments, &host, &answer);
+    }
+    Ok(Exit::Done)
+}
+
+fn path(arguments: &Swap) -> String {
+    let component = encoded(&arguments.component);
+    if arguments.back {
+        return format!("/v1/components/{component}/back");
+    }
+    let mut path = format!("/v1/components/{component}/swap");
+    if let Some(percent) = arguments.canary {
+        path.push_str(&format!("?canary={percent}"));
+    }
+    if let Some(deliveries) = arguments.deliveries {
+        path.push_str(&format!("&deliveries={deliveries}"));
+    }
+    path
+}
+
+/// A name as it stands in a path (RFC 3986, section 2.1).
+fn encoded(name: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    name.bytes()
+        .map(|byte| match plain(&byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn sentence(component: &str, answer: &Value) -> String {
+    let version = |key: &str| {
+        let sum = answer[key]["sha256"].as_str().unwrap_or_default();
+        let sum = sum.get(..SUM_DIGITS).unwrap_or(sum);
+        format!("generation {} (sha256 {sum})", answer[key]["generation"])
+    };
+    match answer["done"].as_str() {
+        Some("swapped") => format!("{component}: {} -> {}", version("before"), version("after")),
+        Some("on_trial") => format!(
+            "{component}: {} is on trial beside {}",
+            version("canary"),
+            version("current")
+        ),
+        Some("trial_ended") => format!(
+            "{component}: {} is off trial, {} serves on",
+            version("canary"),
+            version("current")
+        ),
+        _ => format!("{component}: {answer}"),
+    }
+}
+
+/// Waits for what becomes of the canary.
+fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exit> {
+    let canary = &started["canary"]["generation"];
+    let mut last = Value::Null;
+    loop {
+        let components = host.get("/v1/components")?;
+        let components = components.as_array().into_iter().flatten();
+        let now = components
+            .into_iter()
+            .find(|one| one["component"] == arguments.component.as_str())
+            .cloned()
+            .unwrap_or(Value::Null);
+        let trial = &now["canary"];
+        if trial["generation"] == *canary {
+            last = trial.clone();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this thread has nothing else to do"
+            )]
+            std::thread::sleep(LOOK_EVERY);
+            continue;
+        }
+        let promoted = now["generation"] == *canary;
+        let counts = format!(
+            "at least {} of its {} deliveries failed, {} of {} of the old one's",
+            last["failed"], last["deliveries"], last["current_failed"], last["current_deliveries"]
+        );
+        let counts = match last.is_null() {
+            true => "the host's log has the counts".to_owned(),
+            false => counts,
+        };
+        let component = &arguments.component;
+        match promoted {
+            true => println!("{component}: the canary is promoted; {counts}"),
+            false => eprintln!("error: {component}: the canary is rolled back; {counts}"),
+        }
+        return Ok(if promoted { Exit::Done } else { Exit::Failed });
+    }
+}

@@ -1,0 +1,206 @@
+//! The code of a component: from its file to something that can be linked, with every fault on the
+//! way told.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::Precompiled;
+use wasmtime::component::Component;
+
+use super::engine::Engine;
+use super::exports;
+use super::fault::ComponentFault;
+use crate::config::plan::ComponentPlan;
+
+/// Where code comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// The file that the plan names.
+    File,
+    /// The content of a file that the host need not see: WebAssembly, never native code.
+    Content(Vec<u8>),
+    /// What was compiled before.
+    Compiled(Code),
+}
+
+/// Compiled code, fit for the contract. Clones share it.
+#[derive(Clone)]
+pub struct Code {
+    pub(super) component: Component,
+    pub(super) hash: Arc<str>,
+    pub(super) imports: Arc<[String]>,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code")
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Compiles and checks the code of a component, away from the tasks that handle deliveries.
+    pub(super) async fn code(
+        &self,
+        plan: &ComponentPlan,
+        source: Source,
+    ) -> Result<Code, ComponentFault> {
+        let fault = |reasons| ComponentFault {
+            component: plan.name.to_string(),
+            path: plan.path.clone(),
+            reasons,
+        };
+        let (engine, owned) = (self.clone(), plan.clone());
+        let compiling = self
+            .tasks
+            .spawn_blocking(move || engine.compile(&owned, source));
+        compiling
+            .await
+            .map_err(|error| fault(vec![format!("compiling it failed: {error}")]))?
+            .map_err(fault)
+    }
+
+    /// The SHA-256 of the file that the plan names, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn hash_of(&self, plan: &ComponentPlan) -> Result<String, ComponentFault> {
+        let path = plan.path.clone();
+        let read = self
+            .tasks
+            .spawn_blocking(move || std::fs::read(path).map(|bytes| hex(&Sha256::digest(bytes))));
+        let hash = match read.await {
+            Ok(Ok(hash)) => Ok(hash),
+            Ok(Err(error)) => Err(format!("the file cannot be read: {error}")),
+            Err(error) => Err(format!("reading it failed: {error}")),
+        };
+        hash.map_err(|reason| ComponentFault {
+            component: plan.name.to_string(),
+            path: plan.path.clone(),
+            reasons: vec![reason],
+        })
+    }
+
+    fn compile(&self, plan: &ComponentPlan, source: Source) -> Result<Code, Vec<String>> {
+        let (bytes, is_file) = match source {
+            Source::Compiled(code) => {
+                check_sum(&code.hash, plan)?;
+                return Ok(code);
+            }
+            Source::Content(bytes) => (bytes, false),
+            Source::File => match std::fs::read(&plan.path) {
+                Ok(bytes) => (bytes, true),
+                Err(error) => return Err(vec![format!("the file cannot be read: {error}")]),
+            },
+        };
+        let hash = hex(&Sha256::digest(&bytes));
+        check_sum(&hash, plan)?;
+        if !is_file && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
+            return Err(vec![
+                "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from"
+                    .to_owned(),
+            ]);
+        }
+        let component = self
+            .read(&plan.path, &bytes)
+            .map_err(|reason| vec![reason])?;
+        let faults = exports::faults(&self.engine, &component);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        component
+            .initialize_copy_on_write_image()
+            .map_err(|error| vec![format!("its memory cannot be prepared: {error:#}")])?;
+        Ok(Code {
+            imports: exports::imports(&self.engine, &component).into(),
+            component,
+            hash: hash.into(),
+        })
+    }
+
+    fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, String> {
+        const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+        match wasmtime::Engine::detect_precompiled(bytes) {
+            Some(Precompiled::Component) => return self.read_precompiled(bytes),
+            Some(Precompiled::Module) => {
+                return Err("it is a precompiled core module, not a component".to_owned());
+            }
+            None => {}
+        }
+        let is_text = path.extension().is_some_and(|extension| extension == "wat");
+        if bytes.is_empty() {
+            return Err("the file is empty; was its build interrupted?".to_owned());
+        }
+        if bytes.starts_with(CORE_MODULE) {
+            return Err(
+                "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
+                 it with `wasm-tools component new`"
+                    .to_owned(),
+            );
+        }
+        if !bytes.starts_with(b"\0asm") && !is_text {
+            return Err("it is not WebAssembly: it does not begin with \\0asm".to_owned());
+        }
+        Component::new(&self.engine, bytes).map_err(|error| advise(&format!("{error:#}")))
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "native code is run as it stands in the file: a .cwasm is as trusted as the host's own binary, \
+                  which docs/configuration.md says of `path`"
+    )]
+    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, String> {
+        // SAFETY: the bytes were made by wasmtime (`detect_precompiled` has seen its mark), from a file
+        // named by the operator, who could as well have named another binary to run. They are those
+        // whose sum was checked: the file may be another by now.
+        unsafe { Component::deserialize(&self.engine, bytes) }.map_err(|error| {
+            format!(
+                "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
+            )
+        })
+    }
+}
+
+/// `sha256` of the plan, if it wants one.
+fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<String>> {
+    match plan.sha256.as_deref() {
+        Some(sum) if sum != hash => Err(vec![format!(
+            "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
+        )]),
+        _ => Ok(()),
+    }
+}
+
+/// Adds what to do to the errors of wasmtime that people meet.
+pub(super) fn advise(error: &str) -> String {
+    const ADVICE: &[(&str, &str)] = &[
+        (
+            "requires the component model async feature",
+            "its functions are async; build it with synchronous exports",
+        ),
+        (
+            "exceeds the limit of",
+            "it needs more than the host gives; raise `memory` of the component",
+        ),
+        (
+            "exceeds memory limits",
+            "it needs more than the host gives; raise `memory` of the component",
+        ),
+    ];
+    match ADVICE.iter().find(|(sign, _)| error.contains(sign)) {
+        Some((_, advice)) => format!("{advice} ({error})"),
+        None => error.to_owned(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

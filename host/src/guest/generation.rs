@@ -1,0 +1,198 @@
+//! One version of a component at work: linked, proven to start, with its instances.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::InstancePre;
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::access::{self, Access};
+use super::bindings::consumer::ConsumerIndices;
+use super::bindings::managed::exports::hive::consumer::lifecycle::{self, StopReason};
+use super::code::{Code, Source, advise};
+use super::engine::Engine;
+use super::fault::ComponentFault;
+use super::instance::Instance;
+use super::logs::LineRate;
+use super::places::Places;
+use super::state::State;
+use super::warm::Warm;
+use crate::config::plan::{ComponentPlan, Instances};
+use crate::policy::Outcome;
+use crate::status::Version;
+use crate::telemetry::ComponentTelemetry;
+
+/// One version of a component: compiled, checked, linked, and proven to start.
+pub struct Generation {
+    pub(super) plan: ComponentPlan,
+    pub(super) pre: InstancePre<State>,
+    pub(super) handler: ConsumerIndices,
+    /// None: the component does not export the interface.
+    pub(super) lifecycle: Option<lifecycle::GuestIndices>,
+    pub(super) config: Arc<WasiConfigVariables>,
+    /// How many lines its instances may print together.
+    pub(super) lines: Arc<LineRate>,
+    pub(super) places: Arc<Places>,
+    pub(super) telemetry: ComponentTelemetry,
+    pub(super) version: Version,
+    warm: Arc<Warm>,
+    /// `max_instances`: a delivery waits here for its turn.
+    turns: Option<Semaphore>,
+    code: Code,
+}
+
+impl Engine {
+    /// Compiles and checks the code of a component, and starts one instance of it: signatures are
+    /// only checked then, and what fails to start must not be given a delivery. `number` tells this
+    /// generation from the ones before.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file, what it exports and what it imports.
+    pub async fn load(
+        &self,
+        plan: &ComponentPlan,
+        source: Source,
+        number: u64,
+    ) -> Result<Generation, ComponentFault> {
+        let fault = |reasons| ComponentFault {
+            component: plan.name.to_string(),
+            path: plan.path.clone(),
+            reasons,
+        };
+        let code = self.code(plan, source).await?;
+        let generation = self.link(plan, code, number).map_err(fault)?;
+        generation
+            .probe()
+            .await
+            .map_err(|reason| fault(vec![reason]))?;
+        Ok(generation)
+    }
+
+    fn link(
+        &self,
+        plan: &ComponentPlan,
+        code: Code,
+        number: u64,
+    ) -> Result<Generation, Vec<String>> {
+        let describe = |error: wasmtime::Error| vec![advise(&format!("{error:#}"))];
+        let pre = self
+            .linker
+            .instantiate_pre(&code.component)
+            .map_err(describe)?;
+        let telemetry = self.telemetry.component(&plan.name);
+        let warm = Arc::new(Warm::new(plan, &self.tasks));
+        self.places.keep_in_view(&warm);
+        Ok(Generation {
+            handler: ConsumerIndices::new(&pre).map_err(describe)?,
+            lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
+            pre,
+            config: Arc::new(plan.config.iter().cloned().collect()),
+            lines: LineRate::new(plan.name.clone(), plan.log_lines, &self.tasks, &telemetry),
+            places: Arc::clone(&self.places),
+            version: Version {
+                generation: number,
+                sha256: code.hash.clone(),
+                since: SystemTime::now(),
+            },
+            warm,
+            turns: plan
+                .max_instances
+                .map(|most| Semaphore::new(usize::from(most))),
+            plan: plan.clone(),
+            telemetry,
+            code,
+        })
+    }
+}
+
+impl Generation {
+    /// Which one it is.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// What it was made from.
+    pub fn code(&self) -> &Code {
+        &self.code
+    }
+
+    /// The plan that it was made by.
+    pub fn plan(&self) -> &ComponentPlan {
+        &self.plan
+    }
+
+    /// What the component imports, and what of it the plan grants.
+    pub fn access(&self) -> Vec<Access> {
+        access::of(&self.code.imports, &self.plan)
+    }
+
+    /// Where the component may publish.
+    pub fn publications(&self) -> String {
+        access::publications(&self.plan)
+    }
+
+    /// Starts one instance, and keeps it for the first delivery if instances are kept at all.
+    async fn probe(&self) -> Result<(), String> {
+        let instance = Instance::start(self)
+            .await
+            .map_err(|outcome| match outcome {
+                Outcome::Failed(error) | Outcome::Trapped(error) => {
+                    advise(&format!("an instance of it does not start: {error}"))
+                }
+                Outcome::OverLimit(error) | Outcome::HostFault(error) => {
+                    format!("an instance of it does not start: {error}")
+                }
+                other => format!("an instance of it does not start: {other:?}"),
+            })?;
+        self.give_back(instance);
+        Ok(())
+    }
+
+    /// Waits until fewer instances handle deliveries than the plan allows.
+    pub(super) async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        match &self.turns {
+            // It is never closed.
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        }
+    }
+
+    /// An instance for one delivery.
+    pub(super) async fn take(&self) -> Result<Instance, Outcome> {
+        match self.warm.take() {
+            Some(instance) => Ok(instance),
+            None => Instance::start(self).await,
+        }
+    }
+
+    /// Takes back an instance that can serve again; one that has served enough is stopped instead.
+    pub(super) fn give_back(&self, instance: Instance) {
+        let spent = match self.plan.instances {
+            Instances::Fresh => true,
+            Instances::Reuse { after, above, .. } => {
+                after.is_some_and(|most| instance.served() >= most)
+                    || above.is_some_and(|most| instance.memory() > most)
+            }
+        };
+        if spent {
+            self.warm.stop(instance, StopReason::Recycled);
+        } else if self.places.is_crowded() {
+            self.warm.stop(instance, StopReason::ScaleDown);
+        } else {
+            self.warm.keep(instance);
+        }
+    }
+
+    /// Another version has taken over: warm instances are stopped, and those in use when they come
+    /// back.
+    pub(super) fn retire(&self) {
+        self.warm.retire(StopReason::Swap);
+    }
+
+    /// Stops every instance because the host is shutting down.
+    pub async fn drain(&self) {
+        self.warm.drain().await;
+    }
+}

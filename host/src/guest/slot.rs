@@ -1,0 +1,96 @@
+//! The place of a component: the generation that serves, the one before it, and a canary beside it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use super::generation::Generation;
+use super::trial::Trial;
+use crate::canary::CanaryRule;
+
+/// Holds the current generation of a component.
+pub struct Slot {
+    current: ArcSwap<Generation>,
+    trial: ArcSwapOption<Trial>,
+    /// For the way back: its code and its plan, without its instances.
+    before: Mutex<Option<Arc<Generation>>>,
+}
+
+impl Slot {
+    /// A slot that starts with this generation.
+    pub fn new(generation: Generation) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(generation),
+            trial: ArcSwapOption::empty(),
+            before: Mutex::default(),
+        }
+    }
+
+    /// The generation that serves.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// The canary on trial, if there is one.
+    pub fn trial(&self) -> Option<Arc<Trial>> {
+        self.trial.load_full()
+    }
+
+    /// The one that served before.
+    pub fn before(&self) -> Option<Arc<Generation>> {
+        self.before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The generation that takes the next delivery. Whoever holds it keeps it to the end of the
+    /// call, so a swap never changes code under a delivery.
+    pub fn deal(&self) -> Arc<Generation> {
+        match &*self.trial.load() {
+            Some(trial) if trial.deal() => Arc::clone(&trial.canary),
+            _ => self.current.load_full(),
+        }
+    }
+
+    /// Notes what became of a delivery; only a trial wants to know.
+    pub fn saw(&self, generation: &Arc<Generation>, handled: bool) {
+        if let Some(trial) = &*self.trial.load() {
+            trial.saw(Arc::ptr_eq(generation, &trial.canary), handled);
+        }
+    }
+
+    /// Makes `next` current, in one step: whoever asks for a generation gets the old or the new one.
+    /// A canary that was on trial goes. Gives the old one.
+    pub fn replace(&self, next: Arc<Generation>) -> Arc<Generation> {
+        let old = self.current.swap(Arc::clone(&next));
+        if let Some(trial) = self.trial.swap(None)
+            && !Arc::ptr_eq(&trial.canary, &next)
+        {
+            trial.canary.retire();
+        }
+        old.retire();
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&old));
+        old
+    }
+
+    /// Gives `canary` a share of the deliveries.
+    pub fn try_out(&self, canary: Arc<Generation>, rule: CanaryRule) -> Arc<Trial> {
+        let trial = Arc::new(Trial::new(canary, rule));
+        self.trial.store(Some(Arc::clone(&trial)));
+        trial
+    }
+
+    /// Takes the canary off again.
+    pub fn give_up_trial(&self) {
+        if let Some(trial) = self.trial.swap(None) {
+            trial.canary.retire();
+        }
+    }
+
+    /// The component is not wanted any more.
+    pub fn retire(&self) {
+        self.give_up_trial();
+        self.current.load().retire();
+    }
+}

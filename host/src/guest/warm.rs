@@ -1,0 +1,127 @@
+//! Instances between two deliveries.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bindings::managed::exports::hive::consumer::lifecycle::StopReason;
+use super::instance::Instance;
+use crate::config::plan::{ComponentPlan, Instances};
+use crate::lifecycle::Tasks;
+
+/// The warm instances of one generation.
+pub(super) struct Warm {
+    idle: Mutex<Idle>,
+    /// How long an instance may go unused.
+    longest: Option<Duration>,
+    /// For `lifecycle.stop`.
+    timeout: Duration,
+    tasks: Tasks,
+}
+
+struct Idle {
+    /// With the moment since which each is unused, the longest first. The last one used is the first
+    /// one taken, since its memory is still in the processor's caches.
+    instances: Vec<(Instance, Instant)>,
+    /// Why none is kept any more.
+    retired: Option<StopReason>,
+}
+
+impl Warm {
+    pub(super) fn new(plan: &ComponentPlan, tasks: &Tasks) -> Self {
+        Self {
+            idle: Mutex::new(Idle {
+                instances: Vec::new(),
+                retired: None,
+            }),
+            longest: match plan.instances {
+                Instances::Reuse { idle, .. } => idle,
+                Instances::Fresh => None,
+            },
+            timeout: plan.timeout,
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// The one used last.
+    pub(super) fn take(&self) -> Option<Instance> {
+        self.idle().instances.pop().map(|(instance, _)| instance)
+    }
+
+    /// Keeps an instance for later; one that nobody will want is stopped.
+    pub(super) fn keep(&self, instance: Instance) {
+        let mut idle = self.idle();
+        match idle.retired {
+            None => idle.instances.push((instance, Instant::now())),
+            Some(reason) => {
+                drop(idle);
+                self.stop(instance, reason);
+            }
+        }
+    }
+
+    /// Stops all of them, and those that come back.
+    pub(super) fn retire(&self, reason: StopReason) {
+        for (instance, _) in self.close(reason) {
+            self.stop(instance, reason);
+        }
+    }
+
+    /// The same because the host stops; resolves when they have stopped.
+    pub(super) async fn drain(&self) {
+        for (instance, _) in self.close(StopReason::Drain) {
+            instance.stop(StopReason::Drain, self.timeout).await;
+        }
+    }
+
+    /// Gives up the place of one instance, for somebody who waits for a place; false if there is none.
+    pub(super) fn give_place(&self) -> bool {
+        let mut idle = self.idle();
+        if idle.instances.is_empty() {
+            return false;
+        }
+        let (instance, _) = idle.instances.remove(0);
+        drop(idle);
+        self.stop(instance, StopReason::ScaleDown);
+        true
+    }
+
+    /// Stops those that were not used for as long as the plan says.
+    pub(super) fn sweep(&self, now: Instant) {
+        let Some(longest) = self.longest else {
+            return;
+        };
+        let unused = {
+            let mut idle = self.idle();
+            let is_unused = |(_, since): &(Instance, Instant)| now - *since >= longest;
+            let count = idle
+                .instances
+                .iter()
+                .take_while(|one| is_unused(one))
+                .count();
+            idle.instances.drain(..count).collect::<Vec<_>>()
+        };
+        for (instance, _) in unused {
+            self.stop(instance, StopReason::ScaleDown);
+        }
+    }
+
+    /// Ends an instance, which hears of it if it wants to.
+    pub(super) fn stop(&self, instance: Instance, reason: StopReason) {
+        if instance.has_lifecycle() {
+            self.tasks.spawn_work(instance.stop(reason, self.timeout));
+        }
+    }
+
+    fn close(&self, reason: StopReason) -> Vec<(Instance, Instant)> {
+        let mut idle = self.idle();
+        idle.retired = Some(reason);
+        std::mem::take(&mut idle.instances)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // Nothing here leaves the list half-changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,144 @@
+//! What is told of versions of components: which one serves, and what became of those that were to.
+
+use std::fmt;
+
+use super::Telemetry;
+
+/// A version of a component serves from now on.
+#[derive(Debug, Clone, Copy)]
+pub struct ComponentServes<'a> {
+    /// The component.
+    pub component: &'a str,
+    /// The generation that served; none for the first one.
+    pub before: Option<(u64, &'a str)>,
+    /// The generation that serves, counted from 1, and its SHA-256.
+    pub generation: (u64, &'a str),
+}
+
+/// New code was not taken.
+#[derive(Clone, Copy)]
+pub struct SwapRefused<'a> {
+    /// The component.
+    pub component: &'a str,
+    /// Why not.
+    pub reason: &'a dyn fmt::Display,
+    /// The generation that serves on.
+    pub serving: u64,
+}
+
+/// A canary has been judged.
+#[derive(Debug, Clone, Copy)]
+pub struct CanaryDecided<'a> {
+    /// The component.
+    pub component: &'a str,
+    /// Whether it takes over.
+    pub promoted: bool,
+    /// The generation on trial.
+    pub generation: u64,
+    /// Deliveries that it answered, and those of them that failed.
+    pub canary: (u32, u32),
+    /// The same of the generation that served meanwhile.
+    pub current: (u32, u32),
+}
+
+impl ComponentServes<'_> {
+    /// Tells it.
+    pub fn emit(self, telemetry: &Telemetry) {
+        let Self {
+            component,
+            before,
+            generation: (generation, sha256),
+        } = self;
+        let meters = &telemetry.0;
+        let number = i64::try_from(generation).unwrap_or(i64::MAX);
+        meters
+            .generation
+            .with_label_values(&[component])
+            .set(number);
+        meters
+            .component_info
+            .with_label_values(&[component, sha256])
+            .set(1);
+        let Some((before, old)) = before else {
+            tracing::info!(component, generation, sha256, "loaded");
+            return;
+        };
+        if old != sha256 {
+            telemetry.forget(&meters.component_info, &[component, old]);
+        }
+        meters
+            .swaps
+            .with_label_values(&[component, "swapped"])
+            .inc();
+        tracing::info!(component, before, generation, sha256, "swapped");
+    }
+}
+
+impl SwapRefused<'_> {
+    /// Tells it.
+    pub fn emit(self, telemetry: &Telemetry) {
+        let Self {
+            component,
+            reason,
+            serving,
+        } = self;
+        telemetry
+            .0
+            .swaps
+            .with_label_values(&[component, "refused"])
+            .inc();
+        tracing::error!(
+            component,
+            generation = serving,
+            "not swapped, the old one serves on: {reason}"
+        );
+    }
+}
+
+impl CanaryDecided<'_> {
+    /// Tells it.
+    pub fn emit(self, telemetry: &Telemetry) {
+        let Self {
+            component,
+            promoted,
+            generation,
+            canary: (deliveries, failed),
+            current: (current_deliveries, current_failed),
+        } = self;
+        if promoted {
+            tracing::info!(
+                component,
+                generation,
+                deliveries,
+                failed,
+                current_deliveries,
+                current_failed,
+                "the canary is promoted"
+            );
+        } else {
+            telemetry
+                .0
+                .swaps
+                .with_label_values(&[component, "rolled_back"])
+                .inc();
+            tracing::error!(
+                component,
+                generation,
+                deliveries,
+                failed,
+                current_deliveries,
+                current_failed,
+                "the canary is rolled back: it fails more often than what serves"
+            );
+        }
+    }
+}
+
+impl Telemetry {
+    /// A component is not in hive.toml any more.
+    pub fn component_gone(&self, component: &str, sha256: &str) {
+        self.forget(&self.0.generation, &[component]);
+        self.forget(&self.0.component_info, &[component, sha256]);
+        tracing::info!(component, "gone");
+    }
+}
