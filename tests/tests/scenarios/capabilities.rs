@@ -45,7 +45,12 @@ async fn http_goes_where_it_is_allowed() -> Result<()> {
         let url = format!("http://{name}:{port}/hello");
         assert_eq!(fetch(&vhost, &url).await?, "200 hello", "{url}");
     }
-    assert_eq!(server.requests(), 4);
+    // More of them, one after the other, than an instance may have at once.
+    for _ in 0..40 {
+        let url = format!("http://localhost:{port}/hello");
+        assert_eq!(fetch(&vhost, &url).await?, "200 hello");
+    }
+    assert_eq!(server.requests(), 4 + 40);
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -158,16 +163,13 @@ async fn an_instance_holds_no_more_connections_than_it_may() -> Result<()> {
     assert!(answer.contains("ConnectionLimitReached"), "{answer}");
     host.wait_for_line("the instance has 32 connections already")
         .await?;
-    // They went with the call: the same instance may open as many again.
-    let answer = ask(&vhost, Message::new(format!("http://{at}/silence"))).await?;
-    assert!(answer.contains("ConnectionLimitReached"), "{answer}");
     let denied = r#"hive_denied_total{capability="http",component="many-fetches"}"#;
-    assert_eq!(host.metric(denied).await?, 2.0 * (100.0 - 32.0));
+    assert_eq!(host.metric(denied).await?, 100.0 - 32.0);
     assert!(
         host.count("denied an HTTP request") <= 10,
         "a flood fills the log"
     );
-    assert!(server.requests() <= 2 * 32);
+    assert!(server.requests() <= 32);
     Ok(())
 }
 
