@@ -1,5 +1,7 @@
 //! What several guests say alike. The guests themselves are the examples, one behaviour a file.
 
+pub mod web;
+
 use std::time::Duration;
 
 use hive_guest::{Delivery, Publication};

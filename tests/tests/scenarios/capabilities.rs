@@ -45,7 +45,12 @@ async fn http_goes_where_it_is_allowed() -> Result<()> {
         let url = format!("http://{name}:{port}/hello");
         assert_eq!(fetch(&vhost, &url).await?, "200 hello", "{url}");
     }
-    assert_eq!(server.requests(), 4);
+    // More of them, one after the other, than an instance may have at once.
+    for _ in 0..40 {
+        let url = format!("http://localhost:{port}/hello");
+        assert_eq!(fetch(&vhost, &url).await?, "200 hello");
+    }
+    assert_eq!(server.requests(), 4 + 40);
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -111,7 +116,7 @@ async fn a_name_that_leads_inside_is_refused_unless_the_address_is_named_too() -
     let url = format!("http://{name}:{}/hello", server.port());
     let by_name = format!("{name}:{}", server.port());
 
-    let (vhost, host) = consuming("http", fetching(&[by_name.clone()])).await?;
+    let (vhost, host) = consuming("http", fetching(std::slice::from_ref(&by_name))).await?;
     let answer = fetch(&vhost, &url).await?;
     assert!(answer.contains("DestinationIpProhibited"), "{answer}");
     let line = host.wait_for_line("its name leads to").await?;
@@ -145,6 +150,26 @@ async fn a_server_that_is_silent_holds_a_call_no_longer_than_its_timeout() -> Re
         fetch(&vhost, &format!("http://{at}/hello")).await?,
         "200 hello"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_holds_no_more_connections_than_it_may() -> Result<()> {
+    let server = WebServer::start().await?;
+    let at = format!("localhost:{}", server.port());
+    let keys = format!("allow = {{ http = [{at:?}] }}");
+    let (vhost, host) = consuming("http", asked("many-fetches", &keys)).await?;
+    let answer = ask(&vhost, Message::new(format!("http://{at}/silence"))).await?;
+    assert!(answer.contains("ConnectionLimitReached"), "{answer}");
+    host.wait_for_line("the instance has 32 connections already")
+        .await?;
+    let denied = r#"hive_denied_total{capability="http",component="many-fetches"}"#;
+    assert_eq!(host.metric(denied).await?, 100.0 - 32.0);
+    assert!(
+        host.count("denied an HTTP request") <= 10,
+        "a flood fills the log"
+    );
+    assert!(server.requests() <= 32);
     Ok(())
 }
 
@@ -263,6 +288,26 @@ async fn without_a_directory_there_are_no_files() -> Result<()> {
         assert!(answer.starts_with("failed"), "{path}: {answer}");
     }
     host.wait_for_line("components.files.allow.dirs").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_that_is_gone_spends_no_retry() -> Result<()> {
+    let inside = folder()?;
+    let keys = format!(
+        "instances = \"fresh\"\nallow = {{ dirs = [{{ host = {inside:?}, guest = \"/data\" }}] }}"
+    );
+    let (vhost, host) = consuming("dirs", asked("files", &keys)).await?;
+    let away = inside.with_file_name("away");
+    std::fs::rename(&inside, &away)?;
+    let message = Message::new("")
+        .text_header("do", "read")
+        .text_header("path", "/data/note");
+    vhost.publish("", "letters", message).await?;
+    host.wait_for_line("cannot be opened").await?;
+    std::fs::rename(&away, &inside)?;
+    assert_eq!(vhost.take_one("out").await?.text(), "done: a note");
+    assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
 }
 
@@ -429,7 +474,7 @@ fn check_tells_what_is_imported_and_what_is_granted() -> Result<()> {
     };
     assert!(line("imports wasi:http/outgoing-handler")?.ends_with("api.example.com, [::1]:8080"));
     assert!(line("imports wasi:cli/environment")?.contains("components.fetch.allow.env"));
-    assert!(line("imports wasi:clocks/monotonic-clock")?.ends_with("always"));
+    assert!(line("imports wasi:io/poll")?.ends_with("always"));
     assert!(line("publishes")?.ends_with(":out"));
     Ok(())
 }

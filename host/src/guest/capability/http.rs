@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -57,6 +57,34 @@ impl Outgoing {
             deadline: Instant::now(),
         }
     }
+
+    /// Everything that can be said of a request before its name is looked up.
+    fn admit(&self, request: &Request<WasiBody>) -> Result<(Target, OwnedSemaphorePermit), Error> {
+        let denial = self.denial();
+        let Some(target) = Target::of(request.uri()) else {
+            let uri = request.uri().to_string();
+            denial.tell(&Quoted(&uri), "it names no host and port");
+            return Err(Error::HttpRequestUriInvalid);
+        };
+        target
+            .is_named(&self.grants)
+            .map_err(|refusal| denial.of(&target, refusal))?;
+        match Arc::clone(&self.connections).try_acquire_owned() {
+            Ok(permit) => Ok((target, permit)),
+            Err(_) => {
+                let reason = format!("the instance has {CONNECTIONS} connections already");
+                denial.tell(&target, &reason);
+                Err(Error::ConnectionLimitReached)
+            }
+        }
+    }
+
+    fn denial(&self) -> Denial {
+        Denial {
+            component: Arc::clone(&self.component),
+            telemetry: self.telemetry.clone(),
+        }
+    }
 }
 
 impl WasiHttpHooks for Outgoing {
@@ -74,27 +102,10 @@ impl WasiHttpHooks for Outgoing {
             deadline: self.deadline,
         };
         let grants = Arc::clone(&self.grants);
-        let denial = Denial {
-            component: Arc::clone(&self.component),
-            telemetry: self.telemetry.clone(),
-        };
-        let permit = Arc::clone(&self.connections).try_acquire_owned();
+        let denial = self.denial();
+        let admitted = self.admit(&request);
         Box::new(async move {
-            let Some(target) = Target::of(request.uri()) else {
-                denial.tell(
-                    &Quoted(&request.uri().to_string()),
-                    "it names no host and port",
-                );
-                return Err(Error::HttpRequestUriInvalid);
-            };
-            if let Err(refusal) = target.is_named(&grants) {
-                return Err(denial.of(&target, refusal));
-            }
-            let Ok(permit) = permit else {
-                let reason = format!("the instance has {CONNECTIONS} connections already");
-                denial.tell(&target, &reason);
-                return Err(Error::ConnectionLimitReached);
-            };
+            let (target, permit) = admitted?;
             let until = patience.until(patience.connect);
             let stream = match connect::connect(&target, &grants, until).await {
                 Ok(stream) => stream,

@@ -128,3 +128,24 @@ impl Body for ResponseBody {
         self.incoming.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_is_longer_than_the_call() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let patience = Patience {
+            connect: None,
+            first_byte: None,
+            between_bytes: None,
+            deadline,
+        };
+        assert_eq!(patience.until(None), deadline);
+        for long in [Duration::from_secs(3600), Duration::MAX] {
+            assert_eq!(patience.until(Some(long)), deadline, "{long:?}");
+        }
+        assert!(patience.until(Some(Duration::from_millis(1))) < deadline);
+    }
+}
