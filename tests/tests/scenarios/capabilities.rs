@@ -111,7 +111,7 @@ async fn a_name_that_leads_inside_is_refused_unless_the_address_is_named_too() -
     let url = format!("http://{name}:{}/hello", server.port());
     let by_name = format!("{name}:{}", server.port());
 
-    let (vhost, host) = consuming("http", fetching(&[by_name.clone()])).await?;
+    let (vhost, host) = consuming("http", fetching(std::slice::from_ref(&by_name))).await?;
     let answer = fetch(&vhost, &url).await?;
     assert!(answer.contains("DestinationIpProhibited"), "{answer}");
     let line = host.wait_for_line("its name leads to").await?;
