@@ -20,6 +20,7 @@ use crate::config::plan::{AdminPlan, Plan};
 use crate::guest::{ComponentFault, Engine, EngineLimits, Generation, Slot};
 use crate::lifecycle::Tasks;
 use crate::pipeline::Pipeline;
+use crate::store::{OnDemand, Store};
 use crate::telemetry::Telemetry;
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
@@ -56,9 +57,10 @@ impl App {
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
         serve_admin(&plan, &board, tasks, telemetry).await?;
-        let engine = engine(&plan, tasks, telemetry)?;
+        let store = open_store(&plan, tasks).await?;
+        let engine = engine(&plan, tasks, telemetry, &store)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
-        stop_with_the_host(&slots, tasks);
+        stop_with_the_host(&slots, store, tasks);
         let connections = connect(&plan, tasks, telemetry)?;
         let mut consumers = BTreeMap::new();
         for (name, consumer) in &plan.consumers {
@@ -119,11 +121,22 @@ async fn serve_admin(
     Ok(())
 }
 
+/// The store, open if anything in the plan uses it: a host that cannot remember must not begin.
+async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<dyn Store>, StartFault> {
+    let store = OnDemand::new(plan.store.clone(), tasks);
+    if plan.uses_the_store() {
+        let opened = store.open().await;
+        opened.map_err(|fault| StartFault::Host(fault.to_string()))?;
+    }
+    Ok(Arc::new(store))
+}
+
 /// An engine with room for every instance that the plan can have at once.
 pub(crate) fn engine(
     plan: &Plan,
     tasks: &Tasks,
     telemetry: &Telemetry,
+    store: &Arc<dyn Store>,
 ) -> Result<Engine, StartFault> {
     let handling: u32 = plan
         .consumers
@@ -140,7 +153,8 @@ pub(crate) fn engine(
             .max()
             .unwrap_or_default(),
     };
-    Engine::new(limits, tasks, telemetry).map_err(|error| StartFault::Host(format!("{error:#}")))
+    Engine::new(limits, tasks, telemetry, store)
+        .map_err(|error| StartFault::Host(format!("{error:#}")))
 }
 
 /// Loads every component of the plan; the faults of all of them in one go.
@@ -170,8 +184,9 @@ fn tell(component: &str, generation: &Generation) {
     tracing::info!(component, sha256 = generation.hash(), "loaded");
 }
 
-/// Warm instances hear that the host stops, once no delivery is in hand any more.
-fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, tasks: &Tasks) {
+/// Warm instances hear that the host stops, once no delivery is in hand any more; they may still keep
+/// something, so the store closes after them.
+fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, store: Arc<dyn Store>, tasks: &Tasks) {
     let slots: Vec<_> = slots.values().map(Arc::clone).collect();
     let close = tasks.close().clone();
     tasks.spawn_service(async move {
@@ -181,6 +196,7 @@ fn stop_with_the_host(slots: &BTreeMap<Arc<str>, Arc<Slot>>, tasks: &Tasks) {
             async move { generation.drain().await }
         }))
         .await;
+        store.close().await;
     });
 }
 

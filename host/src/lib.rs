@@ -16,6 +16,7 @@ pub mod config;
 pub mod failpoint;
 pub mod lifecycle;
 pub mod status;
+pub mod store;
 pub mod telemetry;
 
 pub mod admin;

@@ -17,7 +17,8 @@ pub(crate) struct Unbuilt {
 enum Harmless {
     None,
     False,
-    Empty,
+    /// Any text but this one.
+    AllBut(&'static str),
 }
 
 const UNBUILT: &[Unbuilt] = &[
@@ -25,11 +26,6 @@ const UNBUILT: &[Unbuilt] = &[
         "components.*.watch",
         Harmless::False,
         "restart the host to load a changed component",
-    ),
-    row(
-        "components.*.allow.keyvalue",
-        Harmless::Empty,
-        "components have no store for now",
     ),
     row(
         "consumers.*.ordered_by",
@@ -56,7 +52,16 @@ const UNBUILT: &[Unbuilt] = &[
         Harmless::None,
         "consume from a quorum or a classic queue",
     ),
-    row("store", Harmless::None, "nothing is stored in this version"),
+    row(
+        "store.kind",
+        Harmless::AllBut("redis"),
+        "`kind = \"embedded\"` keeps everything in a file of this host alone",
+    ),
+    row(
+        "store.url",
+        Harmless::None,
+        "`path` names the file of the embedded store",
+    ),
 ];
 
 const fn row(key: &'static str, harmless: Harmless, meanwhile: &'static str) -> Unbuilt {
@@ -79,9 +84,9 @@ impl Harmless {
     fn is(&self, value: &Value) -> bool {
         match (self, value) {
             // Its type is wrong, which has been told already.
-            (Self::False | Self::Empty, Value::Faulty) => true,
+            (Self::False | Self::AllBut(_), Value::Faulty) => true,
             (Self::False, Value::Boolean(value)) => !value,
-            (Self::Empty, Value::List(values)) => values.is_empty(),
+            (Self::AllBut(unbuilt), Value::Text(value)) => value != unbuilt,
             _ => false,
         }
     }

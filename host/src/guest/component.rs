@@ -21,6 +21,7 @@ use super::state::State;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::lifecycle::Tasks;
 use crate::policy::Outcome;
+use crate::store::Store;
 use crate::telemetry::ComponentTelemetry;
 
 /// One version of a component: compiled, checked, linked, and proven to start.
@@ -37,6 +38,7 @@ pub struct Generation {
     /// memory is still in the processor's caches.
     warm: Mutex<Vec<Instance>>,
     tasks: Tasks,
+    pub(super) store: Arc<dyn Store>,
     pub(super) telemetry: ComponentTelemetry,
     hash: String,
     imports: Vec<String>,
@@ -174,6 +176,7 @@ impl Engine {
                 &telemetry,
             ),
             telemetry,
+            store: Arc::clone(&self.store),
             hash,
             imports: exports::imports(&self.engine, &component),
         })

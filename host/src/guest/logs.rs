@@ -197,7 +197,12 @@ mod tests {
 
     fn output() -> Output {
         let telemetry = Telemetry::new().expect("its metrics have names of their own");
-        let rate = LineRate::new("c".into(), 100, &Tasks::new(), &telemetry.component("c"));
+        let rate = LineRate::new(
+            "c".into(),
+            100,
+            &Tasks::new(),
+            &telemetry.component(&"c".into()),
+        );
         Output::new("c".into(), rate)
     }
 
