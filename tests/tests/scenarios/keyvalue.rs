@@ -186,7 +186,7 @@ async fn told_of_all(vhost: &Vhost) -> Result<(usize, BTreeMap<String, u64>)> {
         for message in vhost.drain("out").await? {
             let text = message.text();
             let (number, key) = text.split_once(' ').context("a number and a key")?;
-            let number = number.parse()?;
+            let number: u64 = number.parse()?;
             let highest = told.1.entry(key.to_owned()).or_default();
             *highest = number.max(*highest);
             told.0 += 1;
