@@ -61,3 +61,12 @@ pub(crate) mod configured {
         generate_all,
     });
 }
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod keeping {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "keeping",
+        generate_all,
+    });
+}

@@ -105,6 +105,7 @@ mod message;
 mod publication;
 
 pub mod config;
+pub mod keyvalue;
 pub mod testing;
 
 #[doc(hidden)]

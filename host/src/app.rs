@@ -31,6 +31,7 @@ use crate::control::{self, Command, Control, Order, Orders};
 use crate::guest::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use crate::lifecycle::Tasks;
 use crate::status::Version;
+use crate::store::{OnDemand, Store};
 use crate::telemetry::{ComponentServes, Telemetry};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
@@ -98,7 +99,8 @@ impl App {
         let board = Arc::new(Board::new(&plan));
         let (control, orders) = control::line();
         serve_admin(&plan, &board, &control, tasks, telemetry).await?;
-        let engine = engine(&plan, tasks, telemetry)?;
+        let store = open_store(&plan, tasks).await?;
+        let engine = engine(&plan, tasks, telemetry, &store)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         for (name, slot) in &slots {
             tell_serving(name, None, slot.current().version(), telemetry);
@@ -112,6 +114,7 @@ impl App {
             plan: plan.clone(),
             source,
             engine,
+            store,
             slots,
             connections: BTreeMap::new(),
             consumers: BTreeMap::new(),
@@ -209,6 +212,8 @@ async fn run(mut running: Running, mut orders: Orders) {
     orders.close();
     close.cancelled().await;
     running.drain_components().await;
+    // Instances that stop may still keep something.
+    running.store.close().await;
 }
 
 /// Tells that `version` serves, and what served before.
@@ -265,11 +270,22 @@ async fn serve_admin(
     Ok(())
 }
 
+/// The store, open if anything in the plan uses it: a host that cannot remember must not begin.
+async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<dyn Store>, StartFault> {
+    let store = OnDemand::new(plan.store.clone(), tasks);
+    if plan.uses_the_store() {
+        let opened = store.open().await;
+        opened.map_err(|fault| StartFault::Host(fault.to_string()))?;
+    }
+    Ok(Arc::new(store))
+}
+
 /// An engine with room for every instance that the plan can have at once.
 pub(crate) fn engine(
     plan: &Plan,
     tasks: &Tasks,
     telemetry: &Telemetry,
+    store: &Arc<dyn Store>,
 ) -> Result<Engine, StartFault> {
     let handling: u32 = plan
         .consumers
@@ -287,7 +303,8 @@ pub(crate) fn engine(
             .max_instances
             .unwrap_or(wanted.max(LEAST_INSTANCES)),
     };
-    Engine::new(limits, tasks, telemetry).map_err(|error| StartFault::Host(format!("{error:#}")))
+    Engine::new(limits, tasks, telemetry, store)
+        .map_err(|error| StartFault::Host(format!("{error:#}")))
 }
 
 /// Loads every component of the plan; the faults of all of them in one go.

@@ -18,6 +18,7 @@ pub mod control;
 pub mod failpoint;
 pub mod lifecycle;
 pub mod status;
+pub mod store;
 pub mod telemetry;
 
 pub mod admin;

@@ -103,7 +103,7 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-const STRANGERS: [Stranger; 4] = [
+const STRANGERS: [Stranger; 5] = [
     Stranger {
         rule: 4,
         room: "amqp",
@@ -122,7 +122,12 @@ const STRANGERS: [Stranger; 4] = [
     Stranger {
         rule: 6,
         room: "admin",
-        never: &["pipeline", "amqp", "guest", "ledger"],
+        never: &["pipeline", "amqp", "guest", "ledger", "store"],
+    },
+    Stranger {
+        rule: 4,
+        room: "store",
+        never: &["amqp", "guest", "pipeline", "message", "policy"],
     },
 ];
 

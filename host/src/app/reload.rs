@@ -132,6 +132,7 @@ impl Running {
         let shutdown_timeout = new.host.shutdown_timeout;
         new.host = self.plan.host.clone();
         new.host.shutdown_timeout = shutdown_timeout;
+        new.store = self.plan.store.clone();
         self.plan = new;
         let started = self.plan.consumers.clone();
         for (name, consumer) in &started {

@@ -1,10 +1,13 @@
 //! `hive-host check`: every fault of a hive.toml and of its components, before anything runs.
 
+use std::sync::Arc;
+
 use super::Exit;
 use crate::app::{self, StartFault};
 use crate::config::plan::Plan;
 use crate::guest::Access;
 use crate::lifecycle::Tasks;
+use crate::store::{Clock, Memory, Store};
 
 pub(super) fn run(plan: Plan) -> Exit {
     super::block_on(check(&plan))
@@ -16,7 +19,9 @@ async fn check(plan: &Plan) -> Exit {
         Ok(telemetry) => telemetry,
         Err(exit) => return exit,
     };
-    let engine = match app::engine(plan, &tasks, &telemetry) {
+    // The file of the plan may be in use by the host that is to be checked for.
+    let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
+    let engine = match app::engine(plan, &tasks, &telemetry, &store) {
         Ok(engine) => engine,
         Err(fault) => return super::refuse(&fault),
     };

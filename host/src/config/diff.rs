@@ -33,6 +33,8 @@ pub struct Changes {
     pub components: Section,
     /// `[consumers.NAME]`.
     pub consumers: Section,
+    /// Keys of `[store]`, which is opened once: the new value waits for a restart.
+    pub store_at_restart: Vec<KeyChange>,
 }
 
 /// What became of the entries of one section. A name is in one of the three at most.
@@ -59,6 +61,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
             .collect(),
         components: section(&old.components, &new.components, keys::of_component),
         consumers: section(&old.consumers, &new.consumers, keys::of_consumer),
+        store_at_restart: keys::of_store(&old.store, &new.store),
     }
 }
 
@@ -114,6 +117,10 @@ impl fmt::Display for Changes {
         }
         self.components.tell("component", &mut lines);
         self.consumers.tell("consumer", &mut lines);
+        if !self.store_at_restart.is_empty() {
+            let keys = listed(&self.store_at_restart);
+            lines.push(format!("store: takes effect at a restart ({keys})"));
+        }
         f.write_str(&lines.join("\n"))
     }
 }

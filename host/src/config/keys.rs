@@ -70,7 +70,7 @@ pub(crate) const ROOT: &[Key] = &[
     key("queues", Shape::Named(QUEUE)),
     key("components", Shape::Named(COMPONENT)),
     key("consumers", Shape::Named(CONSUMER)),
-    key("store", Shape::Unbuilt),
+    key("store", Shape::Table(STORE)),
 ];
 
 /// The keys of an included file: what there are many of.
@@ -172,7 +172,7 @@ const ALLOW: &[Key] = &[
     key("env", Shape::List(&Shape::Text)),
     key("http", Shape::List(&Shape::Text)),
     key("dirs", Shape::List(&Shape::Table(DIR))),
-    key("keyvalue", Shape::List(&Shape::Unbuilt)),
+    key("keyvalue", Shape::List(&Shape::Name)),
     key("publish", Shape::List(&Shape::Text)),
 ];
 
@@ -200,6 +200,12 @@ const RETRY: &[Key] = &[
     key("limit", Shape::Integer(0, u32::MAX as i64)),
     key("delays", Shape::List(&Shape::Duration(1, LONGEST_TTL))),
     key("dead_letter", Shape::Name),
+];
+
+const STORE: &[Key] = &[
+    key("kind", Shape::Choice(&["embedded", "memory", "redis"])),
+    key("path", Shape::Text),
+    key("url", Shape::Secret),
 ];
 
 const fn key(name: &'static str, shape: Shape) -> Key {

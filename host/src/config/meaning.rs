@@ -20,6 +20,7 @@ mod components;
 mod connections;
 mod consumers;
 mod host;
+mod store;
 mod tls;
 mod topology;
 
@@ -76,11 +77,13 @@ pub(crate) fn plan(
     topology::declare(&mut context, &mut connections);
     let components = components::plans(&mut context);
     let consumers = consumers::plans(&mut context);
+    let store = store::plan(&mut context);
     Some(Plan {
         host: host?,
         connections,
         components,
         consumers,
+        store,
     })
 }
 

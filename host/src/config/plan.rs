@@ -32,6 +32,28 @@ pub struct Plan {
     pub components: BTreeMap<Arc<str>, ComponentPlan>,
     /// `[consumers.NAME]`, by name; at least one.
     pub consumers: BTreeMap<Arc<str>, ConsumerPlan>,
+    /// `[store]`.
+    pub store: StorePlan,
+}
+
+impl Plan {
+    /// Whether anything in it keeps something in the store.
+    pub fn uses_the_store(&self) -> bool {
+        let mut components = self.components.values();
+        components.any(|component| !component.allow.keyvalue.is_empty())
+    }
+}
+
+/// `[store]`: where the host keeps what it remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlan {
+    /// In memory, until the host ends.
+    Memory,
+    /// In a file, which is made when something is kept.
+    Embedded {
+        /// The file; absolute, or relative to the working directory.
+        path: PathBuf,
+    },
 }
 
 /// `[host]`.

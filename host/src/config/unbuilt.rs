@@ -16,16 +16,11 @@ pub(crate) struct Unbuilt {
 /// A value that asks for nothing.
 enum Harmless {
     None,
-    False,
-    Empty,
+    /// Any text but this one.
+    AllBut(&'static str),
 }
 
 const UNBUILT: &[Unbuilt] = &[
-    row(
-        "components.*.allow.keyvalue",
-        Harmless::Empty,
-        "components have no store for now",
-    ),
     row(
         "consumers.*.ordered_by",
         Harmless::None,
@@ -51,7 +46,16 @@ const UNBUILT: &[Unbuilt] = &[
         Harmless::None,
         "consume from a quorum or a classic queue",
     ),
-    row("store", Harmless::None, "nothing is stored in this version"),
+    row(
+        "store.kind",
+        Harmless::AllBut("redis"),
+        "`kind = \"embedded\"` keeps everything in a file of this host alone",
+    ),
+    row(
+        "store.url",
+        Harmless::None,
+        "`path` names the file of the embedded store",
+    ),
 ];
 
 const fn row(key: &'static str, harmless: Harmless, meanwhile: &'static str) -> Unbuilt {
@@ -74,9 +78,8 @@ impl Harmless {
     fn is(&self, value: &Value) -> bool {
         match (self, value) {
             // Its type is wrong, which has been told already.
-            (Self::False | Self::Empty, Value::Faulty) => true,
-            (Self::False, Value::Boolean(value)) => !value,
-            (Self::Empty, Value::List(values)) => values.is_empty(),
+            (Self::AllBut(_), Value::Faulty) => true,
+            (Self::AllBut(unbuilt), Value::Text(value)) => value != unbuilt,
             _ => false,
         }
     }

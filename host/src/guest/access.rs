@@ -26,7 +26,11 @@ pub(super) fn of(imports: &[String], plan: &ComponentPlan) -> Vec<Access> {
 
 fn granted(import: &str, plan: &ComponentPlan) -> String {
     let AllowPlan {
-        env, http, dirs, ..
+        env,
+        http,
+        dirs,
+        keyvalue,
+        ..
     } = &plan.allow;
     let key = |key: &str| format!("nothing; `components.{}.{key}` grants it", plan.name);
     let interface = import.split('@').next().unwrap_or(import);
@@ -44,6 +48,9 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         }
         _ if interface.starts_with("wasi:filesystem/") => {
             list(dirs).unwrap_or_else(|| key("allow.dirs"))
+        }
+        _ if interface.starts_with("wasi:keyvalue/") => {
+            list(&**keyvalue).unwrap_or_else(|| key("allow.keyvalue"))
         }
         _ if interface.starts_with("wasi:sockets/") => "nothing; no key grants it".to_owned(),
         "wasi:cli/stdin" => "an empty stream".to_owned(),

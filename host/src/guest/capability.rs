@@ -7,6 +7,7 @@ pub(super) mod config;
 pub(super) mod dirs;
 pub(super) mod env;
 pub(super) mod http;
+pub(super) mod keyvalue;
 pub(super) mod publish;
 pub(super) mod sockets;
 

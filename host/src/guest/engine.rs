@@ -16,6 +16,7 @@ use super::limits::TABLE_ELEMENTS;
 use super::places::Places;
 use super::state::State;
 use crate::lifecycle::Tasks;
+use crate::store::Store;
 use crate::telemetry::Telemetry;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
@@ -51,12 +52,19 @@ pub struct Engine {
     pub(super) places: Arc<Places>,
     pub(super) tasks: Tasks,
     pub(super) telemetry: Telemetry,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl Engine {
     /// An engine for so many instances. They come from a pool reserved at start, or each from memory
     /// mapped for it where no pool can be had. Its clock ticks until the last clone is gone.
-    pub fn new(limits: EngineLimits, tasks: &Tasks, telemetry: &Telemetry) -> anyhow::Result<Self> {
+    /// What components keep in buckets is kept in `store`.
+    pub fn new(
+        limits: EngineLimits,
+        tasks: &Tasks,
+        telemetry: &Telemetry,
+        store: &Arc<dyn Store>,
+    ) -> anyhow::Result<Self> {
         let engine = match wasmtime::Engine::new(&config(Some(limits))) {
             Ok(engine) => engine,
             Err(error) => {
@@ -82,6 +90,7 @@ impl Engine {
             engine,
             tasks: tasks.clone(),
             telemetry: telemetry.clone(),
+            store: Arc::clone(store),
         })
     }
 }
@@ -189,5 +198,6 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     linker.allow_shadowing(false);
     capability::http::link(&mut linker)?;
     capability::config::link(&mut linker)?;
+    capability::keyvalue::link(&mut linker)?;
     Ok(linker)
 }

@@ -8,7 +8,8 @@ const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
 const CONTRACT: &str = "0.1.";
 
-/// The packages whose interfaces the host links; a `/` at the end stands for the whole package.
+/// The packages whose interfaces the host links; a `/` at the end stands for the whole package, and a
+/// version for that one alone.
 const LINKED: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
@@ -17,6 +18,9 @@ const LINKED: &[&str] = &[
     "wasi:http/outgoing-handler",
     "wasi:http/types",
     "wasi:io/",
+    "wasi:keyvalue/atomics@0.2.0-draft",
+    "wasi:keyvalue/batch@0.2.0-draft",
+    "wasi:keyvalue/store@0.2.0-draft",
     "wasi:random/",
     "wasi:sockets/",
 ];
@@ -73,7 +77,9 @@ fn split(name: &str) -> (&str, &str) {
 fn is_linked(import: &str) -> bool {
     let (interface, _) = split(import);
     LINKED.iter().any(|linked| {
-        interface == *linked || (linked.ends_with('/') && interface.starts_with(linked))
+        interface == *linked
+            || import == *linked
+            || (linked.ends_with('/') && interface.starts_with(linked))
     })
 }
 
@@ -123,6 +129,8 @@ mod tests {
         assert!(is_linked("wasi:cli/environment@0.2.6"));
         assert!(is_linked("wasi:config/store@0.2.0-rc.1"));
         assert!(!is_linked("wasi:config/runtime@0.2.0-draft"));
+        assert!(is_linked("wasi:keyvalue/store@0.2.0-draft"));
+        assert!(!is_linked("wasi:keyvalue/store@0.2.0-draft2"));
         assert!(!is_linked("wasi:http/incoming-handler@0.2.0"));
         assert!(!is_linked("acme:billing/rates@1.0.0"));
     }

@@ -21,6 +21,7 @@ use super::warm::Warm;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::policy::Outcome;
 use crate::status::Version;
+use crate::store::Store;
 use crate::telemetry::ComponentTelemetry;
 
 /// One version of a component: compiled, checked, linked, and proven to start.
@@ -34,6 +35,7 @@ pub struct Generation {
     /// How many lines its instances may print together.
     pub(super) lines: Arc<LineRate>,
     pub(super) places: Arc<Places>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) telemetry: ComponentTelemetry,
     pub(super) version: Version,
     warm: Arc<Warm>,
@@ -91,6 +93,7 @@ impl Engine {
             config: Arc::new(plan.config.iter().cloned().collect()),
             lines: LineRate::new(plan.name.clone(), plan.log_lines, &self.tasks, &telemetry),
             places: Arc::clone(&self.places),
+            store: Arc::clone(&self.store),
             version: Version {
                 generation: number,
                 sha256: code.hash.clone(),

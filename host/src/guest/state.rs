@@ -9,6 +9,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::capability::dirs;
 use super::capability::http::Outgoing;
+use super::capability::keyvalue::KeyValue;
 use super::generation::Generation;
 use super::limits::Limits;
 use super::logs::Output;
@@ -21,6 +22,7 @@ pub(super) struct State {
     pub(super) http: WasiHttpCtx,
     pub(super) outgoing: Outgoing,
     pub(super) config: Arc<WasiConfigVariables>,
+    pub(super) keyvalue: KeyValue,
     pub(super) limits: Limits,
     pub(super) output: Output,
     pub(super) telemetry: ComponentTelemetry,
@@ -29,8 +31,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP. No
-    /// sockets, no arguments; clocks and randomness always.
+    /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP,
+    /// its buckets. No sockets, no arguments; clocks and randomness always.
     ///
     /// # Errors
     ///
@@ -40,6 +42,7 @@ impl State {
             plan,
             config,
             telemetry,
+            store,
             lines,
             ..
         } = generation;
@@ -55,6 +58,7 @@ impl State {
             http: WasiHttpCtx::new(),
             outgoing: Outgoing::new(plan, telemetry),
             config: Arc::clone(config),
+            keyvalue: KeyValue::new(plan, store, telemetry),
             limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),

@@ -33,6 +33,7 @@ mod tls;
 mod capabilities;
 mod hostile;
 mod instances;
+mod keyvalue;
 mod sandbox;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::plan::{
     AdminPlan, AllowPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Instances,
-    LogFormat,
+    LogFormat, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;
@@ -197,11 +197,13 @@ pub(super) fn of_component(old: &ComponentPlan, new: &ComponentPlan) -> Vec<KeyC
         env,
         http,
         dirs,
+        keyvalue,
         publish,
     } = allow;
     differing.hidden("allow.env", env, &new.allow.env);
     differing.hidden("allow.http", http, &new.allow.http);
     differing.hidden("allow.dirs", dirs, &new.allow.dirs);
+    differing.hidden("allow.keyvalue", keyvalue, &new.allow.keyvalue);
     differing.hidden("allow.publish", publish, &new.allow.publish);
     differing.0
 }
@@ -228,6 +230,22 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
+    differing.0
+}
+
+/// The keys of `[store]`.
+pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
+    let parts = |plan: &StorePlan| match plan {
+        StorePlan::Memory => ("memory", None),
+        StorePlan::Embedded { path } => ("embedded", Some(path.clone())),
+    };
+    let ((old_kind, old_path), (new_kind, new_path)) = (parts(old), parts(new));
+    let mut differing = Differing::default();
+    differing.shown("kind", &old_kind, &new_kind, |kind| quoted(kind));
+    differing.shown("path", &old_path, &new_path, |path| match path {
+        None => "none".to_owned(),
+        Some(path) => format!("{path:?}"),
+    });
     differing.0
 }
 

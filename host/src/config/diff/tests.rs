@@ -70,6 +70,9 @@ const NEW: &str = r#"
     component = "orders"
     prefetch = 100
     retry = { limit = 3, delays = ["1s"] }
+
+    [store]
+    kind = "memory"
 "#;
 
 #[test]
@@ -87,6 +90,7 @@ fn each_change_is_one_line_without_a_secret() {
             r#"component orders: changed (memory "64MiB" -> "1024MiB", config)"#,
             "consumer old: removed",
             "consumer orders: changed (prefetch 256 -> 100, retry.limit 15 -> 3, retry.delays)",
+            r#"store: takes effect at a restart (kind "embedded" -> "memory", path "hive.db" -> none)"#,
         ]
     );
     let changes = format!("{:?}", diff(&plan(OLD), &plan(NEW)));
@@ -169,6 +173,8 @@ fn file() -> impl Strategy<Value = String> {
             "q'\ncomponent = 'c'",
             "r'\ncomponent = 'c'",
         ),
+        ("[store]", "", ""),
+        ("path = '", "a'", "b'"),
     ];
     // What the others need to be a file that can be run.
     let needed = |part: &str| part.starts_with('[') && !part.contains(".d]");
@@ -215,6 +221,9 @@ fn applied(changes: &Changes, old: &Plan, new: &Plan) -> Plan {
     }
     if !changes.host_at_restart.is_empty() || !changes.host_at_once.is_empty() {
         whole.host = new.host.clone();
+    }
+    if !changes.store_at_restart.is_empty() {
+        whole.store = new.store.clone();
     }
     whole
 }

@@ -3,6 +3,7 @@
 mod http;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Context;
 use crate::config::plan::{AllowPlan, DirGrant, Glob, HttpGrant, PublishGrant};
@@ -18,6 +19,7 @@ pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
         env: env(context, allow),
         http: http(context, allow),
         dirs: dirs(context, allow),
+        keyvalue: keyvalue(allow),
         publish: publish(context, allow),
     }
 }
@@ -41,6 +43,11 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
         }
     }
     env
+}
+
+fn keyvalue(allow: &Node) -> Arc<[Arc<str>]> {
+    let buckets = allow.list("keyvalue").iter();
+    buckets.filter_map(Node::as_text).map(Arc::from).collect()
 }
 
 fn http(context: &mut Context<'_>, allow: &Node) -> Vec<HttpGrant> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::glob::Glob;
 
@@ -15,6 +16,8 @@ pub struct AllowPlan {
     pub http: Vec<HttpGrant>,
     /// Directories of the host that it sees.
     pub dirs: Vec<DirGrant>,
+    /// Buckets of the host's store that it may open.
+    pub keyvalue: Arc<[Arc<str>]>,
     /// Where it may publish; none is anywhere.
     pub publish: Option<Vec<PublishGrant>>,
 }

@@ -1,0 +1,53 @@
+//! Why a store cannot be had, or cannot do what it was asked.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What is wrong with a store. One failure may be everybody's, so it can be cloned.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreFault {
+    /// Another process has the file.
+    #[error(
+        "the store {} (`store.path`) is in use by another process; stop that one, or name another file",
+        path.display()
+    )]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error(
+        "{} (`store.path`) is no store of this host: {why}; name another file, or move this one away",
+        path.display()
+    )]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: String,
+    },
+    /// The file cannot be opened or made.
+    #[error(
+        "the store {} (`store.path`) cannot be opened: {why}; name a file that this user may write",
+        path.display()
+    )]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// What was asked did not happen.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// A store in memory has no room for it.
+    #[error("the store in memory is full: it takes {most} bytes")]
+    Full {
+        /// Bytes that it takes.
+        most: usize,
+    },
+    /// The host stops.
+    #[error("the store is closed: the host stops")]
+    Closed,
+}

@@ -1,0 +1,87 @@
+//! The store of a plan, opened when somebody needs it: a host whose plan uses none makes no file.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::{Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Store, StoreFault, Write};
+use crate::config::plan::StorePlan;
+use crate::lifecycle::Tasks;
+
+/// A store that opens at the first need.
+pub struct OnDemand {
+    plan: StorePlan,
+    tasks: Tasks,
+    opened: OnceCell<Arc<dyn Store>>,
+}
+
+impl OnDemand {
+    /// The store of that plan, not open yet.
+    pub fn new(plan: StorePlan, tasks: &Tasks) -> Self {
+        Self {
+            plan,
+            tasks: tasks.clone(),
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// Opens it, if it is not open. Whoever knows of the need calls this, to learn early of what stands
+    /// in the way.
+    ///
+    /// # Errors
+    ///
+    /// A file that is held, is something else, or cannot be had.
+    pub async fn open(&self) -> Result<&Arc<dyn Store>, StoreFault> {
+        self.opened
+            .get_or_try_init(|| async {
+                Ok(match &self.plan {
+                    StorePlan::Memory => Arc::new(Memory::new(Clock::system())) as Arc<dyn Store>,
+                    StorePlan::Embedded { path } => {
+                        let opening = Embedded::open(path, Clock::system(), &self.tasks);
+                        let store = opening.await?;
+                        tracing::info!(path = %path.display(), "the store is open");
+                        Arc::new(store)
+                    }
+                })
+            })
+            .await
+    }
+}
+
+impl Store for OnDemand {
+    fn read<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        keys: Vec<Vec<u8>>,
+    ) -> Promised<'a, Vec<Option<Vec<u8>>>> {
+        async move { self.open().await?.read(namespace, keys).await }.boxed()
+    }
+
+    fn write<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        writes: Vec<Write>,
+    ) -> Promised<'a, Vec<Answer>> {
+        async move { self.open().await?.write(namespace, writes).await }.boxed()
+    }
+
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        behind: Option<u64>,
+        most: usize,
+    ) -> Promised<'a, Page> {
+        async move { self.open().await?.keys(namespace, behind, most).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(store) = self.opened.get() {
+                store.close().await;
+            }
+        }
+        .boxed()
+    }
+}

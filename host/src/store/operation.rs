@@ -1,0 +1,151 @@
+//! What can be done to an entry, and what comes of it; pure.
+
+use std::time::Duration;
+
+/// One change that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Whose entry.
+    pub key: Vec<u8>,
+    /// What to do to it.
+    pub operation: Operation,
+}
+
+/// What to do to an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Whatever stands there.
+    Set(Value),
+    /// Only where nothing stands.
+    Claim(Value),
+    /// Only where exactly this stands, or nothing.
+    Swap {
+        /// What has to stand there; none for nothing.
+        expected: Option<Vec<u8>>,
+        /// What stands there then.
+        value: Value,
+    },
+    /// Whatever stands there.
+    Delete,
+    /// Only where exactly this stands.
+    DeleteIf(Vec<u8>),
+    /// A number in decimal digits, which nothing is as good as 0. Keeps the end of what stood there.
+    Increment(u64),
+}
+
+/// What is to stand under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// The value.
+    pub bytes: Vec<u8>,
+    /// How long it is there; none for ever.
+    pub lives: Option<Duration>,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was carried out.
+    Done,
+    /// It was counted up to this.
+    Counted(u64),
+    /// Nothing was changed because of what stands there.
+    Refused(Option<Vec<u8>>),
+}
+
+impl Value {
+    /// A value that is there for ever.
+    pub fn lasting(bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            lives: None,
+        }
+    }
+
+    /// A value that is there for so long.
+    pub fn passing(bytes: impl Into<Vec<u8>>, lives: Duration) -> Self {
+        Self {
+            bytes: bytes.into(),
+            lives: Some(lives),
+        }
+    }
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Which entry of the store it was, counted from its first.
+    pub(super) number: u64,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub(super) ends: Option<u64>,
+    pub(super) value: Vec<u8>,
+}
+
+impl Entry {
+    pub(super) fn has_ended(&self, now: u64) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+    }
+}
+
+/// What is to be done about an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Nothing,
+    Remove,
+    Put { value: Vec<u8>, ends: Option<u64> },
+}
+
+/// `standing` has not ended.
+pub(super) fn decide(operation: Operation, standing: Option<&Entry>, now: u64) -> (Effect, Answer) {
+    let value_there = standing.map(|entry| entry.value.as_slice());
+    let refused = || {
+        (
+            Effect::Nothing,
+            Answer::Refused(value_there.map(<[u8]>::to_vec)),
+        )
+    };
+    let put = |value: Value| (value.into_effect(now), Answer::Done);
+    match operation {
+        Operation::Set(value) => put(value),
+        Operation::Claim(value) if standing.is_none() => put(value),
+        Operation::Swap { expected, value } if expected.as_deref() == value_there => put(value),
+        Operation::Delete if standing.is_none() => (Effect::Nothing, Answer::Done),
+        Operation::Delete => (Effect::Remove, Answer::Done),
+        Operation::DeleteIf(expected) if Some(expected.as_slice()) == value_there => {
+            (Effect::Remove, Answer::Done)
+        }
+        Operation::Increment(by) => match sum(value_there, by) {
+            Some(sum) => {
+                let effect = Effect::Put {
+                    value: sum.to_string().into_bytes(),
+                    ends: standing.and_then(|entry| entry.ends),
+                };
+                (effect, Answer::Counted(sum))
+            }
+            None => refused(),
+        },
+        Operation::Claim(_) | Operation::Swap { .. } | Operation::DeleteIf(_) => refused(),
+    }
+}
+
+/// None where there is no number, or the sum is too large for one.
+fn sum(standing: Option<&[u8]>, by: u64) -> Option<u64> {
+    let number: u64 = match standing {
+        None => 0,
+        Some(digits) => std::str::from_utf8(digits).ok()?.parse().ok()?,
+    };
+    number.checked_add(by)
+}
+
+impl Value {
+    fn into_effect(self, now: u64) -> Effect {
+        let ends = self.lives.map(|lives| {
+            let lives = u64::try_from(lives.as_millis()).unwrap_or(u64::MAX);
+            now.saturating_add(lives)
+        });
+        Effect::Put {
+            value: self.bytes,
+            ends,
+        }
+    }
+}
