@@ -59,9 +59,6 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if beyond(desired, maximum) {
-            return Ok(false);
-        }
         let used = self
             .memory_used
             .saturating_add(desired.saturating_sub(current));
@@ -71,6 +68,9 @@ impl ResourceLimiter for Limits {
                  (`memory` of the component raises it)",
                 self.memory
             ));
+            return Ok(false);
+        }
+        if beyond(desired, maximum) {
             return Ok(false);
         }
         self.memory_used = used;
@@ -83,9 +83,6 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if beyond(desired, maximum) {
-            return Ok(false);
-        }
         let used = self
             .table_elements_used
             .saturating_add(desired.saturating_sub(current));
@@ -96,12 +93,16 @@ impl ResourceLimiter for Limits {
             ));
             return Ok(false);
         }
+        if beyond(desired, maximum) {
+            return Ok(false);
+        }
         self.table_elements_used = used;
         Ok(true)
     }
 }
 
-/// Whether a growth fails by what the component says itself: nothing is used, and nothing denied.
+/// Whether a growth fails by what the component says itself: nothing is used, and nothing denied. It is
+/// asked after the limits, since the maximum of a table is the pool's where it has none of its own.
 fn beyond(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_some_and(|maximum| desired > maximum)
 }
@@ -135,8 +136,11 @@ mod tests {
         let mut limits = limits();
         let most = TABLE_ELEMENTS;
         assert!(limits.table_growing(0, most / 2, None).unwrap());
-        assert!(!limits.table_growing(0, most / 2 + 1, None).unwrap());
+        // A table without a maximum of its own has the pool's.
+        assert!(!limits.table_growing(0, most / 2 + 1, Some(most)).unwrap());
         assert!(limits.take_denied().unwrap().contains("200001 elements"));
+        assert!(!limits.table_growing(0, most + 1, Some(most)).unwrap());
+        assert!(limits.take_denied().unwrap().contains("elements"));
         assert!(limits.table_growing(0, most / 2, None).unwrap());
     }
 
