@@ -65,15 +65,28 @@ impl HostProcess {
     /// The same with a URL of the caller's, such as one that goes through a proxy.
     pub async fn run_at(url: &str, toml: &HiveToml) -> Result<Self> {
         let host = Self::launch(&toml.text_for(url))?;
+        host.wait_for_consumers(toml).await?;
+        Ok(host)
+    }
+
+    /// Runs a host on `vhost` whose hive.toml is written to `file`, for whoever changes it later.
+    pub async fn run_file(vhost: &Vhost, toml: &HiveToml, file: &Path) -> Result<Self> {
+        std::fs::write(file, toml.text(vhost))?;
+        let host = Self::launch_file(file, &[])?;
+        host.wait_for_consumers(toml).await?;
+        Ok(host)
+    }
+
+    async fn wait_for_consumers(&self, toml: &HiveToml) -> Result<()> {
         for consumer in toml.consumers() {
-            host.wait_until(
+            self.wait_until(
                 START_TIMEOUT,
                 &format!("`{consumer}` is consuming"),
                 |line| line.contains("consuming") && line.contains(consumer.as_str()),
             )
             .await?;
         }
-        Ok(host)
+        Ok(())
     }
 
     /// Starts a host with this text as its hive.toml, and waits for nothing.
@@ -209,15 +222,46 @@ impl HostProcess {
         usage::peak_kib(self.id())
     }
 
+    /// The port of its admin server.
+    pub async fn admin_port(&self) -> Result<u16> {
+        let line = self.wait_for_line("the admin server listens").await?;
+        line.split("address=")
+            .nth(1)
+            .and_then(|address| {
+                address
+                    .split_whitespace()
+                    .next()?
+                    .rsplit(':')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .with_context(|| format!("no port is told in `{line}`"))
+    }
+
     /// Asks its admin server for `path`.
     pub async fn admin(&self, path: &str) -> Result<HttpAnswer> {
-        let line = self.wait_for_line("the admin server listens").await?;
-        let port = line
-            .split("address=127.0.0.1:")
-            .nth(1)
-            .and_then(|port| port.split_whitespace().next()?.parse().ok())
-            .with_context(|| format!("no port is told in `{line}`"))?;
-        http::request(port, "GET", path, "", "")
+        http::request(self.admin_port().await?, "GET", path, "", "")
+    }
+
+    /// Gives its admin server a command; `headers` are whole lines, each with its end.
+    pub async fn command(&self, path: &str, headers: &str) -> Result<HttpAnswer> {
+        http::request(self.admin_port().await?, "POST", path, headers, "{}")
+    }
+
+    /// Runs `hive-host VERB FILE ARGUMENTS` against it, to its end.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is spawned is waited for at once"
+    )]
+    pub async fn told(&self, verb: &str, file: &Path, arguments: &[&str]) -> Result<Finished> {
+        let address = format!("127.0.0.1:{}", self.admin_port().await?);
+        let file = file.to_string_lossy();
+        let arguments = [&[verb, &*file, "--admin", &address], arguments].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        // It may wait for what the test does meanwhile.
+        let run = move || run_to_end(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await?
     }
 
     /// What its admin server says of its readiness: the status code, and the JSON.
@@ -244,6 +288,11 @@ impl HostProcess {
     /// Asks it to stop.
     pub fn sigterm(&self) {
         keeper::signal(self.child.id(), "TERM");
+    }
+
+    /// Asks it to read its hive.toml again.
+    pub fn sighup(&self) {
+        keeper::signal(self.child.id(), "HUP");
     }
 
     /// Asks it to stop as ctrl-c does.

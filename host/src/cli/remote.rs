@@ -116,20 +116,22 @@ impl Remote {
         &self,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, Exit> {
-        let read = answer.and_then(|mut answer| {
-            Ok((
-                answer.status().is_success(),
-                answer.body_mut().read_json::<Value>()?,
-            ))
-        });
+        let read = answer
+            .and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_json::<Value>()?)));
         match read {
-            Ok((true, value)) => Ok(value),
-            Ok((false, value)) => {
-                eprintln!(
-                    "error: {}",
-                    value["error"].as_str().unwrap_or("the host refused")
-                );
-                Err(Exit::Failed)
+            Ok((status, value)) if status.is_success() => Ok(value),
+            Ok((status, value)) => {
+                let error = value["error"].as_str().unwrap_or("the host refused");
+                // The faults of a hive.toml say by themselves which are errors.
+                match error.starts_with("error") {
+                    true => eprintln!("{error}"),
+                    false => eprintln!("error: {error}"),
+                }
+                // What was sent, or named, is at fault.
+                Err(match status.as_u16() {
+                    422 => Exit::Misused,
+                    _ => Exit::Failed,
+                })
             }
             Err(error) => {
                 eprintln!(

@@ -72,7 +72,9 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(
         component.instances,
         Instances::Reuse {
-            recycle_after: None
+            after: None,
+            above: None,
+            idle: Some(Duration::from_secs(300))
         }
     );
     assert_eq!(component.memory, 64 << 20);
@@ -188,7 +190,9 @@ fn every_key_reaches_the_plan() {
     assert_eq!(
         component.instances,
         Instances::Reuse {
-            recycle_after: Some(7)
+            after: Some(7),
+            above: None,
+            idle: Some(Duration::from_secs(300))
         }
     );
     assert_eq!(component.config[1], ("area".to_owned(), "north".to_owned()));

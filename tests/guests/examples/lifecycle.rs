@@ -1,7 +1,7 @@
 //! Tells of its beginning and its end; `start = "refuse"` in its configuration keeps it from starting.
 
 use hive_guest::{Action, Delivery, StopReason};
-use hive_test_guests::announce;
+use hive_test_guests::{announce, announce_end};
 
 #[hive_guest::consumer(start = start, stop = stop)]
 fn handle(delivery: Delivery) -> Action {
@@ -18,7 +18,6 @@ fn start() -> Result<(), String> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 fn stop(reason: StopReason) {
-    println!("ends because of {reason:?}");
+    announce_end(reason);
 }

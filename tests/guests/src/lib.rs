@@ -4,7 +4,7 @@ pub mod web;
 
 use std::time::Duration;
 
-use hive_guest::{Delivery, Publication};
+use hive_guest::{Action, Delivery, Publication, StopReason};
 
 /// Prints which attempt this is, so that a scenario can count in the host's log how often a guest ran.
 #[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
@@ -51,4 +51,16 @@ pub fn unchanged(delivery: &Delivery, exchange: &str, routing_key: &str) -> Publ
     let mut publication = Publication::to(exchange, routing_key);
     publication.message = delivery.message.clone();
     publication
+}
+
+/// Hands the message on to the queue `out`, as `NAME BODY`.
+pub fn answer_as(name: &str, delivery: &Delivery) -> Action {
+    let text = format!("{name} {}", body(delivery));
+    Action::publish([to("", "out", text.as_bytes())])
+}
+
+/// Prints why this instance ends.
+#[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
+pub fn announce_end(reason: StopReason) {
+    println!("ends because of {reason:?}");
 }

@@ -34,7 +34,9 @@ mod capabilities;
 mod hostile;
 mod instances;
 mod keyvalue;
+mod reload;
 mod sandbox;
+mod swap;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
