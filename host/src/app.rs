@@ -100,7 +100,8 @@ impl App {
         let (control, orders) = control::line();
         serve_admin(&plan, &board, &control, tasks, telemetry).await?;
         let store = open_store(&plan, tasks).await?;
-        let engine = engine(&plan, tasks, telemetry, &store)?;
+        let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
+        let engine = engine(&plan, tasks, telemetry, &remembers)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         for (name, slot) in &slots {
             tell_serving(name, None, slot.current().version(), telemetry);
@@ -271,7 +272,7 @@ async fn serve_admin(
 }
 
 /// The store, open if anything in the plan uses it: a host that cannot remember must not begin.
-async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<dyn Store>, StartFault> {
+async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<OnDemand>, StartFault> {
     let store = OnDemand::new(plan.store.clone(), tasks);
     if plan.uses_the_store() {
         let opened = store.open().await;

@@ -61,7 +61,8 @@ impl Running {
         })
     }
 
-    /// The components that are new or run otherwise now, each proven to start.
+    /// The components that are new or run otherwise now, each proven to start, with a store open if
+    /// any of them is the first to need it.
     async fn load_changed(
         &self,
         new: &Plan,
@@ -73,6 +74,10 @@ impl Running {
             .iter()
             .filter(|(_, keys)| keys.iter().any(|change| !IDLE_KEYS.contains(&change.key)));
         let names = changes.components.added.iter();
+        if new.uses_the_store() {
+            let opened = self.store.open().await;
+            opened.map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        }
         let mut generations = BTreeMap::new();
         let mut faults = Vec::new();
         for name in names.chain(changed.map(|(name, _)| name)) {

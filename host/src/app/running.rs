@@ -16,7 +16,7 @@ use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
 use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::Pipeline;
-use crate::store::Store;
+use crate::store::OnDemand;
 use crate::telemetry::Telemetry;
 
 /// What runs now.
@@ -24,7 +24,7 @@ pub(super) struct Running {
     pub(super) plan: Plan,
     pub(super) source: PlanSource,
     pub(super) engine: Engine,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<OnDemand>,
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
     pub(super) connections: BTreeMap<Arc<str>, Linked>,
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,

@@ -26,11 +26,14 @@ pub struct Memory {
     most: usize,
 }
 
+/// Where an entry is: its namespace and its key.
+type Place = (Arc<str>, Arc<[u8]>);
+
 #[derive(Debug, Default)]
 struct Tables {
     shelves: HashMap<Arc<str>, Shelf>,
     /// By end and number.
-    ends: BTreeMap<(u64, u64), (Arc<str>, Arc<[u8]>)>,
+    ends: BTreeMap<(u64, u64), Place>,
     last: u64,
     bytes: usize,
 }

@@ -9,8 +9,12 @@ use super::super::Page;
 use super::super::operation::Entry;
 use super::super::rows::Rows;
 
-/// Namespace and key to number, end (the largest number for none) and value.
-const ENTRIES: TableDefinition<(&str, &[u8]), (u64, u64, &[u8])> = TableDefinition::new("entries");
+/// Namespace and key.
+type EntryKey = (&'static str, &'static [u8]);
+/// Number, end (the largest number for none) and value.
+type EntryRow = (u64, u64, &'static [u8]);
+
+const ENTRIES: TableDefinition<EntryKey, EntryRow> = TableDefinition::new("entries");
 /// Namespace and number to key.
 const ORDER: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("order");
 /// End and number to namespace and key.
@@ -74,7 +78,7 @@ fn entry_of((number, ends, value): (u64, u64, &[u8])) -> Entry {
 
 /// What was answered by now.
 pub(super) struct Reading {
-    entries: ReadOnlyTable<(&'static str, &'static [u8]), (u64, u64, &'static [u8])>,
+    entries: ReadOnlyTable<EntryKey, EntryRow>,
     order: ReadOnlyTable<(&'static str, u64), &'static [u8]>,
     _transaction: ReadTransaction,
 }
@@ -125,7 +129,7 @@ impl Reading {
 
 /// The tables during a change.
 pub(super) struct Tables<'txn> {
-    entries: Table<'txn, (&'static str, &'static [u8]), (u64, u64, &'static [u8])>,
+    entries: Table<'txn, EntryKey, EntryRow>,
     order: Table<'txn, (&'static str, u64), &'static [u8]>,
     ends: Table<'txn, (u64, u64), (&'static str, &'static [u8])>,
     counts: Table<'txn, &'static str, u64>,
