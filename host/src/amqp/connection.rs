@@ -20,7 +20,7 @@ use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One `[connections.NAME]`, kept up until the host stops.
 ///
@@ -102,7 +102,8 @@ impl Connection {
     }
 
     /// Declares from now on what `plan` says and `consumers` imply, and what is new in that at once.
-    /// Resolves when that has been tried, or after [`PATIENCE`].
+    /// Resolves when that has been tried; at once where there is no session, since all of it is declared
+    /// on the next one.
     ///
     /// What was declared before and is not wanted any more stays at the broker: messages may be in it.
     pub async fn declare<'a>(
@@ -112,6 +113,9 @@ impl Connection {
     ) -> Result<(), ConnectFault> {
         let topology = Arc::new(Topology::new(plan, consumers)?);
         let before = self.topology.swap(topology.clone());
+        if self.consuming.current().is_none() {
+            return Ok(());
+        }
         let declared = self.consuming.declare(topology.new_since(&before));
         if tokio::time::timeout(PATIENCE, declared).await.is_err() {
             tracing::debug!(connection = %plan.name, "what is new is declared when the broker is there");

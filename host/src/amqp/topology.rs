@@ -251,12 +251,14 @@ impl Topology {
                 withheld.add(Some(queue.name.clone()), waiting, mismatch);
             }
         }
+        let mut seen = HashSet::new();
         for consumed in self.consumed.iter().filter(|c| is_wanted(&c.queue)) {
             if !self.plans(&consumed.queue) {
                 let why = format!("consumer {:?}", consumed.consumer);
                 declarer.check(&consumed.queue, &why).await?;
             }
-            self.declare_for_failures(declarer, consumed).await?;
+            self.declare_for_failures(declarer, consumed, &mut seen)
+                .await?;
             for mismatch in declarer.take_mismatches() {
                 withheld.add(None, [consumed.queue.clone()].into(), mismatch);
             }
@@ -293,15 +295,18 @@ impl Topology {
         }
     }
 
-    async fn declare_for_failures(
+    /// A dead-letter queue that was `seen` before is not asked for again: hundreds of consumers may
+    /// share one.
+    async fn declare_for_failures<'a>(
         &self,
         declarer: &mut Declarer<'_>,
-        consumed: &Consumed,
+        consumed: &'a Consumed,
+        seen: &mut HashSet<&'a str>,
     ) -> Result<(), AskFault> {
         let Some(failures) = &consumed.failures else {
             return Ok(());
         };
-        if !self.plans(&failures.dead_letter) {
+        if !self.plans(&failures.dead_letter) && seen.insert(&failures.dead_letter) {
             self.dead_letter_queue(declarer, &failures.dead_letter)
                 .await?;
         }
