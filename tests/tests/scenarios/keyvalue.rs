@@ -140,6 +140,28 @@ fn launch_in(folder: &Path, toml: &str) -> Result<HostProcess> {
 }
 
 #[tokio::test]
+async fn the_first_grant_may_come_with_a_reload_and_a_file_that_is_no_store_refuses_it()
+-> Result<()> {
+    let vhost = Broker::shared().await?.vhost("keyvalue").await?;
+    let folder = scratch("store");
+    let host = launch_in(&folder, &obedient("").text(&vhost))?;
+    host.wait_for_line("consuming").await?;
+    let file = folder.join("hive.toml");
+    std::fs::write(&file, obedient(GRANTED).text(&vhost))?;
+
+    std::fs::write(folder.join("hive.db"), "somebody's notes")?;
+    let refused = host.told("reload", &file, &[]).await?;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("`store.path`"), "{refused:?}");
+    assert_answers(&vhost, &[("box keys", "AccessDenied")]).await?;
+
+    std::fs::remove_file(folder.join("hive.db"))?;
+    let reloaded = host.told("reload", &file, &[]).await?;
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    assert_answers(&vhost, &[("box set a 1", "done"), ("box get a", "1")]).await
+}
+
+#[tokio::test]
 async fn two_components_share_a_bucket() -> Result<()> {
     let toml = obedient(GRANTED)
         .queue("counted", "")
