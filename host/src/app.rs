@@ -181,6 +181,9 @@ async fn run(mut running: Running, mut orders: Orders) {
                 () = drain.cancelled() => return,
                 verdict = trial.verdict() => verdict,
             };
+            let Some(verdict) = verdict else {
+                return;
+            };
             let judged = Judged {
                 component,
                 trial,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio::sync::{Mutex, watch};
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
 use super::fault::describe;
-use super::limits::{AskFault, ask};
+use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
 use super::session::{Session, SharedSession};
@@ -304,9 +305,6 @@ impl Subscription {
                 );
             }
             Err(fault) => {
-                if matches!(fault, AskFault::Silent) {
-                    session.discard();
-                }
                 self.lost(feed, Arc::downgrade(&session), &fault.to_string());
                 if fault.is_not_found() {
                     self.link.is_missing(&self.plan.queue);
@@ -316,18 +314,37 @@ impl Subscription {
         Some(())
     }
 
-    async fn consume(&self, session: &SharedSession) -> Result<Live, AskFault> {
+    async fn open_channel(&self, session: &SharedSession) -> Result<Channel, AskFault> {
         let channel = session.channel().await?;
         ask(channel.basic_qos(self.plan.prefetch, BasicQosOptions::default())).await?;
+        Ok(channel)
+    }
+
+    async fn consume(&self, session: &SharedSession) -> Result<Live, AskFault> {
+        let channel = self.open_channel(session).await.inspect_err(|fault| {
+            if matches!(fault, AskFault::Silent) {
+                session.discard();
+            }
+        })?;
         let number = SUBSCRIPTIONS.fetch_add(1, Ordering::Relaxed);
         let tag = short(&format!("{}.{number}", self.tag_prefix));
-        let stream = ask(channel.basic_consume(
+        let consuming = ask(channel.basic_consume(
             short(&self.plan.queue),
             tag.clone(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
-        ))
-        .await?;
+        ));
+        let stream = match consuming.await {
+            Ok(stream) => stream,
+            Err(fault) => {
+                // A quorum queue without a leader answers when it has one, and holds up nobody but this
+                // channel. What it hands out then goes back when the channel closes behind it.
+                if matches!(fault, AskFault::Silent) {
+                    leave(&channel).await;
+                }
+                return Err(fault);
+            }
+        };
         let sink = AckSink::start(
             channel,
             tag,
@@ -340,6 +357,17 @@ impl Subscription {
             sink,
             session: Arc::downgrade(session),
         })
+    }
+}
+
+/// Closes a channel that may not answer.
+async fn leave(channel: &Channel) {
+    let goodbye = channel.close(200, "the queue does not answer".into());
+    if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
+        .await
+        .is_err()
+    {
+        tracing::debug!("a channel is closed whose consumer was never answered");
     }
 }
 

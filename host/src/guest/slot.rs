@@ -64,10 +64,11 @@ impl Slot {
     /// A canary that was on trial goes. Gives the old one.
     pub fn replace(&self, next: Arc<Generation>) -> Arc<Generation> {
         let old = self.current.swap(Arc::clone(&next));
-        if let Some(trial) = self.trial.swap(None)
-            && !Arc::ptr_eq(&trial.canary, &next)
-        {
-            trial.canary.retire();
+        if let Some(trial) = self.trial.swap(None) {
+            trial.end();
+            if !Arc::ptr_eq(&trial.canary, &next) {
+                trial.canary.retire();
+            }
         }
         old.retire();
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&old));
@@ -84,6 +85,7 @@ impl Slot {
     /// Takes the canary off again.
     pub fn give_up_trial(&self) {
         if let Some(trial) = self.trial.swap(None) {
+            trial.end();
             trial.canary.retire();
         }
     }

@@ -15,7 +15,7 @@ pub struct Trial {
     dealt: AtomicU64,
     tally: Mutex<Tally>,
     verdict: OnceLock<Verdict>,
-    decided: CancellationToken,
+    over: CancellationToken,
 }
 
 impl Trial {
@@ -26,7 +26,7 @@ impl Trial {
             dealt: AtomicU64::new(0),
             tally: Mutex::default(),
             verdict: OnceLock::new(),
-            decided: CancellationToken::new(),
+            over: CancellationToken::new(),
         }
     }
 
@@ -66,13 +66,18 @@ impl Trial {
         if let Some(verdict) = verdict
             && self.verdict.set(verdict).is_ok()
         {
-            self.decided.cancel();
+            self.over.cancel();
         }
     }
 
-    /// The verdict, once there is one.
-    pub async fn verdict(&self) -> Verdict {
-        self.decided.cancelled().await;
-        *self.verdict.get().expect("it is set before it is told")
+    /// Ends it without a verdict.
+    pub(super) fn end(&self) {
+        self.over.cancel();
+    }
+
+    /// The verdict, once there is one; none where it ended without.
+    pub async fn verdict(&self) -> Option<Verdict> {
+        self.over.cancelled().await;
+        self.verdict.get().copied()
     }
 }
