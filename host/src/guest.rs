@@ -24,7 +24,7 @@ mod trial;
 mod warm;
 
 pub use access::Access;
-pub use code::{Code, Source};
+pub use code::{Code, Content, Source};
 pub use engine::{Engine, EngineLimits};
 pub use fault::ComponentFault;
 pub use generation::Generation;

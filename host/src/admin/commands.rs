@@ -100,7 +100,7 @@ fn answer(answer: &Answer) -> Response {
                 Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             };
-            (status, Json(ErrorView::from(refusal))).into_response()
+            (status, Json(ErrorView::new(refusal))).into_response()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::control::{Done, Refusal};
+use crate::control::Done;
 use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status, Version};
 
 /// The answer of `/readyz`.
@@ -135,12 +135,6 @@ pub(super) enum DoneView<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorView {
     error: String,
-}
-
-impl From<&Refusal> for ErrorView {
-    fn from(refusal: &Refusal) -> Self {
-        Self::new(refusal)
-    }
 }
 
 impl ErrorView {

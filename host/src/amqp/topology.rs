@@ -76,12 +76,9 @@ pub enum EnsureFault {
 }
 
 impl Consumed {
-    fn new(consumer: &ConsumerPlan, topology: &TopologyPlan) -> Self {
-        let planned = topology
-            .queues
-            .iter()
-            .find(|queue| queue.name == consumer.queue);
-        let is_stream = planned.is_some_and(|queue| queue.kind == QueueKind::Stream);
+    /// `kinds` are those of the queues that are declared, by name.
+    fn new(consumer: &ConsumerPlan, kinds: &HashMap<&str, QueueKind>) -> Self {
+        let is_stream = kinds.get(&*consumer.queue) == Some(&QueueKind::Stream);
         let delays = match consumer.retry.limit {
             0 => BTreeSet::new(),
             // Delays that no attempt reaches need no queue.
@@ -110,18 +107,16 @@ impl Topology {
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<Self, ConnectFault> {
+        let queues = &plan.topology.queues;
+        let kinds = queues.iter().map(|queue| (&*queue.name, queue.kind));
+        let kinds: HashMap<&str, QueueKind> = kinds.collect();
         let topology = Self {
             connection: plan.name.clone(),
             plan: plan.topology.clone(),
-            planned: plan
-                .topology
-                .queues
-                .iter()
-                .map(|queue| queue.name.clone())
-                .collect(),
+            planned: queues.iter().map(|queue| queue.name.clone()).collect(),
             consumed: consumers
                 .into_iter()
-                .map(|consumer| Consumed::new(consumer, &plan.topology))
+                .map(|consumer| Consumed::new(consumer, &kinds))
                 .collect(),
             made_today: Mutex::default(),
         };

@@ -82,7 +82,7 @@ impl Running {
         let mut faults = Vec::new();
         for name in names.chain(changed.map(|(name, _)| name)) {
             let slot = self.slots.get(name);
-            let number = slot.map_or(0, |slot| slot.current().version().generation) + 1;
+            let number = slot.map_or(1, |slot| slot.next_number());
             let plan = &new.components[name];
             match self.engine.load(plan, Source::File, number).await {
                 Ok(generation) => {
@@ -105,20 +105,10 @@ impl Running {
     ) -> Result<(), Refusal> {
         let stopped = self.consumers_to_stop(changes);
         self.stop_consumers(&stopped).await;
-        for name in changes
-            .connections
-            .removed
-            .iter()
-            .chain(changes.connections.changed.keys())
-        {
+        for name in changes.connections.ended() {
             self.disconnect(name).await;
         }
-        for name in changes
-            .connections
-            .added
-            .iter()
-            .chain(changes.connections.changed.keys())
-        {
+        for name in changes.connections.begun() {
             self.connect(&new.connections[name], &new)
                 .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
         }
@@ -139,11 +129,10 @@ impl Running {
         new.host.shutdown_timeout = shutdown_timeout;
         new.store = self.plan.store.clone();
         self.plan = new;
-        let started = self.plan.consumers.clone();
-        for (name, consumer) in &started {
-            if !self.consumers.contains_key(name) {
-                self.consume(consumer);
-            }
+        let plans = self.plan.consumers.values();
+        let missing = plans.filter(|plan| !self.consumers.contains_key(&plan.name));
+        for consumer in missing.cloned().collect::<Vec<_>>() {
+            self.consume(&consumer);
         }
         self.show();
         Ok(())
@@ -156,11 +145,9 @@ impl Running {
             connections.changed.contains_key(&consumer.connection)
                 || connections.removed.contains(&consumer.connection)
         });
-        let consumers = &changes.consumers;
-        let own = consumers.removed.iter().chain(consumers.changed.keys());
         of_connection
             .map(|consumer| &consumer.name)
-            .chain(own)
+            .chain(changes.consumers.ended())
             .cloned()
             .collect()
     }
@@ -168,10 +155,8 @@ impl Running {
     /// Tells the connections that stay what is declared over them now.
     async fn declare(&self, new: &Plan, changes: &Changes) -> Result<(), Refusal> {
         let of_consumers = [&self.plan, new].into_iter().flat_map(|plan| {
-            let consumers = &changes.consumers;
-            let names = consumers.added.iter().chain(&consumers.removed);
+            let names = changes.consumers.ended().chain(&changes.consumers.added);
             names
-                .chain(consumers.changed.keys())
                 .filter_map(|name| plan.consumers.get(name))
                 .map(|consumer| &consumer.connection)
         });
@@ -198,10 +183,7 @@ impl Running {
     fn take_over(&mut self, name: Arc<str>, generation: Generation) {
         match self.slots.get(&name) {
             Some(slot) => {
-                let generation = Arc::new(generation);
-                let after = generation.version().clone();
-                let before = slot.replace(generation);
-                super::tell_serving(&name, Some(before.version()), &after, &self.telemetry);
+                self.make_current(&name, slot, Arc::new(generation));
             }
             None => {
                 super::tell_serving(&name, None, generation.version(), &self.telemetry);

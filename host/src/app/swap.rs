@@ -7,7 +7,8 @@ use super::running::Running;
 use crate::canary::{CanaryRule, Verdict};
 use crate::config::nearest;
 use crate::control::{Answer, Done, NewCode, Refusal};
-use crate::guest::{Generation, Slot, Source, Trial};
+use crate::guest::{ComponentFault, Generation, Slot, Source, Trial};
+use crate::status::Version;
 use crate::telemetry::{CanaryDecided, SwapRefused};
 
 impl Running {
@@ -61,10 +62,22 @@ impl Running {
                 canary: trial.canary().version().clone(),
             });
         }
-        let only_if_new = matches!(code, NewCode::ChangedFile);
+        let plan = &self.plan.components[name];
+        let faulty = |fault: ComponentFault| Refusal::Faulty(fault.to_string());
         let source = match code {
-            NewCode::File | NewCode::ChangedFile => Source::File,
-            NewCode::Content(bytes) => Source::Content(bytes),
+            NewCode::File => Source::File,
+            NewCode::ChangedFile => {
+                let content = self.engine.file(plan).await.map_err(faulty)?;
+                if *content.hash() == *current.version().sha256 {
+                    return Ok(Done::Unchanged {
+                        current: current.version().clone(),
+                    });
+                }
+                Source::Content(content)
+            }
+            NewCode::Content(bytes) => {
+                Source::Content(self.engine.sent(plan, bytes).await.map_err(faulty)?)
+            }
             NewCode::Before => match slot.before() {
                 Some(before) => Source::Compiled(before.code().clone()),
                 None => {
@@ -74,28 +87,14 @@ impl Running {
                 }
             },
         };
-        let plan = &self.plan.components[name];
-        if only_if_new {
-            let hash = self
-                .engine
-                .hash_of(plan)
-                .await
-                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
-            if *hash == *current.version().sha256 {
-                return Ok(Done::Unchanged {
-                    current: current.version().clone(),
-                });
-            }
-        }
-        let number = current.version().generation + 1;
-        let next = self
-            .engine
-            .load(plan, source, number)
-            .await
-            .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+        let next = self.engine.load(plan, source, slot.next_number());
+        let next = next.await.map_err(faulty)?;
         let next = Arc::new(next);
         Ok(match canary {
-            None => self.make_current(name, slot, next),
+            None => {
+                let (before, after) = self.make_current(name, slot, next);
+                Done::Swapped { before, after }
+            }
             Some(rule) => {
                 let version = next.version().clone();
                 tracing::info!(
@@ -115,11 +114,17 @@ impl Running {
         })
     }
 
-    fn make_current(&self, name: &Arc<str>, slot: &Slot, next: Arc<Generation>) -> Done {
+    /// Gives what served, and what serves.
+    pub(super) fn make_current(
+        &self,
+        name: &Arc<str>,
+        slot: &Slot,
+        next: Arc<Generation>,
+    ) -> (Version, Version) {
         let after = next.version().clone();
         let before = slot.replace(next).version().clone();
         super::tell_serving(name, Some(&before), &after, &self.telemetry);
-        Done::Swapped { before, after }
+        (before, after)
     }
 
     /// Carries out the verdict over a canary, unless it is not on trial any more.

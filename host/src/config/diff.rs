@@ -126,6 +126,16 @@ impl fmt::Display for Changes {
 }
 
 impl Section {
+    /// What is not there any more as it was.
+    pub fn ended(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.removed.iter().chain(self.changed.keys())
+    }
+
+    /// What is there as it was not before.
+    pub fn begun(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.added.iter().chain(self.changed.keys())
+    }
+
     fn tell(&self, what: &str, lines: &mut Vec<String>) {
         let added = self.added.iter().map(|name| format!("{name}: added"));
         let removed = self.removed.iter().map(|name| format!("{name}: removed"));

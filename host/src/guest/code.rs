@@ -18,10 +18,40 @@ use crate::config::plan::ComponentPlan;
 pub enum Source {
     /// The file that the plan names.
     File,
-    /// The content of a file that the host need not see: WebAssembly, never native code.
-    Content(Vec<u8>),
+    /// What was read or sent before.
+    Content(Content),
     /// What was compiled before.
     Compiled(Code),
+}
+
+/// What a component's file holds.
+#[derive(Debug)]
+pub struct Content {
+    bytes: Vec<u8>,
+    hash: Arc<str>,
+    /// It was sent, so it must not be native code.
+    is_sent: bool,
+}
+
+impl Content {
+    fn new(bytes: Vec<u8>, is_sent: bool) -> Self {
+        Self {
+            hash: hex(&Sha256::digest(&bytes)).into(),
+            bytes,
+            is_sent,
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, Vec<String>> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| vec![format!("the file cannot be read: {error}")])?;
+        Ok(Self::new(bytes, false))
+    }
+
+    /// Its SHA-256, in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
 }
 
 /// Compiled code, fit for the contract. Clones share it.
@@ -41,64 +71,68 @@ impl std::fmt::Debug for Code {
 }
 
 impl Engine {
-    /// Compiles and checks the code of a component, away from the tasks that handle deliveries.
+    /// What the file of the plan holds now.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
+        let path = plan.path.clone();
+        self.aside(plan, move || Content::of_file(&path)).await
+    }
+
+    /// What was sent in place of the file.
+    ///
+    /// # Errors
+    ///
+    /// The host fails to sum it up.
+    pub async fn sent(
+        &self,
+        plan: &ComponentPlan,
+        bytes: Vec<u8>,
+    ) -> Result<Content, ComponentFault> {
+        self.aside(plan, move || Ok(Content::new(bytes, true)))
+            .await
+    }
+
+    /// Compiles and checks the code of a component.
     pub(super) async fn code(
         &self,
         plan: &ComponentPlan,
         source: Source,
     ) -> Result<Code, ComponentFault> {
-        let fault = |reasons| ComponentFault {
-            component: plan.name.to_string(),
-            path: plan.path.clone(),
-            reasons,
-        };
         let (engine, owned) = (self.clone(), plan.clone());
-        let compiling = self
-            .tasks
-            .spawn_blocking(move || engine.compile(&owned, source));
-        compiling
+        self.aside(plan, move || engine.compile(&owned, source))
             .await
-            .map_err(|error| fault(vec![format!("compiling it failed: {error}")]))?
-            .map_err(fault)
     }
 
-    /// The SHA-256 of the file that the plan names, as it is now.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
-    pub async fn hash_of(&self, plan: &ComponentPlan) -> Result<String, ComponentFault> {
-        let path = plan.path.clone();
-        let read = self
-            .tasks
-            .spawn_blocking(move || std::fs::read(path).map(|bytes| hex(&Sha256::digest(bytes))));
-        let hash = match read.await {
-            Ok(Ok(hash)) => Ok(hash),
-            Ok(Err(error)) => Err(format!("the file cannot be read: {error}")),
-            Err(error) => Err(format!("reading it failed: {error}")),
-        };
-        hash.map_err(|reason| ComponentFault {
-            component: plan.name.to_string(),
-            path: plan.path.clone(),
-            reasons: vec![reason],
-        })
+    /// Runs a computation away from the tasks that handle deliveries.
+    async fn aside<T: Send + 'static>(
+        &self,
+        plan: &ComponentPlan,
+        computation: impl FnOnce() -> Result<T, Vec<String>> + Send + 'static,
+    ) -> Result<T, ComponentFault> {
+        let computed = self.tasks.spawn_blocking(computation).await;
+        computed
+            .unwrap_or_else(|error| Err(vec![format!("the host failed over it: {error}")]))
+            .map_err(|reasons| ComponentFault::of(plan, reasons))
     }
 
     fn compile(&self, plan: &ComponentPlan, source: Source) -> Result<Code, Vec<String>> {
-        let (bytes, is_file) = match source {
+        let Content {
+            bytes,
+            hash,
+            is_sent,
+        } = match source {
             Source::Compiled(code) => {
                 check_sum(&code.hash, plan)?;
                 return Ok(code);
             }
-            Source::Content(bytes) => (bytes, false),
-            Source::File => match std::fs::read(&plan.path) {
-                Ok(bytes) => (bytes, true),
-                Err(error) => return Err(vec![format!("the file cannot be read: {error}")]),
-            },
+            Source::Content(content) => content,
+            Source::File => Content::of_file(&plan.path)?,
         };
-        let hash = hex(&Sha256::digest(&bytes));
         check_sum(&hash, plan)?;
-        if !is_file && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
+        if is_sent && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
             return Err(vec![
                 "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from"
                     .to_owned(),
@@ -117,7 +151,7 @@ impl Engine {
         Ok(Code {
             imports: exports::imports(&self.engine, &component).into(),
             component,
-            hash: hash.into(),
+            hash,
         })
     }
 

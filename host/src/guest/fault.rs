@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::plan::ComponentPlan;
+
 /// Everything that is wrong with one component.
 #[derive(Debug)]
 pub struct ComponentFault {
@@ -12,6 +14,17 @@ pub struct ComponentFault {
     pub path: PathBuf,
     /// Each fault, with what to do. Never empty.
     pub reasons: Vec<String>,
+}
+
+impl ComponentFault {
+    /// What is wrong with the component of a plan.
+    pub(super) fn of(plan: &ComponentPlan, reasons: Vec<String>) -> Self {
+        Self {
+            component: plan.name.to_string(),
+            path: plan.path.clone(),
+            reasons,
+        }
+    }
 }
 
 impl fmt::Display for ComponentFault {

@@ -58,11 +58,7 @@ impl Engine {
         source: Source,
         number: u64,
     ) -> Result<Generation, ComponentFault> {
-        let fault = |reasons| ComponentFault {
-            component: plan.name.to_string(),
-            path: plan.path.clone(),
-            reasons,
-        };
+        let fault = |reasons| ComponentFault::of(plan, reasons);
         let code = self.code(plan, source).await?;
         let generation = self.link(plan, code, number).map_err(fault)?;
         generation
@@ -119,11 +115,6 @@ impl Generation {
     /// What it was made from.
     pub fn code(&self) -> &Code {
         &self.code
-    }
-
-    /// The plan that it was made by.
-    pub fn plan(&self) -> &ComponentPlan {
-        &self.plan
     }
 
     /// What the component imports, and what of it the plan grants.

@@ -44,6 +44,11 @@ impl Slot {
             .clone()
     }
 
+    /// The number of the generation that is to come.
+    pub fn next_number(&self) -> u64 {
+        self.current.load().version().generation + 1
+    }
+
     /// The generation that takes the next delivery. Whoever holds it keeps it to the end of the
     /// call, so a swap never changes code under a delivery.
     pub fn deal(&self) -> Arc<Generation> {

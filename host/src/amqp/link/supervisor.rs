@@ -1,0 +1,378 @@
+//! The loop behind a link: connect, declare, tell, wait for the loss, back off, again.
+//!
+//! What heals by waiting is tried again soon; what somebody has to change first is tried slowly.
+//! A queue that cannot be declared keeps its own consumers waiting, and nobody else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rand::seq::SliceRandom;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::{LinkState, Snapshot, Wish};
+use crate::amqp::backoff::Backoff;
+use crate::amqp::fault::ConnectFault;
+use crate::amqp::runtime::LapinRuntime;
+use crate::amqp::session::{Happening, Happenings, Session, SharedSession};
+use crate::amqp::topology::{Topology, Withheld};
+use crate::config::plan::ConnectionPlan;
+use crate::lifecycle::Tasks;
+use crate::telemetry::LinkTelemetry;
+
+/// A session that lasted this long was a success: the next loss backs off from the start.
+const STEADY_AFTER: Duration = Duration::from_secs(2);
+
+/// The first pause before what somebody has to change is tried again; it doubles up to the plan's
+/// longest.
+const SLOW_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause where the broker is known to be well, since it had let us in, and where none is
+/// there: looking again costs no broker anything then, and whoever waits is to know soon.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How often a failure that goes on is told again.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// The inside of a link.
+pub(super) struct Supervisor {
+    name: String,
+    plan: Arc<ConnectionPlan>,
+    topology: Option<Arc<ArcSwap<Topology>>>,
+    lapin: Arc<LapinRuntime>,
+    tasks: Tasks,
+    telemetry: LinkTelemetry,
+    tell: watch::Sender<Snapshot>,
+    wished: mpsc::UnboundedReceiver<Wish>,
+    /// For what heals by waiting.
+    backoff: Backoff,
+    /// For what heals soon: a count of its own, or many short pauses would be followed by a long one.
+    soon: Backoff,
+    /// For what somebody has to change.
+    slow: Backoff,
+    /// Whether it has been open before.
+    opened: bool,
+    /// Since it was last well.
+    failing: Option<Failing>,
+}
+
+/// Failures in a row.
+struct Failing {
+    since: Instant,
+    told: Instant,
+    count: u32,
+    /// Whether somebody has to change something.
+    permanent: bool,
+}
+
+/// How serving a session ended.
+enum Served {
+    /// It is to be opened again after a pause.
+    Lost(Duration),
+    /// The host stops, or the link is given up.
+    Ended,
+}
+
+impl Supervisor {
+    /// A link that has not been tried yet. It tells the latest, and is told what to declare.
+    pub(super) fn new(
+        name: String,
+        plan: Arc<ConnectionPlan>,
+        topology: Option<Arc<ArcSwap<Topology>>>,
+        lapin: Arc<LapinRuntime>,
+        (tasks, telemetry): (&Tasks, LinkTelemetry),
+        (tell, wished): (watch::Sender<Snapshot>, mpsc::UnboundedReceiver<Wish>),
+    ) -> Self {
+        let reconnect = &plan.reconnect;
+        Self {
+            backoff: Backoff::from(reconnect),
+            soon: Backoff::new(
+                reconnect.first,
+                SOON.max(reconnect.first).min(reconnect.max),
+            ),
+            slow: Backoff::new(SLOW_FIRST.min(reconnect.max), reconnect.max),
+            telemetry,
+            name,
+            plan,
+            topology,
+            lapin,
+            tasks: tasks.clone(),
+            tell,
+            wished,
+            opened: false,
+            failing: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let close = self.tasks.close().clone();
+        let mut last = None;
+        loop {
+            self.tell(LinkState::Connecting(last.take()), None);
+            let opened = tokio::select! {
+                () = close.cancelled() => break,
+                opened = self.open() => opened,
+            };
+            let served = match opened {
+                Ok((session, happenings, withheld)) => {
+                    self.serve(session, happenings, withheld).await
+                }
+                Err(fault) => self.failed(fault),
+            };
+            let Served::Lost(pause) = served else {
+                break;
+            };
+            if let LinkState::Closed(reason) = &self.tell.borrow().state {
+                last = Some(reason.clone());
+            }
+            tokio::select! {
+                () = close.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.tell(LinkState::Ended, None);
+    }
+
+    /// Tries every endpoint once, in random order: a dead one only costs its time.
+    async fn open(&self) -> Result<(SharedSession, Happenings, Withheld), ConnectFault> {
+        let mut endpoints = self.plan.endpoints.clone();
+        endpoints.shuffle(&mut rand::rng());
+        let mut worst: Option<ConnectFault> = None;
+        for endpoint in &endpoints {
+            match Session::open(&self.plan, endpoint, &self.name, &self.lapin).await {
+                Ok((session, happenings)) => {
+                    let session = Arc::new(session);
+                    let withheld = self.declare(&session).await?;
+                    return Ok((session, happenings, withheld));
+                }
+                Err(fault) => {
+                    if endpoints.len() > 1 {
+                        self.telemetry.trying_next_host(&fault);
+                    }
+                    // Of several, the one that waits for somebody's hand says the most.
+                    if worst.as_ref().is_none_or(|worst| !worst.is_permanent()) {
+                        worst = Some(fault);
+                    }
+                }
+            }
+        }
+        Err(worst.unwrap_or_else(|| ConnectFault::Unreachable {
+            connection: self.plan.name.clone(),
+            address: "any host".into(),
+            reason: "its url names none".into(),
+            nobody_there: false,
+        }))
+    }
+
+    async fn declare(&self, session: &SharedSession) -> Result<Withheld, ConnectFault> {
+        let Some(topology) = &self.topology else {
+            return Ok(Withheld::default());
+        };
+        let declared = topology.load_full().declare(session).await;
+        if declared.is_err() {
+            session.discard();
+        }
+        declared
+    }
+
+    /// Serves a session to its end.
+    async fn serve(
+        &mut self,
+        session: SharedSession,
+        mut happenings: Happenings,
+        withheld: Withheld,
+    ) -> Served {
+        let close = self.tasks.close().clone();
+        let since = Instant::now();
+        self.telemetry.connected(self.opened);
+        self.opened = true;
+        self.backoff.reset();
+        self.tell(LinkState::Open, Some(session.clone()));
+        let mut look_again = match self.withhold(withheld) {
+            Ok(look_again) => look_again,
+            Err(fault) => return self.leave(&session, fault),
+        };
+        let mut missing = BTreeSet::new();
+        let mut waiting = Vec::new();
+        let reason = loop {
+            let happening = tokio::select! {
+                biased;
+                () = close.cancelled() => {
+                    session.close().await;
+                    return Served::Ended;
+                }
+                happening = happenings.next(&session) => happening,
+                Some(Wish { queues, tried }) = self.wished.recv() => {
+                    missing.extend(queues);
+                    waiting.extend(tried);
+                    look_again = Some(Instant::now());
+                    continue;
+                }
+                () = sleep_until(look_again) => {
+                    match self.look_again(&session, std::mem::take(&mut missing)).await {
+                        Ok(withheld) => match self.withhold(withheld) {
+                            Ok(next) => look_again = next,
+                            Err(fault) => return self.leave(&session, fault),
+                        },
+                        Err(fault) => break fault.to_string(),
+                    }
+                    for tried in waiting.drain(..) {
+                        // Whoever asked may have lost patience.
+                        let _nobody_waits = tried.send(());
+                    }
+                    continue;
+                }
+            };
+            match happening {
+                Happening::Blocked(reason) => {
+                    self.telemetry.blocked(&reason);
+                    self.tell(LinkState::Blocked(reason.into()), Some(session.clone()));
+                }
+                Happening::Unblocked => {
+                    self.telemetry.unblocked();
+                    self.tell(LinkState::Open, Some(session.clone()));
+                }
+                Happening::Lost(reason) => break reason,
+            }
+        };
+        session.discard();
+        if since.elapsed() >= STEADY_AFTER {
+            self.soon.reset();
+        }
+        let pause = self.soon.fail();
+        self.telemetry.lost(&reason, pause);
+        self.tell(LinkState::Closed(reason.into()), None);
+        Served::Lost(pause)
+    }
+
+    /// Declares what is missing, and what could not be declared before.
+    async fn look_again(
+        &self,
+        session: &SharedSession,
+        missing: BTreeSet<Arc<str>>,
+    ) -> Result<Withheld, ConnectFault> {
+        let before = self.tell.borrow().withheld.clone();
+        match &self.topology {
+            None => Ok(Withheld::default()),
+            Some(topology) => {
+                let topology = topology.load_full();
+                topology.declare_again(session, &before, missing).await
+            }
+        }
+    }
+
+    /// Keeps the consumers of what could not be declared waiting. When to try again, if anything
+    /// is left; an error gives the link up.
+    fn withhold(&mut self, withheld: Withheld) -> Result<Option<Instant>, ConnectFault> {
+        let before = self.tell.borrow().withheld.clone();
+        if *before != withheld {
+            withheld.tell(&self.telemetry);
+        }
+        let left = !withheld.is_empty();
+        let mismatches = withheld.mismatches();
+        self.tell
+            .send_modify(|snapshot| snapshot.withheld = Arc::new(withheld));
+        if !left {
+            if !before.is_empty() {
+                self.telemetry.declared();
+            }
+            self.failing = None;
+            self.slow.reset();
+            return Ok(None);
+        }
+        self.fails(true);
+        let fault = ConnectFault::Topology {
+            connection: self.plan.name.clone(),
+            mismatches,
+        };
+        match self.is_exhausted() {
+            true => Err(fault),
+            false => Ok(Some(Instant::now() + self.slow.fail())),
+        }
+    }
+
+    /// What follows a failure to open.
+    fn failed(&mut self, fault: ConnectFault) -> Served {
+        let tell_again = self.fails(fault.is_permanent());
+        if self.is_exhausted() {
+            return self.give_up(fault);
+        }
+        let pause = match (fault.is_permanent(), fault.nobody_there()) {
+            (true, _) => self.slow.fail(),
+            (false, true) => self.soon.fail(),
+            (false, false) => self.backoff.fail(),
+        };
+        let reason = fault.to_string();
+        if let Some(since) = tell_again {
+            let since = (!since.is_zero()).then_some(since);
+            match fault.is_permanent() {
+                true => self.telemetry.refused(&reason, pause, since),
+                false => self.telemetry.unreachable(&reason, pause, since),
+            }
+        }
+        self.tell(LinkState::Closed(reason.into()), None);
+        Served::Lost(pause)
+    }
+
+    /// Counts a failure. If it is time to tell of it, for how long it has been so; zero for the
+    /// first of its kind.
+    fn fails(&mut self, permanent: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            told: now,
+            count: 0,
+            permanent,
+        });
+        failing.count = failing.count.saturating_add(1);
+        let is_new = failing.count == 1 || failing.permanent != permanent;
+        failing.permanent = permanent;
+        if !is_new && now - failing.told < TELL_EVERY {
+            return None;
+        }
+        failing.told = now;
+        Some(match is_new {
+            true => Duration::ZERO,
+            false => now - failing.since,
+        })
+    }
+
+    /// Whether it failed as often as the plan allows.
+    fn is_exhausted(&self) -> bool {
+        let failures = self.failing.as_ref().map_or(0, |failing| failing.count);
+        self.plan
+            .reconnect
+            .attempts
+            .is_some_and(|attempts| failures >= attempts)
+    }
+
+    fn leave(&mut self, session: &SharedSession, fault: ConnectFault) -> Served {
+        session.discard();
+        self.give_up(fault)
+    }
+
+    fn give_up(&mut self, fault: ConnectFault) -> Served {
+        self.tell.send_modify(|snapshot| {
+            snapshot.session = None;
+            snapshot.gave_up = Some(fault);
+        });
+        Served::Ended
+    }
+
+    fn tell(&self, state: LinkState, session: Option<SharedSession>) {
+        self.tell.send_modify(|snapshot| {
+            snapshot.session = session;
+            snapshot.state = state;
+        });
+    }
+}
+
+/// Never, where there is nothing to wait for.
+async fn sleep_until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
