@@ -1,5 +1,6 @@
 //! The place of a component: the generation that serves, the one before it, and a canary beside it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -14,12 +15,15 @@ pub struct Slot {
     trial: ArcSwapOption<Trial>,
     /// For the way back: its code and its plan, without its instances.
     before: Mutex<Option<Arc<Generation>>>,
+    /// The highest number of a generation that was given deliveries.
+    newest: AtomicU64,
 }
 
 impl Slot {
     /// A slot that starts with this generation.
     pub fn new(generation: Generation) -> Self {
         Self {
+            newest: AtomicU64::new(generation.version().generation),
             current: ArcSwap::from_pointee(generation),
             trial: ArcSwapOption::empty(),
             before: Mutex::default(),
@@ -44,9 +48,10 @@ impl Slot {
             .clone()
     }
 
-    /// The number of the generation that is to come.
+    /// The number of the generation that is to come. None is given twice, also not that of a canary
+    /// which did not take over: the log has it.
     pub fn next_number(&self) -> u64 {
-        self.current.load().version().generation + 1
+        self.newest.load(Ordering::Relaxed) + 1
     }
 
     /// The generation that takes the next delivery. Whoever holds it keeps it to the end of the
@@ -68,6 +73,7 @@ impl Slot {
     /// Makes `next` current, in one step: whoever asks for a generation gets the old or the new one.
     /// A canary that was on trial goes. Gives the old one.
     pub fn replace(&self, next: Arc<Generation>) -> Arc<Generation> {
+        self.count(&next);
         let old = self.current.swap(Arc::clone(&next));
         if let Some(trial) = self.trial.swap(None) {
             trial.end();
@@ -82,9 +88,15 @@ impl Slot {
 
     /// Gives `canary` a share of the deliveries.
     pub fn try_out(&self, canary: Arc<Generation>, rule: CanaryRule) -> Arc<Trial> {
+        self.count(&canary);
         let trial = Arc::new(Trial::new(canary, rule));
         self.trial.store(Some(Arc::clone(&trial)));
         trial
+    }
+
+    fn count(&self, generation: &Generation) {
+        let number = generation.version().generation;
+        self.newest.fetch_max(number, Ordering::Relaxed);
     }
 
     /// Takes the canary off again.

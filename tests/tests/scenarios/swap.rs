@@ -264,6 +264,9 @@ async fn a_canary_can_be_ended_by_hand() -> Result<()> {
     assert!(ended.stdout.contains("off trial"), "{ended:?}");
     assert!(stage.shown().await?.get("canary").is_none());
     assert_eq!(stage.answer().await?, "first");
+    // The canary was the second one, whatever became of it.
+    succeeded(&stage.swap_to(&guest("second")).await?)?;
+    assert_eq!(stage.shown().await?["generation"], 3);
     Ok(())
 }
 
