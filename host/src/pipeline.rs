@@ -4,9 +4,9 @@
 //! subscription, lends it to an instance of the component, lets the policy decide what the outcome
 //! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
+mod held;
 mod settle;
 
-use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -18,9 +18,10 @@ use crate::failpoint;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition, Outcome};
-use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, InHand, Telemetry};
+use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 
+use self::held::Held;
 use self::settle::Settler;
 
 /// One consumer of the plan, at work.
@@ -86,36 +87,39 @@ impl Pipeline {
 
     /// One delivery, from its arrival until it is settled or on its way to be.
     async fn handle(self: &Arc<Self>, delivery: Delivery) {
-        let in_hand = self.telemetry.arrived();
+        let held = Held {
+            delivery,
+            in_hand: self.telemetry.arrived(),
+        };
         failpoint::reached("delivery.received");
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
-        let label = Label::of(&delivery);
+        let label = held.label();
         let call = Call {
             consumer: &self.plan.name,
             delivery: &label,
         };
-        let answer = generation.handle(&call, &delivery.envelope);
-        let Some(outcome) = self.unless_abandoned(&label, &in_hand, answer).await else {
+        let answer = generation.handle(&call, &held.delivery.envelope);
+        let Some(outcome) = self.unless_abandoned(&held, answer).await else {
             return;
         };
-        self.telemetry.answered(&in_hand);
+        self.telemetry.answered(&held.in_hand);
         failpoint::reached("delivery.handled");
         if !matches!(outcome, Outcome::HostFault(_)) {
             let handled = matches!(outcome, Outcome::Handled(_));
             self.slot.saw(&generation, handled);
         }
-        let attempt = delivery.envelope.attempt;
+        let attempt = held.delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
-            Disposition::Ack => self.settler.acknowledge(delivery, 0, &in_hand),
-            disposition => self.settle(delivery, disposition, in_hand),
+            Disposition::Ack => self.settler.acknowledge(held),
+            disposition => self.settle(held, disposition),
         }
     }
 
     /// Settles aside whatever the broker has to confirm first, while the worker goes on.
-    fn settle(self: &Arc<Self>, delivery: Delivery, disposition: Disposition, in_hand: InHand) {
+    fn settle(self: &Arc<Self>, held: Held, disposition: Disposition) {
         let settler = Arc::clone(&self.settler);
-        let mut settling = Box::pin(settler.settle(delivery, disposition, in_hand));
+        let mut settling = Box::pin(settler.settle(held, disposition));
         // Polled once here, so that what it publishes is in line behind what this worker published
         // before: confirmations overlap, the order stays.
         if settling.as_mut().now_or_never().is_none() {
@@ -130,45 +134,15 @@ impl Pipeline {
 
     /// None once the host wants its deliveries dropped where they stand: the broker hands them out
     /// again.
-    async fn unless_abandoned<T>(
-        &self,
-        label: &Label<'_>,
-        in_hand: &InHand,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
+    async fn unless_abandoned<T>(&self, held: &Held, work: impl Future<Output = T>) -> Option<T> {
         let done = self.tasks.unless_abandoned(pin!(work)).await;
         if done.is_none() {
             DeliveryAbandoned {
-                delivery: &label.to_string(),
-                after: in_hand.elapsed(),
+                delivery: &held.label().to_string(),
+                after: held.in_hand.elapsed(),
             }
             .emit(&self.telemetry);
         }
         done
-    }
-}
-
-/// What a delivery is called in log lines: its message-id, or its delivery tag where it has none.
-struct Label<'a> {
-    message_id: Option<&'a str>,
-    tag: u64,
-}
-
-impl<'a> Label<'a> {
-    fn of(delivery: &'a Delivery) -> Self {
-        let properties = &delivery.envelope.message.properties;
-        Self {
-            message_id: properties.message_id.as_deref(),
-            tag: delivery.settlement.tag(),
-        }
-    }
-}
-
-impl fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.message_id {
-            Some(id) => f.write_str(id),
-            None => write!(f, "tag {}", self.tag),
-        }
     }
 }

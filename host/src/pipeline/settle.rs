@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Label;
+use super::held::{Held, Label};
 use crate::amqp::{
     Connection, DeadLetterNote, Delivery, EnsureFault, Outgoing, PublishFault, Publisher, Settled,
     Unpublishable,
@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
-use crate::telemetry::{ConsumerTelemetry, DeliverySettled, Exit, InHand};
+use crate::telemetry::{ConsumerTelemetry, DeliverySettled, Exit};
 
 /// The way out of one consumer.
 pub(super) struct Settler {
@@ -55,21 +55,17 @@ impl Settler {
     }
 
     /// Carries out `disposition`, and then whatever becomes of it where the broker won't have it.
-    pub(super) async fn settle(
-        self: Arc<Self>,
-        delivery: Delivery,
-        mut disposition: Disposition,
-        in_hand: InHand,
-    ) {
-        while let Err(setback) = self.carry_out(&delivery, &disposition).await {
-            disposition = self.after(setback, disposition, delivery.envelope.attempt);
+    pub(super) async fn settle(self: Arc<Self>, held: Held, mut disposition: Disposition) {
+        while let Err(setback) = self.carry_out(&held.delivery, &disposition).await {
+            let attempt = held.delivery.envelope.attempt;
+            disposition = self.after(setback, disposition, attempt);
         }
-        self.conclude(delivery, &disposition, &in_hand);
+        self.conclude(held, &disposition);
     }
 
     /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
-    pub(super) fn acknowledge(&self, delivery: Delivery, publications: usize, in_hand: &InHand) {
-        self.answer(delivery, Exit::Acked { publications }, in_hand);
+    pub(super) fn acknowledge(&self, held: Held) {
+        self.answer(held, Exit::Acked { publications: 0 });
     }
 
     /// Everything but the last step, which is the answer to the broker.
@@ -247,7 +243,7 @@ impl Settler {
     }
 
     /// The last step, whichever way the delivery leaves.
-    fn conclude(&self, delivery: Delivery, disposition: &Disposition, in_hand: &InHand) {
+    fn conclude(&self, held: Held, disposition: &Disposition) {
         let exit = match disposition {
             Disposition::Ack => Exit::Acked { publications: 0 },
             Disposition::Publish(publications) => Exit::Acked {
@@ -264,11 +260,12 @@ impl Settler {
             },
             Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
         };
-        self.answer(delivery, exit, in_hand);
+        self.answer(held, exit);
     }
 
     /// Answers the broker, and tells of it.
-    fn answer(&self, delivery: Delivery, exit: Exit<'_>, in_hand: &InHand) {
+    fn answer(&self, held: Held, exit: Exit<'_>) {
+        let Held { delivery, in_hand } = held;
         let tag = delivery.settlement.tag();
         let settled = match exit {
             Exit::Requeued { .. } => delivery.settlement.requeue(),

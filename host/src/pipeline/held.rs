@@ -1,0 +1,42 @@
+//! A delivery in hand, with everything that is owed for it until it is settled.
+
+use std::fmt;
+
+use crate::amqp::Delivery;
+use crate::telemetry::InHand;
+
+/// One delivery, from its arrival to its settlement.
+///
+/// What is owed is held here as owned values: dropped at any step, each gives back what it stands
+/// for, and the broker hands the delivery out again.
+pub(super) struct Held {
+    pub(super) delivery: Delivery,
+    /// Counts it as in flight.
+    pub(super) in_hand: InHand,
+}
+
+impl Held {
+    /// What it is called in log lines.
+    pub(super) fn label(&self) -> Label<'_> {
+        let properties = &self.delivery.envelope.message.properties;
+        Label {
+            message_id: properties.message_id.as_deref(),
+            tag: self.delivery.settlement.tag(),
+        }
+    }
+}
+
+/// What a delivery is called in log lines: its message-id, or its delivery tag where it has none.
+pub(super) struct Label<'a> {
+    pub(super) message_id: Option<&'a str>,
+    pub(super) tag: u64,
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message_id {
+            Some(id) => f.write_str(id),
+            None => write!(f, "tag {}", self.tag),
+        }
+    }
+}
