@@ -1,9 +1,10 @@
 //! One delivery from top to bottom: the file to read first.
 //!
-//! A consumer has as many workers as its `concurrency`. Each takes a delivery off the consumer's
-//! subscription, lends it to an instance of the component, lets the policy decide what the outcome
+//! A consumer has as many workers as its `concurrency`. Each takes the delivery that `admission`
+//! lets in next, lends it to an instance of the component, lets the policy decide what the outcome
 //! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
+mod admission;
 mod held;
 mod settle;
 
@@ -12,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
-use crate::amqp::{Connection, ConsumerWatch, Delivery, Subscription};
+use crate::amqp::{Connection, ConsumerWatch};
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Slot};
@@ -21,6 +22,7 @@ use crate::policy::{self, Disposition, Outcome};
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 
+use self::admission::Admission;
 use self::held::Held;
 use self::settle::Settler;
 
@@ -28,7 +30,7 @@ use self::settle::Settler;
 pub struct Pipeline {
     plan: ConsumerPlan,
     slot: Arc<Slot>,
-    subscription: Subscription,
+    admission: Admission,
     settler: Arc<Settler>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
@@ -46,7 +48,7 @@ impl Pipeline {
         Arc::new(Self {
             plan: plan.clone(),
             slot,
-            subscription: connection.subscribe(plan, tasks),
+            admission: Admission::new(connection.subscribe(plan, tasks), &telemetry),
             settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
             telemetry,
             tasks: tasks.clone(),
@@ -55,7 +57,7 @@ impl Pipeline {
 
     /// Tells whether its consumer consumes.
     pub fn watch(&self) -> ConsumerWatch {
-        self.subscription.watch()
+        self.admission.watch()
     }
 
     /// Starts the workers.
@@ -77,20 +79,13 @@ impl Pipeline {
 
     /// Handles one delivery after the other until the host drains.
     async fn work(self: &Arc<Self>) {
-        while let Some(delivery) = self.subscription.next().await {
-            // Settling it cannot reach the broker any more, and it will be handed out again.
-            if delivery.settlement.is_live() {
-                self.handle(delivery).await;
-            }
+        while let Some(held) = self.admission.next().await {
+            self.handle(held).await;
         }
     }
 
     /// One delivery, from its arrival until it is settled or on its way to be.
-    async fn handle(self: &Arc<Self>, delivery: Delivery) {
-        let held = Held {
-            delivery,
-            in_hand: self.telemetry.arrived(),
-        };
+    async fn handle(self: &Arc<Self>, held: Held) {
         failpoint::reached("delivery.received");
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
