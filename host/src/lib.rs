@@ -4,6 +4,7 @@
 //! invariants, and who may know whom.
 
 pub mod message;
+pub mod message_key;
 pub mod policy;
 
 pub mod pipeline;

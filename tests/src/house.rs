@@ -103,7 +103,14 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-const STRANGERS: [Stranger; 5] = [
+const STRANGERS: [Stranger; 6] = [
+    Stranger {
+        rule: 2,
+        room: "message_key",
+        never: &[
+            "amqp", "guest", "ledger", "pipeline", "store", "config", "policy",
+        ],
+    },
     Stranger {
         rule: 4,
         room: "amqp",
