@@ -4,6 +4,7 @@
 //! subscription, lends it to an instance of the component, lets the policy decide what the outcome
 //! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
+mod claim;
 mod held;
 mod settle;
 
@@ -16,6 +17,7 @@ use crate::amqp::{Connection, ConsumerWatch, Delivery, Subscription};
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Slot};
+use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition, Outcome};
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
@@ -29,6 +31,7 @@ pub struct Pipeline {
     plan: ConsumerPlan,
     slot: Arc<Slot>,
     subscription: Subscription,
+    ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
@@ -40,6 +43,7 @@ impl Pipeline {
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
+        ledgers: Ledgers,
         (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
         let telemetry = Arc::new(telemetry.consumer(&plan.name, &plan.component));
@@ -47,7 +51,13 @@ impl Pipeline {
             plan: plan.clone(),
             slot,
             subscription: connection.subscribe(plan, tasks),
-            settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
+            ledger: ledgers.deliveries,
+            settler: Arc::new(Settler::new(
+                plan,
+                connection,
+                ledgers.publications,
+                (&telemetry, tasks),
+            )),
             telemetry,
             tasks: tasks.clone(),
         })
@@ -90,8 +100,16 @@ impl Pipeline {
         let held = Held {
             delivery,
             in_hand: self.telemetry.arrived(),
+            lease: None,
         };
         failpoint::reached("delivery.received");
+        if let Some(held) = self.claimed(held).await {
+            self.call(held).await;
+        }
+    }
+
+    /// Has the component handle a delivery that is no repeat, and settles it.
+    async fn call(self: &Arc<Self>, held: Held) {
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
         let label = held.label();
@@ -111,7 +129,7 @@ impl Pipeline {
         }
         let attempt = held.delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
-            Disposition::Ack => self.settler.acknowledge(held),
+            Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             disposition => self.settle(held, disposition),
         }
     }
