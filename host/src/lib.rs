@@ -11,6 +11,7 @@ pub mod pipeline;
 
 pub mod amqp;
 pub mod guest;
+pub mod ledger;
 
 pub mod authorities;
 pub mod canary;

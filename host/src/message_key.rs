@@ -10,7 +10,7 @@ use std::fmt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::message::{Envelope, FieldValue};
+use crate::message::{Envelope, FieldValue, Message, Publication};
 
 /// Where the key of a message stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +62,21 @@ impl Key {
 
     /// The key of a message; none where it has none, or an empty one.
     pub fn of(&self, envelope: &Envelope) -> Option<Vec<u8>> {
-        let message = &envelope.message;
+        self.within(&envelope.message, &envelope.routing_key)
+    }
+
+    /// The key of a publication; `message_id` is what it goes out with where it has none of its own.
+    pub fn of_publication(&self, publication: &Publication, message_id: &str) -> Option<Vec<u8>> {
+        let key = self.within(&publication.message, &publication.routing_key);
         match self {
-            Self::RoutingKey => Some(envelope.routing_key.clone().into_bytes()),
+            Self::MessageId => key.or_else(|| unless_empty(message_id.into())),
+            _ => key,
+        }
+    }
+
+    fn within(&self, message: &Message, routing_key: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::RoutingKey => Some(routing_key.into()),
             Self::MessageId => {
                 let id = message.properties.message_id.clone()?;
                 unless_empty(id.into_bytes())
@@ -156,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Attempt, Message};
+    use crate::message::Attempt;
 
     fn envelope(message: Message) -> Envelope {
         Envelope {
@@ -282,6 +294,22 @@ mod tests {
         assert_eq!(keyed("message-id", &envelope), None);
         envelope.message.properties.message_id = Some("m".to_owned());
         assert_eq!(keyed("message-id", &envelope).as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn a_publication_without_an_id_goes_by_the_one_that_it_is_given() {
+        let mut publication = Publication {
+            exchange: "x".to_owned(),
+            routing_key: "r".to_owned(),
+            message: Message::default(),
+            mandatory: true,
+            delay: None,
+        };
+        let of = |publication: &Publication| key("message-id").of_publication(publication, "m-0");
+        assert_eq!(of(&publication), Some(b"m-0".to_vec()));
+        publication.message.properties.message_id = Some("own".to_owned());
+        assert_eq!(of(&publication), Some(b"own".to_vec()));
+        assert_eq!(key("header:a").of_publication(&publication, "m-0"), None);
     }
 
     proptest! {

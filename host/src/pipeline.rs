@@ -5,6 +5,7 @@
 //! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
 mod admission;
+mod claim;
 mod held;
 mod settle;
 
@@ -17,6 +18,7 @@ use crate::amqp::{Connection, ConsumerWatch};
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Slot};
+use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition, Outcome};
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
@@ -31,6 +33,7 @@ pub struct Pipeline {
     plan: ConsumerPlan,
     slot: Arc<Slot>,
     admission: Admission,
+    ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
@@ -42,6 +45,7 @@ impl Pipeline {
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
+        ledgers: Ledgers,
         (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
         let telemetry = Arc::new(telemetry.consumer(&plan.name, &plan.component));
@@ -49,7 +53,13 @@ impl Pipeline {
             plan: plan.clone(),
             slot,
             admission: Admission::new(connection.subscribe(plan, tasks), &telemetry),
-            settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
+            ledger: ledgers.deliveries,
+            settler: Arc::new(Settler::new(
+                plan,
+                connection,
+                ledgers.publications,
+                (&telemetry, tasks),
+            )),
             telemetry,
             tasks: tasks.clone(),
         })
@@ -87,6 +97,13 @@ impl Pipeline {
     /// One delivery, from its arrival until it is settled or on its way to be.
     async fn handle(self: &Arc<Self>, held: Held) {
         failpoint::reached("delivery.received");
+        if let Some(held) = self.claimed(held).await {
+            self.call(held).await;
+        }
+    }
+
+    /// Has the component handle a delivery that is no repeat, and settles it.
+    async fn call(self: &Arc<Self>, held: Held) {
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
         let label = held.label();
@@ -106,7 +123,7 @@ impl Pipeline {
         }
         let attempt = held.delivery.envelope.attempt;
         match policy::decide(outcome, attempt, &self.plan.retry) {
-            Disposition::Ack => self.settler.acknowledge(held),
+            Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             disposition => self.settle(held, disposition),
         }
     }

@@ -1,7 +1,7 @@
 //! What the host remembers between deliveries and, in a file, between its own starts.
 //!
 //! A [`Store`] holds entries (a key, a value, perhaps an end) in namespaces. It is one small trait,
-//! so that a store in memory, in a file or on a server can stand behind it; [`Bucket`] is its face for
+//! so that a store in memory, in a file or on a server stands behind it; [`Bucket`] is its face for
 //! whoever uses it. What an operation does to an entry is decided in one place for all of them
 //! (`operation`), and so is what follows from it (`rows`).
 
@@ -12,6 +12,7 @@ mod fault;
 mod memory;
 mod on_demand;
 mod operation;
+mod redis;
 mod rows;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::fault::StoreFault;
 pub use self::memory::Memory;
 pub use self::on_demand::OnDemand;
 pub use self::operation::{Answer, Operation, Value, Write};
+pub use self::redis::Redis;
 
 /// What a store promises to answer.
 pub type Promised<'a, T> = BoxFuture<'a, Result<T, StoreFault>>;
@@ -32,7 +34,9 @@ pub type Promised<'a, T> = BoxFuture<'a, Result<T, StoreFault>>;
 /// Entries in namespaces. What has ended is not there, whether or not it was swept away yet.
 ///
 /// A write that was answered stays, in the sense of its kind: a file's is on the disk. One whose
-/// answer was not waited for may or may not have happened.
+/// answer was not waited for, or that failed because a server went away, may or may not have happened.
+/// A server may get a claim twice where its answer was lost: it is then refused with the value that it
+/// set, so whoever claims sets a value that tells.
 pub trait Store: Send + Sync {
     /// The values of these keys, in their order.
     fn read<'a>(
@@ -57,6 +61,12 @@ pub trait Store: Send + Sync {
         most: usize,
     ) -> Promised<'a, Page>;
 
+    /// How many entries there are, those among them that have ended and were not swept away yet.
+    fn size<'a>(&'a self, namespace: &'a Namespace) -> Promised<'a, u64>;
+
+    /// Whether other hosts read and write the same entries.
+    fn is_shared(&self) -> bool;
+
     /// Finishes what is under way, and takes nothing more.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
@@ -72,6 +82,16 @@ impl Namespace {
     /// The entries that components keep in a bucket of this name.
     pub fn keyvalue(bucket: &str) -> Self {
         Self::new("keyvalue", bucket)
+    }
+
+    /// What was handled of the messages of a queue, by one consumer.
+    pub fn handled(vhost: &str, queue: &str, consumer: &str) -> Self {
+        Self::new("handled", &quoted(&[vhost, queue, consumer]))
+    }
+
+    /// What a consumer of a queue has published.
+    pub fn published(vhost: &str, queue: &str, consumer: &str) -> Self {
+        Self::new("published", &quoted(&[vhost, queue, consumer]))
     }
 
     /// `kind` is whose entries they are, so that no user's name can lead into another's.
@@ -90,6 +110,12 @@ impl Namespace {
             ..self
         }
     }
+}
+
+/// Names as one: each in quotes, so that no two lists become the same.
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    names.join("/")
 }
 
 #[cfg(test)]

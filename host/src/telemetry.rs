@@ -10,6 +10,7 @@
 
 mod component;
 mod consumer;
+mod ledger;
 mod link;
 mod meters;
 mod publisher;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
+pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
@@ -42,6 +44,11 @@ impl Telemetry {
     /// What a consumer tells; its component is `component`.
     pub fn consumer(&self, consumer: &Arc<str>, component: &Arc<str>) -> ConsumerTelemetry {
         ConsumerTelemetry::new(&self.0, consumer, component)
+    }
+
+    /// What is told of what a consumer remembers: of its `deliveries`, or of its `publications`.
+    pub fn ledger(&self, consumer: &str, of: &'static str) -> LedgerTelemetry {
+        LedgerTelemetry::new(&self.0, consumer, of)
     }
 
     /// What the publisher of a consumer tells.
@@ -73,6 +80,9 @@ impl Telemetry {
     /// A consumer is not in hive.toml any more, or starts anew.
     pub fn consumer_gone(&self, consumer: &str, queue: &str) {
         self.forget(&self.0.consumer_up, &[consumer, queue]);
+        for of in ["deliveries", "publications"] {
+            self.forget(&self.0.dedup_keys, &[consumer, of]);
+        }
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.

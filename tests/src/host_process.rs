@@ -105,8 +105,13 @@ impl HostProcess {
     /// delivery, as `FAILPOINTS` says.
     pub fn launch_armed(toml: &str, failpoints: &str) -> Result<Self> {
         let path = HiveToml::write(&keeper::scratch("host"), toml)?;
+        Self::launch_armed_file(&path, failpoints)
+    }
+
+    /// The same with the hive.toml that is there.
+    pub fn launch_armed_file(path: &Path, failpoints: &str) -> Result<Self> {
         let host = hive_host(build::host_with_failpoints());
-        Self::start(host, &path, &[("FAILPOINTS", failpoints)])
+        Self::start(host, path, &[("FAILPOINTS", failpoints)])
     }
 
     fn start(mut command: Command, path: &Path, variables: &[(&str, &str)]) -> Result<Self> {

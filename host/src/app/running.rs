@@ -14,9 +14,10 @@ use super::{PlanSource, StartFault};
 use crate::amqp::{Amqp, Connection, ConsumerWatch};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
+use crate::ledger::Ledgers;
 use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::Pipeline;
-use crate::store::OnDemand;
+use crate::store::{OnDemand, Store};
 use crate::telemetry::Telemetry;
 
 /// What runs now.
@@ -91,7 +92,12 @@ impl Running {
         let tasks = self.tasks.branch();
         let connection = &self.connections[&plan.connection].connection;
         let slot = Arc::clone(&self.slots[&plan.component]);
-        let pipeline = Pipeline::new(plan, connection, slot, (&tasks, &self.telemetry));
+        let vhost = &self.plan.connections[&plan.connection].vhost;
+        let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
+        let ledgers = Ledgers::of(plan, vhost, &store, &tasks, |of| {
+            self.telemetry.ledger(&plan.name, of)
+        });
+        let pipeline = Pipeline::new(plan, connection, slot, ledgers, (&tasks, &self.telemetry));
         let watch = pipeline.watch();
         pipeline.start();
         self.consumers

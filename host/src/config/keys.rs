@@ -28,7 +28,11 @@ pub(crate) enum Shape {
     Duration(u64, u64),
     /// At least so many bytes.
     Size(u64),
+    /// As [`Shape::Duration`], or this word.
+    DurationOr(&'static str, u64, u64),
     List(&'static Shape),
+    /// One string, or an array of strings.
+    TextOrTexts,
     Table(&'static [Key]),
     /// Tables under names of the user's choice.
     Named(&'static [Key]),
@@ -190,7 +194,8 @@ const CONSUMER: &[Key] = &[
     key("concurrency", Shape::Integer(1, u16::MAX as i64)),
     key("retry", Shape::Table(RETRY)),
     key("ordered_by", Shape::Unbuilt),
-    key("dedup", Shape::Unbuilt),
+    key("dedup", Shape::Table(DEDUP)),
+    key("publish_dedup", Shape::Table(DEDUP)),
     key("scale", Shape::Unbuilt),
     key("batch", Shape::Unbuilt),
     key("stream", Shape::Unbuilt),
@@ -202,10 +207,17 @@ const RETRY: &[Key] = &[
     key("dead_letter", Shape::Name),
 ];
 
+const DEDUP: &[Key] = &[
+    key("key", Shape::TextOrTexts).required(),
+    key("period", Shape::DurationOr("forever", 1, LONGEST)),
+    key("max_keys", Shape::Integer(1, i64::MAX)),
+];
+
 const STORE: &[Key] = &[
     key("kind", Shape::Choice(&["embedded", "memory", "redis"])),
     key("path", Shape::Text),
     key("url", Shape::Secret),
+    key("prefix", Shape::Name),
 ];
 
 const fn key(name: &'static str, shape: Shape) -> Key {

@@ -16,10 +16,14 @@ use tokio_rustls::rustls::ClientConfig;
 use crate::policy::RetryPolicy;
 
 mod allow;
+mod dedup;
 mod glob;
+mod store;
 
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
+pub use dedup::DedupPlan;
 pub use glob::Glob;
+pub use store::{RedisPlan, StorePlan};
 
 /// The whole of a hive.toml.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,20 +44,11 @@ impl Plan {
     /// Whether anything in it keeps something in the store.
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();
+        let mut consumers = self.consumers.values();
         components.any(|component| !component.allow.keyvalue.is_empty())
+            || consumers
+                .any(|consumer| consumer.dedup.is_some() || consumer.publish_dedup.is_some())
     }
-}
-
-/// `[store]`: where the host keeps what it remembers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StorePlan {
-    /// In memory, until the host ends.
-    Memory,
-    /// In a file, which is made when something is kept.
-    Embedded {
-        /// The file; absolute, or relative to the working directory.
-        path: PathBuf,
-    },
 }
 
 /// `[host]`.
@@ -157,6 +152,8 @@ impl PartialEq for Password {
         self.expose_secret() == other.expose_secret()
     }
 }
+
+impl Eq for Password {}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -394,4 +391,8 @@ pub struct ConsumerPlan {
     pub retry: RetryPolicy,
     /// The dead-letter queue.
     pub dead_letter: Arc<str>,
+    /// `dedup`: which deliveries are not handled, since they were before.
+    pub dedup: Option<DedupPlan>,
+    /// `publish_dedup`: which publications are not published, since they were before.
+    pub publish_dedup: Option<DedupPlan>,
 }

@@ -128,6 +128,9 @@ impl<'a> Reader<'a> {
                     (Shape::List(element), DeValue::Array(values)) => {
                         self.list(values, element, place)
                     }
+                    (Shape::TextOrTexts, DeValue::Array(values)) => {
+                        self.list(values, &Shape::Text, place)
+                    }
                     _ => self.scalar(written, shape, place),
                 }
             }
@@ -166,7 +169,7 @@ impl<'a> Reader<'a> {
         let pattern = at.pattern.clone();
         let key_span = at.span.clone();
         let mut node = self.value(value, &key.shape, at);
-        if let Some(row) = unbuilt(&pattern, &node.value) {
+        if let Some(row) = unbuilt(&pattern) {
             node.span = key_span;
             let message = "is not built yet in this version; remove it";
             self.faults.error(&node, message, row.meanwhile);

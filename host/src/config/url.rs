@@ -9,8 +9,11 @@ use std::time::Duration;
 use super::plan::{AuthMechanism, Endpoint, Password};
 
 mod query;
+mod redis;
 
 use query::Query;
+
+pub(crate) use redis::redis;
 
 /// A URL in its parts.
 #[derive(Debug)]
@@ -163,6 +166,10 @@ impl Parts<'_> {
 }
 
 fn endpoint(text: &str, tls: bool) -> Result<Endpoint, UrlFault> {
+    endpoint_or(text, if tls { 5671 } else { 5672 })
+}
+
+fn endpoint_or(text: &str, default: u16) -> Result<Endpoint, UrlFault> {
     let text = text.trim();
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -185,8 +192,7 @@ fn endpoint(text: &str, tls: bool) -> Result<Endpoint, UrlFault> {
         return Err(bad_host());
     }
     let port = match port {
-        None if tls => 5671,
-        None => 5672,
+        None => default,
         Some(port) => number::<u16>(port)
             .filter(|port| *port > 0)
             .ok_or_else(bad_port)?,

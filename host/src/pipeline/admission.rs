@@ -35,6 +35,7 @@ impl Admission {
                 return Some(Held {
                     delivery,
                     in_hand: self.telemetry.arrived(),
+                    lease: None,
                 });
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::amqp::Delivery;
+use crate::ledger::Lease;
 use crate::telemetry::InHand;
 
 /// One delivery, from its arrival to its settlement.
@@ -13,6 +14,8 @@ pub(super) struct Held {
     pub(super) delivery: Delivery,
     /// Counts it as in flight.
     pub(super) in_hand: InHand,
+    /// Its claim on its key, where it has one and `dedup` asks for it.
+    pub(super) lease: Option<Lease>,
 }
 
 impl Held {

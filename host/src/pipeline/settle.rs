@@ -14,9 +14,11 @@ use crate::amqp::{
 };
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
+use crate::ledger::Ledger;
 use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
+use crate::store::StoreFault;
 use crate::telemetry::{ConsumerTelemetry, DeliverySettled, Exit};
 
 /// The way out of one consumer.
@@ -24,6 +26,8 @@ pub(super) struct Settler {
     plan: ConsumerPlan,
     connection: Arc<Connection>,
     publisher: Publisher,
+    /// What was published, where `publish_dedup` asks for it.
+    published: Option<Arc<Ledger>>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
@@ -34,21 +38,22 @@ enum Setback {
     Unpublishable(String),
     /// A copy of the message cannot be published: nothing but the dead-letter queue is left.
     Uncopyable(String),
-    /// The broker did not take it, or did not answer: nobody's fault.
-    Broker(String),
+    /// The broker or the store did not take it, or did not answer: nobody's fault.
+    Away(String),
 }
 
 impl Settler {
     pub(super) fn new(
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
-        telemetry: &Arc<ConsumerTelemetry>,
-        tasks: &Tasks,
+        published: Option<Arc<Ledger>>,
+        (telemetry, tasks): (&Arc<ConsumerTelemetry>, &Tasks),
     ) -> Self {
         Self {
             plan: plan.clone(),
             connection: Arc::clone(connection),
             publisher: connection.publisher(&plan.name, tasks),
+            published,
             telemetry: Arc::clone(telemetry),
             tasks: tasks.clone(),
         }
@@ -56,7 +61,7 @@ impl Settler {
 
     /// Carries out `disposition`, and then whatever becomes of it where the broker won't have it.
     pub(super) async fn settle(self: Arc<Self>, held: Held, mut disposition: Disposition) {
-        while let Err(setback) = self.carry_out(&held.delivery, &disposition).await {
+        while let Err(setback) = self.carry_out(&held, &disposition).await {
             let attempt = held.delivery.envelope.attempt;
             disposition = self.after(setback, disposition, attempt);
         }
@@ -68,15 +73,20 @@ impl Settler {
         self.answer(held, Exit::Acked { publications: 0 });
     }
 
+    /// The only step of a delivery whose key was handled before.
+    pub(super) fn pass_over(&self, held: Held) {
+        self.answer(held, Exit::Duplicate);
+    }
+
     /// Everything but the last step, which is the answer to the broker.
-    async fn carry_out(
-        &self,
-        delivery: &Delivery,
-        disposition: &Disposition,
-    ) -> Result<(), Setback> {
+    async fn carry_out(&self, held: &Held, disposition: &Disposition) -> Result<(), Setback> {
+        let delivery = &held.delivery;
         match disposition {
-            Disposition::Ack => Ok(()),
-            Disposition::Publish(publications) => self.publish(delivery, publications).await,
+            Disposition::Ack => self.remember(held).await,
+            Disposition::Publish(publications) => {
+                self.publish(held, publications).await?;
+                self.remember(held).await
+            }
             Disposition::RetryAfter { delay, .. } => self.retry(delivery, *delay).await,
             Disposition::DeadLetter(failure) => self.dead_letter(delivery, failure).await,
             Disposition::Requeue { pause, .. } => {
@@ -96,19 +106,27 @@ impl Settler {
                 failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
                 Disposition::DeadLetter(failure)
             }
-            (Setback::Uncopyable(reason) | Setback::Broker(reason), _) => Disposition::Requeue {
+            (Setback::Uncopyable(reason) | Setback::Away(reason), _) => Disposition::Requeue {
                 pause: REQUEUE_PAUSE,
                 reason,
             },
         }
     }
 
+    /// Remembers that it was handled, once all that it caused is confirmed. The key of a delivery that
+    /// was not is never remembered: it may come again, as a retry or out of the dead-letter queue.
+    async fn remember(&self, held: &Held) -> Result<(), Setback> {
+        if let Some(lease) = &held.lease {
+            failpoint::reached("dedup.committing");
+            lease.commit().await?;
+            failpoint::reached("dedup.committed");
+        }
+        Ok(())
+    }
+
     /// Publishes what the component asked for, in its order, and waits for every confirmation.
-    async fn publish(
-        &self,
-        delivery: &Delivery,
-        publications: &[Publication],
-    ) -> Result<(), Setback> {
+    async fn publish(&self, held: &Held, publications: &[Publication]) -> Result<(), Setback> {
+        let delivery = &held.delivery;
         let identity = delivery.original.identity(&delivery.envelope.message.body);
         let mut outgoing = Vec::with_capacity(publications.len());
         for (index, publication) in publications.iter().enumerate() {
@@ -124,6 +142,40 @@ impl Settler {
                     })?,
             );
         }
+        let Some(published) = &self.published else {
+            return self
+                .confirmed(publications, outgoing.into_iter().enumerate())
+                .await;
+        };
+        let known = publications.iter().enumerate().map(|(index, publication)| {
+            published.known_publication(publication, &format!("{identity}-{index}"))
+        });
+        let known: Vec<_> = known.collect();
+        let claiming = self
+            .tasks
+            .unless_abandoned(published.claim_publications(&known));
+        let fresh = claiming.await.unwrap_or(Err(StoreFault::Closed))?;
+        if fresh.repeats() > 0 {
+            self.telemetry.suppressed(&held.label(), fresh.repeats());
+        }
+        let outgoing = outgoing.into_iter().enumerate();
+        let outgoing = outgoing.filter(|(index, _)| fresh.is_fresh(*index));
+        self.confirmed(publications, outgoing).await?;
+        fresh.commit().await?;
+        failpoint::reached("published.committed");
+        Ok(())
+    }
+
+    /// Publishes these, each with its index among all, and waits for every confirmation.
+    async fn confirmed(
+        &self,
+        publications: &[Publication],
+        outgoing: impl Iterator<Item = (usize, Outgoing)>,
+    ) -> Result<(), Setback> {
+        let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.unzip();
+        if outgoing.is_empty() {
+            return Ok(());
+        }
         let confirmation = self.publisher.publish(outgoing).await;
         failpoint::reached("publish.submitted");
         let (index, reason) = match confirmation.await {
@@ -132,19 +184,19 @@ impl Settler {
                 return Ok(());
             }
             Err(PublishFault::Unroutable { index, text }) => {
-                (index, format!("no queue takes it ({text})"))
+                (indices[index], format!("no queue takes it ({text})"))
             }
             Err(PublishFault::Refused { index, text }) => {
-                (index, format!("the broker refuses it ({text})"))
+                (indices[index], format!("the broker refuses it ({text})"))
             }
-            Err(fault) => return Err(Setback::Broker(fault.to_string())),
+            Err(fault) => return Err(Setback::Away(fault.to_string())),
         };
         if let Some(delay) = publications[index].delay {
             // Somebody deleted what it goes through, which is not the component's fault.
             self.connection
                 .ensure_delaying_exchange(&publications[index].exchange, delay)
                 .await?;
-            return Err(Setback::Broker(describe(publications, index, &reason)));
+            return Err(Setback::Away(describe(publications, index, &reason)));
         }
         Err(Setback::Unpublishable(describe(
             publications,
@@ -222,7 +274,7 @@ impl Settler {
         match self.publisher.publish(vec![copy]).await.await {
             Ok(()) => Ok(true),
             Err(PublishFault::Unroutable { .. }) => Ok(false),
-            Err(fault) => Err(Setback::Broker(fault.to_string())),
+            Err(fault) => Err(Setback::Away(fault.to_string())),
         }
     }
 
@@ -230,7 +282,7 @@ impl Settler {
         if self.copy_arrives(copy).await? {
             return Ok(());
         }
-        Err(Setback::Broker(
+        Err(Setback::Away(
             "its copy was returned by the broker, though the queue was declared just now".into(),
         ))
     }
@@ -265,7 +317,12 @@ impl Settler {
 
     /// Answers the broker, and tells of it.
     fn answer(&self, held: Held, exit: Exit<'_>) {
-        let Held { delivery, in_hand } = held;
+        // The claim is held to the end: whoever waits for it finds what became of this one.
+        let Held {
+            delivery,
+            in_hand,
+            lease: _lease,
+        } = held;
         let tag = delivery.settlement.tag();
         let settled = match exit {
             Exit::Requeued { .. } => delivery.settlement.requeue(),
@@ -307,6 +364,12 @@ impl From<Unpublishable> for Setback {
 
 impl From<EnsureFault> for Setback {
     fn from(fault: EnsureFault) -> Self {
-        Self::Broker(fault.to_string())
+        Self::Away(fault.to_string())
+    }
+}
+
+impl From<StoreFault> for Setback {
+    fn from(fault: StoreFault) -> Self {
+        Self::Away(fault.to_string())
     }
 }

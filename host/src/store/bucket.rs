@@ -98,6 +98,16 @@ impl Bucket {
         self.store.keys(&self.namespace, behind, most).await
     }
 
+    /// How many entries there are, those among them that have ended and were not swept away yet.
+    pub async fn size(&self) -> Result<u64, StoreFault> {
+        self.store.size(&self.namespace).await
+    }
+
+    /// Whether other hosts read and write the same entries.
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     async fn change(&self, key: &[u8], operation: Operation) -> Result<Answer, StoreFault> {
         let key = key.to_vec();
         let answers = self.write(vec![Write { key, operation }]).await?;

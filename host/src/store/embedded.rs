@@ -118,6 +118,15 @@ impl Store for Embedded {
             .boxed()
     }
 
+    fn size<'a>(&'a self, namespace: &'a Namespace) -> Promised<'a, u64> {
+        let namespace = namespace.clone();
+        self.aside(move |file| file.size(&namespace)).boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             let (closed, closing) = oneshot::channel();

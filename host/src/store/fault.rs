@@ -38,6 +38,25 @@ pub enum StoreFault {
         /// What the system says.
         why: String,
     },
+    /// The server does not answer.
+    #[error("the store at {address} (`store.url`) does not answer: {why}")]
+    Away {
+        /// The server, without user and password.
+        address: String,
+        /// What became of the last try.
+        why: String,
+    },
+    /// The server answers, and won't have this host.
+    #[error(
+        "the store at {address} (`store.url`) cannot be used: {why}; correct user, password and \
+         database in the URL, or the server's settings"
+    )]
+    Unusable {
+        /// The server, without user and password.
+        address: String,
+        /// What it says.
+        why: String,
+    },
     /// What was asked did not happen.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -82,6 +82,12 @@ impl Memory {
         let now = self.clock.now();
         let mut tables = self.tables();
         let wanted: usize = writes.iter().map(room).sum();
+        // What may go, the oldest first, goes for what is new.
+        while namespace.bound.is_some() && tables.bytes.saturating_add(wanted) > self.most {
+            if !tables.remove_oldest(&namespace.name) {
+                break;
+            }
+        }
         if wanted > 0 && tables.bytes.saturating_add(wanted) > self.most {
             return Err(StoreFault::Full { most: self.most });
         }
@@ -162,8 +168,36 @@ impl Store for Memory {
         future::ready(Ok(page)).boxed()
     }
 
+    fn size<'a>(&'a self, namespace: &'a Namespace) -> Promised<'a, u64> {
+        let size = self.tables().count(&namespace.name);
+        future::ready(size.map_err(|never| match never {})).boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         future::ready(()).boxed()
+    }
+}
+
+impl Tables {
+    /// False where there is none.
+    fn remove_oldest(&mut self, namespace: &str) -> bool {
+        let Some(shelf) = self.shelves.get(namespace) else {
+            return false;
+        };
+        let oldest = shelf.order.first_key_value();
+        let oldest =
+            oldest.and_then(|(_, key)| Some((key.clone(), shelf.entries.get(key)?.clone())));
+        let Some((key, entry)) = oldest else {
+            return false;
+        };
+        match self.remove(namespace, &key, &entry) {
+            Ok(()) => true,
+            Err(never) => match never {},
+        }
     }
 }
 

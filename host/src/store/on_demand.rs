@@ -6,7 +6,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::{Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Store, StoreFault, Write};
+use super::{
+    Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Redis, Store, StoreFault, Write,
+};
 use crate::config::plan::StorePlan;
 use crate::lifecycle::Tasks;
 
@@ -32,7 +34,8 @@ impl OnDemand {
     ///
     /// # Errors
     ///
-    /// A file that is held, is something else, or cannot be had.
+    /// A file that is held, is something else, or cannot be had; a server that is away, or won't have
+    /// this host.
     pub async fn open(&self) -> Result<&Arc<dyn Store>, StoreFault> {
         self.opened
             .get_or_try_init(|| async {
@@ -44,6 +47,7 @@ impl OnDemand {
                         tracing::info!(path = %path.display(), "the store is open");
                         Arc::new(store)
                     }
+                    StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),
                 })
             })
             .await
@@ -74,6 +78,14 @@ impl Store for OnDemand {
         most: usize,
     ) -> Promised<'a, Page> {
         async move { self.open().await?.keys(namespace, behind, most).await }.boxed()
+    }
+
+    fn size<'a>(&'a self, namespace: &'a Namespace) -> Promised<'a, u64> {
+        async move { self.open().await?.size(namespace).await }.boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.plan, StorePlan::Redis(_))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

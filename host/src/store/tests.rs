@@ -1,4 +1,6 @@
-//! One suite for every kind of store, and what a file has to stand.
+//! One suite for every kind of store, and what a file and a server have to stand.
+
+mod redis_server;
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write as _};
@@ -13,8 +15,10 @@ use futures_util::future;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use self::redis_server::RedisServer;
 use super::{
-    Answer, Bucket, Clock, Embedded, Memory, Namespace, Operation, Store, StoreFault, Value, Write,
+    Answer, Bucket, Clock, Embedded, Memory, Namespace, Operation, Redis, Store, StoreFault, Value,
+    Write,
 };
 use crate::lifecycle::Tasks;
 
@@ -38,21 +42,26 @@ impl Hands {
 struct Kinds {
     stores: Vec<(Arc<dyn Store>, Hands)>,
     _folder: TempDir,
+    _server: RedisServer,
 }
 
 impl Kinds {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (memory, embedded) = (Hands::default(), Hands::default());
+        let server = RedisServer::start().await;
+        let (memory, embedded, redis) = (Hands::default(), Hands::default(), Hands::default());
         let path = folder.path().join("hive.db");
         let file = Embedded::open(&path, embedded.clock(), &Tasks::new()).await;
+        let on_server = Redis::open_with(&server.plan(), redis.clock()).await;
         let stores: Vec<(Arc<dyn Store>, Hands)> = vec![
             (Arc::new(Memory::new(memory.clock())), memory),
             (Arc::new(file.unwrap()), embedded),
+            (Arc::new(on_server.unwrap()), redis),
         ];
         Self {
             stores,
             _folder: folder,
+            _server: server,
         }
     }
 
@@ -156,6 +165,8 @@ on_every_kind! {
         assert_eq!(bucket.increment(b"a", 4).await, Ok(Some(7)));
         assert_eq!(bucket.increment(b"a", u64::MAX).await, Ok(None));
         assert_eq!(bucket.get(b"a").await, Ok(Some(b"7".to_vec())));
+        assert_eq!(bucket.increment(b"a", u64::MAX - 7).await, Ok(Some(u64::MAX)));
+        assert_eq!(bucket.increment(b"a", 0).await, Ok(Some(u64::MAX)));
         bucket.set(b"b", Value::lasting("seven")).await.unwrap();
         assert_eq!(bucket.increment(b"b", 1).await, Ok(None));
         bucket.set(b"c", Value::passing("1", SECOND)).await.unwrap();
@@ -282,6 +293,118 @@ async fn where_the_number_is_bounded_the_oldest_goes() {
             ["e", "f", "g"]
         );
     }
+}
+
+on_every_kind! {
+    async fn the_size_is_what_is_there(bucket: &Bucket, hands: &Hands) {
+        assert_eq!(bucket.size().await, Ok(0));
+        bucket.set(b"a", Value::passing("1", SECOND)).await.unwrap();
+        bucket.set(b"b", Value::lasting("1")).await.unwrap();
+        bucket.set(b"a", Value::passing("2", SECOND)).await.unwrap();
+        assert_eq!(bucket.size().await, Ok(2));
+        hands.pass(SECOND);
+        bucket.delete(b"none").await.unwrap();
+        assert_eq!(bucket.size().await, Ok(1));
+    }
+}
+
+on_every_kind! {
+    async fn keys_and_values_are_any_bytes(bucket: &Bucket, _hands: &Hands) {
+        let odd: Vec<u8> = (0..=255).chain(*b"} = {%s}:order").collect();
+        bucket.set(&odd, Value::lasting(odd.clone())).await.unwrap();
+        bucket.set(b"", Value::lasting("")).await.unwrap();
+        let both = vec![odd.clone(), Vec::new()];
+        assert_eq!(bucket.get_many(both.clone()).await, Ok(vec![Some(odd.clone()), Some(Vec::new())]));
+        assert_eq!(bucket.keys(None, 9).await.unwrap().keys, both);
+        assert_eq!(bucket.swap(b"", Some(Vec::new()), Value::lasting("1")).await, Ok(true));
+        assert_eq!(bucket.delete_if(&odd, odd.clone()).await, Ok(true));
+    }
+}
+
+#[tokio::test]
+async fn a_server_lets_go_of_what_has_ended_by_itself() {
+    let server = RedisServer::start().await;
+    let store: Arc<dyn Store> = Arc::new(Redis::open(&server.plan()).await.unwrap());
+    let bucket = in_box(&store);
+    let short = Duration::from_millis(300);
+    bucket.set(b"a", Value::passing("1", short)).await.unwrap();
+    bucket
+        .set(b"b", Value::passing("1", 2 * short))
+        .await
+        .unwrap();
+    assert_eq!(bucket.get(b"a").await, Ok(Some(b"1".to_vec())));
+    let patience = Instant::now() + 30 * SECOND;
+    while bucket.size().await != Ok(0) {
+        assert!(Instant::now() < patience, "its index is still there");
+        tokio::time::sleep(short / 10).await;
+    }
+    assert_eq!(bucket.get(b"b").await, Ok(None));
+    // What stays keeps the index.
+    bucket.set(b"c", Value::passing("1", short)).await.unwrap();
+    bucket.set(b"d", Value::lasting("1")).await.unwrap();
+    while bucket.get(b"c").await != Ok(None) {
+        assert!(Instant::now() < patience, "it has not ended");
+        tokio::time::sleep(short / 10).await;
+    }
+    bucket.set(b"e", Value::passing("1", short)).await.unwrap();
+    assert_eq!(words(&bucket.keys(None, 9).await.unwrap().keys), ["d", "e"]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_without_its_password() {
+    let plan = RedisServer::start().await.plan();
+    let plan = crate::config::plan::RedisPlan {
+        password: Some("s3cret".to_owned().into()),
+        ..plan
+    };
+    let fault = Redis::open(&plan).await.err().unwrap();
+    let told = fault.to_string();
+    assert!(matches!(fault, StoreFault::Away { .. }), "{told}");
+    assert!(
+        told.contains("store.url") && told.contains("127.0.0.1"),
+        "{told}"
+    );
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_another_password_is_told() {
+    let server = RedisServer::start().await;
+    let plan = crate::config::plan::RedisPlan {
+        password: Some("s3cret".to_owned().into()),
+        username: Some("nobody".to_owned()),
+        ..server.plan()
+    };
+    let fault = Redis::open(&plan).await.err().unwrap();
+    let told = fault.to_string();
+    assert!(matches!(fault, StoreFault::Unusable { .. }), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_makes_room_for_what_is_bounded() {
+    let store = Arc::new(Memory::with_room(Hands::default().clock(), 4096));
+    let store: Arc<dyn Store> = store;
+    let bucket = Bucket::new(&store, Namespace::keyvalue("box").bounded(1000));
+    for number in 0..20 {
+        let key = format!("{number}");
+        bucket
+            .set(key.as_bytes(), Value::lasting(vec![0; 100]))
+            .await
+            .unwrap();
+    }
+    let keys = bucket.keys(None, 100).await.unwrap().keys;
+    assert!(
+        keys.len() < 20 && words(&keys).last().unwrap() == "19",
+        "{keys:?}"
+    );
+    let other = Bucket::new(&store, Namespace::keyvalue("other"));
+    assert!(
+        other
+            .set(b"a", Value::lasting(vec![0; 1000]))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

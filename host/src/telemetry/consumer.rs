@@ -19,6 +19,8 @@ pub struct ConsumerTelemetry {
     dead_lettered: IntCounter,
     requeued: IntCounter,
     abandoned: IntCounter,
+    duplicate: IntCounter,
+    duplicate_publications: IntCounter,
     retries: IntCounter,
     dead_letters: IntCounter,
     lost: IntCounter,
@@ -45,6 +47,10 @@ impl ConsumerTelemetry {
             dead_lettered: outcome("dead_lettered"),
             requeued: outcome("requeued"),
             abandoned: outcome("abandoned"),
+            duplicate: outcome("duplicate"),
+            duplicate_publications: meters
+                .publications
+                .with_label_values(&[&**consumer, "duplicate"]),
             retries: meters.retries.with_label_values(name),
             dead_letters: meters.dead_letters.with_label_values(name),
             lost: outcome("lost"),
@@ -68,6 +74,16 @@ impl ConsumerTelemetry {
     /// The component has answered, whatever it was.
     pub fn answered(&self, delivery: &InHand) {
         self.handling.observe(delivery.elapsed().as_secs_f64());
+    }
+
+    /// So many publications of a delivery were not published, since they were before.
+    pub fn suppressed(&self, delivery: &dyn fmt::Display, publications: usize) {
+        let count = u64::try_from(publications).unwrap_or(u64::MAX);
+        self.duplicate_publications.inc_by(count);
+        tracing::debug!(
+            consumer = %self.consumer, component = %self.component, %delivery, publications,
+            "not published again"
+        );
     }
 
     fn failed(&self, class: &str) {
@@ -112,6 +128,8 @@ pub enum Exit<'a> {
         /// How many.
         publications: usize,
     },
+    /// Acknowledged without being handled, since its key was handled before.
+    Duplicate,
     /// In a delay queue.
     Retried {
         /// The class of the failure.
@@ -157,6 +175,10 @@ impl DeliverySettled<'_> {
                 %consumer, %component, %delivery, attempt, publications, acknowledged, took_ms,
                 "acknowledged"
             ),
+            Exit::Duplicate => tracing::debug!(
+                %consumer, %component, %delivery, attempt, acknowledged, took_ms,
+                "a duplicate; acknowledged without being handled"
+            ),
             Exit::Retried {
                 class,
                 error,
@@ -181,6 +203,7 @@ impl DeliverySettled<'_> {
     fn count(&self, telemetry: &ConsumerTelemetry) {
         let outcome = match self.exit {
             Exit::Acked { .. } => &telemetry.acked,
+            Exit::Duplicate => &telemetry.duplicate,
             Exit::Retried { class, .. } => {
                 telemetry.retries.inc();
                 telemetry.failed(class);

@@ -25,6 +25,7 @@ pub(super) struct Meters {
     pub(super) dead_letters: IntCounterVec,
     pub(super) publications: IntCounterVec,
     pub(super) confirm: HistogramVec,
+    pub(super) dedup_keys: IntGaugeVec,
     pub(super) reconnects: IntCounterVec,
     connection_state: IntGaugeVec,
     pub(super) consumer_up: IntGaugeVec,
@@ -71,7 +72,7 @@ impl Meters {
         Ok(Self {
             deliveries: counter(
                 "hive_deliveries_total",
-                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; lost where the channel was gone before the broker could be told, which then delivers the message again.",
+                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; duplicate where it was acknowledged without being handled; lost where the channel was gone before the broker could be told, which then delivers the message again.",
                 &["consumer", "outcome"],
             )?,
             in_flight: gauge(
@@ -101,13 +102,18 @@ impl Meters {
             )?,
             publications: counter(
                 "hive_publications_total",
-                "Publications, copies for retry and dead letters included, by how they ended: confirmed, returned, refused, nacked, timed_out, disconnected.",
+                "Publications, copies for retry and dead letters included, by how they ended: confirmed, returned, refused, nacked, timed_out, disconnected; duplicate where it was not published again.",
                 &["consumer", "result"],
             )?,
             confirm: seconds(
                 "hive_confirm_seconds",
                 "Time from handing a batch of publications to the broker until all of it was confirmed.",
                 &["consumer"],
+            )?,
+            dedup_keys: gauge(
+                "hive_dedup_keys",
+                "Keys that a consumer remembers, of its deliveries or of its publications, those among them that have ended and were not swept away yet.",
+                &["consumer", "of"],
             )?,
             reconnects: counter(
                 "hive_reconnects_total",

@@ -6,6 +6,8 @@
 
 // What becomes of a delivery.
 mod answers;
+mod dedup;
+mod dedup_killed;
 mod failures;
 mod oversize;
 mod poison;

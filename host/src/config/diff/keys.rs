@@ -219,6 +219,8 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         concurrency,
         retry: RetryPolicy { limit, delays },
         dead_letter,
+        dedup,
+        publish_dedup,
     } = old;
     let mut differing = Differing::default();
     let name = |name: &std::sync::Arc<str>| quoted(name);
@@ -230,22 +232,33 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
+    differing.hidden("dedup", dedup, &new.dedup);
+    differing.hidden("publish_dedup", publish_dedup, &new.publish_dedup);
     differing.0
 }
 
 /// The keys of `[store]`.
 pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
-    let parts = |plan: &StorePlan| match plan {
-        StorePlan::Memory => ("memory", None),
-        StorePlan::Embedded { path } => ("embedded", Some(path.clone())),
+    let kind = |plan: &StorePlan| match plan {
+        StorePlan::Memory => "memory",
+        StorePlan::Embedded { .. } => "embedded",
+        StorePlan::Redis(_) => "redis",
     };
-    let ((old_kind, old_path), (new_kind, new_path)) = (parts(old), parts(new));
+    let path = |plan: &StorePlan| match plan {
+        StorePlan::Embedded { path } => Some(path.clone()),
+        _ => None,
+    };
+    let server = |plan: &StorePlan| match plan {
+        StorePlan::Redis(server) => Some(server.clone()),
+        _ => None,
+    };
     let mut differing = Differing::default();
-    differing.shown("kind", &old_kind, &new_kind, |kind| quoted(kind));
-    differing.shown("path", &old_path, &new_path, |path| match path {
+    differing.shown("kind", &kind(old), &kind(new), |kind| quoted(kind));
+    differing.shown("path", &path(old), &path(new), |path| match path {
         None => "none".to_owned(),
         Some(path) => format!("{path:?}"),
     });
+    differing.hidden("url", &server(old), &server(new));
     differing.0
 }
 

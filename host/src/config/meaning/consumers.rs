@@ -12,6 +12,8 @@ use crate::config::redact;
 use crate::config::written::{Node, Value};
 use crate::policy::RetryPolicy;
 
+mod dedup;
+
 const DEFAULT_PREFETCH: u16 = 256;
 const DEFAULT_LIMIT: u32 = 15;
 const DEFAULT_DELAY: Duration = Duration::from_secs(10);
@@ -38,6 +40,8 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let retry = retry(context, node);
     check_queue(context, node);
     let dead_letter = dead_letter(context, node);
+    let dedup = dedup::plan(context, node, "dedup");
+    let publish_dedup = dedup::plan(context, node, "publish_dedup");
     Some(ConsumerPlan {
         name: name.into(),
         queue: node.text("queue")?.into(),
@@ -47,6 +51,8 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         concurrency,
         retry,
         dead_letter: dead_letter?.into(),
+        dedup,
+        publish_dedup,
     })
 }
 

@@ -1,22 +1,45 @@
 //! `[store]`.
 
 use super::Context;
-use crate::config::plan::StorePlan;
+use crate::config::plan::{RedisPlan, StorePlan};
+use crate::config::url;
+use crate::config::written::Node;
 
 /// The file that a host without `[store]` keeps beside its hive.toml.
 const DEFAULT_FILE: &str = "hive.db";
 
+/// What the keys of a host begin with, on a server that others may use as well.
+const DEFAULT_PREFIX: &str = "hive:";
+
+/// The keys of `[store]` that belong to one kind alone.
+const OF_KINDS: [(&str, &str); 3] = [("path", "embedded"), ("url", "redis"), ("prefix", "redis")];
+
 pub(super) fn plan(context: &mut Context<'_>) -> StorePlan {
     let store = context.root.get("store");
-    let path = store.and_then(|store| store.get("path"));
-    if store.and_then(|store| store.text("kind")) == Some("memory") {
-        if let Some(at) = path {
-            let message = "has no meaning with `kind = \"memory\"`";
-            let remedy = "remove it, or write `kind = \"embedded\"`";
+    let kind = store.and_then(|store| store.text("kind"));
+    let kind = kind.unwrap_or("embedded");
+    if let Some(store) = store.filter(|store| !store.get("kind").is_some_and(Node::is_faulty)) {
+        refuse_others(context, store, kind);
+    }
+    match (kind, store) {
+        ("memory", _) => StorePlan::Memory,
+        ("redis", Some(store)) => redis(context, store).map_or(StorePlan::Memory, StorePlan::Redis),
+        _ => embedded(context, store),
+    }
+}
+
+fn refuse_others(context: &mut Context<'_>, store: &Node, kind: &str) {
+    for (key, of) in OF_KINDS {
+        if let Some(at) = store.get(key).filter(|_| kind != of) {
+            let message = format!("has no meaning with `kind = \"{kind}\"`");
+            let remedy = format!("remove it, or write `kind = \"{of}\"`");
             context.faults.error(at, message, remedy);
         }
-        return StorePlan::Memory;
     }
+}
+
+fn embedded(context: &mut Context<'_>, store: Option<&Node>) -> StorePlan {
+    let path = store.and_then(|store| store.get("path"));
     let named = path.and_then(|at| at.as_text());
     if let Some(at) = path.filter(|_| named == Some("")) {
         let remedy = "name a file, or remove it";
@@ -27,4 +50,24 @@ pub(super) fn plan(context: &mut Context<'_>) -> StorePlan {
             .base(store.unwrap_or(context.root))
             .join(named.unwrap_or(DEFAULT_FILE)),
     }
+}
+
+/// None where the fault has been told.
+fn redis(context: &mut Context<'_>, store: &Node) -> Option<RedisPlan> {
+    let Some(at) = store.get("url") else {
+        let remedy = "say where the server is, as in `url = \"redis://localhost:6379\"`";
+        context.faults.missing(store, "url", remedy);
+        return None;
+    };
+    let server = match url::redis(at.as_text()?) {
+        Ok(server) => server,
+        Err(fault) => {
+            context.faults.error(at, fault.message, fault.remedy);
+            return None;
+        }
+    };
+    Some(RedisPlan {
+        prefix: store.text("prefix").unwrap_or(DEFAULT_PREFIX).into(),
+        ..server
+    })
 }

@@ -20,9 +20,10 @@ impl Reader<'_> {
                 self.ranged(integer(literal), &literal.to_string(), (*min, *max), place)
             }
             (Shape::Secret, value) => self.secret(value, place),
-            (Shape::Duration(..) | Shape::Size(_), DeValue::Integer(_) | DeValue::Float(_)) => {
-                self.unitless(value, shape, place)
-            }
+            (
+                Shape::Duration(..) | Shape::DurationOr(..) | Shape::Size(_),
+                DeValue::Integer(_) | DeValue::Float(_),
+            ) => self.unitless(value, shape, place),
             (_, DeValue::String(text)) if shape.wants_text() => match self.fill(text, &place) {
                 Some(text) => self.text(text, shape, place),
                 None => place.holding(Value::Faulty),
@@ -76,6 +77,9 @@ impl Reader<'_> {
                 self.refuse(message, remedy, place)
             }
             Shape::Duration(min, max) => self.duration(&text, (*min, *max), place),
+            Shape::DurationOr(word, min, max) if text != *word => {
+                self.duration(&text, (*min, *max), place)
+            }
             Shape::Size(min) => self.size(&text, *min, place),
             _ => place.holding(Value::Text(text)),
         }
@@ -148,10 +152,12 @@ impl Reader<'_> {
     fn unitless(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
         let message = format!("has no unit: it is {}", kind(value));
         let remedy = match (shape, value) {
-            (Shape::Duration(..), DeValue::Integer(n)) => {
+            (Shape::Duration(..) | Shape::DurationOr(..), DeValue::Integer(n)) => {
                 format!("write \"{n}s\" for seconds, or \"{n}ms\" for milliseconds")
             }
-            (Shape::Duration(..), _) => "write a string such as \"1s500ms\"".to_owned(),
+            (Shape::Duration(..) | Shape::DurationOr(..), _) => {
+                "write a string such as \"1s500ms\"".to_owned()
+            }
             (_, DeValue::Integer(n)) => format!("write \"{n}B\" for bytes, or use KiB, MiB or GiB"),
             _ => "write a string such as \"64MiB\"".to_owned(),
         };
@@ -161,8 +167,11 @@ impl Reader<'_> {
 
 impl Shape {
     fn wants_text(&self) -> bool {
-        use Shape::{Choice, Duration, Name, Size, Text};
-        matches!(self, Text | Name | Choice(_) | Duration(..) | Size(_))
+        use Shape::{Choice, Duration, DurationOr, Name, Size, Text, TextOrTexts};
+        matches!(
+            self,
+            Text | Name | Choice(_) | Duration(..) | DurationOr(..) | Size(_) | TextOrTexts
+        )
     }
 
     /// What a value of this shape is, in the words of the file.
@@ -171,6 +180,8 @@ impl Shape {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",
             Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
+            Self::TextOrTexts => "a string or an array of strings",
+            Self::DurationOr(..) => "a string such as \"1h\"",
             Self::Duration(..) => "a string such as \"10s\"",
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",

@@ -82,6 +82,10 @@ impl StoreFile {
         })
     }
 
+    pub(super) fn size(&self, namespace: &Namespace) -> Result<u64, StoreFault> {
+        self.with(|database| tables::Reading::begin(database)?.size(&namespace.name))
+    }
+
     /// Carries out the writes of all in one transaction. What changes nothing costs no wait for the
     /// disk.
     pub(super) fn write(

@@ -80,6 +80,7 @@ fn entry_of((number, ends, value): (u64, u64, &[u8])) -> Entry {
 pub(super) struct Reading {
     entries: ReadOnlyTable<EntryKey, EntryRow>,
     order: ReadOnlyTable<(&'static str, u64), &'static [u8]>,
+    counts: ReadOnlyTable<&'static str, u64>,
     _transaction: ReadTransaction,
 }
 
@@ -89,6 +90,7 @@ impl Reading {
         Ok(Self {
             entries: transaction.open_table(ENTRIES)?,
             order: transaction.open_table(ORDER)?,
+            counts: transaction.open_table(COUNTS)?,
             _transaction: transaction,
         })
     }
@@ -96,6 +98,10 @@ impl Reading {
     pub(super) fn entry(&self, namespace: &str, key: &[u8]) -> Result<Option<Entry>, redb::Error> {
         let found = self.entries.get((namespace, key))?;
         Ok(found.map(|found| entry_of(found.value())))
+    }
+
+    pub(super) fn size(&self, namespace: &str) -> Result<u64, redb::Error> {
+        Ok(self.counts.get(namespace)?.map_or(0, |count| count.value()))
     }
 
     pub(super) fn page(

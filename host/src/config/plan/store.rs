@@ -1,0 +1,47 @@
+//! `[store]`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Endpoint, Password};
+
+/// `[store]`: where the host keeps what it remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlan {
+    /// In memory, until the host ends.
+    Memory,
+    /// In a file, which is made when something is kept.
+    Embedded {
+        /// The file; absolute, or relative to the working directory.
+        path: PathBuf,
+    },
+    /// On a Redis server, shared with other hosts.
+    Redis(RedisPlan),
+}
+
+/// A Redis server, and what is ours on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisPlan {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The number of the database.
+    pub database: u16,
+    /// The user; none for the server's default user.
+    pub username: Option<String>,
+    /// Never printed.
+    pub password: Option<Password>,
+    /// What every key begins with.
+    pub prefix: Arc<str>,
+}
+
+impl RedisPlan {
+    /// Where it is, without user and password.
+    pub fn address(&self) -> String {
+        let Endpoint { host, port } = &self.endpoint;
+        let database = self.database;
+        match host.contains(':') {
+            true => format!("redis://[{host}]:{port}/{database}"),
+            false => format!("redis://{host}:{port}/{database}"),
+        }
+    }
+}

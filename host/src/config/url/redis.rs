@@ -1,0 +1,109 @@
+//! The URL of a Redis server: `redis://user:password@host:port/database`.
+
+use super::{UrlFault, decode, endpoint_or, number};
+use crate::config::plan::RedisPlan;
+
+const PORT: u16 = 6379;
+
+/// The server of a URL; what its keys begin with is left empty.
+pub(crate) fn redis(text: &str) -> Result<RedisPlan, UrlFault> {
+    let Some(rest) = text.trim().strip_prefix("redis://") else {
+        return Err(match text.trim().starts_with("rediss://") {
+            true => UrlFault::new(
+                "asks for TLS, which is not built yet for the store",
+                "write redis://, and lead it through a tunnel where the network is not yours",
+            ),
+            false => UrlFault::new(
+                "does not begin with redis://",
+                "write it as in \"redis://user:password@host:6379/0\"",
+            ),
+        });
+    };
+    let (user_info, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (host, database) = cut_database(rest)?;
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let part = |text: &str| match text {
+        "" => Ok(None),
+        text => decode(text).map(Some).ok_or_else(|| {
+            UrlFault::new(
+                "has a `%` in its user or password that is not followed by the hex digits of UTF-8",
+                "write a literal `%` as %25",
+            )
+        }),
+    };
+    Ok(RedisPlan {
+        endpoint: endpoint_or(host, PORT)?,
+        database,
+        username: part(user)?,
+        password: part(password)?.map(Into::into),
+        prefix: "".into(),
+    })
+}
+
+fn cut_database(text: &str) -> Result<(&str, u16), UrlFault> {
+    match text.split_once('/') {
+        None | Some((_, "")) => Ok((text.trim_end_matches('/'), 0)),
+        Some((host, database)) => match number::<u16>(database).filter(|_| !database.is_empty()) {
+            Some(database) => Ok((host, database)),
+            None => Err(UrlFault::new(
+                "has a database that is no number",
+                "write its number behind the port, as in \"redis://host:6379/0\", or leave it out",
+            )),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_it_is_read() {
+        let server = redis("redis://us%40er:p%3Aw%2F@[::1]:7000/3").unwrap();
+        assert_eq!(
+            (server.endpoint.host.as_str(), server.endpoint.port),
+            ("::1", 7000)
+        );
+        assert_eq!(server.database, 3);
+        assert_eq!(server.username.as_deref(), Some("us@er"));
+        let password = server.password.clone().unwrap();
+        assert_eq!(password.expose_secret(), "p:w/");
+        assert_eq!(server.address(), "redis://[::1]:7000/3");
+        assert!(!format!("{server:?}").contains("p:w"));
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        for url in ["redis://h", "redis://h/", "redis://h:6379/0"] {
+            let server = redis(url).unwrap();
+            assert_eq!(
+                (server.endpoint.host.as_str(), server.endpoint.port),
+                ("h", 6379)
+            );
+            assert_eq!(
+                (server.database, server.username, server.password.is_none()),
+                (0, None, true)
+            );
+        }
+        let server = redis("redis://:secret@h").unwrap();
+        assert_eq!((server.username, server.password.is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_without_its_secrets() {
+        for url in [
+            "",
+            "h:6379",
+            "rediss://u:secret@h",
+            "redis://",
+            "redis://u:secret@h:port",
+            "redis://u:secret@h:0",
+            "redis://u:secret@h/db",
+            "redis://u:secret@h/65536",
+            "redis://u:sec%ret@h",
+        ] {
+            let fault = redis(url).unwrap_err();
+            assert!(!fault.message.contains("sec"), "{url}: {}", fault.message);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What was dealt with already: so that a message that comes again is not handled again.
+//!
+//! A delivery whose key is new is *claimed*, then handled; once its outcome is confirmed by the broker
+//! its key is *committed* to the store, and only then is it acknowledged. Whoever finds a committed key
+//! acknowledges at once; whoever finds a claimed one waits for its end.
+//!
+//! **Nothing is lost by it.** A key is committed after the outcome of its delivery is confirmed and at no
+//! other time, so what a committed key suppresses has happened already. Ended at any instant:
+//!
+//! | ended | what is there | what follows |
+//! |---|---|---|
+//! | before the commit | no key | the broker hands the delivery out again; it is handled (again) |
+//! | between commit and ack | the key | it is handed out again, and acknowledged without being handled |
+//!
+//! So the one window in which something is handled twice is between the first effect of the handling and
+//! the commit.
+//!
+//! **A retry copy is no duplicate of its original.** A delivery that was not handled commits nothing,
+//! whether it is retried, rejected or goes back: its claim is dropped. Where the host ends between the
+//! copy's confirmation and the original's ack, both are there and neither is committed: whichever is
+//! handled first to its end is committed, and the other one is then a repeat of it. The attempt has no
+//! part in the key. A dead letter that is published again is handled again, for the same reason.
+//!
+//! **Claims** of a store that only this host has are kept in its memory: those of a host that was killed
+//! are gone with it. On a store that hosts share, a claim is an entry under the same key with an owner
+//! and an end (`shared`), and one command claims it or tells what stands there.
+
+mod claims;
+mod publications;
+mod shared;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use self::claims::{Claims, Place};
+use self::shared::{Shared, Token};
+use crate::config::plan::{ConsumerPlan, DedupPlan};
+use crate::lifecycle::Tasks;
+use crate::message::{Envelope, Publication};
+use crate::message_key::Key;
+use crate::store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
+use crate::telemetry::LedgerTelemetry;
+
+pub use self::publications::Fresh;
+
+/// What stands under a key that was committed. No token of a claim is so short.
+const COMMITTED: &[u8] = b"done";
+
+/// How often claims on a shared store are renewed, and the size is told.
+const TICK: Duration = Duration::from_secs(3);
+
+/// The pauses between looks at a claim of another host.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// See [`FIRST_LOOK`].
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+/// What one consumer remembers, of one kind.
+pub struct Ledger {
+    key: Key,
+    period: Option<Duration>,
+    bucket: Bucket,
+    claims: Arc<Claims>,
+    /// Where the store is shared.
+    shared: Option<Arc<Shared>>,
+}
+
+/// What a consumer remembers: of its deliveries, and of what its component publishes.
+#[derive(Default)]
+pub struct Ledgers {
+    /// `dedup`.
+    pub deliveries: Option<Arc<Ledger>>,
+    /// `publish_dedup`.
+    pub publications: Option<Arc<Ledger>>,
+}
+
+/// A key as it is kept: a hash, so that each takes the same room and tells nothing of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Known([u8; 32]);
+
+/// What stands under a key.
+pub enum Claim {
+    /// Nothing: it is ours now.
+    Fresh(Lease),
+    /// It was dealt with.
+    Done,
+    /// Somebody is at it.
+    Busy(Wait),
+}
+
+/// For the end of somebody else's claim.
+pub enum Wait {
+    /// Another delivery of this host has it.
+    Here(CancellationToken),
+    /// Another host has it, or had.
+    Elsewhere,
+}
+
+/// A claim that is ours. Dropped without a commit, it is given back.
+pub struct Lease {
+    ledger: Arc<Ledger>,
+    known: Known,
+    token: Option<Token>,
+    is_committed: AtomicBool,
+    _place: Place,
+}
+
+impl Ledgers {
+    /// What this consumer is to remember, in `store`. `vhost` is where its queue is.
+    pub fn of(
+        plan: &ConsumerPlan,
+        vhost: &str,
+        store: &Arc<dyn Store>,
+        tasks: &Tasks,
+        telemetry: impl Fn(&'static str) -> LedgerTelemetry,
+    ) -> Self {
+        let open = |dedup: &Option<DedupPlan>, namespace: Namespace, of| {
+            let dedup = dedup.as_ref()?;
+            let bucket = Bucket::new(store, namespace.bounded(dedup.max_keys));
+            Some(Ledger::open(dedup, bucket, tasks, telemetry(of)))
+        };
+        let (queue, name) = (&*plan.queue, &*plan.name);
+        let handled = Namespace::handled(vhost, queue, name);
+        let published = Namespace::published(vhost, queue, name);
+        Self {
+            deliveries: open(&plan.dedup, handled, "deliveries"),
+            publications: open(&plan.publish_dedup, published, "publications"),
+        }
+    }
+}
+
+impl Ledger {
+    fn open(
+        plan: &DedupPlan,
+        bucket: Bucket,
+        tasks: &Tasks,
+        telemetry: LedgerTelemetry,
+    ) -> Arc<Self> {
+        let shared = bucket.is_shared().then(|| Shared::start(&bucket, tasks));
+        let ledger = Arc::new(Self {
+            key: plan.key.clone(),
+            period: plan.period,
+            bucket,
+            claims: Arc::default(),
+            shared,
+        });
+        let (bucket, close) = (ledger.bucket.clone(), tasks.close().clone());
+        tasks.spawn_service(async move {
+            let mut tick = tokio::time::interval(TICK);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while close.run_until_cancelled(tick.tick()).await.is_some() {
+                match bucket.size().await {
+                    Ok(size) => telemetry.keeps(size),
+                    Err(fault) => tracing::debug!(%fault, "the size of the ledger is not known"),
+                }
+            }
+        });
+        ledger
+    }
+
+    /// What a delivery is known by; none where it has no key, and so is never a repeat.
+    pub fn known(&self, envelope: &Envelope) -> Option<Known> {
+        let key = self.key.of(envelope)?;
+        Some(self.hashed(&[&key]))
+    }
+
+    /// What a publication is known by: its key and where it goes, since what goes to two places is
+    /// no repeat. `message_id` is what it goes out with where it has none of its own.
+    pub fn known_publication(&self, publication: &Publication, message_id: &str) -> Option<Known> {
+        let key = self.key.of_publication(publication, message_id)?;
+        let Publication {
+            exchange,
+            routing_key,
+            ..
+        } = publication;
+        Some(self.hashed(&[exchange.as_bytes(), routing_key.as_bytes(), &key]))
+    }
+
+    /// With the name of the key, so that keys that were kept under another one match none.
+    fn hashed(&self, parts: &[&[u8]]) -> Known {
+        let mut hash = Sha256::new();
+        let name = self.key.to_string();
+        for part in [&[name.as_bytes()], parts].concat() {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Known(hash.finalize().into())
+    }
+
+    /// Claims a key, or tells who has.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot tell; then nothing is claimed.
+    pub async fn claim(self: &Arc<Self>, known: Known) -> Result<Claim, StoreFault> {
+        let place = match self.claims.take(known) {
+            Ok(place) => place,
+            Err(over) => return Ok(Claim::Busy(Wait::Here(over))),
+        };
+        let token = match &self.shared {
+            None => match self.bucket.get(&known.0).await? {
+                Some(_) => return Ok(Claim::Done),
+                None => None,
+            },
+            Some(shared) => match shared.claim(&self.bucket, known).await? {
+                shared::Standing::Ours(token) => Some(token),
+                shared::Standing::Committed => return Ok(Claim::Done),
+                shared::Standing::Theirs => return Ok(Claim::Busy(Wait::Elsewhere)),
+            },
+        };
+        Ok(Claim::Fresh(Lease {
+            ledger: Arc::clone(self),
+            known,
+            token,
+            is_committed: AtomicBool::new(false),
+            _place: place,
+        }))
+    }
+
+    fn committing(&self, known: Known) -> Write {
+        let value = Value {
+            bytes: COMMITTED.to_vec(),
+            lives: self.period,
+        };
+        Write {
+            key: known.0.to_vec(),
+            operation: Operation::Set(value),
+        }
+    }
+}
+
+impl Wait {
+    /// Resolves when the claim may have ended; `looks` is how often it was looked at already.
+    pub async fn over(self, looks: u32) {
+        match self {
+            Self::Here(over) => over.cancelled().await,
+            Self::Elsewhere => {
+                let pause = FIRST_LOOK.saturating_mul(1 << looks.min(8));
+                tokio::time::sleep(pause.min(LONGEST_LOOK)).await;
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// Remembers the key: what was claimed has been dealt with, and all that it caused is confirmed.
+    ///
+    /// # Errors
+    ///
+    /// A store that failed: the key may or may not be remembered.
+    pub async fn commit(&self) -> Result<(), StoreFault> {
+        commit(&self.ledger, std::slice::from_ref(self)).await
+    }
+}
+
+/// Remembers the keys of some claims on one ledger, all or none.
+async fn commit(ledger: &Ledger, leases: &[Lease]) -> Result<(), StoreFault> {
+    let writes = leases.iter().map(|lease| ledger.committing(lease.known));
+    ledger.bucket.write(writes.collect()).await?;
+    for lease in leases {
+        lease.is_committed.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let (Some(shared), Some(token)) = (&self.ledger.shared, self.token.take()) {
+            match self.is_committed.load(Ordering::Relaxed) {
+                true => shared.forget(self.known),
+                false => shared.give_up(self.known, token),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The connection to the server: made when it is needed, and made again when it was lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, RetryMethod, ScriptInvocation,
+};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::PATIENCE;
+use crate::config::plan::RedisPlan;
+use crate::store::StoreFault;
+
+/// For one try to connect, and for one answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pauses between tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What comes of a request that the server gets twice, since its first answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Nothing, or a claim that is refused with the value that it set.
+    Harmless,
+    /// Something is done twice.
+    Harmful,
+}
+
+/// A line to one server. Requests of many callers share it.
+pub(super) struct Line {
+    client: Client,
+    /// Without user and password.
+    address: String,
+    live: Mutex<Live>,
+    closed: AtomicBool,
+}
+
+/// What is sent.
+enum Request<'a> {
+    Script(&'a ScriptInvocation<'a>),
+    Command(&'a Cmd),
+}
+
+impl Request<'_> {
+    async fn send<T: FromRedisValue>(
+        &self,
+        mut connection: MultiplexedConnection,
+    ) -> Result<T, RedisError> {
+        match self {
+            Self::Script(script) => script.invoke_async(&mut connection).await,
+            Self::Command(command) => command.query_async(&mut connection).await,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Live {
+    connection: Option<MultiplexedConnection>,
+    /// Which one it is, so that nobody ends one that was made after the one that failed him.
+    number: u64,
+    /// The server was away when it was last asked.
+    is_away: bool,
+}
+
+impl Line {
+    pub(super) fn new(plan: &RedisPlan) -> Result<Self, StoreFault> {
+        let settings = RedisConnectionInfo::default().set_db(plan.database.into());
+        let settings = match &plan.username {
+            Some(username) => settings.set_username(username),
+            None => settings,
+        };
+        let settings = match &plan.password {
+            Some(password) => settings.set_password(password.expose_secret()),
+            None => settings,
+        };
+        let address = plan.address();
+        let unusable = |error: RedisError| StoreFault::Unusable {
+            address: address.clone(),
+            why: error.to_string(),
+        };
+        let server = ConnectionAddr::Tcp(plan.endpoint.host.clone(), plan.endpoint.port);
+        let server = server.into_connection_info().map_err(unusable)?;
+        Ok(Self {
+            client: Client::open(server.set_redis_settings(settings)).map_err(unusable)?,
+            address,
+            live: Mutex::default(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Says something to the server, and hears of it.
+    pub(super) async fn check(&self) -> Result<(), StoreFault> {
+        self.tell(Request::Command(&redis::cmd("PING")), Repeat::Harmless)
+            .await
+    }
+
+    /// Runs a script.
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        repeat: Repeat,
+    ) -> Result<T, StoreFault> {
+        self.tell(Request::Script(script), repeat).await
+    }
+
+    /// The members of a sorted set.
+    pub(super) async fn count(&self, key: &str) -> Result<u64, StoreFault> {
+        let command = redis::cmd("ZCARD").arg(key).take();
+        self.tell(Request::Command(&command), Repeat::Harmless)
+            .await
+    }
+
+    /// Takes nothing more; what is under way goes on.
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.live.lock().await.connection = None;
+    }
+
+    async fn tell<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        repeat: Repeat,
+    ) -> Result<T, StoreFault> {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(StoreFault::Closed);
+            }
+            let (error, was_sent) = match self.connection().await {
+                Err(error) if is_refusal(&error) => {
+                    return Err(StoreFault::Unusable {
+                        address: self.address.clone(),
+                        why: error.to_string(),
+                    });
+                }
+                Err(error) => (error, false),
+                Ok((number, connection)) => match request.send(connection).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) if !is_away(&error) => {
+                        return Err(StoreFault::Failed(error.to_string()));
+                    }
+                    Err(error) => {
+                        self.lost(number).await;
+                        (error, true)
+                    }
+                },
+            };
+            let is_over = Instant::now() + pause > until;
+            if is_over || (was_sent && repeat == Repeat::Harmful) {
+                return Err(StoreFault::Away {
+                    address: self.address.clone(),
+                    why: error.to_string(),
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The connection that there is, or a new one. Whoever comes meanwhile waits for it.
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
+        let mut live = self.live.lock().await;
+        if let Some(connection) = &live.connection {
+            return Ok((live.number, connection.clone()));
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
+        let opening = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        let opened = opening.await;
+        let address = &*self.address;
+        match &opened {
+            Ok(_) => {
+                live.is_away = false;
+                tracing::info!(address, "the store is open");
+            }
+            // Once, however often it is tried.
+            Err(error) if !std::mem::replace(&mut live.is_away, true) => {
+                tracing::error!(address, %error, "the store is away; what needs it waits, and goes back to its queue after a while");
+            }
+            Err(_) => {}
+        }
+        let connection = opened?;
+        live.number += 1;
+        live.connection = Some(connection.clone());
+        Ok((live.number, connection))
+    }
+
+    async fn lost(&self, number: u64) {
+        let mut live = self.live.lock().await;
+        if live.number == number {
+            live.connection = None;
+        }
+    }
+}
+
+/// Whether the server is there, and won't have us.
+fn is_refusal(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
+    ) || (matches!(error.kind(), ErrorKind::Server(_)) && !is_away(error))
+}
+
+/// Whether it may answer the same request later.
+fn is_away(error: &RedisError) -> bool {
+    error.kind() != ErrorKind::AuthenticationFailed
+        && (error.is_io_error()
+            || error.is_timeout()
+            || error.is_connection_dropped()
+            || matches!(
+                error.retry_method(),
+                RetryMethod::Reconnect | RetryMethod::WaitAndRetry | RetryMethod::RetryImmediately
+            ))
+}
