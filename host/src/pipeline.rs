@@ -5,6 +5,7 @@
 //! means, and hands it to `settle`, which carries that out in the order that loses nothing.
 
 mod held;
+mod progress;
 mod settle;
 
 use std::future::Future;
@@ -17,11 +18,13 @@ use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Slot};
 use crate::lifecycle::Tasks;
-use crate::policy::{self, Disposition, Outcome};
+use crate::policy::{self, Disposition, Outcome, REQUEUE_PAUSE};
+use crate::store::Store;
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 
 use self::held::Held;
+use self::progress::Progress;
 use self::settle::Settler;
 
 /// One consumer of the plan, at work.
@@ -30,23 +33,28 @@ pub struct Pipeline {
     slot: Arc<Slot>,
     subscription: Subscription,
     settler: Arc<Settler>,
+    /// Where it reads a stream.
+    progress: Option<Arc<Progress>>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
 
 impl Pipeline {
-    /// Joins a queue and a component.
+    /// Joins a queue and a component. `store` has what outlives the host.
     pub fn new(
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
-        (tasks, telemetry): (&Tasks, &Telemetry),
+        store: &Arc<dyn Store>,
+        (tasks, whole): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
-        let telemetry = Arc::new(telemetry.consumer(&plan.name, &plan.component));
+        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
+        let subscription = connection.subscribe(plan, tasks);
         Arc::new(Self {
             plan: plan.clone(),
             slot,
-            subscription: connection.subscribe(plan, tasks),
+            progress: Progress::of(plan, &subscription, store, (tasks, whole)),
+            subscription,
             settler: Arc::new(Settler::new(plan, connection, &telemetry, tasks)),
             telemetry,
             tasks: tasks.clone(),
@@ -60,6 +68,9 @@ impl Pipeline {
 
     /// Starts the workers.
     pub fn start(self: &Arc<Self>) {
+        if let Some(progress) = &self.progress {
+            progress.start(&self.slot);
+        }
         for _ in 0..self.plan.concurrency {
             let pipeline = Arc::clone(self);
             self.tasks.spawn_work(async move {
@@ -77,6 +88,11 @@ impl Pipeline {
 
     /// Handles one delivery after the other until the host drains.
     async fn work(self: &Arc<Self>) {
+        if let Some(progress) = &self.progress
+            && !progress.resume(&self.subscription).await
+        {
+            return;
+        }
         while let Some(delivery) = self.subscription.next().await {
             // Settling it cannot reach the broker any more, and it will be handed out again.
             if delivery.settlement.is_live() {
@@ -92,6 +108,15 @@ impl Pipeline {
             in_hand: self.telemetry.arrived(),
         };
         failpoint::reached("delivery.received");
+        if let Some(progress) = &self.progress
+            && let Err(fault) = progress.begun().await
+        {
+            let disposition = Disposition::Requeue {
+                pause: REQUEUE_PAUSE,
+                reason: format!("the stream's offset cannot be kept: {fault}"),
+            };
+            return self.settle(held, disposition);
+        }
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
         let label = held.label();
@@ -110,7 +135,8 @@ impl Pipeline {
             self.slot.saw(&generation, handled);
         }
         let attempt = held.delivery.envelope.attempt;
-        match policy::decide(outcome, attempt, &self.plan.retry) {
+        let disposition = policy::decide(outcome, attempt, &self.plan.retry);
+        match self.plan.on_its_queue(disposition) {
             Disposition::Ack => self.settler.acknowledge(held),
             disposition => self.settle(held, disposition),
         }

@@ -74,6 +74,11 @@ impl Namespace {
         Self::new("keyvalue", bucket)
     }
 
+    /// How far each group has read the stream of this name.
+    pub fn stream(queue: &str) -> Self {
+        Self::new("stream", queue)
+    }
+
     /// `kind` is whose entries they are, so that no user's name can lead into another's.
     fn new(kind: &str, name: &str) -> Self {
         Self {

@@ -13,6 +13,7 @@ mod consumer;
 mod link;
 mod meters;
 mod publisher;
+mod stream;
 mod swap;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance}
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
+pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 
 use self::meters::Meters;
@@ -42,6 +44,16 @@ impl Telemetry {
     /// What a consumer tells; its component is `component`.
     pub fn consumer(&self, consumer: &Arc<str>, component: &Arc<str>) -> ConsumerTelemetry {
         ConsumerTelemetry::new(&self.0, consumer, component)
+    }
+
+    /// What a consumer tells of the stream that it reads.
+    pub fn stream(
+        &self,
+        consumer: &Arc<str>,
+        queue: &Arc<str>,
+        group: &Arc<str>,
+    ) -> StreamTelemetry {
+        StreamTelemetry::new(&self.0, consumer, queue, group)
     }
 
     /// What the publisher of a consumer tells.
@@ -73,6 +85,8 @@ impl Telemetry {
     /// A consumer is not in hive.toml any more, or starts anew.
     pub fn consumer_gone(&self, consumer: &str, queue: &str) {
         self.forget(&self.0.consumer_up, &[consumer, queue]);
+        self.forget(&self.0.stream_offset, &[consumer, queue]);
+        self.forget(&self.0.stream_stored, &[consumer, queue]);
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.

@@ -16,7 +16,7 @@ use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
 use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::Pipeline;
-use crate::store::OnDemand;
+use crate::store::{OnDemand, Store};
 use crate::telemetry::Telemetry;
 
 /// What runs now.
@@ -91,7 +91,8 @@ impl Running {
         let tasks = self.tasks.branch();
         let connection = &self.connections[&plan.connection].connection;
         let slot = Arc::clone(&self.slots[&plan.component]);
-        let pipeline = Pipeline::new(plan, connection, slot, (&tasks, &self.telemetry));
+        let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
+        let pipeline = Pipeline::new(plan, connection, slot, &store, (&tasks, &self.telemetry));
         let watch = pipeline.watch();
         pipeline.start();
         self.consumers

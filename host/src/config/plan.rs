@@ -17,9 +17,11 @@ use crate::policy::RetryPolicy;
 
 mod allow;
 mod glob;
+mod stream;
 
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use glob::Glob;
+pub use stream::{StreamOffset, StreamPlan};
 
 /// The whole of a hive.toml.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +42,9 @@ impl Plan {
     /// Whether anything in it keeps something in the store.
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();
+        let mut consumers = self.consumers.values();
         components.any(|component| !component.allow.keyvalue.is_empty())
+            || consumers.any(|consumer| consumer.stream.is_some())
     }
 }
 
@@ -394,4 +398,6 @@ pub struct ConsumerPlan {
     pub retry: RetryPolicy,
     /// The dead-letter queue.
     pub dead_letter: Arc<str>,
+    /// How its stream is read; none where the queue is no stream.
+    pub stream: Option<StreamPlan>,
 }

@@ -42,11 +42,6 @@ const UNBUILT: &[Unbuilt] = &[
         "the component gets one delivery at a time",
     ),
     row(
-        "consumers.*.stream",
-        Harmless::None,
-        "consume from a quorum or a classic queue",
-    ),
-    row(
         "store.kind",
         Harmless::AllBut("redis"),
         "`kind = \"embedded\"` keeps everything in a file of this host alone",

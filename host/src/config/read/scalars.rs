@@ -19,6 +19,10 @@ impl Reader<'_> {
             (Shape::Integer(min, max), DeValue::Integer(literal)) => {
                 self.ranged(integer(literal), &literal.to_string(), (*min, *max), place)
             }
+            (Shape::Offset, DeValue::Integer(literal)) => {
+                let number = integer(literal);
+                self.ranged(number, &literal.to_string(), (0, i64::MAX), place)
+            }
             (Shape::Secret, value) => self.secret(value, place),
             (Shape::Duration(..) | Shape::Size(_), DeValue::Integer(_) | DeValue::Float(_)) => {
                 self.unitless(value, shape, place)
@@ -161,8 +165,11 @@ impl Reader<'_> {
 
 impl Shape {
     fn wants_text(&self) -> bool {
-        use Shape::{Choice, Duration, Name, Size, Text};
-        matches!(self, Text | Name | Choice(_) | Duration(..) | Size(_))
+        use Shape::{Choice, Duration, Name, Offset, Size, Text};
+        matches!(
+            self,
+            Text | Name | Choice(_) | Duration(..) | Size(_) | Offset
+        )
     }
 
     /// What a value of this shape is, in the words of the file.
@@ -171,6 +178,7 @@ impl Shape {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",
             Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
+            Self::Offset => "a number or a string",
             Self::Duration(..) => "a string such as \"10s\"",
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",
