@@ -19,6 +19,7 @@ mod link;
 mod original;
 mod outgoing;
 mod publisher;
+mod stream;
 mod topology;
 
 mod acks;
@@ -52,6 +53,7 @@ pub use self::link::{LinkState, Role};
 pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
+pub use self::stream::Reading;
 pub use self::topology::EnsureFault;
 
 use self::runtime::LapinRuntime;

@@ -7,6 +7,7 @@
 mod admission;
 mod claim;
 mod held;
+mod progress;
 mod settle;
 
 use std::future::Future;
@@ -20,12 +21,14 @@ use crate::failpoint;
 use crate::guest::{Call, Slot};
 use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
-use crate::policy::{self, Disposition, Outcome};
+use crate::policy::{self, Disposition, Outcome, REQUEUE_PAUSE};
+use crate::store::Store;
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 
 use self::admission::Admission;
 use self::held::Held;
+use self::progress::Progress;
 use self::settle::Settler;
 
 /// One consumer of the plan, at work.
@@ -35,24 +38,36 @@ pub struct Pipeline {
     admission: Admission,
     ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
+    /// Where it reads a stream.
+    progress: Option<Arc<Progress>>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
 
 impl Pipeline {
-    /// Joins a queue and a component.
+    /// Joins a queue and a component. `store` has what outlives the host.
     pub fn new(
         plan: &ConsumerPlan,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
-        ledgers: Ledgers,
-        (tasks, telemetry): (&Tasks, &Telemetry),
+        store: &Arc<dyn Store>,
+        (tasks, whole): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
-        let telemetry = Arc::new(telemetry.consumer(&plan.name, &plan.component));
+        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
+        let subscription = connection.subscribe(plan, tasks);
+        let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
+            whole.ledger(&plan.name, of)
+        });
         Arc::new(Self {
             plan: plan.clone(),
             slot,
-            admission: Admission::new(connection.subscribe(plan, tasks), &telemetry),
+            progress: Progress::of(
+                (plan, connection.vhost()),
+                &subscription,
+                store,
+                (tasks, whole),
+            ),
+            admission: Admission::new(subscription, &telemetry),
             ledger: ledgers.deliveries,
             settler: Arc::new(Settler::new(
                 plan,
@@ -72,6 +87,9 @@ impl Pipeline {
 
     /// Starts the workers.
     pub fn start(self: &Arc<Self>) {
+        if let Some(progress) = &self.progress {
+            progress.start(&self.slot);
+        }
         for _ in 0..self.plan.concurrency {
             let pipeline = Arc::clone(self);
             self.tasks.spawn_work(async move {
@@ -89,6 +107,11 @@ impl Pipeline {
 
     /// Handles one delivery after the other until the host drains.
     async fn work(self: &Arc<Self>) {
+        if let Some(progress) = &self.progress
+            && !progress.resume(self.admission.subscription()).await
+        {
+            return;
+        }
         while let Some(held) = self.admission.next().await {
             self.handle(held).await;
         }
@@ -97,6 +120,15 @@ impl Pipeline {
     /// One delivery, from its arrival until it is settled or on its way to be.
     async fn handle(self: &Arc<Self>, held: Held) {
         failpoint::reached("delivery.received");
+        if let Some(progress) = &self.progress
+            && let Err(fault) = progress.begun().await
+        {
+            let disposition = Disposition::Requeue {
+                pause: REQUEUE_PAUSE,
+                reason: format!("the stream's offset cannot be kept: {fault}"),
+            };
+            return self.settle(held, disposition);
+        }
         if let Some(held) = self.claimed(held).await {
             self.call(held).await;
         }
@@ -122,7 +154,8 @@ impl Pipeline {
             self.slot.saw(&generation, handled);
         }
         let attempt = held.delivery.envelope.attempt;
-        match policy::decide(outcome, attempt, &self.plan.retry) {
+        let disposition = policy::decide(outcome, attempt, &self.plan.retry);
+        match self.plan.on_its_queue(disposition) {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             disposition => self.settle(held, disposition),
         }

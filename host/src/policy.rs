@@ -135,6 +135,10 @@ pub enum Disposition {
     },
     /// Put it in the dead-letter queue.
     DeadLetter(Failure),
+    /// Pass over it: a message of a stream, which can neither leave it nor be put into it again.
+    Skip(Failure),
+    /// Read no further than this message of a stream, until somebody has changed something.
+    Stop(Failure),
     /// Give it back to its queue after a pause; the same attempt is tried again.
     Requeue {
         /// How long it is held first.
@@ -185,6 +189,31 @@ pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolic
         attempt,
         policy,
     )
+}
+
+/// What becomes of a message of a stream that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// The consumer stops in front of it.
+    Stop,
+    /// It is passed over.
+    Skip,
+    /// A copy goes to the dead-letter queue, and the stream is read on.
+    DeadLetter,
+}
+
+/// The same for a message of a stream: one that failed cannot be retried into it, where everybody
+/// else would read it again.
+pub fn in_a_stream(disposition: Disposition, on_error: OnError) -> Disposition {
+    let failure = match disposition {
+        Disposition::RetryAfter { failure, .. } | Disposition::DeadLetter(failure) => failure,
+        other => return other,
+    };
+    match on_error {
+        OnError::Stop => Disposition::Stop(failure),
+        OnError::Skip => Disposition::Skip(failure),
+        OnError::DeadLetter => Disposition::DeadLetter(failure),
+    }
 }
 
 fn retry_or_dead_letter(
@@ -364,6 +393,31 @@ mod tests {
                 })
             }),
         ]
+    }
+
+    #[test]
+    fn nothing_is_retried_into_a_stream_and_nothing_else_changes() {
+        let failure = || Failure::new(FailureClass::Error, "no");
+        let delay = Duration::from_secs(1);
+        let retry = || Disposition::RetryAfter {
+            delay,
+            failure: failure(),
+        };
+        for (on_error, expected) in [
+            (OnError::Stop, Disposition::Stop(failure())),
+            (OnError::Skip, Disposition::Skip(failure())),
+            (OnError::DeadLetter, Disposition::DeadLetter(failure())),
+        ] {
+            assert_eq!(in_a_stream(retry(), on_error), expected);
+            let dead = Disposition::DeadLetter(failure());
+            assert_eq!(in_a_stream(dead, on_error), expected);
+            assert_eq!(in_a_stream(Disposition::Ack, on_error), Disposition::Ack);
+            let requeue = Disposition::Requeue {
+                pause: REQUEUE_PAUSE,
+                reason: "the broker is away".into(),
+            };
+            assert_eq!(in_a_stream(requeue.clone(), on_error), requeue);
+        }
     }
 
     proptest! {

@@ -94,6 +94,11 @@ impl Namespace {
         Self::new("published", &quoted(&[vhost, queue, consumer]))
     }
 
+    /// How far each group has read the stream of this name.
+    pub fn stream(vhost: &str, queue: &str) -> Self {
+        Self::new("stream", &quoted(&[vhost, queue]))
+    }
+
     /// `kind` is whose entries they are, so that no user's name can lead into another's.
     fn new(kind: &str, name: &str) -> Self {
         Self {

@@ -14,6 +14,7 @@ mod ledger;
 mod link;
 mod meters;
 mod publisher;
+mod stream;
 mod swap;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, 
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
+pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 
 use self::meters::Meters;
@@ -49,6 +51,16 @@ impl Telemetry {
     /// What is told of what a consumer remembers: of its `deliveries`, or of its `publications`.
     pub fn ledger(&self, consumer: &str, of: &'static str) -> LedgerTelemetry {
         LedgerTelemetry::new(&self.0, consumer, of)
+    }
+
+    /// What a consumer tells of the stream that it reads.
+    pub fn stream(
+        &self,
+        consumer: &Arc<str>,
+        queue: &Arc<str>,
+        group: &Arc<str>,
+    ) -> StreamTelemetry {
+        StreamTelemetry::new(&self.0, consumer, queue, group)
     }
 
     /// What the publisher of a consumer tells.
@@ -83,6 +95,8 @@ impl Telemetry {
         for of in ["deliveries", "publications"] {
             self.forget(&self.0.dedup_keys, &[consumer, of]);
         }
+        self.forget(&self.0.stream_offset, &[consumer, queue]);
+        self.forget(&self.0.stream_stored, &[consumer, queue]);
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.

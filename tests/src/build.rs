@@ -116,17 +116,26 @@ pub fn text_guest(name: &str) -> Result<PathBuf> {
 /// # Panics
 /// When it does not compile.
 pub fn orders_component() -> PathBuf {
-    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
-    let path = COMPONENT.get_or_init(|| {
-        build_component(&["-p", "orders"]);
-        component_folder().join("orders.wasm")
-    });
-    existing(path.clone())
+    example_component("orders")
 }
 
 /// The folder of the example `orders`.
 pub fn orders_example() -> PathBuf {
-    workspace().join("examples").join("orders")
+    example("orders")
+}
+
+/// The component of an example, compiled.
+///
+/// # Panics
+/// When it does not compile.
+pub fn example_component(name: &str) -> PathBuf {
+    build_component(&["-p", name]);
+    existing(component_folder().join(format!("{name}.wasm")))
+}
+
+/// The folder of an example.
+pub fn example(name: &str) -> PathBuf {
+    workspace().join("examples").join(name)
 }
 
 /// The folder of the example of that name, with its component compiled where its hive.toml looks for it.

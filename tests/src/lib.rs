@@ -27,7 +27,7 @@ mod vhost;
 mod web_server;
 
 pub use broker::Broker;
-pub use build::{example, guest, orders_component, orders_example, text_guest};
+pub use build::{example, example_component, guest, orders_component, orders_example, text_guest};
 pub use certificates::{Authority, Identity};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;

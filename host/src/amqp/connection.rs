@@ -90,6 +90,11 @@ impl Connection {
         }
     }
 
+    /// Where its queues are.
+    pub fn vhost(&self) -> &str {
+        &self.plan.vhost
+    }
+
     /// How a link is doing, for readiness and metrics.
     pub fn state(&self, role: Role) -> StateWatch {
         let link = match role {

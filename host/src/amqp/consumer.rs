@@ -23,6 +23,7 @@ use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
 use super::session::{Session, SharedSession};
+use super::stream::{Beginning, Place, Reading};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::message::Envelope;
@@ -31,6 +32,10 @@ use crate::message::Envelope;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A message of a stream that is there is handed out at once; one that is not there never is, and
+/// nothing says so.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 /// Tells apart the consumer tags of one host.
 static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
@@ -66,17 +71,45 @@ pub enum Settled {
 pub struct Settlement {
     tag: u64,
     sink: Arc<AckSink>,
+    /// In a stream, whose broker takes an ack for a credit and nothing else for an answer.
+    place: Option<Place>,
 }
 
 impl Settlement {
     /// The message is done with.
     pub fn ack(self) -> Settled {
-        self.sink.ack(self.tag)
+        let acked = self.sink.ack(self.tag);
+        match self.place {
+            None => acked,
+            // A channel that is gone has no use for the credit, and the message is not read again.
+            Some(place) => {
+                place.handled();
+                Settled::Done
+            }
+        }
     }
 
-    /// The message goes back to its queue.
+    /// The message goes back to its queue; one of a stream is read again.
     pub fn requeue(self) -> Settled {
-        self.sink.requeue(self.tag)
+        match self.place {
+            None => self.sink.requeue(self.tag),
+            Some(place) => {
+                drop(place);
+                Settled::Done
+            }
+        }
+    }
+
+    /// Nothing is read beyond this message of a stream, for this reason, until
+    /// [`Reading::go_on`].
+    pub fn stop(self, reason: &str) -> Settled {
+        match self.place {
+            None => self.sink.requeue(self.tag),
+            Some(place) => {
+                place.stop(reason);
+                Settled::Done
+            }
+        }
     }
 
     /// The broker's number for the delivery, counted from 1 on its channel.
@@ -100,6 +133,8 @@ pub struct Subscription {
     tasks: Tasks,
     feed: Mutex<Feed>,
     standing: watch::Sender<Standing>,
+    /// Where the queue is a stream.
+    reading: Option<Arc<Reading>>,
 }
 
 /// How a subscription stands, by itself: its link may know better.
@@ -177,6 +212,50 @@ struct Live {
     stream: lapin::Consumer,
     sink: Arc<AckSink>,
     session: Weak<Session>,
+    /// When the first message of a stream is overdue, which was handled before.
+    overdue: Option<Instant>,
+    /// It was overdue, and told to be.
+    is_overdue: bool,
+}
+
+/// What comes of waiting for the broker.
+enum Came {
+    Delivery(Box<lapin::message::Delivery>),
+    /// The channel is gone, for this reason.
+    Lost(String),
+    /// Something else is to be read of the stream, or nothing.
+    Interrupted,
+    /// A message that the stream must have has not come.
+    Overdue,
+}
+
+impl Live {
+    async fn next(&mut self, reading: Option<&Reading>) -> Came {
+        let Some(reading) = reading else {
+            return self.arrives().await;
+        };
+        let overdue = self.overdue;
+        let is_overdue = async {
+            match overdue {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = reading.interrupted() => Came::Interrupted,
+            came = self.arrives() => came,
+            () = is_overdue => Came::Overdue,
+        }
+    }
+
+    async fn arrives(&mut self) -> Came {
+        match self.stream.next().await {
+            Some(Ok(delivery)) => Came::Delivery(Box::new(delivery)),
+            Some(Err(error)) => Came::Lost(describe(&error)),
+            None => Came::Lost("the broker cancelled the consumer".into()),
+        }
+    }
 }
 
 impl Drop for Live {
@@ -193,6 +272,10 @@ impl Subscription {
             link,
             tasks,
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
+            reading: plan
+                .stream
+                .as_ref()
+                .map(|stream| Arc::new(Reading::new(stream.offset))),
             feed: Mutex::new(Feed {
                 live: None,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
@@ -209,6 +292,16 @@ impl Subscription {
             link: self.link.watch(),
             standing: self.standing.subscribe(),
         }
+    }
+
+    /// How far the stream is read, where the queue is one.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        self.reading.as_ref()
+    }
+
+    /// Tells why it does not consume though the broker could be asked.
+    pub fn waits(&self, reason: &str) {
+        self.standing.send_replace(Standing::Waiting(reason.into()));
     }
 
     /// The next delivery; none once the host drains.
@@ -228,6 +321,7 @@ impl Subscription {
     async fn lead(&self) -> Option<Delivery> {
         let mut feed = self.feed.lock().await;
         loop {
+            self.stay_stopped(&mut feed).await;
             let Feed {
                 live: Some(live), ..
             } = &mut *feed
@@ -235,35 +329,112 @@ impl Subscription {
                 self.subscribe(&mut feed).await?;
                 continue;
             };
-            match live.stream.next().await {
-                Some(Ok(delivery)) if live.sink.is_alive() => {
-                    return Some(self.deliver(delivery, &live.sink));
+            match live.next(self.reading.as_deref()).await {
+                Came::Delivery(delivery) if live.sink.is_alive() => {
+                    live.overdue = None;
+                    if std::mem::take(&mut live.is_overdue) {
+                        self.consumes(&live.sink);
+                    }
+                    if let Some(delivery) = self.deliver(*delivery, &live.sink) {
+                        return Some(delivery);
+                    }
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => {
+                Came::Delivery(_) => {}
+                Came::Lost(reason) => {
                     let session = live.session.clone();
-                    self.lost(&mut feed, session, &describe(&error));
+                    self.lost(&mut feed, session, &reason);
                 }
-                None => {
-                    let session = live.session.clone();
-                    self.lost(&mut feed, session, "the broker cancelled the consumer");
-                }
+                Came::Interrupted => self.read_again(&mut feed).await,
+                Came::Overdue => self.tell_overdue(live),
             }
         }
     }
 
-    fn deliver(&self, delivery: lapin::message::Delivery, sink: &Arc<AckSink>) -> Delivery {
+    /// None where it is not to be handled.
+    fn deliver(&self, delivery: lapin::message::Delivery, sink: &Arc<AckSink>) -> Option<Delivery> {
         let tag = delivery.delivery_tag;
-        let (envelope, original) = receive(self.plan.queue.clone(), delivery);
-        Delivery {
+        let (mut envelope, original) = receive(self.plan.queue.clone(), delivery);
+        let place = match (&self.reading, envelope.stream_offset) {
+            (None, _) => {
+                // A copy of a message that was in a stream once.
+                envelope.stream_offset = None;
+                None
+            }
+            (Some(reading), None) => {
+                reading.stop_over_no_stream();
+                return None;
+            }
+            (Some(reading), Some(offset)) => match reading.arrived(offset) {
+                Some(place) => Some(place),
+                None => {
+                    // The credit is for another one.
+                    let _known = sink.ack(tag);
+                    return None;
+                }
+            },
+        };
+        Some(Delivery {
             envelope,
             original,
             settlement: Settlement {
                 tag,
                 sink: sink.clone(),
+                place,
             },
+        })
+    }
+
+    /// Waits for as long as its stream is not to be read.
+    async fn stay_stopped(&self, feed: &mut Feed) {
+        let Some(reading) = &self.reading else {
+            return;
+        };
+        let mut stopped = reading.stopped();
+        loop {
+            let why = stopped.borrow_and_update().clone();
+            let Some(reason) = why else {
+                return;
+            };
+            feed.live = None;
+            self.waits(&reason);
+            if stopped.changed().await.is_err() {
+                return;
+            }
         }
+    }
+
+    /// Subscribes to its stream anew where something in it has to come again.
+    async fn read_again(&self, feed: &mut Feed) {
+        if self
+            .reading
+            .as_ref()
+            .is_some_and(|reading| reading.take_again())
+        {
+            feed.live = None;
+            self.waits("a message of the stream has to be read again");
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    /// The stream ends before a message that was handled: it was deleted and made anew, or the broker
+    /// has lost its end. What is published comes once its offsets are as high again.
+    fn tell_overdue(&self, live: &mut Live) {
+        live.overdue = None;
+        live.is_overdue = true;
+        let position = self.reading.as_ref().and_then(|reading| reading.position());
+        let position = position.unwrap_or_default();
+        let reason = format!(
+            "the stream ends before offset {position}, up to which it was handled: was it deleted and made \
+             anew? Another `stream.group` begins anew; without it messages are waited for from there on"
+        );
+        tracing::error!(consumer = %self.plan.name, queue = %self.plan.queue, position, "{reason}");
+        self.waits(&reason);
+    }
+
+    fn consumes(&self, sink: &Arc<AckSink>) {
+        let sink = Arc::downgrade(sink);
+        self.standing.send_replace(Standing::Consuming(sink));
     }
 
     fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
@@ -295,8 +466,7 @@ impl Subscription {
         }
         match self.consume(&session).await {
             Ok(live) => {
-                let sink = Arc::downgrade(&live.sink);
-                self.standing.send_replace(Standing::Consuming(sink));
+                self.consumes(&live.sink);
                 feed.live = Some(live);
                 feed.backoff.reset();
                 feed.told = false;
@@ -328,11 +498,12 @@ impl Subscription {
         })?;
         let number = SUBSCRIPTIONS.fetch_add(1, Ordering::Relaxed);
         let tag = short(&format!("{}.{number}", self.tag_prefix));
+        let beginning = self.reading.as_ref().map(|reading| reading.begin());
         let consuming = ask(channel.basic_consume(
             short(&self.plan.queue),
             tag.clone(),
             BasicConsumeOptions::default(),
-            FieldTable::default(),
+            beginning.map_or_else(FieldTable::default, Beginning::arguments),
         ));
         let stream = match consuming.await {
             Ok(stream) => stream,
@@ -356,6 +527,10 @@ impl Subscription {
             stream,
             sink,
             session: Arc::downgrade(session),
+            overdue: beginning
+                .is_some_and(|beginning| beginning.is_handled)
+                .then(|| Instant::now() + OVERDUE),
+            is_overdue: false,
         })
     }
 }

@@ -27,7 +27,8 @@ use super::delay::{LONGEST_DELAY, delay_queue_name};
 use super::fault::{ConnectFault, Mismatch};
 use super::limits::AskFault;
 use super::session::Session;
-use crate::config::plan::{Arguments, ConnectionPlan, ConsumerPlan, QueueKind, TopologyPlan};
+use crate::config::plan::{Arguments, ConnectionPlan, ConsumerPlan, TopologyPlan};
+use crate::policy::OnError;
 
 /// AMQP's longest name.
 const LONGEST_NAME: usize = 255;
@@ -49,7 +50,7 @@ pub(super) struct Topology {
 struct Consumed {
     consumer: Arc<str>,
     queue: Arc<str>,
-    /// Where it sends what fails; streams send nothing anywhere.
+    /// Where it sends what fails; most streams send nothing anywhere.
     failures: Option<Failures>,
 }
 
@@ -76,11 +77,11 @@ pub enum EnsureFault {
 }
 
 impl Consumed {
-    /// `kinds` are those of the queues that are declared, by name.
-    fn new(consumer: &ConsumerPlan, kinds: &HashMap<&str, QueueKind>) -> Self {
-        let is_stream = kinds.get(&*consumer.queue) == Some(&QueueKind::Stream);
+    fn new(consumer: &ConsumerPlan) -> Self {
+        let on_error = consumer.stream.as_ref().map(|stream| stream.on_error);
         let delays = match consumer.retry.limit {
             0 => BTreeSet::new(),
+            _ if on_error.is_some() => BTreeSet::new(),
             // Delays that no attempt reaches need no queue.
             limit => consumer
                 .retry
@@ -93,7 +94,7 @@ impl Consumed {
         Self {
             consumer: consumer.name.clone(),
             queue: consumer.queue.clone(),
-            failures: (!is_stream).then(|| Failures {
+            failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {
                 dead_letter: consumer.dead_letter.clone(),
                 delays,
             }),
@@ -108,16 +109,11 @@ impl Topology {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<Self, ConnectFault> {
         let queues = &plan.topology.queues;
-        let kinds = queues.iter().map(|queue| (&*queue.name, queue.kind));
-        let kinds: HashMap<&str, QueueKind> = kinds.collect();
         let topology = Self {
             connection: plan.name.clone(),
             plan: plan.topology.clone(),
             planned: queues.iter().map(|queue| queue.name.clone()).collect(),
-            consumed: consumers
-                .into_iter()
-                .map(|consumer| Consumed::new(consumer, &kinds))
-                .collect(),
+            consumed: consumers.into_iter().map(Consumed::new).collect(),
             made_today: Mutex::default(),
         };
         let too_long: Vec<_> = topology

@@ -92,12 +92,8 @@ impl Running {
         let tasks = self.tasks.branch();
         let connection = &self.connections[&plan.connection].connection;
         let slot = Arc::clone(&self.slots[&plan.component]);
-        let vhost = &self.plan.connections[&plan.connection].vhost;
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
-        let ledgers = Ledgers::of(plan, vhost, &store, &tasks, |of| {
-            self.telemetry.ledger(&plan.name, of)
-        });
-        let pipeline = Pipeline::new(plan, connection, slot, ledgers, (&tasks, &self.telemetry));
+        let pipeline = Pipeline::new(plan, connection, slot, &store, (&tasks, &self.telemetry));
         let watch = pipeline.watch();
         pipeline.start();
         self.consumers

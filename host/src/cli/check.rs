@@ -7,6 +7,7 @@ use crate::app::{self, StartFault};
 use crate::config::plan::Plan;
 use crate::guest::Access;
 use crate::lifecycle::Tasks;
+use crate::policy::OnError;
 use crate::store::{Clock, Memory, Store};
 
 pub(super) fn run(plan: Plan) -> Exit {
@@ -38,9 +39,16 @@ async fn check(plan: &Plan) -> Exit {
         println!("  publishes {}", generation.publications());
     }
     for (name, consumer) in &plan.consumers {
+        let failed = match consumer.stream.as_ref().map(|stream| stream.on_error) {
+            None | Some(OnError::DeadLetter) => {
+                format!("dead letters to {}", consumer.dead_letter)
+            }
+            Some(OnError::Stop) => "stops at a message that fails".to_owned(),
+            Some(OnError::Skip) => "passes over messages that fail".to_owned(),
+        };
         println!(
-            "consumer {name}: queue {} -> component {}, dead letters to {}",
-            consumer.queue, consumer.component, consumer.dead_letter
+            "consumer {name}: queue {} -> component {}, {failed}",
+            consumer.queue, consumer.component
         );
     }
     println!("no faults");

@@ -40,6 +40,8 @@ pub(crate) enum Shape {
     Arguments,
     /// Strings under names of the user's choice.
     Texts,
+    /// A place in a stream: a number from 0, or any string.
+    Offset,
     /// Whatever it is, it is not built yet.
     Unbuilt,
     /// Whatever it is, it belongs in the file that includes this one.
@@ -198,7 +200,13 @@ const CONSUMER: &[Key] = &[
     key("publish_dedup", Shape::Table(DEDUP)),
     key("scale", Shape::Unbuilt),
     key("batch", Shape::Unbuilt),
-    key("stream", Shape::Unbuilt),
+    key("stream", Shape::Table(STREAM)),
+];
+
+const STREAM: &[Key] = &[
+    key("offset", Shape::Offset),
+    key("on_error", Shape::Choice(&["stop", "skip", "dead-letter"])),
+    key("group", Shape::Name),
 ];
 
 const RETRY: &[Key] = &[

@@ -19,11 +19,13 @@ mod allow;
 mod dedup;
 mod glob;
 mod store;
+mod stream;
 
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use dedup::DedupPlan;
 pub use glob::Glob;
 pub use store::{RedisPlan, StorePlan};
+pub use stream::{StreamOffset, StreamPlan};
 
 /// The whole of a hive.toml.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +48,11 @@ impl Plan {
         let mut components = self.components.values();
         let mut consumers = self.consumers.values();
         components.any(|component| !component.allow.keyvalue.is_empty())
-            || consumers
-                .any(|consumer| consumer.dedup.is_some() || consumer.publish_dedup.is_some())
+            || consumers.any(|consumer| {
+                consumer.dedup.is_some()
+                    || consumer.publish_dedup.is_some()
+                    || consumer.stream.is_some()
+            })
     }
 }
 
@@ -395,4 +400,6 @@ pub struct ConsumerPlan {
     pub dedup: Option<DedupPlan>,
     /// `publish_dedup`: which publications are not published, since they were before.
     pub publish_dedup: Option<DedupPlan>,
+    /// How its stream is read; none where the queue is no stream.
+    pub stream: Option<StreamPlan>,
 }

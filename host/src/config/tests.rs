@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::plan::{Argument, ConnectionPlan, Instances, LogFormat, QueueKind};
+use super::plan::{
+    Argument, ConnectionPlan, Instances, LogFormat, QueueKind, StreamOffset, StreamPlan,
+};
 use super::*;
+use crate::policy::OnError;
 
 const MINIMAL: &str = "
     [components.orders]
@@ -494,4 +497,36 @@ proptest! {
         let url = told.lines().find(|line| line.contains("amqp://") && line.contains("s3cret"));
         prop_assert_eq!(url, None);
     }
+}
+
+#[test]
+fn a_stream_is_read_as_the_file_says_or_as_is_safest() {
+    let stream = |keys: &str| {
+        let file = format!(
+            "[queues.events]\ntype = \"stream\"\n[components.c]\npath = \"c.wasm\"\n\
+             [consumers.events]\nqueue = \"events\"\ncomponent = \"c\"\n{keys}"
+        );
+        let mut plan = plan(&file, &[]);
+        assert!(plan.uses_the_store());
+        let consumer = plan.consumers.remove("events").unwrap();
+        consumer.stream.unwrap()
+    };
+    let default = StreamPlan {
+        offset: StreamOffset::Next,
+        on_error: OnError::Stop,
+        group: "events".into(),
+    };
+    assert_eq!(stream(""), default);
+    for (written, offset) in [
+        ("\"first\"", StreamOffset::First),
+        ("\"last\"", StreamOffset::Last),
+        ("\"next\"", StreamOffset::Next),
+        ("0", StreamOffset::Number(0)),
+        ("\"1970-01-02T00:00:00Z\"", StreamOffset::Time(86_400)),
+    ] {
+        let read = stream(&format!("stream = {{ offset = {written} }}"));
+        assert_eq!(read.offset, offset, "{written}");
+    }
+    let skips = stream("stream = { on_error = \"skip\", group = \"g\" }");
+    assert_eq!((skips.on_error, &*skips.group), (OnError::Skip, "g"));
 }

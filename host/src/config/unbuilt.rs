@@ -19,10 +19,6 @@ const UNBUILT: &[Unbuilt] = &[
         "consumers.*.batch",
         "the component gets one delivery at a time",
     ),
-    row(
-        "consumers.*.stream",
-        "consume from a quorum or a classic queue",
-    ),
 ];
 
 const fn row(key: &'static str, meanwhile: &'static str) -> Unbuilt {

@@ -1,9 +1,11 @@
 //! The place of a component: the generation that serves, the one before it, and a canary beside it.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
 
 use super::generation::Generation;
 use super::trial::Trial;
@@ -17,6 +19,7 @@ pub struct Slot {
     before: Mutex<Option<Arc<Generation>>>,
     /// The highest number of a generation that was given deliveries.
     newest: AtomicU64,
+    taken_over: Notify,
 }
 
 impl Slot {
@@ -27,6 +30,7 @@ impl Slot {
             current: ArcSwap::from_pointee(generation),
             trial: ArcSwapOption::empty(),
             before: Mutex::default(),
+            taken_over: Notify::new(),
         }
     }
 
@@ -63,6 +67,19 @@ impl Slot {
         }
     }
 
+    /// Resolves when another generation than this one is current.
+    pub async fn takes_over_from(&self, generation: &Arc<Generation>) {
+        loop {
+            let mut taken_over = pin!(self.taken_over.notified());
+            // From here on, so that no swap slips in between looking and waiting.
+            taken_over.as_mut().enable();
+            if !Arc::ptr_eq(&self.current.load(), generation) {
+                return;
+            }
+            taken_over.await;
+        }
+    }
+
     /// Notes what became of a delivery; only a trial wants to know.
     pub fn saw(&self, generation: &Arc<Generation>, handled: bool) {
         if let Some(trial) = &*self.trial.load() {
@@ -82,6 +99,7 @@ impl Slot {
             }
         }
         old.retire();
+        self.taken_over.notify_waiters();
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&old));
         old
     }

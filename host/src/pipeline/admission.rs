@@ -20,6 +20,11 @@ impl Admission {
         }
     }
 
+    /// Where the deliveries come from.
+    pub(super) fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
     /// Tells whether the consumer consumes.
     pub(super) fn watch(&self) -> ConsumerWatch {
         self.subscription.watch()

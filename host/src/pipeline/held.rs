@@ -24,22 +24,26 @@ impl Held {
         let properties = &self.delivery.envelope.message.properties;
         Label {
             message_id: properties.message_id.as_deref(),
+            offset: self.delivery.envelope.stream_offset,
             tag: self.delivery.settlement.tag(),
         }
     }
 }
 
-/// What a delivery is called in log lines: its message-id, or its delivery tag where it has none.
+/// What a delivery is called in log lines: its offset in a stream, its message-id, or its delivery tag
+/// where it has neither.
 pub(super) struct Label<'a> {
     pub(super) message_id: Option<&'a str>,
+    pub(super) offset: Option<u64>,
     pub(super) tag: u64,
 }
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.message_id {
-            Some(id) => f.write_str(id),
-            None => write!(f, "tag {}", self.tag),
+        match (self.offset, self.message_id) {
+            (Some(offset), _) => write!(f, "offset {offset}"),
+            (None, Some(id)) => f.write_str(id),
+            (None, None) => write!(f, "tag {}", self.tag),
         }
     }
 }

@@ -87,6 +87,7 @@ impl Settler {
                 self.publish(held, publications).await?;
                 self.remember(held).await
             }
+            Disposition::Skip(_) | Disposition::Stop(_) => Ok(()),
             Disposition::RetryAfter { delay, .. } => self.retry(delivery, *delay).await,
             Disposition::DeadLetter(failure) => self.dead_letter(delivery, failure).await,
             Disposition::Requeue { pause, .. } => {
@@ -100,7 +101,8 @@ impl Settler {
     fn after(&self, setback: Setback, disposition: Disposition, attempt: Attempt) -> Disposition {
         match (setback, disposition) {
             (Setback::Unpublishable(error), _) => {
-                policy::decide_unpublishable(error, attempt, &self.plan.retry)
+                let decided = policy::decide_unpublishable(error, attempt, &self.plan.retry);
+                self.plan.on_its_queue(decided)
             }
             (Setback::Uncopyable(reason), Disposition::RetryAfter { mut failure, .. }) => {
                 failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
@@ -310,6 +312,14 @@ impl Settler {
                 class: failure.class.as_str(),
                 error: &failure.error,
             },
+            Disposition::Skip(failure) => Exit::Skipped {
+                class: failure.class.as_str(),
+                error: &failure.error,
+            },
+            Disposition::Stop(failure) => Exit::Stopped {
+                class: failure.class.as_str(),
+                error: &failure.error,
+            },
             Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
         };
         self.answer(held, exit);
@@ -326,6 +336,12 @@ impl Settler {
         let tag = delivery.settlement.tag();
         let settled = match exit {
             Exit::Requeued { .. } => delivery.settlement.requeue(),
+            Exit::Stopped { class, error } => {
+                let offset = delivery.envelope.stream_offset.unwrap_or_default();
+                let reason =
+                    format!("it stopped at offset {offset} of the stream: {class}: {error}");
+                delivery.settlement.stop(&reason)
+            }
             _ => delivery.settlement.ack(),
         };
         failpoint::reached("ack.queued");
@@ -333,6 +349,7 @@ impl Settler {
         DeliverySettled {
             delivery: &Label {
                 message_id: envelope.message.properties.message_id.as_deref(),
+                offset: envelope.stream_offset,
                 tag,
             },
             attempt: envelope.attempt.get(),

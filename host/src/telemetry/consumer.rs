@@ -18,6 +18,8 @@ pub struct ConsumerTelemetry {
     retried: IntCounter,
     dead_lettered: IntCounter,
     requeued: IntCounter,
+    skipped: IntCounter,
+    stopped: IntCounter,
     abandoned: IntCounter,
     duplicate: IntCounter,
     duplicate_publications: IntCounter,
@@ -46,6 +48,8 @@ impl ConsumerTelemetry {
             retried: outcome("retried"),
             dead_lettered: outcome("dead_lettered"),
             requeued: outcome("requeued"),
+            skipped: outcome("skipped"),
+            stopped: outcome("stopped"),
             abandoned: outcome("abandoned"),
             duplicate: outcome("duplicate"),
             duplicate_publications: meters
@@ -146,6 +150,20 @@ pub enum Exit<'a> {
         /// The words of the failure.
         error: &'a str,
     },
+    /// Passed over in its stream.
+    Skipped {
+        /// The class of the failure.
+        class: &'static str,
+        /// The words of the failure.
+        error: &'a str,
+    },
+    /// Still in its stream, which the consumer reads no further.
+    Stopped {
+        /// The class of the failure.
+        class: &'static str,
+        /// The words of the failure.
+        error: &'a str,
+    },
     /// Back in its queue, through no fault of the component.
     Requeued {
         /// What kept the host from going on.
@@ -193,6 +211,14 @@ impl DeliverySettled<'_> {
                 acknowledged, took_ms,
                 "dead-lettered"
             ),
+            Exit::Skipped { class, error } => tracing::warn!(
+                %consumer, %component, %delivery, class, error = brief(error), took_ms,
+                "failed; passed over"
+            ),
+            Exit::Stopped { class, error } => tracing::error!(
+                %consumer, %component, %delivery, class, error = brief(error), took_ms,
+                "failed; the consumer stops in front of it: swap the component, or restart with `on_error = \"skip\"`"
+            ),
             Exit::Requeued { reason } => tracing::warn!(
                 %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
                 "went back to its queue; no retry was spent"
@@ -213,6 +239,14 @@ impl DeliverySettled<'_> {
                 telemetry.dead_letters.inc();
                 telemetry.failed(class);
                 &telemetry.dead_lettered
+            }
+            Exit::Skipped { class, .. } => {
+                telemetry.failed(class);
+                &telemetry.skipped
+            }
+            Exit::Stopped { class, .. } => {
+                telemetry.failed(class);
+                &telemetry.stopped
             }
             Exit::Requeued { .. } => &telemetry.requeued,
         };

@@ -29,6 +29,8 @@ pub(super) struct Meters {
     pub(super) reconnects: IntCounterVec,
     connection_state: IntGaugeVec,
     pub(super) consumer_up: IntGaugeVec,
+    pub(super) stream_offset: IntGaugeVec,
+    pub(super) stream_stored: IntGaugeVec,
     pub(super) instances: IntGaugeVec,
     pub(super) traps: IntCounterVec,
     pub(super) generation: IntGaugeVec,
@@ -72,7 +74,7 @@ impl Meters {
         Ok(Self {
             deliveries: counter(
                 "hive_deliveries_total",
-                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; duplicate where it was acknowledged without being handled; lost where the channel was gone before the broker could be told, which then delivers the message again.",
+                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; duplicate where it was acknowledged without being handled; of a stream also skipped, and stopped where the consumer stops; lost where the channel was gone before the broker could be told, which then delivers the message again.",
                 &["consumer", "outcome"],
             )?,
             in_flight: gauge(
@@ -128,6 +130,16 @@ impl Meters {
             consumer_up: gauge(
                 "hive_consumer_up",
                 "1 while the consumer is subscribed to its queue, 0 while it is not.",
+                &["consumer", "queue"],
+            )?,
+            stream_offset: gauge(
+                "hive_stream_offset",
+                "The lowest offset of a stream that the consumer has not handled.",
+                &["consumer", "queue"],
+            )?,
+            stream_stored: gauge(
+                "hive_stream_stored_offset",
+                "The offset of a stream that the store has: where the consumer begins after a restart.",
                 &["consumer", "queue"],
             )?,
             instances: gauge(

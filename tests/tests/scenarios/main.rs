@@ -40,6 +40,10 @@ mod reload;
 mod sandbox;
 mod swap;
 
+// Streams: what is read, where it goes on, what becomes of what fails.
+mod streams;
+mod streams_killed;
+
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
 mod start;

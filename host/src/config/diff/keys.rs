@@ -221,6 +221,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         dead_letter,
         dedup,
         publish_dedup,
+        stream,
     } = old;
     let mut differing = Differing::default();
     let name = |name: &std::sync::Arc<str>| quoted(name);
@@ -234,6 +235,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
     differing.hidden("dedup", dedup, &new.dedup);
     differing.hidden("publish_dedup", publish_dedup, &new.publish_dedup);
+    differing.hidden("stream", stream, &new.stream);
     differing.0
 }
 

@@ -18,6 +18,7 @@ struct Keyed {
 const NO_STREAM: &[QueueKind] = &[QueueKind::Quorum, QueueKind::Classic];
 const QUORUM: &[QueueKind] = &[QueueKind::Quorum];
 const CLASSIC: &[QueueKind] = &[QueueKind::Classic];
+const STREAM: &[QueueKind] = &[QueueKind::Stream];
 
 const KEYED: &[Keyed] = &[
     Keyed {
@@ -53,7 +54,13 @@ const KEYED: &[Keyed] = &[
 ];
 
 /// Arguments without a key whose kind of queue is known all the same.
-const UNKEYED: &[(&str, &[QueueKind])] = &[("x-max-priority", CLASSIC)];
+const UNKEYED: &[(&str, &[QueueKind])] = &[
+    ("x-max-priority", CLASSIC),
+    ("x-overflow", NO_STREAM),
+    ("x-single-active-consumer", NO_STREAM),
+    ("x-max-age", STREAM),
+    ("x-stream-max-segment-size-bytes", STREAM),
+];
 
 /// Every argument but `x-queue-type`.
 pub(super) fn of_queue(context: &mut Context<'_>, node: &Node, kind: QueueKind) -> Arguments {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, topology};
+use super::Context;
 use crate::config::nearest;
-use crate::config::plan::{ConsumerPlan, QueueKind};
+use crate::config::plan::ConsumerPlan;
 use crate::config::read::LONGEST_NAME;
 use crate::config::redact;
 use crate::config::written::{Node, Value};
 use crate::policy::RetryPolicy;
 
 mod dedup;
+mod stream;
 
 const DEFAULT_PREFETCH: u16 = 256;
 const DEFAULT_LIMIT: u32 = 15;
@@ -27,10 +28,13 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
                       is nothing to run";
         context.faults.missing(root, "consumers", remedy);
     }
-    root.named("consumers")
+    let plans = root
+        .named("consumers")
         .iter()
         .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
-        .collect()
+        .collect();
+    stream::check_groups(context, &plans);
+    plans
 }
 
 fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
@@ -39,6 +43,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let (prefetch, concurrency) = prefetch(context, node);
     let retry = retry(context, node);
     check_queue(context, node);
+    let stream = stream::plan(context, name, node);
     let dead_letter = dead_letter(context, node);
     let dedup = dedup::plan(context, node, "dedup");
     let publish_dedup = dedup::plan(context, node, "publish_dedup");
@@ -53,6 +58,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         dead_letter: dead_letter?.into(),
         dedup,
         publish_dedup,
+        stream,
     })
 }
 
@@ -116,7 +122,7 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     let queue = queue_node.as_text()?;
     let Some(at) = node.get("retry").and_then(|retry| retry.get("dead_letter")) else {
         let name = format!("{queue}.dead");
-        if name.len() > LONGEST_NAME {
+        if name.len() > LONGEST_NAME && !stream::makes_no_dead_letters(context, node) {
             let message = format!(
                 "is too long for its dead-letter queue: {} bytes",
                 name.len()
@@ -135,7 +141,7 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// What the declared queues say about the one consumed from.
+/// Whether the queue consumed from may be a slip of one that is declared.
 fn check_queue(context: &mut Context<'_>, node: &Node) {
     let Some(at) = node.get("queue") else {
         return;
@@ -143,25 +149,14 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
     let Some(name) = at.as_text() else {
         return;
     };
-    match context.names.queues.get(name) {
-        Some(queue) if topology::kind(queue) == QueueKind::Stream => {
-            let message = format!(
-                "is a stream, {}: not built yet in this version",
-                redact::quote(name)
-            );
-            context
-                .faults
-                .error(at, message, "consume from a quorum or a classic queue");
-        }
-        Some(_) => {}
-        None => {
-            let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
-            let queues = context.root.named("queues");
-            if let Some((declared, _)) = queues.iter().find(near) {
-                let message = format!("is not declared here: {}", redact::quote(name));
-                let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");
-                context.faults.warning(at, message, remedy);
-            }
-        }
+    if context.names.queues.contains_key(name) {
+        return;
+    }
+    let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
+    let queues = context.root.named("queues");
+    if let Some((declared, _)) = queues.iter().find(near) {
+        let message = format!("is not declared here: {}", redact::quote(name));
+        let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");
+        context.faults.warning(at, message, remedy);
     }
 }

@@ -19,6 +19,10 @@ impl Reader<'_> {
             (Shape::Integer(min, max), DeValue::Integer(literal)) => {
                 self.ranged(integer(literal), &literal.to_string(), (*min, *max), place)
             }
+            (Shape::Offset, DeValue::Integer(literal)) => {
+                let number = integer(literal);
+                self.ranged(number, &literal.to_string(), (0, i64::MAX), place)
+            }
             (Shape::Secret, value) => self.secret(value, place),
             (
                 Shape::Duration(..) | Shape::DurationOr(..) | Shape::Size(_),
@@ -167,10 +171,16 @@ impl Reader<'_> {
 
 impl Shape {
     fn wants_text(&self) -> bool {
-        use Shape::{Choice, Duration, DurationOr, Name, Size, Text, TextOrTexts};
+        use Shape::{Choice, Duration, DurationOr, Name, Offset, Size, Text, TextOrTexts};
         matches!(
             self,
-            Text | Name | Choice(_) | Duration(..) | DurationOr(..) | Size(_) | TextOrTexts
+            Text | Name
+                | Choice(_)
+                | Duration(..)
+                | DurationOr(..)
+                | Size(_)
+                | TextOrTexts
+                | Offset
         )
     }
 
@@ -182,6 +192,7 @@ impl Shape {
             Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
             Self::TextOrTexts => "a string or an array of strings",
             Self::DurationOr(..) => "a string such as \"1h\"",
+            Self::Offset => "a number or a string",
             Self::Duration(..) => "a string such as \"10s\"",
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",
