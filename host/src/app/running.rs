@@ -14,7 +14,6 @@ use super::{PlanSource, StartFault};
 use crate::amqp::{Amqp, Connection, ConsumerWatch};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
-use crate::ledger::Ledgers;
 use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::Pipeline;
 use crate::store::{OnDemand, Store};
