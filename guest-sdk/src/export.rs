@@ -44,10 +44,11 @@ impl<A: Into<Action>, E: Display> IntoAnswer for Result<A, E> {
     }
 }
 
-/// What a batch handler may return: a `Vec` of [`Action`], or a `Result` of one.
+/// What a batch handler may return: a `Vec` with what [`IntoAnswer`] is for each delivery, or a `Result`
+/// of one.
 #[diagnostic::on_unimplemented(
     message = "a batch consumer cannot return `{Self}`",
-    label = "it returns `Vec<Action>`, or a `Result` of one whose error is `Display`"
+    label = "it returns a `Vec` of `Action`, `Publication` or a `Result` of either, or a `Result` of such a `Vec`; errors are `Display`"
 )]
 pub trait IntoAnswers {
     /// Why there are no answers.
@@ -57,20 +58,25 @@ pub trait IntoAnswers {
     fn into_answers(self) -> Result<Vec<Action>, Self::Error>;
 }
 
-impl IntoAnswers for Vec<Action> {
+impl<A: IntoAnswer> IntoAnswers for Vec<A> {
     type Error = Infallible;
 
     fn into_answers(self) -> Result<Vec<Action>, Infallible> {
-        Ok(self)
+        Ok(self.into_iter().map(or_retry).collect())
     }
 }
 
-impl<E: Display> IntoAnswers for Result<Vec<Action>, E> {
+impl<A: IntoAnswer, E: Display> IntoAnswers for Result<Vec<A>, E> {
     type Error = E;
 
     fn into_answers(self) -> Result<Vec<Action>, E> {
-        self
+        self.map(|answers| answers.into_iter().map(or_retry).collect())
     }
+}
+
+/// An error of one delivery in a batch is a retry of that one.
+fn or_retry(answer: impl IntoAnswer) -> Action {
+    answer.into_answer().unwrap_or_else(Action::retry)
 }
 
 /// What a start function may return: nothing, or a `Result` of it.

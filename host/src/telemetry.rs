@@ -20,9 +20,7 @@ mod swap;
 
 use std::sync::Arc;
 
-pub use self::batch::{
-    BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry,
-};
+pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
 pub use self::ledger::LedgerTelemetry;

@@ -67,7 +67,9 @@ impl Code {
     /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
     /// serve.
     pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<String>> {
-        let misfits = consumers.iter().filter_map(|consumer| self.handlers.misfit(consumer));
+        let misfits = consumers
+            .iter()
+            .filter_map(|consumer| self.handlers.misfit(consumer));
         let misfits: Vec<String> = misfits.collect();
         match misfits.is_empty() {
             true => Ok(()),

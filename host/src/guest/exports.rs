@@ -85,7 +85,8 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
 }
 
 fn handlers_among(exports: &[&str]) -> Result<Handlers, String> {
-    let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface) {
+    let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface)
+    {
         None => Ok(false),
         Some(name) if split(name).1.starts_with(CONTRACT) => Ok(true),
         Some(name) => Err(format!(
@@ -174,7 +175,10 @@ mod tests {
     #[test]
     fn either_handler_makes_a_consumer_and_a_near_version_is_named() {
         let of = |exports: &[&str]| handlers_among(exports);
-        let (handler, batch) = ("hive:consumer/handler@0.1.7", "hive:consumer/batch-handler@0.1.0");
+        let (handler, batch) = (
+            "hive:consumer/handler@0.1.7",
+            "hive:consumer/batch-handler@0.1.0",
+        );
         let found = |single, batch| Ok(Handlers { single, batch });
         assert_eq!(of(&[handler]), found(true, false));
         assert_eq!(of(&[batch]), found(false, true));

@@ -49,7 +49,7 @@ impl Pipeline {
     }
 
     /// The next batch that is due. None once the host drains: what was gathered by then went back.
-    async fn gather(&self, batches: &Batches) -> Option<Vec<Held>> {
+    async fn gather(self: &Arc<Self>, batches: &Batches) -> Option<Vec<Held>> {
         let _turn = batches.turn.lock().await;
         let mut gathering = Gathering::new(batches.rule, Instant::now());
         loop {
@@ -132,7 +132,10 @@ fn drop_stale(gathering: &mut Gathering<Held>) {
     let is_stale = |held: &Held| !held.delivery.settlement.is_live();
     if gathering.last().is_some_and(is_stale) {
         let deliveries = gathering.take().len();
-        tracing::debug!(deliveries, "the channel of a batch that was not due is gone");
+        tracing::debug!(
+            deliveries,
+            "the channel of a batch that was not due is gone"
+        );
     }
 }
 

@@ -6,6 +6,8 @@
 
 // What becomes of a delivery.
 mod answers;
+mod batch_failures;
+mod batches;
 mod dedup;
 mod dedup_killed;
 mod failures;
@@ -32,6 +34,7 @@ mod taken_away;
 mod tls;
 
 // What a component can do to its host.
+mod batch_versions;
 mod capabilities;
 mod hostile;
 mod instances;

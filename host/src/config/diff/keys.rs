@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::plan::{
-    AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Instances,
-    LogFormat, StorePlan,
+    AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan,
+    Instances, LogFormat, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;

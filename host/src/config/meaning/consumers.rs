@@ -86,7 +86,10 @@ fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
 fn prefetch(context: &mut Context<'_>, node: &Node) -> (u16, u16) {
     let concurrency = node.integer("concurrency").unwrap_or(1);
     if let Some(size) = batch::size(node) {
-        return (batch::prefetch(context, node, size, concurrency), concurrency);
+        return (
+            batch::prefetch(context, node, size, concurrency),
+            concurrency,
+        );
     }
     let Some(at) = node.get("prefetch") else {
         return (DEFAULT_PREFETCH.max(concurrency), concurrency);

@@ -95,7 +95,10 @@ mod tests {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut gathering = Gathering::new(rule(3, 1000), start);
-        assert_eq!((gathering.deadline(), gathering.due(at(5000))), (None, None));
+        assert_eq!(
+            (gathering.deadline(), gathering.due(at(5000))),
+            (None, None)
+        );
         gathering.add("a", at(5000));
         gathering.add("b", at(5900));
         assert_eq!(gathering.deadline(), Some(at(6000)));

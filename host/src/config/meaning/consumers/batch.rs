@@ -31,8 +31,10 @@ pub(super) fn prefetch(context: &mut Context<'_>, node: &Node, size: u16, concur
     };
     let Ok(least) = u16::try_from(least) else {
         let at = node.get("batch").and_then(|batch| batch.get("size"));
-        let message = format!("is too large with `concurrency`: {size} times {concurrency} is {least}");
-        let remedy = "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
+        let message =
+            format!("is too large with `concurrency`: {size} times {concurrency} is {least}");
+        let remedy =
+            "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
         context.faults.error(at.unwrap_or(node), message, remedy);
         return u16::MAX;
     };
