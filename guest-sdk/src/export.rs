@@ -188,3 +188,21 @@ macro_rules! __export {
         };
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_of_a_batchs_answer_is_whatever_a_single_answer_may_be() {
+        let publication = || Publication::to_queue("out");
+        let answers: Vec<Result<Publication, &str>> = vec![Ok(publication()), Err("not now")];
+        let actions = answers.into_answers().unwrap();
+        assert_eq!(actions[0].publications(), [publication()]);
+        assert_eq!(actions[1].as_retry().unwrap().reason, "not now");
+        let failed: Result<Vec<Action>, &str> = Err("none of them");
+        assert_eq!(failed.into_answers(), Err("none of them"));
+        let done: Result<Vec<Action>, &str> = Ok(vec![Action::Ack]);
+        assert!(done.into_answers().unwrap()[0].is_ack());
+    }
+}

@@ -94,8 +94,7 @@ impl Pipeline {
     }
 
     /// One call, and then each delivery on its own.
-    pub(super) async fn call_with_batch(
-        self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
+    pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
         failpoint::reached("batch.gathered");
         // One generation for the whole batch, held to the end of the call.
         let generation = self.slot.deal();

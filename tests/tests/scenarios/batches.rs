@@ -1,9 +1,10 @@
 //! Batches: gathered by size and by time, in order, and given back unharmed when they are not due.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{HiveToml, HostProcess, Message, Vhost, eventually};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, example, scratch};
 use tokio::time::Instant;
 
 use crate::network::{behind_proxy, both_lost};
@@ -189,4 +190,58 @@ async fn instances_are_recycled_by_their_deliveries() -> Result<()> {
     let look = || host.metric(instances);
     eventually("no instance is left", look, |count| *count == 0.0).await?;
     assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn the_example_batches_archives_a_batch_in_one_file() -> Result<()> {
+    let folder = example("batches", "archive");
+    let vhost = Broker::shared().await?.vhost("batches").await?;
+    let archive = scratch("archive");
+    let (url, into) = (vhost.url(), archive.display().to_string());
+    let variables = [
+        ("RABBITMQ_URL", url.as_str()),
+        ("HIVE_ARCHIVE", into.as_str()),
+    ];
+    let mut host = HostProcess::launch_file(&folder.join("hive.toml"), &variables)?;
+    host.wait_for_line("consuming").await?;
+    let mut samples: Vec<_> = std::fs::read_dir(folder.join("messages"))?
+        .map(|sample| Ok(sample?.path()))
+        .collect::<std::io::Result<_>>()?;
+    samples.sort();
+    let bodies = samples.iter().map(std::fs::read);
+    let messages: Vec<_> = bodies
+        .map(|body| Ok(Message::new(body?)))
+        .collect::<Result<_>>()?;
+    vhost.publish_all("", "tracks", messages).await?;
+    let dead = vhost.take_one("tracks.dead").await?;
+    assert!(
+        dead.text_of("x-hive-error")
+            .unwrap_or_default()
+            .contains("listener")
+    );
+    // One batch, unless the machine was so slow that they came in two.
+    let look = async || archived(&archive);
+    let plays = eventually("three plays are archived", look, |plays| plays.len() == 3).await?;
+    for play in ["ada\",\"seconds\":181", "grace", "t-2"] {
+        assert!(
+            plays.iter().any(|line| line.contains(play)),
+            "{play}: {plays:?}"
+        );
+    }
+    assert_settled(&vhost, &mut host, "tracks").await
+}
+
+/// The lines of every file that is whole.
+fn archived(folder: &Path) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            lines.extend(std::fs::read_to_string(path)?.lines().map(str::to_owned));
+        }
+    }
+    Ok(lines)
 }

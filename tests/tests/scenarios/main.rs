@@ -10,6 +10,7 @@ mod batch_failures;
 mod batches;
 mod dedup;
 mod dedup_killed;
+mod delays;
 mod failures;
 mod oversize;
 mod poison;
