@@ -51,10 +51,12 @@ impl Pipeline {
     /// The next batch that is due. None once the host drains: what was gathered by then went back.
     async fn gather(self: &Arc<Self>, batches: &Batches) -> Option<Vec<Held>> {
         let _turn = batches.turn.lock().await;
-        let mut gathering = Gathering::new(batches.rule, Instant::now());
+        let mut gathering = Gathering::new(batches.rule);
         loop {
-            drop_stale(&mut gathering);
             if let Some(reason) = gathering.due(Instant::now()) {
+                if drop_stale(&mut gathering) {
+                    continue;
+                }
                 let batch = gathering.take();
                 let size = batch.len();
                 BatchHanded { size, reason }.emit(&batches.telemetry);
@@ -73,9 +75,12 @@ impl Pipeline {
                 self.give_back(batches, gathering.take());
                 return None;
             };
+            // Before anything is claimed for this one, which may be one of those, come again.
+            if gathering.last().is_some_and(is_stale) {
+                drop_stale(&mut gathering);
+            }
             // A repeat is no part of the batch, nor is one that waits for another of its key.
             if let Some(held) = self.taken(held).await {
-                drop_stale(&mut gathering);
                 gathering.add(held, Instant::now());
             }
         }
@@ -124,18 +129,21 @@ impl Pipeline {
     }
 }
 
-/// Drops what was gathered if it cannot be settled any more: the broker hands it out again, and has no
-/// use for an answer. All of it came over one channel, since what an older one delivered goes before
-/// the first of the next is added.
-fn drop_stale(gathering: &mut Gathering<Held>) {
-    let is_stale = |held: &Held| !held.delivery.settlement.is_live();
-    if gathering.last().is_some_and(is_stale) {
-        let deliveries = gathering.take().len();
+/// Whether a delivery cannot be settled any more: its channel is gone.
+fn is_stale(held: &Held) -> bool {
+    !held.delivery.settlement.is_live()
+}
+
+/// Drops what cannot be settled any more, if there is any: the broker hands it out again.
+fn drop_stale(gathering: &mut Gathering<Held>) -> bool {
+    let deliveries = gathering.keep(|held| !is_stale(held));
+    if deliveries > 0 {
         tracing::debug!(
             deliveries,
             "the channel of a batch that was not due is gone"
         );
     }
+    deliveries > 0
 }
 
 /// What a batch is called in log lines.

@@ -8,42 +8,46 @@ use crate::telemetry::BatchReason;
 /// Deliveries on their way to be one batch.
 pub(super) struct Gathering<T> {
     rule: BatchPlan,
-    /// In the order in which they came.
-    pending: Vec<T>,
-    /// When the first of them came. Meaningless while there is none.
-    since: Instant,
+    /// In the order in which they came, each with the moment.
+    pending: Vec<(T, Instant)>,
 }
 
 impl<T> Gathering<T> {
-    pub(super) fn new(rule: BatchPlan, now: Instant) -> Self {
+    pub(super) fn new(rule: BatchPlan) -> Self {
         Self {
             rule,
             pending: Vec::new(),
-            since: now,
         }
     }
 
     /// One more; with the first one the clock starts.
     pub(super) fn add(&mut self, one: T, now: Instant) {
-        if self.pending.is_empty() {
-            self.since = now;
-        }
-        self.pending.push(one);
+        self.pending.push((one, now));
     }
 
     /// The one that came last.
     pub(super) fn last(&self) -> Option<&T> {
-        self.pending.last()
+        self.pending.last().map(|(one, _)| one)
     }
 
-    /// Takes all that there is. The clock stands still until the next one comes.
+    /// Drops those that are not wanted any more, and gives their number. The clock is that of the first
+    /// one left.
+    pub(super) fn keep(&mut self, is_wanted: impl Fn(&T) -> bool) -> usize {
+        let before = self.pending.len();
+        self.pending.retain(|(one, _)| is_wanted(one));
+        before - self.pending.len()
+    }
+
+    /// Takes all that there is.
     pub(super) fn take(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.pending)
+        let pending = std::mem::take(&mut self.pending);
+        pending.into_iter().map(|(one, _)| one).collect()
     }
 
     /// When it is due at the latest; none while it is empty.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (!self.pending.is_empty()).then(|| self.since + self.rule.wait)
+        let (_, since) = self.pending.first()?;
+        Some(*since + self.rule.wait)
     }
 
     /// Why it is due now, if it is.
@@ -94,7 +98,7 @@ mod tests {
     async fn the_clock_starts_with_the_first_and_stands_while_there_is_none() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut gathering = Gathering::new(rule(3, 1000), start);
+        let mut gathering = Gathering::new(rule(3, 1000));
         assert_eq!(
             (gathering.deadline(), gathering.due(at(5000))),
             (None, None)
@@ -104,9 +108,15 @@ mod tests {
         assert_eq!(gathering.deadline(), Some(at(6000)));
         assert_eq!(gathering.due(at(5999)), None);
         assert_eq!(gathering.due(at(6000)), Some(BatchReason::Wait));
-        // Its channel dies before it is handed over: those that come next have their whole time.
-        assert_eq!(gathering.take(), ["a", "b"]);
-        assert_eq!(gathering.due(at(6000)), None);
+        // Their channel dies: those that come next have their whole time.
+        gathering.add("c", at(5950));
+        assert_eq!(gathering.keep(|one| *one == "c"), 2);
+        assert_eq!(gathering.deadline(), Some(at(6950)));
+        assert_eq!(gathering.keep(|_| false), 1);
+        assert_eq!(
+            (gathering.deadline(), gathering.due(at(9000))),
+            (None, None)
+        );
         gathering.add("c", at(6100));
         assert_eq!(gathering.deadline(), Some(at(7100)));
         gathering.add("d", at(6100));
@@ -123,7 +133,7 @@ mod tests {
         ) {
             let start = Instant::now();
             let mut now = start;
-            let mut gathering = Gathering::new(rule(size, wait), now);
+            let mut gathering = Gathering::new(rule(size, wait));
             let (mut next, mut batches, mut died) = (0u32, Vec::new(), Vec::new());
             for step in steps {
                 // As a gatherer does: it is woken at the deadline, and looks after each delivery.
