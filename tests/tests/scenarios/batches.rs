@@ -19,7 +19,11 @@ const IN_FLIGHT: &str = r#"hive_deliveries_in_flight{consumer="letters"}"#;
 /// A consumer of batches, whose component prints each of them and does as the bodies say.
 pub(crate) fn batches(size: u16, wait: &str, keys: &str) -> HiveToml {
     let batch = format!("batch = {{ size = {size}, wait = \"{wait}\" }}\n{keys}");
-    HiveToml::one("letters", "batch", &batch).queue("out", "")
+    HiveToml::new()
+        .queue("letters", "")
+        .queue("out", "")
+        .component("batch", r#"timeout = "1m""#)
+        .consumer("letters", "batch", &batch)
 }
 
 pub(crate) async fn send(vhost: &Vhost, bodies: &[&str]) -> Result<()> {
