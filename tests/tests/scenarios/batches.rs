@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, example, scratch};
+use hive_tests::{
+    Broker, HiveToml, HostProcess, Message, Vhost, eventually, example, example_component, scratch,
+};
 use tokio::time::Instant;
 
 use crate::network::{behind_proxy, both_lost};
@@ -198,7 +200,8 @@ async fn instances_are_recycled_by_their_deliveries() -> Result<()> {
 
 #[tokio::test]
 async fn the_example_batches_archives_a_batch_in_one_file() -> Result<()> {
-    let folder = example("batches", "archive");
+    example_component("archive");
+    let folder = example("batches");
     let vhost = Broker::shared().await?.vhost("batches").await?;
     let archive = scratch("archive");
     let (url, into) = (vhost.url(), archive.display().to_string());

@@ -6,6 +6,7 @@
 
 // What becomes of a delivery.
 mod answers;
+mod batch_company;
 mod batch_failures;
 mod batches;
 mod dedup;
