@@ -44,10 +44,11 @@ impl<A: Into<Action>, E: Display> IntoAnswer for Result<A, E> {
     }
 }
 
-/// What a batch handler may return: a `Vec` of [`Action`], or a `Result` of one.
+/// What a batch handler may return: a `Vec` with what [`IntoAnswer`] is for each delivery, or a `Result`
+/// of one.
 #[diagnostic::on_unimplemented(
     message = "a batch consumer cannot return `{Self}`",
-    label = "it returns `Vec<Action>`, or a `Result` of one whose error is `Display`"
+    label = "it returns a `Vec` of `Action`, `Publication` or a `Result` of either, or a `Result` of such a `Vec`; errors are `Display`"
 )]
 pub trait IntoAnswers {
     /// Why there are no answers.
@@ -57,20 +58,25 @@ pub trait IntoAnswers {
     fn into_answers(self) -> Result<Vec<Action>, Self::Error>;
 }
 
-impl IntoAnswers for Vec<Action> {
+impl<A: IntoAnswer> IntoAnswers for Vec<A> {
     type Error = Infallible;
 
     fn into_answers(self) -> Result<Vec<Action>, Infallible> {
-        Ok(self)
+        Ok(self.into_iter().map(or_retry).collect())
     }
 }
 
-impl<E: Display> IntoAnswers for Result<Vec<Action>, E> {
+impl<A: IntoAnswer, E: Display> IntoAnswers for Result<Vec<A>, E> {
     type Error = E;
 
     fn into_answers(self) -> Result<Vec<Action>, E> {
-        self
+        self.map(|answers| answers.into_iter().map(or_retry).collect())
     }
+}
+
+/// An error of one delivery in a batch is a retry of that one.
+fn or_retry(answer: impl IntoAnswer) -> Action {
+    answer.into_answer().unwrap_or_else(Action::retry)
 }
 
 /// What a start function may return: nothing, or a `Result` of it.
@@ -181,4 +187,22 @@ macro_rules! __export {
             $crate::bindings::lifecycle::export!(Component with_types_in $crate::bindings::lifecycle);
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_of_a_batchs_answer_is_whatever_a_single_answer_may_be() {
+        let publication = || Publication::to_queue("out");
+        let answers: Vec<Result<Publication, &str>> = vec![Ok(publication()), Err("not now")];
+        let actions = answers.into_answers().unwrap();
+        assert_eq!(actions[0].publications(), [publication()]);
+        assert_eq!(actions[1].as_retry().unwrap().reason, "not now");
+        let failed: Result<Vec<Action>, &str> = Err("none of them");
+        assert_eq!(failed.into_answers(), Err("none of them"));
+        let done: Result<Vec<Action>, &str> = Ok(vec![Action::Ack]);
+        assert!(done.into_answers().unwrap()[0].is_ack());
+    }
 }

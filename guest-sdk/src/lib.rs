@@ -58,6 +58,9 @@
 //!
 //! # Batches
 //!
+//! A consumer with a `batch` in hive.toml hands its component deliveries by the dozen or the thousand,
+//! in the order in which they came. The component answers with one action for each, in that order.
+//!
 //! ```
 //! use hive_guest::{Action, Delivery};
 //!
@@ -69,10 +72,28 @@
 //!     };
 //!     Ok(deliveries.iter().map(answer).collect())
 //! }
-//! # use hive_guest::testing::DeliveryBuilder;
-//! # let some = |text| DeliveryBuilder::new().text(text).build();
-//! # let answers = handle(vec![some("a"), some("")]).unwrap();
-//! # assert!(answers[0].is_ack() && answers[1].as_reject().is_some());
+//!
+//! // In a #[test]:
+//! use hive_guest::testing::DeliveryBuilder;
+//! let some = |text| DeliveryBuilder::new().text(text).build();
+//! let answers = handle(vec![some("a"), some("")]).unwrap();
+//! assert!(answers[0].is_ack() && answers[1].as_reject().is_some());
+//! ```
+//!
+//! Each of them may as well be a [`Publication`], or a `Result`: an error is a retry of that delivery
+//! alone, while an error in place of the list retries all of them.
+//!
+//! ```
+//! use hive_guest::{Delivery, Publication};
+//!
+//! #[hive_guest::batch_consumer]
+//! fn handle(names: Vec<Delivery>) -> Vec<Result<Publication, String>> {
+//!     let greet = |name: &Delivery| match name.text() {
+//!         Ok(name) => Ok(Publication::to_queue("greetings").text(format!("hello {name}"))),
+//!         Err(error) => Err(error.to_string()),
+//!     };
+//!     names.iter().map(greet).collect()
+//! }
 //! ```
 //!
 //! # A beginning and an end
@@ -148,8 +169,9 @@ pub use hive_guest_macros::consumer;
 /// Makes a component of a function that takes a batch.
 ///
 /// The function takes the deliveries of a batch and gives one [`Action`] for each, in their order:
-/// `fn(Vec<Delivery>) -> Vec<Action>`, or `-> Result<Vec<Action>, impl Display>`. An error, or a list
-/// of another length, retries the whole batch. `start` and `stop` are those of [`macro@consumer`].
+/// `fn(Vec<Delivery>) -> Vec<Action>`, or `-> Result<Vec<Action>, impl Display>`. In place of an action
+/// may be a [`Publication`], or a `Result` of either, whose error retries that delivery alone. An error of
+/// the whole, or a list of another length, retries the whole batch. `start` and `stop` are those of [`macro@consumer`].
 ///
 /// ```
 /// use hive_guest::{Action, Delivery};

@@ -319,7 +319,9 @@ pub(crate) async fn load(
     let mut slots = BTreeMap::new();
     let mut faults = Vec::new();
     for component in plan.components.values() {
-        match engine.load(component, Source::File, 1).await {
+        let consumers = plan.consumers_of(&component.name);
+        let loading = engine.load(component, &consumers, Source::File, 1);
+        match loading.await {
             Ok(generation) => {
                 slots.insert(Arc::clone(&component.name), Arc::new(Slot::new(generation)));
             }

@@ -1,10 +1,12 @@
 //! One delivery from top to bottom: the file to read first.
 //!
 //! A consumer has as many workers as its `concurrency`. Each takes the delivery that `admission`
-//! lets in next, lends it to an instance of the component, lets the policy decide what the outcome
-//! means, and hands it to `settle`, which carries that out in the order that loses nothing.
+//! lets in next (or a `batch` of them), lends it to an instance of the component, lets the policy decide
+//! what the outcome means, and hands it to `settle`, which carries that out in the order that loses
+//! nothing.
 
 mod admission;
+mod batch;
 mod claim;
 mod held;
 mod progress;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use crate::amqp::{Connection, ConsumerWatch};
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
-use crate::guest::{Call, Slot};
+use crate::guest::{Call, Generation, Slot};
 use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, Disposition, Outcome, REQUEUE_PAUSE};
@@ -27,6 +29,7 @@ use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 
 use self::admission::Admission;
+use self::batch::Batches;
 use self::held::Held;
 use self::progress::Progress;
 use self::settle::Settler;
@@ -40,6 +43,8 @@ pub struct Pipeline {
     settler: Arc<Settler>,
     /// Where it reads a stream.
     progress: Option<Arc<Progress>>,
+    /// None: the component is handed single deliveries.
+    batches: Option<Batches>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
@@ -53,6 +58,7 @@ impl Pipeline {
         store: &Arc<dyn Store>,
         (tasks, whole): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
+        let batches = Batches::of(plan, whole);
         let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
         let subscription = connection.subscribe(plan, tasks);
         let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
@@ -75,6 +81,7 @@ impl Pipeline {
                 ledgers.publications,
                 (&telemetry, tasks),
             )),
+            batches,
             telemetry,
             tasks: tasks.clone(),
         })
@@ -105,20 +112,26 @@ impl Pipeline {
         }
     }
 
-    /// Handles one delivery after the other until the host drains.
+    /// Handles one delivery, or one batch, after the other until the host drains.
     async fn work(self: &Arc<Self>) {
         if let Some(progress) = &self.progress
             && !progress.resume(self.admission.subscription()).await
         {
             return;
         }
+        if let Some(batches) = &self.batches {
+            return self.work_in_batches(batches).await;
+        }
         while let Some(held) = self.admission.next().await {
-            self.handle(held).await;
+            if let Some(held) = self.taken(held).await {
+                self.call(held).await;
+            }
         }
     }
 
-    /// One delivery, from its arrival until it is settled or on its way to be.
-    async fn handle(self: &Arc<Self>, held: Held) {
+    /// What stands between the arrival of a delivery and the call, which is the same for a single one
+    /// and for one of a batch; none where it is not to be handled now.
+    async fn taken(self: &Arc<Self>, held: Held) -> Option<Held> {
         failpoint::reached("delivery.received");
         if let Some(progress) = &self.progress
             && let Err(fault) = progress.begun().await
@@ -127,15 +140,18 @@ impl Pipeline {
                 pause: REQUEUE_PAUSE,
                 reason: format!("the stream's offset cannot be kept: {fault}"),
             };
-            return self.settle(held, disposition);
+            self.settle(held, disposition);
+            return None;
         }
-        if let Some(held) = self.claimed(held).await {
-            self.call(held).await;
-        }
+        self.claimed(held).await
     }
 
-    /// Has the component handle a delivery that is no repeat, and settles it.
+    /// Has the component handle a delivery that is no repeat, and settles it. Where it takes batches,
+    /// this one is a batch by itself.
     async fn call(self: &Arc<Self>, held: Held) {
+        if let Some(batches) = &self.batches {
+            return self.call_with_batch(batches, vec![held]).await;
+        }
         // Held to the end of the call: a swap never changes code under a delivery.
         let generation = self.slot.deal();
         let label = held.label();
@@ -144,14 +160,19 @@ impl Pipeline {
             delivery: &label,
         };
         let answer = generation.handle(&call, &held.delivery.envelope);
-        let Some(outcome) = self.unless_abandoned(&held, answer).await else {
+        let Some(outcome) = self.unless_abandoned([&held], answer).await else {
             return;
         };
         self.telemetry.answered(&held.in_hand);
+        self.conclude(held, outcome, &generation);
+    }
+
+    /// What follows from the component's answer to one delivery.
+    fn conclude(self: &Arc<Self>, held: Held, outcome: Outcome, generation: &Arc<Generation>) {
         failpoint::reached("delivery.handled");
         if !matches!(outcome, Outcome::HostFault(_)) {
             let handled = matches!(outcome, Outcome::Handled(_));
-            self.slot.saw(&generation, handled);
+            self.slot.saw(generation, handled);
         }
         let attempt = held.delivery.envelope.attempt;
         let disposition = policy::decide(outcome, attempt, &self.plan.retry);
@@ -179,14 +200,20 @@ impl Pipeline {
 
     /// None once the host wants its deliveries dropped where they stand: the broker hands them out
     /// again.
-    async fn unless_abandoned<T>(&self, held: &Held, work: impl Future<Output = T>) -> Option<T> {
+    async fn unless_abandoned<'a, T>(
+        &self,
+        in_hand: impl IntoIterator<Item = &'a Held>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let done = self.tasks.unless_abandoned(pin!(work)).await;
         if done.is_none() {
-            DeliveryAbandoned {
-                delivery: &held.label().to_string(),
-                after: held.in_hand.elapsed(),
+            for held in in_hand {
+                DeliveryAbandoned {
+                    delivery: &held.label().to_string(),
+                    after: held.in_hand.elapsed(),
+                }
+                .emit(&self.telemetry);
             }
-            .emit(&self.telemetry);
         }
         done
     }

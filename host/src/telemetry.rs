@@ -8,6 +8,7 @@
 //! Whoever tells something often holds its meters: counting is one atomic addition then, with no
 //! lock and no look-up on the way of a delivery.
 
+mod batch;
 mod component;
 mod consumer;
 mod ledger;
@@ -19,6 +20,7 @@ mod swap;
 
 use std::sync::Arc;
 
+pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
 pub use self::ledger::LedgerTelemetry;
@@ -61,6 +63,11 @@ impl Telemetry {
         group: &Arc<str>,
     ) -> StreamTelemetry {
         StreamTelemetry::new(&self.0, consumer, queue, group)
+    }
+
+    /// What a consumer with batches tells of them.
+    pub fn batches(&self, consumer: &Arc<str>, component: &Arc<str>) -> BatchTelemetry {
+        BatchTelemetry::new(&self.0, consumer, component)
     }
 
     /// What the publisher of a consumer tells.

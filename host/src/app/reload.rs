@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::running::{Running, consumers_of};
 use crate::amqp::Connection;
 use crate::config::diff::{Changes, diff};
-use crate::config::plan::Plan;
+use crate::config::plan::{ConsumerPlan, Plan};
 use crate::control::{Answer, Done, Refusal};
 use crate::guest::{Generation, Slot, Source};
 
@@ -84,12 +84,18 @@ impl Running {
             let slot = self.slots.get(name);
             let number = slot.map_or(1, |slot| slot.next_number());
             let plan = &new.components[name];
-            match self.engine.load(plan, Source::File, number).await {
+            let consumers = new.consumers_of(name);
+            let loading = self.engine.load(plan, &consumers, Source::File, number);
+            match loading.await {
                 Ok(generation) => {
                     generations.insert(name.clone(), generation);
                 }
                 Err(fault) => faults.push(fault.to_string()),
             }
+        }
+        let kept = self.slots.iter();
+        for (name, slot) in kept.filter(|(name, _)| !generations.contains_key(*name)) {
+            faults.extend(misfits(slot, &new.consumers_of(name)));
         }
         match faults.is_empty() {
             true => Ok(generations),
@@ -192,4 +198,14 @@ impl Running {
             }
         }
     }
+}
+
+/// Why what serves now, or is on trial, cannot serve these consumers.
+fn misfits(slot: &Slot, consumers: &[&ConsumerPlan]) -> Vec<String> {
+    let canary = slot.trial().map(|trial| Arc::clone(trial.canary()));
+    let serving = [Some(slot.current()), canary].into_iter().flatten();
+    serving
+        .filter_map(|generation| generation.fits(consumers).err())
+        .map(|fault| fault.to_string())
+        .collect()
 }

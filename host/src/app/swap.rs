@@ -90,7 +90,9 @@ impl Running {
                 }
             },
         };
-        let next = self.engine.load(plan, source, slot.next_number());
+        let consumers = self.plan.consumers_of(name);
+        let number = slot.next_number();
+        let next = self.engine.load(plan, &consumers, source, number);
         let next = next.await.map_err(faulty)?;
         let next = Arc::new(next);
         Ok(match canary {

@@ -46,8 +46,14 @@ async fn check(plan: &Plan) -> Exit {
             Some(OnError::Stop) => "stops at a message that fails".to_owned(),
             Some(OnError::Skip) => "passes over messages that fail".to_owned(),
         };
+        let batches = consumer.batch.map_or_else(String::new, |batch| {
+            format!(
+                " in batches of {} or what came in {:?}",
+                batch.size, batch.wait
+            )
+        });
         println!(
-            "consumer {name}: queue {} -> component {}, {failed}",
+            "consumer {name}: queue {} -> component {}{batches}, {failed}",
             consumer.queue, consumer.component
         );
     }

@@ -55,6 +55,9 @@ const LONGEST: u64 = 365 * 24 * 3_600_000;
 const LONGEST_TTL: u64 = u32::MAX as u64;
 /// The heartbeat travels as 16 bits of seconds.
 const LONGEST_HEARTBEAT: u64 = u16::MAX as u64 * 1_000;
+/// A delivery that waits is unacknowledged. RabbitMQ closes the channel over one after half an hour
+/// (`consumer_timeout`), of which this leaves half for the call.
+const LONGEST_BATCH_WAIT: u64 = 15 * 60_000;
 /// One page of WebAssembly memory.
 const PAGE: u64 = 64 * 1024;
 
@@ -199,7 +202,7 @@ const CONSUMER: &[Key] = &[
     key("dedup", Shape::Table(DEDUP)),
     key("publish_dedup", Shape::Table(DEDUP)),
     key("scale", Shape::Unbuilt),
-    key("batch", Shape::Unbuilt),
+    key("batch", Shape::Table(BATCH)),
     key("stream", Shape::Table(STREAM)),
 ];
 
@@ -207,6 +210,11 @@ const STREAM: &[Key] = &[
     key("offset", Shape::Offset),
     key("on_error", Shape::Choice(&["stop", "skip", "dead-letter"])),
     key("group", Shape::Name),
+];
+
+const BATCH: &[Key] = &[
+    key("size", Shape::Integer(1, u16::MAX as i64)).required(),
+    key("wait", Shape::Duration(1, LONGEST_BATCH_WAIT)).required(),
 ];
 
 const RETRY: &[Key] = &[

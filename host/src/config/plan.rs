@@ -16,12 +16,14 @@ use tokio_rustls::rustls::ClientConfig;
 use crate::policy::RetryPolicy;
 
 mod allow;
+mod batch;
 mod dedup;
 mod glob;
 mod store;
 mod stream;
 
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
+pub use batch::BatchPlan;
 pub use dedup::DedupPlan;
 pub use glob::Glob;
 pub use store::{RedisPlan, StorePlan};
@@ -53,6 +55,14 @@ impl Plan {
                     || consumer.publish_dedup.is_some()
                     || consumer.stream.is_some()
             })
+    }
+
+    /// The consumers whose deliveries this component handles.
+    pub fn consumers_of(&self, component: &str) -> Vec<&ConsumerPlan> {
+        let consumers = self.consumers.values();
+        consumers
+            .filter(|consumer| &*consumer.component == component)
+            .collect()
     }
 }
 
@@ -388,10 +398,13 @@ pub struct ConsumerPlan {
     pub component: Arc<str>,
     /// The name of its connection; it is in the plan.
     pub connection: Arc<str>,
-    /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`.
+    /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`, or as many as
+    /// so many full batches have.
     pub prefetch: u16,
-    /// Deliveries handled at once; at least 1.
+    /// Deliveries, or batches, handled at once; at least 1.
     pub concurrency: u16,
+    /// Its component is handed batches; none for single deliveries.
+    pub batch: Option<BatchPlan>,
     /// When and how often a failed delivery comes again.
     pub retry: RetryPolicy,
     /// The dead-letter queue.

@@ -15,10 +15,6 @@ const UNBUILT: &[Unbuilt] = &[
         "`concurrency = 1` handles deliveries in order",
     ),
     row("consumers.*.scale", "`concurrency` sets a fixed number"),
-    row(
-        "consumers.*.batch",
-        "the component gets one delivery at a time",
-    ),
 ];
 
 const fn row(key: &'static str, meanwhile: &'static str) -> Unbuilt {

@@ -1,22 +1,21 @@
 //! Generated from `wit/`: the contract as Rust types.
 
-/// The world of every consumer. Parameters are borrowed, so that an envelope is lent to a
-/// component without a copy on the host's side.
-pub(super) mod consumer {
+/// A world of the host's own, with everything that a component may export: each interface is looked
+/// up by its name, and the types are there once. Parameters are borrowed, so that an envelope is lent
+/// to a component without a copy on the host's side.
+pub(super) mod contract {
     wasmtime::component::bindgen!({
         path: "../wit",
-        world: "consumer",
+        inline: "
+            package hive:host;
+            world any-consumer {
+                export hive:consumer/handler@0.1.0;
+                export hive:consumer/batch-handler@0.1.0;
+                export hive:consumer/lifecycle@0.1.0;
+            }
+        ",
+        world: "hive:host/any-consumer",
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
-    });
-}
-
-/// The world of a consumer with a lifecycle; only that interface is used from here, looked up by
-/// its name beside the handler.
-pub(super) mod managed {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "managed-consumer",
-        exports: { default: async },
     });
 }

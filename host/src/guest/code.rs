@@ -9,9 +9,9 @@ use wasmtime::Precompiled;
 use wasmtime::component::Component;
 
 use super::engine::Engine;
-use super::exports;
+use super::exports::{self, Handlers};
 use super::fault::ComponentFault;
-use crate::config::plan::ComponentPlan;
+use crate::config::plan::{ComponentPlan, ConsumerPlan};
 
 /// Where code comes from.
 #[derive(Debug)]
@@ -60,6 +60,22 @@ pub struct Code {
     pub(super) component: Component,
     pub(super) hash: Arc<str>,
     pub(super) imports: Arc<[String]>,
+    pub(super) handlers: Handlers,
+}
+
+impl Code {
+    /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
+    /// serve.
+    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<String>> {
+        let misfits = consumers
+            .iter()
+            .filter_map(|consumer| self.handlers.misfit(consumer));
+        let misfits: Vec<String> = misfits.collect();
+        match misfits.is_empty() {
+            true => Ok(()),
+            false => Err(misfits),
+        }
+    }
 }
 
 impl std::fmt::Debug for Code {
@@ -141,10 +157,7 @@ impl Engine {
         let component = self
             .read(&plan.path, &bytes)
             .map_err(|reason| vec![reason])?;
-        let faults = exports::faults(&self.engine, &component);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let handlers = exports::handlers(&self.engine, &component)?;
         component
             .initialize_copy_on_write_image()
             .map_err(|error| vec![format!("its memory cannot be prepared: {error:#}")])?;
@@ -152,6 +165,7 @@ impl Engine {
             imports: exports::imports(&self.engine, &component).into(),
             component,
             hash,
+            handlers,
         })
     }
 

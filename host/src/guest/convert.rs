@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::bindings::consumer::hive::consumer::types;
+use super::bindings::contract::hive::consumer::types;
 use crate::message::{Action, Envelope, FieldValue, Message, Properties, Publication, Retry};
 use crate::policy::Outcome;
 
@@ -81,6 +81,34 @@ pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Ou
         )));
     }
     Ok(Action::from(action).into())
+}
+
+/// What the answer to a batch of `deliveries` means for each of them. `Err` is that of one in which an
+/// action goes over a limit: it fails its own delivery alone.
+pub(super) fn outcomes(
+    actions: Vec<types::Action>,
+    deliveries: usize,
+    max_publications: u32,
+) -> Result<Vec<Outcome>, Vec<Outcome>> {
+    if actions.len() != deliveries {
+        let error = format!(
+            "it answered a batch of {deliveries} with a list of {}: one action for each delivery is wanted",
+            actions.len()
+        );
+        return Ok(vec![Outcome::Failed(error); deliveries]);
+    }
+    let mut is_within = true;
+    let outcomes = actions.into_iter().map(|action| {
+        outcome(action, max_publications).unwrap_or_else(|over_limit| {
+            is_within = false;
+            over_limit
+        })
+    });
+    let outcomes = outcomes.collect();
+    match is_within {
+        true => Ok(outcomes),
+        false => Err(outcomes),
+    }
 }
 
 impl From<types::Action> for Action {

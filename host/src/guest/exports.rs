@@ -4,6 +4,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use crate::config::plan::ConsumerPlan;
+
 const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
 const CONTRACT: &str = "0.1.";
@@ -25,12 +27,39 @@ const LINKED: &[&str] = &[
     "wasi:sockets/",
 ];
 
-/// Every fault in what a component exports and imports.
-pub(super) fn faults(engine: &Engine, component: &Component) -> Vec<String> {
+/// Which handlers a component exports: one of them, or both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Handlers {
+    pub(super) single: bool,
+    pub(super) batch: bool,
+}
+
+impl Handlers {
+    /// Why a component with these handlers cannot serve `consumer`, if it cannot.
+    pub(super) fn misfit(self, consumer: &ConsumerPlan) -> Option<String> {
+        let name = &consumer.name;
+        match (&consumer.batch, self) {
+            (Some(_), Self { batch: false, .. }) => Some(format!(
+                "its consumer {name:?} has a `batch`, but it exports no {BATCH_HANDLER}; export that, \
+                 or remove `batch` from the consumer"
+            )),
+            (None, Self { single: false, .. }) => Some(format!(
+                "it exports {BATCH_HANDLER} and no {HANDLER}, but its consumer {name:?} has no `batch`; \
+                 add `batch = {{ size = …, wait = \"…\" }}` to the consumer, or export {HANDLER}"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Which handlers a component exports, or every fault in what it exports and imports.
+pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<String>> {
     let kind = component.component_type();
     let exports: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();
-    let mut faults = Vec::new();
-    faults.extend(handler_fault(&exports));
+    let (handlers, mut faults) = match handlers_among(&exports) {
+        Ok(handlers) => (Some(handlers), Vec::new()),
+        Err(fault) => (None, vec![fault]),
+    };
     for (name, import) in kind.imports(engine) {
         if !is_linked(name) && !only_types(engine, &import.ty) {
             faults.push(format!(
@@ -39,7 +68,10 @@ pub(super) fn faults(engine: &Engine, component: &Component) -> Vec<String> {
             ));
         }
     }
-    faults
+    match handlers {
+        Some(handlers) if faults.is_empty() => Ok(handlers),
+        _ => Err(faults),
+    }
 }
 
 /// What a component imports, by name.
@@ -52,21 +84,26 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
         .collect()
 }
 
-fn handler_fault(exports: &[&str]) -> Option<String> {
-    let find = |interface: &str| exports.iter().find(|name| split(name).0 == interface);
-    match find(HANDLER) {
-        Some(name) if split(name).1.starts_with(CONTRACT) => None,
-        Some(name) => Some(format!(
-            "it exports {name:?}, but this host speaks {HANDLER}@0.1.x; build it against that version"
+fn handlers_among(exports: &[&str]) -> Result<Handlers, String> {
+    let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface)
+    {
+        None => Ok(false),
+        Some(name) if split(name).1.starts_with(CONTRACT) => Ok(true),
+        Some(name) => Err(format!(
+            "it exports {name:?}, but this host speaks {interface}@0.1.x; build it against that version"
         )),
-        None if find(BATCH_HANDLER).is_some() => Some(format!(
-            "it exports {BATCH_HANDLER:?}, but its consumer has no `batch`; export {HANDLER:?}"
-        )),
-        None => Some(format!(
-            "it exports no {HANDLER}@0.1.x, so it is no consumer; it exports {}",
-            list(exports)
-        )),
+    };
+    let handlers = Handlers {
+        single: exports_one(HANDLER)?,
+        batch: exports_one(BATCH_HANDLER)?,
+    };
+    if handlers.single || handlers.batch {
+        return Ok(handlers);
     }
+    Err(format!(
+        "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is no consumer; it exports {}",
+        list(exports)
+    ))
 }
 
 /// `interface@version` in its two parts.
@@ -136,11 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn a_near_version_of_the_handler_is_named() {
-        assert_eq!(handler_fault(&["hive:consumer/handler@0.1.7"]), None);
-        let fault = handler_fault(&["hive:consumer/handler@0.2.0"]).unwrap();
+    fn either_handler_makes_a_consumer_and_a_near_version_is_named() {
+        let of = |exports: &[&str]| handlers_among(exports);
+        let (handler, batch) = (
+            "hive:consumer/handler@0.1.7",
+            "hive:consumer/batch-handler@0.1.0",
+        );
+        let found = |single, batch| Ok(Handlers { single, batch });
+        assert_eq!(of(&[handler]), found(true, false));
+        assert_eq!(of(&[batch]), found(false, true));
+        assert_eq!(of(&[batch, handler]), found(true, true));
+        let fault = of(&["hive:consumer/handler@0.2.0"]).unwrap_err();
         assert!(fault.contains("handler@0.2.0") && fault.contains("0.1.x"));
-        let fault = handler_fault(&["wasi:cli/run@0.2.6"]).unwrap();
+        let fault = of(&[handler, "hive:consumer/batch-handler@0.2.0"]).unwrap_err();
+        assert!(fault.contains("batch-handler@0.2.0") && fault.contains("0.1.x"));
+        let fault = of(&["wasi:cli/run@0.2.6"]).unwrap_err();
         assert!(fault.contains("wasi:cli/run@0.2.6"));
     }
 }

@@ -8,8 +8,8 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::access::{self, Access};
-use super::bindings::consumer::ConsumerIndices;
-use super::bindings::managed::exports::hive::consumer::lifecycle::{self, StopReason};
+use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
+use super::bindings::contract::exports::hive::consumer::{batch_handler, handler, lifecycle};
 use super::code::{Code, Source, advise};
 use super::engine::Engine;
 use super::fault::ComponentFault;
@@ -18,7 +18,7 @@ use super::logs::LineRate;
 use super::places::Places;
 use super::state::State;
 use super::warm::Warm;
-use crate::config::plan::{ComponentPlan, Instances};
+use crate::config::plan::{ComponentPlan, ConsumerPlan, Instances};
 use crate::policy::Outcome;
 use crate::status::Version;
 use crate::store::Store;
@@ -28,8 +28,9 @@ use crate::telemetry::ComponentTelemetry;
 pub struct Generation {
     pub(super) plan: ComponentPlan,
     pub(super) pre: InstancePre<State>,
-    pub(super) handler: ConsumerIndices,
-    /// None: the component does not export the interface.
+    /// None: the component does not export the interface; so are the two below.
+    pub(super) handler: Option<handler::GuestIndices>,
+    pub(super) batch_handler: Option<batch_handler::GuestIndices>,
     pub(super) lifecycle: Option<lifecycle::GuestIndices>,
     pub(super) config: Arc<WasiConfigVariables>,
     /// How many lines its instances may print together.
@@ -46,8 +47,8 @@ pub struct Generation {
 
 impl Engine {
     /// Compiles and checks the code of a component, and starts one instance of it: signatures are
-    /// only checked then, and what fails to start must not be given a delivery. `number` tells this
-    /// generation from the ones before.
+    /// only checked then, and what fails to start must not be given a delivery. `consumers` are those
+    /// of the component, `number` tells this generation from the ones before.
     ///
     /// # Errors
     ///
@@ -55,11 +56,13 @@ impl Engine {
     pub async fn load(
         &self,
         plan: &ComponentPlan,
+        consumers: &[&ConsumerPlan],
         source: Source,
         number: u64,
     ) -> Result<Generation, ComponentFault> {
         let fault = |reasons| ComponentFault::of(plan, reasons);
         let code = self.code(plan, source).await?;
+        code.fits(consumers).map_err(fault)?;
         let generation = self.link(plan, code, number).map_err(fault)?;
         generation
             .probe()
@@ -82,8 +85,14 @@ impl Engine {
         let telemetry = self.telemetry.component(&plan.name);
         let warm = Arc::new(Warm::new(plan, &self.tasks));
         self.places.keep_in_view(&warm);
+        let handlers = code.handlers;
+        let handler = handlers.single.then(|| handler::GuestIndices::new(&pre));
+        let batch_handler = handlers
+            .batch
+            .then(|| batch_handler::GuestIndices::new(&pre));
         Ok(Generation {
-            handler: ConsumerIndices::new(&pre).map_err(describe)?,
+            handler: handler.transpose().map_err(describe)?,
+            batch_handler: batch_handler.transpose().map_err(describe)?,
             lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
             pre,
             config: Arc::new(plan.config.iter().cloned().collect()),
@@ -115,6 +124,16 @@ impl Generation {
     /// What it was made from.
     pub fn code(&self) -> &Code {
         &self.code
+    }
+
+    /// Whether it can serve `consumers`, which are its component's from now on.
+    ///
+    /// # Errors
+    ///
+    /// Each that wants a handler which the component does not export.
+    pub fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), ComponentFault> {
+        let fits = self.code.fits(consumers);
+        fits.map_err(|reasons| ComponentFault::of(&self.plan, reasons))
     }
 
     /// What the component imports, and what of it the plan grants.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::consumer::Consumer;
-use super::bindings::managed::exports::hive::consumer::lifecycle::{
+use super::bindings::contract::exports::hive::consumer::batch_handler::Guest as BatchHandler;
+use super::bindings::contract::exports::hive::consumer::handler::Guest as Handler;
+use super::bindings::contract::exports::hive::consumer::lifecycle::{
     Guest as Lifecycle, StopReason,
 };
 use super::convert;
@@ -25,7 +26,8 @@ use crate::telemetry::CountedInstance;
 /// An instance between two calls.
 pub(super) struct Instance {
     store: Store<State>,
-    handler: Consumer,
+    handler: Option<Handler>,
+    batch_handler: Option<BatchHandler>,
     lifecycle: Option<Lifecycle>,
     served: u64,
     _place: Place,
@@ -42,7 +44,14 @@ impl Instance {
         begin(&mut store, timeout);
         let made = invoke::within(timeout, async {
             let instance = generation.pre.instantiate_async(&mut store).await?;
-            let handler = generation.handler.load(&mut store, &instance)?;
+            let handler = match &generation.handler {
+                Some(indices) => Some(indices.load(&mut store, &instance)?),
+                None => None,
+            };
+            let batch_handler = match &generation.batch_handler {
+                Some(indices) => Some(indices.load(&mut store, &instance)?),
+                None => None,
+            };
             let lifecycle = match &generation.lifecycle {
                 Some(indices) => Some(indices.load(&mut store, &instance)?),
                 None => None,
@@ -51,10 +60,10 @@ impl Instance {
                 Some(lifecycle) => lifecycle.call_start(&mut store).await?,
                 None => Ok(()),
             };
-            Ok((handler, lifecycle, started))
+            Ok((handler, batch_handler, lifecycle, started))
         })
         .await;
-        let (handler, lifecycle, started) =
+        let (handler, batch_handler, lifecycle, started) =
             made.map_err(|end| invoke::outcome_of(end, store.data_mut(), timeout))?;
         store.data().output.end();
         started.map_err(|error| {
@@ -63,6 +72,7 @@ impl Instance {
         Ok(Self {
             store,
             handler,
+            batch_handler,
             lifecycle,
             served: 0,
             _place: place,
@@ -93,18 +103,14 @@ impl Instance {
         plan: &ComponentPlan,
     ) -> Result<Outcome, Outcome> {
         let timeout = plan.timeout;
-        self.served += 1;
-        self.store.data().output.begin(call.consumer, call.delivery);
-        begin(&mut self.store, timeout);
+        self.begin_call(call, 1, timeout);
+        let Some(handler) = &self.handler else {
+            return Ok(Outcome::HostFault("it exports no handler".to_owned()));
+        };
         let headers = convert::headers(envelope);
         let delivery = convert::delivery(envelope, &headers);
-        let answer = invoke::within(
-            timeout,
-            self.handler
-                .hive_consumer_handler()
-                .call_handle(&mut self.store, delivery),
-        )
-        .await;
+        let handle = handler.call_handle(&mut self.store, delivery);
+        let answer = invoke::within(timeout, handle).await;
         let state = self.store.data_mut();
         state.output.end();
         match answer {
@@ -112,6 +118,44 @@ impl Instance {
             Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
             Err(end) => Err(invoke::outcome_of(end, state, timeout)),
         }
+    }
+
+    /// Hands it a batch, and gives an outcome for each delivery, in their order. `Err` carries those of an
+    /// instance that must not be used again.
+    pub(super) async fn handle_batch(
+        &mut self,
+        call: &Call<'_>,
+        batch: &[&Envelope],
+        plan: &ComponentPlan,
+    ) -> Result<Vec<Outcome>, Vec<Outcome>> {
+        let timeout = plan.timeout;
+        let of_each = |outcome: Outcome| vec![outcome; batch.len()];
+        self.begin_call(call, batch.len() as u64, timeout);
+        let Some(handler) = &self.batch_handler else {
+            let reason = "it exports no batch handler".to_owned();
+            return Ok(of_each(Outcome::HostFault(reason)));
+        };
+        let headers: Vec<_> = batch.iter().map(|one| convert::headers(one)).collect();
+        let deliveries = batch.iter().zip(&headers);
+        let deliveries: Vec<_> = deliveries
+            .map(|(envelope, headers)| convert::delivery(envelope, headers))
+            .collect();
+        let handle = handler.call_handle_batch(&mut self.store, &deliveries);
+        let answer = invoke::within(timeout, handle).await;
+        let state = self.store.data_mut();
+        state.output.end();
+        match answer {
+            Ok(Ok(actions)) => convert::outcomes(actions, batch.len(), plan.max_publications),
+            Ok(Err(error)) => Ok(of_each(Outcome::Failed(invoke::bounded(error)))),
+            Err(end) => Err(of_each(invoke::outcome_of(end, state, timeout))),
+        }
+    }
+
+    /// What it prints from here on belongs to this call, whose clock runs.
+    fn begin_call(&mut self, call: &Call<'_>, deliveries: u64, timeout: Duration) {
+        self.served += deliveries;
+        self.store.data().output.begin(call.consumer, call.delivery);
+        begin(&mut self.store, timeout);
     }
 
     /// Tells it why it goes. What it does wrong now is told in the log and harms nobody.

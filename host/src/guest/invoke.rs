@@ -23,12 +23,12 @@ const ERROR_BYTES: usize = 64 * 1024;
 /// Functions of the backtrace that are named, from the innermost.
 const FRAMES: usize = 4;
 
-/// Whose delivery it is, for the lines that the component prints.
+/// Whose delivery or batch it is, for the lines that the component prints.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The consumer's name.
     pub consumer: &'a str,
-    /// What tells this delivery from others.
+    /// What tells this delivery, or this batch, from others.
     pub delivery: &'a (dyn fmt::Display + Sync),
 }
 
@@ -52,6 +52,35 @@ impl Generation {
                 outcome
             }
         }
+    }
+}
+
+impl Generation {
+    /// Hands a batch to an instance, in one call; gives an outcome for each delivery, in their order.
+    ///
+    /// An action is the failure or the success of its delivery alone; a call that does not answer each
+    /// delivery is the failure of all of them. Dropping the future abandons the call and the instance
+    /// with it.
+    pub async fn handle_batch(&self, call: &Call<'_>, batch: &[&Envelope]) -> Vec<Outcome> {
+        let _turn = self.turn().await;
+        let mut instance = match self.take().await {
+            Ok(instance) => instance,
+            Err(outcome) => return vec![outcome; batch.len()],
+        };
+        let outcomes = match instance.handle_batch(call, batch, &self.plan).await {
+            Ok(outcomes) => {
+                self.give_back(instance);
+                outcomes
+            }
+            Err(outcomes) => {
+                self.telemetry.trapped();
+                outcomes
+            }
+        };
+        outcomes
+            .into_iter()
+            .map(|outcome| publish::checked(outcome, &self.plan, &self.telemetry))
+            .collect()
     }
 }
 

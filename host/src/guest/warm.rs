@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::bindings::managed::exports::hive::consumer::lifecycle::StopReason;
+use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
 use super::instance::Instance;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::lifecycle::Tasks;

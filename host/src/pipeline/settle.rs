@@ -78,6 +78,11 @@ impl Settler {
         self.answer(held, Exit::Duplicate);
     }
 
+    /// The end of a delivery that the component never saw.
+    pub(super) fn give_back(&self, held: Held) {
+        self.answer(held, Exit::GivenBack);
+    }
+
     /// Everything but the last step, which is the answer to the broker.
     async fn carry_out(&self, held: &Held, disposition: &Disposition) -> Result<(), Setback> {
         let delivery = &held.delivery;
@@ -335,7 +340,7 @@ impl Settler {
         } = held;
         let tag = delivery.settlement.tag();
         let settled = match exit {
-            Exit::Requeued { .. } => delivery.settlement.requeue(),
+            Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
             Exit::Stopped { class, error } => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
                 let reason =

@@ -164,6 +164,8 @@ pub enum Exit<'a> {
         /// The words of the failure.
         error: &'a str,
     },
+    /// Back in its queue, since the host or the consumer stops before its batch was due.
+    GivenBack,
     /// Back in its queue, through no fault of the component.
     Requeued {
         /// What kept the host from going on.
@@ -219,6 +221,9 @@ impl DeliverySettled<'_> {
                 %consumer, %component, %delivery, class, error = brief(error), took_ms,
                 "failed; the consumer stops in front of it: swap the component, or restart with `on_error = \"skip\"`"
             ),
+            Exit::GivenBack => tracing::debug!(
+                %consumer, %component, %delivery, attempt, acknowledged, "given back to its queue"
+            ),
             Exit::Requeued { reason } => tracing::warn!(
                 %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
                 "went back to its queue; no retry was spent"
@@ -248,7 +253,7 @@ impl DeliverySettled<'_> {
                 telemetry.failed(class);
                 &telemetry.stopped
             }
-            Exit::Requeued { .. } => &telemetry.requeued,
+            Exit::GivenBack | Exit::Requeued { .. } => &telemetry.requeued,
         };
         match self.acknowledged {
             true => outcome.inc(),

@@ -11,6 +11,12 @@ const SECONDS: &[f64] = &[
     1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
+/// Bounds in deliveries.
+const SIZES: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
+    20_000.0, 50_000.0,
+];
+
 /// The states of `hive_connection_state`.
 const LINK_STATES: [&str; 4] = ["connecting", "open", "blocked", "closed"];
 
@@ -20,6 +26,8 @@ pub(super) struct Meters {
     pub(super) deliveries: IntCounterVec,
     pub(super) in_flight: IntGaugeVec,
     pub(super) handling: HistogramVec,
+    pub(super) batches: IntCounterVec,
+    pub(super) batch_size: HistogramVec,
     pub(super) failures: IntCounterVec,
     pub(super) retries: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
@@ -53,12 +61,14 @@ impl Meters {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, Error>(gauge)
         };
-        let seconds = |name: &str, help: &str, labels: &[&str]| {
-            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        let histogram = |name: &str, help: &str, labels: &[&str], bounds: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
             let histogram = HistogramVec::new(options, labels)?;
             registry.register(Box::new(histogram.clone()))?;
             Ok::<_, Error>(histogram)
         };
+        let seconds =
+            |name: &str, help: &str, labels: &[&str]| histogram(name, help, labels, SECONDS);
         let version = gauge(
             "hive_build_info",
             "Always 1; the label tells the host's version.",
@@ -84,8 +94,19 @@ impl Meters {
             )?,
             handling: seconds(
                 "hive_handling_seconds",
-                "Time that the component took for a delivery, whatever it answered.",
+                "Time that the component took for a delivery, or for a batch, whatever it answered.",
                 &["consumer", "component"],
+            )?,
+            batches: counter(
+                "hive_batches_total",
+                "Batches handed to the component, by why they were: size (full), wait (old enough).",
+                &["consumer", "reason"],
+            )?,
+            batch_size: histogram(
+                "hive_batch_size",
+                "Deliveries in a batch that was handed to the component.",
+                &["consumer"],
+                SIZES,
             )?,
             failures: counter(
                 "hive_failures_total",

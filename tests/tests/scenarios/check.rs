@@ -115,10 +115,6 @@ fn a_key_whose_machinery_is_not_built_is_refused_by_name() {
         &HiveToml::one("letters", "ack", r#"ordered_by = "routing-key""#),
         &["ordered_by"],
     );
-    assert_faults(
-        &HiveToml::one("letters", "ack", r#"batch = { size = 10, wait = "1s" }"#),
-        &["batch"],
-    );
 }
 
 #[test]

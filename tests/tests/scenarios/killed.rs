@@ -26,14 +26,28 @@ async fn assert_nothing_is_lost(
     passes: u32,
     (behaviour, queue): (&str, &str),
 ) -> Result<()> {
+    assert_nothing_is_lost_by(("soak", ""), step, passes, (behaviour, queue)).await
+}
+
+/// The same in batches.
+async fn assert_no_batch_is_lost(step: &str, passes: u32, asked: (&str, &str)) -> Result<()> {
+    let batch = r#"batch = { size = 7, wait = "300ms" }"#;
+    assert_nothing_is_lost_by(("batch", batch), step, passes, asked).await
+}
+
+async fn assert_nothing_is_lost_by(
+    (guest, keys): (&str, &str),
+    step: &str,
+    passes: u32,
+    (behaviour, queue): (&str, &str),
+) -> Result<()> {
     let vhost = Broker::shared().await?.vhost("killed").await?;
-    let toml = HiveToml::one(
-        "letters",
-        "soak",
+    let keys = format!(
         r#"concurrency = 4
-retry = { limit = 1, delays = ["200ms"] }"#,
-    )
-    .queue("out", "");
+retry = {{ limit = 1, delays = ["200ms"] }}
+{keys}"#
+    );
+    let toml = HiveToml::one("letters", guest, &keys).queue("out", "");
     vhost.declare_queue("letters", "quorum").await?;
     vhost.declare_queue("out", "quorum").await?;
     let messages = (0..MESSAGES).map(|number| {
@@ -124,4 +138,34 @@ async fn before_the_ack_is_sent() -> Result<()> {
 #[tokio::test]
 async fn after_an_ack_is_sent() -> Result<()> {
     assert_nothing_is_lost("ack.sent", 0, PUBLISH).await
+}
+
+#[tokio::test]
+async fn between_gathering_a_batch_and_the_call() -> Result<()> {
+    assert_no_batch_is_lost("batch.gathered", 3, PUBLISH).await
+}
+
+#[tokio::test]
+async fn while_a_batch_is_gathered() -> Result<()> {
+    assert_no_batch_is_lost("delivery.received", 24, PUBLISH).await
+}
+
+#[tokio::test]
+async fn in_the_middle_of_settling_a_batch() -> Result<()> {
+    assert_no_batch_is_lost("delivery.handled", 24, PUBLISH).await
+}
+
+#[tokio::test]
+async fn between_the_confirmation_and_the_ack_of_one_of_a_batch() -> Result<()> {
+    assert_no_batch_is_lost("publish.confirmed", 24, PUBLISH).await
+}
+
+#[tokio::test]
+async fn between_the_copy_for_a_retry_and_the_ack_of_one_of_a_batch() -> Result<()> {
+    assert_no_batch_is_lost("retry.confirmed", 24, RETRY).await
+}
+
+#[tokio::test]
+async fn between_the_acks_of_a_batch() -> Result<()> {
+    assert_no_batch_is_lost("ack.queued", 24, PUBLISH).await
 }

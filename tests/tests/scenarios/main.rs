@@ -6,8 +6,12 @@
 
 // What becomes of a delivery.
 mod answers;
+mod batch_company;
+mod batch_failures;
+mod batches;
 mod dedup;
 mod dedup_killed;
+mod delays;
 mod failures;
 mod oversize;
 mod poison;
@@ -32,6 +36,7 @@ mod taken_away;
 mod tls;
 
 // What a component can do to its host.
+mod batch_versions;
 mod capabilities;
 mod hostile;
 mod instances;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::plan::{
-    AdminPlan, AllowPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Instances,
-    LogFormat, StorePlan,
+    AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan,
+    Instances, LogFormat, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;
@@ -217,6 +217,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         connection,
         prefetch,
         concurrency,
+        batch,
         retry: RetryPolicy { limit, delays },
         dead_letter,
         dedup,
@@ -230,6 +231,12 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("connection", connection, &new.connection, name);
     differing.shown("prefetch", prefetch, &new.prefetch, u16::to_string);
     differing.shown("concurrency", concurrency, &new.concurrency, u16::to_string);
+    differing.shown("batch", batch, &new.batch, |batch| match batch {
+        None => "unset".to_owned(),
+        Some(BatchPlan { size, wait }) => {
+            format!("{{ size = {size}, wait = {} }}", duration(wait))
+        }
+    });
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);

@@ -12,6 +12,7 @@ use crate::config::redact;
 use crate::config::written::{Node, Value};
 use crate::policy::RetryPolicy;
 
+mod batch;
 mod dedup;
 mod stream;
 
@@ -41,6 +42,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let component = component(context, node);
     let connection = context.connection(node);
     let (prefetch, concurrency) = prefetch(context, node);
+    let batch = batch::plan(node);
     let retry = retry(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
@@ -54,6 +56,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         connection: connection?.into(),
         prefetch,
         concurrency,
+        batch: batch?,
         retry,
         dead_letter: dead_letter?.into(),
         dedup,
@@ -82,6 +85,12 @@ fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
 /// Prefetch and concurrency: an instance beyond the prefetch would never get a delivery.
 fn prefetch(context: &mut Context<'_>, node: &Node) -> (u16, u16) {
     let concurrency = node.integer("concurrency").unwrap_or(1);
+    if let Some(size) = batch::size(node) {
+        return (
+            batch::prefetch(context, node, size, concurrency),
+            concurrency,
+        );
+    }
     let Some(at) = node.get("prefetch") else {
         return (DEFAULT_PREFETCH.max(concurrency), concurrency);
     };

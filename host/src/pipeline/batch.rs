@@ -1,0 +1,159 @@
+//! Batches: deliveries gathered by size and time, handed over in one call, settled each alone.
+//!
+//! One worker gathers at a time, so that a batch is what came one after the other; once it is due the
+//! next worker gathers while this one has its batch handled. What is gathered is unacknowledged and
+//! in nobody's hands but the gatherer's: it goes back as it came if the host stops, or if its channel
+//! dies, before the component has seen it.
+
+mod gathering;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use self::gathering::Gathering;
+use super::Pipeline;
+use super::held::{Held, Label};
+use crate::config::plan::{BatchPlan, ConsumerPlan};
+use crate::failpoint;
+use crate::guest::Call;
+use crate::telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
+
+/// What the workers of a consumer with batches share.
+pub(super) struct Batches {
+    rule: BatchPlan,
+    /// Whose turn it is to gather.
+    turn: Mutex<()>,
+    telemetry: BatchTelemetry,
+}
+
+impl Batches {
+    /// None for a consumer without.
+    pub(super) fn of(plan: &ConsumerPlan, telemetry: &Telemetry) -> Option<Self> {
+        Some(Self {
+            rule: plan.batch?,
+            turn: Mutex::new(()),
+            telemetry: telemetry.batches(&plan.name, &plan.component),
+        })
+    }
+}
+
+impl Pipeline {
+    /// Handles one batch after the other until the host drains.
+    pub(super) async fn work_in_batches(self: &Arc<Self>, batches: &Batches) {
+        while let Some(batch) = self.gather(batches).await {
+            self.call_with_batch(batches, batch).await;
+        }
+    }
+
+    /// The next batch that is due. None once the host drains: what was gathered by then went back.
+    async fn gather(self: &Arc<Self>, batches: &Batches) -> Option<Vec<Held>> {
+        let _turn = batches.turn.lock().await;
+        let mut gathering = Gathering::new(batches.rule);
+        loop {
+            if let Some(reason) = gathering.due(Instant::now()) {
+                if drop_stale(&mut gathering) {
+                    continue;
+                }
+                let batch = gathering.take();
+                let size = batch.len();
+                BatchHanded { size, reason }.emit(&batches.telemetry);
+                return Some(batch);
+            }
+            let next = self.admission.next();
+            let next = match gathering.deadline() {
+                None => next.await,
+                // Dropped in its wait it has lost no delivery.
+                Some(deadline) => match timeout_at(deadline, next).await {
+                    Ok(next) => next,
+                    Err(_) => continue,
+                },
+            };
+            let Some(held) = next else {
+                self.give_back(batches, gathering.take());
+                return None;
+            };
+            // Before anything is claimed for this one, which may be one of those, come again.
+            if gathering.last().is_some_and(is_stale) {
+                drop_stale(&mut gathering);
+            }
+            // A repeat is no part of the batch, nor is one that waits for another of its key.
+            if let Some(held) = self.taken(held).await {
+                gathering.add(held, Instant::now());
+            }
+        }
+    }
+
+    /// At once, and no retry spent: others may be waiting for them.
+    fn give_back(&self, batches: &Batches, pending: Vec<Held>) {
+        if pending.is_empty() {
+            return;
+        }
+        let size = pending.len();
+        BatchGivenBack { size }.emit(&batches.telemetry);
+        for held in pending {
+            self.settler.give_back(held);
+        }
+    }
+
+    /// One call, and then each delivery on its own.
+    pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
+        failpoint::reached("batch.gathered");
+        // One generation for the whole batch, held to the end of the call.
+        let generation = self.slot.deal();
+        let envelopes: Vec<_> = batch.iter().map(|held| &held.delivery.envelope).collect();
+        let Some(first) = batch.first() else {
+            return;
+        };
+        let label = BatchLabel {
+            size: batch.len(),
+            first: first.label(),
+        };
+        let call = Call {
+            consumer: &self.plan.name,
+            delivery: &label,
+        };
+        let began = Instant::now();
+        let answer = generation.handle_batch(&call, &envelopes);
+        let Some(outcomes) = self.unless_abandoned(&batch, answer).await else {
+            return;
+        };
+        let took = began.elapsed();
+        BatchAnswered { took }.emit(&batches.telemetry);
+        // In their order, so that what they publish is in order too.
+        for (held, outcome) in batch.into_iter().zip(outcomes) {
+            self.conclude(held, outcome, &generation);
+        }
+    }
+}
+
+/// Whether a delivery cannot be settled any more: its channel is gone.
+fn is_stale(held: &Held) -> bool {
+    !held.delivery.settlement.is_live()
+}
+
+/// Drops what cannot be settled any more, if there is any: the broker hands it out again.
+fn drop_stale(gathering: &mut Gathering<Held>) -> bool {
+    let deliveries = gathering.keep(|held| !is_stale(held));
+    if deliveries > 0 {
+        tracing::debug!(
+            deliveries,
+            "the channel of a batch that was not due is gone"
+        );
+    }
+    deliveries > 0
+}
+
+/// What a batch is called in log lines.
+struct BatchLabel<'a> {
+    size: usize,
+    first: Label<'a>,
+}
+
+impl fmt::Display for BatchLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "batch of {} from {}", self.size, self.first)
+    }
+}
