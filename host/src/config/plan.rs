@@ -18,12 +18,14 @@ use crate::policy::RetryPolicy;
 mod allow;
 mod dedup;
 mod glob;
+mod scale;
 mod store;
 mod stream;
 
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use dedup::DedupPlan;
 pub use glob::Glob;
+pub use scale::ScalePlan;
 pub use store::{RedisPlan, StorePlan};
 pub use stream::{StreamOffset, StreamPlan};
 
@@ -390,8 +392,10 @@ pub struct ConsumerPlan {
     pub connection: Arc<str>,
     /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`.
     pub prefetch: u16,
-    /// Deliveries handled at once; at least 1.
+    /// Deliveries handled at once, at most; at least 1.
     pub concurrency: u16,
+    /// How many of those are handled at once by what waits; none for `concurrency` at all times.
+    pub scale: Option<ScalePlan>,
     /// When and how often a failed delivery comes again.
     pub retry: RetryPolicy,
     /// The dead-letter queue.

@@ -14,7 +14,6 @@ const UNBUILT: &[Unbuilt] = &[
         "consumers.*.ordered_by",
         "`concurrency = 1` handles deliveries in order",
     ),
-    row("consumers.*.scale", "`concurrency` sets a fixed number"),
     row(
         "consumers.*.batch",
         "the component gets one delivery at a time",

@@ -17,6 +17,7 @@ use super::generation::Generation;
 use super::invoke::{self, Call};
 use super::places::Place;
 use super::state::State;
+use super::warm::OnTheRoll;
 use crate::config::plan::ComponentPlan;
 use crate::message::Envelope;
 use crate::policy::Outcome;
@@ -28,6 +29,7 @@ pub(super) struct Instance {
     handler: Consumer,
     lifecycle: Option<Lifecycle>,
     served: u64,
+    _roll: Option<OnTheRoll>,
     _place: Place,
     _counted: CountedInstance,
 }
@@ -37,6 +39,7 @@ impl Instance {
     pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
         let place = generation.places.take().await;
         let counted = generation.telemetry.instance();
+        let roll = generation.enrol();
         let mut store = store(generation).map_err(Outcome::HostFault)?;
         let timeout = generation.plan.timeout;
         begin(&mut store, timeout);
@@ -65,6 +68,7 @@ impl Instance {
             handler,
             lifecycle,
             served: 0,
+            _roll: Some(roll),
             _place: place,
             _counted: counted,
         })
@@ -83,6 +87,11 @@ impl Instance {
     /// Whether it wants to know that it stops.
     pub(super) fn has_lifecycle(&self) -> bool {
         self.lifecycle.is_some()
+    }
+
+    /// It is given no delivery any more.
+    pub(super) fn strike_off(&mut self) {
+        self._roll = None;
     }
 
     /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.

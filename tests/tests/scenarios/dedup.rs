@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hive_tests::{
     Broker, HiveToml, HostProcess, Message, RedisServer, Vhost, eventually, eventually_within,
-    example, scratch,
+    example, example_component, scratch,
 };
 
 use crate::{assert_settled, consuming};
@@ -517,7 +517,8 @@ async fn a_host_that_stops_gives_back_what_waits_for_another() -> Result<()> {
 
 #[tokio::test]
 async fn the_example_dedup_books_each_payment_once() -> Result<()> {
-    let folder = example("dedup", "payments");
+    example_component("payments");
+    let folder = example("dedup");
     let vhost = Broker::shared().await?.vhost("dedup").await?;
     let store = scratch("payments").join("hive.db");
     let (url, store) = (vhost.url(), store.display().to_string());
