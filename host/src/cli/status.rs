@@ -237,9 +237,9 @@ mod tests {
 CONNECTION  ROLE     STATE   REASON
 main        publish  closed  refused
 
-CONSUMER  QUEUE           STATE      WORKERS  IN FLIGHT  WAITING        ACKED   RETRIED      DEAD  REASON
+CONSUMER  QUEUE           STATE      WORKERS  IN FLIGHT  WAITING        ACKED    RETRIED       DEAD  REASON
 orders    orders.created  consuming   2 of 5          2       50  35 (12.5/s)  1 (0.0/s)  0 (0.0/s)
-late      late            waiting          -          -        -            -          -         -  starting
+late      late            waiting          -          -        -            -          -          -  starting
 
 COMPONENT  GENERATION  SHA256        SINCE  CANARY
 orders              3  0123456789ab  now

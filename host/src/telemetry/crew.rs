@@ -39,13 +39,13 @@ impl CrewScaled<'_> {
         } = self;
         if let Some(reason) = untold {
             tracing::warn!(
-                consumer, workers = wanted, %reason,
+                %consumer, workers = wanted, %reason,
                 "nobody knows how much waits in the queue; the number of workers stays"
             );
         }
         if before != wanted {
             let pace = pace.map(tracing::field::debug);
-            tracing::info!(consumer, before, wanted, asked, depth, pace, %because, "scaled");
+            tracing::info!(%consumer, before, wanted, asked, depth, pace, %because, "scaled");
         }
     }
 }

@@ -369,13 +369,14 @@ async fn the_example_runs_as_it_stands() -> Result<()> {
         let file = example("scaling").join("messages").join(name);
         std::fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))
     };
-    let sent = sample("answered-1000000.json")?;
-    let messages = (0..60).map(|_| Message::new(sent.as_str()));
+    // Some seconds of work for one instance, which looks at its queue once a second.
+    let sent = sample("answered-10000000.json")?;
+    let messages = (0..40).map(|_| Message::new(sent.as_str()));
     vhost.publish_all("", "primes.asked", messages).await?;
     let many = Message::new(sample("rejected-too-many.json")?);
     vhost.publish("", "primes.asked", many).await?;
-    let answers = vhost.take("primes.counted", 60).await?;
-    assert!(answers.iter().all(|answer| answer.text().contains("78498")));
+    let answers = vhost.take("primes.counted", 40).await?;
+    assert!(answers.iter().all(|answer| answer.text().contains("664579")));
     vhost.take_one("primes.asked.dead").await?;
     host.wait_for_line("scaled consumer=primes").await?;
     host.wait_for_line("not needed any more: StopReason::ScaleDown")
