@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
 use self::guard::Guard;
-use self::wire::{ComponentView, Readiness};
+use self::wire::{ComponentView, Readiness, StatusView};
 use crate::lifecycle::Tasks;
 use crate::status::Status;
 use crate::telemetry::Telemetry;
@@ -77,6 +77,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/v1/components", get(components))
+            .route("/v1/status", get(whole))
             .with_state(sources);
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
@@ -111,6 +112,12 @@ async fn components(State(sources): State<Sources>) -> Response {
     let status = (sources.status)();
     let components: Vec<_> = status.components.iter().map(ComponentView::from).collect();
     Json(components).into_response()
+}
+
+/// Everything that there is to know at this moment, for `hive-host status`.
+async fn whole(State(sources): State<Sources>) -> Response {
+    let status = (sources.status)();
+    Json(StatusView::from(&status)).into_response()
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

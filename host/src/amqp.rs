@@ -13,6 +13,7 @@ mod connection;
 mod consumer;
 mod copies;
 mod delay;
+mod depth;
 mod fault;
 mod headers;
 mod link;
@@ -47,6 +48,7 @@ pub use self::consumer::{
 };
 pub use self::copies::DeadLetterNote;
 pub use self::delay::{LONGEST_DELAY, rung};
+pub use self::depth::DepthFault;
 pub use self::fault::{ConnectFault, Mismatch};
 pub use self::headers::Unpublishable;
 pub use self::link::{LinkState, Role};

@@ -11,7 +11,9 @@
 mod check;
 mod remote;
 mod run;
+mod status;
 mod swap;
+mod table;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -90,6 +92,14 @@ enum Command {
     /// applied at all.
     #[command(after_help = "Example:\n  hive-host reload hive.toml")]
     Reload(swap::Reload),
+    /// Tells what a running host is doing: connections, consumers, components.
+    ///
+    /// Numbers of deliveries count from the start of the host; rates are those of the last second.
+    /// WAITING is told of consumers with `scale`, which look at their queue.
+    #[command(
+        after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
+    )]
+    Status(status::Status),
 }
 
 /// What a subcommand works on.
@@ -113,6 +123,7 @@ pub fn main() -> Exit {
         }),
         Command::Swap(arguments) => Ok(swap::run(&arguments)),
         Command::Reload(arguments) => Ok(swap::reload(&arguments)),
+        Command::Status(arguments) => Ok(status::run(&arguments)),
         Command::Check(file) => file.load().map(check::run),
     };
     ended.unwrap_or_else(|exit| exit)

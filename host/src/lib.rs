@@ -19,6 +19,7 @@ pub mod config;
 pub mod control;
 pub mod failpoint;
 pub mod lifecycle;
+pub mod scaling;
 pub mod status;
 pub mod store;
 pub mod telemetry;

@@ -1,19 +1,20 @@
 //! One delivery from top to bottom: the file to read first.
 //!
-//! A consumer has as many workers as its `concurrency`. Each takes the delivery that `admission`
-//! lets in next (or a `batch` of them), lends it to an instance of the component, lets the policy decide
-//! what the outcome means, and hands it to `settle`, which carries that out in the order that loses
-//! nothing.
+//! A consumer has as many workers as its `concurrency`, or as its `scale` asks for at the moment. Each
+//! takes the delivery that `admission` lets in next (or a `batch` of them), lends it to an instance of
+//! the component, lets the policy decide what the outcome means, and hands it to `settle`, which carries
+//! that out in the order that loses nothing.
 
 mod admission;
 mod batch;
 mod claim;
+mod crew;
 mod held;
 mod progress;
+mod scaler;
 mod settle;
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -27,9 +28,12 @@ use crate::policy::{self, Disposition, Outcome, REQUEUE_PAUSE};
 use crate::store::Store;
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
+use tokio::sync::watch;
 
 use self::admission::Admission;
 use self::batch::Batches;
+pub use self::crew::Roster;
+use self::crew::{Crew, Seat};
 use self::held::Held;
 use self::progress::Progress;
 use self::settle::Settler;
@@ -38,6 +42,7 @@ use self::settle::Settler;
 pub struct Pipeline {
     plan: ConsumerPlan,
     slot: Arc<Slot>,
+    connection: Arc<Connection>,
     admission: Admission,
     ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
@@ -67,6 +72,7 @@ impl Pipeline {
         Arc::new(Self {
             plan: plan.clone(),
             slot,
+            connection: Arc::clone(connection),
             progress: Progress::of(
                 (plan, connection.vhost()),
                 &subscription,
@@ -92,37 +98,53 @@ impl Pipeline {
         self.admission.watch()
     }
 
-    /// Starts the workers.
-    pub fn start(self: &Arc<Self>) {
+    /// What is told of its deliveries.
+    pub fn telemetry(&self) -> &Arc<ConsumerTelemetry> {
+        &self.telemetry
+    }
+
+    /// Starts the workers, and what scales them; tells how many there are.
+    pub fn start(self: &Arc<Self>) -> watch::Receiver<Roster> {
         if let Some(progress) = &self.progress {
             progress.start(&self.slot);
         }
-        for _ in 0..self.plan.concurrency {
-            let pipeline = Arc::clone(self);
-            self.tasks.spawn_work(async move {
-                // A fault of the host in one delivery must not leave its consumer a worker short; the
-                // delivery was dropped unsettled, and comes again when the channel closes.
-                while AssertUnwindSafe(pipeline.work()).catch_unwind().await.is_err() {
-                    tracing::error!(
-                        consumer = &*pipeline.plan.name,
-                        "a worker panicked, which is a fault of the host; it goes on with the next delivery"
-                    );
-                }
-            });
-        }
+        let pipeline = Arc::clone(self);
+        let crew = Crew::new(
+            move |seat| Box::pin(Arc::clone(&pipeline).work(seat)),
+            &self.slot,
+            &self.telemetry,
+            &self.tasks,
+        );
+        let Some(plan) = self.plan.scale.clone() else {
+            crew.resize(self.plan.concurrency);
+            return crew.roster();
+        };
+        crew.resize(plan.min);
+        let roster = crew.roster();
+        let drain = self.tasks.drain().clone();
+        let scaling = scaler::scale(plan, Arc::clone(self), crew);
+        self.tasks.spawn_service(async move {
+            tokio::select! {
+                () = drain.cancelled() => {}
+                () = scaling => {}
+            }
+        });
+        roster
     }
 
-    /// Handles one delivery, or one batch, after the other until the host drains.
-    async fn work(self: &Arc<Self>) {
+    /// Handles one delivery, or one batch, after the other, until the host drains or this worker is too
+    /// many.
+    async fn work(self: Arc<Self>, seat: &mut Seat) {
         if let Some(progress) = &self.progress
             && !progress.resume(self.admission.subscription()).await
         {
             return;
         }
         if let Some(batches) = &self.batches {
-            return self.work_in_batches(batches).await;
+            return self.work_in_batches(batches, seat).await;
         }
-        while let Some(held) = self.admission.next().await {
+        while let Some(held) = seat.next(self.admission.next()).await {
+            let _toiling = seat.toil(1);
             if let Some(held) = self.taken(held).await {
                 self.call(held).await;
             }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::telemetry::DeliveryCounts;
+
 /// The host at one moment.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -44,6 +46,21 @@ pub struct ConsumerStatus {
     pub connection: Arc<str>,
     /// Why it does not consume; none while it does.
     pub waiting: Option<Arc<str>>,
+    /// Who works for it; none before it has been started.
+    pub crew: Option<CrewStatus>,
+}
+
+/// The workers of a consumer, and what they did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrewStatus {
+    /// Deliveries, or batches, that can be handled at once now.
+    pub workers: u16,
+    /// Those that there are to be.
+    pub wanted: u16,
+    /// Messages that wait, where somebody looks: a consumer with `scale`.
+    pub waiting: Option<u64>,
+    /// Since the host started.
+    pub deliveries: DeliveryCounts,
 }
 
 /// One version of a component.
@@ -122,6 +139,7 @@ mod tests {
                 component: "orders".into(),
                 connection: "main".into(),
                 waiting: waiting.map(Arc::from),
+                crew: None,
             }],
             components: Vec::new(),
         }

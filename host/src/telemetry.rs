@@ -11,6 +11,7 @@
 mod batch;
 mod component;
 mod consumer;
+mod crew;
 mod ledger;
 mod link;
 mod meters;
@@ -22,7 +23,10 @@ use std::sync::Arc;
 
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
-pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
+pub use self::consumer::{
+    ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliverySettled, Exit, InHand,
+};
+pub use self::crew::CrewScaled;
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
@@ -104,6 +108,9 @@ impl Telemetry {
         }
         self.forget(&self.0.stream_offset, &[consumer, queue]);
         self.forget(&self.0.stream_stored, &[consumer, queue]);
+        self.forget(&self.0.workers, &[consumer]);
+        self.forget(&self.0.workers_wanted, &[consumer]);
+        self.forget(&self.0.depth, &[consumer]);
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.

@@ -114,13 +114,20 @@ impl HostProcess {
         Self::start(host, path, &[("FAILPOINTS", failpoints)])
     }
 
+    /// Starts `hive-host ARGUMENTS`, whatever they are, for a command that goes on and prints.
+    pub fn launch_command(arguments: &[&str]) -> Result<Self> {
+        let mut command = hive_host(build::host_binary());
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
     fn start(mut command: Command, path: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        command
-            .arg("run")
-            .arg(path)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.arg("run").arg(path).envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
         let log = Arc::<Log>::default();
         let collectors = vec![

@@ -1,7 +1,10 @@
 //! What the admin server writes, as it stands in JSON.
 
+mod status;
+
 use serde::Serialize;
 
+pub(super) use self::status::StatusView;
 use crate::control::Done;
 use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status, Version};
 
@@ -30,7 +33,7 @@ struct Missing<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Link<'a> {
+pub(super) struct Link<'a> {
     connection: &'a str,
     role: &'a str,
     state: &'a str,

@@ -226,6 +226,11 @@ impl Connection {
         topology.ensure_dead_letter_queue(&session, name).await
     }
 
+    /// The link that deliveries come over.
+    pub(super) fn consuming(&self) -> &Link {
+        &self.consuming
+    }
+
     /// Without waiting for one to come back: the delivery that asks can be given back instead.
     fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
         self.consuming

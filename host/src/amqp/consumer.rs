@@ -5,11 +5,12 @@
 //! Whatever ends a channel (the connection, an exception, a queue deleted under it) is the same
 //! to it: close the old one, wait a little, subscribe again.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
 use super::fault::describe;
-use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use super::limits::{AskFault, ask, leave};
 use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
 use super::session::{Session, SharedSession};
@@ -36,6 +37,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A message of a stream that is there is handed out at once; one that is not there never is, and
 /// nothing says so.
 const OVERDUE: Duration = Duration::from_secs(10);
+
+/// How long a look at what has come waits for its turn. Somebody who keeps it out for so long is waiting
+/// for the broker, so that nothing has come.
+const TURN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Tells apart the consumer tags of one host.
 static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
@@ -210,6 +215,8 @@ struct Failed {
 #[derive(Debug)]
 struct Live {
     stream: lapin::Consumer,
+    /// What was taken off the stream by a look at how much there is.
+    ahead: VecDeque<Next>,
     sink: Arc<AckSink>,
     session: Weak<Session>,
     /// When the first message of a stream is overdue, which was handled before.
@@ -250,11 +257,32 @@ impl Live {
     }
 
     async fn arrives(&mut self) -> Came {
-        match self.stream.next().await {
+        let next = match self.ahead.pop_front() {
+            Some(next) => next,
+            None => self.stream.next().await,
+        };
+        match next {
             Some(Ok(delivery)) => Came::Delivery(Box::new(delivery)),
             Some(Err(error)) => Came::Lost(describe(&error)),
             None => Came::Lost("the broker cancelled the consumer".into()),
         }
+    }
+}
+
+/// What a stream of deliveries gives; none at its end.
+type Next = Option<Result<lapin::message::Delivery, lapin::Error>>;
+
+impl Live {
+    /// How many deliveries have come that nobody has taken.
+    fn look_ahead(&mut self) -> usize {
+        let is_delivery = |next: &Next| matches!(next, Some(Ok(_)));
+        // Behind an error or the end nothing comes.
+        while self.ahead.back().is_none_or(is_delivery)
+            && let Some(next) = self.stream.next().now_or_never()
+        {
+            self.ahead.push_back(next);
+        }
+        self.ahead.iter().filter(|next| is_delivery(next)).count()
     }
 }
 
@@ -348,6 +376,19 @@ impl Subscription {
                 Came::Interrupted => self.read_again(&mut feed).await,
                 Came::Overdue => self.tell_overdue(live),
             }
+        }
+    }
+
+    /// How many deliveries the broker has handed out that nobody has taken off with
+    /// [`Subscription::next`]. It counts them as given, so no question to it tells.
+    pub async fn prefetched(&self) -> usize {
+        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.feed.lock()).await else {
+            return 0;
+        };
+        match &mut feed.live {
+            // What came over a dead channel waits at the broker again.
+            Some(live) if live.sink.is_alive() => live.look_ahead(),
+            _ => 0,
         }
     }
 
@@ -511,7 +552,7 @@ impl Subscription {
                 // A quorum queue without a leader answers when it has one, and holds up nobody but this
                 // channel. What it hands out then goes back when the channel closes behind it.
                 if matches!(fault, AskFault::Silent) {
-                    leave(&channel).await;
+                    leave(&channel, "the queue does not answer").await;
                 }
                 return Err(fault);
             }
@@ -525,6 +566,7 @@ impl Subscription {
         );
         Ok(Live {
             stream,
+            ahead: VecDeque::new(),
             sink,
             session: Arc::downgrade(session),
             overdue: beginning
@@ -535,19 +577,8 @@ impl Subscription {
     }
 }
 
-/// Closes a channel that may not answer.
-async fn leave(channel: &Channel) {
-    let goodbye = channel.close(200, "the queue does not answer".into());
-    if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
-        .await
-        .is_err()
-    {
-        tracing::debug!("a channel is closed whose consumer was never answered");
-    }
-}
-
 /// Names in a plan are short enough; a host's name may make a tag too long, and is cut.
-fn short(text: &str) -> ShortString {
+pub(super) fn short(text: &str) -> ShortString {
     let end = text.floor_char_boundary(text.len().min(255));
     ShortString::try_new(&text[..end]).unwrap_or_default()
 }

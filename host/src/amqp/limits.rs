@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapin::Error;
+use lapin::{Channel, Error};
 
 /// For one question to the broker that it answers at once when it is well: a declaration, a
 /// channel to open, a consumer to start. One that comes back after a restart may leave a question
@@ -41,6 +41,17 @@ impl std::fmt::Display for AskFault {
             Self::Failed(error) => f.write_str(&super::fault::describe(error)),
             Self::Silent => write!(f, "no answer within {ANSWER_TIMEOUT:?}"),
         }
+    }
+}
+
+/// Closes a channel that may not answer, or that the broker may have closed.
+pub(super) async fn leave(channel: &Channel, why: &str) {
+    let goodbye = channel.close(200, why.into());
+    if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
+        .await
+        .is_err()
+    {
+        tracing::debug!("a channel is closed on which the broker did not answer");
     }
 }
 

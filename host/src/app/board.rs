@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::amqp::{Connection, ConsumerState, ConsumerWatch, LinkState, Role, StateWatch};
 use crate::config::plan::{ConsumerPlan, Plan};
 use crate::guest::{Slot, Trial};
-use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status};
+use crate::pipeline::Roster;
+use crate::status::{
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,
+};
+use crate::telemetry::ConsumerTelemetry;
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
 pub(super) struct Board(ArcSwap<Wanted>);
@@ -24,8 +29,16 @@ struct Wanted {
 #[derive(Default)]
 pub(super) struct Watched {
     pub(super) links: Vec<(Arc<str>, Role, StateWatch)>,
-    pub(super) consumers: BTreeMap<Arc<str>, ConsumerWatch>,
+    pub(super) consumers: BTreeMap<Arc<str>, Crewed>,
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
+}
+
+/// A consumer at work.
+#[derive(Clone)]
+pub(super) struct Crewed {
+    pub(super) watch: ConsumerWatch,
+    pub(super) roster: watch::Receiver<Roster>,
+    pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
 
 impl Wanted {
@@ -130,8 +143,8 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
     }
 }
 
-fn consumer(plan: &ConsumerPlan, watch: Option<&ConsumerWatch>) -> ConsumerStatus {
-    let state = watch.map(ConsumerWatch::now);
+fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
+    let state = crewed.map(|crewed| crewed.watch.now());
     ConsumerStatus {
         consumer: plan.name.clone(),
         queue: plan.queue.clone(),
@@ -142,5 +155,20 @@ fn consumer(plan: &ConsumerPlan, watch: Option<&ConsumerWatch>) -> ConsumerStatu
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),
         },
+        crew: crewed.map(crew),
+    }
+}
+
+fn crew(crewed: &Crewed) -> CrewStatus {
+    let Roster {
+        present,
+        wanted,
+        waiting,
+    } = *crewed.roster.borrow();
+    CrewStatus {
+        workers: present,
+        wanted,
+        waiting,
+        deliveries: crewed.telemetry.counts(),
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 
-use super::board::{Board, Watched};
+use super::board::{Board, Crewed, Watched};
 use super::watch::Files;
 use super::{PlanSource, StartFault};
-use crate::amqp::{Amqp, Connection, ConsumerWatch};
+use crate::amqp::{Amqp, Connection};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
 use crate::lifecycle::{Drained, Tasks};
@@ -45,7 +45,7 @@ pub(super) struct Linked {
 
 /// A consumer at work, and the tasks that are its work.
 pub(super) struct Consuming {
-    watch: ConsumerWatch,
+    crewed: Crewed,
     tasks: Tasks,
 }
 
@@ -93,10 +93,13 @@ impl Running {
         let slot = Arc::clone(&self.slots[&plan.component]);
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
         let pipeline = Pipeline::new(plan, connection, slot, &store, (&tasks, &self.telemetry));
-        let watch = pipeline.watch();
-        pipeline.start();
+        let crewed = Crewed {
+            watch: pipeline.watch(),
+            telemetry: Arc::clone(pipeline.telemetry()),
+            roster: pipeline.start(),
+        };
         self.consumers
-            .insert(plan.name.clone(), Consuming { watch, tasks });
+            .insert(plan.name.clone(), Consuming { crewed, tasks });
     }
 
     /// Has these consumers finish what is in their hands, and takes them off. What is not finished
@@ -143,7 +146,7 @@ impl Running {
         }
         let consumers = self.consumers.iter();
         watched.consumers = consumers
-            .map(|(name, consumer)| (name.clone(), consumer.watch.clone()))
+            .map(|(name, consumer)| (name.clone(), consumer.crewed.clone()))
             .collect();
         self.board.set(&self.plan, watched);
         self.files.watch(self.plan.components.values());

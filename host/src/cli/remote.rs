@@ -14,6 +14,9 @@ use crate::config::{self, Environment};
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Digits of a sum that tell one version from another well enough.
+pub(super) const SUM_DIGITS: usize = 12;
+
 /// Where the running host is.
 #[derive(Debug, Args)]
 pub(super) struct Where {

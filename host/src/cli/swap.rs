@@ -7,13 +7,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
-use super::remote::{Content, Remote, Where};
+use super::remote::{Content, Remote, SUM_DIGITS, Where};
 
 /// How often a canary is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// Digits of a sum that tell one version from another well enough.
-const SUM_DIGITS: usize = 12;
 
 #[derive(Debug, Args)]
 pub(super) struct Swap {

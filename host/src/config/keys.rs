@@ -67,6 +67,9 @@ const SMALLEST_ANSWER: u64 = 1024;
 /// Each is given its share of the address space, which has room for about so many.
 const MOST_INSTANCES: i64 = 10_000;
 
+/// Each look at a queue is a question to the broker.
+const SHORTEST_LOOK: u64 = 100;
+
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
 const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
@@ -201,7 +204,7 @@ const CONSUMER: &[Key] = &[
     key("ordered_by", Shape::Unbuilt),
     key("dedup", Shape::Table(DEDUP)),
     key("publish_dedup", Shape::Table(DEDUP)),
-    key("scale", Shape::Unbuilt),
+    key("scale", Shape::Table(SCALE)),
     key("batch", Shape::Table(BATCH)),
     key("stream", Shape::Table(STREAM)),
 ];
@@ -227,6 +230,14 @@ const DEDUP: &[Key] = &[
     key("key", Shape::TextOrTexts).required(),
     key("period", Shape::DurationOr("forever", 1, LONGEST)),
     key("max_keys", Shape::Integer(1, i64::MAX)),
+];
+
+const SCALE: &[Key] = &[
+    key("min", Shape::Integer(1, u16::MAX as i64)),
+    key("max", Shape::Integer(1, u16::MAX as i64)).required(),
+    key("messages_per_instance", Shape::Integer(1, u32::MAX as i64)),
+    key("target_wait", SOME_TIME),
+    key("every", Shape::Duration(SHORTEST_LOOK, LONGEST)),
 ];
 
 const STORE: &[Key] = &[

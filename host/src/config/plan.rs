@@ -19,6 +19,7 @@ mod allow;
 mod batch;
 mod dedup;
 mod glob;
+mod scale;
 mod store;
 mod stream;
 
@@ -26,6 +27,7 @@ pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use batch::BatchPlan;
 pub use dedup::DedupPlan;
 pub use glob::Glob;
+pub use scale::ScalePlan;
 pub use store::{RedisPlan, StorePlan};
 pub use stream::{StreamOffset, StreamPlan};
 
@@ -401,10 +403,12 @@ pub struct ConsumerPlan {
     /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`, or as many as
     /// so many full batches have.
     pub prefetch: u16,
-    /// Deliveries, or batches, handled at once; at least 1.
+    /// Deliveries, or batches, handled at once, at most; at least 1.
     pub concurrency: u16,
     /// Its component is handed batches; none for single deliveries.
     pub batch: Option<BatchPlan>,
+    /// How many of those are handled at once by what waits; none for `concurrency` at all times.
+    pub scale: Option<ScalePlan>,
     /// When and how often a failed delivery comes again.
     pub retry: RetryPolicy,
     /// The dead-letter queue.

@@ -152,11 +152,11 @@ impl<'a> Reader<'a> {
         let node = place.holding(Value::Table(keys, entries));
         for key in keys.iter().filter(|key| key.required) {
             if node.get(key.name).is_none() {
-                let value = match key.shape {
+                let example = match key.shape {
                     Shape::Integer(..) => "…",
                     _ => "\"…\"",
                 };
-                let remedy = format!("add `{} = {value}` to `{}`", key.name, node.key);
+                let remedy = format!("add `{} = {example}` to `{}`", key.name, node.key);
                 self.faults.missing(&node, key.name, remedy);
             }
         }

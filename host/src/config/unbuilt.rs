@@ -9,13 +9,10 @@ pub(crate) struct Unbuilt {
     pub(crate) meanwhile: &'static str,
 }
 
-const UNBUILT: &[Unbuilt] = &[
-    row(
-        "consumers.*.ordered_by",
-        "`concurrency = 1` handles deliveries in order",
-    ),
-    row("consumers.*.scale", "`concurrency` sets a fixed number"),
-];
+const UNBUILT: &[Unbuilt] = &[row(
+    "consumers.*.ordered_by",
+    "`concurrency = 1` handles deliveries in order",
+)];
 
 const fn row(key: &'static str, meanwhile: &'static str) -> Unbuilt {
     Unbuilt { key, meanwhile }

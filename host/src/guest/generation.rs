@@ -17,7 +17,7 @@ use super::instance::Instance;
 use super::logs::LineRate;
 use super::places::Places;
 use super::state::State;
-use super::warm::Warm;
+use super::warm::{OnTheRoll, Warm};
 use crate::config::plan::{ComponentPlan, ConsumerPlan, Instances};
 use crate::policy::Outcome;
 use crate::status::Version;
@@ -161,6 +161,16 @@ impl Generation {
             })?;
         self.give_back(instance);
         Ok(())
+    }
+
+    /// For an instance in the making.
+    pub(super) fn enrol(&self) -> OnTheRoll {
+        self.warm.enrol()
+    }
+
+    /// Keeps no more than `most` instances, as far as those are idle that are too many.
+    pub(super) fn trim(&self, most: usize) {
+        self.warm.trim(most);
     }
 
     /// Waits until fewer instances handle deliveries than the plan allows.

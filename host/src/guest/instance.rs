@@ -18,6 +18,7 @@ use super::generation::Generation;
 use super::invoke::{self, Call};
 use super::places::Place;
 use super::state::State;
+use super::warm::OnTheRoll;
 use crate::config::plan::ComponentPlan;
 use crate::message::Envelope;
 use crate::policy::Outcome;
@@ -30,6 +31,7 @@ pub(super) struct Instance {
     batch_handler: Option<BatchHandler>,
     lifecycle: Option<Lifecycle>,
     served: u64,
+    _roll: Option<OnTheRoll>,
     _place: Place,
     _counted: CountedInstance,
 }
@@ -39,6 +41,7 @@ impl Instance {
     pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
         let place = generation.places.take().await;
         let counted = generation.telemetry.instance();
+        let roll = generation.enrol();
         let mut store = store(generation).map_err(Outcome::HostFault)?;
         let timeout = generation.plan.timeout;
         begin(&mut store, timeout);
@@ -75,6 +78,7 @@ impl Instance {
             batch_handler,
             lifecycle,
             served: 0,
+            _roll: Some(roll),
             _place: place,
             _counted: counted,
         })
@@ -93,6 +97,11 @@ impl Instance {
     /// Whether it wants to know that it stops.
     pub(super) fn has_lifecycle(&self) -> bool {
         self.lifecycle.is_some()
+    }
+
+    /// It is given no delivery any more.
+    pub(super) fn strike_off(&mut self) {
+        self._roll = None;
     }
 
     /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.

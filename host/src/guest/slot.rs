@@ -1,7 +1,7 @@
 //! The place of a component: the generation that serves, the one before it, and a canary beside it.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -20,6 +20,8 @@ pub struct Slot {
     /// The highest number of a generation that was given deliveries.
     newest: AtomicU64,
     taken_over: Notify,
+    /// Those who ask for instances, of all its consumers.
+    workers: AtomicUsize,
 }
 
 impl Slot {
@@ -31,6 +33,7 @@ impl Slot {
             trial: ArcSwapOption::empty(),
             before: Mutex::default(),
             taken_over: Notify::new(),
+            workers: AtomicUsize::new(0),
         }
     }
 
@@ -122,6 +125,25 @@ impl Slot {
         if let Some(trial) = self.trial.swap(None) {
             trial.end();
             trial.canary.retire();
+        }
+    }
+
+    /// Somebody will ask for an instance at times, one at once.
+    pub fn worker_comes(&self) {
+        self.workers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody won't any more.
+    pub fn worker_goes(&self) {
+        self.workers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Stops the idle instances that are more than there are workers, and gives their memory back.
+    pub fn give_back(&self) {
+        let workers = self.workers.load(Ordering::Relaxed);
+        self.current.load().trim(workers);
+        if let Some(trial) = &*self.trial.load() {
+            trial.canary.trim(workers);
         }
     }
 

@@ -25,7 +25,14 @@ pub(super) struct Warm {
     /// For `lifecycle.stop`.
     timeout: Duration,
     stops: Arc<Semaphore>,
+    /// A copy for each instance that handles deliveries or may be asked to.
+    roll: Arc<()>,
     tasks: Tasks,
+}
+
+/// An instance is on the roll of its generation for as long as it has this.
+pub(super) struct OnTheRoll {
+    _copy: Arc<()>,
 }
 
 struct Idle {
@@ -49,7 +56,15 @@ impl Warm {
             },
             timeout: plan.timeout,
             stops: Arc::new(Semaphore::new(STOPS_AT_ONCE)),
+            roll: Arc::default(),
             tasks: tasks.clone(),
+        }
+    }
+
+    /// For an instance in the making.
+    pub(super) fn enrol(&self) -> OnTheRoll {
+        OnTheRoll {
+            _copy: Arc::clone(&self.roll),
         }
     }
 
@@ -96,6 +111,25 @@ impl Warm {
         true
     }
 
+    /// Stops idle instances while there are more than `most` with those in use, the ones unused for
+    /// longest first.
+    pub(super) fn trim(&self, most: usize) {
+        let spare = {
+            let mut idle = self.idle();
+            let enrolled = Arc::strong_count(&self.roll) - 1;
+            let count = enrolled.saturating_sub(most).min(idle.instances.len());
+            let mut spare: Vec<_> = idle.instances.drain(..count).collect();
+            // While nobody else counts them.
+            spare
+                .iter_mut()
+                .for_each(|(instance, _)| instance.strike_off());
+            spare
+        };
+        for (instance, _) in spare {
+            self.stop(instance, StopReason::ScaleDown);
+        }
+    }
+
     /// Stops those that were not used for as long as the plan says.
     pub(super) fn sweep(&self, now: Instant) {
         let Some(longest) = self.longest else {
@@ -117,7 +151,8 @@ impl Warm {
     }
 
     /// Ends an instance, which hears of it if it wants to.
-    pub(super) fn stop(&self, instance: Instance, reason: StopReason) {
+    pub(super) fn stop(&self, mut instance: Instance, reason: StopReason) {
+        instance.strike_off();
         if instance.has_lifecycle() {
             let (stops, timeout) = (Arc::clone(&self.stops), self.timeout);
             let tasks = self.tasks.clone();

@@ -10,11 +10,12 @@ mod gathering;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use self::gathering::Gathering;
 use super::Pipeline;
+use super::crew::Seat;
 use super::held::{Held, Label};
 use crate::config::plan::{BatchPlan, ConsumerPlan};
 use crate::failpoint;
@@ -38,19 +39,31 @@ impl Batches {
             telemetry: telemetry.batches(&plan.name, &plan.component),
         })
     }
+
+    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        Some(self.turn.lock().await)
+    }
 }
 
 impl Pipeline {
-    /// Handles one batch after the other until the host drains.
-    pub(super) async fn work_in_batches(self: &Arc<Self>, batches: &Batches) {
-        while let Some(batch) = self.gather(batches).await {
+    /// Handles one batch after the other, until the host drains or this worker is too many. Whoever
+    /// gathers stays, since what is gathered must not be dropped: then another one goes.
+    pub(super) async fn work_in_batches(self: &Arc<Self>, batches: &Batches, seat: &mut Seat) {
+        while let Some(turn) = seat.next(batches.turn()).await {
+            let Some(batch) = self.gather(batches, turn).await else {
+                return;
+            };
+            let _toiling = seat.toil(batch.len());
             self.call_with_batch(batches, batch).await;
         }
     }
 
     /// The next batch that is due. None once the host drains: what was gathered by then went back.
-    async fn gather(self: &Arc<Self>, batches: &Batches) -> Option<Vec<Held>> {
-        let _turn = batches.turn.lock().await;
+    async fn gather(
+        self: &Arc<Self>,
+        batches: &Batches,
+        _turn: MutexGuard<'_, ()>,
+    ) -> Option<Vec<Held>> {
         let mut gathering = Gathering::new(batches.rule);
         loop {
             if let Some(reason) = gathering.due(Instant::now()) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use tokio::time::Instant;
 
 use super::meters::Meters;
@@ -28,7 +28,31 @@ pub struct ConsumerTelemetry {
     lost: IntCounter,
     failures: IntCounterVec,
     in_flight: IntGauge,
+    workers: IntGauge,
+    workers_wanted: IntGauge,
+    depth: IntGaugeVec,
     handling: Histogram,
+}
+
+/// How the deliveries of a consumer left the host, and how many are in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryCounts {
+    /// Being handled or settled now.
+    pub in_flight: u64,
+    /// Acknowledged after they were handled.
+    pub acked: u64,
+    /// Put into a delay queue for another attempt.
+    pub retried: u64,
+    /// Put into the dead-letter queue.
+    pub dead_lettered: u64,
+    /// Back in their queue, through no fault of the component.
+    pub requeued: u64,
+    /// Acknowledged without being handled, since their key was handled before.
+    pub duplicate: u64,
+    /// Failed messages of a stream that were passed over.
+    pub skipped: u64,
+    /// Failed messages of a stream that stopped it.
+    pub stopped: u64,
 }
 
 /// A delivery that the host has in hand, since its arrival. Counted as in flight until it is
@@ -60,9 +84,61 @@ impl ConsumerTelemetry {
             lost: outcome("lost"),
             failures: meters.failures.clone(),
             in_flight: meters.in_flight.with_label_values(name),
+            workers: meters.workers.with_label_values(name),
+            workers_wanted: meters.workers_wanted.with_label_values(name),
+            depth: meters.depth.clone(),
             handling: meters.handling.with_label_values(&[&**consumer, component]),
             consumer: consumer.clone(),
             component: component.clone(),
+        }
+    }
+
+    /// The consumer's name.
+    pub fn consumer(&self) -> &str {
+        &self.consumer
+    }
+
+    /// What was counted since the host started.
+    pub fn counts(&self) -> DeliveryCounts {
+        DeliveryCounts {
+            in_flight: self.in_flight.get().try_into().unwrap_or(0),
+            acked: self.acked.get(),
+            retried: self.retried.get(),
+            dead_lettered: self.dead_lettered.get(),
+            requeued: self.requeued.get(),
+            duplicate: self.duplicate.get(),
+            skipped: self.skipped.get(),
+            stopped: self.stopped.get(),
+        }
+    }
+
+    /// One worker more.
+    pub fn worker_came(&self) {
+        self.workers.inc();
+    }
+
+    /// One worker less.
+    pub fn worker_went(&self) {
+        self.workers.dec();
+    }
+
+    /// There are to be so many workers.
+    pub fn workers_wanted(&self, wanted: u16) {
+        self.workers_wanted.set(wanted.into());
+    }
+
+    /// So many messages wait; none where nobody knows.
+    pub(super) fn depth(&self, depth: Option<u64>) {
+        let labels = [&*self.consumer];
+        match depth {
+            Some(depth) => {
+                let gauge = self.depth.with_label_values(&labels);
+                gauge.set(depth.try_into().unwrap_or(i64::MAX));
+            }
+            None => {
+                // It may not have been known before either.
+                let _was_known = self.depth.remove_label_values(&labels);
+            }
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) struct Meters {
     registry: Registry,
     pub(super) deliveries: IntCounterVec,
     pub(super) in_flight: IntGaugeVec,
+    pub(super) workers: IntGaugeVec,
+    pub(super) workers_wanted: IntGaugeVec,
+    pub(super) depth: IntGaugeVec,
     pub(super) handling: HistogramVec,
     pub(super) batches: IntCounterVec,
     pub(super) batch_size: HistogramVec,
@@ -90,6 +93,21 @@ impl Meters {
             in_flight: gauge(
                 "hive_deliveries_in_flight",
                 "Deliveries that are being handled or settled now.",
+                &["consumer"],
+            )?,
+            workers: gauge(
+                "hive_workers",
+                "Workers of a consumer: deliveries, or batches, that it can handle at once.",
+                &["consumer"],
+            )?,
+            workers_wanted: gauge(
+                "hive_workers_wanted",
+                "Workers that a consumer is to have, by its concurrency or its scale.",
+                &["consumer"],
+            )?,
+            depth: gauge(
+                "hive_waiting_messages",
+                "Messages that wait for a consumer with scale: at the broker, or prefetched and not begun. Not there while it cannot be known.",
                 &["consumer"],
             )?,
             handling: seconds(

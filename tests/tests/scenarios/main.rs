@@ -48,10 +48,13 @@ mod swap;
 // Streams: what is read, where it goes on, what becomes of what fails.
 mod streams;
 mod streams_killed;
+// How many are handled at once.
+mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
 mod start;
+mod status;
 mod stop;
 mod throughput;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::plan::{
     AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan,
-    Instances, LogFormat, StorePlan,
+    Instances, LogFormat, ScalePlan, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;
@@ -216,8 +216,9 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         component,
         connection,
         prefetch,
-        concurrency,
+        concurrency: _,
         batch,
+        scale,
         retry: RetryPolicy { limit, delays },
         dead_letter,
         dedup,
@@ -230,13 +231,18 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("component", component, &new.component, name);
     differing.shown("connection", connection, &new.connection, name);
     differing.shown("prefetch", prefetch, &new.prefetch, u16::to_string);
-    differing.shown("concurrency", concurrency, &new.concurrency, u16::to_string);
     differing.shown("batch", batch, &new.batch, |batch| match batch {
         None => "unset".to_owned(),
         Some(BatchPlan { size, wait }) => {
             format!("{{ size = {size}, wait = {} }}", duration(wait))
         }
     });
+    let unset = || "unset".to_owned();
+    let (fixed, new_fixed) = (concurrency(old), concurrency(new));
+    differing.shown("concurrency", &fixed, &new_fixed, |number| {
+        number.map_or_else(unset, |number| number.to_string())
+    });
+    of_scale(&mut differing, scale.as_ref(), new.scale.as_ref());
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
@@ -244,6 +250,44 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.hidden("publish_dedup", publish_dedup, &new.publish_dedup);
     differing.hidden("stream", stream, &new.stream);
     differing.0
+}
+
+/// The number that the file fixes, or that is meant where it says nothing.
+fn concurrency(plan: &ConsumerPlan) -> Option<u16> {
+    plan.scale.is_none().then_some(plan.concurrency)
+}
+
+/// The keys of `[consumers.NAME.scale]`; all of them where it comes or goes.
+fn of_scale(differing: &mut Differing, old: Option<&ScalePlan>, new: Option<&ScalePlan>) {
+    let unset = || "unset".to_owned();
+    let number = |number: &Option<u32>| number.map_or_else(unset, |number| number.to_string());
+    let time = |time: &Option<Duration>| time.map_or_else(unset, |time| duration(&time));
+    let keys = |scale: Option<&ScalePlan>| match scale {
+        Some(ScalePlan {
+            min,
+            max,
+            messages_per_instance,
+            target_wait,
+            every,
+        }) => (
+            (Some(u32::from(*min)), Some(u32::from(*max))),
+            *messages_per_instance,
+            (*target_wait, Some(*every)),
+        ),
+        None => ((None, None), None, (None, None)),
+    };
+    let ((min, max), messages, (wait, every)) = keys(old);
+    let ((new_min, new_max), new_messages, (new_wait, new_every)) = keys(new);
+    differing.shown("scale.min", &min, &new_min, number);
+    differing.shown("scale.max", &max, &new_max, number);
+    differing.shown(
+        "scale.messages_per_instance",
+        &messages,
+        &new_messages,
+        number,
+    );
+    differing.shown("scale.target_wait", &wait, &new_wait, time);
+    differing.shown("scale.every", &every, &new_every, time);
 }
 
 /// The keys of `[store]`.

@@ -173,6 +173,12 @@ fn file() -> impl Strategy<Value = String> {
             "q'\ncomponent = 'c'",
             "r'\ncomponent = 'c'",
         ),
+        ("[consumers.s]\nqueue = 's'\ncomponent = 'c'", "", ""),
+        (
+            "scale = { max = 4, ",
+            "messages_per_instance = 9 }",
+            "target_wait = '2s' }",
+        ),
         ("[store]", "", ""),
         ("path = '", "a'", "b'"),
     ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::nearest;
-use crate::config::plan::ConsumerPlan;
+use crate::config::plan::{ConsumerPlan, ScalePlan};
 use crate::config::read::LONGEST_NAME;
 use crate::config::redact;
 use crate::config::written::{Node, Value};
@@ -14,6 +14,7 @@ use crate::policy::RetryPolicy;
 
 mod batch;
 mod dedup;
+mod scale;
 mod stream;
 
 const DEFAULT_PREFETCH: u16 = 256;
@@ -41,8 +42,9 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
 fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
     let component = component(context, node);
     let connection = context.connection(node);
-    let (prefetch, concurrency) = prefetch(context, node);
     let batch = batch::plan(node);
+    let scale = scale::plan(context, node);
+    let (prefetch, concurrency) = prefetch(context, node, scale.as_ref());
     let retry = retry(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
@@ -57,6 +59,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         prefetch,
         concurrency,
         batch: batch?,
+        scale,
         retry,
         dead_letter: dead_letter?.into(),
         dedup,
@@ -83,20 +86,21 @@ fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
 }
 
 /// Prefetch and concurrency: an instance beyond the prefetch would never get a delivery.
-fn prefetch(context: &mut Context<'_>, node: &Node) -> (u16, u16) {
-    let concurrency = node.integer("concurrency").unwrap_or(1);
+fn prefetch(context: &mut Context<'_>, node: &Node, scale: Option<&ScalePlan>) -> (u16, u16) {
+    let (key, concurrency) = match scale {
+        Some(scale) => ("scale.max", scale.max),
+        None => ("concurrency", node.integer("concurrency").unwrap_or(1)),
+    };
     if let Some(size) = batch::size(node) {
-        return (
-            batch::prefetch(context, node, size, concurrency),
-            concurrency,
-        );
+        let prefetch = batch::prefetch(context, node, size, (key, concurrency));
+        return (prefetch, concurrency);
     }
     let Some(at) = node.get("prefetch") else {
         return (DEFAULT_PREFETCH.max(concurrency), concurrency);
     };
     let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
     if prefetch < concurrency {
-        let message = format!("is below `concurrency`: {prefetch} against {concurrency}");
+        let message = format!("is below `{key}`: {prefetch} against {concurrency}");
         let remedy = format!(
             "write at least {concurrency}: the broker lets out no more than `prefetch` at once"
         );

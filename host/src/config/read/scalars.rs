@@ -104,8 +104,12 @@ impl Reader<'_> {
                 self.refuse(message, remedy, place)
             }
             Some(read) if read < Duration::from_millis(min) => {
-                let message = format!("must not be zero, as {} is", redact::quote(text));
-                self.refuse(message, "write at least \"1ms\"", place)
+                let message = match read.is_zero() {
+                    true => format!("must not be zero, as {} is", redact::quote(text)),
+                    false => format!("is too short: {}", redact::quote(text)),
+                };
+                let shortest = units::show(Duration::from_millis(min));
+                self.refuse(message, format!("write at least \"{shortest}\""), place)
             }
             Some(read) => place.holding(Value::Duration(read)),
         }

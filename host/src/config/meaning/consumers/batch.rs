@@ -23,16 +23,21 @@ pub(super) fn size(node: &Node) -> Option<u16> {
 
 /// The prefetch of a consumer with batches: a batch is full only if the broker lets out as many
 /// unacknowledged deliveries, for each of those that are worked on at once.
-pub(super) fn prefetch(context: &mut Context<'_>, node: &Node, size: u16, concurrency: u16) -> u16 {
+/// `key` says how many those are.
+pub(super) fn prefetch(
+    context: &mut Context<'_>,
+    node: &Node,
+    size: u16,
+    (key, concurrency): (&str, u16),
+) -> u16 {
     let least = u32::from(size) * u32::from(concurrency);
     let product = match concurrency {
-        1 => "`batch.size`",
-        _ => "`batch.size` times `concurrency`",
+        1 => "`batch.size`".to_owned(),
+        _ => format!("`batch.size` times `{key}`"),
     };
     let Ok(least) = u16::try_from(least) else {
         let at = node.get("batch").and_then(|batch| batch.get("size"));
-        let message =
-            format!("is too large with `concurrency`: {size} times {concurrency} is {least}");
+        let message = format!("is too large with `{key}`: {size} times {concurrency} is {least}");
         let remedy =
             "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
         context.faults.error(at.unwrap_or(node), message, remedy);

@@ -1,0 +1,104 @@
+//! The answer of `/v1/status`: what the host is doing at this moment.
+
+use serde::Serialize;
+
+use super::{ComponentView, Link};
+use crate::status::{ConsumerStatus, CrewStatus, Status};
+use crate::telemetry::DeliveryCounts;
+
+#[derive(Debug, Serialize)]
+pub(in crate::admin) struct StatusView<'a> {
+    connections: Vec<Link<'a>>,
+    consumers: Vec<ConsumerView<'a>>,
+    components: Vec<ComponentView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConsumerView<'a> {
+    consumer: &'a str,
+    queue: &'a str,
+    component: &'a str,
+    connection: &'a str,
+    consuming: bool,
+    /// Why it does not consume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(flatten)]
+    crew: Option<CrewView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CrewView {
+    workers: u16,
+    workers_wanted: u16,
+    /// Messages that wait; null where nobody looks, or where it cannot be known.
+    waiting: Option<u64>,
+    in_flight: u64,
+    /// Deliveries since the host started, by the way they left.
+    deliveries: DeliveriesView,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveriesView {
+    acked: u64,
+    retried: u64,
+    dead_lettered: u64,
+    requeued: u64,
+    duplicate: u64,
+    skipped: u64,
+    stopped: u64,
+}
+
+impl<'a> From<&'a Status> for StatusView<'a> {
+    fn from(status: &'a Status) -> Self {
+        Self {
+            connections: status.links.iter().map(Link::from).collect(),
+            consumers: status.consumers.iter().map(ConsumerView::from).collect(),
+            components: status.components.iter().map(ComponentView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
+    fn from(status: &'a ConsumerStatus) -> Self {
+        Self {
+            consumer: &status.consumer,
+            queue: &status.queue,
+            component: &status.component,
+            connection: &status.connection,
+            consuming: status.waiting.is_none(),
+            reason: status.waiting.as_deref(),
+            crew: status.crew.map(CrewView::from),
+        }
+    }
+}
+
+impl From<CrewStatus> for CrewView {
+    fn from(status: CrewStatus) -> Self {
+        let DeliveryCounts {
+            in_flight,
+            acked,
+            retried,
+            dead_lettered,
+            requeued,
+            duplicate,
+            skipped,
+            stopped,
+        } = status.deliveries;
+        Self {
+            workers: status.workers,
+            workers_wanted: status.wanted,
+            waiting: status.waiting,
+            in_flight,
+            deliveries: DeliveriesView {
+                acked,
+                retried,
+                dead_lettered,
+                requeued,
+                duplicate,
+                skipped,
+                stopped,
+            },
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `hive-host status`: what a running host is doing.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Exit;
+use super::remote::{SUM_DIGITS, Where};
+use super::table::{Column, Table};
+
+/// Between two looks, which rates are told from.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// To the upper left corner, and nothing below it.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// The counters of a consumer that are told with their rates.
+const COUNTERS: [&str; 3] = ["acked", "retried", "dead_lettered"];
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    host: Where,
+    /// Goes on looking, once a second, until it is stopped or the host is gone
+    #[arg(long)]
+    watch: bool,
+    /// Prints the host's answer as JSON, one object a look
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the host said at one moment.
+struct Look {
+    at: Instant,
+    said: Value,
+}
+
+pub(super) fn run(arguments: &Status) -> Exit {
+    match look_on(arguments) {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+fn look_on(arguments: &Status) -> Result<(), Exit> {
+    let host = arguments.host.find()?;
+    let look = || {
+        let said = host.get("/v1/status")?;
+        let at = Instant::now();
+        Ok(Look { at, said })
+    };
+    let mut before = look()?;
+    let clear = match arguments.watch && std::io::stdout().is_terminal() {
+        true => CLEAR,
+        false => "",
+    };
+    loop {
+        if arguments.json {
+            println!("{}", before.said);
+            if !arguments.watch {
+                return Ok(());
+            }
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this thread has nothing else to do"
+        )]
+        std::thread::sleep(LOOK_EVERY);
+        let now = look()?;
+        if !arguments.json {
+            println!("{clear}{}", told(&before, &now));
+            if !arguments.watch {
+                return Ok(());
+            }
+        }
+        before = now;
+    }
+}
+
+/// The whole of it, in three tables.
+fn told(before: &Look, now: &Look) -> String {
+    let said = &now.said;
+    let mut links = Table::new(["CONNECTION", "ROLE", "STATE", "REASON"].map(Column::Words));
+    for link in list(&said["connections"]) {
+        links.row(["connection", "role", "state", "reason"].map(|key| words(&link[key])));
+    }
+    let consumers = consumers(before, now);
+    let mut components = Table::new([
+        Column::Words("COMPONENT"),
+        Column::Numbers("GENERATION"),
+        Column::Words("SHA256"),
+        Column::Words("SINCE"),
+        Column::Words("CANARY"),
+    ]);
+    for component in list(&said["components"]) {
+        let canary = &component["canary"];
+        let canary = match canary.is_null() {
+            true => String::new(),
+            false => format!(
+                "generation {}, {}% until {} deliveries: {} of {} failed",
+                canary["generation"],
+                canary["percent"],
+                canary["wanted"],
+                canary["failed"],
+                canary["deliveries"]
+            ),
+        };
+        let sum = words(&component["sha256"]);
+        components.row([
+            words(&component["component"]),
+            component["generation"].to_string(),
+            sum.get(..SUM_DIGITS).unwrap_or(&sum).to_owned(),
+            words(&component["since"]),
+            canary,
+        ]);
+    }
+    format!("{links}\n{consumers}\n{components}")
+}
+
+fn consumers(before: &Look, now: &Look) -> Table {
+    let mut table = Table::new([
+        Column::Words("CONSUMER"),
+        Column::Words("QUEUE"),
+        Column::Words("STATE"),
+        Column::Numbers("WORKERS"),
+        Column::Numbers("IN FLIGHT"),
+        Column::Numbers("WAITING"),
+        Column::Numbers("ACKED"),
+        Column::Numbers("RETRIED"),
+        Column::Numbers("DEAD"),
+        Column::Words("REASON"),
+    ]);
+    let seconds = (now.at - before.at).as_secs_f64();
+    for consumer in list(&now.said["consumers"]) {
+        let name = &consumer["consumer"];
+        let then = list(&before.said["consumers"]).find(|then| then["consumer"] == *name);
+        let [acked, retried, dead] =
+            COUNTERS.map(|counter| counted(consumer, then, counter, seconds));
+        let state = match consumer["consuming"] == true {
+            true => "consuming",
+            false => "waiting",
+        };
+        table.row([
+            words(name),
+            words(&consumer["queue"]),
+            state.to_owned(),
+            workers(consumer),
+            number(&consumer["in_flight"]),
+            number(&consumer["waiting"]),
+            acked,
+            retried,
+            dead,
+            words(&consumer["reason"]),
+        ]);
+    }
+    table
+}
+
+/// How many, and how many a second since the look before, if there was one.
+fn counted(consumer: &Value, then: Option<&Value>, counter: &str, seconds: f64) -> String {
+    let count = |consumer: &Value| consumer["deliveries"][counter].as_u64();
+    let Some(now) = count(consumer) else {
+        return number(&Value::Null);
+    };
+    let Some(then) = then.and_then(count) else {
+        return now.to_string();
+    };
+    let rate = now.saturating_sub(then) as f64 / seconds;
+    format!("{now} ({rate:.1}/s)")
+}
+
+/// How many there are, and how many there are to be where that is another number.
+fn workers(consumer: &Value) -> String {
+    let (there, wanted) = (&consumer["workers"], &consumer["workers_wanted"]);
+    match there == wanted {
+        true => number(there),
+        false => format!("{there} of {wanted}"),
+    }
+}
+
+fn number(value: &Value) -> String {
+    match value.is_null() {
+        true => "-".to_owned(),
+        false => value.to_string(),
+    }
+}
+
+fn words(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn consumer(acked: u64) -> Value {
+        json!({
+            "consumer": "orders", "queue": "orders.created", "component": "orders",
+            "connection": "main", "consuming": true, "workers": 2, "workers_wanted": 5,
+            "waiting": 50, "in_flight": 2,
+            "deliveries": { "acked": acked, "retried": 1, "dead_lettered": 0, "requeued": 0 },
+        })
+    }
+
+    #[test]
+    fn rates_are_those_since_the_look_before() {
+        let at = Instant::now();
+        let before = Look {
+            at,
+            said: json!({ "consumers": [consumer(10)] }),
+        };
+        let now = Look {
+            at: at + Duration::from_secs(2),
+            said: json!({
+                "connections": [
+                    { "connection": "main", "role": "publish", "state": "closed", "reason": "refused" },
+                ],
+                "consumers": [
+                    consumer(35),
+                    { "consumer": "late", "queue": "late", "consuming": false, "reason": "starting" },
+                ],
+                "components": [
+                    { "component": "orders", "generation": 3, "sha256": "0123456789abcdef", "since": "now" },
+                ],
+            }),
+        };
+        let expected = "\
+CONNECTION  ROLE     STATE   REASON
+main        publish  closed  refused
+
+CONSUMER  QUEUE           STATE      WORKERS  IN FLIGHT  WAITING        ACKED    RETRIED       DEAD  REASON
+orders    orders.created  consuming   2 of 5          2       50  35 (12.5/s)  1 (0.0/s)  0 (0.0/s)
+late      late            waiting          -          -        -            -          -          -  starting
+
+COMPONENT  GENERATION  SHA256        SINCE  CANARY
+orders              3  0123456789ab  now
+";
+        assert_eq!(told(&before, &now), expected);
+    }
+}

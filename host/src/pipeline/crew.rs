@@ -1,0 +1,243 @@
+//! The workers of one consumer: as many as are wanted at the moment.
+//!
+//! What a worker does (single deliveries, batches) is a future over its [`Seat`]. A worker that is too
+//! many learns of it between two pieces of work, so that what is in hand is always finished.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::guest::Slot;
+use crate::lifecycle::Tasks;
+use crate::telemetry::ConsumerTelemetry;
+
+/// What one worker does until its seat gives it nothing more. It is asked for again after a panic.
+type Worker = dyn for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync;
+
+/// A worker at work.
+pub(super) type Working<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// The workers of one consumer.
+pub(super) struct Crew {
+    worker: Box<Worker>,
+    roster: watch::Sender<Roster>,
+    toil: Toil,
+    slot: Arc<Slot>,
+    telemetry: Arc<ConsumerTelemetry>,
+    tasks: Tasks,
+}
+
+/// How many workers there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Roster {
+    /// So many are there.
+    pub present: u16,
+    /// So many there are to be.
+    pub wanted: u16,
+    /// Messages that wait, at the last look; none where nobody looks, or where it could not be known.
+    pub waiting: Option<u64>,
+}
+
+/// What the workers of a crew do together.
+#[derive(Default)]
+struct Toil {
+    busy: AtomicU16,
+    messages: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Crew {
+    /// A crew that nobody has joined yet. Its workers ask for instances of `slot`.
+    pub(super) fn new(
+        worker: impl for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync + 'static,
+        slot: &Arc<Slot>,
+        telemetry: &Arc<ConsumerTelemetry>,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            worker: Box::new(worker),
+            roster: watch::Sender::new(Roster::default()),
+            toil: Toil::default(),
+            slot: Arc::clone(slot),
+            telemetry: Arc::clone(telemetry),
+            tasks: tasks.clone(),
+        })
+    }
+
+    /// From now on there are to be so many: who is missing comes at once, who is too many goes when
+    /// nothing is in hand any more.
+    pub(super) fn resize(self: &Arc<Self>, wanted: u16) {
+        let mut missing = 0;
+        self.roster.send_modify(|roster| {
+            missing = wanted.saturating_sub(roster.present);
+            roster.present += missing;
+            roster.wanted = wanted;
+        });
+        for _ in 0..missing {
+            let seat = Seat::take(self);
+            self.tasks.spawn_work(seat.hold());
+        }
+        self.telemetry.workers_wanted(wanted);
+    }
+
+    /// Notes how much waits.
+    pub(super) fn saw(&self, waiting: Option<u64>) {
+        self.roster.send_modify(|roster| roster.waiting = waiting);
+    }
+
+    /// Watches how many there are.
+    pub(super) fn roster(&self) -> watch::Receiver<Roster> {
+        self.roster.subscribe()
+    }
+
+    /// How many there are to be.
+    pub(super) fn wanted(&self) -> u16 {
+        self.roster.borrow().wanted
+    }
+
+    /// How many have something in hand.
+    pub(super) fn busy(&self) -> u16 {
+        self.toil.busy.load(Ordering::Relaxed)
+    }
+
+    /// The messages that were done with since this was last asked, and the time of workers that they
+    /// took.
+    pub(super) fn done(&self) -> (u64, Duration) {
+        // A worker may add to one of them in between; the next answer makes up for it.
+        let nanos = self.toil.nanos.swap(0, Ordering::Relaxed);
+        let messages = self.toil.messages.swap(0, Ordering::Relaxed);
+        (messages, Duration::from_nanos(nanos))
+    }
+
+    /// Gives back the instances that the workers who are there have no use for.
+    pub(super) fn give_back(&self) {
+        self.slot.give_back();
+    }
+}
+
+/// The place of one worker, counted for as long as it is held.
+pub(super) struct Seat {
+    crew: Arc<Crew>,
+    roster: watch::Receiver<Roster>,
+    /// It is not counted any more.
+    left: bool,
+}
+
+impl Seat {
+    /// Whoever calls has counted it in the roster.
+    fn take(crew: &Arc<Crew>) -> Self {
+        crew.slot.worker_comes();
+        crew.telemetry.worker_came();
+        Self {
+            crew: Arc::clone(crew),
+            roster: crew.roster(),
+            left: false,
+        }
+    }
+
+    /// Works until nothing comes any more, or until nobody wants it.
+    async fn hold(mut self) {
+        let crew = Arc::clone(&self.crew);
+        // A fault of the host in one delivery must not leave its consumer a worker short; the delivery
+        // was dropped unsettled, and comes again when the channel closes.
+        while AssertUnwindSafe((crew.worker)(&mut self))
+            .catch_unwind()
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                consumer = crew.telemetry.consumer(),
+                "a worker panicked, which is a fault of the host; it goes on with the next delivery"
+            );
+        }
+    }
+
+    /// What `wait` gives; none where it gives none, and where this worker is too many. It learns of that
+    /// here alone, also while it waits: `wait` is dropped then, and must lose nothing by it.
+    pub(super) async fn next<T>(&mut self, wait: impl Future<Output = Option<T>>) -> Option<T> {
+        let mut wait = pin!(wait);
+        while !self.leave() {
+            tokio::select! {
+                biased;
+                next = &mut wait => return next,
+                () = self.surplus() => {}
+            }
+        }
+        None
+    }
+
+    /// So many messages are in hand for as long as the answer lives.
+    pub(super) fn toil(&self, messages: usize) -> Toiling {
+        self.crew.toil.busy.fetch_add(1, Ordering::Relaxed);
+        Toiling {
+            crew: Arc::clone(&self.crew),
+            since: Instant::now(),
+            messages: messages as u64,
+        }
+    }
+
+    /// Goes if there are too many.
+    fn leave(&mut self) -> bool {
+        let too_many = |roster: &Roster| roster.present > roster.wanted;
+        if self.left || !too_many(&self.roster.borrow()) {
+            return self.left;
+        }
+        // Others may go for the same reason at the same time.
+        self.left = self.crew.roster.send_if_modified(|roster| {
+            let goes = too_many(roster);
+            roster.present -= u16::from(goes);
+            goes
+        });
+        if self.left {
+            self.uncount();
+            self.crew.give_back();
+        }
+        self.left
+    }
+
+    /// Resolves when there are too many.
+    async fn surplus(&mut self) {
+        let too_many = |roster: &Roster| roster.present > roster.wanted;
+        // The crew lives as long as its seats, and so does what is watched.
+        if self.roster.wait_for(too_many).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn uncount(&self) {
+        self.crew.slot.worker_goes();
+        self.crew.telemetry.worker_went();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.left {
+            self.crew.roster.send_modify(|roster| roster.present -= 1);
+            self.uncount();
+        }
+    }
+}
+
+/// A piece of work in hand: whichever way it ends, its time is counted.
+pub(super) struct Toiling {
+    crew: Arc<Crew>,
+    since: Instant,
+    messages: u64,
+}
+
+impl Drop for Toiling {
+    fn drop(&mut self) {
+        let toil = &self.crew.toil;
+        let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        toil.nanos.fetch_add(nanos, Ordering::Relaxed);
+        toil.messages.fetch_add(self.messages, Ordering::Relaxed);
+        toil.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,61 @@
+//! Looks at a consumer's queue every so often, and has its crew grow and shrink as [`Rule`] says.
+
+use std::sync::Arc;
+
+use tokio::time::MissedTickBehavior;
+
+use super::Pipeline;
+use super::crew::Crew;
+use crate::amqp::DepthFault;
+use crate::config::plan::ScalePlan;
+use crate::scaling::{Look, Rule};
+use crate::telemetry::CrewScaled;
+
+/// Scales a crew of this consumer for as long as it is polled.
+pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Crew>) {
+    let mut looks = tokio::time::interval(plan.every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rule = Rule::new(plan);
+    let mut was_known = true;
+    loop {
+        looks.tick().await;
+        let looked = depth(&pipeline).await;
+        let depth = looked.as_ref().ok().copied();
+        let before = crew.wanted();
+        let decision = rule.decide(&Look {
+            depth,
+            workers: before,
+            busy: crew.busy(),
+            answered: crew.done(),
+        });
+        CrewScaled {
+            before,
+            wanted: decision.wanted,
+            asked: decision.asked,
+            depth,
+            pace: rule.pace(),
+            because: &decision.because,
+            untold: match &looked {
+                Err(fault) if was_known => Some(fault),
+                _ => None,
+            },
+        }
+        .emit(&pipeline.telemetry);
+        was_known = depth.is_some();
+        crew.saw(depth);
+        crew.resize(decision.wanted);
+        crew.give_back();
+    }
+}
+
+/// What waits: at the broker, and here.
+///
+/// The broker counts what it has handed out as given, and with a large `prefetch` it hands out more than
+/// the workers can begin for a long time: a queue that looks empty to it may have hundreds waiting.
+async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
+    // In this order, so that what comes over in between is missed once and not counted twice: workers
+    // that are there for one look alone are worth nothing.
+    let here = pipeline.admission.subscription().prefetched().await;
+    let at_the_broker = pipeline.connection.depth(&pipeline.plan.queue).await?;
+    Ok(u64::from(at_the_broker) + here as u64)
+}

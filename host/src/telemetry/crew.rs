@@ -1,0 +1,51 @@
+//! What is told of how many workers a consumer has.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::consumer::ConsumerTelemetry;
+
+/// A queue was looked at, and it was decided how many workers there are to be.
+pub struct CrewScaled<'a> {
+    /// So many were wanted before.
+    pub before: u16,
+    /// So many are wanted now.
+    pub wanted: u16,
+    /// So many were asked for before `min` and `max` had their say.
+    pub asked: Option<u64>,
+    /// Messages that wait; none if it could not be known.
+    pub depth: Option<u64>,
+    /// What one message takes of a worker's time.
+    pub pace: Option<Duration>,
+    /// Which rule asked.
+    pub because: &'a dyn fmt::Display,
+    /// Why it could not be known, where that is news.
+    pub untold: Option<&'a dyn fmt::Display>,
+}
+
+impl CrewScaled<'_> {
+    /// Tells it where something has changed, and notes it.
+    pub fn emit(self, telemetry: &ConsumerTelemetry) {
+        telemetry.depth(self.depth);
+        let consumer = telemetry.consumer();
+        let Self {
+            before,
+            wanted,
+            asked,
+            depth,
+            pace,
+            because,
+            untold,
+        } = self;
+        if let Some(reason) = untold {
+            tracing::warn!(
+                %consumer, workers = wanted, %reason,
+                "nobody knows how much waits in the queue; the number of workers stays"
+            );
+        }
+        if before != wanted {
+            let pace = pace.map(tracing::field::debug);
+            tracing::info!(%consumer, before, wanted, asked, depth, pace, %because, "scaled");
+        }
+    }
+}
