@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::plan::{AuthMechanism, Endpoint, Password};
 
 mod query;
-mod redis;
+mod server;
 
 use query::Query;
 
-pub(crate) use redis::redis;
+pub(crate) use server::redis_server;
 
 /// A URL in its parts.
 #[derive(Debug)]

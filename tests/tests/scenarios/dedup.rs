@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, Message, RedisServer, Vhost, eventually, eventually_within,
-    example, example_component, scratch,
+    Broker, HiveToml, HostProcess, Message, Proxy, RedisServer, Vhost, eventually,
+    eventually_within, example, example_component, scratch,
 };
 
 use crate::{assert_settled, consuming};
@@ -490,6 +490,48 @@ async fn a_publication_that_failed_is_published_by_the_retry() -> Result<()> {
         .await?;
     wait_outcome(&host, "acked", 2.0).await?;
     assert_eq!(vhost.ready("out").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_publication_that_fails_behind_a_repeat_is_told_by_its_own_place() -> Result<()> {
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .queue("out", "")
+        .component("publish", "")
+        .consumer(
+            "letters",
+            "publish",
+            "publish_dedup = { key = \"message-id\" }\nretry = { limit = 0 }",
+        );
+    let (vhost, host) = consuming("dedup", toml).await?;
+    let letter = known_as("a", "letter").text_header("routing-key", "out");
+    vhost.publish("", "letters", letter.clone()).await?;
+    wait_outcome(&host, "acked", 1.0).await?;
+    let further = letter.text_header("second-routing-key", "nowhere");
+    vhost.publish("", "letters", further).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    let error = dead.text_of("x-hive-error").unwrap_or_default();
+    assert!(error.contains("publication 2 of 2"), "{error}");
+    assert_eq!(vhost.ready("out").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_handed_out_again_while_it_is_in_hand_is_not_handled_twice() -> Result<()> {
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("dedup").await?;
+    let proxy = Proxy::start(broker.port())?;
+    let toml = once(&format!("{BY_ID}\nconcurrency = 2"));
+    let host = HostProcess::run_at(&vhost.url_through(&proxy), &toml).await?;
+    let slow = known_as("a", "slow").header("sleep-ms", 4000_i64);
+    vhost.publish("", "letters", slow).await?;
+    host.wait_for_line("started slow").await?;
+    proxy.cut();
+    wait_outcome(&host, "duplicate", 1.0).await?;
+    assert_eq!(told(&vhost).await?, ["run slow"]);
+    assert_eq!(host.count("started slow"), 1);
+    assert_eq!(host.metric(&outcome("lost")).await?, 1.0);
     Ok(())
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, check, eventually, scratch};
+use hive_tests::{
+    Broker, HiveToml, HostProcess, Message, RedisServer, Vhost, check, eventually, scratch,
+};
 use tokio::sync::Mutex;
 
 use crate::consuming;
@@ -60,8 +62,16 @@ async fn everything_that_the_interfaces_have() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_store_in_memory_answers_alike() -> Result<()> {
-    let toml = obedient(GRANTED).section("store", "kind = \"memory\"");
+async fn the_other_kinds_of_store_answer_alike() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    for store in ["kind = \"memory\"".to_owned(), redis.store()] {
+        assert_answers_alike(&store).await?;
+    }
+    Ok(())
+}
+
+async fn assert_answers_alike(store: &str) -> Result<()> {
+    let toml = obedient(GRANTED).section("store", store);
     let (vhost, mut host) = consuming("keyvalue", toml).await?;
     let answers = [
         ("box set-many a=1 b=2", "done"),

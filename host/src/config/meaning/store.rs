@@ -59,7 +59,7 @@ fn redis(context: &mut Context<'_>, store: &Node) -> Option<RedisPlan> {
         context.faults.missing(store, "url", remedy);
         return None;
     };
-    let server = match url::redis(at.as_text()?) {
+    let server = match url::redis_server(at.as_text()?) {
         Ok(server) => server,
         Err(fault) => {
             context.faults.error(at, fault.message, fault.remedy);

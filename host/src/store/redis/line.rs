@@ -96,8 +96,12 @@ impl Line {
 
     /// Says something to the server, and hears of it.
     pub(super) async fn check(&self) -> Result<(), StoreFault> {
-        self.tell(Request::Command(&redis::cmd("PING")), Repeat::Harmless)
-            .await
+        let ping = redis::cmd("PING");
+        let told = self.tell(Request::Command(&ping), Repeat::Harmless).await;
+        told.map_err(|fault| match fault {
+            StoreFault::Failed(why) => self.unusable(why),
+            other => other,
+        })
     }
 
     /// Runs a script.
@@ -135,10 +139,7 @@ impl Line {
             }
             let (error, was_sent) = match self.connection().await {
                 Err(error) if is_refusal(&error) => {
-                    return Err(StoreFault::Unusable {
-                        address: self.address.clone(),
-                        why: error.to_string(),
-                    });
+                    return Err(self.unusable(error.to_string()));
                 }
                 Err(error) => (error, false),
                 Ok((number, connection)) => match request.send(connection).await {
@@ -193,6 +194,13 @@ impl Line {
         live.number += 1;
         live.connection = Some(connection.clone());
         Ok((live.number, connection))
+    }
+
+    fn unusable(&self, why: String) -> StoreFault {
+        StoreFault::Unusable {
+            address: self.address.clone(),
+            why,
+        }
     }
 
     async fn lost(&self, number: u64) {

@@ -6,7 +6,7 @@ use crate::config::plan::RedisPlan;
 const PORT: u16 = 6379;
 
 /// The server of a URL; what its keys begin with is left empty.
-pub(crate) fn redis(text: &str) -> Result<RedisPlan, UrlFault> {
+pub(crate) fn redis_server(text: &str) -> Result<RedisPlan, UrlFault> {
     let Some(rest) = text.trim().strip_prefix("redis://") else {
         return Err(match text.trim().starts_with("rediss://") {
             true => UrlFault::new(
@@ -32,7 +32,12 @@ pub(crate) fn redis(text: &str) -> Result<RedisPlan, UrlFault> {
         }),
     };
     Ok(RedisPlan {
-        endpoint: endpoint_or(host, PORT)?,
+        endpoint: endpoint_or(host, PORT).map_err(|fault| UrlFault {
+            remedy:
+                "write it as in \"redis://user:password@host:6379/0\", an IPv6 address in brackets"
+                    .to_owned(),
+            ..fault
+        })?,
         database,
         username: part(user)?,
         password: part(password)?.map(Into::into),
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_part_of_it_is_read() {
-        let server = redis("redis://us%40er:p%3Aw%2F@[::1]:7000/3").unwrap();
+        let server = redis_server("redis://us%40er:p%3Aw%2F@[::1]:7000/3").unwrap();
         assert_eq!(
             (server.endpoint.host.as_str(), server.endpoint.port),
             ("::1", 7000)
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         for url in ["redis://h", "redis://h/", "redis://h:6379/0"] {
-            let server = redis(url).unwrap();
+            let server = redis_server(url).unwrap();
             assert_eq!(
                 (server.endpoint.host.as_str(), server.endpoint.port),
                 ("h", 6379)
@@ -85,7 +90,7 @@ mod tests {
                 (0, None, true)
             );
         }
-        let server = redis("redis://:secret@h").unwrap();
+        let server = redis_server("redis://:secret@h").unwrap();
         assert_eq!((server.username, server.password.is_some()), (None, true));
     }
 
@@ -102,7 +107,7 @@ mod tests {
             "redis://u:secret@h/65536",
             "redis://u:sec%ret@h",
         ] {
-            let fault = redis(url).unwrap_err();
+            let fault = redis_server(url).unwrap_err();
             assert!(!fault.message.contains("sec"), "{url}: {}", fault.message);
         }
     }
