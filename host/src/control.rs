@@ -35,7 +35,8 @@ pub enum Command {
 pub enum NewCode {
     /// The file that hive.toml names, as it is now.
     File,
-    /// The same, because it changed: nothing is done if its content is what serves.
+    /// The same, because it changed: nothing is done if its content is what serves. Where a canary is
+    /// on trial that is a conflict, and whoever asked asks again later.
     ChangedFile,
     /// This content of a file.
     Content(Vec<u8>),

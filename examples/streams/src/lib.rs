@@ -97,7 +97,11 @@ mod tests {
     #[test]
     fn an_amount_that_is_no_money_is_an_error() {
         let rich = after(None, &movement(i64::MAX), 0).unwrap();
-        assert!(after(Some(rich), &movement(1), 1).unwrap_err().contains("tea"));
+        assert!(
+            after(Some(rich), &movement(1), 1)
+                .unwrap_err()
+                .contains("tea")
+        );
     }
 
     #[test]

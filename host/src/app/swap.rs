@@ -28,8 +28,11 @@ impl Running {
                 "there is no component {component:?}; {advice}"
             )));
         };
+        let comes_again = matches!(code, NewCode::ChangedFile);
         let answer = self.swapped(name, slot, code, canary, conclude).await;
-        if let Err(refusal) = &answer {
+        if let Err(refusal) = &answer
+            && !(comes_again && matches!(refusal, Refusal::Conflict(_)))
+        {
             SwapRefused {
                 component: name,
                 reason: refusal,

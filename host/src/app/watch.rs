@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::plan::ComponentPlan;
-use crate::control::Control;
+use crate::control::{Control, Refusal};
 use crate::lifecycle::Tasks;
 
 /// A file that was not touched for so long is taken for written to its end.
@@ -50,6 +50,8 @@ struct Seen {
     taken: Option<Look>,
     /// How it looks now, and since when, where that is another way.
     pending: Option<(Look, Instant)>,
+    /// Whether it was told that it has to wait.
+    is_put_off: bool,
 }
 
 impl From<Metadata> for Look {
@@ -85,6 +87,26 @@ impl Seen {
                 false
             }
         }
+    }
+}
+
+/// Has one file taken that changed.
+async fn take(component: &Arc<str>, file: &mut Seen, before: Option<Look>, control: &Control) {
+    match control.file_changed(component).await {
+        Err(Refusal::Conflict(_)) => {
+            // It is asked for again, until it is taken.
+            file.taken = before;
+            if !file.is_put_off {
+                file.is_put_off = true;
+                tracing::info!(
+                    component = &**component,
+                    path = %file.path.display(),
+                    "the file changed, and is taken when the canary on trial has ended"
+                );
+            }
+        }
+        // Why it was not taken has been told, and asking again would change nothing.
+        Ok(_) | Err(_) => file.is_put_off = false,
     }
 }
 
@@ -130,9 +152,9 @@ async fn keep_watch(mut wanted: watch::Receiver<Paths>, control: Control) {
         let mut next = Instant::now() + LOOK_EVERY;
         for (component, file) in &mut seen {
             let look = tokio::fs::metadata(&file.path).await.ok().map(Look::from);
+            let before = file.taken;
             if file.is_to_be_taken(look, Instant::now()) {
-                // Why it was not taken has been told, and asking again would change nothing.
-                let _refused = control.file_changed(component).await;
+                take(component, file, before, &control).await;
             }
             if let Some((_, since)) = file.pending {
                 next = next.min(since + SETTLED);
@@ -155,6 +177,7 @@ fn take_up(seen: &mut BTreeMap<Arc<str>, Seen>, wanted: &Paths) {
             path: path.clone(),
             taken: None,
             pending: None,
+            is_put_off: false,
         });
     }
 }
@@ -234,6 +257,7 @@ mod tests {
             path: PathBuf::new(),
             taken: look(10),
             pending: None,
+            is_put_off: false,
         };
         let start = Instant::now();
         let at = |steps: u32| start + SETTLED / 2 * steps;
@@ -251,6 +275,7 @@ mod tests {
             path: PathBuf::new(),
             taken: look(10),
             pending: None,
+            is_put_off: false,
         };
         let start = Instant::now();
         assert!(!file.is_to_be_taken(None, start));

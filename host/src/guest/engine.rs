@@ -21,7 +21,7 @@ use crate::telemetry::Telemetry;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
 /// much late at most.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 
 /// Resources of one component, as the pool reserves them: enough for the largest runtimes that
 /// compile to components (JavaScript and Python use up to nine core instances).

@@ -157,7 +157,10 @@ impl Generation {
     pub(super) async fn take(&self) -> Result<Instance, Outcome> {
         match self.warm.take() {
             Some(instance) => Ok(instance),
-            None => Instance::start(self).await,
+            None => {
+                self.warm.have_stopped().await;
+                Instance::start(self).await
+            }
         }
     }
 

@@ -1,14 +1,21 @@
 //! Instances between two deliveries.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::bindings::managed::exports::hive::consumer::lifecycle::StopReason;
 use super::instance::Instance;
 use crate::config::plan::{ComponentPlan, Instances};
 use crate::lifecycle::Tasks;
+
+/// Instances of one generation that run their `lifecycle.stop` at once. No delivery waits for the stop
+/// of the instance that handled it, so that without a bound a component that spins in `stop` would have
+/// more and more of them at work.
+const STOPS_AT_ONCE: usize = 1;
 
 /// The warm instances of one generation.
 pub(super) struct Warm {
@@ -17,6 +24,7 @@ pub(super) struct Warm {
     longest: Option<Duration>,
     /// For `lifecycle.stop`.
     timeout: Duration,
+    stops: Arc<Semaphore>,
     tasks: Tasks,
 }
 
@@ -40,6 +48,7 @@ impl Warm {
                 Instances::Fresh => None,
             },
             timeout: plan.timeout,
+            stops: Arc::new(Semaphore::new(STOPS_AT_ONCE)),
             tasks: tasks.clone(),
         }
     }
@@ -110,8 +119,24 @@ impl Warm {
     /// Ends an instance, which hears of it if it wants to.
     pub(super) fn stop(&self, instance: Instance, reason: StopReason) {
         if instance.has_lifecycle() {
-            self.tasks.spawn_work(instance.stop(reason, self.timeout));
+            let (stops, timeout) = (Arc::clone(&self.stops), self.timeout);
+            let tasks = self.tasks.clone();
+            self.tasks.spawn_work(async move {
+                let stopping = pin!(async move {
+                    let _turn = stops.acquire().await;
+                    instance.stop(reason, timeout).await;
+                });
+                // A host that is out of time goes without telling it.
+                let _told = tasks.unless_abandoned(stopping).await;
+            });
         }
+    }
+
+    /// Waits for the stops that were asked for before. Instances that wait for theirs keep their places
+    /// in the host, so no new ones are made meanwhile.
+    pub(super) async fn have_stopped(&self) {
+        // It is never closed.
+        let _turn = self.stops.acquire().await;
     }
 
     fn close(&self, reason: StopReason) -> Vec<(Instance, Instant)> {

@@ -14,6 +14,8 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
         "read" => std::fs::read_to_string(&path),
         "write" => std::fs::write(&path, body(&delivery)).map(|()| "written".to_owned()),
         "remove" => std::fs::remove_file(&path).map(|()| "removed".to_owned()),
+        "rename" => std::fs::rename(&path, format!("{path}.new")).map(|()| "renamed".to_owned()),
+        "link" => std::fs::hard_link(&path, format!("{path}.new")).map(|()| "linked".to_owned()),
         "make" => std::fs::create_dir(&path).map(|()| "made".to_owned()),
         other => return Err(format!("it cannot do {other:?}")),
     };

@@ -236,6 +236,8 @@ async fn a_directory_is_read_and_not_left_and_not_changed() -> Result<()> {
         ("write", "/data/new"),
         ("make", "/data/folder"),
         ("remove", "/data/note"),
+        ("rename", "/data/note"),
+        ("link", "/data/note"),
     ] {
         let answer = to_file(&vhost, what, path).await?;
         assert!(answer.starts_with("failed"), "{what} {path}: {answer}");
@@ -245,6 +247,10 @@ async fn a_directory_is_read_and_not_left_and_not_changed() -> Result<()> {
     host.wait_for_line("denied to make the directory \"folder\"")
         .await?;
     host.wait_for_line("denied to remove \"note\"").await?;
+    host.wait_for_line("denied to rename \"note to note.new\"")
+        .await?;
+    host.wait_for_line("denied to link \"note as note.new\"")
+        .await?;
     assert_eq!(std::fs::read_to_string(inside.join("note"))?, "a note");
     assert_eq!(std::fs::read_dir(&inside)?.count(), 4);
     Ok(())

@@ -309,6 +309,27 @@ async fn a_watched_file_is_swapped_however_it_changes_and_not_half_written() -> 
 }
 
 #[tokio::test]
+async fn a_watched_file_that_changes_during_a_trial_is_taken_after_it() -> Result<()> {
+    let stage = Stage::set("put-off", "watch = true", "").await?;
+    let canary = guest("half");
+    let arguments = [&*canary.to_string_lossy(), "--canary", "1%", "--no-wait"];
+    succeeded(&stage.swap(&arguments).await?)?;
+    let next = stage.folder.join("next.wasm");
+    std::fs::copy(guest("second"), &next)?;
+    std::fs::rename(&next, stage.folder.join("versions.wasm"))?;
+    let told = "is taken when the canary on trial has ended";
+    stage.host.wait_for_line(told).await?;
+    assert_eq!(stage.shown().await?["generation"], 1);
+    succeeded(&stage.swap(&["--back"]).await?)?;
+    stage.wait_for_generation(3).await?;
+    assert_eq!(stage.answer().await?, "second");
+    // However often it was asked for.
+    assert_eq!(stage.host.count(told), 1);
+    assert_eq!(stage.host.count("not swapped"), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_watched_file_may_be_reached_through_symlinks_that_change() -> Result<()> {
     // As a ConfigMap of Kubernetes is laid out: the file leads through a folder that is a symlink.
     let folder = scratch("links");

@@ -100,6 +100,37 @@ pub(in crate::guest) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()>
                 told(&mut store, "to remove", &asked, removed)
             })
         },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.rename-at",
+        |mut store, (from, path, to, new): (Dir, String, Dir, String)| {
+            Box::new(async move {
+                let asked = format!("{path} to {new}");
+                let mut files = store.data_mut().filesystem();
+                let renamed = files.rename_at(from, path, to, new).await;
+                told(&mut store, "to rename", &asked, renamed)
+            })
+        },
+    )?;
+    types.func_wrap_async("[method]descriptor.link-at", |mut store, parameters| {
+        let (from, follow, path, to, new): (Dir, PathFlags, String, Dir, String) = parameters;
+        Box::new(async move {
+            let asked = format!("{path} as {new}");
+            let mut files = store.data_mut().filesystem();
+            let linked = files.link_at(from, follow, path, to, new).await;
+            told(&mut store, "to link", &asked, linked)
+        })
+    })?;
+    types.func_wrap_async(
+        "[method]descriptor.symlink-at",
+        |mut store, (dir, target, path): (Dir, String, String)| {
+            Box::new(async move {
+                let asked = format!("{target} as {path}");
+                let mut files = store.data_mut().filesystem();
+                let linked = files.symlink_at(dir, target, path).await;
+                told(&mut store, "to link", &asked, linked)
+            })
+        },
     )
 }
 
