@@ -24,7 +24,7 @@ use super::limits::{AskFault, ask, leave};
 use super::link::{Link, LinkState, Snapshot};
 use super::original::{Original, receive};
 use super::session::{Session, SharedSession};
-use super::stream::{Beginning, Place, Reading};
+use super::stream::{Beginning, Place, Reading, last_offset};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::message::Envelope;
@@ -531,14 +531,35 @@ impl Subscription {
         Ok(channel)
     }
 
+    /// A consumer tag that was not used before.
+    fn tag(&self) -> ShortString {
+        let number = SUBSCRIPTIONS.fetch_add(1, Ordering::Relaxed);
+        short(&format!("{}.{number}", self.tag_prefix))
+    }
+
+    /// Makes a number of the place at which its stream is begun with `offset = "next"`: without one, what
+    /// is published while the connection is down, before the first message, would be passed over.
+    async fn find_the_end(&self, session: &SharedSession) -> Result<(), AskFault> {
+        let Some(reading) = self.reading.as_ref().filter(|r| r.begins_at_the_end()) else {
+            return Ok(());
+        };
+        let channel = self.open_channel(session).await?;
+        let found = last_offset(&channel, short(&self.plan.queue), self.tag()).await;
+        leave(&channel, "the end of the stream is known").await;
+        if let Some(last) = found? {
+            reading.resume(last + 1);
+        }
+        Ok(())
+    }
+
     async fn consume(&self, session: &SharedSession) -> Result<Live, AskFault> {
         let channel = self.open_channel(session).await.inspect_err(|fault| {
             if matches!(fault, AskFault::Silent) {
                 session.discard();
             }
         })?;
-        let number = SUBSCRIPTIONS.fetch_add(1, Ordering::Relaxed);
-        let tag = short(&format!("{}.{number}", self.tag_prefix));
+        self.find_the_end(session).await?;
+        let tag = self.tag();
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
         let consuming = ask(channel.basic_consume(
             short(&self.plan.queue),

@@ -4,6 +4,7 @@
 //! connection. What is handled is the reader's own to know, and what has to come again is read again:
 //! over the same connection, from the lowest offset that is not handled.
 
+mod end;
 mod offsets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lapin::types::{AMQPValue, FieldTable};
 use tokio::sync::{Notify, watch};
 
+pub(super) use self::end::last_offset;
 use self::offsets::{Arrival, Offsets};
 use crate::config::plan::StreamOffset;
 
@@ -65,9 +67,16 @@ impl Reading {
         }
     }
 
-    /// Everything below `position` was handled before: to be told before the first delivery.
+    /// Everything below `position` is none of its business any more: to be told before the first
+    /// delivery.
     pub fn resume(&self, position: u64) {
         self.lock().offsets.resume(position);
+        self.moved.notify_one();
+    }
+
+    /// Whether it begins at the end of the stream, wherever that is.
+    pub(super) fn begins_at_the_end(&self) -> bool {
+        self.offset == StreamOffset::Next && self.position().is_none()
     }
 
     /// The lowest offset that is not handled; none before the first message.
