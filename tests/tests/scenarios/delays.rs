@@ -18,6 +18,9 @@ const EACH: usize = 3;
 /// What a busy machine may add: to the way of a message through the host, and to that through the queues.
 const SLACK: Duration = Duration::from_secs(10);
 
+/// Deliveries whose publications the broker has.
+const ACKED: &str = r#"hive_deliveries_total{consumer="letters",outcome="acked"}"#;
+
 fn delay(number: usize) -> Duration {
     Duration::from_millis(3000 + 217 * number as u64)
 }
@@ -41,8 +44,7 @@ async fn delayed_publications_come_once_and_in_time_though_the_host_is_killed() 
     // The queues are made first: on a slow machine that takes longer than the shortest delay.
     let first = (0..DELAYS).map(|number| later(format!("first {number}"), delay(number)));
     vhost.publish_all("", "letters", first).await?;
-    let acked = r#"hive_deliveries_total{consumer="letters",outcome="acked"}"#;
-    let look = || host.metric(acked);
+    let look = || host.metric(ACKED);
     eventually("the first were published", look, |count| {
         *count >= DELAYS as f64
     })
@@ -108,7 +110,8 @@ async fn a_delay_of_more_than_a_day_becomes_a_day_and_none_makes_a_queue_of_its_
     let delays = [hour * 48, hour * 24 * 36_500, hour * 24 - hour / 4];
     let messages = delays.map(|delay| later("later".to_owned(), delay));
     vhost.publish_all("", "letters", messages).await?;
-    vhost.wait_ready("letters", 0).await?;
+    let look = || host.metric(ACKED);
+    eventually("all were published", look, |count| *count == 3.0).await?;
     host.stop().await?;
     let queues = delay_queues(vhost.queues()?);
     assert_eq!(queues.len(), 1, "{queues:?}");
