@@ -1,7 +1,7 @@
-//! Batches in company: what `dedup` and `stream` promise of each delivery holds for those of a batch.
+//! Batches in company: what `dedup` promises of each delivery holds for those of a batch.
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message, eventually, scratch};
+use hive_tests::{Message, eventually};
 
 use crate::batches::batches;
 use crate::{assert_settled, consuming};
@@ -43,40 +43,4 @@ async fn a_repeat_is_in_no_batch_and_is_handled_only_if_its_first_was_not() -> R
     out.sort();
     assert_eq!(out, ["a", "b", "c", "d", "e-again", "f"]);
     assert_settled(&vhost, &mut host, "letters").await
-}
-
-#[tokio::test]
-async fn a_stream_is_read_in_batches_and_resumed_behind_the_last_one_handled() -> Result<()> {
-    let vhost = Broker::shared().await?.vhost("batches").await?;
-    vhost.declare_queue("events", "stream").await?;
-    let toml = HiveToml::new()
-        .queue("events", "type = \"stream\"")
-        .queue("out", "type = \"classic\"")
-        .component("batch", "")
-        .consumer(
-            "events",
-            "batch",
-            "batch = { size = 3, wait = \"500ms\" }\nstream = { offset = \"first\", on_error = \"skip\" }",
-        );
-    let publish = async |bodies: &[&str]| {
-        let messages = bodies.iter().map(|body| Message::new(*body));
-        vhost.publish_all("", "events", messages).await
-    };
-    publish(&["a publish", "b reject", "c publish", "d publish"]).await?;
-    let file = scratch("batches").join("hive.toml");
-    let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
-    host.wait_for_line("batch of 3: a/1 b/1 c/1").await?;
-    host.wait_for_line("batch of 1: d/1").await?;
-    let stored = r#"hive_stream_stored_offset{consumer="events",queue="events"}"#;
-    let look = || host.metric(stored);
-    eventually("the offset is stored", look, |stored| *stored == 4.0).await?;
-    host.stop().await?;
-    let host = HostProcess::run_file(&vhost, &toml, &file).await?;
-    publish(&["e publish"]).await?;
-    host.wait_for_line("batch of 1: e/1").await?;
-    assert_eq!(host.count("batch of"), 1, "nothing was read again");
-    let out = vhost.take("out", 4).await?;
-    let out: Vec<_> = out.iter().map(Message::text).collect();
-    assert_eq!(out, ["a", "c", "d", "e"]);
-    Ok(())
 }
