@@ -16,7 +16,8 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     let mut looks = tokio::time::interval(plan.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rule = Rule::new(plan);
-    let mut was_known = true;
+    // The connection may only be opening at the first look.
+    let mut told = None;
     loop {
         looks.tick().await;
         let looked = depth(&pipeline).await;
@@ -36,12 +37,12 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
             pace: rule.pace(),
             because: &decision.because,
             untold: match &looked {
-                Err(fault) if was_known => Some(fault),
+                Err(fault) if told == Some(false) => Some(fault),
                 _ => None,
             },
         }
         .emit(&pipeline.telemetry);
-        was_known = depth.is_some();
+        told = Some(depth.is_none() && told.is_some());
         crew.saw(depth);
         crew.resize(decision.wanted);
         crew.give_back();

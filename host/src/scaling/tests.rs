@@ -1,3 +1,5 @@
+//! What the rules want of given looks, and what holds for any.
+
 use proptest::prelude::*;
 
 use super::*;
