@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
 use self::guard::Guard;
-use self::wire::{ComponentView, Readiness, StatusView};
+use self::wire::{ComponentView, ConsumerView, Readiness, StatusView};
 use crate::lifecycle::Tasks;
 use crate::status::Status;
 use crate::telemetry::Telemetry;
@@ -78,6 +78,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/v1/components", get(components))
             .route("/v1/status", get(whole))
+            .route("/v1/consumers", get(consumers))
             .with_state(sources);
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
@@ -118,6 +119,13 @@ async fn components(State(sources): State<Sources>) -> Response {
 async fn whole(State(sources): State<Sources>) -> Response {
     let status = (sources.status)();
     Json(StatusView::from(&status)).into_response()
+}
+
+/// Every consumer that is wanted: whether it consumes, and why not where it does not.
+async fn consumers(State(sources): State<Sources>) -> Response {
+    let status = (sources.status)();
+    let consumers: Vec<_> = status.consumers.iter().map(ConsumerView::from).collect();
+    Json(consumers).into_response()
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 pub use self::connection::{Connection, StateWatch};
 pub use self::consumer::{
-    ConsumerState, ConsumerWatch, Delivery, Settled, Settlement, Subscription,
+    ConsumerState, ConsumerWatch, Delivery, Intake, Settled, Settlement, Subscription,
 };
 pub use self::copies::DeadLetterNote;
 pub use self::delay::{LONGEST_DELAY, rung};

@@ -5,6 +5,7 @@
 //! no such case: the host waits for it, tells so, and consumes what can be consumed.
 
 mod board;
+mod pause;
 mod reload;
 mod running;
 mod swap;
@@ -207,6 +208,8 @@ async fn run(mut running: Running, mut orders: Orders) {
                         running.swap(&component, code, canary, &conclude).await
                     }
                     Command::Reload => running.reload().await,
+                    Command::Pause { consumer } => running.pause(&consumer),
+                    Command::Resume { consumer } => running.resume(&consumer),
                 };
                 // Whoever asked may have gone; it is done all the same, and told in the log.
                 let _nobody_waits = answer.send(done);

@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod pause;
 mod remote;
 mod run;
 mod status;
@@ -100,6 +101,15 @@ enum Command {
         after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
     )]
     Status(status::Status),
+    /// Has a consumer of a running host stop consuming, until somebody resumes it.
+    ///
+    /// What it has in hand is finished; what the broker let out beyond that goes back to the queue, and
+    /// waits there. A restart of the host resumes it; a reload does not.
+    #[command(after_help = "Example:\n  hive-host pause hive.toml orders")]
+    Pause(pause::Named),
+    /// Has a paused consumer of a running host go on, whether it was paused by hand or by `pause_on`.
+    #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
+    Resume(pause::Named),
 }
 
 /// What a subcommand works on.
@@ -124,6 +134,8 @@ pub fn main() -> Exit {
         Command::Swap(arguments) => Ok(swap::run(&arguments)),
         Command::Reload(arguments) => Ok(swap::reload(&arguments)),
         Command::Status(arguments) => Ok(status::run(&arguments)),
+        Command::Pause(arguments) => Ok(pause::pause(&arguments)),
+        Command::Resume(arguments) => Ok(pause::resume(&arguments)),
         Command::Check(file) => file.load().map(check::run),
     };
     ended.unwrap_or_else(|exit| exit)

@@ -14,7 +14,6 @@ mod environment;
 mod problem;
 
 mod keys;
-mod unbuilt;
 
 mod faults;
 mod include;

@@ -28,6 +28,16 @@ pub enum Command {
     },
     /// Reads hive.toml again, and applies what changed.
     Reload,
+    /// Stops a consumer until somebody resumes it.
+    Pause {
+        /// The consumer's name.
+        consumer: String,
+    },
+    /// Has a paused consumer go on, whatever paused it.
+    Resume {
+        /// The consumer's name.
+        consumer: String,
+    },
 }
 
 /// Where new code comes from.
@@ -77,6 +87,16 @@ pub enum Done {
     Reloaded {
         /// The changes.
         changes: Vec<String>,
+    },
+    /// The consumer is paused.
+    Paused {
+        /// False: it was already.
+        changed: bool,
+    },
+    /// The consumer is not paused any more.
+    Resumed {
+        /// False: it was not.
+        changed: bool,
     },
 }
 

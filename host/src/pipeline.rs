@@ -9,16 +9,20 @@ mod admission;
 mod batch;
 mod claim;
 mod crew;
+mod breaker;
+mod bucket;
+mod flow;
 mod held;
 mod progress;
 mod scaler;
+mod order;
 mod settle;
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
-use crate::amqp::{Connection, ConsumerWatch};
+use crate::amqp::Connection;
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::guest::{Call, Generation, Slot};
@@ -33,6 +37,7 @@ use tokio::sync::watch;
 use self::admission::Admission;
 use self::batch::Batches;
 pub use self::crew::Roster;
+pub use self::flow::Flow;
 use self::crew::{Crew, Seat};
 use self::held::Held;
 use self::progress::Progress;
@@ -65,7 +70,7 @@ impl Pipeline {
     ) -> Arc<Self> {
         let batches = Batches::of(plan, whole);
         let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
-        let subscription = connection.subscribe(plan, tasks);
+        let admission = Admission::new(plan, connection, &telemetry, tasks);
         let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
             whole.ledger(&plan.name, of)
         });
@@ -75,11 +80,11 @@ impl Pipeline {
             connection: Arc::clone(connection),
             progress: Progress::of(
                 (plan, connection.vhost()),
-                &subscription,
+                admission.subscription(),
                 store,
                 (tasks, whole),
             ),
-            admission: Admission::new(subscription, &telemetry),
+            admission,
             ledger: ledgers.deliveries,
             settler: Arc::new(Settler::new(
                 plan,
@@ -93,9 +98,9 @@ impl Pipeline {
         })
     }
 
-    /// Tells whether its consumer consumes.
-    pub fn watch(&self) -> ConsumerWatch {
-        self.admission.watch()
+    /// Pauses it, and tells whether it consumes.
+    pub fn flow(&self) -> &Arc<Flow> {
+        self.admission.flow()
     }
 
     /// What is told of its deliveries.
@@ -107,6 +112,10 @@ impl Pipeline {
     pub fn start(self: &Arc<Self>) -> watch::Receiver<Roster> {
         if let Some(progress) = &self.progress {
             progress.start(&self.slot);
+        }
+        if self.plan.pause_on.is_some() {
+            let keeping_time = Arc::clone(self.flow()).keep_time(self.tasks.clone());
+            self.tasks.spawn_service(keeping_time);
         }
         let pipeline = Arc::clone(self);
         let crew = Crew::new(

@@ -61,6 +61,38 @@ pub struct CrewStatus {
     pub waiting: Option<u64>,
     /// Since the host started.
     pub deliveries: DeliveryCounts,
+    /// Why it is not wanted to consume now; none while it is.
+    pub paused: Option<Pause>,
+}
+
+/// A pause of a consumer.
+#[derive(Debug, Clone)]
+pub struct Pause {
+    /// What paused it.
+    pub by: PausedBy,
+    /// The same in words, and what ends it.
+    pub reason: Arc<str>,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// What pauses a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PausedBy {
+    /// An operator.
+    Hand,
+    /// Its own rule, `pause_on`: its component fails too often.
+    Failures,
+}
+
+impl PausedBy {
+    /// The word for metrics and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hand => "hand",
+            Self::Failures => "failures",
+        }
+    }
 }
 
 /// One version of a component.
@@ -102,7 +134,7 @@ pub struct CanaryStatus {
 
 impl Status {
     /// Whether every consumer that is wanted consumes, and can publish: a link for publications
-    /// that the broker has blocked is one that works.
+    /// that the broker has blocked is one that works, and a consumer that is paused is not wanted.
     pub fn is_ready(&self) -> bool {
         self.missing().next().is_none() && self.links.iter().all(LinkStatus::is_up)
     }
@@ -110,7 +142,13 @@ impl Status {
     /// The consumers that are wanted and are not there.
     pub fn missing(&self) -> impl Iterator<Item = &ConsumerStatus> {
         let consumers = self.consumers.iter();
-        consumers.filter(|consumer| consumer.waiting.is_some())
+        consumers.filter(|consumer| consumer.waiting.is_some() && consumer.paused.is_none())
+    }
+
+    /// The consumers that are paused, each with its pause.
+    pub fn paused(&self) -> impl Iterator<Item = (&ConsumerStatus, &Pause)> {
+        let consumers = self.consumers.iter();
+        consumers.filter_map(|consumer| Some((consumer, consumer.paused.as_ref()?)))
     }
 }
 
@@ -140,6 +178,7 @@ mod tests {
                 connection: "main".into(),
                 waiting: waiting.map(Arc::from),
                 crew: None,
+                paused: None,
             }],
             components: Vec::new(),
         }
@@ -154,5 +193,17 @@ mod tests {
         let waiting = status(Some("the queue is not there"), "open");
         assert!(!waiting.is_ready());
         assert_eq!(waiting.missing().count(), 1);
+    }
+
+    #[test]
+    fn what_is_paused_is_not_missing() {
+        let mut status = status(Some("it was paused"), "open");
+        status.consumers[0].paused = Some(Pause {
+            by: PausedBy::Hand,
+            reason: "somebody paused it".into(),
+            since: SystemTime::UNIX_EPOCH,
+        });
+        assert!(status.is_ready());
+        assert_eq!(status.paused().count(), 1);
     }
 }

@@ -13,6 +13,7 @@ mod component;
 mod consumer;
 mod crew;
 mod ledger;
+mod flow;
 mod link;
 mod meters;
 mod publisher;
@@ -27,6 +28,7 @@ pub use self::consumer::{
     ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliverySettled, Exit, InHand,
 };
 pub use self::crew::CrewScaled;
+pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
@@ -111,6 +113,10 @@ impl Telemetry {
         self.forget(&self.0.workers, &[consumer]);
         self.forget(&self.0.workers_wanted, &[consumer]);
         self.forget(&self.0.depth, &[consumer]);
+        self.forget(&self.0.waiting, &[consumer]);
+        for by in ["hand", "failures"] {
+            self.forget(&self.0.paused, &[consumer, by]);
+        }
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.

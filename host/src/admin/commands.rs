@@ -46,6 +46,8 @@ pub(super) fn routes(by: Guard) -> Router<Sources> {
         .route("/v1/components/{component}/swap", post(swap))
         .route("/v1/components/{component}/back", post(back))
         .route("/v1/reload", post(reload))
+        .route("/v1/consumers/{consumer}/pause", post(pause))
+        .route("/v1/consumers/{consumer}/resume", post(resume))
         .layer(DefaultBodyLimit::max(CODE_BYTES))
         .layer(middleware::from_fn_with_state(by, guard))
 }
@@ -88,6 +90,16 @@ async fn back(State(sources): State<Sources>, Path(component): Path<String>) -> 
 
 async fn reload(State(sources): State<Sources>) -> Response {
     answer(&sources.commands.control.ask(Command::Reload).await)
+}
+
+async fn pause(State(sources): State<Sources>, Path(consumer): Path<String>) -> Response {
+    let command = Command::Pause { consumer };
+    answer(&sources.commands.control.ask(command).await)
+}
+
+async fn resume(State(sources): State<Sources>, Path(consumer): Path<String>) -> Response {
+    let command = Command::Resume { consumer };
+    answer(&sources.commands.control.ask(command).await)
 }
 
 fn answer(answer: &Answer) -> Response {

@@ -4,9 +4,11 @@ mod status;
 
 use serde::Serialize;
 
-pub(super) use self::status::StatusView;
+pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
-use crate::status::{CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Status, Version};
+use crate::status::{
+    CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Pause, Status, Version,
+};
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -15,6 +17,8 @@ pub(super) struct Readiness<'a> {
     consumers: Counts,
     /// The consumers that are wanted and are not there.
     missing: Vec<Missing<'a>>,
+    /// Those that somebody or something wants to stand still.
+    paused: Vec<Paused<'a>>,
     connections: Vec<Link<'a>>,
 }
 
@@ -22,6 +26,24 @@ pub(super) struct Readiness<'a> {
 struct Counts {
     wanted: usize,
     consuming: usize,
+    paused: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Paused<'a> {
+    consumer: &'a str,
+    queue: &'a str,
+    #[serde(flatten)]
+    pause: PauseView<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct PauseView<'a> {
+    /// `hand` or `failures`.
+    by: &'a str,
+    reason: &'a str,
+    /// RFC 3339, in UTC.
+    since: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,14 +66,17 @@ pub(super) struct Link<'a> {
 impl<'a> From<&'a Status> for Readiness<'a> {
     fn from(status: &'a Status) -> Self {
         let missing: Vec<_> = status.missing().map(Missing::from).collect();
+        let paused: Vec<_> = status.paused().map(Paused::from).collect();
         let wanted = status.consumers.len();
         Self {
             ready: status.is_ready(),
             consumers: Counts {
                 wanted,
-                consuming: wanted - missing.len(),
+                consuming: wanted - missing.len() - paused.len(),
+                paused: paused.len(),
             },
             missing,
+            paused,
             connections: status.links.iter().map(Link::from).collect(),
         }
     }
@@ -64,6 +89,26 @@ impl<'a> From<&'a ConsumerStatus> for Missing<'a> {
             queue: &status.queue,
             connection: &status.connection,
             reason: status.waiting.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<(&'a ConsumerStatus, &'a Pause)> for Paused<'a> {
+    fn from((status, pause): (&'a ConsumerStatus, &'a Pause)) -> Self {
+        Self {
+            consumer: &status.consumer,
+            queue: &status.queue,
+            pause: pause.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Pause> for PauseView<'a> {
+    fn from(pause: &'a Pause) -> Self {
+        Self {
+            by: pause.by.as_str(),
+            reason: &pause.reason,
+            since: humantime::format_rfc3339_millis(pause.since).to_string(),
         }
     }
 }
@@ -131,6 +176,12 @@ pub(super) enum DoneView<'a> {
     },
     Reloaded {
         changes: &'a [String],
+    },
+    Paused {
+        changed: bool,
+    },
+    Resumed {
+        changed: bool,
     },
 }
 
@@ -203,6 +254,8 @@ impl<'a> From<&'a Done> for DoneView<'a> {
                 current: current.into(),
             },
             Done::Reloaded { changes } => Self::Reloaded { changes },
+            Done::Paused { changed } => Self::Paused { changed: *changed },
+            Done::Resumed { changed } => Self::Resumed { changed: *changed },
         }
     }
 }

@@ -16,6 +16,7 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
@@ -78,6 +79,25 @@ pub struct Settlement {
     sink: Arc<AckSink>,
     /// In a stream, whose broker takes an ack for a credit and nothing else for an answer.
     place: Option<Place>,
+    /// Let go of when it is settled, or dropped.
+    _in_hand: InHand,
+}
+
+/// Keeps the channel of a delivery from being closed while it is to be settled.
+#[derive(Debug)]
+struct InHand(Arc<AckSink>);
+
+impl InHand {
+    fn new(sink: &Arc<AckSink>) -> Self {
+        sink.hand_out();
+        Self(Arc::clone(sink))
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
 }
 
 impl Settlement {
@@ -129,6 +149,17 @@ impl Settlement {
     }
 }
 
+/// How much of its queue a subscription wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// Whatever there is, as far as the prefetch goes.
+    All,
+    /// One delivery and no more; the number tells it from the one wanted before.
+    One(u64),
+    /// Nothing: the broker is told that nobody consumes.
+    Nothing,
+}
+
 /// The deliveries of one consumer, for any number of workers.
 #[derive(Debug)]
 pub struct Subscription {
@@ -140,6 +171,7 @@ pub struct Subscription {
     standing: watch::Sender<Standing>,
     /// Where the queue is a stream.
     reading: Option<Arc<Reading>>,
+    intake: watch::Sender<Intake>,
 }
 
 /// How a subscription stands, by itself: its link may know better.
@@ -199,6 +231,12 @@ impl ConsumerWatch {
 #[derive(Debug)]
 struct Feed {
     live: Option<Live>,
+    wanted: watch::Receiver<Intake>,
+    /// The latest single delivery that was handed out.
+    served: Option<u64>,
+    /// Cancelled once the channel before this one is closed, and the broker has back what was not
+    /// settled on it.
+    before: Option<CancellationToken>,
     backoff: Backoff,
     failed: Option<Failed>,
     told: bool,
@@ -284,16 +322,32 @@ impl Live {
         }
         self.ahead.iter().filter(|next| is_delivery(next)).count()
     }
+    /// What was wanted when it was made.
+    intake: Intake,
+    /// Whether what is in hand is to be settled before the channel is closed.
+    gently: bool,
+}
+
+impl Live {
+    /// Takes nothing more. What is in hand is settled, and then the channel is closed: what was let
+    /// out and not handed out goes back.
+    fn leave(mut self) {
+        self.gently = true;
+    }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.sink.retire();
+        match self.gently {
+            true => self.sink.leave(),
+            false => self.sink.retire(),
+        }
     }
 }
 
 impl Subscription {
     pub(super) fn new(plan: &ConsumerPlan, host_name: &str, link: Link, tasks: Tasks) -> Self {
+        let (intake, wanted) = watch::channel(Intake::All);
         Self {
             plan: plan.clone(),
             tag_prefix: format!("{host_name}.{}", plan.name),
@@ -304,8 +358,12 @@ impl Subscription {
                 .stream
                 .as_ref()
                 .map(|stream| Arc::new(Reading::new(stream.offset))),
+            intake,
             feed: Mutex::new(Feed {
                 live: None,
+                wanted,
+                served: None,
+                before: None,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
                 failed: None,
                 told: false,
@@ -332,6 +390,12 @@ impl Subscription {
         self.standing.send_replace(Standing::Waiting(reason.into()));
     }
 
+    /// From now on so much is wanted. Whoever waits for the next delivery carries it out: while every
+    /// worker is busy, the broker lets out as much as before.
+    pub fn take_in(&self, intake: Intake) {
+        self.intake.send_replace(intake);
+    }
+
     /// The next delivery; none once the host drains.
     ///
     /// Any number of workers may wait here. One of them waits for the broker and subscribes again
@@ -350,20 +414,50 @@ impl Subscription {
         let mut feed = self.feed.lock().await;
         loop {
             self.stay_stopped(&mut feed).await;
+            let intake = *feed.wanted.borrow_and_update();
+            let wants_none = match intake {
+                Intake::All => false,
+                Intake::One(number) => feed.served == Some(number),
+                Intake::Nothing => true,
+            };
+            if feed
+                .live
+                .as_ref()
+                .is_some_and(|live| wants_none || live.intake != intake)
+            {
+                self.rest(&mut feed);
+            }
+            if wants_none {
+                // It cannot end before this subscription does.
+                feed.wanted.changed().await.ok()?;
+                continue;
+            }
             let Feed {
-                live: Some(live), ..
+                live: Some(live),
+                wanted,
+                ..
             } = &mut *feed
             else {
-                self.subscribe(&mut feed).await?;
+                self.subscribe(&mut feed, intake).await?;
                 continue;
             };
-            match live.next(self.reading.as_deref()).await {
+            let came = tokio::select! {
+                biased;
+                came = live.next(self.reading.as_deref()) => came,
+                _ = wanted.changed() => continue,
+            };
+            match came {
                 Came::Delivery(delivery) if live.sink.is_alive() => {
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
                         self.consumes(&live.sink);
                     }
                     if let Some(delivery) = self.deliver(*delivery, &live.sink) {
+                        if let Intake::One(number) = intake {
+                            feed.served = Some(number);
+                            // At once, so that the broker has no time to let out another.
+                            self.rest(&mut feed);
+                        }
                         return Some(delivery);
                     }
                 }
@@ -422,6 +516,7 @@ impl Subscription {
                 tag,
                 sink: sink.clone(),
                 place,
+                _in_hand: InHand::new(sink),
             },
         })
     }
@@ -478,8 +573,20 @@ impl Subscription {
         self.standing.send_replace(Standing::Consuming(sink));
     }
 
+    /// Stops to consume, because somebody wants it so.
+    fn rest(&self, feed: &mut Feed) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+            live.leave();
+        }
+        let reason = "it was paused; it subscribes again when a worker is free";
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+    }
+
     fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
-        feed.live = None;
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+        }
         self.standing.send_replace(Standing::Waiting(reason.into()));
         feed.failed = Some(Failed {
             on,
@@ -495,8 +602,15 @@ impl Subscription {
     }
 
     /// One try. None once the link has ended.
-    async fn subscribe(&self, feed: &mut Feed) -> Option<()> {
+    async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
         let session = self.link.session_for(&self.plan.queue).await?;
+        // What that one held is older than what the broker would let out now.
+        if let (Some(before), true) = (&feed.before, self.plan.ordering.is_some()) {
+            before.cancelled().await;
+        }
+        if *self.intake.borrow() != intake || session.over().is_cancelled() {
+            return Some(());
+        }
         if let Some(failed) = &feed.failed
             && failed.on.as_ptr() == Arc::as_ptr(&session)
         {
@@ -505,7 +619,7 @@ impl Subscription {
                 () = session.over().cancelled() => return Some(()),
             }
         }
-        match self.consume(&session).await {
+        match self.consume(&session, intake).await {
             Ok(live) => {
                 self.consumes(&live.sink);
                 feed.live = Some(live);
@@ -525,9 +639,13 @@ impl Subscription {
         Some(())
     }
 
-    async fn open_channel(&self, session: &SharedSession) -> Result<Channel, AskFault> {
+    async fn open_channel(
+        &self,
+        session: &SharedSession,
+        prefetch: u16,
+    ) -> Result<Channel, AskFault> {
         let channel = session.channel().await?;
-        ask(channel.basic_qos(self.plan.prefetch, BasicQosOptions::default())).await?;
+        ask(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         Ok(channel)
     }
 
@@ -543,7 +661,7 @@ impl Subscription {
         let Some(reading) = self.reading.as_ref().filter(|r| r.begins_at_the_end()) else {
             return Ok(());
         };
-        let channel = self.open_channel(session).await?;
+        let channel = self.open_channel(session, 1).await?;
         let found = last_offset(&channel, short(&self.plan.queue), self.tag()).await;
         leave(&channel, "the end of the stream is known").await;
         if let Some(last) = found? {
@@ -552,12 +670,19 @@ impl Subscription {
         Ok(())
     }
 
-    async fn consume(&self, session: &SharedSession) -> Result<Live, AskFault> {
-        let channel = self.open_channel(session).await.inspect_err(|fault| {
-            if matches!(fault, AskFault::Silent) {
-                session.discard();
-            }
-        })?;
+    async fn consume(&self, session: &SharedSession, intake: Intake) -> Result<Live, AskFault> {
+        let prefetch = match intake {
+            Intake::One(_) => 1,
+            Intake::All | Intake::Nothing => self.plan.prefetch,
+        };
+        let channel = self
+            .open_channel(session, prefetch)
+            .await
+            .inspect_err(|fault| {
+                if matches!(fault, AskFault::Silent) {
+                    session.discard();
+                }
+            })?;
         self.find_the_end(session).await?;
         let tag = self.tag();
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
@@ -578,13 +703,7 @@ impl Subscription {
                 return Err(fault);
             }
         };
-        let sink = AckSink::start(
-            channel,
-            tag,
-            self.plan.prefetch,
-            session.clone(),
-            &self.tasks,
-        );
+        let sink = AckSink::start(channel, tag, prefetch, session.clone(), &self.tasks);
         Ok(Live {
             stream,
             ahead: VecDeque::new(),
@@ -594,6 +713,8 @@ impl Subscription {
                 .is_some_and(|beginning| beginning.is_handled)
                 .then(|| Instant::now() + OVERDUE),
             is_overdue: false,
+            intake,
+            gently: false,
         })
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::amqp::{Connection, ConsumerState, ConsumerWatch, LinkState, Role, StateWatch};
+use crate::amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
 use crate::config::plan::{ConsumerPlan, Plan};
 use crate::guest::{Slot, Trial};
-use crate::pipeline::Roster;
+use crate::pipeline::{Flow, Roster};
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,
 };
@@ -36,7 +36,7 @@ pub(super) struct Watched {
 /// A consumer at work.
 #[derive(Clone)]
 pub(super) struct Crewed {
-    pub(super) watch: ConsumerWatch,
+    pub(super) flow: Arc<Flow>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
@@ -144,7 +144,7 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
 }
 
 fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
-    let state = crewed.map(|crewed| crewed.watch.now());
+    let state = crewed.map(|crewed| crewed.flow.watch().now());
     ConsumerStatus {
         consumer: plan.name.clone(),
         queue: plan.queue.clone(),
@@ -155,6 +155,7 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),
         },
+        paused: crewed.and_then(|crewed| crewed.flow.paused()),
         crew: crewed.map(crew),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::running::{Running, consumers_of};
+use super::running::{Consuming, Running, consumers_of};
 use crate::amqp::Connection;
 use crate::config::diff::{Changes, diff};
 use crate::config::plan::{ConsumerPlan, Plan};
@@ -110,6 +110,11 @@ impl Running {
         generations: BTreeMap<Arc<str>, Generation>,
     ) -> Result<(), Refusal> {
         let stopped = self.consumers_to_stop(changes);
+        let is_paused = |name: &&Arc<str>| {
+            let consuming = self.consumers.get(*name);
+            consuming.is_some_and(Consuming::is_paused_by_hand)
+        };
+        let paused: BTreeSet<_> = stopped.iter().filter(is_paused).cloned().collect();
         self.stop_consumers(&stopped).await;
         for name in changes.connections.ended() {
             self.disconnect(name).await;
@@ -139,6 +144,10 @@ impl Running {
         let missing = plans.filter(|plan| !self.consumers.contains_key(&plan.name));
         for consumer in missing.cloned().collect::<Vec<_>>() {
             self.consume(&consumer);
+            // Whoever paused it did not mean the consumer as it was written that day.
+            if paused.contains(&consumer.name) {
+                self.consumers[&consumer.name].crewed.flow.pause();
+            }
         }
         self.show();
         Ok(())

@@ -16,6 +16,7 @@ use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
 use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::Pipeline;
+use crate::status::PausedBy;
 use crate::store::{OnDemand, Store};
 use crate::telemetry::Telemetry;
 
@@ -45,8 +46,16 @@ pub(super) struct Linked {
 
 /// A consumer at work, and the tasks that are its work.
 pub(super) struct Consuming {
-    crewed: Crewed,
+    pub(super) crewed: Crewed,
     tasks: Tasks,
+}
+
+impl Consuming {
+    /// Whether somebody paused it.
+    pub(super) fn is_paused_by_hand(&self) -> bool {
+        let paused = self.crewed.flow.paused();
+        paused.is_some_and(|pause| pause.by == PausedBy::Hand)
+    }
 }
 
 /// The consumers of a plan that consume over one connection.
@@ -94,7 +103,7 @@ impl Running {
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
         let pipeline = Pipeline::new(plan, connection, slot, &store, (&tasks, &self.telemetry));
         let crewed = Crewed {
-            watch: pipeline.watch(),
+            flow: Arc::clone(pipeline.flow()),
             telemetry: Arc::clone(pipeline.telemetry()),
             roster: pipeline.start(),
         };

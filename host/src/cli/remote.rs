@@ -91,6 +91,17 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// A name as it stands in a path (RFC 3986, section 2.1).
+pub(super) fn encoded(name: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    name.bytes()
+        .map(|byte| match plain(&byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 impl Remote {
     /// Gives a command; an error has been told.
     pub(super) fn post(&self, path: &str, content: &Content<'_>) -> Result<Value, Exit> {

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
-use super::remote::{Content, Remote, SUM_DIGITS, Where};
+use super::remote::{Content, Remote, SUM_DIGITS, Where, encoded};
 
 /// How often a canary is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -127,17 +127,6 @@ fn path(arguments: &Swap) -> String {
         path.push_str(&format!("&deliveries={deliveries}"));
     }
     path
-}
-
-/// A name as it stands in a path (RFC 3986, section 2.1).
-fn encoded(name: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    name.bytes()
-        .map(|byte| match plain(&byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 fn sentence(component: &str, answer: &Value) -> String {

@@ -24,6 +24,8 @@ pub(crate) enum Shape {
     Secret,
     /// One of these strings.
     Choice(&'static [&'static str]),
+    /// A number above 0 and up to 1.
+    Ratio,
     /// From the first to the second, in milliseconds.
     Duration(u64, u64),
     /// At least so many bytes.
@@ -34,6 +36,8 @@ pub(crate) enum Shape {
     /// One string, or an array of strings.
     TextOrTexts,
     Table(&'static [Key]),
+    /// A table, or a string that stands for one with this key alone.
+    Short(&'static str, &'static [Key]),
     /// Tables under names of the user's choice.
     Named(&'static [Key]),
     /// An AMQP field table.
@@ -42,8 +46,6 @@ pub(crate) enum Shape {
     Texts,
     /// A place in a stream: a number from 0, or any string.
     Offset,
-    /// Whatever it is, it is not built yet.
-    Unbuilt,
     /// Whatever it is, it belongs in the file that includes this one.
     MainFile,
 }
@@ -201,7 +203,10 @@ const CONSUMER: &[Key] = &[
     key("prefetch", Shape::Integer(1, u16::MAX as i64)),
     key("concurrency", Shape::Integer(1, u16::MAX as i64)),
     key("retry", Shape::Table(RETRY)),
-    key("ordered_by", Shape::Unbuilt),
+    key("ordered_by", Shape::Text),
+    key("ordered_retry", Shape::Choice(&["hold", "pass"])),
+    key("rate", Shape::Short("limit", RATE)),
+    key("pause_on", Shape::Table(PAUSE_ON)),
     key("dedup", Shape::Table(DEDUP)),
     key("publish_dedup", Shape::Table(DEDUP)),
     key("scale", Shape::Table(SCALE)),
@@ -218,6 +223,17 @@ const STREAM: &[Key] = &[
 const BATCH: &[Key] = &[
     key("size", Shape::Integer(1, u16::MAX as i64)).required(),
     key("wait", Shape::Duration(1, LONGEST_BATCH_WAIT)).required(),
+];
+
+const RATE: &[Key] = &[
+    key("limit", Shape::Text).required(),
+    key("burst", Shape::Integer(1, u32::MAX as i64)),
+];
+
+const PAUSE_ON: &[Key] = &[
+    key("failure_ratio", Shape::Ratio).required(),
+    key("of_last", Shape::Integer(1, u16::MAX as i64)),
+    key("for", SOME_TIME),
 ];
 
 const RETRY: &[Key] = &[

@@ -18,6 +18,7 @@ use crate::policy::RetryPolicy;
 mod allow;
 mod batch;
 mod dedup;
+mod flow;
 mod glob;
 mod scale;
 mod store;
@@ -26,6 +27,7 @@ mod stream;
 pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
 pub use batch::BatchPlan;
 pub use dedup::DedupPlan;
+pub use flow::{OrderedRetry, OrderingPlan, PauseOnPlan, RatePlan};
 pub use glob::Glob;
 pub use scale::ScalePlan;
 pub use store::{RedisPlan, StorePlan};
@@ -409,6 +411,12 @@ pub struct ConsumerPlan {
     pub batch: Option<BatchPlan>,
     /// How many of those are handled at once by what waits; none for `concurrency` at all times.
     pub scale: Option<ScalePlan>,
+    /// In which order deliveries are handled; none for any.
+    pub ordering: Option<OrderingPlan>,
+    /// How often; none for as often as they come.
+    pub rate: Option<RatePlan>,
+    /// When it stops by itself; none for never.
+    pub pause_on: Option<PauseOnPlan>,
     /// When and how often a failed delivery comes again.
     pub retry: RetryPolicy,
     /// The dead-letter queue.

@@ -1,7 +1,7 @@
 //! Reads parsed TOML into the tree of typed values, along the table of known keys.
 //!
 //! Everything that the table can decide is decided here, and nothing stops at the first fault:
-//! unknown and missing keys, wrong types, units, ranges, variables, and what is not built yet.
+//! unknown and missing keys, wrong types, units, ranges and variables.
 
 use std::ops::Range;
 
@@ -15,7 +15,6 @@ use super::keys::{Key, Shape};
 use super::nearest;
 use super::redact;
 use super::sources::Source;
-use super::unbuilt::unbuilt;
 use super::written::{Node, Value};
 
 mod arguments;
@@ -36,38 +35,22 @@ pub(crate) struct Reader<'a> {
 struct Place {
     /// The full dotted key.
     key: String,
-    /// The same with `*` for each name of the user's choice.
-    pattern: String,
     span: Range<usize>,
 }
 
 impl Place {
     /// The place of `name` in the table at this one.
     fn key(&self, name: &str, span: Range<usize>) -> Self {
-        self.inner(&quoted(name), name, span)
-    }
-
-    /// The same, where `name` is of the user's choice.
-    fn name(&self, name: &str, span: Range<usize>) -> Self {
-        self.inner(&quoted(name), "*", span)
-    }
-
-    fn inner(&self, name: &str, pattern: &str, span: Range<usize>) -> Self {
-        let join = |path: &str, last: &str| match path {
-            "" => last.to_owned(),
-            path => format!("{path}.{last}"),
+        let key = match self.key.as_str() {
+            "" => quoted(name),
+            path => format!("{path}.{}", quoted(name)),
         };
-        Self {
-            key: join(&self.key, name),
-            pattern: join(&self.pattern, pattern),
-            span,
-        }
+        Self { key, span }
     }
 
     fn element(&self, index: usize, span: Range<usize>) -> Self {
         Self {
             key: format!("{}[{index}]", self.key),
-            pattern: format!("{}[]", self.pattern),
             span,
         }
     }
@@ -107,7 +90,6 @@ impl<'a> Reader<'a> {
     pub(crate) fn read(mut self, document: &DeTable<'_>, keys: &'static [Key]) -> Node {
         let root = Place {
             key: String::new(),
-            pattern: String::new(),
             span: self.source.placed(0..0),
         };
         self.table(document, keys, root)
@@ -116,6 +98,8 @@ impl<'a> Reader<'a> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, shape: &Shape, place: Place) -> Node {
         match (shape, value.get_ref()) {
             (Shape::Table(keys), DeValue::Table(table)) => self.table(table, keys, place),
+            (Shape::Short(_, keys), DeValue::Table(table)) => self.table(table, keys, place),
+            (Shape::Short(key, keys), DeValue::String(_)) => self.short(value, key, keys, place),
             (Shape::Named(keys), DeValue::Table(table)) => self.named(table, keys, place),
             (Shape::Arguments, DeValue::Table(table)) => self.arguments(table, place),
             (Shape::Texts, DeValue::Table(table)) => self.texts(table, place),
@@ -163,22 +147,30 @@ impl<'a> Reader<'a> {
         node
     }
 
-    /// A key of the table, which may not be built yet, or not belong into this file.
+    /// A string in the place of a table: the value of `name` among its `keys`.
+    fn short(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        name: &str,
+        keys: &'static [Key],
+        place: Place,
+    ) -> Node {
+        let mut entries = Vec::new();
+        if let Some(key) = keys.iter().find(|key| key.name == name) {
+            let node = self.value(value, &key.shape, place.clone());
+            entries.push((name.to_owned(), node));
+        }
+        place.holding(Value::Table(keys, entries))
+    }
+
+    /// A key of the table, which may not belong into this file.
     fn known(&mut self, value: &Spanned<DeValue<'_>>, key: &Key, at: Place) -> Node {
         if matches!(key.shape, Shape::MainFile) {
             let message = "has no place in an included file";
             let remedy = "move it to the file that includes this one";
             return self.refuse(message, remedy, at);
         }
-        let pattern = at.pattern.clone();
-        let key_span = at.span.clone();
-        let mut node = self.value(value, &key.shape, at);
-        if let Some(row) = unbuilt(&pattern) {
-            node.span = key_span;
-            let message = "is not built yet in this version; remove it";
-            self.faults.error(&node, message, row.meanwhile);
-        }
-        node
+        self.value(value, &key.shape, at)
     }
 
     fn unknown(&mut self, at: Place, name: &str, keys: &'static [Key]) {
@@ -192,7 +184,7 @@ impl<'a> Reader<'a> {
     fn named(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
         let mut entries = Vec::new();
         for (name, value) in in_file_order(table) {
-            let at = place.name(name.get_ref(), self.source.placed(name.span()));
+            let at = place.key(name.get_ref(), self.source.placed(name.span()));
             let node = match value.get_ref() {
                 DeValue::Table(table) => self.table(table, keys, at),
                 other => self.wrong_type(other, "a table", at),

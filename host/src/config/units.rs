@@ -44,6 +44,30 @@ pub(crate) fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// A rate: a whole number above 0 for each second, minute or hour: `"100/s"`.
+pub(crate) fn rate(text: &str) -> Option<(u32, Duration)> {
+    let (number, per) = text.split_once('/')?;
+    let per = match per {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = number.parse().ok().filter(|limit| is_plain && *limit > 0)?;
+    Some((limit, Duration::from_secs(per)))
+}
+
+/// A rate in the words that [`rate`] reads.
+pub(crate) fn show_rate(limit: u32, per: Duration) -> String {
+    let per = match per.as_secs() {
+        1 => "s",
+        60 => "m",
+        _ => "h",
+    };
+    format!("{limit}/{per}")
+}
+
 /// A duration in the words that [`duration`] reads.
 pub(crate) fn show(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -113,6 +137,31 @@ mod tests {
         ];
         for text in wrong {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_a_number_for_a_unit_of_time() {
+        for (text, limit, seconds) in [("100/s", 100, 1), ("10/m", 10, 60), ("1/h", 1, 3_600)] {
+            let per = Duration::from_secs(seconds);
+            assert_eq!(rate(text), Some((limit, per)), "{text}");
+            assert_eq!(show_rate(limit, per), text);
+        }
+        let wrong = [
+            "",
+            "100",
+            "/s",
+            "0/s",
+            "1/d",
+            "1/ s",
+            "1.5/s",
+            "-1/s",
+            "+1/s",
+            "1/5s",
+            "9999999999/s",
+        ];
+        for text in wrong {
+            assert_eq!(rate(text), None, "{text}");
         }
     }
 

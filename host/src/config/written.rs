@@ -22,6 +22,7 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     Boolean(bool),
     Integer(i64),
+    Ratio(f64),
     Text(String),
     Duration(Duration),
     Size(u64),
@@ -32,8 +33,6 @@ pub(crate) enum Value {
     Named(Vec<(String, Node)>),
     Arguments(Arguments),
     Texts(Vec<(String, String)>),
-    /// Not looked into: its key is not built yet.
-    Unread,
     /// Told already.
     Faulty,
 }
@@ -69,6 +68,13 @@ impl Node {
     pub(crate) fn integer<T: TryFrom<i64>>(&self, key: &str) -> Option<T> {
         match self.get(key)?.value {
             Value::Integer(value) => T::try_from(value).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ratio(&self, key: &str) -> Option<f64> {
+        match self.get(key)?.value {
+            Value::Ratio(value) => Some(value),
             _ => None,
         }
     }

@@ -1,48 +1,133 @@
 //! What stands between a subscription and the workers: which delivery is handled next, and when.
+//!
+//! A consumer without order and without a rate is not slowed by any of it: its workers wait at the
+//! subscription itself. Otherwise one of them leads at a time, as there, and chooses for all.
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::bucket::Bucket;
+use super::flow::Flow;
 use super::held::Held;
-use crate::amqp::{ConsumerWatch, Subscription};
+use super::order::{Order, Turn};
+use crate::amqp::{Connection, Delivery, Subscription};
+use crate::config::plan::ConsumerPlan;
+use crate::lifecycle::Tasks;
 use crate::telemetry::ConsumerTelemetry;
 
 /// Lets deliveries in, one at a time for each worker that is free.
 pub(super) struct Admission {
-    subscription: Subscription,
+    flow: Arc<Flow>,
+    order: Option<Arc<Order>>,
+    /// Held by the worker that leads. None where there is no rate.
+    bucket: Mutex<Option<Bucket>>,
+    /// Whether anything is to be chosen or waited for here.
+    is_plain: bool,
     telemetry: Arc<ConsumerTelemetry>,
+    tasks: Tasks,
 }
 
 impl Admission {
-    pub(super) fn new(subscription: Subscription, telemetry: &Arc<ConsumerTelemetry>) -> Self {
+    pub(super) fn new(
+        plan: &ConsumerPlan,
+        connection: &Connection,
+        telemetry: &Arc<ConsumerTelemetry>,
+        tasks: &Tasks,
+    ) -> Self {
+        let order = plan.ordering.as_ref();
+        let order = order.map(|ordering| Order::new(ordering, telemetry));
+        let subscription = connection.subscribe(plan, tasks);
+        let bucket = plan.rate.map(|rate| Bucket::new(&rate, Instant::now()));
         Self {
-            subscription,
+            flow: Flow::new(plan, subscription, order.clone(), telemetry),
+            is_plain: order.is_none() && bucket.is_none(),
+            order,
+            bucket: Mutex::new(bucket),
             telemetry: Arc::clone(telemetry),
+            tasks: tasks.clone(),
         }
     }
 
     /// Where the deliveries come from.
     pub(super) fn subscription(&self) -> &Subscription {
-        &self.subscription
+        self.flow.subscription()
     }
 
-    /// Tells whether the consumer consumes.
-    pub(super) fn watch(&self) -> ConsumerWatch {
-        self.subscription.watch()
+    /// What pauses the consumer.
+    pub(super) fn flow(&self) -> &Arc<Flow> {
+        &self.flow
     }
 
     /// The next delivery; none once the host drains. Any number of workers may wait here, and
     /// dropping the future loses no delivery.
     pub(super) async fn next(&self) -> Option<Held> {
+        if self.is_plain {
+            return Some(self.hold(self.next_live().await?, None));
+        }
+        tokio::select! {
+            biased;
+            () = self.tasks.drain().cancelled() => None,
+            held = self.lead() => held,
+        }
+    }
+
+    async fn lead(&self) -> Option<Held> {
+        let mut bucket = self.bucket.lock().await;
+        if let Some(bucket) = &*bucket {
+            tokio::time::sleep_until(bucket.next()).await;
+        }
+        let (delivery, turn) = self.choose().await?;
+        if let Some(bucket) = &mut *bucket {
+            bucket.take(Instant::now());
+        }
+        Some(self.hold(delivery, turn))
+    }
+
+    async fn choose(&self) -> Option<(Delivery, Option<Turn>)> {
+        let Some(order) = &self.order else {
+            return Some((self.next_live().await?, None));
+        };
         loop {
-            let delivery = self.subscription.next().await?;
-            // Settling any other cannot reach the broker any more, and it will be handed out again.
-            if delivery.settlement.is_live() {
-                return Some(Held {
-                    delivery,
-                    in_hand: self.telemetry.arrived(),
-                    lease: None,
-                });
+            // Before anything that is still to arrive: all that waits is older.
+            if let Some((delivery, turn)) = order.take() {
+                if delivery.settlement.is_live() {
+                    return Some((delivery, Some(turn)));
+                }
+                turn.give_up(&delivery);
+                self.flow.missed();
+                continue;
             }
+            tokio::select! {
+                biased;
+                () = order.changed() => {}
+                delivery = self.next_live() => if let Some(out) = order.arrive(delivery?) {
+                    return Some(out);
+                }
+            }
+        }
+    }
+
+    /// Settling any other cannot reach the broker any more, and it will be handed out again.
+    async fn next_live(&self) -> Option<Delivery> {
+        loop {
+            let delivery = self.subscription().next().await?;
+            if delivery.settlement.is_live() {
+                return Some(delivery);
+            }
+            self.flow.missed();
+        }
+    }
+
+    /// What is owed for a delivery is owed from here on.
+    fn hold(&self, delivery: Delivery, turn: Option<Turn>) -> Held {
+        Held {
+            delivery,
+            in_hand: self.telemetry.arrived(),
+            lease: None,
+            watched: self.flow.watched(),
+            turn,
         }
     }
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use super::breaker::Verdict;
+use super::flow::Watched;
+use super::order::Turn;
 use crate::amqp::Delivery;
 use crate::ledger::Lease;
+use crate::policy::{Disposition, FailureClass};
 use crate::telemetry::InHand;
 
 /// One delivery, from its arrival to its settlement.
@@ -16,6 +20,11 @@ pub(super) struct Held {
     pub(super) in_hand: InHand,
     /// Its claim on its key, where it has one and `dedup` asks for it.
     pub(super) lease: Option<Lease>,
+    /// Where a breaker is to hear how it ends.
+    pub(super) watched: Option<Watched>,
+    /// Where its key is kept in order. The last to go: the next one of the key starts when nothing
+    /// else is owed for this one.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Held {
@@ -26,6 +35,26 @@ impl Held {
             message_id: properties.message_id.as_deref(),
             offset: self.delivery.envelope.stream_offset,
             tag: self.delivery.settlement.tag(),
+        }
+    }
+
+    /// Tells the breaker what a disposition says of the component, as soon as it is known: carrying it
+    /// out takes a while, in which others would be begun. That it works is known in the end alone.
+    pub(super) fn judge(&mut self, disposition: &Disposition) {
+        let verdict = match disposition {
+            Disposition::Ack | Disposition::Publish(_) => return,
+            Disposition::RetryAfter { .. } => Verdict::Failed,
+            Disposition::DeadLetter(failure)
+            | Disposition::Skip(failure)
+            | Disposition::Stop(failure) => match failure.class {
+                // The message is at fault.
+                FailureClass::Rejected => Verdict::Well,
+                _ => Verdict::Failed,
+            },
+            Disposition::Requeue { .. } => Verdict::Unknown,
+        };
+        if let Some(watched) = self.watched.take() {
+            watched.tell(verdict);
         }
     }
 }

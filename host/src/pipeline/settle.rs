@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::breaker::Verdict;
 use super::held::{Held, Label};
 use crate::amqp::{
     Connection, DeadLetterNote, Delivery, EnsureFault, Outgoing, PublishFault, Publisher, Settled,
@@ -19,7 +20,7 @@ use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
 use crate::store::StoreFault;
-use crate::telemetry::{ConsumerTelemetry, DeliverySettled, Exit};
+use crate::telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
 /// The way out of one consumer.
 pub(super) struct Settler {
@@ -60,12 +61,20 @@ impl Settler {
     }
 
     /// Carries out `disposition`, and then whatever becomes of it where the broker won't have it.
-    pub(super) async fn settle(self: Arc<Self>, held: Held, mut disposition: Disposition) {
-        while let Err(setback) = self.carry_out(&held, &disposition).await {
-            let attempt = held.delivery.envelope.attempt;
-            disposition = self.after(setback, disposition, attempt);
+    pub(super) async fn settle(self: Arc<Self>, mut held: Held, mut disposition: Disposition) {
+        loop {
+            held.judge(&disposition);
+            if let Some(delay) = held.turn.as_ref().and_then(|turn| turn.keeps(&disposition)) {
+                return self.keep(held, &disposition, delay);
+            }
+            match self.carry_out(&held, &disposition).await {
+                Ok(()) => return self.conclude(held, &disposition),
+                Err(setback) => {
+                    let attempt = held.delivery.envelope.attempt;
+                    disposition = self.after(setback, disposition, attempt);
+                }
+            }
         }
-        self.conclude(held, &disposition);
     }
 
     /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
@@ -301,6 +310,42 @@ impl Settler {
         let _elapsed_or_stopping = tokio::time::timeout(pause, stopping).await;
     }
 
+    /// Keeps a delivery in hand for another try, since those of its key must not overtake it. Where
+    /// that is not possible any more it is left unsettled, and goes back in its place in the queue.
+    fn keep(&self, mut held: Held, disposition: &Disposition, delay: Duration) {
+        let attempt = held.delivery.envelope.attempt;
+        let (reason, next) = match disposition {
+            Disposition::RetryAfter { failure, .. } => {
+                let reason = KeptFor::Retry {
+                    class: failure.class.as_str(),
+                    error: &failure.error,
+                };
+                (reason, attempt.next())
+            }
+            Disposition::Requeue { reason, .. } => (KeptFor::Trouble { reason }, attempt),
+            other => unreachable!("only what is tried again is kept, and not {other:?}"),
+        };
+        DeliveryKept {
+            delivery: &held.label(),
+            attempt: attempt.get(),
+            reason,
+            delay,
+        }
+        .emit(&self.telemetry);
+        held.delivery.envelope.attempt = next;
+        let Held {
+            delivery,
+            in_hand,
+            lease,
+            watched,
+            turn,
+        } = held;
+        drop((in_hand, lease, watched));
+        if let Some(turn) = turn {
+            turn.hold(delivery, delay);
+        }
+    }
+
     /// The last step, whichever way the delivery leaves.
     fn conclude(&self, held: Held, disposition: &Disposition) {
         let exit = match disposition {
@@ -337,8 +382,11 @@ impl Settler {
             delivery,
             in_hand,
             lease: _lease,
+            watched,
+            turn,
         } = held;
         let tag = delivery.settlement.tag();
+        let is_handled = matches!(exit, Exit::Acked { .. });
         let settled = match exit {
             Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
             Exit::Stopped { class, error } => {
@@ -363,6 +411,10 @@ impl Settler {
             took: in_hand.elapsed(),
         }
         .emit(&self.telemetry);
+        if let (Some(watched), true) = (watched, is_handled) {
+            watched.tell(Verdict::Well);
+        }
+        drop(turn);
     }
 }
 

@@ -12,8 +12,8 @@ use super::meters::Meters;
 /// What one consumer tells.
 #[derive(Debug)]
 pub struct ConsumerTelemetry {
-    consumer: Arc<str>,
-    component: Arc<str>,
+    pub(super) consumer: Arc<str>,
+    pub(super) component: Arc<str>,
     acked: IntCounter,
     retried: IntCounter,
     dead_lettered: IntCounter,
@@ -23,7 +23,7 @@ pub struct ConsumerTelemetry {
     abandoned: IntCounter,
     duplicate: IntCounter,
     duplicate_publications: IntCounter,
-    retries: IntCounter,
+    pub(super) retries: IntCounter,
     dead_letters: IntCounter,
     lost: IntCounter,
     failures: IntCounterVec,
@@ -32,6 +32,11 @@ pub struct ConsumerTelemetry {
     workers_wanted: IntGauge,
     depth: IntGaugeVec,
     handling: Histogram,
+    pub(super) waiting: IntGauge,
+    pub(super) paused_by_hand: IntGauge,
+    pub(super) paused_over_failures: IntGauge,
+    pub(super) pauses_by_hand: IntCounter,
+    pub(super) pauses_over_failures: IntCounter,
 }
 
 /// How the deliveries of a consumer left the host, and how many are in it.
@@ -67,7 +72,14 @@ impl ConsumerTelemetry {
     pub(super) fn new(meters: &Meters, consumer: &Arc<str>, component: &Arc<str>) -> Self {
         let outcome = |outcome| meters.deliveries.with_label_values(&[&**consumer, outcome]);
         let name: &[&str] = &[consumer];
+        let [by_hand, over_failures] = ["hand", "failures"].map(|by| [&**consumer, by]);
+        let (paused, pauses) = (&meters.paused, &meters.pauses);
         Self {
+            waiting: meters.waiting.with_label_values(name),
+            paused_by_hand: paused.with_label_values(&by_hand),
+            paused_over_failures: paused.with_label_values(&over_failures),
+            pauses_by_hand: pauses.with_label_values(&by_hand),
+            pauses_over_failures: pauses.with_label_values(&over_failures),
             acked: outcome("acked"),
             retried: outcome("retried"),
             dead_lettered: outcome("dead_lettered"),
@@ -166,7 +178,7 @@ impl ConsumerTelemetry {
         );
     }
 
-    fn failed(&self, class: &str) {
+    pub(super) fn failed(&self, class: &str) {
         self.failures
             .with_label_values(&[&*self.consumer, class])
             .inc();
@@ -362,7 +374,7 @@ impl DeliveryAbandoned<'_> {
 }
 
 /// The first line of a text, short enough for a log line: a dead letter keeps the rest.
-fn brief(text: &str) -> &str {
+pub(super) fn brief(text: &str) -> &str {
     const LONGEST: usize = 1024;
     let text = if text.len() > LONGEST {
         &text[..text.floor_char_boundary(LONGEST)]

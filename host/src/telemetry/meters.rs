@@ -28,6 +28,9 @@ pub(super) struct Meters {
     pub(super) workers: IntGaugeVec,
     pub(super) workers_wanted: IntGaugeVec,
     pub(super) depth: IntGaugeVec,
+    pub(super) waiting: IntGaugeVec,
+    pub(super) paused: IntGaugeVec,
+    pub(super) pauses: IntCounterVec,
     pub(super) handling: HistogramVec,
     pub(super) batches: IntCounterVec,
     pub(super) batch_size: HistogramVec,
@@ -110,6 +113,21 @@ impl Meters {
                 "Messages that wait for a consumer with scale: at the broker, or prefetched and not begun. Not there while it cannot be known.",
                 &["consumer"],
             )?,
+            waiting: gauge(
+                "hive_deliveries_waiting",
+                "Deliveries that wait in the host for those of their key before them, or for another try of their own.",
+                &["consumer"],
+            )?,
+            paused: gauge(
+                "hive_consumer_paused",
+                "1 while a consumer is paused, by what paused it: hand, failures.",
+                &["consumer", "by"],
+            )?,
+            pauses: counter(
+                "hive_consumer_pauses_total",
+                "Times that a consumer was paused, by what paused it: hand, failures.",
+                &["consumer", "by"],
+            )?,
             handling: seconds(
                 "hive_handling_seconds",
                 "Time that the component took for a delivery, or for a batch, whatever it answered.",
@@ -133,7 +151,7 @@ impl Meters {
             )?,
             retries: counter(
                 "hive_retries_total",
-                "Deliveries put into a delay queue for another attempt.",
+                "Deliveries put into a delay queue, or kept in their place, for another attempt.",
                 &["consumer"],
             )?,
             dead_letters: counter(

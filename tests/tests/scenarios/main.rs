@@ -13,6 +13,8 @@ mod dedup;
 mod dedup_killed;
 mod delays;
 mod failures;
+mod flow;
+mod ordering;
 mod oversize;
 mod poison;
 mod publications;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ComponentView, Link};
+use super::{ComponentView, Link, PauseView};
 use crate::status::{ConsumerStatus, CrewStatus, Status};
 use crate::telemetry::DeliveryCounts;
 
@@ -13,16 +13,22 @@ pub(in crate::admin) struct StatusView<'a> {
     components: Vec<ComponentView<'a>>,
 }
 
+/// One of `/v1/consumers`, and of the whole.
 #[derive(Debug, Serialize)]
-struct ConsumerView<'a> {
+pub(in crate::admin) struct ConsumerView<'a> {
     consumer: &'a str,
     queue: &'a str,
     component: &'a str,
     connection: &'a str,
     consuming: bool,
-    /// Why it does not consume.
+    /// `consuming`, `waiting` or `paused`.
+    state: &'static str,
+    /// Why it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// Why it is paused.
+    #[serde(flatten)]
+    pause: Option<PauseView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
 }
@@ -61,13 +67,22 @@ impl<'a> From<&'a Status> for StatusView<'a> {
 
 impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
     fn from(status: &'a ConsumerStatus) -> Self {
+        let pause = status.paused.as_ref();
+        let waiting = status.waiting.as_deref().filter(|_| pause.is_none());
+        let state = match (pause, waiting) {
+            (Some(_), _) => "paused",
+            (None, Some(_)) => "waiting",
+            (None, None) => "consuming",
+        };
         Self {
             consumer: &status.consumer,
             queue: &status.queue,
             component: &status.component,
             connection: &status.connection,
-            consuming: status.waiting.is_none(),
-            reason: status.waiting.as_deref(),
+            consuming: state == "consuming",
+            state,
+            reason: waiting,
+            pause: pause.map(PauseView::from),
             crew: status.crew.map(CrewView::from),
         }
     }

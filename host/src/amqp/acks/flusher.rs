@@ -4,6 +4,7 @@
 //! what is settled by then is sent first and the channel closed after it, so that the broker takes
 //! back exactly what is not settled.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -34,6 +35,12 @@ pub(crate) struct AckSink {
     channel: Channel,
     wake: Notify,
     retire: CancellationToken,
+    /// Nothing more is to be delivered; the channel stays until nothing is in hand.
+    leave: CancellationToken,
+    /// Deliveries of this channel that somebody has the duty to settle.
+    in_hand: AtomicUsize,
+    /// The channel is closed.
+    ended: CancellationToken,
 }
 
 impl AckSink {
@@ -50,6 +57,9 @@ impl AckSink {
             channel,
             wake: Notify::new(),
             retire: CancellationToken::new(),
+            leave: CancellationToken::new(),
+            in_hand: AtomicUsize::new(0),
+            ended: CancellationToken::new(),
         });
         let flusher = Flusher {
             sink: sink.clone(),
@@ -105,6 +115,33 @@ impl AckSink {
         self.retire.cancel();
     }
 
+    /// The same, but what is in hand is settled first.
+    pub(crate) fn leave(&self) {
+        self.leave.cancel();
+    }
+
+    /// Cancelled once the channel is closed.
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// One more delivery is in hand.
+    pub(crate) fn hand_out(&self) {
+        self.in_hand.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One fewer is, settled or not.
+    pub(crate) fn let_go(&self) {
+        if self.in_hand.fetch_sub(1, Ordering::AcqRel) == 1 && self.leave.is_cancelled() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether nobody has anything to settle any more.
+    fn is_left(&self) -> bool {
+        self.leave.is_cancelled() && self.in_hand.load(Ordering::Acquire) == 0
+    }
+
     fn due(&self) -> Due {
         self.lock().due()
     }
@@ -126,6 +163,7 @@ struct Flusher {
 impl Flusher {
     async fn run(self) {
         let _settling_up = self.session.user();
+        let _told_in_the_end = self.sink.ended.clone().drop_guard();
         if let Err(fault) = self.serve().await {
             tracing::debug!(%fault, "a channel that consumes is gone");
             if matches!(fault, AskFault::Silent) {
@@ -145,13 +183,17 @@ impl Flusher {
 
     async fn serve(&self) -> Result<(), AskFault> {
         let mut consuming = true;
-        loop {
+        while !self.sink.is_left() || consuming {
             tokio::select! {
                 biased;
                 () = self.tasks.close().cancelled() => break,
                 () = self.sink.retire.cancelled() => break,
                 () = self.session.over().cancelled() => break,
                 () = self.tasks.drain().cancelled(), if consuming => {
+                    consuming = false;
+                    self.cancel_consumer().await?;
+                }
+                () = self.sink.leave.cancelled(), if consuming => {
                     consuming = false;
                     self.cancel_consumer().await?;
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::plan::{
     AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan,
-    Instances, LogFormat, ScalePlan, StorePlan,
+    Instances, LogFormat, OrderingPlan, PauseOnPlan, RatePlan, ScalePlan, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;
@@ -219,6 +219,9 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         concurrency: _,
         batch,
         scale,
+        ordering,
+        rate,
+        pause_on,
         retry: RetryPolicy { limit, delays },
         dead_letter,
         dedup,
@@ -243,6 +246,9 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         number.map_or_else(unset, |number| number.to_string())
     });
     of_scale(&mut differing, scale.as_ref(), new.scale.as_ref());
+    of_ordering(&mut differing, ordering.as_ref(), new.ordering.as_ref());
+    differing.shown("rate", rate, &new.rate, shown_rate);
+    differing.shown("pause_on", pause_on, &new.pause_on, shown_pause);
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
@@ -313,6 +319,47 @@ pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
     });
     differing.hidden("url", &server(old), &server(new));
     differing.0
+}
+
+/// A retry rule alone has no meaning, so it is told of where both have an order.
+fn of_ordering(
+    differing: &mut Differing,
+    old: Option<&OrderingPlan>,
+    new: Option<&OrderingPlan>,
+) {
+    let by = |ordering: Option<&OrderingPlan>| ordering.map(|ordering| ordering.by.clone());
+    differing.shown("ordered_by", &by(old), &by(new), |by| match by {
+        None => "unset".to_owned(),
+        Some(by) => quoted(&by.to_string()),
+    });
+    if let (Some(old), Some(new)) = (old, new) {
+        differing.shown("ordered_retry", &old.retry, &new.retry, |retry| {
+            quoted(retry.as_str())
+        });
+    }
+}
+
+fn shown_rate(rate: &Option<RatePlan>) -> String {
+    match rate {
+        None => "unset".to_owned(),
+        Some(RatePlan { limit, per, burst }) => {
+            format!(
+                "{} with a burst of {burst}",
+                quoted(&units::show_rate(*limit, *per))
+            )
+        }
+    }
+}
+
+fn shown_pause(pause_on: &Option<PauseOnPlan>) -> String {
+    match pause_on {
+        None => "unset".to_owned(),
+        Some(PauseOnPlan {
+            failure_ratio,
+            of_last,
+            pause,
+        }) => format!("{failure_ratio} of {of_last} for {}", duration(pause)),
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::nearest;
-use crate::config::plan::{ConsumerPlan, ScalePlan};
+use crate::config::plan::{ConsumerPlan, RatePlan, ScalePlan};
 use crate::config::read::LONGEST_NAME;
 use crate::config::redact;
 use crate::config::written::{Node, Value};
@@ -16,6 +16,8 @@ mod batch;
 mod dedup;
 mod scale;
 mod stream;
+
+mod flow;
 
 const DEFAULT_PREFETCH: u16 = 256;
 const DEFAULT_LIMIT: u32 = 15;
@@ -44,7 +46,9 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let connection = context.connection(node);
     let batch = batch::plan(node);
     let scale = scale::plan(context, node);
-    let (prefetch, concurrency) = prefetch(context, node, scale.as_ref());
+    let ordering = flow::ordering(context, node);
+    let rate = flow::rate(context, node);
+    let (prefetch, concurrency) = prefetch(context, node, scale.as_ref(), rate.as_ref());
     let retry = retry(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
@@ -60,6 +64,9 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         concurrency,
         batch: batch?,
         scale,
+        ordering,
+        rate,
+        pause_on: flow::pause_on(node),
         retry,
         dead_letter: dead_letter?.into(),
         dedup,
@@ -86,7 +93,12 @@ fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
 }
 
 /// Prefetch and concurrency: an instance beyond the prefetch would never get a delivery.
-fn prefetch(context: &mut Context<'_>, node: &Node, scale: Option<&ScalePlan>) -> (u16, u16) {
+fn prefetch(
+    context: &mut Context<'_>,
+    node: &Node,
+    scale: Option<&ScalePlan>,
+    rate: Option<&RatePlan>,
+) -> (u16, u16) {
     let (key, concurrency) = match scale {
         Some(scale) => ("scale.max", scale.max),
         None => ("concurrency", node.integer("concurrency").unwrap_or(1)),
@@ -96,7 +108,11 @@ fn prefetch(context: &mut Context<'_>, node: &Node, scale: Option<&ScalePlan>) -
         return (prefetch, concurrency);
     }
     let Some(at) = node.get("prefetch") else {
-        return (DEFAULT_PREFETCH.max(concurrency), concurrency);
+        let prefetch = match rate {
+            Some(rate) => flow::prefetch_for(rate, DEFAULT_PREFETCH, concurrency),
+            None => DEFAULT_PREFETCH.max(concurrency),
+        };
+        return (prefetch, concurrency);
     };
     let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
     if prefetch < concurrency {
@@ -105,6 +121,9 @@ fn prefetch(context: &mut Context<'_>, node: &Node, scale: Option<&ScalePlan>) -
             "write at least {concurrency}: the broker lets out no more than `prefetch` at once"
         );
         context.faults.error(at, message, remedy);
+    }
+    if let (Some(rate), false) = (rate, at.is_faulty()) {
+        flow::check_prefetch(context, at, rate, prefetch);
     }
     (prefetch, concurrency)
 }

@@ -14,7 +14,6 @@ use crate::config::written::{Node, Value};
 impl Reader<'_> {
     pub(super) fn scalar(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
         match (shape, value) {
-            (Shape::Unbuilt, _) => place.holding(Value::Unread),
             (Shape::Boolean, DeValue::Boolean(value)) => place.holding(Value::Boolean(*value)),
             (Shape::Integer(min, max), DeValue::Integer(literal)) => {
                 self.ranged(integer(literal), &literal.to_string(), (*min, *max), place)
@@ -22,6 +21,11 @@ impl Reader<'_> {
             (Shape::Offset, DeValue::Integer(literal)) => {
                 let number = integer(literal);
                 self.ranged(number, &literal.to_string(), (0, i64::MAX), place)
+            }
+            (Shape::Ratio, DeValue::Integer(_) | DeValue::Float(_)) => self.ratio(value, place),
+            (Shape::Secret, value) => self.secret(value, place),
+            (Shape::Duration(..) | Shape::Size(_), DeValue::Integer(_) | DeValue::Float(_)) => {
+                self.unitless(value, shape, place)
             }
             (Shape::Secret, value) => self.secret(value, place),
             (
@@ -156,6 +160,22 @@ impl Reader<'_> {
         }
     }
 
+    fn ratio(&mut self, value: &DeValue<'_>, place: Place) -> Node {
+        let read = match value {
+            DeValue::Integer(literal) => integer(literal).map(|value| value as f64),
+            DeValue::Float(literal) => literal.as_str().parse().ok(),
+            _ => None,
+        };
+        match read {
+            Some(ratio) if ratio > 0.0 && ratio <= 1.0 => place.holding(Value::Ratio(ratio)),
+            _ => {
+                let message = format!("is no share: it is {}", kind(value));
+                let remedy = "write a number above 0 and up to 1, as in 0.5 for a half";
+                self.refuse(message, remedy, place)
+            }
+        }
+    }
+
     /// A number where a duration or a size is wanted: the unit is missing.
     fn unitless(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
         let message = format!("has no unit: it is {}", kind(value));
@@ -193,6 +213,7 @@ impl Shape {
         match self {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",
+            Self::Ratio => "a number above 0 and up to 1",
             Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
             Self::TextOrTexts => "a string or an array of strings",
             Self::DurationOr(..) => "a string such as \"1h\"",
@@ -200,8 +221,9 @@ impl Shape {
             Self::Duration(..) => "a string such as \"10s\"",
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",
+            Self::Short(..) => "a string or a table",
             Self::Table(_) | Self::Named(_) | Self::Arguments | Self::Texts => "a table",
-            Self::Unbuilt | Self::MainFile => "nothing",
+            Self::MainFile => "nothing",
         }
     }
 }

@@ -21,6 +21,10 @@ const NAMED: &[(&str, StreamOffset)] = &[
 /// What else a consumer may have, and why not of a stream.
 const MEANINGLESS: &[(&str, &str)] = &[
     (
+        "ordered_by",
+        "is not supported for a stream: what waits for its key would hold up the offset",
+    ),
+    (
         "batch",
         "is not supported for a stream: what is pending in a batch has no offset of its own",
     ),

@@ -1,0 +1,256 @@
+//! When a consumer stops by itself because its component fails, and when it goes on: a circuit
+//! breaker. Pure.
+//!
+//! Closed, it counts how many of the last deliveries failed. Open, nothing is handed over for a
+//! while. Half-open, one delivery is, and how that ends decides. Every delivery is dealt a
+//! [`Pass`], so that one from before cannot decide about what is now.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::config::plan::PauseOnPlan;
+
+/// How one delivery ended, as far as its component is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was handled, or the message itself was at fault.
+    Well,
+    /// The component failed.
+    Failed,
+    /// Nothing is known of the component: the host or the broker was in trouble.
+    Unknown,
+}
+
+/// Which time of the breaker a delivery belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pass(u64);
+
+/// Where the breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Deliveries are handed over.
+    Closed,
+    /// None is, until then.
+    Open(Instant),
+    /// One is.
+    HalfOpen,
+}
+
+/// The breaker of one consumer.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    plan: PauseOnPlan,
+    stand: Stand,
+    /// Whether each of the last deliveries failed, while it is closed.
+    last: VecDeque<bool>,
+    failed: usize,
+    pass: u64,
+}
+
+impl Breaker {
+    pub(super) fn new(plan: PauseOnPlan) -> Self {
+        Self {
+            plan,
+            stand: Stand::Closed,
+            last: VecDeque::new(),
+            failed: 0,
+            pass: 0,
+        }
+    }
+
+    pub(super) fn stand(&self) -> Stand {
+        self.stand
+    }
+
+    /// For a delivery that is handed over now.
+    pub(super) fn pass(&self) -> Pass {
+        Pass(self.pass)
+    }
+
+    /// How many of how many failed.
+    pub(super) fn tally(&self) -> (usize, usize) {
+        (self.failed, self.last.len())
+    }
+
+    /// A delivery has ended. True if the breaker stands elsewhere now, or wants another delivery to
+    /// decide by.
+    pub(super) fn ended(&mut self, pass: Pass, verdict: Verdict, now: Instant) -> bool {
+        if pass != self.pass() {
+            return false;
+        }
+        match (self.stand, verdict) {
+            (Stand::Open(_), _) | (Stand::Closed, Verdict::Unknown) => false,
+            (Stand::Closed, verdict) => {
+                self.count(verdict == Verdict::Failed);
+                let trips = self.failed >= self.failures_to_open();
+                if trips {
+                    self.stands(Stand::Open(now + self.plan.pause));
+                }
+                trips
+            }
+            (Stand::HalfOpen, verdict) => {
+                self.stands(match verdict {
+                    Verdict::Well => Stand::Closed,
+                    Verdict::Failed => Stand::Open(now + self.plan.pause),
+                    Verdict::Unknown => Stand::HalfOpen,
+                });
+                true
+            }
+        }
+    }
+
+    /// Time has passed. True if it is half-open from now on.
+    pub(super) fn wake(&mut self, now: Instant) -> bool {
+        match self.stand {
+            Stand::Open(until) if until <= now => {
+                self.stands(Stand::HalfOpen);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Somebody says that all is well.
+    pub(super) fn reset(&mut self) {
+        self.stands(Stand::Closed);
+    }
+
+    fn stands(&mut self, stand: Stand) {
+        self.stand = stand;
+        self.pass += 1;
+        // What tripped it is told with the pause; what comes after it begins from nothing.
+        if stand == Stand::Closed {
+            self.last.clear();
+            self.failed = 0;
+        }
+    }
+
+    fn count(&mut self, failed: bool) {
+        if self.last.len() == usize::from(self.plan.of_last) {
+            self.failed -= usize::from(self.last.pop_front() == Some(true));
+        }
+        self.last.push_back(failed);
+        self.failed += usize::from(failed);
+    }
+
+    /// At least one: nothing is no failure.
+    fn failures_to_open(&self) -> usize {
+        let of_last = f64::from(self.plan.of_last);
+        ((self.plan.failure_ratio * of_last - 1e-9).ceil() as usize).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    fn breaker(failure_ratio: f64, of_last: u16) -> Breaker {
+        Breaker::new(PauseOnPlan {
+            failure_ratio,
+            of_last,
+            pause: PAUSE,
+        })
+    }
+
+    fn end(breaker: &mut Breaker, verdict: Verdict) -> bool {
+        end_at(breaker, verdict, Instant::now())
+    }
+
+    fn end_at(breaker: &mut Breaker, verdict: Verdict, now: Instant) -> bool {
+        let pass = breaker.pass();
+        breaker.ended(pass, verdict, now)
+    }
+
+    #[test]
+    fn it_opens_as_soon_as_so_many_have_failed() {
+        let mut breaker = breaker(0.5, 4);
+        assert!(!end(&mut breaker, Verdict::Failed));
+        assert!(!end(&mut breaker, Verdict::Unknown));
+        assert!(!end(&mut breaker, Verdict::Well));
+        let now = Instant::now();
+        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert_eq!(breaker.stand(), Stand::Open(now + PAUSE));
+    }
+
+    #[test]
+    fn failures_that_are_long_past_do_not_count() {
+        let mut breaker = breaker(0.5, 4);
+        for _ in 0..10 {
+            assert!(!end(&mut breaker, Verdict::Failed));
+            for _ in 0..3 {
+                assert!(!end(&mut breaker, Verdict::Well));
+            }
+        }
+    }
+
+    #[test]
+    fn one_delivery_decides_whether_to_go_on() {
+        let mut now = Instant::now();
+        let mut breaker = breaker(1.0, 1);
+        let before = breaker.pass();
+        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert!(!breaker.wake(now));
+        now += PAUSE;
+        assert!(breaker.wake(now));
+        assert_eq!(breaker.stand(), Stand::HalfOpen);
+        assert!(
+            !breaker.ended(before, Verdict::Well, now),
+            "it is from before"
+        );
+        assert!(
+            end_at(&mut breaker, Verdict::Unknown, now),
+            "another one is wanted"
+        );
+        assert_eq!(breaker.stand(), Stand::HalfOpen);
+        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert_eq!(breaker.stand(), Stand::Open(now + PAUSE));
+        now += PAUSE;
+        assert!(breaker.wake(now));
+        assert!(end_at(&mut breaker, Verdict::Well, now));
+        assert_eq!(breaker.stand(), Stand::Closed);
+        assert_eq!(breaker.tally(), (0, 0));
+    }
+
+    #[test]
+    fn a_ratio_is_rounded_up_to_whole_failures() {
+        for (ratio, of_last, failures) in [
+            (0.5, 100, 50),
+            (0.5, 3, 2),
+            (0.001, 10, 1),
+            (1.0, 7, 7),
+            (0.3, 10, 3),
+        ] {
+            assert_eq!(breaker(ratio, of_last).failures_to_open(), failures);
+        }
+    }
+
+    proptest! {
+        /// It opens exactly when, of the last so many, the failures are as many as the ratio says.
+        #[test]
+        fn it_is_open_if_and_only_if_so_many_failed(
+            of_last in 1u16..20, ratio in 0.05f64..1.0,
+            outcomes in proptest::collection::vec(any::<bool>(), 0..100),
+        ) {
+            let mut breaker = breaker(ratio, of_last);
+            let mut seen = Vec::new();
+            for failed in outcomes {
+                seen.push(failed);
+                let window = &seen[seen.len().saturating_sub(of_last.into())..];
+                let count = window.iter().filter(|failed| **failed).count();
+                let verdict = if failed { Verdict::Failed } else { Verdict::Well };
+                let opened = end(&mut breaker, verdict);
+                prop_assert_eq!(opened, count as f64 >= ratio * f64::from(of_last) - 1e-9);
+                if opened {
+                    break;
+                }
+            }
+        }
+    }
+}

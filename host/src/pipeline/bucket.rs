@@ -1,0 +1,117 @@
+//! How often deliveries may be handed to a component: a bucket of tokens. Pure.
+//!
+//! It is kept as the one time at which it will be full again, so that no rounding adds up and
+//! nothing has to tick.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::plan::RatePlan;
+
+/// A bucket that begins full.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    /// What one token takes to come.
+    each: Duration,
+    /// What all tokens but one take to come.
+    slack: Duration,
+    full_at: Instant,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: &RatePlan, now: Instant) -> Self {
+        // A rate of more than one in a nanosecond is none.
+        let each = (rate.per / rate.limit.max(1)).max(Duration::from_nanos(1));
+        Self {
+            each,
+            slack: each.saturating_mul(rate.burst.saturating_sub(1)),
+            full_at: now,
+        }
+    }
+
+    /// When the next token is there: in the past if one is there now.
+    pub(super) fn next(&self) -> Instant {
+        self.full_at.checked_sub(self.slack).unwrap_or(self.full_at)
+    }
+
+    /// Takes a token. Whoever takes one before its time has the next ones come later.
+    pub(super) fn take(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(now) + self.each;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rate(limit: u32, per: u64, burst: u32) -> RatePlan {
+        RatePlan {
+            limit,
+            per: Duration::from_secs(per),
+            burst,
+        }
+    }
+
+    /// Takes as many as there are; how many that is.
+    fn take_all(bucket: &mut Bucket, now: Instant) -> u32 {
+        let mut taken = 0;
+        while bucket.next() <= now {
+            bucket.take(now);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let mut now = Instant::now();
+        let mut bucket = Bucket::new(&rate(10, 1, 5), now);
+        assert_eq!(take_all(&mut bucket, now), 5);
+        for _ in 0..10 {
+            now += Duration::from_millis(100);
+            assert_eq!(take_all(&mut bucket, now), 1);
+        }
+        now += Duration::from_secs(60);
+        assert_eq!(take_all(&mut bucket, now), 5, "no more is saved up");
+    }
+
+    #[test]
+    fn slow_rates_are_spread_over_their_time() {
+        let mut now = Instant::now();
+        let mut bucket = Bucket::new(&rate(2, 3600, 1), now);
+        assert_eq!(take_all(&mut bucket, now), 1);
+        now += Duration::from_secs(1799);
+        assert_eq!(take_all(&mut bucket, now), 0);
+        now += Duration::from_secs(1);
+        assert_eq!(take_all(&mut bucket, now), 1);
+    }
+
+    proptest! {
+        /// Over any time there are no more than the burst and what came in that time, and whoever
+        /// takes all there is gets no fewer.
+        #[test]
+        fn over_any_time_it_is_the_rate_and_a_burst(
+            limit in 1u32..2000, per in 1u64..100, burst in 1u32..500,
+            waits in proptest::collection::vec(0u64..5000, 1..50),
+        ) {
+            let begin = Instant::now();
+            let mut bucket = Bucket::new(&rate(limit, per, burst), begin);
+            let each = Duration::from_secs(per) / limit;
+            let mut now = begin;
+            let mut taken = take_all(&mut bucket, now);
+            prop_assert_eq!(taken, burst);
+            for wait in waits {
+                let wait = Duration::from_millis(wait);
+                now += wait;
+                let more = take_all(&mut bucket, now);
+                prop_assert!(more <= burst);
+                taken += more;
+                let came = (now - begin).as_nanos() / each.as_nanos();
+                prop_assert!(u128::from(taken) <= u128::from(burst) + came);
+            }
+        }
+    }
+}
