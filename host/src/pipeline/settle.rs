@@ -22,6 +22,9 @@ use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
 use crate::store::StoreFault;
 use crate::telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
+/// How much is told of the error over which a stream is read no further, in bytes.
+const LONGEST_REASON: usize = 300;
+
 /// The way out of one consumer.
 pub(super) struct Settler {
     plan: ConsumerPlan,
@@ -391,6 +394,8 @@ impl Settler {
             Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
             Exit::Stopped { class, error } => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
+                // Readiness shows it; the log has more.
+                let error = &error[..error.floor_char_boundary(LONGEST_REASON)];
                 let reason =
                     format!("it stopped at offset {offset} of the stream: {class}: {error}");
                 delivery.settlement.stop(&reason)
