@@ -6,7 +6,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Pipeline;
 use super::crew::Crew;
-use crate::amqp::DepthFault;
+use crate::amqp::{ConsumerState, DepthFault};
 use crate::config::plan::ScalePlan;
 use crate::scaling::{Look, Rule};
 use crate::telemetry::CrewScaled;
@@ -16,12 +16,16 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     let mut looks = tokio::time::interval(plan.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rule = Rule::new(plan);
-    // The connection may only be opening at the first look.
-    let mut told = None;
+    // A consumer that does not consume yet is told of elsewhere, with the reason.
+    let (mut was_known, mut told) = (false, false);
     loop {
         looks.tick().await;
+        let consumes = pipeline.watch().now() == ConsumerState::Consuming;
         let looked = depth(&pipeline).await;
         let depth = looked.as_ref().ok().copied();
+        was_known |= depth.is_some();
+        let is_news = !told && (was_known || consumes);
+        told = depth.is_none() && (told || is_news);
         let before = crew.wanted();
         let decision = rule.decide(&Look {
             depth,
@@ -37,12 +41,11 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
             pace: rule.pace(),
             because: &decision.because,
             untold: match &looked {
-                Err(fault) if told == Some(false) => Some(fault),
+                Err(fault) if is_news => Some(fault),
                 _ => None,
             },
         }
         .emit(&pipeline.telemetry);
-        told = Some(depth.is_none() && told.is_some());
         crew.saw(depth);
         crew.resize(decision.wanted);
         crew.give_back();

@@ -10,6 +10,7 @@ use hive_tests::{
 };
 
 use crate::assert_settled;
+use crate::batches::batches;
 use crate::network::behind_proxy;
 
 /// One for each ten messages, looked at so often that a test need not wait for it.
@@ -355,6 +356,28 @@ async fn the_time_that_a_message_waits_decides_where_that_is_the_rule() -> Resul
     eventually_within(Duration::from_secs(30), "one is left", one, |now| *now == 1)
         .await
         .context("nothing waits any more")?;
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn a_consumer_of_batches_has_as_many_at_once_as_its_queue_asks_for() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("batches").await?;
+    let mut host = HostProcess::run(&vhost, &batches(5, "1s", SCALE)).await?;
+    // Each batch of five takes some seconds, so that the rest of them waits.
+    let message = |number| match number % 5 {
+        0 => Message::new(format!("{number} slow")),
+        _ => Message::new(format!("{number} ack")),
+    };
+    vhost
+        .publish_all("", "letters", (0..50).map(message))
+        .await?;
+    let workers = r#"hive_workers{consumer="letters"}"#;
+    wait_for(&host, workers, 5).await?;
+    wait_for(&host, r#"hive_waiting_messages{consumer="letters"}"#, 0).await?;
+    wait_for(&host, r#"hive_deliveries_in_flight{consumer="letters"}"#, 0).await?;
+    wait_for(&host, workers, 1).await?;
+    let acked = r#"hive_deliveries_total{consumer="letters",outcome="acked"}"#;
+    assert_eq!(host.metric(acked).await? as u64, 50);
     assert_settled(&vhost, &mut host, "letters").await
 }
 
