@@ -2,6 +2,7 @@
 //!
 //! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
+//! - [`Reading`]: what waits in a queue, looked at and put back, or taken out;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
@@ -12,6 +13,7 @@
 mod connection;
 mod consumer;
 mod copies;
+mod death;
 mod delay;
 mod fault;
 mod headers;
@@ -19,6 +21,8 @@ mod link;
 mod original;
 mod outgoing;
 mod publisher;
+mod reading;
+mod replies;
 mod topology;
 
 mod acks;
@@ -45,6 +49,7 @@ pub use self::consumer::{
     ConsumerState, ConsumerWatch, Delivery, Settled, Settlement, Subscription,
 };
 pub use self::copies::DeadLetterNote;
+pub use self::death::Death;
 pub use self::delay::{LONGEST_DELAY, rung};
 pub use self::fault::{ConnectFault, Mismatch};
 pub use self::headers::Unpublishable;
@@ -52,6 +57,7 @@ pub use self::link::{LinkState, Role};
 pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
+pub use self::reading::{Letter, ReadFault, Reading};
 pub use self::topology::EnsureFault;
 
 use self::runtime::LapinRuntime;

@@ -8,20 +8,23 @@
     reason = "the command line is where the program speaks to people"
 )]
 
+mod broker;
 mod check;
+mod dead;
+mod publish;
 mod remote;
 mod run;
 mod swap;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Loaded};
 use crate::telemetry::Telemetry;
 
 /// How the program ends.
@@ -90,6 +93,17 @@ enum Command {
     /// applied at all.
     #[command(after_help = "Example:\n  hive-host reload hive.toml")]
     Reload(swap::Reload),
+    /// Looks at dead-lettered messages, sends them back to where they failed, or deletes them.
+    ///
+    /// It speaks to the broker of hive.toml and needs no running host, nor does one mind.
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Publishes what comes on standard input, confirmed by the broker.
+    ///
+    /// The input is the body of one message; with --json each line is a message in the form that
+    /// docs/message-format.md describes. A message that no queue takes is told of, with exit code 1.
+    #[command(after_help = publish::EXAMPLES)]
+    Publish(publish::Publish),
 }
 
 /// What a subcommand works on.
@@ -114,6 +128,8 @@ pub fn main() -> Exit {
         Command::Swap(arguments) => Ok(swap::run(&arguments)),
         Command::Reload(arguments) => Ok(swap::reload(&arguments)),
         Command::Check(file) => file.load().map(check::run),
+        Command::Dead(dead) => dead::run(dead),
+        Command::Publish(arguments) => publish::run(&arguments),
     };
     ended.unwrap_or_else(|exit| exit)
 }
@@ -159,18 +175,19 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
 impl PlanFile {
     /// Reads the file; its faults and warnings go to standard error.
     fn load(&self) -> Result<Plan, Exit> {
-        let colour = std::io::stderr().is_terminal();
-        match config::load(&self.file, &Environment::of_process()) {
-            Ok(loaded) => {
-                if !loaded.warnings.is_empty() {
-                    eprintln!("{}", config::render(&loaded.warnings, colour));
-                }
-                Ok(loaded.plan)
-            }
-            Err(problems) => {
-                eprintln!("{}", problems.render(colour));
-                Err(Exit::Misused)
-            }
+        let loaded = load(&self.file)?;
+        if !loaded.warnings.is_empty() {
+            let colour = std::io::stderr().is_terminal();
+            eprintln!("{}", config::render(&loaded.warnings, colour));
         }
+        Ok(loaded.plan)
     }
+}
+
+/// Reads a hive.toml; its faults go to standard error.
+fn load(file: &Path) -> Result<Loaded, Exit> {
+    config::load(file, &Environment::of_process()).map_err(|problems| {
+        eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+        Exit::Misused
+    })
 }

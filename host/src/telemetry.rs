@@ -18,7 +18,9 @@ mod swap;
 use std::sync::Arc;
 
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
-pub use self::consumer::{ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, InHand};
+pub use self::consumer::{
+    ConsumerTelemetry, DeliveryAbandoned, DeliverySettled, Exit, FailureReplied, InHand,
+};
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};

@@ -69,6 +69,10 @@ pub struct Settlement {
 }
 
 impl Settlement {
+    pub(super) fn new(tag: u64, sink: Arc<AckSink>) -> Self {
+        Self { tag, sink }
+    }
+
     /// The message is done with.
     pub fn ack(self) -> Settled {
         self.sink.ack(self.tag)
@@ -259,10 +263,7 @@ impl Subscription {
         Delivery {
             envelope,
             original,
-            settlement: Settlement {
-                tag,
-                sink: sink.clone(),
-            },
+            settlement: Settlement::new(tag, sink.clone()),
         }
     }
 

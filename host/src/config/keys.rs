@@ -189,6 +189,7 @@ const CONSUMER: &[Key] = &[
     key("prefetch", Shape::Integer(1, u16::MAX as i64)),
     key("concurrency", Shape::Integer(1, u16::MAX as i64)),
     key("retry", Shape::Table(RETRY)),
+    key("reply_on_failure", Shape::Boolean),
     key("ordered_by", Shape::Unbuilt),
     key("dedup", Shape::Unbuilt),
     key("scale", Shape::Unbuilt),

@@ -394,4 +394,6 @@ pub struct ConsumerPlan {
     pub retry: RetryPolicy,
     /// The dead-letter queue.
     pub dead_letter: Arc<str>,
+    /// Whether a message with a reply-to is answered when it is dead-lettered.
+    pub reply_on_failure: bool,
 }

@@ -4,6 +4,8 @@
 //! A crash between any two steps leaves the delivery unacknowledged, so the broker hands it out
 //! again: at worst something is published twice, never is it lost.
 
+mod reply;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -195,35 +197,37 @@ impl Settler {
 
     /// Puts a copy that says what went wrong in the dead-letter queue.
     async fn dead_letter(&self, delivery: &Delivery, failure: &Failure) -> Result<(), Setback> {
+        let note = DeadLetterNote {
+            consumer: &self.plan.name,
+            attempt: delivery.envelope.attempt,
+            failure,
+            time: SystemTime::now(),
+        };
         let copy = Outgoing::dead_letter(
             &delivery.original,
             delivery.envelope.message.body.clone(),
             &self.plan.dead_letter,
-            DeadLetterNote {
-                consumer: &self.plan.name,
-                attempt: delivery.envelope.attempt,
-                failure,
-                time: SystemTime::now(),
-            },
+            note,
             &self.connection.publish_limits(),
         )?;
-        if self.copy_arrives(copy.clone()).await? {
-            failpoint::reached("dead.confirmed");
-            return Ok(());
+        let copying = self.publisher.publish(vec![copy.clone()]).await;
+        let reply = self.reply(delivery, note).await;
+        if !arrived(copying.await)? {
+            self.connection
+                .ensure_dead_letter_queue(&self.plan.dead_letter)
+                .await?;
+            self.copy_must_arrive(copy).await?;
         }
-        self.connection
-            .ensure_dead_letter_queue(&self.plan.dead_letter)
-            .await?;
-        self.copy_must_arrive(copy).await
+        failpoint::reached("dead.confirmed");
+        match reply {
+            Some(reply) => self.replied(reply).await,
+            None => Ok(()),
+        }
     }
 
     /// Publishes a copy; false if its queue is not there.
     async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
-        match self.publisher.publish(vec![copy]).await.await {
-            Ok(()) => Ok(true),
-            Err(PublishFault::Unroutable { .. }) => Ok(false),
-            Err(fault) => Err(Setback::Broker(fault.to_string())),
-        }
+        arrived(self.publisher.publish(vec![copy]).await.await)
     }
 
     async fn copy_must_arrive(&self, copy: Outgoing) -> Result<(), Setback> {
@@ -284,6 +288,15 @@ impl Settler {
             took: in_hand.elapsed(),
         }
         .emit(&self.telemetry);
+    }
+}
+
+/// Whether a copy arrived; false if its queue is not there.
+fn arrived(confirmed: Result<(), PublishFault>) -> Result<bool, Setback> {
+    match confirmed {
+        Ok(()) => Ok(true),
+        Err(PublishFault::Unroutable { .. }) => Ok(false),
+        Err(fault) => Err(Setback::Broker(fault.to_string())),
     }
 }
 

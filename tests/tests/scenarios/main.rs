@@ -6,10 +6,14 @@
 
 // What becomes of a delivery.
 mod answers;
+mod dead;
+mod dead_replay;
+mod failure_replies;
 mod failures;
 mod oversize;
 mod poison;
 mod publications;
+mod publish_command;
 mod retries;
 mod wire;
 

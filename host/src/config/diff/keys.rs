@@ -219,6 +219,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         concurrency,
         retry: RetryPolicy { limit, delays },
         dead_letter,
+        reply_on_failure,
     } = old;
     let mut differing = Differing::default();
     let name = |name: &std::sync::Arc<str>| quoted(name);
@@ -230,6 +231,12 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("retry.limit", limit, &new.retry.limit, u32::to_string);
     differing.hidden("retry.delays", delays, &new.retry.delays);
     differing.shown("retry.dead_letter", dead_letter, &new.dead_letter, name);
+    differing.shown(
+        "reply_on_failure",
+        reply_on_failure,
+        &new.reply_on_failure,
+        bool::to_string,
+    );
     differing.0
 }
 

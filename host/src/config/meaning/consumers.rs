@@ -47,6 +47,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         concurrency,
         retry,
         dead_letter: dead_letter?.into(),
+        reply_on_failure: node.boolean("reply_on_failure").unwrap_or(false),
     })
 }
 

@@ -1,0 +1,128 @@
+//! Which queue somebody means who names one, and over which connection it is reached.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::config::nearest;
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+
+/// A queue at a broker.
+#[derive(Debug, Clone)]
+pub struct Meant<'a> {
+    /// Its name.
+    pub queue: String,
+    /// How it is reached.
+    pub connection: &'a ConnectionPlan,
+}
+
+/// What `name` stands for: the first of these that there is.
+///
+/// 1. a dead-letter queue of that name;
+/// 2. the dead-letter queue of the consumer of that name;
+/// 3. that of the consumers that consume the queue of that name;
+/// 4. the very queue of that name.
+///
+/// With `exact` it is always the last. `connection` is that of the plan which the consumer or the queue
+/// names, unless it is given.
+///
+/// # Errors
+///
+/// In words: consumers of one queue that have several dead-letter queues, or no connection to guess.
+pub fn meant<'a>(
+    plan: &'a Plan,
+    name: &str,
+    exact: bool,
+    connection: Option<&str>,
+) -> Result<Meant<'a>, String> {
+    let consumers = || plan.consumers.values();
+    let over = |consumer: &&ConsumerPlan| {
+        connection.is_none_or(|connection| *consumer.connection == *connection)
+    };
+    let candidates: [Vec<&ConsumerPlan>; 3] = [
+        consumers()
+            .filter(|one| *one.dead_letter == *name)
+            .collect(),
+        consumers().filter(|one| *one.name == *name).collect(),
+        consumers().filter(|one| *one.queue == *name).collect(),
+    ];
+    let found = candidates
+        .into_iter()
+        .map(|found| found.into_iter().filter(over).collect::<Vec<_>>())
+        .find(|found| !exact && !found.is_empty());
+    let Some(found) = found else {
+        return Ok(Meant {
+            queue: name.to_owned(),
+            connection: connection_of(plan, name, connection)?,
+        });
+    };
+    let queue = one_of(found.iter().map(|one| &one.dead_letter)).map_err(|several| {
+        format!("the consumers of {name:?} have several dead-letter queues; name one: {several}")
+    })?;
+    let connection = one_of(found.iter().map(|one| &one.connection)).map_err(|several| {
+        format!("{queue:?} is on several connections; name one with --connection: {several}")
+    })?;
+    Ok(Meant {
+        queue: queue.to_string(),
+        connection: named(plan, connection)?,
+    })
+}
+
+/// The one name of all, or all of them in words.
+fn one_of<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Result<&'a Arc<str>, String> {
+    let names: BTreeSet<&Arc<str>> = names.collect();
+    let mut each = names.iter();
+    match (each.next(), each.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(names
+            .iter()
+            .map(|name| &***name)
+            .collect::<Vec<_>>()
+            .join(", ")),
+    }
+}
+
+/// The connection to a queue or an exchange that no consumer has to do with: the one given, or that on
+/// which the plan declares it, or `main`, or the only one.
+pub fn connection_of<'a>(
+    plan: &'a Plan,
+    name: &str,
+    connection: Option<&str>,
+) -> Result<&'a ConnectionPlan, String> {
+    if let Some(connection) = connection {
+        return named(plan, connection);
+    }
+    let declares = |one: &&ConnectionPlan| {
+        let topology = &one.topology;
+        topology.queues.iter().any(|queue| *queue.name == *name)
+            || topology
+                .exchanges
+                .iter()
+                .any(|exchange| exchange.name == name)
+    };
+    let all = || plan.connections.values();
+    let mut declaring = all().filter(declares);
+    if let (Some(one), None) = (declaring.next(), declaring.next()) {
+        return Ok(one);
+    }
+    if let Some(main) = plan.connections.get("main") {
+        return Ok(main);
+    }
+    match (all().next(), all().nth(1)) {
+        (Some(only), None) => Ok(only),
+        _ => Err(format!(
+            "nothing says over which connection {name:?} is reached; name it with --connection: {}",
+            names(plan).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+fn named<'a>(plan: &'a Plan, name: &str) -> Result<&'a ConnectionPlan, String> {
+    plan.connections.get(name).ok_or_else(|| {
+        let advice = nearest::advice(name, names(plan), "the connections are");
+        format!("there is no [connections.{name}]; {advice}")
+    })
+}
+
+fn names(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.connections.keys().map(|name| &**name)
+}
