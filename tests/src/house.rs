@@ -18,7 +18,12 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 11] = [
+const LIBRARIES: [Library; 12] = [
+    Library {
+        rule: 3,
+        name: "base64",
+        rooms: &["json"],
+    },
     Library {
         rule: 3,
         name: "lapin",
@@ -103,7 +108,17 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-const STRANGERS: [Stranger; 5] = [
+const STRANGERS: [Stranger; 7] = [
+    Stranger {
+        rule: 4,
+        room: "json",
+        never: &["amqp", "guest", "ledger", "pipeline", "store"],
+    },
+    Stranger {
+        rule: 4,
+        room: "dead",
+        never: &["guest", "ledger", "pipeline", "store"],
+    },
     Stranger {
         rule: 4,
         room: "amqp",

@@ -241,7 +241,9 @@ async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit,
             let over = (&*broker.connection, &broker.publisher());
             let replayed = replay(&mut walk, &target, over, told_to_stop()).await;
             print::replayed(&replayed, &walk, queue, *json);
-            looked(&walk, which.limit);
+            if replayed.is_whole() && !replayed.stopped {
+                looked(&walk, which.limit);
+            }
             Ok(match replayed.is_whole() {
                 true => Exit::Done,
                 false => Exit::Failed,

@@ -126,3 +126,82 @@ fn named<'a>(plan: &'a Plan, name: &str) -> Result<&'a ConnectionPlan, String> {
 fn names(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.connections.keys().map(|name| &**name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+
+    const PLAN: &str = r#"
+        [connections.main]
+        url = "amqp://near"
+        [connections.far]
+        url = "amqp://far"
+        [queues.parcels]
+        connection = "far"
+        [components.any]
+        path = "any.wasm"
+        [consumers.letters]
+        queue = "post"
+        component = "any"
+        [consumers.audit]
+        queue = "post.dead"
+        component = "any"
+        [consumers.parcels]
+        queue = "parcels"
+        component = "any"
+        connection = "far"
+        [consumers.heavy]
+        queue = "parcels"
+        component = "any"
+        connection = "far"
+        retry = { dead_letter = "heavy.dead" }
+    "#;
+
+    fn found(name: &str, exact: bool, connection: Option<&str>) -> Result<String, String> {
+        let folder = tempfile::tempdir().expect("there is room for a file");
+        let file = folder.path().join("hive.toml");
+        std::fs::write(&file, PLAN).expect("there is room for a file");
+        let environment = Environment {
+            variables: [].into(),
+            hostname: "machine".to_owned(),
+        };
+        let plan = config::load(&file, &environment)
+            .expect("it is a plan")
+            .plan;
+        let meant = meant(&plan, name, exact, connection)?;
+        Ok(format!("{} over {}", meant.queue, meant.connection.name))
+    }
+
+    #[test]
+    fn a_name_stands_for_the_first_that_it_can() {
+        let cases = [
+            // A dead-letter queue before the consumer of one, and before the queue that one consumes.
+            ("post.dead", "post.dead over main"),
+            ("letters", "post.dead over main"),
+            ("post", "post.dead over main"),
+            ("audit", "post.dead.dead over main"),
+            ("parcels", "parcels.dead over far"),
+            ("heavy", "heavy.dead over far"),
+            ("elsewhere", "elsewhere over main"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(found(name, false, None).as_deref(), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_very_queue_and_a_connection_can_be_asked_for() {
+        assert_eq!(
+            found("letters", true, None).as_deref(),
+            Ok("letters over main")
+        );
+        assert_eq!(
+            found("parcels", true, None).as_deref(),
+            Ok("parcels over far")
+        );
+        assert_eq!(found("x", false, Some("far")).as_deref(), Ok("x over far"));
+        let fault = found("x", false, Some("fra")).expect_err("there is none");
+        assert!(fault.contains("did you mean `far`"), "{fault}");
+    }
+}

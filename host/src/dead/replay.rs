@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::when::seconds;
 use super::{Numbered, Walk};
@@ -20,6 +22,10 @@ const ON_THE_WAY: usize = 200;
 
 /// Letters that cannot be sent before it is no use to go on: they would fill the broker's window.
 const MOST_LEFT: usize = 100;
+
+/// How long letters on their way get once it is told to stop: a broker that is short of memory confirms
+/// none.
+const LAST_CONFIRMATIONS: Duration = Duration::from_secs(10);
 
 /// Where letters go.
 #[derive(Debug, Clone)]
@@ -48,7 +54,8 @@ pub struct Replayed {
     pub left: Vec<Left>,
     /// How many had been sent, and were dead again before their turn; they are not sent twice.
     pub back_again: u64,
-    /// How many were sent and may still be among the dead, since the connection broke.
+    /// How many may have gone and be among the dead as well: the connection broke, or the broker had not
+    /// confirmed them when it was told to stop.
     pub doubtful: u64,
     /// Whether it was told to stop before the end.
     pub stopped: bool,
@@ -91,7 +98,8 @@ pub async fn replay(
     let mut sent = HashSet::new();
     let began = seconds(walk.began());
     let mut taking = true;
-    tokio::pin!(stop);
+    let patience = tokio::time::sleep(LAST_CONFIRMATIONS);
+    tokio::pin!(stop, patience);
     loop {
         taking &= replayed.broken.is_none() && replayed.left.len() < MOST_LEFT;
         tokio::select! {
@@ -100,6 +108,11 @@ pub async fn replay(
             () = &mut stop, if taking => {
                 taking = false;
                 replayed.stopped = true;
+                patience.as_mut().reset(Instant::now() + LAST_CONFIRMATIONS);
+            }
+            () = &mut patience, if replayed.stopped => {
+                replayed.doubtful += flying.len() as u64;
+                break;
             }
             next = walk.next(), if taking && flying.len() < ON_THE_WAY => match next {
                 Ok(None) => taking = false,

@@ -353,52 +353,51 @@ async fn what_is_wrong_is_told_with_its_exit_code() -> Result<()> {
     Ok(())
 }
 
-/// The example's README, step by step: an order whose price nobody knows, and what to do about it.
+/// The example's README, step by step: an order whose price nobody knows dies, the price is added, and the
+/// order goes through; one that is malformed stays what it is, and is deleted.
 #[tokio::test]
 async fn the_orders_example_is_mended_and_replayed() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("example").await?;
     hive_tests::orders_component();
-    let file = hive_tests::orders_example().join("hive.toml");
+    let folder = hive_tests::orders_example();
+    let file = folder.join("hive.toml");
     let url = vhost.url();
-    let variables = [("RABBITMQ_URL", url.as_str()), ("TEAPOT", "")];
+    let variables = [("RABBITMQ_URL", url.as_str())];
     let commands = Commands::on_file(&file, &variables);
-    let mut host = HostProcess::launch_file(&file, &variables)?;
-    host.wait_for_line("consuming").await?;
-    let sample =
-        |name: &str| std::fs::read(hive_tests::orders_example().join("messages").join(name));
-    let publish = async |sample: &[u8]| {
-        let arguments = [
-            "orders",
-            "order.created.web",
-            "-p",
-            "content-type=application/json",
-        ];
-        let done = commands.run_with(&["publish"], &arguments, sample).await?;
-        assert_eq!(done.code, Some(0), "{done:?}");
-        anyhow::Ok(())
+    let dead = async |verb: &str, arguments: &[&str]| {
+        let arguments = [&["orders"], arguments].concat();
+        commands.run(&["dead", verb], &arguments).await
     };
-    publish(&sample("rejected-malformed.json")?).await?;
-    publish(&sample("rejected-faults.json")?).await?;
+    let mut host = HostProcess::launch_file(&file, &variables)?;
+    host.wait_for_line("consuming consumer=orders").await?;
+    for sample in ["retried-unknown-price.json", "rejected-faults.json"] {
+        let sample = std::fs::read(folder.join("messages").join(sample))?;
+        let published = commands
+            .run_with(&["publish"], &["orders", "order.created.web"], &sample)
+            .await?;
+        assert_done(&published, "1 published");
+    }
     vhost.wait_ready("orders.created.dead", 2).await?;
-    let listed = commands
-        .run(&["dead", "list"], &["orders", "--where", "reason=rejected"])
-        .await?;
-    assert_done(&listed, "2 listed of 2 in orders.created.dead");
-    let sent = commands
-        .run(&["dead", "republish"], &["orders", "--limit", "1"])
-        .await?;
-    assert_done(
-        &sent,
-        "1 of 2 messages republished from orders.created.dead: 1 to orders.created",
-    );
-    // It is as malformed as before, and nothing loops.
-    vhost.wait_ready("orders.created.dead", 2).await?;
-    let purged = commands
-        .run(
-            &["dead", "purge"],
-            &["orders", "--where", "reason=rejected"],
-        )
-        .await?;
-    assert_done(&purged, "2 of 2 messages deleted");
+    let listed = dead("list", &["--where", "reason=retry"]).await?;
+    assert_done(&listed, "there is no price of \"teapot\" yet");
+    assert_done(&listed, "1 listed of 2 in orders.created.dead");
+    host.stop().await?;
+
+    let text = std::fs::read_to_string(&file)?;
+    let text = text.replace("\"../../", &format!("\"{}/../../", folder.display()));
+    let price = "\"price.tea\" = \"450\"";
+    assert!(text.contains(price), "{text}");
+    let text = text.replace(price, &format!("{price}\n\"price.teapot\" = \"2500\""));
+    let mended = hive_tests::scratch("example").join("hive.toml");
+    std::fs::write(&mended, text)?;
+    let mut host = HostProcess::launch_file(&mended, &variables)?;
+    host.wait_for_line("consuming consumer=orders").await?;
+    let sent = dead("republish", &["--where", "error~teapot"]).await?;
+    let words = "1 of 2 messages republished from orders.created.dead: 1 to orders.created";
+    assert_done(&sent, words);
+    let priced = vhost.take_one("orders.priced").await?;
+    assert!(priced.text().contains("2500"), "{}", priced.text());
+    let purged = dead("purge", &["--where", "reason=rejected"]).await?;
+    assert_done(&purged, "1 of 1 messages deleted");
     host.stop().await
 }

@@ -301,7 +301,7 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
     }
     if *doubtful > 0 {
         eprintln!(
-            "error: {doubtful} were sent, and the connection broke before they could be taken off {queue}: they may be in both"
+            "error: {doubtful} were sent and could not be taken off {queue} any more: they may be in both"
         );
     }
     if json {
