@@ -210,24 +210,25 @@ impl Settler {
             note,
             &self.connection.publish_limits(),
         )?;
-        let copying = self.publisher.publish(vec![copy.clone()]).await;
-        let reply = self.reply(delivery, note).await;
-        if !arrived(copying.await)? {
+        if !self.copy_arrives(copy.clone()).await? {
             self.connection
                 .ensure_dead_letter_queue(&self.plan.dead_letter)
                 .await?;
             self.copy_must_arrive(copy).await?;
         }
         failpoint::reached("dead.confirmed");
-        match reply {
-            Some(reply) => self.replied(reply).await,
-            None => Ok(()),
-        }
+        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
+        // confirmation, or it would be there twice.
+        self.reply(delivery, note).await
     }
 
     /// Publishes a copy; false if its queue is not there.
     async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
-        arrived(self.publisher.publish(vec![copy]).await.await)
+        match self.publisher.publish(vec![copy]).await.await {
+            Ok(()) => Ok(true),
+            Err(PublishFault::Unroutable { .. }) => Ok(false),
+            Err(fault) => Err(Setback::Broker(fault.to_string())),
+        }
     }
 
     async fn copy_must_arrive(&self, copy: Outgoing) -> Result<(), Setback> {
@@ -288,15 +289,6 @@ impl Settler {
             took: in_hand.elapsed(),
         }
         .emit(&self.telemetry);
-    }
-}
-
-/// Whether a copy arrived; false if its queue is not there.
-fn arrived(confirmed: Result<(), PublishFault>) -> Result<bool, Setback> {
-    match confirmed {
-        Ok(()) => Ok(true),
-        Err(PublishFault::Unroutable { .. }) => Ok(false),
-        Err(fault) => Err(Setback::Broker(fault.to_string())),
     }
 }
 
