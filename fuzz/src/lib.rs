@@ -15,6 +15,7 @@ pub mod policy;
 pub mod amqp {
     mod bookkeeping;
     mod copies;
+    mod death;
     mod delay;
     mod encode;
     mod frame;

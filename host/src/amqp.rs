@@ -2,6 +2,7 @@
 //!
 //! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
+//! - [`QueueReader`]: what waits in a queue, looked at and put back, or taken out;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
@@ -12,6 +13,7 @@
 mod connection;
 mod consumer;
 mod copies;
+mod death;
 mod delay;
 mod depth;
 mod fault;
@@ -21,6 +23,8 @@ mod original;
 mod outgoing;
 mod publisher;
 mod stream;
+mod reading;
+mod replies;
 mod topology;
 
 mod acks;
@@ -47,6 +51,7 @@ pub use self::consumer::{
     ConsumerState, ConsumerWatch, Delivery, Intake, Settled, Settlement, Subscription,
 };
 pub use self::copies::DeadLetterNote;
+pub use self::death::Death;
 pub use self::delay::{LONGEST_DELAY, rung};
 pub use self::depth::DepthFault;
 pub use self::fault::{ConnectFault, Mismatch};
@@ -56,6 +61,7 @@ pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
 pub use self::stream::Reading;
+pub use self::reading::{Letter, QueueReader, ReadFault};
 pub use self::topology::EnsureFault;
 
 use self::runtime::LapinRuntime;

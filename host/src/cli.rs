@@ -8,8 +8,11 @@
     reason = "the command line is where the program speaks to people"
 )]
 
+mod broker;
 mod check;
 mod pause;
+mod dead;
+mod publish;
 mod remote;
 mod run;
 mod status;
@@ -17,14 +20,14 @@ mod swap;
 mod table;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Loaded};
 use crate::telemetry::Telemetry;
 
 /// How the program ends.
@@ -110,6 +113,17 @@ enum Command {
     /// Has a paused consumer of a running host go on, whether it was paused by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
+    /// Looks at dead-lettered messages, sends them back to where they failed, or deletes them.
+    ///
+    /// It speaks to the broker of hive.toml and needs no running host, nor does one mind.
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Publishes what comes on standard input, confirmed by the broker.
+    ///
+    /// The input is the body of one message; with --json each line is a message in the form that
+    /// docs/message-format.md describes. A message that no queue takes is told of, with exit code 1.
+    #[command(after_help = publish::EXAMPLES)]
+    Publish(publish::Publish),
 }
 
 /// What a subcommand works on.
@@ -137,6 +151,8 @@ pub fn main() -> Exit {
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
         Command::Check(file) => file.load().map(check::run),
+        Command::Dead(dead) => dead::run(dead),
+        Command::Publish(arguments) => publish::run(&arguments),
     };
     ended.unwrap_or_else(|exit| exit)
 }
@@ -182,18 +198,19 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
 impl PlanFile {
     /// Reads the file; its faults and warnings go to standard error.
     fn load(&self) -> Result<Plan, Exit> {
-        let colour = std::io::stderr().is_terminal();
-        match config::load(&self.file, &Environment::of_process()) {
-            Ok(loaded) => {
-                if !loaded.warnings.is_empty() {
-                    eprintln!("{}", config::render(&loaded.warnings, colour));
-                }
-                Ok(loaded.plan)
-            }
-            Err(problems) => {
-                eprintln!("{}", problems.render(colour));
-                Err(Exit::Misused)
-            }
+        let loaded = load(&self.file)?;
+        if !loaded.warnings.is_empty() {
+            let colour = std::io::stderr().is_terminal();
+            eprintln!("{}", config::render(&loaded.warnings, colour));
         }
+        Ok(loaded.plan)
     }
+}
+
+/// Reads a hive.toml; its faults go to standard error.
+fn load(file: &Path) -> Result<Loaded, Exit> {
+    config::load(file, &Environment::of_process()).map_err(|problems| {
+        eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+        Exit::Misused
+    })
 }

@@ -24,7 +24,7 @@ mod read;
 mod redact;
 mod render;
 mod sources;
-mod units;
+pub(crate) mod units;
 mod url;
 mod written;
 

@@ -25,7 +25,8 @@ use std::sync::Arc;
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
-    ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliverySettled, Exit, InHand,
+    ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliverySettled, Exit, FailureReplied,
+    InHand,
 };
 pub use self::crew::CrewScaled;
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};

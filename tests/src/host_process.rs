@@ -386,7 +386,7 @@ pub fn run_to_end(arguments: &[&str]) -> Result<Finished> {
 }
 
 /// A command without anything of the developer's own that the host would listen to.
-fn hive_host(binary: &Path) -> Command {
+pub(crate) fn hive_host(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     command
         .stdin(Stdio::null())

@@ -18,7 +18,12 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 11] = [
+const LIBRARIES: [Library; 12] = [
+    Library {
+        rule: 3,
+        name: "base64",
+        rooms: &["json"],
+    },
     Library {
         rule: 3,
         name: "lapin",
@@ -103,13 +108,23 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-const STRANGERS: [Stranger; 6] = [
+const STRANGERS: [Stranger; 8] = [
     Stranger {
         rule: 2,
         room: "message_key",
         never: &[
             "amqp", "guest", "ledger", "pipeline", "store", "config", "policy",
         ],
+    },
+    Stranger {
+        rule: 4,
+        room: "json",
+        never: &["amqp", "guest", "ledger", "pipeline", "store"],
+    },
+    Stranger {
+        rule: 4,
+        room: "dead",
+        never: &["guest", "ledger", "pipeline", "store"],
     },
     Stranger {
         rule: 4,

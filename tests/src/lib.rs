@@ -8,6 +8,7 @@
 mod broker;
 mod build;
 mod certificates;
+mod command;
 mod eventually;
 mod hive_toml;
 mod host_process;
@@ -29,6 +30,7 @@ mod web_server;
 pub use broker::Broker;
 pub use build::{example, example_component, guest, orders_component, orders_example, text_guest};
 pub use certificates::{Authority, Identity};
+pub use command::{Commands, Started};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};

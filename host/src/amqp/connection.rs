@@ -12,6 +12,7 @@ use super::limits::DEFAULT_FRAME_MAX;
 use super::link::{Link, LinkState, Role, Snapshot};
 use super::outgoing::{DelayingExchange, PublishLimits};
 use super::publisher::Publisher;
+use super::reading::{QueueReader, ReadFault};
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
 use super::topology::{EnsureFault, Topology};
@@ -151,6 +152,31 @@ impl Connection {
     pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(consumer);
         Publisher::start(consumer, self.publishing.clone(), tasks, telemetry)
+    }
+
+    /// Reads what waits in `queue`, with at most `at_once` messages in hand. What is read goes back when
+    /// `tasks` stop, unless it was acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, it cannot be consumed from, or the connection is given up.
+    pub async fn read(
+        &self,
+        queue: &str,
+        at_once: u16,
+        tasks: &Tasks,
+    ) -> Result<QueueReader, ReadFault> {
+        let session = tokio::select! {
+            session = self.consuming.session_for(queue) => session,
+            fault = self.consuming.gave_up() => {
+                return Err(ReadFault::Lost { queue: queue.to_owned(), reason: fault.to_string() });
+            }
+        };
+        let session = session.ok_or_else(|| ReadFault::Lost {
+            queue: queue.to_owned(),
+            reason: "the connection has ended".into(),
+        })?;
+        QueueReader::begin(session, queue, at_once, &self.host_name, tasks).await
     }
 
     /// What may be published over this connection now.

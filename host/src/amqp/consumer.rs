@@ -101,6 +101,16 @@ impl Drop for InHand {
 }
 
 impl Settlement {
+    /// `place` is where it stands in a stream.
+    pub(super) fn new(tag: u64, sink: &Arc<AckSink>, place: Option<Place>) -> Self {
+        Self {
+            tag,
+            sink: Arc::clone(sink),
+            place,
+            _in_hand: InHand::new(sink),
+        }
+    }
+
     /// The message is done with.
     pub fn ack(self) -> Settled {
         let acked = self.sink.ack(self.tag);
@@ -512,12 +522,7 @@ impl Subscription {
         Some(Delivery {
             envelope,
             original,
-            settlement: Settlement {
-                tag,
-                sink: sink.clone(),
-                place,
-                _in_hand: InHand::new(sink),
-            },
+            settlement: Settlement::new(tag, sink, place),
         })
     }
 

@@ -14,6 +14,7 @@ use super::bookkeeping::{
     ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, QUEUE, REASON, RETRY_QUEUE,
     ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
 };
+use super::death::Death;
 use super::encode::{header_frame_length, table_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
@@ -22,7 +23,7 @@ use crate::message::Attempt;
 use crate::policy::Failure;
 
 /// The longest error text in a dead letter.
-const LONGEST_ERROR: usize = 4096;
+pub(super) const LONGEST_ERROR: usize = 4096;
 
 /// Ends an error text that was cut.
 const CUT: &str = " [cut]";
@@ -54,6 +55,36 @@ impl Outgoing {
         copy.set_text(RETRY_QUEUE, &original.queue);
         copy.fit_without_deaths(limits);
         copy.outgoing(delay_queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+
+    /// A dead letter as it was before it died, on its way to `queue` and to no other.
+    ///
+    /// What the host and the broker wrote on it at its end is gone, so it begins at its first try. Where
+    /// it was first published to stays written on it, since a component sees that.
+    pub fn republication(
+        letter: &Original,
+        body: Vec<u8>,
+        death: &Death,
+        queue: &str,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(letter, limits);
+        for name in [REASON, ERROR, ATTEMPTS, TIME, QUEUE, CONSUMER] {
+            copy.headers.remove(name);
+        }
+        if let Some(exchange) = &death.exchange {
+            copy.set_text(EXCHANGE, exchange);
+        }
+        if let Some(routing_key) = &death.routing_key {
+            copy.set_text(ROUTING_KEY, routing_key);
+        }
+        // It is to live as its publisher said, from now on.
+        if let Some(expiration) = letter.properties.expiration() {
+            copy.unstash(EXPIRATION);
+            copy.properties = copy.properties.with_expiration(expiration.clone());
+        }
+        copy.outgoing(queue, body)?
             .checked(limits, ROOM_FOR_THE_BROKER)
     }
 
@@ -141,6 +172,10 @@ impl Copy {
             .insert(format!("{STASHED}{name}").into(), value);
     }
 
+    fn unstash(&mut self, name: &str) {
+        self.headers.remove(format!("{STASHED}{name}").as_str());
+    }
+
     /// By how much the copy is too large for a frame.
     fn excess(&self, limits: &PublishLimits) -> usize {
         let headers = FieldTable::from(self.headers.clone());
@@ -159,7 +194,7 @@ impl Copy {
 
     fn fit_without_deaths(&mut self, limits: &PublishLimits) {
         if self.excess(limits) > 0 {
-            self.headers.remove(format!("{STASHED}x-death").as_str());
+            self.unstash("x-death");
         }
     }
 
@@ -234,7 +269,7 @@ pub(super) fn without_acted_on(properties: &BasicProperties) -> BasicProperties 
 }
 
 /// At most `longest` bytes of `text`, marked when that is not all of it.
-fn cut(text: &str, longest: usize) -> String {
+pub(super) fn cut(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
     }

@@ -183,6 +183,11 @@ pub(super) fn is_brokers_own(error: &AMQPError) -> bool {
     matches!(error.get_id(), 200 | 320 | 541)
 }
 
+/// 541 alone: the broker failed over something, and may over the same again.
+pub(super) fn is_internal(error: &AMQPError) -> bool {
+    error.get_id() == 541
+}
+
 /// The words of a broker's error, after its number, which they do not have.
 pub(super) fn words(error: &AMQPError) -> String {
     format!("{} {}", error.get_id(), error.get_message())

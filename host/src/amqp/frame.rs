@@ -36,6 +36,8 @@ pub(super) struct BrokerVersion {
 impl BrokerVersion {
     /// The first with quorum queues.
     pub(super) const QUORUM_QUEUES: Self = Self { major: 3, minor: 8 };
+    /// The first whose quorum queues drop what was handed out often, unless told not to.
+    pub(super) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
     /// The first whose quorum queues dead-letter at least once.
     pub(super) const AT_LEAST_ONCE: Self = Self {
         major: 3,

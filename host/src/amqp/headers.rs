@@ -80,6 +80,11 @@ fn double(value: &AMQPValue) -> Option<f64> {
     }
 }
 
+/// A table or an array as JSON text; any other value likewise.
+pub(super) fn nested_text(value: &AMQPValue) -> String {
+    nested::to_json(value).to_string()
+}
+
 fn read_value(value: &AMQPValue) -> FieldValue {
     match value {
         AMQPValue::Void => FieldValue::Void,
@@ -92,7 +97,7 @@ fn read_value(value: &AMQPValue) -> FieldValue {
         },
         AMQPValue::ByteArray(value) => FieldValue::Bytes(value.as_slice().to_vec()),
         AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => {
-            FieldValue::Nested(nested::to_json(value).to_string())
+            FieldValue::Nested(nested_text(value))
         }
         number => match (integer(number), double(number)) {
             (Some(value), _) => FieldValue::Integer(value),

@@ -234,7 +234,11 @@ impl Task {
             tokio::select! {
                 biased;
                 ended = &mut work => return ended,
-                () = session.over().cancelled() => return Some(Broken::Connection(None)),
+                () = session.over().cancelled() => {
+                    // What ended it is told to whoever publishes as well, a little later.
+                    let last_words = tokio::time::timeout(PAUSE, &mut work).await;
+                    return last_words.unwrap_or(Some(Broken::Connection(None)));
+                }
                 () = tokio::time::sleep(patience) => {
                     if !matches!(latest.borrow().state, LinkState::Blocked(_)) {
                         return Some(Broken::Silent);

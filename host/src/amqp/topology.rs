@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use self::declarer::{Declarer, Kind, QueueDeclaration};
+use self::declarer::{Declarer, QueueDeclaration};
 use self::delay_queue::{Home, delay_queue};
 use self::on_demand::today;
 pub(super) use self::withheld::Withheld;
@@ -27,7 +27,7 @@ use super::delay::{LONGEST_DELAY, delay_queue_name};
 use super::fault::{ConnectFault, Mismatch};
 use super::limits::AskFault;
 use super::session::Session;
-use crate::config::plan::{Arguments, ConnectionPlan, ConsumerPlan, TopologyPlan};
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, TopologyPlan};
 use crate::policy::OnError;
 
 /// AMQP's longest name.
@@ -321,10 +321,8 @@ impl Topology {
         if declarer.exists(name).await? {
             return Ok(());
         }
-        let kind = Kind::durable(declarer.broker());
-        declarer
-            .queue(&QueueDeclaration::durable(name, kind, Arguments::new()))
-            .await
+        let declaration = QueueDeclaration::dead_letter(declarer.broker(), name);
+        declarer.queue(&declaration).await
     }
 
     fn plans(&self, queue: &str) -> bool {

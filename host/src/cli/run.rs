@@ -84,14 +84,14 @@ async fn serve(plan: Plan, source: PlanSource) -> Exit {
 }
 
 /// The signals that a host listens to.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("no handler for a signal could be installed");
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
@@ -102,7 +102,7 @@ impl Signals {
 
     /// Waits for a signal that asks the host to stop; gives its name. SIGHUP asks for a reload
     /// meanwhile, of a host that takes commands.
-    async fn stop(&mut self, running: Option<(&Control, &Tasks)>) -> &'static str {
+    pub(super) async fn stop(&mut self, running: Option<(&Control, &Tasks)>) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",

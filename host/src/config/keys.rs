@@ -212,6 +212,7 @@ const CONSUMER: &[Key] = &[
     key("scale", Shape::Table(SCALE)),
     key("batch", Shape::Table(BATCH)),
     key("stream", Shape::Table(STREAM)),
+    key("reply_on_failure", Shape::Boolean),
 ];
 
 const STREAM: &[Key] = &[

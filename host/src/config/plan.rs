@@ -427,4 +427,6 @@ pub struct ConsumerPlan {
     pub publish_dedup: Option<DedupPlan>,
     /// How its stream is read; none where the queue is no stream.
     pub stream: Option<StreamPlan>,
+    /// Whether a message with a reply-to is answered when it is dead-lettered.
+    pub reply_on_failure: bool,
 }

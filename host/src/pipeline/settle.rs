@@ -4,6 +4,8 @@
 //! A crash between any two steps leaves the delivery unacknowledged, so the broker hands it out
 //! again: at worst something is published twice, never is it lost.
 
+mod reply;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -266,26 +268,29 @@ impl Settler {
 
     /// Puts a copy that says what went wrong in the dead-letter queue.
     async fn dead_letter(&self, delivery: &Delivery, failure: &Failure) -> Result<(), Setback> {
+        let note = DeadLetterNote {
+            consumer: &self.plan.name,
+            attempt: delivery.envelope.attempt,
+            failure,
+            time: SystemTime::now(),
+        };
         let copy = Outgoing::dead_letter(
             &delivery.original,
             delivery.envelope.message.body.clone(),
             &self.plan.dead_letter,
-            DeadLetterNote {
-                consumer: &self.plan.name,
-                attempt: delivery.envelope.attempt,
-                failure,
-                time: SystemTime::now(),
-            },
+            note,
             &self.connection.publish_limits(),
         )?;
-        if self.copy_arrives(copy.clone()).await? {
-            failpoint::reached("dead.confirmed");
-            return Ok(());
+        if !self.copy_arrives(copy.clone()).await? {
+            self.connection
+                .ensure_dead_letter_queue(&self.plan.dead_letter)
+                .await?;
+            self.copy_must_arrive(copy).await?;
         }
-        self.connection
-            .ensure_dead_letter_queue(&self.plan.dead_letter)
-            .await?;
-        self.copy_must_arrive(copy).await
+        failpoint::reached("dead.confirmed");
+        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
+        // confirmation, or it would be there twice.
+        self.reply(delivery, note).await
     }
 
     /// Publishes a copy; false if its queue is not there.

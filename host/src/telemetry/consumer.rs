@@ -25,6 +25,8 @@ pub struct ConsumerTelemetry {
     duplicate_publications: IntCounter,
     pub(super) retries: IntCounter,
     dead_letters: IntCounter,
+    replies: IntCounter,
+    replies_unsent: IntCounter,
     lost: IntCounter,
     failures: IntCounterVec,
     in_flight: IntGauge,
@@ -71,6 +73,11 @@ pub struct InHand {
 impl ConsumerTelemetry {
     pub(super) fn new(meters: &Meters, consumer: &Arc<str>, component: &Arc<str>) -> Self {
         let outcome = |outcome| meters.deliveries.with_label_values(&[&**consumer, outcome]);
+        let reply = |result| {
+            meters
+                .failure_replies
+                .with_label_values(&[&**consumer, result])
+        };
         let name: &[&str] = &[consumer];
         let [by_hand, over_failures] = ["hand", "failures"].map(|by| [&**consumer, by]);
         let (paused, pauses) = (&meters.paused, &meters.pauses);
@@ -93,6 +100,8 @@ impl ConsumerTelemetry {
                 .with_label_values(&[&**consumer, "duplicate"]),
             retries: meters.retries.with_label_values(name),
             dead_letters: meters.dead_letters.with_label_values(name),
+            replies: reply("confirmed"),
+            replies_unsent: reply("refused"),
             lost: outcome("lost"),
             failures: meters.failures.clone(),
             in_flight: meters.in_flight.with_label_values(name),
@@ -346,6 +355,41 @@ impl DeliverySettled<'_> {
         match self.acknowledged {
             true => outcome.inc(),
             false => telemetry.lost.inc(),
+        }
+    }
+}
+
+/// Whoever asked for a reply was told that there will be none but this.
+pub struct FailureReplied<'a> {
+    /// What tells the delivery from others.
+    pub delivery: &'a dyn fmt::Display,
+    /// Where the reply was sent.
+    pub reply_to: &'a str,
+    /// Why the broker did not take it; none where it did.
+    pub refused: Option<&'a str>,
+}
+
+impl FailureReplied<'_> {
+    /// Tells it, and counts it.
+    pub fn emit(self, telemetry: &ConsumerTelemetry) {
+        let ConsumerTelemetry { consumer, .. } = telemetry;
+        let Self {
+            delivery,
+            reply_to,
+            refused,
+        } = self;
+        match refused {
+            None => {
+                telemetry.replies.inc();
+                tracing::debug!(%consumer, %delivery, reply_to, "replied that it failed");
+            }
+            Some(reason) => {
+                telemetry.replies_unsent.inc();
+                tracing::warn!(
+                    %consumer, %delivery, reply_to, reason,
+                    "the reply that it failed cannot be sent; the message is dead-lettered all the same"
+                );
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct Meters {
     pub(super) failures: IntCounterVec,
     pub(super) retries: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
+    pub(super) failure_replies: IntCounterVec,
     pub(super) publications: IntCounterVec,
     pub(super) confirm: HistogramVec,
     pub(super) dedup_keys: IntGaugeVec,
@@ -158,6 +159,11 @@ impl Meters {
                 "hive_dead_letters_total",
                 "Deliveries put into the dead-letter queue.",
                 &["consumer"],
+            )?,
+            failure_replies: counter(
+                "hive_failure_replies_total",
+                "Replies that say why a message was dead-lettered.",
+                &["consumer", "result"],
             )?,
             publications: counter(
                 "hive_publications_total",

@@ -236,7 +236,7 @@ fn death(queue: &str) -> FieldTable {
 }
 
 /// Every property, and a header of every type that AMQP has a sign for and RabbitMQ takes.
-fn message_with_everything() -> Message {
+pub(crate) fn message_with_everything() -> Message {
     let mut nested = FieldTable::default();
     nested.insert("deep-er".into(), AMQPValue::LongInt(7));
     let mut list = FieldArray::default();

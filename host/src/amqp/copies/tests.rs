@@ -4,6 +4,7 @@ use lapin::message::Delivery;
 use proptest::prelude::*;
 
 use super::*;
+use crate::amqp::death::without_deaths;
 use crate::amqp::original::receive;
 use crate::amqp::strategies::any_properties;
 use crate::policy::FailureClass;
@@ -221,6 +222,41 @@ proptest! {
             ..message.properties.clone()
         };
         prop_assert_eq!(without_headers(&read.message), without_headers(&envelope.message));
+    }
+
+    #[test]
+    fn what_is_republished_is_the_message_that_died(properties in any_properties()) {
+        let (first, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "no");
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: Attempt::new(7).expect("it counts from 1"),
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let body = first.message.body.clone();
+        let limits = limits(131_072);
+        let dead = Outgoing::dead_letter(&original, body.clone(), "orders.dead", note, &limits);
+        // The broker wrote on it too.
+        let mut found = come_back(&dead.expect("a dead letter always fits"));
+        let death = Death::read(&found.properties, "orders.dead");
+        prop_assert_eq!(death.reason(), Some("error"));
+        prop_assert_eq!(death.queue.as_deref(), Some("orders"));
+        found.properties = without_deaths(found.properties);
+        let (_, letter) = receive("orders.dead".into(), found);
+        let again = Outgoing::republication(&letter, body.clone(), &death, "orders", &limits);
+        let again = again.expect("there is room for it");
+        prop_assert_eq!(again.routing_key.as_str(), "orders");
+        prop_assert_eq!(again.properties.expiration(), original.properties.expiration());
+        for name in again.headers.inner().keys() {
+            prop_assert!(!is_acted_on(name.as_str()), "the broker acts on {}", name);
+        }
+        let mut arrived = Delivery::mock(1, "".into(), "orders".into(), false, body);
+        arrived.properties = again.properties_with_id(7);
+        let (envelope, back) = receive("orders".into(), arrived);
+        prop_assert_eq!(envelope.attempt, Attempt::FIRST);
+        prop_assert_eq!(envelope, first);
+        prop_assert_eq!(back, original);
     }
 
     #[test]

@@ -13,6 +13,9 @@ const LARGEST: usize = 200;
 /// Connections that one publication may cost before it is taken to be the cause.
 const CONNECTIONS_LOST: u32 = 2;
 
+/// The same where the broker calls the error its own, as it also does when it restarts.
+const INTERNAL_ERRORS: u32 = 4;
+
 /// What one call submitted.
 #[derive(Debug)]
 pub(super) struct Submission {
@@ -149,11 +152,14 @@ impl Item {
         if self.verdict.is_some() {
             return;
         }
-        if let Broken::Connection(_) = broken {
-            self.connections_lost += 1;
-            if self.connections_lost < CONNECTIONS_LOST {
-                return;
-            }
+        let enough = match broken {
+            Broken::Connection(_) => CONNECTIONS_LOST,
+            Broken::Internal(_) => INTERNAL_ERRORS,
+            Broken::Channel(_) | Broken::Stale | Broken::Silent => 0,
+        };
+        self.connections_lost += 1;
+        if self.connections_lost < enough {
+            return;
         }
         self.verdict = Some(Verdict::Refused(words));
     }
@@ -271,6 +277,24 @@ mod tests {
         batch.items[0].blame(&broken, "501 FRAME_ERROR".into());
         assert!(batch.is_unsettled());
         batch.items[0].blame(&broken, "501 FRAME_ERROR".into());
+        assert!(!batch.is_unsettled());
+    }
+
+    #[test]
+    fn an_error_of_the_brokers_own_takes_longer_to_be_blamed_on_anybody() {
+        let (answer, _confirmation) = oneshot::channel();
+        let (_submit, mut queue) = mpsc::channel(1);
+        let submission = Submission {
+            outgoing: vec![outgoing(true)],
+            answer,
+        };
+        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        let broken = Broken::Internal("541 INTERNAL_ERROR".into());
+        for _ in 1..INTERNAL_ERRORS {
+            batch.items[0].blame(&broken, "541 INTERNAL_ERROR".into());
+            assert!(batch.is_unsettled());
+        }
+        batch.items[0].blame(&broken, "541 INTERNAL_ERROR".into());
         assert!(!batch.is_unsettled());
     }
 }

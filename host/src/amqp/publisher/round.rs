@@ -8,7 +8,7 @@ use lapin::{Channel, Confirmation, Error};
 
 use super::batch::{Item, Verdict};
 use crate::amqp::bookkeeping::PUBLISH_ID;
-use crate::amqp::fault::{broker_error, is_brokers_own, words};
+use crate::amqp::fault::{broker_error, is_brokers_own, is_internal, words};
 use crate::amqp::headers::integer;
 
 /// Why a round ended before every item had its verdict.
@@ -18,6 +18,10 @@ pub(super) enum Broken {
     Channel(String),
     /// The connection is gone; with words when one of the items may be why.
     Connection(Option<String>),
+    /// The connection is gone over an error that the broker calls its own. It has one of those when it
+    /// restarts, and also over a routing key that looks like a direct reply-to and is none (seen on
+    /// RabbitMQ 3.10.8).
+    Internal(String),
     /// The channel was closed already.
     Stale,
     /// The broker did not confirm in time.
@@ -28,7 +32,7 @@ impl Broken {
     /// The broker's words, where an item may be the cause.
     pub(super) fn culprit(&self) -> Option<String> {
         match self {
-            Self::Channel(words) => Some(words.clone()),
+            Self::Channel(words) | Self::Internal(words) => Some(words.clone()),
             Self::Connection(words) => words.clone(),
             Self::Stale | Self::Silent => None,
         }
@@ -37,6 +41,7 @@ impl Broken {
     fn from(error: &Error) -> Self {
         match broker_error(error) {
             Some(answer) if error.is_amqp_soft_error() => Self::Channel(words(answer)),
+            Some(answer) if is_internal(answer) => Self::Internal(words(answer)),
             Some(answer) if is_brokers_own(answer) => Self::Connection(None),
             Some(answer) => Self::Connection(Some(words(answer))),
             None if error.is_io_error() => Self::Connection(None),

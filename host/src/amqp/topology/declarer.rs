@@ -53,6 +53,16 @@ impl QueueDeclaration {
         }
     }
 
+    /// A dead-letter queue. Whoever looks into it takes every message in hand and puts it back, which
+    /// must never be counted as too often.
+    pub(super) fn dead_letter(broker: Option<BrokerVersion>, name: &str) -> Self {
+        let mut arguments = Arguments::new();
+        if broker.is_some_and(|version| version >= BrokerVersion::DELIVERY_LIMIT) {
+            arguments.push(("x-delivery-limit".to_owned(), Argument::Integer(-1)));
+        }
+        Self::durable(name, Kind::durable(broker), arguments)
+    }
+
     fn describe(&self) -> String {
         let QueueDeclareOptions {
             passive,

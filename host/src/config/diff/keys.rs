@@ -227,6 +227,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         dedup,
         publish_dedup,
         stream,
+        reply_on_failure,
     } = old;
     let mut differing = Differing::default();
     let name = |name: &std::sync::Arc<str>| quoted(name);
@@ -255,6 +256,12 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.hidden("dedup", dedup, &new.dedup);
     differing.hidden("publish_dedup", publish_dedup, &new.publish_dedup);
     differing.hidden("stream", stream, &new.stream);
+    differing.shown(
+        "reply_on_failure",
+        reply_on_failure,
+        &new.reply_on_failure,
+        bool::to_string,
+    );
     differing.0
 }
 

@@ -72,6 +72,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         dedup,
         publish_dedup,
         stream,
+        reply_on_failure: node.boolean("reply_on_failure").unwrap_or(false),
     })
 }
 

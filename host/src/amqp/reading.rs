@@ -1,0 +1,204 @@
+//! What waits in a queue, read once and in its order: [`QueueReader`].
+//!
+//! What is read and not acknowledged goes back when reading ends, all at once with the channel. A quorum
+//! queue then puts it where it was; given back one by one it would end up behind everything else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Consumer};
+
+use super::acks::flusher::AckSink;
+use super::bookkeeping::{DELIVERY_COUNT, RESERVED};
+use super::consumer::{Delivery, Settlement};
+use super::death::{Death, without_deaths};
+use super::fault::describe;
+use super::headers::integer;
+use super::limits::{AskFault, ask};
+use super::original::{Original, header, receive};
+use super::session::SharedSession;
+use crate::lifecycle::Tasks;
+
+/// When nothing has come for so long, the queue is asked whether anything is left.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// How often it is asked before whoever else consumes from it is taken to have the rest.
+const QUESTIONS: u32 = 10;
+
+/// Why a queue cannot be read, or not to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadFault {
+    /// There is none of that name.
+    #[error("there is no queue {0:?} at the broker")]
+    NoSuchQueue(String),
+    /// What is read from a stream stays in it, so that nothing here would mean what it says.
+    #[error("{0:?} is a stream, which gives nothing away and takes nothing back")]
+    Stream(String),
+    /// The broker refuses, or is gone.
+    #[error("cannot read the queue {queue:?}: {reason}")]
+    Lost {
+        /// The queue.
+        queue: String,
+        /// What the broker or the connection says.
+        reason: String,
+    },
+}
+
+/// One message of a queue that is read. It goes back when reading ends, unless it is acknowledged.
+#[derive(Debug)]
+pub struct Letter {
+    /// The message; the broker's record of its end is taken off, and in `death`.
+    pub delivery: Delivery,
+    /// How it got where it is.
+    pub death: Death,
+    /// How often a quorum queue has handed it out before; 0 where that is not known.
+    pub handed_out: u64,
+}
+
+impl Letter {
+    /// What the message is known by, however often it dies: see [`Original::identity`].
+    pub fn identity(&self) -> String {
+        let original = &self.delivery.original;
+        let headers = original.headers.into_iter();
+        let kept: BTreeMap<_, _> = headers
+            .filter(|(name, _)| !name.as_str().starts_with(RESERVED))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let alive = Original {
+            headers: FieldTable::from(kept),
+            ..original.clone()
+        };
+        alive.identity(&self.delivery.envelope.message.body)
+    }
+}
+
+/// Reads what is in a queue, and nothing that comes after.
+#[derive(Debug)]
+pub struct QueueReader {
+    queue: Arc<str>,
+    channel: Channel,
+    stream: Consumer,
+    sink: Arc<AckSink>,
+    /// What was there at the beginning, and what of it has not come yet.
+    there: u32,
+    left: u32,
+    asked: u32,
+}
+
+impl QueueReader {
+    /// Begins to read; the broker hands out at most `at_once` messages that are not acknowledged.
+    pub(super) async fn begin(
+        session: SharedSession,
+        queue: &str,
+        at_once: u16,
+        tag: &str,
+        tasks: &Tasks,
+    ) -> Result<Self, ReadFault> {
+        let lost = |fault: &AskFault| match fault.is_not_found() {
+            true => ReadFault::NoSuchQueue(queue.to_owned()),
+            false => lost(queue, &fault.to_string()),
+        };
+        let channel = session.channel().await.map_err(|fault| lost(&fault))?;
+        let there = ready(&channel, queue).await.map_err(|fault| lost(&fault))?;
+        // 0 would be no limit at all.
+        let prefetch = at_once.max(1);
+        ask(channel.basic_qos(prefetch, BasicQosOptions::default()))
+            .await
+            .map_err(|fault| lost(&fault))?;
+        let tag = ShortString::try_new(tag).unwrap_or_default();
+        let consuming = channel.basic_consume(
+            name(queue),
+            tag.clone(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let stream = ask(consuming).await.map_err(|fault| lost(&fault))?;
+        let sink = AckSink::start(channel.clone(), tag, prefetch, session, tasks);
+        Ok(Self {
+            queue: queue.into(),
+            channel,
+            stream,
+            sink,
+            there,
+            left: there,
+            asked: 0,
+        })
+    }
+
+    /// How many messages waited in the queue when reading began.
+    pub fn there(&self) -> u32 {
+        self.there
+    }
+
+    /// The next message; none when all have come that were there at the beginning, or that can: what
+    /// somebody else took meanwhile is not waited for long. Dropping the future loses none.
+    pub async fn next(&mut self) -> Result<Option<Letter>, ReadFault> {
+        while self.left > 0 {
+            match tokio::time::timeout(SILENCE, self.stream.next()).await {
+                Ok(Some(Ok(delivery))) => return self.letter(delivery).map(Some),
+                Ok(Some(Err(error))) => return Err(lost(&self.queue, &describe(&error))),
+                Ok(None) => return Err(lost(&self.queue, "the broker cancelled the consumer")),
+                Err(_silence) => {
+                    let ready = ready(&self.channel, &self.queue).await;
+                    let ready = ready.map_err(|fault| lost(&self.queue, &fault.to_string()))?;
+                    self.asked += 1;
+                    if ready == 0 || self.asked == QUESTIONS {
+                        self.left = 0;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn letter(&mut self, mut delivery: lapin::message::Delivery) -> Result<Letter, ReadFault> {
+        self.left -= 1;
+        self.asked = 0;
+        let tag = delivery.delivery_tag;
+        let handed_out = header(&delivery.properties, DELIVERY_COUNT)
+            .and_then(integer)
+            .and_then(|count| u64::try_from(count).ok());
+        let death = Death::read(&delivery.properties, &self.queue);
+        delivery.properties = without_deaths(delivery.properties);
+        let (envelope, original) = receive(self.queue.clone(), delivery);
+        if envelope.stream_offset.is_some() {
+            return Err(ReadFault::Stream(self.queue.to_string()));
+        }
+        let settlement = Settlement::new(tag, &self.sink, None);
+        Ok(Letter {
+            delivery: Delivery {
+                envelope,
+                original,
+                settlement,
+            },
+            death,
+            handed_out: handed_out.unwrap_or_default(),
+        })
+    }
+}
+
+/// How many messages wait in a queue.
+async fn ready(channel: &Channel, queue: &str) -> Result<u32, AskFault> {
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = ask(channel.queue_declare(name(queue), options, FieldTable::default())).await?;
+    Ok(declared.message_count())
+}
+
+fn lost(queue: &str, reason: &str) -> ReadFault {
+    ReadFault::Lost {
+        queue: queue.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// No queue has a name that is too long for AMQP, so the empty one stands for it: there is none either.
+fn name(queue: &str) -> ShortString {
+    ShortString::try_new(queue).unwrap_or_default()
+}

@@ -1,0 +1,322 @@
+//! `hive-host dead`: list, show, republish, purge.
+
+mod print;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Exit;
+use super::broker::{Broker, told_to_stop};
+use crate::config::plan::Plan;
+use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
+
+/// What `list` and `show` print where they are not told how much.
+const LISTED: u64 = 100;
+/// See [`LISTED`].
+const SHOWN: u64 = 10;
+
+/// From here on it is told that a queue with a delivery limit may drop what is looked at so often.
+const OFTEN: u64 = 10;
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub(super) enum Dead {
+    /// Prints one line for each message: when it died, why, where it was.
+    ///
+    /// Nothing is changed: what was looked at goes back to where it was.
+    #[command(after_help = "Examples:\n  hive-host dead list hive.toml orders\n  \
+                      hive-host dead list hive.toml orders --where reason=timeout --where newer=1h")]
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Prints a JSON object for each message, without bodies
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints everything of each message, its body included.
+    ///
+    /// Nothing is changed: what was looked at goes back to where it was.
+    #[command(
+        after_help = "Examples:\n  hive-host dead show hive.toml orders --where number=3\n  \
+                      hive-host dead show hive.toml orders --where message-id=o-17 --json"
+    )]
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Prints each as one line of JSON, in the form of docs/message-format.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends messages back to the queue that they failed in, as they were before.
+    ///
+    /// Each goes straight to its queue, so that no other queue of its exchange sees it, and starts at
+    /// its first attempt. It leaves the dead-letter queue once the broker has confirmed it. What dies
+    /// again meanwhile is not sent again. Ctrl-c stops between two messages; nothing is lost.
+    #[command(
+        after_help = "Examples:\n  hive-host dead republish hive.toml orders --dry-run\n  \
+                      hive-host dead republish hive.toml orders --limit 1\n  \
+                      hive-host dead republish hive.toml orders --where reason=error --where error~refused"
+    )]
+    Republish {
+        #[command(flatten)]
+        which: Which,
+        /// Sends all of them to this queue instead
+        #[arg(long, value_name = "QUEUE")]
+        to: Option<String>,
+        /// Says what would be sent, and sends nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Prints what came of it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deletes messages.
+    #[command(
+        after_help = "Examples:\n  hive-host dead purge hive.toml orders --where older=30d\n  \
+                      hive-host dead purge hive.toml orders --yes"
+    )]
+    Purge {
+        #[command(flatten)]
+        which: Which,
+        /// Says what would be deleted, and deletes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Deletes all of them: needed where neither --where nor --limit says which
+        #[arg(long)]
+        yes: bool,
+        /// Prints what came of it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which messages.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The file that says where the broker is
+    #[arg(value_name = "HIVE.TOML")]
+    file: PathBuf,
+    /// A dead-letter queue; or a consumer, or a queue that one consumes: then its dead-letter queue
+    #[arg(value_name = "QUEUE")]
+    queue: String,
+    /// The first N of them, counted from the head of the queue
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Those for which this holds; given several times, all have to
+    #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse, long_help = conditions())]
+    conditions: Vec<Condition>,
+    /// Takes QUEUE as the name of the very queue
+    #[arg(long)]
+    exact: bool,
+    /// The connection of hive.toml to go over, where it does not follow from QUEUE
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+}
+
+/// The fields and operators of `--where`.
+fn conditions() -> String {
+    let mut text = "Those for which this holds; given several times, all have to.\n\n\
+                    FIELD=VALUE, FIELD!=VALUE, or FIELD~VALUE for one that contains VALUE:\n"
+        .to_owned();
+    for (field, meaning) in FIELDS {
+        text.push_str(&format!("  {field:<15} {meaning}\n"));
+    }
+    text
+}
+
+/// Reads the plan, and does it.
+pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
+    let which = match &command {
+        Dead::List { which, .. }
+        | Dead::Show { which, .. }
+        | Dead::Republish { which, .. }
+        | Dead::Purge { which, .. } => which,
+    };
+    let plan = super::load(&which.file)?.plan;
+    let meant = which.meant(&plan)?;
+    if let Dead::Republish { to: Some(to), .. } = &command
+        && *to == meant.queue
+    {
+        eprintln!("error: --to names the queue that the messages are in, {to:?}; name another");
+        return Err(Exit::Misused);
+    }
+    if let Dead::Purge {
+        yes: false,
+        dry_run: false,
+        which,
+        ..
+    } = &command
+        && which.is_everything()
+    {
+        eprintln!(
+            "error: this deletes every message in {:?}; add --yes for that, or say which with --where or --limit",
+            meant.queue
+        );
+        return Err(Exit::Misused);
+    }
+    Ok(super::block_on(async {
+        let broker = match Broker::connect(meant.connection, "hive-host dead") {
+            Ok(broker) => broker,
+            Err(exit) => return exit,
+        };
+        let exit = carry_out(&command, &meant.queue, &broker).await;
+        broker.leave().await;
+        exit.unwrap_or_else(|exit| exit)
+    }))
+}
+
+impl Which {
+    fn meant<'a>(&self, plan: &'a Plan) -> Result<Meant<'a>, Exit> {
+        let connection = self.connection.as_deref();
+        dead::meant(plan, &self.queue, self.exact, connection).map_err(|reason| {
+            eprintln!("error: {reason}");
+            Exit::Misused
+        })
+    }
+
+    /// Whether nothing says which messages.
+    fn is_everything(&self) -> bool {
+        self.conditions.is_empty() && self.limit.is_none()
+    }
+
+    async fn walk(
+        &self,
+        broker: &Broker,
+        queue: &str,
+        (taken, otherwise): (bool, Option<u64>),
+    ) -> Result<Walk, Exit> {
+        let wanted = Wanted {
+            filter: Filter::new(self.conditions.clone()),
+            limit: self.limit.or(otherwise),
+            taken,
+        };
+        let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
+        walk.await.map_err(failed)
+    }
+}
+
+fn failed(fault: impl std::fmt::Display) -> Exit {
+    eprintln!("error: {fault}");
+    Exit::Failed
+}
+
+async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit, Exit> {
+    match command {
+        Dead::List { which, json } => {
+            let mut walk = which.walk(broker, queue, (false, Some(LISTED))).await?;
+            list(&mut walk, queue, *json).await?;
+            looked(&walk, which.limit.or(Some(LISTED)));
+            Ok(Exit::Done)
+        }
+        Dead::Show { which, json } => {
+            let mut walk = which.walk(broker, queue, (false, Some(SHOWN))).await?;
+            while let Some(one) = walk.next().await.map_err(failed)? {
+                match json {
+                    true => println!("{}", print::whole_json(&one)),
+                    false => println!("{}", print::whole(&one, queue)),
+                }
+            }
+            if !json {
+                println!("{}", print::count(&walk, queue, "shown"));
+            }
+            looked(&walk, which.limit.or(Some(SHOWN)));
+            Ok(Exit::Done)
+        }
+        Dead::Republish {
+            which,
+            to,
+            dry_run,
+            json,
+        } => {
+            let mut walk = which.walk(broker, queue, (!dry_run, None)).await?;
+            if *dry_run {
+                return dry(&mut walk, queue, "would be republished", *json).await;
+            }
+            let target = Target {
+                from: queue.to_owned(),
+                to: to.clone(),
+            };
+            let over = (&*broker.connection, &broker.publisher());
+            let replayed = replay(&mut walk, &target, over, told_to_stop()).await;
+            print::replayed(&replayed, &walk, queue, *json);
+            if replayed.is_whole() && !replayed.stopped {
+                looked(&walk, which.limit);
+            }
+            Ok(match replayed.is_whole() {
+                true => Exit::Done,
+                false => Exit::Failed,
+            })
+        }
+        Dead::Purge {
+            which,
+            dry_run,
+            json,
+            ..
+        } => {
+            let mut walk = which.walk(broker, queue, (!dry_run, None)).await?;
+            if *dry_run {
+                return dry(&mut walk, queue, "would be deleted", *json).await;
+            }
+            let (purged, fault) = match dead::purge(&mut walk, told_to_stop()).await {
+                Ok(purged) => (purged, None),
+                Err((purged, fault)) => (purged, Some(fault)),
+            };
+            match json {
+                true => println!(
+                    "{}",
+                    json!({ "queue": queue, "purged": purged, "there": walk.there() })
+                ),
+                false => println!("{purged} of {} messages deleted from {queue}", walk.there()),
+            }
+            fault.map_or(Ok(Exit::Done), |fault| Err(failed(fault)))
+        }
+    }
+}
+
+async fn list(walk: &mut Walk, queue: &str, json: bool) -> Result<(), Exit> {
+    let mut lines = Vec::new();
+    while let Some(one) = walk.next().await.map_err(failed)? {
+        match json {
+            true => println!("{}", print::line_json(&one)),
+            false => lines.push(print::line(&one)),
+        }
+    }
+    if !json {
+        print::table(lines);
+        println!("{}", print::count(walk, queue, "listed"));
+    }
+    Ok(())
+}
+
+/// Looks at what would be taken.
+async fn dry(walk: &mut Walk, queue: &str, what: &str, json: bool) -> Result<Exit, Exit> {
+    list(walk, queue, json).await?;
+    if !json {
+        println!("{} {what}; nothing was changed", walk.matched());
+    }
+    looked(walk, None);
+    Ok(Exit::Done)
+}
+
+/// Tells what a look could not reach, and what looking costs.
+fn looked(walk: &Walk, limit: Option<u64>) {
+    let is_limited = limit.is_some_and(|limit| walk.matched() >= limit);
+    if walk.seen() < walk.there() && !is_limited {
+        eprintln!(
+            "warning: {} messages were there and {} came; another consumer has the rest, or more than {} stay behind",
+            walk.there(),
+            walk.seen(),
+            u16::MAX
+        );
+    }
+    if walk.most_handed_out() >= OFTEN {
+        eprintln!(
+            "warning: the broker has handed out a message here {} times; a quorum queue with a delivery \
+             limit (20 from RabbitMQ 4.0 on, unless set) drops what it has handed out more often: set \
+             x-delivery-limit to -1 by a policy",
+            walk.most_handed_out()
+        );
+    }
+}

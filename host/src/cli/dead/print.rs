@@ -1,0 +1,344 @@
+//! Dead letters for people and for scripts.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::amqp::Death;
+use crate::dead::{Numbered, Replayed, Walk, shown};
+use crate::json::{base64, write_delivery};
+use crate::message::Properties;
+
+/// Columns of a list.
+const COLUMNS: usize = 7;
+const HEADS: [&str; COLUMNS] = [
+    "#",
+    "died",
+    "reason",
+    "tries",
+    "queue",
+    "message-id",
+    "error",
+];
+
+/// Letters of a cell; the last column is cut at the same length times three.
+const WIDEST: usize = 40;
+
+/// The lines that say which letters were left; the rest is counted.
+const MOST_TOLD: usize = 10;
+
+/// What begins with it is the host's bookkeeping, and shown by its meaning.
+const BOOKKEEPING: &str = "x-hive-";
+
+/// One line of a list.
+pub(super) fn line(one: &Numbered) -> [String; COLUMNS] {
+    let death = &one.letter.death;
+    let properties = &one.letter.delivery.envelope.message.properties;
+    let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| cell(text, WIDEST));
+    [
+        one.number.to_string(),
+        death.time.map_or("-".to_owned(), shown),
+        text(death.reason()),
+        death
+            .attempts
+            .map_or("-".to_owned(), |tries| tries.to_string()),
+        text(death.queue.as_deref()),
+        text(properties.message_id.as_deref()),
+        death
+            .error
+            .as_deref()
+            .map_or(String::new(), |error| cell(error, 3 * WIDEST)),
+    ]
+}
+
+/// The first line of a text, and not all of a long one. What would move a terminal's cursor is left out.
+fn cell(text: &str, widest: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut cell: String = plain.clone().take(widest).collect();
+    if plain.count() > widest || text.lines().nth(1).is_some() {
+        cell.push('…');
+    }
+    cell
+}
+
+/// Prints lines under their heads.
+pub(super) fn table(lines: Vec<[String; COLUMNS]>) {
+    if lines.is_empty() {
+        return;
+    }
+    let heads = HEADS.map(str::to_owned);
+    let all = || std::iter::once(&heads).chain(&lines);
+    let widths: Vec<usize> = (0..COLUMNS)
+        .map(|column| all().map(|line| line[column].chars().count()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    for line in all() {
+        let cells = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:<width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// As in `3 listed of 5 in orders.dead`.
+pub(super) fn count(walk: &Walk, queue: &str, what: &str) -> String {
+    match (walk.matched(), walk.there()) {
+        (_, 0) => format!("{queue} is empty"),
+        (0, there) => format!("none of the {there} messages in {queue} matches"),
+        (matched, there) => format!("{matched} {what} of {there} in {queue}"),
+    }
+}
+
+/// What is known of a message's end.
+fn end(one: &Numbered) -> Value {
+    let Death {
+        class,
+        broker_reason,
+        error,
+        attempts,
+        time,
+        consumer,
+        queue,
+        exchange,
+        routing_key,
+        history,
+    } = &one.letter.death;
+    let mut end = Map::new();
+    end.insert("number".into(), one.number.into());
+    let texts = [
+        ("class", class),
+        ("broker-reason", broker_reason),
+        ("error", error),
+        ("consumer", consumer),
+        ("queue", queue),
+        ("exchange", exchange),
+        ("routing-key", routing_key),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            end.insert(key.into(), Value::from(text.as_str()));
+        }
+    }
+    for (key, number) in [("attempts", attempts), ("time", time)] {
+        if let Some(number) = number {
+            end.insert(key.into(), Value::from(*number));
+        }
+    }
+    if let Some(history) = history
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+    {
+        end.insert("x-death".into(), history);
+    }
+    Value::Object(end)
+}
+
+/// One message of a list as JSON.
+pub(super) fn line_json(one: &Numbered) -> Value {
+    let message = &one.letter.delivery.envelope.message;
+    let mut line = end(one);
+    if let Some(id) = &message.properties.message_id {
+        line["message-id"] = id.as_str().into();
+    }
+    line["bytes"] = message.body.len().into();
+    line
+}
+
+/// A whole message as JSON: a delivery, with what is known of its end.
+pub(super) fn whole_json(one: &Numbered) -> Value {
+    let mut delivery = one.letter.delivery.envelope.clone();
+    let headers = &mut delivery.message.properties.headers;
+    headers.retain(|(name, _)| !name.starts_with(BOOKKEEPING));
+    let mut whole = write_delivery(&delivery);
+    whole["dead"] = end(one);
+    whole
+}
+
+/// A whole message for people.
+pub(super) fn whole(one: &Numbered, queue: &str) -> String {
+    let mut text = format!("message {} of {queue}\n", one.number);
+    let mut put = |name: &str, value: &str| {
+        writeln!(text, "  {name:<18} {}", cell(value, usize::MAX))
+            .expect("a String takes everything");
+    };
+    let Death {
+        class,
+        broker_reason,
+        error,
+        attempts,
+        time,
+        consumer,
+        queue,
+        exchange,
+        routing_key,
+        history,
+    } = &one.letter.death;
+    let number = |number: &Option<u64>| number.map(|number| number.to_string());
+    let facts = [
+        ("died", time.map(shown)),
+        ("class", class.clone()),
+        ("broker's reason", broker_reason.clone()),
+        ("error", error.clone()),
+        ("attempts", number(attempts)),
+        ("consumer", consumer.clone()),
+        ("queue", queue.clone()),
+        (
+            "exchange",
+            exchange.as_ref().map(|name| format!("{name:?}")),
+        ),
+        (
+            "routing key",
+            routing_key.as_ref().map(|key| format!("{key:?}")),
+        ),
+        ("x-death", history.clone()),
+    ];
+    let message = &one.letter.delivery.envelope.message;
+    for (name, fact) in facts {
+        if let Some(fact) = fact {
+            put(name, &fact.replace('\n', " ⏎ "));
+        }
+    }
+    for (name, value) in properties(&message.properties) {
+        put(name, &value);
+    }
+    let headers = &message.properties.headers;
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| !name.starts_with(BOOKKEEPING))
+    {
+        let one = crate::json::write_message(&crate::message::Message {
+            properties: Properties {
+                headers: vec![(name.clone(), value.clone())],
+                ..Properties::default()
+            },
+            body: Vec::new(),
+        });
+        put("header", &format!("{name} = {}", one["headers"][name]));
+    }
+    body(&message.body, &mut text);
+    text
+}
+
+/// The properties that are set.
+fn properties(properties: &Properties) -> Vec<(&'static str, String)> {
+    let Properties {
+        content_type,
+        content_encoding,
+        headers: _,
+        persistent,
+        priority,
+        correlation_id,
+        reply_to,
+        expiration,
+        message_id,
+        timestamp,
+        kind,
+        user_id,
+        app_id,
+    } = properties;
+    let all = [
+        ("message-id", message_id.clone()),
+        ("content-type", content_type.clone()),
+        ("content-encoding", content_encoding.clone()),
+        ("correlation-id", correlation_id.clone()),
+        ("reply-to", reply_to.clone()),
+        ("type", kind.clone()),
+        ("app-id", app_id.clone()),
+        ("user-id", user_id.clone()),
+        ("persistent", Some(persistent.to_string())),
+        ("priority", priority.map(|priority| priority.to_string())),
+        (
+            "expiration",
+            expiration.map(|time| format!("{} ms", time.as_millis())),
+        ),
+        ("timestamp", timestamp.map(shown)),
+    ];
+    let set = all.into_iter();
+    set.filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// The body as what it is: JSON, text, or bytes.
+fn body(body: &[u8], text: &mut String) {
+    let (kind, shown) = match std::str::from_utf8(body) {
+        Ok(plain) => match serde_json::from_str::<Value>(plain) {
+            Ok(json @ (Value::Object(_) | Value::Array(_))) => ("JSON", format!("{json:#}")),
+            _ => ("text", plain.to_owned()),
+        },
+        Err(_) => ("base64", base64(body)),
+    };
+    writeln!(text, "  {:<18} {} bytes, {kind}", "body", body.len())
+        .expect("a String takes everything");
+    for line in shown.lines() {
+        let line: String = line
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\t')
+            .collect();
+        writeln!(text, "    {line}").expect("a String takes everything");
+    }
+}
+
+/// What came of a replay; what went wrong goes to standard error.
+pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool) {
+    let Replayed {
+        sent,
+        left,
+        back_again,
+        doubtful,
+        stopped,
+        broken,
+    } = replayed;
+    for one in left.iter().take(MOST_TOLD) {
+        eprintln!("error: message {} stays: {}", one.number, one.reason);
+    }
+    if left.len() > MOST_TOLD {
+        eprintln!("error: {} more stay", left.len() - MOST_TOLD);
+    }
+    if let Some(reason) = broken {
+        eprintln!("error: stopped: {reason}");
+    }
+    if *doubtful > 0 {
+        eprintln!(
+            "error: {doubtful} were sent and could not be taken off {queue} any more: they may be in both"
+        );
+    }
+    if json {
+        let left: Vec<Value> = left
+            .iter()
+            .map(|one| json!({ "number": one.number, "reason": one.reason }))
+            .collect();
+        let summary = json!({
+            "queue": queue,
+            "there": walk.there(),
+            "republished": replayed.total(),
+            "to": sent,
+            "left": left,
+            "back-again": back_again,
+            "doubtful": doubtful,
+            "stopped": stopped,
+        });
+        println!("{summary}");
+        return;
+    }
+    let to: Vec<String> = sent
+        .iter()
+        .map(|(queue, count)| format!("{count} to {queue}"))
+        .collect();
+    let to = match to.is_empty() {
+        true => String::new(),
+        false => format!(": {}", to.join(", ")),
+    };
+    println!(
+        "{} of {} messages republished from {queue}{to}",
+        replayed.total(),
+        walk.there()
+    );
+    if *back_again > 0 {
+        println!("{back_again} failed again meanwhile, and are not sent twice");
+    }
+    if *stopped {
+        println!("stopped by a signal; the rest is where it was");
+    }
+}

@@ -1,0 +1,248 @@
+//! `hive-host publish`: from standard input to an exchange.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::Args;
+use rand::Rng;
+use serde_json::{Map, Value, json};
+
+use super::Exit;
+use super::broker::Broker;
+use crate::amqp::{Confirmation, Outgoing, PublishFault, Unpublishable};
+use crate::dead::connection_of;
+use crate::json::{read_delivery, read_message};
+use crate::message::{Message, Publication};
+
+pub(super) const EXAMPLES: &str = "Examples:\n  \
+    echo '{\"id\": 1}' | hive-host publish hive.toml orders order.created -p content-type=application/json\n  \
+    hive-host dead show hive.toml orders --json | jq -c '…' | hive-host publish hive.toml '' orders.created --json";
+
+/// On their way at once.
+const ON_THE_WAY: usize = 200;
+
+/// Faults that are told one by one.
+const MOST_TOLD: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// The file that says where the broker is
+    #[arg(value_name = "HIVE.TOML")]
+    file: PathBuf,
+    /// The exchange; '' is the default one, which leads to the queue named by the routing key
+    #[arg(value_name = "EXCHANGE")]
+    exchange: String,
+    /// The routing key
+    #[arg(value_name = "ROUTING_KEY")]
+    routing_key: String,
+    /// A property: content-type, message-id, correlation-id, reply-to, type, priority, persistent, …
+    #[arg(
+        short,
+        long = "property",
+        value_name = "NAME=VALUE",
+        conflicts_with = "json"
+    )]
+    properties: Vec<String>,
+    /// A header; NAME:=JSON for one that is no text, as in retries:=3
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME=VALUE",
+        conflicts_with = "json"
+    )]
+    headers: Vec<String>,
+    /// Each line of the input is a message as JSON
+    #[arg(long)]
+    json: bool,
+    /// A message that no queue takes is no fault
+    #[arg(long)]
+    optional: bool,
+    /// The connection of hive.toml to go over, where it does not follow from the names
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+}
+
+pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
+    let misused = |reason: String| {
+        eprintln!("error: {reason}");
+        Exit::Misused
+    };
+    let plan = super::load(&arguments.file)?.plan;
+    // The default exchange leads to a queue.
+    let name = match arguments.exchange.as_str() {
+        "" => &arguments.routing_key,
+        exchange => exchange,
+    };
+    let connection = connection_of(&plan, name, arguments.connection.as_deref());
+    let connection = connection.map_err(misused)?;
+    let mut input = Vec::new();
+    if let Err(error) = std::io::stdin().read_to_end(&mut input) {
+        eprintln!("error: standard input cannot be read: {error}");
+        return Err(Exit::Failed);
+    }
+    let messages = match arguments.json {
+        true => lines(&input),
+        false => flags(arguments, input).map(|message| vec![message]),
+    };
+    let messages = messages.map_err(misused)?;
+    Ok(super::block_on(async {
+        let broker = match Broker::connect(connection, "hive-host publish") {
+            Ok(broker) => broker,
+            Err(exit) => return exit,
+        };
+        let exit = publish(arguments, messages, &broker).await;
+        broker.leave().await;
+        exit
+    }))
+}
+
+/// One message a line. A delivery is a message too: what else it says is passed over.
+fn lines(input: &[u8]) -> Result<Vec<Message>, String> {
+    let mut messages = Vec::new();
+    let mut faults = Vec::new();
+    for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let read =
+            serde_json::from_slice::<Value>(line).map_err(|error| format!("is no JSON: {error}"));
+        match read.and_then(|value| read_delivery(&value).map_err(|fault| fault.to_string())) {
+            Ok(delivery) => messages.push(delivery.message),
+            Err(fault) => faults.push(format!("line {}: {fault}", index + 1)),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(messages),
+        false => Err(format!(
+            "{}\nnothing was published",
+            faults.join("\nerror: ")
+        )),
+    }
+}
+
+/// The message that the flags describe, in the terms of the message format.
+fn flags(arguments: &Publish, body: Vec<u8>) -> Result<Message, String> {
+    let mut object = Map::new();
+    for property in &arguments.properties {
+        let (name, value) = property
+            .split_once('=')
+            .ok_or_else(|| format!("--property {property}: write NAME=VALUE"))?;
+        if ["headers", "body", "body-base64", "body-json"].contains(&name) {
+            return Err(format!("--property {name}: that is no property"));
+        }
+        let is_text = !["persistent", "priority", "expiration-ms", "timestamp"].contains(&name);
+        let value = match is_text {
+            true => Value::from(value),
+            false => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+        };
+        object.insert(name.to_owned(), value);
+    }
+    let mut headers = Map::new();
+    for header in &arguments.headers {
+        let (name, value) = header
+            .split_once('=')
+            .ok_or_else(|| format!("--header {header}: write NAME=VALUE or NAME:=JSON"))?;
+        let (name, value) = match name.strip_suffix(':') {
+            None => (name, Value::from(value)),
+            Some(name) => {
+                let value = serde_json::from_str(value);
+                (
+                    name,
+                    value.map_err(|error| format!("--header {name}: is no JSON: {error}"))?,
+                )
+            }
+        };
+        headers.insert(name.to_owned(), value);
+    }
+    object.insert("headers".to_owned(), Value::Object(headers));
+    let message = read_message(&Value::Object(object)).map_err(|fault| fault.to_string())?;
+    Ok(Message { body, ..message })
+}
+
+/// Publishes all of them, in their order, and says how many.
+async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -> Exit {
+    let limits = broker.connection.publish_limits();
+    let publisher = broker.publisher();
+    // Tells apart what is published without an id, now and at every other time.
+    let run: u64 = rand::rng().random();
+    let mut tally = Tally::default();
+    let mut pending: Vec<(usize, Confirmation)> = Vec::new();
+    for (index, message) in messages.into_iter().enumerate() {
+        let publication = Publication {
+            exchange: arguments.exchange.clone(),
+            routing_key: arguments.routing_key.clone(),
+            message,
+            mandatory: !arguments.optional,
+            delay: None,
+        };
+        let id = format!("hive-{run:016x}-{index}");
+        match Outgoing::publication(&publication, &id, &limits) {
+            Err(Unpublishable(reason)) => tally.refused(index, &reason),
+            Ok(outgoing) => pending.push((index, publisher.publish(vec![outgoing]).await)),
+        }
+        if pending.len() == ON_THE_WAY {
+            tally.settle(&mut pending, broker).await;
+            if tally.broken {
+                break;
+            }
+        }
+    }
+    tally.settle(&mut pending, broker).await;
+    match arguments.json {
+        true => println!(
+            "{}",
+            json!({ "published": tally.published, "refused": tally.refused })
+        ),
+        false => println!("{} published", tally.published),
+    }
+    match tally.refused == 0 && !tally.broken {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
+}
+
+/// What became of the messages.
+#[derive(Default)]
+struct Tally {
+    published: u64,
+    refused: u64,
+    /// The broker is gone, so that it is no use to go on.
+    broken: bool,
+}
+
+impl Tally {
+    fn refused(&mut self, index: usize, reason: &str) {
+        self.refused += 1;
+        if self.refused <= MOST_TOLD as u64 {
+            eprintln!("error: message {}: {reason}", index + 1);
+        }
+    }
+
+    async fn settle(&mut self, pending: &mut Vec<(usize, Confirmation)>, broker: &Broker) {
+        for (index, confirmation) in pending.drain(..) {
+            let ended = tokio::select! {
+                biased;
+                ended = confirmation => ended,
+                fault = broker.connection.gave_up() => {
+                    // Told once, however many wait.
+                    if !self.broken {
+                        eprintln!("error: {fault}");
+                    }
+                    self.broken = true;
+                    continue;
+                }
+            };
+            match ended {
+                Ok(()) => self.published += 1,
+                Err(PublishFault::Unroutable { text, .. }) => {
+                    self.refused(index, &format!("no queue takes it ({text})"));
+                }
+                Err(PublishFault::Refused { text, .. }) => self.refused(index, &text),
+                Err(fault) => {
+                    self.refused(index, &fault.to_string());
+                    self.broken |= fault != PublishFault::Nacked;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Dead letters looked at, replayed and deleted: what `hive-host dead` does, apart from how it prints.
+//!
+//! [`meant`] says which queue is meant, [`Filter`] which of its messages. [`Walk`] reads the queue from its
+//! head and gives those; what is not acknowledged goes back to where it was when the walk ends, so that
+//! looking changes nothing. [`replay`] sends messages back to where they failed.
+
+mod filter;
+mod meant;
+mod replay;
+mod when;
+
+pub use self::filter::{Condition, FIELDS, Filter};
+pub use self::meant::{Meant, connection_of, meant};
+pub use self::replay::{Left, Replayed, Target, purge, replay};
+pub use self::when::{moment, shown};
+
+use std::time::SystemTime;
+
+use crate::amqp::{Connection, Letter, ReadFault, QueueReader};
+use crate::lifecycle::Tasks;
+
+/// Messages that the broker lets out at once where each is done with soon.
+const AT_ONCE: u16 = 1000;
+
+/// A message with its place in the queue.
+#[derive(Debug)]
+pub struct Numbered {
+    /// Counted from 1 at the head of the queue.
+    pub number: u64,
+    /// The message.
+    pub letter: Letter,
+}
+
+/// What to walk over.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Which messages.
+    pub filter: Filter,
+    /// How many of them at most; none for all.
+    pub limit: Option<u64>,
+    /// Whether those that match are taken out as the walk goes on, instead of put back at its end.
+    pub taken: bool,
+}
+
+/// The messages of a queue that are wanted, from its head to what was its end when the walk began.
+#[derive(Debug)]
+pub struct Walk {
+    reading: QueueReader,
+    wanted: Wanted,
+    /// Conditions on ages are meant from here.
+    began: SystemTime,
+    seen: u64,
+    matched: u64,
+    most_handed_out: u64,
+}
+
+impl Walk {
+    /// Begins at the head of `queue`. What the walk leaves goes back when `tasks` stop.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::read`].
+    pub async fn begin(
+        connection: &Connection,
+        queue: &str,
+        wanted: Wanted,
+        tasks: &Tasks,
+    ) -> Result<Self, ReadFault> {
+        // What does not match stays in hand to the end, or it would be handed out for ever.
+        let at_once = match wanted.taken && wanted.filter.is_everything() {
+            true => AT_ONCE,
+            false => u16::MAX,
+        };
+        let at_once = match wanted.limit {
+            Some(limit) if wanted.filter.is_everything() => {
+                at_once.min(u16::try_from(limit).unwrap_or(u16::MAX))
+            }
+            _ => at_once,
+        };
+        Ok(Self {
+            reading: connection.read(queue, at_once, tasks).await?,
+            wanted,
+            began: SystemTime::now(),
+            seen: 0,
+            matched: 0,
+            most_handed_out: 0,
+        })
+    }
+
+    /// The next message that is wanted; none at the end. Dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// See [`QueueReader::next`].
+    pub async fn next(&mut self) -> Result<Option<Numbered>, ReadFault> {
+        while self.wanted.limit.is_none_or(|limit| self.matched < limit) {
+            let Some(letter) = self.reading.next().await? else {
+                return Ok(None);
+            };
+            self.seen += 1;
+            self.most_handed_out = self.most_handed_out.max(letter.handed_out);
+            let numbered = Numbered {
+                number: self.seen,
+                letter,
+            };
+            if self.wanted.filter.matches(&numbered, self.began) {
+                self.matched += 1;
+                return Ok(Some(numbered));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many messages were in the queue when the walk began.
+    pub fn there(&self) -> u64 {
+        self.reading.there().into()
+    }
+
+    /// How many of them were looked at.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// How many of those were wanted.
+    pub fn matched(&self) -> u64 {
+        self.matched
+    }
+
+    /// How often the broker had handed out the message that it handed out most.
+    pub fn most_handed_out(&self) -> u64 {
+        self.most_handed_out
+    }
+
+    /// When the walk began.
+    pub fn began(&self) -> SystemTime {
+        self.began
+    }
+}

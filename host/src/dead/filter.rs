@@ -1,0 +1,276 @@
+//! `--where`: conditions on a dead letter, all of which have to hold.
+
+use std::time::{Duration, SystemTime};
+
+use super::Numbered;
+use super::when::{moment, seconds};
+use crate::config::{nearest, units};
+use crate::message::FieldValue;
+
+/// Every field, with what it means; the first word is its name.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("reason", "the class of the failure, or the broker's reason"),
+    (
+        "class",
+        "the class of the failure, of letters that a host wrote",
+    ),
+    ("error", "the words of the failure; = is ~ here"),
+    ("queue", "the queue it failed on"),
+    ("consumer", "the consumer that failed on it"),
+    ("exchange", "the exchange it was published to"),
+    ("routing-key", "the routing key it was published with"),
+    ("message-id", "that property"),
+    ("correlation-id", "that property"),
+    ("type", "that property"),
+    ("app-id", "that property"),
+    ("content-type", "that property"),
+    ("header:NAME", "a header of the message"),
+    ("body", "the body, where it is text; = is ~ here"),
+    ("attempts", "how often it was tried"),
+    ("number", "its place in the queue, from 1"),
+    ("before", "it died before this moment"),
+    ("after", "it died at this moment or after it"),
+    ("older", "it died longer ago than this, as in 1h"),
+    ("newer", "it died within this time"),
+];
+
+const TIMES: [&str; 4] = ["before", "after", "older", "newer"];
+
+/// How a field is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Is,
+    IsNot,
+    Contains,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Text {
+        field: String,
+        operator: Operator,
+        value: String,
+    },
+    Before(u64),
+    After(u64),
+    Older(Duration),
+    Newer(Duration),
+}
+
+/// Conditions that all have to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter(Vec<Condition>);
+
+impl Condition {
+    /// As in `reason=error`, `class!=timeout`, `error~refused`, `older=1h`.
+    ///
+    /// # Errors
+    ///
+    /// In words: no operator, an unknown field, a value that is none of its kind.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (field, operator, value) = split(text).ok_or_else(|| {
+            "write FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains), as in reason=error"
+                .to_owned()
+        })?;
+        let is_header = field
+            .strip_prefix("header:")
+            .is_some_and(|name| !name.is_empty());
+        let is_field = FIELDS.iter().any(|(name, _)| *name == field) && field != "header:NAME";
+        if !is_header && !is_field {
+            let names = FIELDS.iter().map(|(name, _)| *name);
+            let advice = nearest::advice(field, names, "the fields are");
+            return Err(format!("there is no field `{field}`; {advice}"));
+        }
+        if TIMES.contains(&field) {
+            return match operator {
+                Operator::Is => time(field, value).map(Self),
+                _ => Err(format!("`{field}` takes = alone")),
+            };
+        }
+        Ok(Self(Kind::Text {
+            field: field.to_owned(),
+            operator,
+            value: value.to_owned(),
+        }))
+    }
+
+    fn holds(&self, dead: &Numbered, now: SystemTime) -> bool {
+        let died = dead.letter.death.time;
+        let age = died
+            .zip(seconds(now))
+            .map(|(died, now)| now.saturating_sub(died));
+        match &self.0 {
+            Kind::Before(moment) => died.is_some_and(|died| died < *moment),
+            Kind::After(moment) => died.is_some_and(|died| died >= *moment),
+            Kind::Older(limit) => age.is_some_and(|age| age > limit.as_secs()),
+            Kind::Newer(limit) => age.is_some_and(|age| age <= limit.as_secs()),
+            Kind::Text {
+                field,
+                operator,
+                value,
+            } => {
+                let found = of_letter(field, dead);
+                match operator {
+                    Operator::Is => found.is_some_and(|found| is(field, &found, value)),
+                    Operator::IsNot => !found.is_some_and(|found| is(field, &found, value)),
+                    Operator::Contains => found.is_some_and(|found| found.contains(value)),
+                }
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// All of these.
+    pub fn new(conditions: Vec<Condition>) -> Self {
+        Self(conditions)
+    }
+
+    /// Whether every message passes it.
+    pub fn is_everything(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn matches(&self, dead: &Numbered, now: SystemTime) -> bool {
+        self.0.iter().all(|condition| condition.holds(dead, now))
+    }
+}
+
+/// At the first operator, which no field has in its name.
+fn split(text: &str) -> Option<(&str, Operator, &str)> {
+    let at = text.find(['=', '~', '!'])?;
+    let (field, rest) = text.split_at(at);
+    let operators = [
+        ("!=", Operator::IsNot),
+        ("=", Operator::Is),
+        ("~", Operator::Contains),
+    ];
+    operators
+        .into_iter()
+        .find_map(|(sign, operator)| Some((field, operator, rest.strip_prefix(sign)?)))
+}
+
+fn time(field: &str, value: &str) -> Result<Kind, String> {
+    let at = || {
+        moment(value).ok_or_else(|| {
+            format!(
+                "`{value}` is no moment; write 2026-11-21T15:00:00Z, a date, or seconds since 1970"
+            )
+        })
+    };
+    let age = || {
+        units::duration(value)
+            .ok_or_else(|| format!("`{value}` is no length of time; write 1h or 30m"))
+    };
+    Ok(match field {
+        "before" => Kind::Before(at()?),
+        "after" => Kind::After(at()?),
+        "older" => Kind::Older(age()?),
+        _ => Kind::Newer(age()?),
+    })
+}
+
+/// Long texts are never known as a whole, so a part of them does.
+fn is(field: &str, found: &str, value: &str) -> bool {
+    match field {
+        "error" | "body" => found.contains(value),
+        _ => found == value,
+    }
+}
+
+fn of_letter(field: &str, dead: &Numbered) -> Option<String> {
+    let death = &dead.letter.death;
+    let envelope = &dead.letter.delivery.envelope;
+    let properties = &envelope.message.properties;
+    match field {
+        "reason" => death.reason().map(str::to_owned),
+        "class" => death.class.clone(),
+        "error" => death.error.clone(),
+        "queue" => death.queue.clone(),
+        "consumer" => death.consumer.clone(),
+        "exchange" => death.exchange.clone(),
+        "routing-key" => death.routing_key.clone(),
+        "message-id" => properties.message_id.clone(),
+        "correlation-id" => properties.correlation_id.clone(),
+        "type" => properties.kind.clone(),
+        "app-id" => properties.app_id.clone(),
+        "content-type" => properties.content_type.clone(),
+        "body" => std::str::from_utf8(&envelope.message.body)
+            .ok()
+            .map(str::to_owned),
+        "attempts" => death.attempts.map(|attempts| attempts.to_string()),
+        "number" => Some(dead.number.to_string()),
+        _ => {
+            let name = field.strip_prefix("header:")?;
+            let mut headers = properties.headers.iter();
+            let (_, value) = headers.find(|(other, _)| other == name)?;
+            Some(as_text(value))
+        }
+    }
+}
+
+/// A header's value as one would write it in a condition.
+fn as_text(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Void => String::new(),
+        FieldValue::Boolean(value) => value.to_string(),
+        FieldValue::Integer(value) => value.to_string(),
+        FieldValue::Double(value) => value.to_string(),
+        FieldValue::Text(text) | FieldValue::Nested(text) => text.clone(),
+        FieldValue::Bytes(bytes) => crate::json::base64(bytes),
+        FieldValue::Timestamp(seconds) => seconds.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        Condition::parse(text).expect_err("it means nothing")
+    }
+
+    #[test]
+    fn a_condition_is_split_at_its_first_operator() {
+        let parts = |text| split(text).map(|(field, operator, value)| (field, operator, value));
+        assert_eq!(parts("reason=a=b"), Some(("reason", Operator::Is, "a=b")));
+        assert_eq!(
+            parts("error~a!=b"),
+            Some(("error", Operator::Contains, "a!=b"))
+        );
+        assert_eq!(
+            parts("class!=trap"),
+            Some(("class", Operator::IsNot, "trap"))
+        );
+        assert_eq!(parts("header:x="), Some(("header:x", Operator::Is, "")));
+        assert_eq!(parts("reason"), None);
+        assert_eq!(parts("reason!a"), None);
+    }
+
+    #[test]
+    fn what_means_nothing_is_answered() {
+        assert!(fault("reasn=error").contains("did you mean `reason`"));
+        assert!(fault("reason").contains("write FIELD=VALUE"));
+        assert!(fault("header:=x").contains("no field"));
+        assert!(fault("older~1h").contains("takes = alone"));
+        assert!(fault("older=soon").contains("no length of time"));
+        assert!(fault("before=soon").contains("no moment"));
+    }
+
+    #[test]
+    fn every_field_can_be_asked_for() {
+        for (field, _) in FIELDS {
+            let value = match *field {
+                "before" | "after" => "2026-11-21",
+                "older" | "newer" => "1h",
+                _ => "x",
+            };
+            let condition = Condition::parse(&format!("{}={value}", field.replace("NAME", "x")));
+            assert!(condition.is_ok(), "{field}: {condition:?}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Which queue somebody means who names one, and over which connection it is reached.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::config::nearest;
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+
+/// A queue at a broker.
+#[derive(Debug, Clone)]
+pub struct Meant<'a> {
+    /// Its name.
+    pub queue: String,
+    /// How it is reached.
+    pub connection: &'a ConnectionPlan,
+}
+
+/// What `name` stands for: the first of these that there is.
+///
+/// 1. a dead-letter queue of that name;
+/// 2. the dead-letter queue of the consumer of that name;
+/// 3. that of the consumers that consume the queue of that name;
+/// 4. the very queue of that name.
+///
+/// With `exact` it is always the last. `connection` is that of the plan which the consumer or the queue
+/// names, unless it is given.
+///
+/// # Errors
+///
+/// In words: consumers of one queue that have several dead-letter queues, or no connection to guess.
+pub fn meant<'a>(
+    plan: &'a Plan,
+    name: &str,
+    exact: bool,
+    connection: Option<&str>,
+) -> Result<Meant<'a>, String> {
+    let consumers = || plan.consumers.values();
+    let over = |consumer: &&ConsumerPlan| {
+        connection.is_none_or(|connection| *consumer.connection == *connection)
+    };
+    let candidates: [Vec<&ConsumerPlan>; 3] = [
+        consumers()
+            .filter(|one| *one.dead_letter == *name)
+            .collect(),
+        consumers().filter(|one| *one.name == *name).collect(),
+        consumers().filter(|one| *one.queue == *name).collect(),
+    ];
+    let found = candidates
+        .into_iter()
+        .map(|found| found.into_iter().filter(over).collect::<Vec<_>>())
+        .find(|found| !exact && !found.is_empty());
+    let Some(found) = found else {
+        return Ok(Meant {
+            queue: name.to_owned(),
+            connection: connection_of(plan, name, connection)?,
+        });
+    };
+    let queue = one_of(found.iter().map(|one| &one.dead_letter)).map_err(|several| {
+        format!("the consumers of {name:?} have several dead-letter queues; name one: {several}")
+    })?;
+    let connection = one_of(found.iter().map(|one| &one.connection)).map_err(|several| {
+        format!("{queue:?} is on several connections; name one with --connection: {several}")
+    })?;
+    Ok(Meant {
+        queue: queue.to_string(),
+        connection: named(plan, connection)?,
+    })
+}
+
+/// The one name of all, or all of them in words.
+fn one_of<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Result<&'a Arc<str>, String> {
+    let names: BTreeSet<&Arc<str>> = names.collect();
+    let mut each = names.iter();
+    match (each.next(), each.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(names
+            .iter()
+            .map(|name| &***name)
+            .collect::<Vec<_>>()
+            .join(", ")),
+    }
+}
+
+/// The connection to a queue or an exchange that no consumer has to do with: the one given, or that on
+/// which the plan declares it, or `main`, or the only one.
+pub fn connection_of<'a>(
+    plan: &'a Plan,
+    name: &str,
+    connection: Option<&str>,
+) -> Result<&'a ConnectionPlan, String> {
+    if let Some(connection) = connection {
+        return named(plan, connection);
+    }
+    let declares = |one: &&ConnectionPlan| {
+        let topology = &one.topology;
+        topology.queues.iter().any(|queue| *queue.name == *name)
+            || topology
+                .exchanges
+                .iter()
+                .any(|exchange| exchange.name == name)
+    };
+    let all = || plan.connections.values();
+    let mut declaring = all().filter(declares);
+    if let (Some(one), None) = (declaring.next(), declaring.next()) {
+        return Ok(one);
+    }
+    if let Some(main) = plan.connections.get("main") {
+        return Ok(main);
+    }
+    match (all().next(), all().nth(1)) {
+        (Some(only), None) => Ok(only),
+        _ => Err(format!(
+            "nothing says over which connection {name:?} is reached; name it with --connection: {}",
+            names(plan).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+fn named<'a>(plan: &'a Plan, name: &str) -> Result<&'a ConnectionPlan, String> {
+    plan.connections.get(name).ok_or_else(|| {
+        let advice = nearest::advice(name, names(plan), "the connections are");
+        format!("there is no [connections.{name}]; {advice}")
+    })
+}
+
+fn names(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.connections.keys().map(|name| &**name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+
+    const PLAN: &str = r#"
+        [connections.main]
+        url = "amqp://near"
+        [connections.far]
+        url = "amqp://far"
+        [queues.parcels]
+        connection = "far"
+        [components.any]
+        path = "any.wasm"
+        [consumers.letters]
+        queue = "post"
+        component = "any"
+        [consumers.audit]
+        queue = "post.dead"
+        component = "any"
+        [consumers.parcels]
+        queue = "parcels"
+        component = "any"
+        connection = "far"
+        [consumers.heavy]
+        queue = "parcels"
+        component = "any"
+        connection = "far"
+        retry = { dead_letter = "heavy.dead" }
+    "#;
+
+    fn found(name: &str, exact: bool, connection: Option<&str>) -> Result<String, String> {
+        let folder = tempfile::tempdir().expect("there is room for a file");
+        let file = folder.path().join("hive.toml");
+        std::fs::write(&file, PLAN).expect("there is room for a file");
+        let environment = Environment {
+            variables: [].into(),
+            hostname: "machine".to_owned(),
+        };
+        let plan = config::load(&file, &environment)
+            .expect("it is a plan")
+            .plan;
+        let meant = meant(&plan, name, exact, connection)?;
+        Ok(format!("{} over {}", meant.queue, meant.connection.name))
+    }
+
+    #[test]
+    fn a_name_stands_for_the_first_that_it_can() {
+        let cases = [
+            // A dead-letter queue before the consumer of one, and before the queue that one consumes.
+            ("post.dead", "post.dead over main"),
+            ("letters", "post.dead over main"),
+            ("post", "post.dead over main"),
+            ("audit", "post.dead.dead over main"),
+            ("parcels", "parcels.dead over far"),
+            ("heavy", "heavy.dead over far"),
+            ("elsewhere", "elsewhere over main"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(found(name, false, None).as_deref(), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_very_queue_and_a_connection_can_be_asked_for() {
+        assert_eq!(
+            found("letters", true, None).as_deref(),
+            Ok("letters over main")
+        );
+        assert_eq!(
+            found("parcels", true, None).as_deref(),
+            Ok("parcels over far")
+        );
+        assert_eq!(found("x", false, Some("far")).as_deref(), Ok("x over far"));
+        let fault = found("x", false, Some("fra")).expect_err("there is none");
+        assert!(fault.contains("did you mean `far`"), "{fault}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Sends dead letters back to where they failed.
+//!
+//! A letter is published, mandatory, and confirmed by the broker; only then is the dead one acknowledged.
+//! Whatever ends the process between the two leaves it in both queues, and never in none.
+
+use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::when::seconds;
+use super::{Numbered, Walk};
+use crate::amqp::{
+    Connection, Letter, Outgoing, PublishFault, Publisher, ReadFault, Settled, Unpublishable,
+};
+
+/// Letters on their way at once.
+const ON_THE_WAY: usize = 200;
+
+/// Letters that cannot be sent before it is no use to go on: they would fill the broker's window.
+const MOST_LEFT: usize = 100;
+
+/// How long letters on their way get once it is told to stop: a broker that is short of memory confirms
+/// none.
+const LAST_CONFIRMATIONS: Duration = Duration::from_secs(10);
+
+/// Where letters go.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The queue that they are read from; none is sent there.
+    pub from: String,
+    /// The queue that all go to; none is each one's own.
+    pub to: Option<String>,
+}
+
+/// A letter that was wanted and is still where it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its place in the queue.
+    pub number: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// How many went to each queue.
+    pub sent: BTreeMap<String, u64>,
+    /// Those that could not be sent.
+    pub left: Vec<Left>,
+    /// How many had been sent, and were dead again before their turn; they are not sent twice.
+    pub back_again: u64,
+    /// How many may have gone and be among the dead as well: the connection broke, or the broker had not
+    /// confirmed them when it was told to stop.
+    pub doubtful: u64,
+    /// Whether it was told to stop before the end.
+    pub stopped: bool,
+    /// What kept it from going on.
+    pub broken: Option<String>,
+}
+
+impl Replayed {
+    /// How many went to any queue.
+    pub fn total(&self) -> u64 {
+        self.sent.values().sum()
+    }
+
+    /// Whether every letter that was wanted went where it should.
+    pub fn is_whole(&self) -> bool {
+        self.left.is_empty() && self.doubtful == 0 && self.broken.is_none()
+    }
+}
+
+/// One letter on its way, and how that ended.
+struct Flight {
+    number: u64,
+    queue: String,
+    letter: Letter,
+    ended: Result<(), PublishFault>,
+}
+
+/// Sends every letter of `walk`, until `stop` resolves.
+///
+/// No letter is sent twice. The walk ends at what was there when it began; and one that was sent and is
+/// dead again by the time that the walk gets there is known by its identity and its time.
+pub async fn replay(
+    walk: &mut Walk,
+    target: &Target,
+    (connection, publisher): (&Connection, &Publisher),
+    stop: impl Future<Output = ()>,
+) -> Replayed {
+    let mut replayed = Replayed::default();
+    let mut flying = FuturesUnordered::new();
+    let mut sent = HashSet::new();
+    let began = seconds(walk.began());
+    let mut taking = true;
+    let patience = tokio::time::sleep(LAST_CONFIRMATIONS);
+    tokio::pin!(stop, patience);
+    loop {
+        taking &= replayed.broken.is_none() && replayed.left.len() < MOST_LEFT;
+        tokio::select! {
+            biased;
+            Some(flight) = flying.next(), if !flying.is_empty() => replayed.landed(flight),
+            () = &mut stop, if taking => {
+                taking = false;
+                replayed.stopped = true;
+                patience.as_mut().reset(Instant::now() + LAST_CONFIRMATIONS);
+            }
+            () = &mut patience, if replayed.stopped => {
+                replayed.doubtful += flying.len() as u64;
+                break;
+            }
+            next = walk.next(), if taking && flying.len() < ON_THE_WAY => match next {
+                Ok(None) => taking = false,
+                Err(fault) => {
+                    taking = false;
+                    replayed.broken = Some(fault.to_string());
+                }
+                Ok(Some(Numbered { number, letter })) => {
+                    let identity = letter.identity();
+                    let died_since = letter.death.time.zip(began).is_some_and(|(died, began)| died >= began);
+                    if died_since && sent.contains(&identity) {
+                        replayed.back_again += 1;
+                        continue;
+                    }
+                    match revived(&letter, target, connection) {
+                        Err(reason) => replayed.left.push(Left { number, reason }),
+                        Ok((queue, outgoing)) => {
+                            sent.insert(identity);
+                            let confirmation = publisher.publish(vec![outgoing]).await;
+                            flying.push(async move {
+                                let ended = confirmation.await;
+                                Flight { number, queue, letter, ended }
+                            });
+                        }
+                    }
+                }
+            },
+            else => break,
+        }
+        if !taking && flying.is_empty() {
+            break;
+        }
+    }
+    replayed
+}
+
+/// The letter as it goes out, and the queue that it goes to.
+fn revived(
+    letter: &Letter,
+    target: &Target,
+    connection: &Connection,
+) -> Result<(String, Outgoing), String> {
+    let queue = target.to.as_ref().or(letter.death.queue.as_ref());
+    let queue = queue.ok_or("nothing on it says which queue it was in; name one with --to")?;
+    if *queue == target.from {
+        return Err(format!(
+            "it died in {queue:?} itself; name another queue with --to"
+        ));
+    }
+    let delivery = &letter.delivery;
+    let outgoing = Outgoing::republication(
+        &delivery.original,
+        delivery.envelope.message.body.clone(),
+        &letter.death,
+        queue,
+        &connection.publish_limits(),
+    );
+    match outgoing {
+        Ok(outgoing) => Ok((queue.clone(), outgoing)),
+        Err(Unpublishable(reason)) => Err(reason),
+    }
+}
+
+impl Replayed {
+    fn landed(&mut self, flight: Flight) {
+        let Flight {
+            number,
+            queue,
+            letter,
+            ended,
+        } = flight;
+        match ended {
+            Ok(()) => {
+                if letter.delivery.settlement.ack() == Settled::Lost {
+                    self.doubtful += 1;
+                }
+                *self.sent.entry(queue).or_default() += 1;
+            }
+            Err(PublishFault::Unroutable { .. }) => self.left.push(Left {
+                number,
+                reason: format!("there is no queue {queue:?} any more; name another with --to"),
+            }),
+            Err(fault @ (PublishFault::TimedOut | PublishFault::Disconnected)) => {
+                self.broken.get_or_insert_with(|| fault.to_string());
+            }
+            Err(PublishFault::Nacked) => self.left.push(Left {
+                number,
+                reason: format!("the queue {queue:?} does not take it; it may be full"),
+            }),
+            Err(PublishFault::Refused { text, .. }) => {
+                self.left.push(Left {
+                    number,
+                    reason: text,
+                });
+            }
+        }
+    }
+}
+
+/// Deletes every letter of `walk`, until `stop` resolves. Gives how many are gone.
+///
+/// # Errors
+///
+/// Why it could not go on; the number of those that went is in it.
+pub async fn purge(
+    walk: &mut Walk,
+    stop: impl Future<Output = ()>,
+) -> Result<u64, (u64, ReadFault)> {
+    let mut gone = 0;
+    tokio::pin!(stop);
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(gone),
+            next = walk.next() => next.map_err(|fault| (gone, fault))?,
+        };
+        match next {
+            None => return Ok(gone),
+            Some(Numbered { letter, .. }) => {
+                if letter.delivery.settlement.ack() == Settled::Done {
+                    gone += 1;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The answer to whoever waits for one, when the delivery ends in the dead-letter queue.
+
+use super::{Setback, Settler};
+use crate::amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault, Unpublishable};
+use crate::pipeline::held::Label;
+use crate::telemetry::FailureReplied;
+
+impl Settler {
+    /// Replies, where the consumer does and somebody asked, and waits until the broker has the reply.
+    ///
+    /// One that it will not have is told of and given up: the message is in the dead-letter queue, and
+    /// would be there once more for each further try.
+    pub(super) async fn reply(
+        &self,
+        delivery: &Delivery,
+        note: DeadLetterNote<'_>,
+    ) -> Result<(), Setback> {
+        if !self.plan.reply_on_failure {
+            return Ok(());
+        }
+        let identity = delivery.original.identity(&delivery.envelope.message.body);
+        let limits = self.connection.publish_limits();
+        let id = format!("{identity}-failure");
+        let refused = match Outgoing::failure_reply(&delivery.original, note, &id, &limits) {
+            None => return Ok(()),
+            Some(Err(Unpublishable(reason))) => Some(reason),
+            Some(Ok(reply)) => match self.publisher.publish(vec![reply]).await.await {
+                Ok(()) => None,
+                Err(fault) if fault.is_its_own() || fault == PublishFault::Nacked => {
+                    Some(fault.to_string())
+                }
+                Err(fault) => return Err(Setback::Broker(fault.to_string())),
+            },
+        };
+        let properties = &delivery.envelope.message.properties;
+        FailureReplied {
+            delivery: &Label {
+                message_id: properties.message_id.as_deref(),
+                tag: delivery.settlement.tag(),
+            },
+            reply_to: properties.reply_to.as_deref().unwrap_or_default(),
+            refused: refused.as_deref(),
+        }
+        .emit(&self.telemetry);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! `hive-host` as a command that does one thing and ends, on a hive.toml of its own.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::build;
+use crate::eventually::eventually;
+use crate::hive_toml::HiveToml;
+use crate::host_process::{Finished, hive_host};
+use crate::keeper;
+use crate::vhost::Vhost;
+
+/// Runs commands on one hive.toml.
+#[derive(Debug)]
+pub struct Commands {
+    file: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+/// A command that runs. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Started {
+    child: Child,
+}
+
+impl Commands {
+    /// On this text for `vhost`.
+    pub fn on(vhost: &Vhost, toml: &HiveToml) -> Result<Self> {
+        let file = HiveToml::write(&keeper::scratch("command"), &toml.text(vhost))?;
+        Ok(Self {
+            file,
+            variables: Vec::new(),
+        })
+    }
+
+    /// On the file of somebody else, with these variables.
+    pub fn on_file(file: &Path, variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter();
+        Self {
+            file: file.to_owned(),
+            variables: variables
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    /// Runs `hive-host VERB… FILE ARGUMENTS…` to its end.
+    pub async fn run(&self, verb: &[&str], arguments: &[&str]) -> Result<Finished> {
+        self.run_with(verb, arguments, b"").await
+    }
+
+    /// The same with something on its standard input.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is spawned is waited for at once"
+    )]
+    pub async fn run_with(
+        &self,
+        verb: &[&str],
+        arguments: &[&str],
+        input: &[u8],
+    ) -> Result<Finished> {
+        let mut command = self.command(verb, arguments);
+        command.stdin(Stdio::piped());
+        let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
+        let mut stdin = child.stdin.take().context("stdin is piped")?;
+        let input = input.to_vec();
+        let output = tokio::task::spawn_blocking(move || {
+            // Whoever does not read it has closed it.
+            let _written = stdin.write_all(&input);
+            drop(stdin);
+            child.wait_with_output()
+        });
+        let output = output.await??;
+        Ok(Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Starts the same and waits for nothing; what it prints is thrown away.
+    pub fn start(&self, verb: &[&str], arguments: &[&str]) -> Result<Started> {
+        let mut command = self.command(verb, arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Started {
+            child: keeper::start(&mut command).context("cannot start hive-host")?,
+        })
+    }
+
+    fn command(&self, verb: &[&str], arguments: &[&str]) -> std::process::Command {
+        let mut command = hive_host(build::host_binary());
+        command
+            .args(verb)
+            .arg(&self.file)
+            .args(arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Started {
+    /// Kills it as a power cut would.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop as ctrl-c does.
+    pub fn sigint(&self) {
+        keeper::signal(self.child.id(), "INT");
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        let child = std::sync::Mutex::new(&mut self.child);
+        let look = async || {
+            let mut child = child.lock().expect("no holder of this lock panics");
+            Ok(child.try_wait()?)
+        };
+        let ended = eventually("the command has ended", look, Option::is_some).await?;
+        ended.context("it has just ended")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+impl Finished {
+    /// What it printed, as one JSON value a line; fails where it did not end well.
+    pub fn json_lines(&self) -> Result<Vec<Value>> {
+        anyhow::ensure!(self.code == Some(0), "it ended badly: {self:?}");
+        let lines = self.stdout.lines();
+        let parsed = lines.map(|line| Ok(serde_json::from_str(line)?));
+        parsed.collect()
+    }
+}
