@@ -7,15 +7,15 @@
 
 mod admission;
 mod batch;
-mod claim;
-mod crew;
 mod breaker;
 mod bucket;
+mod claim;
+mod crew;
 mod flow;
 mod held;
+mod order;
 mod progress;
 mod scaler;
-mod order;
 mod settle;
 
 use std::future::Future;
@@ -37,8 +37,8 @@ use tokio::sync::watch;
 use self::admission::Admission;
 use self::batch::Batches;
 pub use self::crew::Roster;
-pub use self::flow::Flow;
 use self::crew::{Crew, Seat};
+pub use self::flow::Flow;
 use self::held::Held;
 use self::progress::Progress;
 use self::settle::Settler;

@@ -271,6 +271,10 @@ struct Live {
     overdue: Option<Instant>,
     /// It was overdue, and told to be.
     is_overdue: bool,
+    /// What was wanted when it was made.
+    intake: Intake,
+    /// Whether what is in hand is to be settled before the channel is closed.
+    gently: bool,
 }
 
 /// What comes of waiting for the broker.
@@ -332,13 +336,7 @@ impl Live {
         }
         self.ahead.iter().filter(|next| is_delivery(next)).count()
     }
-    /// What was wanted when it was made.
-    intake: Intake,
-    /// Whether what is in hand is to be settled before the channel is closed.
-    gently: bool,
-}
 
-impl Live {
     /// Takes nothing more. What is in hand is settled, and then the channel is closed: what was let
     /// out and not handed out goes back.
     fn leave(mut self) {

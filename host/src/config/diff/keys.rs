@@ -329,11 +329,7 @@ pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
 }
 
 /// A retry rule alone has no meaning, so it is told of where both have an order.
-fn of_ordering(
-    differing: &mut Differing,
-    old: Option<&OrderingPlan>,
-    new: Option<&OrderingPlan>,
-) {
+fn of_ordering(differing: &mut Differing, old: Option<&OrderingPlan>, new: Option<&OrderingPlan>) {
     let by = |ordering: Option<&OrderingPlan>| ordering.map(|ordering| ordering.by.clone());
     differing.shown("ordered_by", &by(old), &by(new), |by| match by {
         None => "unset".to_owned(),

@@ -17,7 +17,7 @@ impl Reader<'_> {
     fn fields(&mut self, table: &DeTable<'_>, place: &Place) -> Arguments {
         let mut arguments = Arguments::new();
         for (name, value) in in_file_order(table) {
-            let at = place.name(name.get_ref(), self.source.placed(name.span()));
+            let at = place.key(name.get_ref(), self.source.placed(name.span()));
             if name.get_ref().is_empty() || name.get_ref().len() > super::LONGEST_NAME {
                 let node = at.clone().holding(Value::Faulty);
                 self.check_name(&node, name.get_ref());
@@ -79,7 +79,7 @@ impl Reader<'_> {
     pub(super) fn texts(&mut self, table: &DeTable<'_>, place: Place) -> Node {
         let mut texts = Vec::new();
         for (name, value) in in_file_order(table) {
-            let at = place.name(name.get_ref(), self.source.placed(value.span()));
+            let at = place.key(name.get_ref(), self.source.placed(value.span()));
             match value.get_ref() {
                 DeValue::String(text) => {
                     if let Some(text) = self.fill(text, &at) {
