@@ -22,9 +22,9 @@ mod link;
 mod original;
 mod outgoing;
 mod publisher;
-mod stream;
 mod reading;
 mod replies;
+mod stream;
 mod topology;
 
 mod acks;
@@ -60,8 +60,8 @@ pub use self::link::{LinkState, Role};
 pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
-pub use self::stream::Reading;
 pub use self::reading::{Letter, QueueReader, ReadFault};
+pub use self::stream::Reading;
 pub use self::topology::EnsureFault;
 
 use self::runtime::LapinRuntime;

@@ -10,8 +10,8 @@
 
 mod broker;
 mod check;
-mod pause;
 mod dead;
+mod pause;
 mod publish;
 mod remote;
 mod run;

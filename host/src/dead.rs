@@ -16,7 +16,7 @@ pub use self::when::{moment, shown};
 
 use std::time::SystemTime;
 
-use crate::amqp::{Connection, Letter, ReadFault, QueueReader};
+use crate::amqp::{Connection, Letter, QueueReader, ReadFault};
 use crate::lifecycle::Tasks;
 
 /// Messages that the broker lets out at once where each is done with soon.

@@ -46,6 +46,8 @@ pub struct ConsumerStatus {
     pub connection: Arc<str>,
     /// Why it does not consume; none while it does.
     pub waiting: Option<Arc<str>>,
+    /// Why it is not wanted to consume now; none while it is.
+    pub paused: Option<Pause>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
 }
@@ -61,8 +63,6 @@ pub struct CrewStatus {
     pub waiting: Option<u64>,
     /// Since the host started.
     pub deliveries: DeliveryCounts,
-    /// Why it is not wanted to consume now; none while it is.
-    pub paused: Option<Pause>,
 }
 
 /// A pause of a consumer.

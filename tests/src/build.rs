@@ -138,16 +138,6 @@ pub fn example(name: &str) -> PathBuf {
     workspace().join("examples").join(name)
 }
 
-/// The folder of the example of that name, with its component compiled where its hive.toml looks for it.
-///
-/// # Panics
-/// When it does not compile.
-pub fn example(name: &str, package: &str) -> PathBuf {
-    build_component(&["-p", package]);
-    existing(component_folder().join(format!("{package}.wasm")));
-    workspace().join("examples").join(name)
-}
-
 fn component_folder() -> PathBuf {
     target_folder().join(WASM).join("release")
 }

@@ -20,7 +20,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     let (mut was_known, mut told) = (false, false);
     loop {
         looks.tick().await;
-        let consumes = pipeline.watch().now() == ConsumerState::Consuming;
+        let consumes = pipeline.flow().watch().now() == ConsumerState::Consuming;
         let looked = depth(&pipeline).await;
         let depth = looked.as_ref().ok().copied();
         was_known |= depth.is_some();

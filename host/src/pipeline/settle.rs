@@ -108,7 +108,7 @@ impl Settler {
             }
             Disposition::Skip(_) | Disposition::Stop(_) => Ok(()),
             Disposition::RetryAfter { delay, .. } => self.retry(delivery, *delay).await,
-            Disposition::DeadLetter(failure) => self.dead_letter(delivery, failure).await,
+            Disposition::DeadLetter(failure) => self.dead_letter(held, failure).await,
             Disposition::Requeue { pause, .. } => {
                 self.pause(*pause).await;
                 Ok(())
@@ -267,7 +267,8 @@ impl Settler {
     }
 
     /// Puts a copy that says what went wrong in the dead-letter queue.
-    async fn dead_letter(&self, delivery: &Delivery, failure: &Failure) -> Result<(), Setback> {
+    async fn dead_letter(&self, held: &Held, failure: &Failure) -> Result<(), Setback> {
+        let delivery = &held.delivery;
         let note = DeadLetterNote {
             consumer: &self.plan.name,
             attempt: delivery.envelope.attempt,
@@ -290,7 +291,7 @@ impl Settler {
         failpoint::reached("dead.confirmed");
         // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
         // confirmation, or it would be there twice.
-        self.reply(delivery, note).await
+        self.reply(held, note).await
     }
 
     /// Publishes a copy; false if its queue is not there.

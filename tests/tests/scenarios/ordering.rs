@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, example};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, example, example_component};
 
 use crate::network::{LOST, behind_proxy};
 use crate::{assert_settled, consuming};
@@ -275,7 +275,8 @@ async fn links_that_are_cut_repeat_deliveries_and_skip_none() -> Result<()> {
 /// `examples/ordering` as it stands: what its README says.
 #[tokio::test]
 async fn the_example_tells_of_each_parcel_in_order() -> Result<()> {
-    let folder = example("ordering", "parcels");
+    example_component("parcels");
+    let folder = example("ordering");
     let vhost = Broker::shared().await?.vhost("parcels").await?;
     let variables = [("RABBITMQ_URL", vhost.url())];
     let variables = variables

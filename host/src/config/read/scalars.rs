@@ -24,10 +24,6 @@ impl Reader<'_> {
             }
             (Shape::Ratio, DeValue::Integer(_) | DeValue::Float(_)) => self.ratio(value, place),
             (Shape::Secret, value) => self.secret(value, place),
-            (Shape::Duration(..) | Shape::Size(_), DeValue::Integer(_) | DeValue::Float(_)) => {
-                self.unitless(value, shape, place)
-            }
-            (Shape::Secret, value) => self.secret(value, place),
             (
                 Shape::Duration(..) | Shape::DurationOr(..) | Shape::Size(_),
                 DeValue::Integer(_) | DeValue::Float(_),

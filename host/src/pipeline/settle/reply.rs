@@ -1,8 +1,8 @@
 //! The answer to whoever waits for one, when the delivery ends in the dead-letter queue.
 
 use super::{Setback, Settler};
-use crate::amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault, Unpublishable};
-use crate::pipeline::held::Label;
+use crate::amqp::{DeadLetterNote, Outgoing, PublishFault, Unpublishable};
+use crate::pipeline::held::Held;
 use crate::telemetry::FailureReplied;
 
 impl Settler {
@@ -10,14 +10,11 @@ impl Settler {
     ///
     /// One that it will not have is told of and given up: the message is in the dead-letter queue, and
     /// would be there once more for each further try.
-    pub(super) async fn reply(
-        &self,
-        delivery: &Delivery,
-        note: DeadLetterNote<'_>,
-    ) -> Result<(), Setback> {
+    pub(super) async fn reply(&self, held: &Held, note: DeadLetterNote<'_>) -> Result<(), Setback> {
         if !self.plan.reply_on_failure {
             return Ok(());
         }
+        let delivery = &held.delivery;
         let identity = delivery.original.identity(&delivery.envelope.message.body);
         let limits = self.connection.publish_limits();
         let id = format!("{identity}-failure");
@@ -29,15 +26,12 @@ impl Settler {
                 Err(fault) if fault.is_its_own() || fault == PublishFault::Nacked => {
                     Some(fault.to_string())
                 }
-                Err(fault) => return Err(Setback::Broker(fault.to_string())),
+                Err(fault) => return Err(Setback::Away(fault.to_string())),
             },
         };
         let properties = &delivery.envelope.message.properties;
         FailureReplied {
-            delivery: &Label {
-                message_id: properties.message_id.as_deref(),
-                tag: delivery.settlement.tag(),
-            },
+            delivery: &held.label(),
             reply_to: properties.reply_to.as_deref().unwrap_or_default(),
             refused: refused.as_deref(),
         }
