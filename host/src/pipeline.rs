@@ -33,6 +33,7 @@ use crate::store::Store;
 use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
 use futures_util::FutureExt;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 
 use self::admission::Admission;
 use self::batch::Batches;
@@ -218,8 +219,9 @@ impl Pipeline {
         let settler = Arc::clone(&self.settler);
         let mut settling = Box::pin(settler.settle(held, disposition));
         // Polled once here, so that what it publishes is in line behind what this worker published
-        // before: confirmations overlap, the order stays.
-        if settling.as_mut().now_or_never().is_none() {
+        // before: confirmations overlap, the order stays. Whatever the worker has done in its turn: one
+        // that had to let others work first would not be in line yet.
+        if unconstrained(settling.as_mut()).now_or_never().is_none() {
             // The channel closes with the subscription, so the subscription stays until then.
             let pipeline = Arc::clone(self);
             self.tasks.spawn_work(async move {

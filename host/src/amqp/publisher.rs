@@ -10,6 +10,7 @@
 //! breaks is published again with the same ids.
 
 mod batch;
+mod line;
 mod round;
 
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::batch::{Batch, Item, Submission, Verdict};
+use self::line::Line;
 use self::round::{Broken, publish_round};
 use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use super::link::{Link, LinkState};
@@ -83,7 +85,7 @@ impl PublishFault {
 /// Publishes for one consumer. Clones share the task and the order.
 #[derive(Debug, Clone)]
 pub struct Publisher {
-    submissions: mpsc::Sender<Submission>,
+    submissions: Line<Submission>,
 }
 
 /// Resolves when the broker has confirmed everything that one call published.
@@ -111,7 +113,7 @@ impl Publisher {
         tasks: &Tasks,
         telemetry: PublisherTelemetry,
     ) -> Self {
-        let (submissions, queue) = mpsc::channel(QUEUED);
+        let (submissions, queue) = Line::new(QUEUED);
         let task = Task {
             consumer: consumer.to_owned(),
             queue,
@@ -131,7 +133,7 @@ impl Publisher {
         let (answer, confirmation) = oneshot::channel();
         let submission = Submission { outgoing, answer };
         // A publisher that is gone drops the answer, and that is the answer.
-        if self.submissions.send(submission).await.is_err() {
+        if !self.submissions.stand(submission).await {
             tracing::debug!("published after the publisher had stopped");
         }
         Confirmation {

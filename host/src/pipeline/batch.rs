@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use self::gathering::Gathering;
@@ -138,6 +139,8 @@ impl Pipeline {
         // In their order, so that what they publish is in order too.
         for (held, outcome) in batch.into_iter().zip(outcomes) {
             self.conclude(held, outcome, &generation);
+            // A large batch lets others work in between.
+            consume_budget().await;
         }
     }
 }

@@ -1,0 +1,64 @@
+//! The way into a publisher: bounded, and first come, first served.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+
+/// Where submissions stand in line. Clones are one line.
+#[derive(Debug)]
+pub(super) struct Line<T> {
+    room: mpsc::Sender<T>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl<T> Clone for Line<T> {
+    fn clone(&self) -> Self {
+        Self {
+            room: self.room.clone(),
+            turn: Arc::clone(&self.turn),
+        }
+    }
+}
+
+impl<T> Line<T> {
+    /// A line with so much room, and whoever takes from it.
+    pub(super) fn new(room: usize) -> (Self, mpsc::Receiver<T>) {
+        let (room, taken) = mpsc::channel(room);
+        let turn = Arc::default();
+        (Self { room, turn }, taken)
+    }
+
+    /// Waits for room, behind everybody whose wait began before. False where nobody takes any more.
+    pub(super) async fn stand(&self, one: T) -> bool {
+        // Room alone is given in order too, but two who have it may come to use it in any.
+        let _turn = self.turn.lock().await;
+        self.room.send(one).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::task::coop::unconstrained;
+
+    use super::*;
+    use crate::lifecycle::Tasks;
+
+    const MANY: usize = 20_000;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn those_who_wait_for_room_keep_their_order() {
+        let (line, mut taken) = Line::new(4);
+        let tasks = Tasks::new();
+        for number in 0..MANY {
+            let line = line.clone();
+            let mut standing = Box::pin(async move { line.stand(number).await });
+            if unconstrained(standing.as_mut()).now_or_never().is_none() {
+                tasks.spawn_work(standing);
+            }
+        }
+        for expected in 0..MANY {
+            assert_eq!(taken.recv().await, Some(expected));
+        }
+    }
+}
