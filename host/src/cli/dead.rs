@@ -1,6 +1,7 @@
 //! `hive-host dead`: list, show, republish, purge.
 
 mod print;
+mod show;
 
 use std::path::PathBuf;
 
@@ -214,8 +215,8 @@ async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit,
             let mut walk = which.walk(broker, queue, (false, Some(SHOWN))).await?;
             while let Some(one) = walk.next().await.map_err(failed)? {
                 match json {
-                    true => println!("{}", print::whole_json(&one)),
-                    false => println!("{}", print::whole(&one, queue)),
+                    true => println!("{}", show::whole_json(&one)),
+                    false => println!("{}", show::whole(&one, queue)),
                 }
             }
             if !json {
