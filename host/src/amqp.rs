@@ -2,7 +2,7 @@
 //!
 //! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
-//! - [`QueueReader`]: what waits in a queue, looked at and put back, or taken out;
+//! - [`Browsing`]: what waits in a queue, looked at and put back, or taken out;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
@@ -10,6 +10,7 @@
 //! by one owner each, and how confirmations are matched, is decided here, for reasons told where
 //! it is done. No other room names lapin.
 
+mod browsing;
 mod connection;
 mod consumer;
 mod copies;
@@ -22,7 +23,6 @@ mod link;
 mod original;
 mod outgoing;
 mod publisher;
-mod reading;
 mod replies;
 mod stream;
 mod topology;
@@ -46,6 +46,7 @@ mod transport;
 use std::io;
 use std::sync::Arc;
 
+pub use self::browsing::{BrowseFault, Browsing, Letter};
 pub use self::connection::{Connection, StateWatch};
 pub use self::consumer::{
     ConsumerState, ConsumerWatch, Delivery, Intake, Settled, Settlement, Subscription,

@@ -16,7 +16,7 @@ pub use self::when::{moment, shown};
 
 use std::time::SystemTime;
 
-use crate::amqp::{Connection, Letter, QueueReader, ReadFault};
+use crate::amqp::{BrowseFault, Browsing, Connection, Letter};
 use crate::lifecycle::Tasks;
 
 /// Messages that the broker lets out at once where each is done with soon.
@@ -45,7 +45,7 @@ pub struct Wanted {
 /// The messages of a queue that are wanted, from its head to what was its end when the walk began.
 #[derive(Debug)]
 pub struct Walk {
-    reading: QueueReader,
+    browsing: Browsing,
     wanted: Wanted,
     /// Conditions on ages are meant from here.
     began: SystemTime,
@@ -65,7 +65,7 @@ impl Walk {
         queue: &str,
         wanted: Wanted,
         tasks: &Tasks,
-    ) -> Result<Self, ReadFault> {
+    ) -> Result<Self, BrowseFault> {
         // What does not match stays in hand to the end, or it would be handed out for ever.
         let at_once = match wanted.taken && wanted.filter.is_everything() {
             true => AT_ONCE,
@@ -78,7 +78,7 @@ impl Walk {
             _ => at_once,
         };
         Ok(Self {
-            reading: connection.read(queue, at_once, tasks).await?,
+            browsing: connection.browse(queue, at_once, tasks).await?,
             wanted,
             began: SystemTime::now(),
             seen: 0,
@@ -91,10 +91,10 @@ impl Walk {
     ///
     /// # Errors
     ///
-    /// See [`QueueReader::next`].
-    pub async fn next(&mut self) -> Result<Option<Numbered>, ReadFault> {
+    /// See [`Browsing::next`].
+    pub async fn next(&mut self) -> Result<Option<Numbered>, BrowseFault> {
         while self.wanted.limit.is_none_or(|limit| self.matched < limit) {
-            let Some(letter) = self.reading.next().await? else {
+            let Some(letter) = self.browsing.next().await? else {
                 return Ok(None);
             };
             self.seen += 1;
@@ -113,7 +113,7 @@ impl Walk {
 
     /// How many messages were in the queue when the walk began.
     pub fn there(&self) -> u64 {
-        self.reading.there().into()
+        self.browsing.there().into()
     }
 
     /// How many of them were looked at.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::browsing::{BrowseFault, Browsing};
 use super::consumer::Subscription;
 use super::fault::ConnectFault;
 use super::limits::DEFAULT_FRAME_MAX;
 use super::link::{Link, LinkState, Role, Snapshot};
 use super::outgoing::{DelayingExchange, PublishLimits};
 use super::publisher::Publisher;
-use super::reading::{QueueReader, ReadFault};
+
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
 use super::topology::{EnsureFault, Topology};
@@ -160,23 +161,23 @@ impl Connection {
     /// # Errors
     ///
     /// There is no such queue, it cannot be consumed from, or the connection is given up.
-    pub async fn read(
+    pub async fn browse(
         &self,
         queue: &str,
         at_once: u16,
         tasks: &Tasks,
-    ) -> Result<QueueReader, ReadFault> {
+    ) -> Result<Browsing, BrowseFault> {
         let session = tokio::select! {
             session = self.consuming.session_for(queue) => session,
             fault = self.consuming.gave_up() => {
-                return Err(ReadFault::Lost { queue: queue.to_owned(), reason: fault.to_string() });
+                return Err(BrowseFault::Lost { queue: queue.to_owned(), reason: fault.to_string() });
             }
         };
-        let session = session.ok_or_else(|| ReadFault::Lost {
+        let session = session.ok_or_else(|| BrowseFault::Lost {
             queue: queue.to_owned(),
             reason: "the connection has ended".into(),
         })?;
-        QueueReader::begin(session, queue, at_once, &self.host_name, tasks).await
+        Browsing::begin(session, queue, at_once, &self.host_name, tasks).await
     }
 
     /// What may be published over this connection now.

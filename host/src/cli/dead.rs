@@ -277,15 +277,17 @@ async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit,
 }
 
 async fn list(walk: &mut Walk, queue: &str, json: bool) -> Result<(), Exit> {
-    let mut lines = Vec::new();
+    let mut table = print::table();
     while let Some(one) = walk.next().await.map_err(failed)? {
         match json {
             true => println!("{}", print::line_json(&one)),
-            false => lines.push(print::line(&one)),
+            false => table.row(print::line(&one)),
         }
     }
     if !json {
-        print::table(lines);
+        if walk.matched() > 0 {
+            print!("{table}");
+        }
         println!("{}", print::count(walk, queue, "listed"));
     }
     Ok(())

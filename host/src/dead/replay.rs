@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::when::seconds;
 use super::{Numbered, Walk};
 use crate::amqp::{
-    Connection, Letter, Outgoing, PublishFault, Publisher, ReadFault, Settled, Unpublishable,
+    BrowseFault, Connection, Letter, Outgoing, PublishFault, Publisher, Settled, Unpublishable,
 };
 
 /// Letters on their way at once.
@@ -220,7 +220,7 @@ impl Replayed {
 pub async fn purge(
     walk: &mut Walk,
     stop: impl Future<Output = ()>,
-) -> Result<u64, (u64, ReadFault)> {
+) -> Result<u64, (u64, BrowseFault)> {
     let mut gone = 0;
     tokio::pin!(stop);
     loop {

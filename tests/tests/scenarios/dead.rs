@@ -115,12 +115,12 @@ async fn a_list_is_for_people_and_says_what_it_left_out() -> Result<()> {
     let lines: Vec<&str> = listed.stdout.lines().collect();
     for word in [
         "#",
-        "died",
-        "reason",
-        "tries",
-        "queue",
-        "message-id",
-        "error",
+        "DIED",
+        "REASON",
+        "TRIES",
+        "QUEUE",
+        "MESSAGE-ID",
+        "ERROR",
     ] {
         assert!(lines[0].contains(word), "{listed:?}");
     }

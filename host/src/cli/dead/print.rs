@@ -3,18 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use crate::amqp::Death;
+use crate::cli::table::{Column, Table};
 use crate::dead::{Numbered, Replayed, Walk, shown};
 
-/// Columns of a list.
-const COLUMNS: usize = 7;
-const HEADS: [&str; COLUMNS] = [
-    "#",
-    "died",
-    "reason",
-    "tries",
-    "queue",
-    "message-id",
-    "error",
+const COLUMNS: [Column; 7] = [
+    Column::Numbers("#"),
+    Column::Words("DIED"),
+    Column::Words("REASON"),
+    Column::Numbers("TRIES"),
+    Column::Words("QUEUE"),
+    Column::Words("MESSAGE-ID"),
+    Column::Words("ERROR"),
 ];
 
 /// Letters of a cell; the last column is cut at the same length times three.
@@ -24,7 +23,7 @@ const WIDEST: usize = 40;
 const MOST_TOLD: usize = 10;
 
 /// One line of a list.
-pub(super) fn line(one: &Numbered) -> [String; COLUMNS] {
+pub(super) fn line(one: &Numbered) -> [String; COLUMNS.len()] {
     let death = &one.letter.death;
     let properties = &one.letter.delivery.envelope.message.properties;
     let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| cell(text, WIDEST));
@@ -55,24 +54,9 @@ pub(super) fn cell(text: &str, widest: usize) -> String {
     cell
 }
 
-/// Prints lines under their heads.
-pub(super) fn table(lines: Vec<[String; COLUMNS]>) {
-    if lines.is_empty() {
-        return;
-    }
-    let heads = HEADS.map(str::to_owned);
-    let all = || std::iter::once(&heads).chain(&lines);
-    let widths: Vec<usize> = (0..COLUMNS)
-        .map(|column| all().map(|line| line[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    for line in all() {
-        let cells = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+/// Lists of lines, each from [`line`].
+pub(super) fn table() -> Table {
+    Table::new(COLUMNS)
 }
 
 /// As in `3 listed of 5 in orders.dead`.

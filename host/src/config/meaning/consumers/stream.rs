@@ -165,6 +165,15 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
             context.faults.error(at, message, remedy);
         }
     }
+    if let Some(at) = node.get("reply_on_failure")
+        && node.boolean("reply_on_failure") == Some(true)
+        && on_error != OnError::DeadLetter
+    {
+        let message =
+            "is of no use: it answers what is dead-lettered, and nothing of this stream is";
+        let remedy = "remove it, or set `on_error = \"dead-letter\"` in `stream`";
+        context.faults.error(at, message, remedy);
+    }
     for (key, why) in MEANINGLESS {
         if let Some(at) = node.get(key) {
             context.faults.error(

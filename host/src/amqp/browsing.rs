@@ -1,4 +1,4 @@
-//! What waits in a queue, read once and in its order: [`QueueReader`].
+//! What waits in a queue, read once and in its order: [`Browsing`].
 //!
 //! What is read and not acknowledged goes back when reading ends, all at once with the channel. A quorum
 //! queue then puts it where it was; given back one by one it would end up behind everything else.
@@ -31,7 +31,7 @@ const QUESTIONS: u32 = 10;
 
 /// Why a queue cannot be read, or not to its end.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum ReadFault {
+pub enum BrowseFault {
     /// There is none of that name.
     #[error("there is no queue {0:?} at the broker")]
     NoSuchQueue(String),
@@ -78,7 +78,7 @@ impl Letter {
 
 /// Reads what is in a queue, and nothing that comes after.
 #[derive(Debug)]
-pub struct QueueReader {
+pub struct Browsing {
     queue: Arc<str>,
     channel: Channel,
     stream: Consumer,
@@ -89,7 +89,7 @@ pub struct QueueReader {
     asked: u32,
 }
 
-impl QueueReader {
+impl Browsing {
     /// Begins to read; the broker hands out at most `at_once` messages that are not acknowledged.
     pub(super) async fn begin(
         session: SharedSession,
@@ -97,9 +97,9 @@ impl QueueReader {
         at_once: u16,
         tag: &str,
         tasks: &Tasks,
-    ) -> Result<Self, ReadFault> {
+    ) -> Result<Self, BrowseFault> {
         let lost = |fault: &AskFault| match fault.is_not_found() {
-            true => ReadFault::NoSuchQueue(queue.to_owned()),
+            true => BrowseFault::NoSuchQueue(queue.to_owned()),
             false => lost(queue, &fault.to_string()),
         };
         let channel = session.channel().await.map_err(|fault| lost(&fault))?;
@@ -136,7 +136,7 @@ impl QueueReader {
 
     /// The next message; none when all have come that were there at the beginning, or that can: what
     /// somebody else took meanwhile is not waited for long. Dropping the future loses none.
-    pub async fn next(&mut self) -> Result<Option<Letter>, ReadFault> {
+    pub async fn next(&mut self) -> Result<Option<Letter>, BrowseFault> {
         while self.left > 0 {
             match tokio::time::timeout(SILENCE, self.stream.next()).await {
                 Ok(Some(Ok(delivery))) => return self.letter(delivery).map(Some),
@@ -155,7 +155,7 @@ impl QueueReader {
         Ok(None)
     }
 
-    fn letter(&mut self, mut delivery: lapin::message::Delivery) -> Result<Letter, ReadFault> {
+    fn letter(&mut self, mut delivery: lapin::message::Delivery) -> Result<Letter, BrowseFault> {
         self.left -= 1;
         self.asked = 0;
         let tag = delivery.delivery_tag;
@@ -166,7 +166,7 @@ impl QueueReader {
         delivery.properties = without_deaths(delivery.properties);
         let (envelope, original) = receive(self.queue.clone(), delivery);
         if envelope.stream_offset.is_some() {
-            return Err(ReadFault::Stream(self.queue.to_string()));
+            return Err(BrowseFault::Stream(self.queue.to_string()));
         }
         let settlement = Settlement::new(tag, &self.sink, None);
         Ok(Letter {
@@ -191,8 +191,8 @@ async fn ready(channel: &Channel, queue: &str) -> Result<u32, AskFault> {
     Ok(declared.message_count())
 }
 
-fn lost(queue: &str, reason: &str) -> ReadFault {
-    ReadFault::Lost {
+fn lost(queue: &str, reason: &str) -> BrowseFault {
+    BrowseFault::Lost {
         queue: queue.to_owned(),
         reason: reason.to_owned(),
     }
