@@ -174,10 +174,11 @@ function toAction(answer) {
   throw new TypeError(`the handler gave ${answer === null ? 'null' : typeof answer}, which is no action`);
 }
 
-// The host takes an error as text; the engine would abort on anything else that is thrown.
+// The host takes an error as text, and the engine aborts on anything else that is thrown. That is right
+// where memory has run out: the host tells which limit it was, and makes a new instance.
 function failed(error) {
   if (error instanceof Reject || error instanceof Retry) return toAction(error);
-  throw describe(error);
+  throw error === 'out of memory' ? { error } : describe(error);
 }
 
 function describe(error) {
@@ -185,7 +186,7 @@ function describe(error) {
   const lines = `${error.stack ?? ''}`.split('\n').map((line) => line.trim());
   // What lies beyond the handler is the engine's and this file's.
   const own = lines.filter((line) => line.includes('@') && !/initializer\.js|hive\.js/.test(line));
-  const trace = own.map((line) => `\n    at ${line.replace(/^async\*/, '').replace('@', ' (')})`).join('');
+  const trace = own.map((line) => `\n    at ${line.replace(/^async\*/, '').replace(/[/<]*@/, ' (')})`).join('');
   const cause = error.cause === undefined ? '' : `\ncaused by ${describe(error.cause)}`;
   return `${error.name}: ${error.message}${trace}${cause}`;
 }

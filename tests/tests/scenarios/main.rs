@@ -9,6 +9,7 @@ mod answers;
 mod batch_company;
 mod batch_failures;
 mod batches;
+mod contract;
 mod dedup;
 mod dedup_killed;
 mod delays;
@@ -53,6 +54,7 @@ mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
+mod examples;
 mod start;
 mod status;
 mod stop;
