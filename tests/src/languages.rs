@@ -33,13 +33,16 @@ impl Language {
     pub const PYTHON: Self = Self::of("python", "tests/guests/languages/python/contract.py");
     /// C.
     pub const C: Self = Self::of("c", "tests/guests/languages/c/contract.c");
+    /// Go.
+    pub const GO: Self = Self::of("go", "tests/guests/languages/go/contract.go");
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RUST,
         Self::JAVASCRIPT,
         Self::TYPESCRIPT,
         Self::PYTHON,
         Self::C,
+        Self::GO,
     ];
 
     const fn of(name: &'static str, source: &'static str) -> Self {
@@ -78,6 +81,7 @@ pub fn example(name: &str) -> PathBuf {
         }
         "cleaning-python" => "cleaning",
         "frames-c" => "frames",
+        "invoices-go" => "invoices",
         _ => "webhook",
     };
     made(&format!("examples/{name}/build/{component}.wasm"));

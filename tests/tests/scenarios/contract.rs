@@ -120,6 +120,27 @@ async fn contract_c() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn contract_go() -> Result<()> {
+    let language = Language::GO;
+    let place = language.line_with("deep trouble");
+    keeps_the_contract(Speech {
+        language,
+        exception: Failure {
+            reason: "error",
+            says: vec![
+                "panic: deep trouble over \"a body\"".into(),
+                format!("at main.deep (contract.go:{place})"),
+            ],
+        },
+        trap: Failure {
+            reason: "trap",
+            says: vec!["exited with status 3".into()],
+        },
+    })
+    .await
+}
+
 fn memory_is_out() -> Failure {
     Failure {
         reason: "limit",

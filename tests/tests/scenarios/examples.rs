@@ -58,6 +58,16 @@ async fn example_frames_c() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn example_invoices_go() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "invoices-go",
+        queue: "invoices.received",
+        makes: &[("invoices.booked", 2), ("invoices.large", 1)],
+    })
+    .await
+}
+
 async fn come_to_what_they_say(one: Example) -> Result<()> {
     let folder = example(one.folder);
     let vhost = Broker::shared().await?.vhost(one.folder).await?;
