@@ -32,7 +32,7 @@ struct Cost {
     warm: Duration,
     reused: Duration,
     fresh: Duration,
-    instance_kib: f64,
+    instance_kib: Option<f64>,
 }
 
 #[tokio::main]
@@ -57,6 +57,7 @@ async fn main() -> Result<()> {
 fn line(language: Language, cost: &Cost) -> String {
     let kib = cost.bytes.div_ceil(1024);
     let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
+    let mib = |kib: f64| format!("{:.1} MiB", kib / 1024.0);
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let cells = [
         language.name.to_owned(),
@@ -65,7 +66,7 @@ fn line(language: Language, cost: &Cost) -> String {
         seconds(cost.warm),
         ms(cost.reused),
         ms(cost.fresh),
-        format!("{:.1} MiB", cost.instance_kib / 1024.0),
+        cost.instance_kib.map_or_else(|| "–".to_owned(), mib),
     ];
     format!("| {} |", cells.join(" | "))
 }
@@ -74,66 +75,70 @@ async fn measure(broker: &Broker, language: Language, messages: usize) -> Result
     let component = language.guest();
     let cache = scratch("cache");
     let vhost = broker.vhost(language.name).await?;
-    vhost.declare_queue("out", "classic").await?;
-    let run = async |instances: &str, concurrency: u16| {
-        run(&vhost, &component, &cache, instances, concurrency).await
+    for queue in [QUEUE, "out"] {
+        vhost.declare_queue(queue, "classic").await?;
+    }
+    let run = async |instances: &str, concurrency: u16, waiting: usize| {
+        let keys = format!("instances = \"{instances}\"\ntimeout = \"30s\"");
+        let consumer = format!("concurrency = {concurrency}\nprefetch = 100");
+        let toml = HiveToml::new()
+            .component_at("guest", &component, &keys)
+            .consumer(QUEUE, "guest", &consumer);
+        run(&vhost, &toml, &cache, waiting).await
     };
-    let (_, cold) = run("reuse", 1).await?;
-    let (one, warm) = run("reuse", 1).await?;
+    let (first, cold) = run("reuse", 1, 1).await?;
+    first.stop().await?;
+    let (one, warm) = run("reuse", 1, 1).await?;
     let reused = one.average(&vhost, messages).await?;
     let one_kib = one.0.usage()?.resident_kib;
-    drop(one);
-    let (many, _) = run("reuse", INSTANCES).await?;
-    many.average(&vhost, messages).await?;
+    one.stop().await?;
+    let (many, _) = run("reuse", INSTANCES, messages).await?;
     let many_kib = many.0.usage()?.resident_kib;
     let instances = many.0.metric("hive_instances{component=\"guest\"}").await?;
-    drop(many);
-    let (fresh, _) = run("fresh", 1).await?;
+    many.stop().await?;
+    let (fresh_each, _) = run("fresh", 1, 1).await?;
+    let fresh = fresh_each.average(&vhost, messages).await?;
+    fresh_each.stop().await?;
     Ok(Cost {
         bytes: std::fs::metadata(&component)?.len(),
         cold,
         warm,
         reused,
-        fresh: fresh.average(&vhost, messages).await?,
-        instance_kib: many_kib.saturating_sub(one_kib) as f64 / (instances - 1.0).max(1.0),
+        fresh,
+        // One is enough where deliveries are so short that none waits for another.
+        instance_kib: (instances > 1.0)
+            .then(|| many_kib.saturating_sub(one_kib) as f64 / (instances - 1.0)),
     })
 }
 
 /// A host at work on the guest.
 struct Running(HostProcess);
 
-/// Runs a host for which a message waits, and tells how long it took to handle it.
+/// Runs a host for which messages wait, and tells how long it took to handle all of them.
 async fn run(
     vhost: &Vhost,
-    component: &Path,
+    toml: &HiveToml,
     cache: &Path,
-    instances: &str,
-    concurrency: u16,
+    waiting: usize,
 ) -> Result<(Running, Duration)> {
-    let keys = format!("instances = \"{instances}\"\ntimeout = \"30s\"");
-    let consumer = format!("concurrency = {concurrency}\nprefetch = 100");
-    let toml = HiveToml::new()
-        .queue(QUEUE, "")
-        .component_at("guest", component, &keys)
-        .consumer(QUEUE, "guest", &consumer);
     let file = scratch("languages").join("hive.toml");
     std::fs::write(&file, toml.text(vhost))?;
-    // The queue is the host's to declare; from the second run on it is there.
-    let before = vhost.queues()?.iter().any(|name| name == QUEUE);
-    if before {
-        send(vhost, 1).await?;
-    }
-    let started = Instant::now();
+    send(vhost, waiting).await?;
     let cache = cache.to_str().context("a path is UTF-8")?;
+    let started = Instant::now();
     let host = HostProcess::launch_file(&file, &[("HIVE_CACHE_DIR", cache)])?.quietly();
     host.wait_for_start().await?;
-    if !before {
-        send(vhost, 1).await?;
-    }
-    vhost.wait_ready("out", 1).await?;
-    let took = started.elapsed();
-    vhost.drain("out").await?;
-    Ok((Running(host), took))
+    arrived(vhost, waiting).await?;
+    Ok((Running(host), started.elapsed()))
+}
+
+/// Waits for so many messages to have come out.
+async fn arrived(vhost: &Vhost, mut left: usize) -> Result<()> {
+    let is_last = |_| {
+        left -= 1;
+        left == 0
+    };
+    vhost.take_until("out", is_last).await
 }
 
 impl Running {
@@ -141,16 +146,16 @@ impl Running {
     async fn average(&self, vhost: &Vhost, messages: usize) -> Result<Duration> {
         let before = self.handled().await?;
         send(vhost, messages).await?;
-        let mut left = messages;
-        let is_last = |_| {
-            left -= 1;
-            left == 0
-        };
-        vhost.take_until("out", is_last).await?;
+        arrived(vhost, messages).await?;
         let after = self.handled().await?;
         Ok(Duration::from_secs_f64(
             (after.0 - before.0) / (after.1 - before.1),
         ))
+    }
+
+    /// Ends it with everything acknowledged, so that nothing comes back for the next one.
+    async fn stop(mut self) -> Result<()> {
+        self.0.stop().await
     }
 
     /// Seconds spent in deliveries, and how many they were.

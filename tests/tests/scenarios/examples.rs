@@ -110,5 +110,5 @@ fn launch(folder: &Path, vhost: &Vhost) -> Result<HostProcess> {
         .replace("path = \"", &format!("path = \"{}/", folder.display()));
     let file = scratch("example").join("hive.toml");
     std::fs::write(&file, text)?;
-    HostProcess::launch_file(&file, &[("RABBITMQ_URL", &vhost.url())])
+    HostProcess::launch_file(&file, &[("RABBITMQ_URL", vhost.url().as_str())])
 }
