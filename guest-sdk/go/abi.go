@@ -12,7 +12,7 @@ import (
 
 // The contract in memory, as the component model's canonical ABI lays it out. Addresses are of 32 bits.
 
-// Memory that the host was given for a delivery, and that an answer lies in until the next one.
+// What an answer lies in until the next delivery. What a delivery lies in is memory.wat's.
 var kept [][]uint64
 
 func allocate(size uint32) uint32 {
@@ -23,15 +23,6 @@ func allocate(size uint32) uint32 {
 
 func memory(at, size uint32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(uintptr(at))), size)
-}
-
-//go:wasmexport cabi_realloc
-func reallocate(old, oldSize, align, size uint32) uint32 {
-	at := allocate(size)
-	if oldSize > 0 {
-		copy(memory(at, size), memory(old, oldSize))
-	}
-	return at
 }
 
 //go:wasmexport hive:consumer/handler@0.1.0#handle
@@ -48,11 +39,6 @@ func handle(at uint32) uint32 {
 		result.at(8).text(err.Error())
 	}
 	return uint32(uintptr(unsafe.Pointer(&result.data[0])))
-}
-
-//go:wasmexport cabi_post_hive:consumer/handler@0.1.0#handle
-func done(uint32) {
-	kept = nil
 }
 
 type reader struct{ data []byte }
