@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::build::{guest, orders_component, orders_example, workspace};
+use crate::build::{example, guest, workspace};
 
 /// A language that the contract test speaks, with its guest.
 #[derive(Debug, Clone, Copy)]
@@ -69,23 +69,19 @@ impl Language {
     }
 }
 
-/// The folder of an example, whose component is there.
+/// The folder of an example of another language than Rust, whose component is there.
 ///
 /// # Panics
 /// When it cannot be made.
-pub fn example(name: &str) -> PathBuf {
+pub fn built_example(name: &str) -> PathBuf {
     let component = match name {
-        "orders" => {
-            orders_component();
-            return orders_example();
-        }
         "cleaning-python" => "cleaning",
         "frames-c" => "frames",
         "invoices-go" => "invoices",
         _ => "webhook",
     };
     made(&format!("examples/{name}/build/{component}.wasm"));
-    workspace().join("examples").join(name)
+    example(name)
 }
 
 fn made(path: &str) -> PathBuf {

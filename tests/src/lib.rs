@@ -35,7 +35,7 @@ pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};
 pub use http::HttpAnswer;
 pub use keeper::scratch;
-pub use languages::{Language, example};
+pub use languages::{Language, built_example};
 pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use hive_tests::{Broker, HostProcess, Message, Vhost, example, scratch};
+use hive_tests::{Broker, HostProcess, Message, Vhost, built_example, scratch};
 
 /// An example, and where its messages come from and go to.
 struct Example {
@@ -69,7 +69,7 @@ async fn example_invoices_go() -> Result<()> {
 }
 
 async fn come_to_what_they_say(one: Example) -> Result<()> {
-    let folder = example(one.folder);
+    let folder = built_example(one.folder);
     let vhost = Broker::shared().await?.vhost(one.folder).await?;
     let mut host = launch(&folder, &vhost)?;
     host.wait_for_start().await?;
