@@ -61,7 +61,6 @@ pub use self::link::{LinkState, Role};
 pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
-pub use self::reading::{Letter, QueueReader, ReadFault};
 pub use self::stream::Reading;
 pub use self::topology::EnsureFault;
 

@@ -17,7 +17,7 @@ use crate::keeper;
 const WASM: &str = "wasm32-wasip2";
 
 /// The folder of the workspace.
-fn workspace() -> &'static Path {
+pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the crate of the tests stands in the workspace")

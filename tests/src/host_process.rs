@@ -20,8 +20,9 @@ use crate::keeper;
 use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
 
-/// A first start compiles a component before it consumes.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// A first start compiles a component before it consumes: a language's runtime takes a core for fifteen
+/// seconds, and the tests have more such than the machine has cores.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A `hive-host run`. Killed when it is dropped; its log is then printed, which a test's output
 /// shows only where the test fails.
@@ -147,6 +148,13 @@ impl HostProcess {
     pub fn quietly(mut self) -> Self {
         self.quiet = true;
         self
+    }
+
+    /// Waits until a consumer consumes, whichever is the first.
+    pub async fn wait_for_start(&self) -> Result<()> {
+        let is_it = |line: &str| line.contains("consuming");
+        let line = self.wait_until(START_TIMEOUT, "the host is consuming", is_it);
+        line.await.map(drop)
     }
 
     /// Waits for a line that contains `pattern`, and gives it.

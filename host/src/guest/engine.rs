@@ -9,6 +9,7 @@ use anyhow::Context;
 use wasmtime::component::Linker;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
 };
 
 use super::capability;
@@ -104,6 +105,8 @@ fn config(pool: Option<EngineLimits>) -> Config {
         // The component model's own concurrency costs more than a microsecond a call, and the
         // contract has no async function.
         .concurrency_support(false)
+        // A trap is told with file and line where the component says them; they are looked up then.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         // One compilation would take every core and stall the deliveries of other components.
         .parallel_compilation(false)
         .cache(cache());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::capability::publish;
@@ -152,10 +152,35 @@ fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
     backtrace
         .frames()
         .iter()
-        .filter_map(|frame| frame.func_name())
-        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .flat_map(functions)
         .take(FRAMES)
         .collect()
+}
+
+/// The functions of a frame, from the innermost: with what was inlined, file and line where the
+/// component has debug information, else its one function where it has a name.
+fn functions(frame: &FrameInfo) -> Vec<String> {
+    let inlined = frame.symbols().iter().filter_map(|symbol| {
+        let name = demangled(symbol.name()?);
+        Some(match (symbol.file(), symbol.line()) {
+            (Some(file), Some(line)) => format!("{name} ({}:{line})", file_name(file)),
+            _ => name,
+        })
+    });
+    let inlined: Vec<String> = inlined.collect();
+    match inlined.is_empty() {
+        true => frame.func_name().map(demangled).into_iter().collect(),
+        false => inlined,
+    }
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// Without the folders, which are those of the machine that it was built on.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// Cuts a text at a character's end.

@@ -11,6 +11,7 @@ mod batch_failures;
 mod batches;
 mod dead;
 mod dead_replay;
+mod contract;
 mod dedup;
 mod dedup_killed;
 mod delays;
@@ -59,6 +60,7 @@ mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
+mod examples;
 mod start;
 mod status;
 mod stop;

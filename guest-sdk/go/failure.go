@@ -1,0 +1,41 @@
+package hive
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// handled calls the handler; a panic is an error that tells where it came from.
+func handled(delivery *Delivery) (answer Answer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v%s", cause, stack())
+		}
+	}()
+	if handler == nil {
+		return Answer{}, fmt.Errorf("the component has no handler: hive.Consume was not called")
+	}
+	return handler(delivery)
+}
+
+// stack names the functions of the consumer, from the innermost, each with its file and line.
+func stack() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	var text strings.Builder
+	for {
+		frame, more := frames.Next()
+		if strings.HasPrefix(frame.Function, "hive-guest.handled") {
+			break
+		}
+		if !strings.HasPrefix(frame.Function, "runtime.") {
+			fmt.Fprintf(&text, "\n    at %s (%s:%d)", frame.Function, filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			break
+		}
+	}
+	return text.String()
+}

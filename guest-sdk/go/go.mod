@@ -1,0 +1,3 @@
+module hive-guest
+
+go 1.24

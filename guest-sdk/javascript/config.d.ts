@@ -1,0 +1,5 @@
+/** The value of a key of the component's configuration; undefined where it is not set. */
+export function get(key: string): string | undefined;
+
+/** Every key with its value. */
+export function all(): Record<string, string>;

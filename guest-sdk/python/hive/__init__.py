@@ -1,0 +1,46 @@
+"""Write a RabbitMQ consumer for Hive in Python: a function from a delivery to an answer.
+
+    from hive import Answer, Delivery, Reject, consumer, to_queue
+
+    def handle(delivery: Delivery) -> Answer:
+        name = delivery.text()
+        if not name:
+            raise Reject("nobody to greet")
+        return to_queue("greetings", text=f"hello {name}")
+
+    Handler = consumer(handle)
+
+The module needs the bindings that componentize-py writes for the world, ``wit_world``.
+"""
+
+from hive._answers import (
+    Ack,
+    Answer,
+    Headers,
+    HeaderValue,
+    Nested,
+    Publication,
+    Reject,
+    Retry,
+    Timestamp,
+    publication,
+    to_queue,
+)
+from hive._consumer import consumer
+from hive._delivery import Delivery
+
+__all__ = [
+    "Ack",
+    "Answer",
+    "Delivery",
+    "HeaderValue",
+    "Headers",
+    "Nested",
+    "Publication",
+    "Reject",
+    "Retry",
+    "Timestamp",
+    "consumer",
+    "publication",
+    "to_queue",
+]

@@ -1,0 +1,114 @@
+//! The examples as their README runs them: their own hive.toml and their own sample messages, each
+//! sample coming to what its name says.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use hive_tests::{Broker, HostProcess, Message, Vhost, built_example, scratch};
+
+/// An example, and where its messages come from and go to.
+struct Example {
+    folder: &'static str,
+    queue: &'static str,
+    /// Each queue with how many messages the samples make there.
+    makes: &'static [(&'static str, usize)],
+}
+
+#[tokio::test]
+async fn example_webhook_js() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "webhook-js",
+        queue: "webhooks.received",
+        makes: &[
+            ("webhooks.mail", 2),
+            ("webhooks.stock", 2),
+            ("webhooks.desk", 1),
+        ],
+    })
+    .await
+}
+
+#[tokio::test]
+async fn example_webhook_ts() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "webhook-ts",
+        queue: "pushes.received",
+        makes: &[("pushes.shop", 1), ("pushes.finance", 1), ("pushes.web", 1)],
+    })
+    .await
+}
+
+#[tokio::test]
+async fn example_cleaning_python() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "cleaning-python",
+        queue: "readings.files",
+        makes: &[("readings.all", 3), ("readings.reports", 2)],
+    })
+    .await
+}
+
+#[tokio::test]
+async fn example_frames_c() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "frames-c",
+        queue: "frames",
+        makes: &[("positions", 2)],
+    })
+    .await
+}
+
+#[tokio::test]
+async fn example_invoices_go() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: "invoices-go",
+        queue: "invoices.received",
+        makes: &[("invoices.booked", 2), ("invoices.large", 1)],
+    })
+    .await
+}
+
+async fn come_to_what_they_say(one: Example) -> Result<()> {
+    let folder = built_example(one.folder);
+    let vhost = Broker::shared().await?.vhost(one.folder).await?;
+    let mut host = launch(&folder, &vhost)?;
+    host.wait_for_start().await?;
+    let mut rejected = 0;
+    for sample in std::fs::read_dir(folder.join("messages"))? {
+        let path = sample?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.context("a sample has a name")?;
+        match name.split('-').next() {
+            Some("rejected") => rejected += 1,
+            Some("published" | "acked") => {}
+            _ => bail!("{name} does not say what becomes of it"),
+        }
+        let message = Message::new(std::fs::read(&path)?);
+        vhost.publish("", one.queue, message).await?;
+    }
+    let dead = vhost.take(&format!("{}.dead", one.queue), rejected).await?;
+    for message in dead {
+        let reason = message.text_of("x-hive-reason");
+        assert_eq!(reason.as_deref(), Some("rejected"), "{}", message.text());
+    }
+    for (queue, count) in one.makes {
+        vhost.take(queue, *count).await?;
+    }
+    host.stop().await?;
+    for (queue, _) in one.makes {
+        assert_eq!(vhost.ready(queue).await?, 0, "too much came to `{queue}`");
+    }
+    assert_eq!(vhost.ready(one.queue).await?, 0, "some are not handled");
+    Ok(())
+}
+
+/// Runs the example's own file, on an admin port that nobody else has.
+fn launch(folder: &Path, vhost: &Vhost) -> Result<HostProcess> {
+    let own = std::fs::read_to_string(folder.join("hive.toml"))?;
+    let text = own
+        .replace("[host]\n", "[host]\nadmin = \"127.0.0.1:0\"\n")
+        .replace("path = \"", &format!("path = \"{}/", folder.display()));
+    let file = scratch("example").join("hive.toml");
+    std::fs::write(&file, text)?;
+    HostProcess::launch_file(&file, &[("RABBITMQ_URL", vhost.url().as_str())])
+}
