@@ -102,7 +102,7 @@ async fn contract_python() -> Result<()> {
 async fn contract_c() -> Result<()> {
     let language = Language::C;
     let ensured = language.line_with("HIVE_ENSURE");
-    let trapped = language.line_with("__builtin_trap");
+    let trapped = language.line_with("boom();");
     keeps_the_contract(Speech {
         language,
         exception: Failure {
@@ -114,7 +114,7 @@ async fn contract_c() -> Result<()> {
         },
         trap: Failure {
             reason: "trap",
-            says: vec![format!("boom (contract.c:{trapped})")],
+            says: vec![format!("boom < hive_handle (contract.c:{trapped})")],
         },
     })
     .await
