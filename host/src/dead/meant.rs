@@ -201,7 +201,7 @@ mod tests {
             Ok("parcels over far")
         );
         assert_eq!(found("x", false, Some("far")).as_deref(), Ok("x over far"));
-        let fault = found("x", false, Some("fra")).expect_err("there is none");
+        let fault = found("x", false, Some("fars")).expect_err("there is none");
         assert!(fault.contains("did you mean `far`"), "{fault}");
     }
 }

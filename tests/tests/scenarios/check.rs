@@ -110,14 +110,6 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_key_whose_machinery_is_not_built_is_refused_by_name() {
-    assert_faults(
-        &HiveToml::one("letters", "ack", r#"ordered_by = "routing-key""#),
-        &["ordered_by"],
-    );
-}
-
-#[test]
 fn every_fault_is_told_in_one_run() {
     let toml = good()
         .host(r#"shutdown_timeout = "soon""#)

@@ -362,7 +362,7 @@ async fn the_time_that_a_message_waits_decides_where_that_is_the_rule() -> Resul
 #[tokio::test]
 async fn a_consumer_of_batches_has_as_many_at_once_as_its_queue_asks_for() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("batches").await?;
-    let mut host = HostProcess::run(&vhost, &batches(5, "1s", SCALE)).await?;
+    vhost.declare_queue("letters", "quorum").await?;
     // Each batch of five takes some seconds, so that the rest of them waits.
     let message = |number| match number % 5 {
         0 => Message::new(format!("{number} slow")),
@@ -371,6 +371,8 @@ async fn a_consumer_of_batches_has_as_many_at_once_as_its_queue_asks_for() -> Re
     vhost
         .publish_all("", "letters", (0..50).map(message))
         .await?;
+    // All of it waits before anybody looks.
+    let mut host = HostProcess::run(&vhost, &batches(5, "1s", SCALE)).await?;
     let workers = r#"hive_workers{consumer="letters"}"#;
     wait_for(&host, workers, 5).await?;
     wait_for(&host, r#"hive_waiting_messages{consumer="letters"}"#, 0).await?;

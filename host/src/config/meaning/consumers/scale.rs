@@ -16,9 +16,9 @@ pub(super) fn plan(context: &mut Context<'_>, consumer: &Node) -> Option<ScalePl
         return None;
     }
     if let Some(at) = consumer.get("concurrency") {
-        let message = "stands beside `scale`, which takes its place";
-        let remedy = "remove it, or remove `scale`: `scale.min` and `scale.max` are its bounds";
-        context.faults.error(at, message, remedy);
+        let message = "has no effect beside `scale`, which takes its place";
+        let remedy = "remove it: `scale.min` and `scale.max` are the bounds";
+        context.faults.warning(at, message, remedy);
     }
     let rules = ["messages_per_instance", "target_wait"];
     if rules.iter().all(|rule| scale.get(rule).is_none()) {
