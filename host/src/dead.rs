@@ -59,7 +59,7 @@ impl Walk {
     ///
     /// # Errors
     ///
-    /// See [`Connection::read`].
+    /// See [`Connection::browse`].
     pub async fn begin(
         connection: &Connection,
         queue: &str,

@@ -87,13 +87,11 @@ fn latest<'a>(headers: &'a FieldTable, found_in: &str) -> Option<&'a FieldTable>
     let Some(AMQPValue::FieldArray(history)) = headers.inner().get(HISTORY) else {
         return None;
     };
-    let entries = history.as_slice().iter().filter_map(|entry| match entry {
+    let mut entries = history.as_slice().iter().filter_map(|entry| match entry {
         AMQPValue::FieldTable(entry) => Some(entry),
         _ => None,
     });
-    entries
-        .filter(|entry| text(entry, "queue").is_some_and(|queue| queue != found_in))
-        .next()
+    entries.find(|entry| text(entry, "queue").is_some_and(|queue| queue != found_in))
 }
 
 /// The same properties without what the broker wrote when it dead-lettered the message. A copy that kept

@@ -236,19 +236,18 @@ mod tests {
 
     #[test]
     fn a_condition_is_split_at_its_first_operator() {
-        let parts = |text| split(text).map(|(field, operator, value)| (field, operator, value));
-        assert_eq!(parts("reason=a=b"), Some(("reason", Operator::Is, "a=b")));
+        assert_eq!(split("reason=a=b"), Some(("reason", Operator::Is, "a=b")));
         assert_eq!(
-            parts("error~a!=b"),
+            split("error~a!=b"),
             Some(("error", Operator::Contains, "a!=b"))
         );
         assert_eq!(
-            parts("class!=trap"),
+            split("class!=trap"),
             Some(("class", Operator::IsNot, "trap"))
         );
-        assert_eq!(parts("header:x="), Some(("header:x", Operator::Is, "")));
-        assert_eq!(parts("reason"), None);
-        assert_eq!(parts("reason!a"), None);
+        assert_eq!(split("header:x="), Some(("header:x", Operator::Is, "")));
+        assert_eq!(split("reason"), None);
+        assert_eq!(split("reason!a"), None);
     }
 
     #[test]
