@@ -213,9 +213,9 @@ async fn purging_takes_what_it_is_told_and_no_more() -> Result<()> {
         "2 of 6 messages deleted",
     );
     assert_done(&purge(&["--limit", "1"]).await?, "1 of 4 messages deleted");
-    assert_eq!(vhost.ready("graveyard").await?, 3);
+    vhost.wait_ready("graveyard", 3).await?;
     assert_done(&purge(&["--yes"]).await?, "3 of 3 messages deleted");
-    assert_eq!(vhost.ready("graveyard").await?, 0);
+    vhost.wait_ready("graveyard", 0).await?;
     Ok(())
 }
 
@@ -314,6 +314,8 @@ async fn what_is_wrong_is_told_with_its_exit_code() -> Result<()> {
     let toml = HiveToml::one("letters", "ack", "");
     let commands = Commands::on(&vhost, &toml)?;
     let told = async |arguments: &[&str], code: i32, words: &str| {
+        // What the command before looked at goes back a moment after it has left.
+        vhost.wait_ready("letters.dead", 1).await?;
         let told = commands.run(&["dead", "republish"], arguments).await?;
         assert_eq!(told.code, Some(code), "{told:?}");
         assert!(told.stderr.contains(words), "{told:?}");

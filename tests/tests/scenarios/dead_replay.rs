@@ -74,7 +74,8 @@ async fn s35_replay_moves_as_many_as_it_is_told_as_they_were() -> Result<()> {
         none.stdout.contains("0 of 5 messages republished"),
         "{none:?}"
     );
-    assert_eq!(vhost.ready("letters.dead").await?, 5);
+    // What was looked at goes back a moment after the command has left.
+    vhost.wait_ready("letters.dead", 5).await?;
 
     let three = commands
         .run(&REPUBLISH, &["letters", "--limit", "3"])
@@ -95,7 +96,8 @@ async fn s35_replay_moves_as_many_as_it_is_told_as_they_were() -> Result<()> {
                 .collect::<Vec<_>>(),
         )
     };
-    assert_eq!(vhost.ready("letters").await?, 3);
+    vhost.wait_ready("letters", 3).await?;
+    vhost.wait_ready("letters.dead", 2).await?;
     for (number, message) in vhost.drain("letters").await?.iter().enumerate() {
         assert_as_published(message, number);
     }
@@ -172,7 +174,9 @@ async fn what_fails_again_is_not_sent_again() -> Result<()> {
         .wait_ready("letters.dead", u32::try_from(MESSAGES)?)
         .await?;
     assert_settled(&vhost, &mut host, "letters").await?;
-    assert_eq!(vhost.ready("letters.dead").await?, u32::try_from(MESSAGES)?);
+    vhost
+        .wait_ready("letters.dead", u32::try_from(MESSAGES)?)
+        .await?;
     assert_eq!(
         host.count("attempt 1 of"),
         MESSAGES,
@@ -193,8 +197,10 @@ async fn ten_thousand_go_back_once_each_with_a_host_running() -> Result<()> {
         sent.stdout.contains("10000 of 10000 messages republished"),
         "{sent:?}"
     );
-    assert_eq!(vhost.ready("letters.dead").await?, 0);
-    assert_eq!(vhost.ready("letters").await?, u32::try_from(MESSAGES)?);
+    vhost.wait_ready("letters.dead", 0).await?;
+    vhost
+        .wait_ready("letters", u32::try_from(MESSAGES)?)
+        .await?;
     let mut seen = BTreeSet::new();
     let mut taken = 0;
     vhost
