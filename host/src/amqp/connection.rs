@@ -168,7 +168,8 @@ impl Connection {
         tasks: &Tasks,
     ) -> Result<Browsing, BrowseFault> {
         let session = tokio::select! {
-            session = self.consuming.session_for(queue) => session,
+            // A link that has ended has been given up, which says why.
+            Some(session) = self.consuming.session_for(queue) => Some(session),
             fault = self.consuming.gave_up() => {
                 return Err(BrowseFault::Lost { queue: queue.to_owned(), reason: fault.to_string() });
             }
