@@ -24,6 +24,7 @@ mod original;
 mod outgoing;
 mod publisher;
 mod replies;
+mod settlement;
 mod stream;
 mod topology;
 
@@ -48,9 +49,7 @@ use std::sync::Arc;
 
 pub use self::browsing::{BrowseFault, Browsing, Letter};
 pub use self::connection::{Connection, StateWatch};
-pub use self::consumer::{
-    ConsumerState, ConsumerWatch, Delivery, Intake, Settled, Settlement, Subscription,
-};
+pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Subscription};
 pub use self::copies::DeadLetterNote;
 pub use self::death::Death;
 pub use self::delay::{LONGEST_DELAY, rung};
@@ -61,6 +60,7 @@ pub use self::link::{LinkState, Role};
 pub use self::original::Original;
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
+pub use self::settlement::{Delivery, Settled, Settlement};
 pub use self::stream::Reading;
 pub use self::topology::EnsureFault;
 

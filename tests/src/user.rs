@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::broker::Broker;
+use crate::eventually;
 use crate::vhost::Vhost;
 
 /// Somebody whom nobody else is, in one vhost.
@@ -51,10 +52,16 @@ impl<'a> User<'a> {
         self.vhost.management().delete(&self.rights())
     }
 
-    /// Closes every connection of theirs, as an operator would.
-    pub fn close_connections(&self) -> Result<()> {
+    /// Closes every connection of theirs, as an operator would. Returns when those are gone, which the
+    /// broker does not wait for.
+    pub async fn close_connections(&self) -> Result<()> {
+        let before = self.broker.connections(self.vhost)?;
         let close = ["close_all_user_connections", &self.name, "a test"];
-        self.broker.rabbitmqctl(&close).map(drop)
+        self.broker.rabbitmqctl(&close)?;
+        let now = async || self.broker.connections(self.vhost);
+        let are_gone = |now: &Vec<String>| now.iter().all(|name| !before.contains(name));
+        eventually("the connections are gone", now, are_gone).await?;
+        Ok(())
     }
 
     fn rights(&self) -> String {

@@ -14,13 +14,13 @@ use lapin::{Channel, Consumer};
 
 use super::acks::flusher::AckSink;
 use super::bookkeeping::{DELIVERY_COUNT, RESERVED};
-use super::consumer::{Delivery, Settlement};
 use super::death::{Death, without_deaths};
 use super::fault::describe;
 use super::headers::integer;
 use super::limits::{AskFault, ask};
 use super::original::{Original, header, receive};
 use super::session::SharedSession;
+use super::settlement::{Delivery, Settlement};
 use crate::lifecycle::Tasks;
 
 /// When nothing has come for so long, the queue is asked whether anything is left.

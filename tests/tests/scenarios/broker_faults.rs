@@ -146,7 +146,7 @@ async fn s10_what_lost_connections_take_over_a_delivery_limit_is_dead_lettered_b
         }
         vhost.wait_ready("letters", 0).await?;
         assert_eq!(vhost.ready("over").await?, 0, "after {lost} connections");
-        user.close_connections()?;
+        user.close_connections().await?;
     }
     vhost.wait_ready("over", MESSAGES).await?;
     vhost.publish("", "letters", Message::new("0")).await?;

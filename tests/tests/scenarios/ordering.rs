@@ -13,8 +13,17 @@ const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// A consumer of `letters` that keeps an order.
 fn ordered(consumer_keys: &str) -> HiveToml {
+    ordered_from("", consumer_keys)
+}
+
+/// With keys of the queue too.
+fn ordered_from(queue_keys: &str, consumer_keys: &str) -> HiveToml {
     let keys = format!("concurrency = 8\n{consumer_keys}");
-    HiveToml::one("letters", "in-order", &keys).queue("out", "")
+    HiveToml::new()
+        .queue("letters", queue_keys)
+        .component("in-order", "")
+        .consumer("letters", "in-order", &keys)
+        .queue("out", "")
 }
 
 /// A message of `key`, the `number`th, with its key in every place where one may be looked for.
@@ -241,9 +250,12 @@ fn assert_nothing_is_skipped(told: &Told, each: i64) {
     }
 }
 
+/// One consumer is active at a time: the host may be back before the broker has noticed that the
+/// link is gone, and would be handed what is behind the deliveries that still count as out.
 #[tokio::test]
 async fn links_that_are_cut_repeat_deliveries_and_skip_none() -> Result<()> {
-    let toml = ordered(
+    let toml = ordered_from(
+        r#"arguments = { "x-single-active-consumer" = true }"#,
         "ordered_by = \"header:key\"\nprefetch = 60\nretry = { limit = 5, delays = [\"50ms\"] }",
     )
     .connection(r#"reconnect = { first = "20ms", max = "200ms" }"#);
@@ -254,7 +266,8 @@ async fn links_that_are_cut_repeat_deliveries_and_skip_none() -> Result<()> {
     let mut done = BTreeMap::new();
     let taking = vhost.take_until("out", |message| {
         came += 1;
-        if came % 80 == 0 {
+        // Not near the end: what comes again after the last cut has come before the last of a key.
+        if came % 80 == 0 && came < 300 {
             proxy.cut();
         }
         seen.push(message.clone());
@@ -267,6 +280,11 @@ async fn links_that_are_cut_repeat_deliveries_and_skip_none() -> Result<()> {
     tokio::try_join!(vhost.publish_all("", "letters", failing(each)), taking)?;
     assert_nothing_is_skipped(&told(&seen)?, each);
     assert!(host.count(LOST) >= 2, "no link was cut");
+    assert_eq!(
+        vhost.consumers("letters").await?,
+        1,
+        "left a channel behind"
+    );
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())

@@ -26,7 +26,7 @@ async fn a_consumer_whose_rights_are_revoked_goes_on_when_they_are_back() -> Res
         assert_consumes(&vhost, &format!("before {right}")).await?;
         let told = refusals(&host);
         user.permit(configure, write, read)?;
-        user.close_connections()?;
+        user.close_connections().await?;
         vhost.publish("", "letters", Message::new(right)).await?;
         let what = format!("the host tells that `{right}` is missing");
         let look = async || Ok((refusals(&host), host.readiness().await?.1.to_string()));

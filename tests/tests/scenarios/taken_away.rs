@@ -34,7 +34,7 @@ fn room_for_one(kind: &str) -> FieldTable {
 /// Makes a queue anew as a classic one, while the user of the host cannot connect.
 async fn replace(vhost: &Vhost, user: &User<'_>, queue: &str) -> Result<()> {
     user.shut_out()?;
-    user.close_connections()?;
+    user.close_connections().await?;
     vhost.delete_queue(queue).await?;
     vhost.declare_queue(queue, "classic").await?;
     user.permit(".*", ".*", ".*")
@@ -82,7 +82,7 @@ async fn a_dead_letter_queue_that_is_deleted_or_full_or_somebody_elses_loses_not
     vhost
         .declare_queue_with("letters.dead", room_for_one("classic"))
         .await?;
-    user.close_connections()?;
+    user.close_connections().await?;
     host.wait_for_count("consuming consumer=letters", 2).await?;
     let two = ["one", "other"].map(Message::new);
     vhost.publish_all("", "letters", two.clone()).await?;

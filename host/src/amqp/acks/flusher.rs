@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Due, Frame, Window};
-use crate::amqp::consumer::Settled;
 use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use crate::amqp::session::SharedSession;
+use crate::amqp::settlement::Settled;
 use crate::failpoint;
 use crate::lifecycle::Tasks;
 

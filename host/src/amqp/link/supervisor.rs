@@ -189,11 +189,12 @@ impl Supervisor {
         self.telemetry.connected(self.opened);
         self.opened = true;
         self.backoff.reset();
-        self.tell(LinkState::Open, Some(session.clone()));
+        // Before anybody has the session: who is kept waiting must not consume meanwhile.
         let mut look_again = match self.withhold(withheld) {
             Ok(look_again) => look_again,
             Err(fault) => return self.leave(&session, fault),
         };
+        self.tell(LinkState::Open, Some(session.clone()));
         let mut missing = BTreeSet::new();
         let mut waiting = Vec::new();
         let reason = loop {

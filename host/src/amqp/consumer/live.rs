@@ -1,0 +1,106 @@
+//! A channel that consumes: [`Live`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::Instant;
+
+use super::Intake;
+use crate::amqp::acks::flusher::AckSink;
+use crate::amqp::fault::describe;
+use crate::amqp::session::Session;
+use crate::amqp::stream::Reading;
+
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) stream: lapin::Consumer,
+    /// What was taken off the stream by a look at how much there is.
+    pub(super) ahead: VecDeque<Next>,
+    pub(super) sink: Arc<AckSink>,
+    pub(super) session: Weak<Session>,
+    /// When the first message of a stream is overdue, which was handled before.
+    pub(super) overdue: Option<Instant>,
+    /// It was overdue, and told to be.
+    pub(super) is_overdue: bool,
+    /// What was wanted when it was made.
+    pub(super) intake: Intake,
+    /// Whether what is in hand is to be settled before the channel is closed.
+    pub(super) gently: bool,
+}
+
+/// What comes of waiting for the broker.
+pub(super) enum Came {
+    Delivery(Box<lapin::message::Delivery>),
+    /// The channel is gone, for this reason.
+    Lost(String),
+    /// Something else is to be read of the stream, or nothing.
+    Interrupted,
+    /// A message that the stream must have has not come.
+    Overdue,
+}
+
+impl Live {
+    pub(super) async fn next(&mut self, reading: Option<&Reading>) -> Came {
+        let Some(reading) = reading else {
+            return self.arrives().await;
+        };
+        let overdue = self.overdue;
+        let is_overdue = async {
+            match overdue {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = reading.interrupted() => Came::Interrupted,
+            came = self.arrives() => came,
+            () = is_overdue => Came::Overdue,
+        }
+    }
+
+    async fn arrives(&mut self) -> Came {
+        let next = match self.ahead.pop_front() {
+            Some(next) => next,
+            None => self.stream.next().await,
+        };
+        match next {
+            Some(Ok(delivery)) => Came::Delivery(Box::new(delivery)),
+            Some(Err(error)) => Came::Lost(describe(&error)),
+            None => Came::Lost("the broker cancelled the consumer".into()),
+        }
+    }
+}
+
+/// What a stream of deliveries gives; none at its end.
+pub(super) type Next = Option<Result<lapin::message::Delivery, lapin::Error>>;
+
+impl Live {
+    /// How many deliveries have come that nobody has taken.
+    pub(super) fn look_ahead(&mut self) -> usize {
+        let is_delivery = |next: &Next| matches!(next, Some(Ok(_)));
+        // Behind an error or the end nothing comes.
+        while self.ahead.back().is_none_or(is_delivery)
+            && let Some(next) = self.stream.next().now_or_never()
+        {
+            self.ahead.push_back(next);
+        }
+        self.ahead.iter().filter(|next| is_delivery(next)).count()
+    }
+
+    /// Takes nothing more. What is in hand is settled, and then the channel is closed: what was let
+    /// out and not handed out goes back.
+    pub(super) fn leave(mut self) {
+        self.gently = true;
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        match self.gently {
+            true => self.sink.leave(),
+            false => self.sink.retire(),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One try to consume from a queue, from the channel to the consumer: [`Subscribing`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lapin::Channel;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{FieldTable, ShortString};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::live::Live;
+use super::{Intake, short};
+use crate::amqp::acks::flusher::AckSink;
+use crate::amqp::limits::{AskFault, ask, leave};
+use crate::amqp::session::SharedSession;
+use crate::amqp::stream::{Beginning, Reading, last_offset};
+use crate::config::plan::ConsumerPlan;
+use crate::lifecycle::Tasks;
+
+/// A message of a stream that is there is handed out at once; one that is not there never is, and
+/// nothing says so.
+const OVERDUE: Duration = Duration::from_secs(10);
+
+/// Tells apart the consumer tags of one host.
+static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
+
+/// What a consumer is subscribed with.
+#[derive(Debug)]
+pub(super) struct Subscribing {
+    pub(super) plan: ConsumerPlan,
+    pub(super) tag_prefix: String,
+    pub(super) tasks: Tasks,
+    /// Where the queue is a stream.
+    pub(super) reading: Option<Arc<Reading>>,
+}
+
+impl Subscribing {
+    /// Goes on to its end, whoever waits for it: the broker has no word for a question that is taken
+    /// back, and would let deliveries out to a channel that nobody reads. A result that nobody takes
+    /// closes its channel.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        session: &SharedSession,
+        intake: Intake,
+    ) -> JoinHandle<Result<Live, AskFault>> {
+        let subscribing = Arc::clone(self);
+        let session = Arc::clone(session);
+        self.tasks
+            .spawn_service(async move { subscribing.consume(&session, intake).await })
+    }
+
+    async fn consume(&self, session: &SharedSession, intake: Intake) -> Result<Live, AskFault> {
+        let prefetch = match intake {
+            Intake::One(_) => 1,
+            Intake::All | Intake::Nothing => self.plan.prefetch,
+        };
+        let channel = self
+            .open_channel(session, prefetch)
+            .await
+            .inspect_err(|fault| {
+                if matches!(fault, AskFault::Silent) {
+                    session.discard();
+                }
+            })?;
+        self.find_the_end(session).await?;
+        let tag = self.tag();
+        let beginning = self.reading.as_ref().map(|reading| reading.begin());
+        let consuming = ask(channel.basic_consume(
+            short(&self.plan.queue),
+            tag.clone(),
+            BasicConsumeOptions::default(),
+            beginning.map_or_else(FieldTable::default, Beginning::arguments),
+        ));
+        let stream = match consuming.await {
+            Ok(stream) => stream,
+            Err(fault) => {
+                // A quorum queue without a leader answers when it has one, and holds up nobody but this
+                // channel. What it hands out then goes back when the channel closes behind it.
+                if matches!(fault, AskFault::Silent) {
+                    leave(&channel, "the queue does not answer").await;
+                }
+                return Err(fault);
+            }
+        };
+        let sink = AckSink::start(channel, tag, prefetch, session.clone(), &self.tasks);
+        Ok(Live {
+            stream,
+            ahead: VecDeque::new(),
+            sink,
+            session: Arc::downgrade(session),
+            overdue: beginning
+                .is_some_and(|beginning| beginning.is_handled)
+                .then(|| Instant::now() + OVERDUE),
+            is_overdue: false,
+            intake,
+            gently: false,
+        })
+    }
+
+    async fn open_channel(
+        &self,
+        session: &SharedSession,
+        prefetch: u16,
+    ) -> Result<Channel, AskFault> {
+        let channel = session.channel().await?;
+        ask(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        Ok(channel)
+    }
+
+    /// A consumer tag that was not used before.
+    fn tag(&self) -> ShortString {
+        let number = SUBSCRIPTIONS.fetch_add(1, Ordering::Relaxed);
+        short(&format!("{}.{number}", self.tag_prefix))
+    }
+
+    /// Makes a number of the place at which its stream is begun with `offset = "next"`: without one, what
+    /// is published while the connection is down, before the first message, would be passed over.
+    async fn find_the_end(&self, session: &SharedSession) -> Result<(), AskFault> {
+        let Some(reading) = self.reading.as_ref().filter(|r| r.begins_at_the_end()) else {
+            return Ok(());
+        };
+        let channel = self.open_channel(session, 1).await?;
+        let found = last_offset(&channel, short(&self.plan.queue), self.tag()).await;
+        leave(&channel, "the end of the stream is known").await;
+        if let Some(last) = found? {
+            reading.resume(last + 1);
+        }
+        Ok(())
+    }
+}
