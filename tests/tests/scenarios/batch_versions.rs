@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, check, guest, scratch};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, check, eventually, guest, scratch};
 
 const BATCH: &str = r#"batch = { size = 20, wait = "50ms" }"#;
 
@@ -84,8 +84,11 @@ async fn a_swap_and_a_reload_that_do_not_fit_change_nothing() -> Result<()> {
     answers("four").await
 }
 
-const MESSAGES: usize = 10_000;
-const SWAPS: usize = 12;
+/// As many as make the last version another than the first.
+const SWAPS: usize = 13;
+/// Published beside each swap, and before the first and after the last.
+const PORTION: usize = 700;
+const MESSAGES: usize = PORTION * (SWAPS + 2);
 
 #[tokio::test]
 async fn swaps_under_load_lose_no_delivery_of_a_batch_and_repeat_none() -> Result<()> {
@@ -94,21 +97,32 @@ async fn swaps_under_load_lose_no_delivery_of_a_batch_and_repeat_none() -> Resul
     let file = folder.join("hive.toml");
     let keys = format!("{BATCH}\nconcurrency = 2");
     let host = HostProcess::run_file(&vhost, &toml("first-batch", &keys), &file).await?;
-    let load = async {
-        for portion in 0..MESSAGES / 500 {
-            let numbers = (0..500).map(|number| Message::new((portion * 500 + number).to_string()));
-            vhost.publish_all("", "letters", numbers).await?;
-        }
+    let publish = async |portion: usize| {
+        let numbers = portion * PORTION..(portion + 1) * PORTION;
+        let numbers = numbers.map(|number| Message::new(number.to_string()));
+        vhost.publish_all("", "letters", numbers).await
+    };
+    let swap = async |number: usize| {
+        let next = guest(["second-batch", "first-batch"][number % 2]);
+        let arguments = ["archive", &*next.to_string_lossy()];
+        let swapped = host.told("swap", &file, &arguments).await?;
+        ensure!(swapped.code == Some(0), "{swapped:?}");
         anyhow::Ok(())
     };
-    let swaps = async {
+    let load = async {
+        publish(SWAPS).await?;
+        let acked = "hive_deliveries_total{consumer=\"letters\",outcome=\"acked\"}";
+        let some = |acked: &f64| *acked > 0.0;
+        eventually(
+            "the first version has answered",
+            || host.metric(acked),
+            some,
+        )
+        .await?;
         for number in 0..SWAPS {
-            let next = guest(["second-batch", "first-batch"][number % 2]);
-            let arguments = ["archive", &*next.to_string_lossy()];
-            let swapped = host.told("swap", &file, &arguments).await?;
-            ensure!(swapped.code == Some(0), "{swapped:?}");
+            tokio::try_join!(publish(number), swap(number))?;
         }
-        anyhow::Ok(())
+        publish(SWAPS + 1).await
     };
     let mut answered: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut count = 0;
@@ -120,9 +134,8 @@ async fn swaps_under_load_lose_no_delivery_of_a_batch_and_repeat_none() -> Resul
         count += 1;
         count == MESSAGES
     });
-    let (loaded, swapped, taken) = tokio::join!(load, swaps, answers);
+    let (loaded, taken) = tokio::join!(load, answers);
     loaded?;
-    swapped?;
     taken?;
     assert_eq!(answered.len(), MESSAGES, "some messages were not answered");
     for version in ["first", "second"] {

@@ -5,41 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, Message, Proxy, RedisServer, Vhost, eventually,
+    Broker, HiveToml, HostProcess, Message, Proxy, RedisServer, Stores, Vhost, eventually,
     eventually_within, example, example_component, scratch,
 };
 
 use crate::{assert_settled, consuming};
 
 const BY_ID: &str = "dedup = { key = \"message-id\" }";
-
-/// The kinds of store, each new.
-struct Stores {
-    redis: RedisServer,
-}
-
-impl Stores {
-    async fn new() -> Result<Self> {
-        Ok(Self {
-            redis: RedisServer::start().await?,
-        })
-    }
-
-    /// Each by its name, as `[store]`.
-    fn all(&self) -> [(&'static str, String); 3] {
-        [
-            ("memory", "kind = \"memory\"".to_owned()),
-            ("embedded", "kind = \"embedded\"".to_owned()),
-            ("redis", self.redis.store()),
-        ]
-    }
-
-    /// Those that outlive a host.
-    fn lasting(&self) -> [(&'static str, String); 2] {
-        let [_memory, embedded, redis] = self.all();
-        [embedded, redis]
-    }
-}
 
 /// One consumer of the queue `letters` that tells the queue `out`.
 fn once(consumer_keys: &str) -> HiveToml {

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, RedisServer, Vhost, eventually, scratch};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Stores, Vhost, eventually, scratch};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::Mutex;
@@ -66,9 +66,8 @@ impl Handled {
 /// handled, at most twice where the step is in the window, and then not again.
 async fn assert_nothing_is_lost(step: &str, retried: bool) -> Result<()> {
     const MESSAGES: usize = 40;
-    let redis = RedisServer::start().await?;
-    let stores = ["kind = \"embedded\"".to_owned(), redis.store()];
-    for store in stores {
+    let stores = Stores::new().await?;
+    for (_, store) in stores.lasting() {
         let vhost = Broker::shared().await?.vhost("dedup").await?;
         vhost.declare_queue("letters", "quorum").await?;
         vhost.declare_queue("out", "classic").await?;

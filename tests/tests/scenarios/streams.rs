@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, Message, Proxy, Vhost, eventually, eventually_within, example,
-    example_component, guest, scratch,
+    Broker, HiveToml, HostProcess, Message, Proxy, RedisServer, Stores, Vhost, eventually,
+    eventually_within, example, example_component, guest, scratch,
 };
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -56,6 +56,16 @@ async fn wait_stored(host: &HostProcess, position: u32) -> Result<()> {
 
 #[tokio::test]
 async fn s36_first_replays_all_and_next_gets_the_new_and_nothing_is_retried() -> Result<()> {
+    let stores = Stores::new().await?;
+    for (store, keys) in stores.all() {
+        first_and_next(&keys)
+            .await
+            .with_context(|| format!("with the store {store}"))?;
+    }
+    Ok(())
+}
+
+async fn first_and_next(store: &str) -> Result<()> {
     let vhost = stream_of("s36", &["a", "fail b", "reject c", "d"]).await?;
     let consumer = |name: &str| {
         format!(
@@ -63,7 +73,9 @@ async fn s36_first_replays_all_and_next_gets_the_new_and_nothing_is_retried() ->
              stream = {{ offset = \"{name}\", on_error = \"skip\" }}"
         )
     };
-    let mut toml = HiveToml::new().queue("events", "type = \"stream\"");
+    let mut toml = HiveToml::new()
+        .section("store", store)
+        .queue("events", "type = \"stream\"");
     for name in ["first", "next"] {
         let config = format!("config = {{ out = \"{name}\" }}");
         toml = toml
@@ -143,16 +155,38 @@ fn rfc3339(seconds: u64) -> String {
 
 #[tokio::test]
 async fn a_restart_goes_on_where_it_stopped() -> Result<()> {
-    let vhost = stream_of("resumes", &["a", "b", "c"]).await?;
-    let file = home();
-    let toml = reading("offset = \"first\"", "concurrency = 4");
-    let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
-    let mut first = told(&vhost, "out", 3).await?;
-    first.sort();
-    assert_eq!(first, ["0 a", "1 b", "2 c"]);
-    host.stop().await?;
+    let stores = Stores::new().await?;
+    for (store, keys) in stores.lasting() {
+        let vhost = stream_of("resumes", &["a", "b", "c"]).await?;
+        let file = home();
+        let toml = reading("offset = \"first\"", "concurrency = 4").section("store", &keys);
+        let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
+        let mut first = told(&vhost, "out", 3).await?;
+        first.sort();
+        assert_eq!(first, ["0 a", "1 b", "2 c"], "{store}");
+        host.stop().await?;
+        publish(&vhost, &["d"]).await?;
+        let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
+        assert_eq!(told(&vhost, "out", 1).await?, ["3 d"], "{store}");
+        host.stop().await?;
+        assert_eq!(vhost.ready("out").await?, 0, "handled twice with {store}");
+    }
+    Ok(())
+}
+
+/// Each has its hive.toml in a folder of its own, and nothing but the Redis in common.
+#[tokio::test]
+async fn a_host_that_takes_over_goes_on_where_the_killed_one_was() -> Result<()> {
+    let vhost = stream_of("handed-over", &["a", "b", "c"]).await?;
+    let redis = RedisServer::start().await?;
+    let toml =
+        reading("offset = \"first\", group = \"ledger\"", "").section("store", &redis.store());
+    let mut host = HostProcess::run_file(&vhost, &toml, &home()).await?;
+    assert_eq!(told(&vhost, "out", 3).await?, ["0 a", "1 b", "2 c"]);
+    wait_stored(&host, 3).await?;
+    host.kill9()?;
     publish(&vhost, &["d"]).await?;
-    let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
+    let mut host = HostProcess::run_file(&vhost, &toml, &home()).await?;
     assert_eq!(told(&vhost, "out", 1).await?, ["3 d"]);
     host.stop().await?;
     assert_eq!(vhost.ready("out").await?, 0, "nothing was handled twice");
