@@ -11,6 +11,9 @@
 mod broker;
 mod check;
 mod dead;
+mod invoke;
+mod message_flags;
+mod parts;
 mod pause;
 mod publish;
 mod remote;
@@ -124,6 +127,13 @@ enum Command {
     /// docs/message-format.md describes. A message that no queue takes is told of, with exit code 1.
     #[command(after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
+    /// Hands a message to a component, with no broker, and prints what it answers.
+    ///
+    /// Without --config it is granted nothing and has the default limits. What it would publish is
+    /// printed and goes nowhere; buckets begin empty. Exit code 1 where it fails (error, trap, timeout,
+    /// limit), 2 where the component or the message is faulty; retry and reject are answers.
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(invoke::Invoke),
 }
 
 /// What a subcommand works on.
@@ -153,6 +163,7 @@ pub fn main() -> Exit {
         Command::Check(file) => file.load().map(check::run),
         Command::Dead(dead) => dead::run(dead),
         Command::Publish(arguments) => publish::run(&arguments),
+        Command::Invoke(arguments) => invoke::run(&arguments),
     };
     ended.unwrap_or_else(|exit| exit)
 }

@@ -61,6 +61,7 @@ mod scaling;
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
 mod examples;
+mod invoke;
 mod start;
 mod status;
 mod stop;
