@@ -1,6 +1,7 @@
 //! `hive-host invoke`: a message through a component, with no broker.
 
 mod answer;
+mod called;
 mod input;
 mod log;
 mod measure;
@@ -9,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use self::answer::Answer;
-use self::log::{Line, Log};
+use self::called::Called;
+use self::log::Log;
 use self::measure::Measure;
 use super::message_flags::MessageFlags;
 use super::{Exit, PlanFile};
@@ -64,14 +65,6 @@ pub(super) struct Invoke {
     /// Prints a JSON object for each message
     #[arg(long)]
     json: bool,
-}
-
-/// A call, as it is printed.
-struct Called {
-    answers: Vec<Answer>,
-    log: Vec<Line>,
-    took: std::time::Duration,
-    memory: Option<u64>,
 }
 
 pub(super) fn run(arguments: &Invoke) -> Result<Exit, Exit> {
@@ -190,7 +183,7 @@ async fn invoke(
         true => {
             called
                 .iter()
-                .flat_map(objects)
+                .flat_map(Called::objects)
                 .for_each(|object| println!("{object}"));
             if let Some(measured) = measured {
                 println!("{}", measured.object());
@@ -200,7 +193,7 @@ async fn invoke(
             let many = deliveries.len() > 1;
             let mut number = 0;
             for one in &called {
-                print!("{}", text(one, many, &mut number));
+                print!("{}", one.text(many, &mut number));
             }
             println!("loaded in {}", measure::milliseconds(loaded));
             if let Some(measured) = measured {
@@ -230,55 +223,4 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
         eprintln!("error: {fault}");
         Exit::Misused
     })
-}
-
-/// An object for each delivery of a call. What is known of the call as a whole stands in the first one.
-fn objects(called: &Called) -> impl Iterator<Item = Value> {
-    let Called {
-        answers,
-        log,
-        took,
-        memory,
-    } = called;
-    let objects = answers.iter().enumerate().map(move |(index, answer)| {
-        let mut object = answer.object();
-        if index == 0 {
-            object.insert("time-ms".into(), measure::number(*took));
-            if let Some(memory) = memory {
-                object.insert("memory-bytes".into(), Value::from(*memory));
-            }
-            object.insert("log".into(), log.iter().map(Line::object).collect());
-        }
-        object
-    });
-    let objects: Vec<Map<String, Value>> = objects.collect();
-    objects.into_iter().map(Value::Object)
-}
-
-/// A call for people; its deliveries are numbered on where there are many.
-fn text(called: &Called, many: bool, number: &mut usize) -> String {
-    let Called {
-        answers,
-        log,
-        took,
-        memory,
-    } = called;
-    let mut text = String::new();
-    for answer in answers {
-        *number += 1;
-        if many {
-            text.push_str(&format!("message {number}: "));
-        }
-        answer.write(&mut text);
-    }
-    if !log.is_empty() {
-        text.push_str("log\n");
-        log.iter().for_each(|line| line.write(&mut text));
-    }
-    let took = measure::milliseconds(*took);
-    let memory = memory.map_or(String::new(), |bytes| {
-        format!(", {} KiB of memory", bytes.div_ceil(1024))
-    });
-    text.push_str(&format!("{took}{memory}\n"));
-    text
 }

@@ -77,7 +77,15 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };
-        let exit = publish(arguments, messages, &broker).await;
+        let publications = messages.into_iter().map(|message| Publication {
+            exchange: arguments.exchange.clone(),
+            routing_key: arguments.routing_key.clone(),
+            message,
+            mandatory: !arguments.optional,
+            delay: None,
+        });
+        let tally = publish_all(publications, &broker).await;
+        let exit = tell(&tally, arguments.json);
         broker.leave().await;
         exit
     }))
@@ -95,22 +103,18 @@ fn lines(input: &[u8]) -> Result<Vec<Message>, String> {
     Ok(messages.collect())
 }
 
-/// Publishes all of them, in their order, and says how many.
-async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -> Exit {
+/// Publishes all of them, in their order; those that the broker won't have are told.
+pub(super) async fn publish_all(
+    publications: impl IntoIterator<Item = Publication>,
+    broker: &Broker,
+) -> Tally {
     let limits = broker.connection.publish_limits();
     let publisher = broker.publisher();
     // Tells apart what is published without an id, now and at every other time.
     let run: u64 = rand::rng().random();
     let mut tally = Tally::default();
     let mut pending: Vec<(usize, Confirmation)> = Vec::new();
-    for (index, message) in messages.into_iter().enumerate() {
-        let publication = Publication {
-            exchange: arguments.exchange.clone(),
-            routing_key: arguments.routing_key.clone(),
-            message,
-            mandatory: !arguments.optional,
-            delay: None,
-        };
+    for (index, publication) in publications.into_iter().enumerate() {
         let id = format!("hive-{run:016x}-{index}");
         match Outgoing::publication(&publication, &id, &limits) {
             Err(Unpublishable(reason)) => tally.refused(index, &reason),
@@ -124,7 +128,12 @@ async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -
         }
     }
     tally.settle(&mut pending, broker).await;
-    match arguments.json {
+    tally
+}
+
+/// Says how many.
+fn tell(tally: &Tally, json: bool) -> Exit {
+    match json {
         true => println!(
             "{}",
             json!({ "published": tally.published, "refused": tally.refused })
@@ -139,8 +148,8 @@ async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -
 
 /// What became of the messages.
 #[derive(Default)]
-struct Tally {
-    published: u64,
+pub(super) struct Tally {
+    pub(super) published: u64,
     refused: u64,
     /// The broker is gone, so that it is no use to go on.
     broken: bool,
