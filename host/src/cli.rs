@@ -10,7 +10,13 @@
 
 mod broker;
 mod check;
+mod completions;
 mod dead;
+mod dev;
+mod invoke;
+mod message_file;
+mod message_flags;
+mod parts;
 mod pause;
 mod publish;
 mod remote;
@@ -23,7 +29,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
@@ -57,7 +63,7 @@ impl Termination for Exit {
     name = "hive-host",
     version,
     about,
-    after_help = "Exit codes: 0 done, or stopped after a clean drain; 1 failed while running; \
+    after_help = "Example:\n  hive-host run hive.toml\n\nExit codes: 0 done, or stopped after a clean drain; 1 failed while running; \
                   2 the command line or hive.toml is wrong, and nothing was started."
 )]
 struct CommandLine {
@@ -116,7 +122,7 @@ enum Command {
     /// Looks at dead-lettered messages, sends them back to where they failed, or deletes them.
     ///
     /// It speaks to the broker of hive.toml and needs no running host, nor does one mind.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = dead::fields())]
     Dead(dead::Dead),
     /// Publishes what comes on standard input, confirmed by the broker.
     ///
@@ -124,6 +130,32 @@ enum Command {
     /// docs/message-format.md describes. A message that no queue takes is told of, with exit code 1.
     #[command(after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
+    /// Hands a message to a component, with no broker, and prints what it answers.
+    ///
+    /// Without --config it is granted nothing and has the default limits. What it would publish is
+    /// printed and goes nowhere; buckets begin empty. Exit code 1 where it fails (error, trap, timeout,
+    /// limit), 2 where the component or the message is faulty; retry and reject are answers.
+    #[command(after_help = invoke::EXAMPLES)]
+    Invoke(invoke::Invoke),
+    /// Develops with one command: builds, runs, builds again on a change, and shows each delivery.
+    ///
+    /// Each component's `build` command is run by the shell in the folder of hive.toml. That folder and all
+    /// below are the sources, without hidden files and what is made there (target, build, node_modules,
+    /// __pycache__, venv, *.wasm, *.db). Code that does not build or start leaves the old one serving; a
+    /// changed hive.toml is applied. Deliveries and their lines are shown as they happen.
+    #[command(after_help = dev::EXAMPLES)]
+    Dev(dev::Dev),
+    /// Prints the JSON Schema of hive.toml, with which editors complete and check it.
+    ///
+    /// Every file that the host takes conforms to it. What only the host can tell, such as a name that
+    /// leads nowhere, `hive-host check` does.
+    #[command(after_help = "Example:\n  hive-host schema > hive.schema.json\n\n\
+                      Then write as the first line of hive.toml, for editors with Taplo:\n  \
+                      #:schema ./hive.schema.json")]
+    Schema,
+    /// Prints what a shell completes commands, flags and files with.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Completions),
 }
 
 /// What a subcommand works on.
@@ -137,7 +169,9 @@ struct PlanFile {
 /// Reads the arguments of the process and does what they say.
 pub fn main() -> Exit {
     // Clap answers a wrong command line itself, with exit code 2.
-    let ended = match CommandLine::parse().command {
+    let matches = compact(CommandLine::command()).get_matches();
+    let line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let ended = match line.command {
         Command::Run(file) => file.load().map(|plan| {
             let source = PlanSource {
                 file: file.file,
@@ -153,8 +187,32 @@ pub fn main() -> Exit {
         Command::Check(file) => file.load().map(check::run),
         Command::Dead(dead) => dead::run(dead),
         Command::Publish(arguments) => publish::run(&arguments),
+        Command::Invoke(arguments) => invoke::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Schema => {
+            println!("{:#}", config::schema());
+            Ok(Exit::Done)
+        }
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
     };
     ended.unwrap_or_else(|exit| exit)
+}
+
+/// The same with what its help says beyond the first sentence at the end. Clap gives each flag three lines
+/// where a command has more to say than that, and then help fits no screen.
+fn compact(command: clap::Command) -> clap::Command {
+    let about = command.get_long_about().map(ToString::to_string);
+    let more = about.as_deref().and_then(|about| about.split_once("\n\n"));
+    let examples = command.get_after_help().map(ToString::to_string);
+    let end: Vec<&str> = more
+        .map(|(_, more)| more)
+        .into_iter()
+        .chain(examples.as_deref())
+        .collect();
+    command
+        .long_about(None)
+        .after_help(end.join("\n\n"))
+        .mut_subcommands(compact)
 }
 
 /// Says why nothing was started, whatever the log is set to.
@@ -198,7 +256,12 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
 impl PlanFile {
     /// Reads the file; its faults and warnings go to standard error.
     fn load(&self) -> Result<Plan, Exit> {
-        let loaded = load(&self.file)?;
+        self.load_in(&Environment::of_process())
+    }
+
+    /// The same in another environment than that of the process.
+    fn load_in(&self, environment: &Environment) -> Result<Plan, Exit> {
+        let loaded = load_in(&self.file, environment)?;
         if !loaded.warnings.is_empty() {
             let colour = std::io::stderr().is_terminal();
             eprintln!("{}", config::render(&loaded.warnings, colour));
@@ -209,8 +272,15 @@ impl PlanFile {
 
 /// Reads a hive.toml; its faults go to standard error.
 fn load(file: &Path) -> Result<Loaded, Exit> {
-    config::load(file, &Environment::of_process()).map_err(|problems| {
+    load_in(file, &Environment::of_process())
+}
+
+fn load_in(file: &Path, environment: &Environment) -> Result<Loaded, Exit> {
+    config::load(file, environment).map_err(|problems| {
         eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
         Exit::Misused
     })
 }
+
+#[cfg(test)]
+mod tests;

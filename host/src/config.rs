@@ -1,4 +1,4 @@
-//! hive.toml: as written (`keys`, `written`), as meant ([`plan`]), and every fault on the way
+//! hive.toml: as written (`keys`, `written`; `schema` for editors), as meant ([`plan`]), and every fault on the way
 //! between, told in one run.
 //!
 //! A file goes through these steps. `read` walks the parsed TOML along the table of known keys
@@ -23,6 +23,7 @@ pub(crate) mod nearest;
 mod read;
 mod redact;
 mod render;
+mod schema;
 mod sources;
 pub(crate) mod units;
 mod url;
@@ -34,6 +35,7 @@ pub mod plan;
 pub use environment::Environment;
 pub use problem::{Problem, Problems, Severity};
 pub use render::render;
+pub use schema::schema;
 
 use faults::Faults;
 use keys::Key;

@@ -10,10 +10,12 @@
 mod action;
 mod fields;
 mod header;
+mod lines;
 mod message;
 
 pub use self::action::{read_action, write_action};
 pub use self::fields::Malformed;
+pub use self::lines::{Misplaced, read_deliveries};
 pub use self::message::{
     read_delivery, read_message, read_publication, write_delivery, write_message, write_publication,
 };

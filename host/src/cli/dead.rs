@@ -105,8 +105,9 @@ pub(super) struct Which {
     /// The first N of them, counted from the head of the queue
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Those for which this holds; given several times, all have to
-    #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse, long_help = conditions())]
+    /// Those for which FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains it) holds, and all of them where
+    /// there are several; `hive-host dead --help` has the fields
+    #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse)]
     conditions: Vec<Condition>,
     /// Takes QUEUE as the name of the very queue
     #[arg(long)]
@@ -116,14 +117,13 @@ pub(super) struct Which {
     connection: Option<String>,
 }
 
-/// The fields and operators of `--where`.
-fn conditions() -> String {
-    let mut text = "Those for which this holds; given several times, all have to.\n\n\
-                    FIELD=VALUE, FIELD!=VALUE, or FIELD~VALUE for one that contains VALUE:\n"
-        .to_owned();
+/// The fields of `--where`, and how to begin.
+pub(super) fn fields() -> String {
+    let mut text = "Fields of --where:\n".to_owned();
     for (field, meaning) in FIELDS {
         text.push_str(&format!("  {field:<15} {meaning}\n"));
     }
+    text.push_str("\nExample:\n  hive-host dead list hive.toml orders --where class=timeout");
     text
 }
 

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rand::Rng;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Exit;
 use super::broker::Broker;
+use super::message_flags::MessageFlags;
 use crate::amqp::{Confirmation, Outgoing, PublishFault, Unpublishable};
 use crate::dead::connection_of;
-use crate::json::{read_delivery, read_message};
+use crate::json::read_deliveries;
 use crate::message::{Message, Publication};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
@@ -35,24 +36,10 @@ pub(super) struct Publish {
     /// The routing key
     #[arg(value_name = "ROUTING_KEY")]
     routing_key: String,
-    /// A property: content-type, message-id, correlation-id, reply-to, type, priority, persistent, …
-    #[arg(
-        short,
-        long = "property",
-        value_name = "NAME=VALUE",
-        conflicts_with = "json"
-    )]
-    properties: Vec<String>,
-    /// A header; NAME:=JSON for one that is no text, as in retries:=3
-    #[arg(
-        short = 'H',
-        long = "header",
-        value_name = "NAME=VALUE",
-        conflicts_with = "json"
-    )]
-    headers: Vec<String>,
+    #[command(flatten)]
+    said: MessageFlags,
     /// Each line of the input is a message as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["properties", "headers"])]
     json: bool,
     /// A message that no queue takes is no fault
     #[arg(long)]
@@ -82,7 +69,7 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     }
     let messages = match arguments.json {
         true => lines(&input),
-        false => flags(arguments, input).map(|message| vec![message]),
+        false => arguments.said.message(input).map(|message| vec![message]),
     };
     let messages = messages.map_err(misused)?;
     Ok(super::block_on(async {
@@ -90,7 +77,15 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };
-        let exit = publish(arguments, messages, &broker).await;
+        let publications = messages.into_iter().map(|message| Publication {
+            exchange: arguments.exchange.clone(),
+            routing_key: arguments.routing_key.clone(),
+            message,
+            mandatory: !arguments.optional,
+            delay: None,
+        });
+        let tally = publish_all(publications, &broker).await;
+        let exit = tell(&tally, arguments.json);
         broker.leave().await;
         exit
     }))
@@ -98,83 +93,28 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
 
 /// One message a line. A delivery is a message too: what else it says is passed over.
 fn lines(input: &[u8]) -> Result<Vec<Message>, String> {
-    let mut messages = Vec::new();
-    let mut faults = Vec::new();
-    for (index, line) in input.split(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let read =
-            serde_json::from_slice::<Value>(line).map_err(|error| format!("is no JSON: {error}"));
-        match read.and_then(|value| read_delivery(&value).map_err(|fault| fault.to_string())) {
-            Ok(delivery) => messages.push(delivery.message),
-            Err(fault) => faults.push(format!("line {}: {fault}", index + 1)),
-        }
-    }
-    match faults.is_empty() {
-        true => Ok(messages),
-        false => Err(format!(
-            "{}\nnothing was published",
-            faults.join("\nerror: ")
-        )),
-    }
+    let deliveries = read_deliveries(input).map_err(|faults| {
+        let told = faults.iter();
+        let told = told.map(|one| format!("line {}: {}", one.line, one.fault));
+        let told: Vec<String> = told.collect();
+        format!("{}\nnothing was published", told.join("\nerror: "))
+    })?;
+    let messages = deliveries.into_iter().map(|delivery| delivery.message);
+    Ok(messages.collect())
 }
 
-/// The message that the flags describe, in the terms of the message format.
-fn flags(arguments: &Publish, body: Vec<u8>) -> Result<Message, String> {
-    let mut object = Map::new();
-    for property in &arguments.properties {
-        let (name, value) = property
-            .split_once('=')
-            .ok_or_else(|| format!("--property {property}: write NAME=VALUE"))?;
-        if ["headers", "body", "body-base64", "body-json"].contains(&name) {
-            return Err(format!("--property {name}: that is no property"));
-        }
-        let is_text = !["persistent", "priority", "expiration-ms", "timestamp"].contains(&name);
-        let value = match is_text {
-            true => Value::from(value),
-            false => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-        };
-        object.insert(name.to_owned(), value);
-    }
-    let mut headers = Map::new();
-    for header in &arguments.headers {
-        let (name, value) = header
-            .split_once('=')
-            .ok_or_else(|| format!("--header {header}: write NAME=VALUE or NAME:=JSON"))?;
-        let (name, value) = match name.strip_suffix(':') {
-            None => (name, Value::from(value)),
-            Some(name) => {
-                let value = serde_json::from_str(value);
-                (
-                    name,
-                    value.map_err(|error| format!("--header {name}: is no JSON: {error}"))?,
-                )
-            }
-        };
-        headers.insert(name.to_owned(), value);
-    }
-    object.insert("headers".to_owned(), Value::Object(headers));
-    let message = read_message(&Value::Object(object)).map_err(|fault| fault.to_string())?;
-    Ok(Message { body, ..message })
-}
-
-/// Publishes all of them, in their order, and says how many.
-async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -> Exit {
+/// Publishes all of them, in their order; those that the broker won't have are told.
+pub(super) async fn publish_all(
+    publications: impl IntoIterator<Item = Publication>,
+    broker: &Broker,
+) -> Tally {
     let limits = broker.connection.publish_limits();
     let publisher = broker.publisher();
     // Tells apart what is published without an id, now and at every other time.
     let run: u64 = rand::rng().random();
     let mut tally = Tally::default();
     let mut pending: Vec<(usize, Confirmation)> = Vec::new();
-    for (index, message) in messages.into_iter().enumerate() {
-        let publication = Publication {
-            exchange: arguments.exchange.clone(),
-            routing_key: arguments.routing_key.clone(),
-            message,
-            mandatory: !arguments.optional,
-            delay: None,
-        };
+    for (index, publication) in publications.into_iter().enumerate() {
         let id = format!("hive-{run:016x}-{index}");
         match Outgoing::publication(&publication, &id, &limits) {
             Err(Unpublishable(reason)) => tally.refused(index, &reason),
@@ -188,7 +128,12 @@ async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -
         }
     }
     tally.settle(&mut pending, broker).await;
-    match arguments.json {
+    tally
+}
+
+/// Says how many.
+fn tell(tally: &Tally, json: bool) -> Exit {
+    match json {
         true => println!(
             "{}",
             json!({ "published": tally.published, "refused": tally.refused })
@@ -203,8 +148,8 @@ async fn publish(arguments: &Publish, messages: Vec<Message>, broker: &Broker) -
 
 /// What became of the messages.
 #[derive(Default)]
-struct Tally {
-    published: u64,
+pub(super) struct Tally {
+    pub(super) published: u64,
     refused: u64,
     /// The broker is gone, so that it is no use to go on.
     broken: bool,

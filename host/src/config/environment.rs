@@ -10,6 +10,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, String>,
     /// The machine's name; the default of `host.name`.
     pub hostname: String,
+    /// The URL of every connection, whatever the file says; `hive-host dev --broker`.
+    pub broker: Option<String>,
 }
 
 impl Environment {
@@ -23,6 +25,7 @@ impl Environment {
         Self {
             variables,
             hostname: hostname.to_string_lossy().into_owned(),
+            broker: None,
         }
     }
 

@@ -97,6 +97,7 @@ mod tests {
         let environment = Environment {
             variables: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             hostname: String::new(),
+            broker: None,
         };
         interpolate(text, &environment)
     }

@@ -1,7 +1,17 @@
-//! Every key of hive.toml and the shape of its value: the one place that knows them.
+//! Every key of hive.toml, the shape of its value and what it means in a line or two: the one place that
+//! knows them.
 //!
 //! The reader walks the file along this table, so a key that is not here is refused, and one that
-//! is here has been checked for its type and its range before anything asks what it means.
+//! is here has been checked for its type and its range before anything asks what it means. The JSON
+//! Schema is written from it, for editors.
+
+mod broker;
+mod components;
+mod consumers;
+
+use broker::{CONNECTION, EXCHANGE, QUEUE};
+use components::COMPONENT;
+use consumers::CONSUMER;
 
 /// One key.
 pub(crate) struct Key {
@@ -9,6 +19,8 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// Whether the table it stands in needs it.
     pub(crate) required: bool,
+    /// What it means and its default, for whoever writes the file.
+    pub(crate) meaning: &'static str,
 }
 
 /// What a value may be.
@@ -55,220 +67,119 @@ pub(crate) enum Shape {
 const LONGEST: u64 = 365 * 24 * 3_600_000;
 /// The broker holds a time to live in 32 bits.
 const LONGEST_TTL: u64 = u32::MAX as u64;
-/// The heartbeat travels as 16 bits of seconds.
-const LONGEST_HEARTBEAT: u64 = u16::MAX as u64 * 1_000;
-/// A delivery that waits is unacknowledged. RabbitMQ closes the channel over one after half an hour
-/// (`consumer_timeout`), of which this leaves half for the call.
-const LONGEST_BATCH_WAIT: u64 = 15 * 60_000;
-/// One page of WebAssembly memory.
-const PAGE: u64 = 64 * 1024;
-
-/// Less would not take the words of an error.
-const SMALLEST_ANSWER: u64 = 1024;
 
 /// Each is given its share of the address space, which has room for about so many.
 const MOST_INSTANCES: i64 = 10_000;
-
-/// Each look at a queue is a question to the broker.
-const SHORTEST_LOOK: u64 = 100;
 
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
 const COUNT: Shape = Shape::Integer(0, i64::MAX);
 
 /// The keys of the file as a whole.
 pub(crate) const ROOT: &[Key] = &[
-    key("include", Shape::List(&Shape::Text)),
-    key("host", Shape::Table(HOST)),
-    key("connections", Shape::Named(CONNECTION)),
-    key("exchanges", Shape::Named(EXCHANGE)),
-    key("queues", Shape::Named(QUEUE)),
-    key("components", Shape::Named(COMPONENT)),
-    key("consumers", Shape::Named(CONSUMER)),
-    key("store", Shape::Table(STORE)),
+    key(
+        "include",
+        Shape::List(&Shape::Text),
+        "Files and globs whose connections, exchanges, queues, components and consumers are read as if they stood here.",
+    ),
+    key("host", Shape::Table(HOST), "The host as a whole."),
+    key("connections", Shape::Named(CONNECTION), CONNECTIONS),
+    key("exchanges", Shape::Named(EXCHANGE), EXCHANGES),
+    key("queues", Shape::Named(QUEUE), QUEUES),
+    key("components", Shape::Named(COMPONENT), COMPONENTS),
+    key("consumers", Shape::Named(CONSUMER), CONSUMERS),
+    key(
+        "store",
+        Shape::Table(STORE),
+        "What the host remembers: keys of dedup, offsets of streams, buckets of components.",
+    ),
 ];
 
 /// The keys of an included file: what there are many of.
 pub(crate) const INCLUDED: &[Key] = &[
-    key("include", Shape::MainFile),
-    key("host", Shape::MainFile),
-    key("connections", Shape::Named(CONNECTION)),
-    key("exchanges", Shape::Named(EXCHANGE)),
-    key("queues", Shape::Named(QUEUE)),
-    key("components", Shape::Named(COMPONENT)),
-    key("consumers", Shape::Named(CONSUMER)),
-    key("store", Shape::MainFile),
+    key("include", Shape::MainFile, ELSEWHERE),
+    key("host", Shape::MainFile, ELSEWHERE),
+    key("connections", Shape::Named(CONNECTION), CONNECTIONS),
+    key("exchanges", Shape::Named(EXCHANGE), EXCHANGES),
+    key("queues", Shape::Named(QUEUE), QUEUES),
+    key("components", Shape::Named(COMPONENT), COMPONENTS),
+    key("consumers", Shape::Named(CONSUMER), CONSUMERS),
+    key("store", Shape::MainFile, ELSEWHERE),
 ];
+
+const CONNECTIONS: &str = "Connections by name. \"main\" is used wherever none is named, and is there without being written.";
+const EXCHANGES: &str = "Exchanges by name, declared at every connection.";
+const QUEUES: &str = "Queues by name, declared at every connection.";
+const COMPONENTS: &str = "WebAssembly components by name.";
+const CONSUMERS: &str = "Who consumes what, by name. There is at least one.";
+const ELSEWHERE: &str = "Belongs in the file that includes this one.";
 
 const HOST: &[Key] = &[
-    key("name", Shape::Name),
-    key("admin", Shape::Text),
-    key("admin_token", Shape::Secret),
-    key("max_instances", Shape::Integer(1, MOST_INSTANCES)),
-    key("shutdown_timeout", Shape::Duration(0, LONGEST)),
-    key("log", Shape::Text),
-    key("log_format", Shape::Choice(&["text", "json"])),
-];
-
-const CONNECTION: &[Key] = &[
-    key("url", Shape::Secret),
-    key("heartbeat", Shape::Duration(0, LONGEST_HEARTBEAT)),
-    key("connect_timeout", SOME_TIME),
-    key("reconnect", Shape::Table(RECONNECT)),
-    key("tls", Shape::Table(TLS)),
-];
-
-const RECONNECT: &[Key] = &[
-    key("first", SOME_TIME),
-    key("max", SOME_TIME),
-    key("attempts", Shape::Integer(1, u32::MAX as i64)),
-];
-
-const TLS: &[Key] = &[
-    key("ca", Shape::Text),
-    key("cert", Shape::Text),
-    key("key", Shape::Secret),
-];
-
-const EXCHANGE: &[Key] = &[
-    key("connection", Shape::Text),
-    key("type", Shape::Name),
-    key("passive", Shape::Boolean),
-    key("durable", Shape::Boolean),
-    key("auto_delete", Shape::Boolean),
-    key("internal", Shape::Boolean),
-    key("arguments", Shape::Arguments),
-    key("bindings", BINDINGS),
-];
-
-const QUEUE: &[Key] = &[
-    key("connection", Shape::Text),
-    key("type", Shape::Choice(&["quorum", "classic", "stream"])),
-    key("passive", Shape::Boolean),
-    key("durable", Shape::Boolean),
-    key("exclusive", Shape::Boolean),
-    key("auto_delete", Shape::Boolean),
-    key("dead_letter_exchange", Shape::Text),
-    key("dead_letter_routing_key", Shape::Text),
-    key("max_length", COUNT),
-    key("expires", Shape::Duration(1, LONGEST_TTL)),
-    key("message_ttl", Shape::Duration(0, LONGEST_TTL)),
-    key("delivery_limit", Shape::Integer(-1, i64::MAX)),
-    key("arguments", Shape::Arguments),
-    key("bindings", BINDINGS),
-];
-
-const BINDINGS: Shape = Shape::List(&Shape::Table(&[
-    key("exchange", Shape::Name).required(),
-    key("routing_key", Shape::Text),
-    key("arguments", Shape::Arguments),
-]));
-
-const COMPONENT: &[Key] = &[
-    key("path", Shape::Text).required(),
-    key("build", Shape::Text),
-    key("watch", Shape::Boolean),
-    key("instances", Shape::Choice(&["reuse", "fresh"])),
-    key("recycle_after", Shape::Integer(1, i64::MAX)),
-    key("recycle_above", Shape::Size(PAGE)),
-    key("recycle_idle", SOME_TIME),
-    key("max_instances", Shape::Integer(1, u16::MAX as i64)),
-    key("memory", Shape::Size(PAGE)),
-    key("timeout", SOME_TIME),
-    key("max_publications", Shape::Integer(0, u32::MAX as i64)),
-    key("max_answer", Shape::Size(SMALLEST_ANSWER)),
-    key("log_lines", Shape::Integer(0, u32::MAX as i64)),
-    key("config", Shape::Texts),
-    key("sha256", Shape::Text),
-    key("allow", Shape::Table(ALLOW)),
-];
-
-const ALLOW: &[Key] = &[
-    key("env", Shape::List(&Shape::Text)),
-    key("http", Shape::List(&Shape::Text)),
-    key("dirs", Shape::List(&Shape::Table(DIR))),
-    key("keyvalue", Shape::List(&Shape::Name)),
-    key("publish", Shape::List(&Shape::Text)),
-];
-
-const DIR: &[Key] = &[
-    key("host", Shape::Text).required(),
-    key("guest", Shape::Text).required(),
-    key("write", Shape::Boolean),
-];
-
-const CONSUMER: &[Key] = &[
-    key("queue", Shape::Name).required(),
-    key("component", Shape::Text).required(),
-    key("connection", Shape::Text),
-    key("prefetch", Shape::Integer(1, u16::MAX as i64)),
-    key("concurrency", Shape::Integer(1, u16::MAX as i64)),
-    key("retry", Shape::Table(RETRY)),
-    key("ordered_by", Shape::Text),
-    key("ordered_retry", Shape::Choice(&["hold", "pass"])),
-    key("rate", Shape::Short("limit", RATE)),
-    key("pause_on", Shape::Table(PAUSE_ON)),
-    key("dedup", Shape::Table(DEDUP)),
-    key("publish_dedup", Shape::Table(DEDUP)),
-    key("scale", Shape::Table(SCALE)),
-    key("batch", Shape::Table(BATCH)),
-    key("stream", Shape::Table(STREAM)),
-    key("reply_on_failure", Shape::Boolean),
-];
-
-const STREAM: &[Key] = &[
-    key("offset", Shape::Offset),
-    key("on_error", Shape::Choice(&["stop", "skip", "dead-letter"])),
-    key("group", Shape::Name),
-];
-
-const BATCH: &[Key] = &[
-    key("size", Shape::Integer(1, u16::MAX as i64)).required(),
-    key("wait", Shape::Duration(1, LONGEST_BATCH_WAIT)).required(),
-];
-
-const RATE: &[Key] = &[
-    key("limit", Shape::Text).required(),
-    key("burst", Shape::Integer(1, u32::MAX as i64)),
-];
-
-const PAUSE_ON: &[Key] = &[
-    key("failure_ratio", Shape::Ratio).required(),
-    key("of_last", Shape::Integer(1, u16::MAX as i64)),
-    key("for", SOME_TIME),
-];
-
-const RETRY: &[Key] = &[
-    key("limit", Shape::Integer(0, u32::MAX as i64)),
-    key("delays", Shape::List(&Shape::Duration(1, LONGEST_TTL))),
-    key("dead_letter", Shape::Name),
-];
-
-const DEDUP: &[Key] = &[
-    key("key", Shape::TextOrTexts).required(),
-    key("period", Shape::DurationOr("forever", 1, LONGEST)),
-    key("max_keys", Shape::Integer(1, i64::MAX)),
-];
-
-const SCALE: &[Key] = &[
-    key("min", Shape::Integer(1, u16::MAX as i64)),
-    key("max", Shape::Integer(1, u16::MAX as i64)).required(),
-    key("messages_per_instance", Shape::Integer(1, u32::MAX as i64)),
-    key("target_wait", SOME_TIME),
-    key("every", Shape::Duration(SHORTEST_LOOK, LONGEST)),
+    key(
+        "name",
+        Shape::Name,
+        "Consumer tags and connection names start with it. Default: the machine's hostname.",
+    ),
+    key(
+        "admin",
+        Shape::Text,
+        "Where health and metrics are served: an address with a port, or \"off\". Default: \"127.0.0.1:9191\".",
+    ),
+    key(
+        "admin_token",
+        Shape::Secret,
+        "Whoever sends it may give commands to the admin server; at least 16 letters, digits and signs. Default: none, and commands are taken on a loopback address alone.",
+    ),
+    key(
+        "max_instances",
+        Shape::Integer(1, MOST_INSTANCES),
+        "Instances in memory at once, over all components. Default: twice what all consumers handle at once and four for each component, at least 64.",
+    ),
+    key(
+        "shutdown_timeout",
+        Shape::Duration(0, LONGEST),
+        "How long deliveries in hand get before they go back to the broker. Default: \"30s\".",
+    ),
+    key(
+        "log",
+        Shape::Text,
+        "Which log lines are written, in the syntax of RUST_LOG, which wins. Default: \"info\".",
+    ),
+    key(
+        "log_format",
+        Shape::Choice(&["text", "json"]),
+        "How log lines look. Default: \"text\".",
+    ),
 ];
 
 const STORE: &[Key] = &[
-    key("kind", Shape::Choice(&["embedded", "memory", "redis"])),
-    key("path", Shape::Text),
-    key("url", Shape::Secret),
-    key("prefix", Shape::Name),
+    key(
+        "kind",
+        Shape::Choice(&["embedded", "memory", "redis"]),
+        "\"embedded\": a file of this host alone; \"memory\": until the host ends; \"redis\": shared with other hosts. Default: \"embedded\".",
+    ),
+    key(
+        "path",
+        Shape::Text,
+        "The file of \"embedded\". Default: \"hive.db\".",
+    ),
+    key(
+        "url",
+        Shape::Secret,
+        "The server of \"redis\", which needs it: redis://USER:PASSWORD@HOST:PORT/DATABASE.",
+    ),
+    key(
+        "prefix",
+        Shape::Name,
+        "What every key of \"redis\" begins with; hosts with the same share what they remember. Default: \"hive:\".",
+    ),
 ];
 
-const fn key(name: &'static str, shape: Shape) -> Key {
+const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
     Key {
         name,
         shape,
         required: false,
+        meaning,
     }
 }
 

@@ -165,6 +165,7 @@ mod tests {
         let environment = Environment {
             variables: [].into(),
             hostname: "machine".to_owned(),
+            broker: None,
         };
         let plan = config::load(&file, &environment)
             .expect("it is a plan")

@@ -16,6 +16,12 @@ impl Malformed {
         Self(format!("{place} {words}"))
     }
 
+    /// The key that the words begin with.
+    pub(super) fn key(&self) -> Option<&str> {
+        let Self(words) = self;
+        words.strip_prefix('`')?.split('`').next()
+    }
+
     pub(super) fn must_be(wanted: &str, found: &Value) -> Self {
         Self(format!("must be {wanted}, not {}", kind(found)))
     }

@@ -61,11 +61,14 @@ mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
+mod dev;
 mod examples;
+mod invoke;
 mod start;
 mod status;
 mod stop;
 mod throughput;
+mod tools;
 
 // The tests' own ground.
 mod harness;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::amqp::Death;
+use crate::cli::parts::cell;
 use crate::cli::table::{Column, Table};
 use crate::dead::{Numbered, Replayed, Walk, shown};
 
@@ -41,17 +42,6 @@ pub(super) fn line(one: &Numbered) -> [String; COLUMNS.len()] {
             .as_deref()
             .map_or(String::new(), |error| cell(error, 3 * WIDEST)),
     ]
-}
-
-/// The first line of a text, and not all of a long one. What would move a terminal's cursor is left out.
-pub(super) fn cell(text: &str, widest: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut cell: String = plain.clone().take(widest).collect();
-    if plain.count() > widest || text.lines().nth(1).is_some() {
-        cell.push('…');
-    }
-    cell
 }
 
 /// Lists of lines, each from [`line`].

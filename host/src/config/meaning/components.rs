@@ -2,19 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Context, allow};
-use crate::config::plan::{ComponentPlan, Instances};
+use crate::config::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
 use crate::config::redact;
 use crate::config::written::Node;
-
-const DEFAULT_MEMORY: u64 = 64 << 20;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-const DEFAULT_RECYCLE_IDLE: Duration = Duration::from_secs(300);
-const DEFAULT_MAX_PUBLICATIONS: u32 = 1000;
-const DEFAULT_MAX_ANSWER: u64 = 16 << 20;
-const DEFAULT_LOG_LINES: u32 = 100;
 
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {
@@ -36,23 +28,23 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
                 .error(at, "must not be empty", "fill it in, or remove it");
         }
     }
+    let defaults = ComponentPlan::of_file(name.into(), context.base(node).join(node.text("path")?));
     Some(ComponentPlan {
-        name: name.into(),
-        path: context.base(node).join(node.text("path")?),
         build: node.text("build").map(str::to_owned),
-        watch: node.boolean("watch").unwrap_or(false),
+        watch: node.boolean("watch").unwrap_or(defaults.watch),
         max_instances: node.integer("max_instances"),
         instances,
-        memory: node.size("memory").unwrap_or(DEFAULT_MEMORY),
-        timeout: node.duration("timeout").unwrap_or(DEFAULT_TIMEOUT),
+        memory: node.size("memory").unwrap_or(defaults.memory),
+        timeout: node.duration("timeout").unwrap_or(defaults.timeout),
         max_publications: node
             .integer("max_publications")
-            .unwrap_or(DEFAULT_MAX_PUBLICATIONS),
-        max_answer: node.size("max_answer").unwrap_or(DEFAULT_MAX_ANSWER),
-        log_lines: node.integer("log_lines").unwrap_or(DEFAULT_LOG_LINES),
+            .unwrap_or(defaults.max_publications),
+        max_answer: node.size("max_answer").unwrap_or(defaults.max_answer),
+        log_lines: node.integer("log_lines").unwrap_or(defaults.log_lines),
         config: node.texts("config"),
         sha256,
         allow,
+        ..defaults
     })
 }
 
@@ -61,10 +53,7 @@ fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
         return Instances::Reuse {
             after: node.integer("recycle_after"),
             above: node.size("recycle_above"),
-            idle: Some(
-                node.duration("recycle_idle")
-                    .unwrap_or(DEFAULT_RECYCLE_IDLE),
-            ),
+            idle: Some(node.duration("recycle_idle").unwrap_or(RECYCLE_IDLE)),
         };
     }
     for key in ["recycle_after", "recycle_above", "recycle_idle"] {

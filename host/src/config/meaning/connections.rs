@@ -18,6 +18,8 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The variable that names the broker.
 const URL: &str = "RABBITMQ_URL";
+/// What is told of the URL that wins over those in the file.
+const FORCED_URL: &str = "--broker";
 /// The variable whose heartbeat wins over every other.
 const HEARTBEAT: &str = "RABBITMQ_HEARTBEAT";
 
@@ -54,11 +56,13 @@ fn plan(
     node: Option<&Node>,
     default: Option<&str>,
 ) -> Option<ConnectionPlan> {
-    let url = match node.and_then(|node| node.get("url")) {
-        Some(node) => node
+    let forced = context.environment.broker.clone();
+    let url = match (forced, node.and_then(|node| node.get("url"))) {
+        (Some(forced), _) => forced_url(context, &forced),
+        (None, Some(node)) => node
             .as_text()
             .and_then(|text| read_url(context, node, text)),
-        None => default.and_then(|text| url::parse(text).ok()),
+        (None, None) => default.and_then(|text| url::parse(text).ok()),
     };
     let keyed_heartbeat = node.and_then(|node| node.get("heartbeat"));
     let keyed_heartbeat = keyed_heartbeat.and_then(|node| whole_seconds(context, node));
@@ -93,6 +97,18 @@ fn plan(
         channel_max: url.channel_max,
         topology: TopologyPlan::default(),
     })
+}
+
+fn forced_url(context: &mut Context<'_>, text: &str) -> Option<BrokerUrl> {
+    match url::parse(text) {
+        Ok(url) => Some(url),
+        Err(faults) => {
+            for UrlFault { message, remedy } in faults {
+                context.faults.elsewhere(FORCED_URL, message, remedy);
+            }
+            None
+        }
+    }
 }
 
 fn read_url(context: &mut Context<'_>, node: &Node, text: &str) -> Option<BrokerUrl> {

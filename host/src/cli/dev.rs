@@ -1,0 +1,217 @@
+//! `hive-host dev`: builds, runs, builds again when a source changes, and shows each delivery.
+
+mod build;
+mod feed;
+mod sources;
+mod stream;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use self::build::build;
+use self::sources::Sources;
+use self::stream::Stream;
+use super::run::Signals;
+use super::{Exit, PlanFile};
+use crate::app::{App, PlanSource, StartFault};
+use crate::config::Environment;
+use crate::config::plan::Plan;
+use crate::control::{Command, Control, Done};
+use crate::lifecycle::{Drained, Tasks};
+use crate::message::Publication;
+
+pub(super) const EXAMPLES: &str = "Examples:\n  \
+    hive-host dev hive.toml\n  \
+    hive-host dev hive.toml --feed messages.jsonl\n  \
+    hive-host dev hive.toml --broker amqp://guest:guest@localhost:5672/dev";
+
+#[derive(Debug, Args)]
+pub(super) struct Dev {
+    #[command(flatten)]
+    file: PlanFile,
+    /// The broker, in the place of every connection's `url`
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// Publishes the messages of this file (docs/message-format.md) once everything consumes
+    #[arg(long, value_name = "FILE.JSONL")]
+    feed: Option<PathBuf>,
+    /// One more folder of sources, beside the one that hive.toml is in
+    #[arg(long = "source", value_name = "FOLDER")]
+    sources: Vec<PathBuf>,
+}
+
+/// What is worked on.
+struct Session {
+    plan: Plan,
+    source: PlanSource,
+    sources: Sources,
+    feed: Vec<Publication>,
+    stream: Stream,
+}
+
+pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
+    let environment = Environment {
+        broker: arguments.broker.clone(),
+        ..Environment::of_process()
+    };
+    // As its folder tells of it, so that it is known again when it changes.
+    let file = arguments.file.file.as_path();
+    let file = folder(file).join(file.file_name().unwrap_or_default());
+    let plan = watched(PlanFile { file: file.clone() }.load_in(&environment)?);
+    let feed = arguments.feed.as_deref();
+    let feed = feed.map_or_else(|| Ok(Vec::new()), |file| feed::read(file, &plan))?;
+    let mut folders = vec![folder(&file).to_owned()];
+    folders.extend(arguments.sources.iter().cloned());
+    let made = plan.components.values();
+    let made = made.map(|component| component.path.clone()).collect();
+    let session = Session {
+        plan,
+        source: PlanSource { file, environment },
+        sources: Sources::new(folders, made),
+        feed,
+        stream: Stream::start(),
+    };
+    Ok(super::block_on(serve(session)))
+}
+
+/// What nothing is built for here is somebody else's to build, and taken when it changes.
+fn watched(mut plan: Plan) -> Plan {
+    for component in plan.components.values_mut() {
+        component.watch |= component.build.is_none();
+    }
+    plan
+}
+
+/// The folder of a file, in which its build commands run.
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+async fn serve(mut session: Session) -> Exit {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Exit::Failed;
+        }
+    };
+    let tasks = Tasks::new();
+    let timeout = session.plan.host.shutdown_timeout;
+    let ended = tokio::select! {
+        exit = session.work(&tasks) => exit,
+        _ = signals.stop(None) => Exit::Done,
+    };
+    tokio::select! {
+        drained = tasks.stop(timeout) => match drained {
+            Drained::Cleanly => ended,
+            Drained::AtDeadline => Exit::Failed,
+        },
+        _ = signals.stop(None) => Exit::Failed,
+    }
+}
+
+impl Session {
+    /// Gives an exit where it cannot go on.
+    async fn work(&mut self, tasks: &Tasks) -> Exit {
+        let mut app = match self.start(tasks).await {
+            Ok(app) => app,
+            Err(exit) => return exit,
+        };
+        let control = app.control().clone();
+        if !self.feed.is_empty() {
+            let consumers = self.plan.consumers.len();
+            tokio::select! {
+                () = self.stream.consuming(consumers) => {}
+                reason = app.gave_up() => return gave_up(&reason),
+            }
+            let publications = std::mem::take(&mut self.feed);
+            feed::publish(publications, &self.plan).await;
+        }
+        loop {
+            let changed = tokio::select! {
+                changed = self.sources.changed(tasks) => changed,
+                reason = app.gave_up() => return gave_up(&reason),
+            };
+            self.take(&changed, &control).await;
+        }
+    }
+
+    /// Builds and starts, again and again until what was built can be run.
+    async fn start(&mut self, tasks: &Tasks) -> Result<App, Exit> {
+        loop {
+            self.sources.look(tasks).await;
+            let folder = folder(&self.source.file).to_owned();
+            for component in self.plan.components.values() {
+                // What was built before serves as well.
+                let _built = build(component, &folder).await;
+            }
+            let telemetry = super::telemetry()?;
+            // What a start that failed has begun must not be there at the next one.
+            let attempt = tasks.branch();
+            let (plan, source) = (self.plan.clone(), self.source.clone());
+            match App::start(plan, source, &attempt, &telemetry).await {
+                Ok(app) => return Ok(app),
+                Err(fault @ StartFault::Host(_)) => return Err(super::refuse(&fault)),
+                Err(fault) => {
+                    let _why = super::refuse(&fault);
+                    let _drained = attempt.stop(Duration::ZERO).await;
+                    println!("waiting for a change of the sources");
+                    self.sources.changed(tasks).await;
+                    self.read_again();
+                }
+            }
+        }
+    }
+
+    /// Takes over what changed: hive.toml itself, and whatever is built.
+    async fn take(&mut self, changed: &[PathBuf], control: &Control) {
+        let here = folder(&self.source.file);
+        let names = changed
+            .iter()
+            .map(|path| path.strip_prefix(here).unwrap_or(path));
+        let names = names.map(|path| path.display().to_string());
+        println!("changed: {}", names.collect::<Vec<_>>().join(", "));
+        if changed.contains(&self.source.file) {
+            self.read_again();
+            match control.ask(Command::Reload).await {
+                Ok(Done::Reloaded { changes }) => {
+                    changes
+                        .iter()
+                        .for_each(|change| println!("reloaded: {change}"));
+                }
+                Ok(_) => {}
+                Err(refusal) => eprintln!("error: {refusal}"),
+            }
+        }
+        let folder = folder(&self.source.file).to_owned();
+        for (name, component) in &self.plan.components {
+            if build(component, &folder).await != build::Built::Newly {
+                continue;
+            }
+            // Why it is not taken is told by the host itself.
+            if let Ok(Done::Unchanged { .. }) = control.file_changed(name).await {
+                println!("{name}: the same code as before");
+            }
+        }
+    }
+
+    /// Commands and components may be other ones.
+    fn read_again(&mut self) {
+        let file = PlanFile {
+            file: self.source.file.clone(),
+        };
+        if let Ok(plan) = file.load_in(&self.source.environment) {
+            self.plan = watched(plan);
+        }
+    }
+}
+
+fn gave_up(reason: &str) -> Exit {
+    eprintln!("error: {reason}");
+    Exit::Failed
+}

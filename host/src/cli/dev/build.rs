@@ -1,0 +1,57 @@
+//! Runs the `build` command of a component.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use crate::cli::parts::plain;
+use crate::config::plan::ComponentPlan;
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Built {
+    /// There is no command.
+    Not,
+    /// The command failed, and said why.
+    Failed,
+    /// The component's file is as the sources are.
+    Newly,
+}
+
+/// Runs it in `folder`, by the shell. What it prints is shown where it fails.
+pub(super) async fn build(component: &ComponentPlan, folder: &Path) -> Built {
+    let ComponentPlan { name, build, .. } = component;
+    let Some(command) = build else {
+        return Built::Not;
+    };
+    println!("building {name}: {command}");
+    let begun = Instant::now();
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = match output.await {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("error: {name}: `{command}` cannot be run: {error}");
+            return Built::Failed;
+        }
+    };
+    if output.status.success() {
+        println!("built {name} in {:.1} s", begun.elapsed().as_secs_f64());
+        return Built::Newly;
+    }
+    for printed in [&output.stdout, &output.stderr] {
+        for line in String::from_utf8_lossy(printed).lines() {
+            eprintln!("  {}", plain(line));
+        }
+    }
+    let status = output.status;
+    eprintln!("error: {name}: `{command}` failed ({status}); what was built before stays");
+    Built::Failed
+}

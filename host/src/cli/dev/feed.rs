@@ -1,0 +1,85 @@
+//! Publishes the messages of a file, for a component to have something to do.
+
+use std::path::Path;
+
+use crate::cli::Exit;
+use crate::cli::broker::Broker;
+use crate::cli::message_file::{self, deliveries};
+use crate::cli::publish::publish_all;
+use crate::config::plan::Plan;
+use crate::dead::connection_of;
+use crate::message::{Envelope, Publication};
+
+/// What a file holds, each message to where it says.
+pub(super) fn read(file: &Path, plan: &Plan) -> Result<Vec<Publication>, Exit> {
+    let (name, text) = message_file::read(Some(file), "messages as JSON")?;
+    let deliveries = deliveries(&name, &text)?;
+    let publications = deliveries.into_iter().enumerate().map(|(index, delivery)| {
+        publication(delivery, plan).map_err(|reason| {
+            eprintln!("error: {name}: message {}: {reason}", index + 1);
+            Exit::Misused
+        })
+    });
+    publications.collect()
+}
+
+/// To its exchange; without one to its queue, or to the only queue that is consumed.
+fn publication(delivery: Envelope, plan: &Plan) -> Result<Publication, String> {
+    let Envelope {
+        message,
+        queue,
+        exchange,
+        routing_key,
+        ..
+    } = delivery;
+    let routing_key = match (
+        exchange.is_empty(),
+        routing_key.is_empty(),
+        queue.is_empty(),
+    ) {
+        (true, true, false) => queue.to_string(),
+        (true, true, true) => {
+            let mut queues = plan.consumers.values().map(|consumer| &*consumer.queue);
+            let first = queues.next();
+            match first.filter(|first| queues.all(|queue| queue == *first)) {
+                Some(only) => only.to_owned(),
+                None => {
+                    return Err(
+                        "it does not say where to: give it a `queue`, or `exchange` and `routing-key`"
+                            .to_owned(),
+                    );
+                }
+            }
+        }
+        _ => routing_key,
+    };
+    Ok(Publication {
+        exchange,
+        routing_key,
+        message,
+        mandatory: true,
+        delay: None,
+    })
+}
+
+/// Publishes them in their order; what goes wrong is told, and nothing ends over it.
+pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
+    let Some(first) = publications.first() else {
+        return;
+    };
+    let name = match first.exchange.as_str() {
+        "" => first.routing_key.as_str(),
+        exchange => exchange,
+    };
+    let connection = match connection_of(plan, name, None) {
+        Ok(connection) => connection,
+        Err(reason) => return eprintln!("error: {reason}"),
+    };
+    // What is wrong with it has been told.
+    let Ok(broker) = Broker::connect(connection, "hive-host dev") else {
+        return;
+    };
+    let tally = publish_all(publications, &broker).await;
+    println!("fed {} messages", tally.published);
+    broker.leave().await;
+}

@@ -1,0 +1,194 @@
+//! Which files are sources, and which of them changed.
+//!
+//! They are looked at several times a second, and read where their date is another: no notices are
+//! needed, and what a build writes again as it was is no change.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::sleep;
+
+use crate::lifecycle::Tasks;
+
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Folders of what is made from sources, or fetched.
+const MADE: [&str; 5] = ["target", "build", "node_modules", "__pycache__", "venv"];
+
+/// Ends of names of files that hold what was made.
+const MADE_FILES: [&str; 2] = ["wasm", "db"];
+
+/// Sources as they were seen last.
+pub(super) struct Sources {
+    roots: Arc<Roots>,
+    seen: Looks,
+}
+
+struct Roots {
+    folders: Vec<PathBuf>,
+    /// The components' own files.
+    made: Vec<PathBuf>,
+}
+
+type Looks = BTreeMap<PathBuf, Look>;
+
+/// A file as it looked once.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    changed: Option<SystemTime>,
+    length: u64,
+    content: u64,
+}
+
+impl PartialEq for Look {
+    fn eq(&self, other: &Self) -> bool {
+        (self.length, self.content) == (other.length, other.content)
+    }
+}
+
+impl Sources {
+    /// Those in `folders` and below, without what was `made` of them.
+    pub(super) fn new(folders: Vec<PathBuf>, made: Vec<PathBuf>) -> Self {
+        Self {
+            roots: Arc::new(Roots { folders, made }),
+            seen: Looks::new(),
+        }
+    }
+
+    /// Takes them as they are now.
+    pub(super) async fn look(&mut self, tasks: &Tasks) {
+        self.seen = self.looked(self.seen.clone(), tasks).await;
+    }
+
+    /// Resolves when some are other ones than when they were last looked at, and have been left alone
+    /// for a moment; gives those.
+    pub(super) async fn changed(&mut self, tasks: &Tasks) -> Vec<PathBuf> {
+        let mut last = self.seen.clone();
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = self.looked(last.clone(), tasks).await;
+            let is_settled = now == last;
+            last = now;
+            if is_settled && last != self.seen {
+                let before = std::mem::replace(&mut self.seen, last);
+                return differing(&before, &self.seen);
+            }
+        }
+    }
+
+    async fn looked(&self, before: Looks, tasks: &Tasks) -> Looks {
+        let roots = Arc::clone(&self.roots);
+        let looked = tasks.spawn_blocking(move || {
+            let mut looks = Looks::new();
+            for folder in &roots.folders {
+                walk(folder, &roots, &before, &mut looks);
+            }
+            looks
+        });
+        looked.await.unwrap_or_default()
+    }
+}
+
+fn walk(folder: &Path, roots: &Roots, before: &Looks, looks: &mut Looks) {
+    // A folder that is gone has no sources.
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let is_made = roots.made.contains(&path)
+            || path
+                .extension()
+                .is_some_and(|end| MADE_FILES.iter().any(|made| end == *made));
+        if name.starts_with('.') || is_made {
+            continue;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                if !MADE.contains(&&*name) {
+                    walk(&path, roots, before, looks);
+                }
+            }
+            Ok(_) => {
+                if let Some(look) = look(&path, before.get(&path)) {
+                    looks.insert(path, look);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn look(path: &Path, before: Option<&Look>) -> Option<Look> {
+    let metadata = std::fs::metadata(path)
+        .ok()
+        .filter(|found| found.is_file())?;
+    let (changed, length) = (metadata.modified().ok(), metadata.len());
+    match before {
+        Some(before) if before.changed == changed && before.length == length => Some(*before),
+        _ => Some(Look {
+            changed,
+            length,
+            content: hash(&std::fs::read(path).ok()?),
+        }),
+    }
+}
+
+fn hash(content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The files that are in one alone, or other ones.
+fn differing(before: &Looks, after: &Looks) -> Vec<PathBuf> {
+    let new = after
+        .iter()
+        .filter(|(path, look)| before.get(*path) != Some(*look));
+    let gone = before.keys().filter(|path| !after.contains_key(*path));
+    new.map(|(path, _)| path).chain(gone).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_source_that_changed_is_told_and_what_was_made_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            std::fs::write(at(name), text).unwrap();
+        };
+        for name in [
+            "src/lib.rs",
+            "hive.toml",
+            "target/x.rs",
+            ".git/index",
+            "made.wasm",
+            "out.bin",
+        ] {
+            write(name, "one");
+        }
+        let tasks = Tasks::new();
+        let mut sources = Sources::new(vec![folder.path().to_owned()], vec![at("out.bin")]);
+        sources.look(&tasks).await;
+        let seen: Vec<&PathBuf> = sources.seen.keys().collect();
+        assert_eq!(seen, [&at("hive.toml"), &at("src/lib.rs")]);
+        for name in ["target/x.rs", ".git/index", "made.wasm", "out.bin"] {
+            write(name, "another");
+        }
+        write("hive.toml", "one");
+        write("src/lib.rs", "two");
+        write("src/more.rs", "new");
+        let changed = sources.changed(&tasks).await;
+        assert_eq!(changed, [at("src/lib.rs"), at("src/more.rs")]);
+        std::fs::remove_file(at("src/more.rs")).unwrap();
+        assert_eq!(sources.changed(&tasks).await, [at("src/more.rs")]);
+    }
+}

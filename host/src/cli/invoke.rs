@@ -1,0 +1,226 @@
+//! `hive-host invoke`: a message through a component, with no broker.
+
+mod answer;
+mod called;
+mod input;
+mod log;
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use self::answer::Answer;
+use self::called::Called;
+use self::log::Log;
+use self::measure::Measure;
+use super::message_flags::MessageFlags;
+use super::{Exit, PlanFile};
+use crate::config::nearest;
+use crate::config::plan::{ComponentPlan, Instances};
+use crate::guest::{Call, Engine, EngineLimits, Generation, Handed, Measured, Source};
+use crate::lifecycle::Tasks;
+use crate::message::Envelope;
+use crate::store::{Clock, Memory, Store};
+
+pub(super) const EXAMPLES: &str = "Examples:\n  \
+    hive-host invoke greeter.wasm --message message.json\n  \
+    echo 'Ada' | hive-host invoke greeter.wasm -p content-type=text/plain\n  \
+    hive-host invoke orders --config hive.toml --message order.json --json\n  \
+    hive-host invoke greeter.wasm --message message.json --repeat 1000 --fresh";
+
+/// The one that handles, the one that is stopping, and some to spare.
+const INSTANCES: u32 = 4;
+
+#[derive(Debug, Args)]
+pub(super) struct Invoke {
+    /// The component's file; with --config and no --name, its name in hive.toml
+    #[arg(value_name = "COMPONENT")]
+    component: PathBuf,
+    /// Messages as JSON (docs/message-format.md), one or several; - is standard input, as without it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "properties", "headers"])]
+    message: Option<PathBuf>,
+    /// The body of one message as it stands, which -p and -H say more of; - is standard input
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    #[command(flatten)]
+    said: MessageFlags,
+    /// Takes grants, config and limits from the component of this file
+    #[arg(long, value_name = "HIVE.TOML")]
+    config: Option<PathBuf>,
+    /// The name in hive.toml whose grants COMPONENT, a file, gets
+    #[arg(long, value_name = "NAME", requires = "config")]
+    name: Option<String>,
+    /// Hands over all messages in one call; so it is anyway where only batches are taken
+    #[arg(long)]
+    batch: bool,
+    /// Does it so often, and tells how long it took
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
+    /// A new instance for each call
+    #[arg(long)]
+    fresh: bool,
+    /// Prints a JSON object for each message
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Invoke) -> Result<Exit, Exit> {
+    let plan = plan(arguments)?;
+    let deliveries = input::deliveries(arguments)?;
+    let log = Log::start();
+    Ok(super::block_on(async {
+        match invoke(arguments, plan, &deliveries, &log).await {
+            Ok(exit) | Err(exit) => exit,
+        }
+    }))
+}
+
+/// What the component may do and use.
+fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
+    let Invoke {
+        component,
+        config,
+        name,
+        ..
+    } = arguments;
+    let mut plan = match config {
+        None => {
+            let name = component.file_stem().unwrap_or_default();
+            let name = name.to_string_lossy().as_ref().into();
+            ComponentPlan::of_file(name, component.clone())
+        }
+        Some(file) => {
+            let named = name.clone();
+            let named = named.unwrap_or_else(|| component.to_string_lossy().into_owned());
+            let mut plan = planned(file, &named)?;
+            if name.is_some() {
+                plan.path.clone_from(component);
+                // It is that of the file in hive.toml.
+                plan.sha256 = None;
+            }
+            plan
+        }
+    };
+    if arguments.fresh {
+        plan.instances = Instances::Fresh;
+    }
+    // Nothing is drowned here, and somebody wants to read it.
+    plan.log_lines = u32::MAX;
+    Ok(plan)
+}
+
+fn planned(file: &Path, name: &str) -> Result<ComponentPlan, Exit> {
+    let file = PlanFile {
+        file: file.to_owned(),
+    };
+    let plan = file.load()?;
+    let components = &plan.components;
+    components.get(name).cloned().ok_or_else(|| {
+        let names = components.keys().map(|name| &**name);
+        let advice = nearest::advice(name, names, "the components are");
+        let file = file.file.display();
+        eprintln!("error: {file} has no component {name:?}; {advice}");
+        Exit::Misused
+    })
+}
+
+async fn invoke(
+    arguments: &Invoke,
+    plan: ComponentPlan,
+    deliveries: &[Envelope],
+    log: &Log,
+) -> Result<Exit, Exit> {
+    let tasks = Tasks::new();
+    let begun = Instant::now();
+    let generation = load(&plan, &tasks).await?;
+    let loaded = begun.elapsed();
+    let batch: Vec<&Envelope> = deliveries.iter().collect();
+    let is_batch = arguments.batch || !generation.takes_single();
+    if is_batch && !generation.takes_batches() {
+        eprintln!("error: it exports no hive:consumer/batch-handler; leave --batch out");
+        return Err(Exit::Misused);
+    }
+    let handed: Vec<Handed<'_>> = match is_batch {
+        true => vec![Handed::Batch(&batch)],
+        false => deliveries.iter().map(Handed::One).collect(),
+    };
+    let call = Call {
+        consumer: "invoke",
+        delivery: &"invoke",
+    };
+    let mut measure = Measure::default();
+    let mut called = Vec::new();
+    for round in 0..arguments.repeat.unwrap_or(1) {
+        for handed in &handed {
+            let Measured {
+                outcomes,
+                took,
+                memory,
+            } = generation.measure(&call, *handed).await;
+            let answers: Vec<Answer> = outcomes.into_iter().map(Answer::of).collect();
+            measure.note(took, &answers);
+            let said = log.take();
+            if round == 0 {
+                called.push(Called {
+                    answers,
+                    log: said,
+                    took,
+                    memory,
+                });
+            }
+        }
+    }
+    generation.drain().await;
+    if let Some(last) = called.last_mut() {
+        last.log.extend(log.take());
+    }
+    let is_fresh = plan.instances == Instances::Fresh;
+    let measured = arguments.repeat.map(|_| measure.result(is_fresh));
+    match arguments.json {
+        true => {
+            called
+                .iter()
+                .flat_map(Called::objects)
+                .for_each(|object| println!("{object}"));
+            if let Some(measured) = measured {
+                println!("{}", measured.object());
+            }
+        }
+        false => {
+            let many = deliveries.len() > 1;
+            let mut number = 0;
+            for one in &called {
+                print!("{}", one.text(many, &mut number));
+            }
+            println!("loaded in {}", measure::milliseconds(loaded));
+            if let Some(measured) = measured {
+                println!("{measured}");
+            }
+        }
+    }
+    Ok(match measure.failures() {
+        0 => Exit::Done,
+        _ => Exit::Failed,
+    })
+}
+
+async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
+    let telemetry = super::telemetry()?;
+    // What it keeps is gone afterwards: the file of the plan may be in use.
+    let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
+    let limits = EngineLimits {
+        instances: INSTANCES,
+    };
+    let engine = Engine::new(limits, tasks, &telemetry, &store).map_err(|error| {
+        eprintln!("error: {error:#}");
+        Exit::Failed
+    })?;
+    let loaded = engine.load(plan, &[], Source::File, 1).await;
+    loaded.map_err(|fault| {
+        eprintln!("error: {fault}");
+        Exit::Misused
+    })
+}

@@ -1,0 +1,25 @@
+//! What is handed to the component: from a file, from standard input, from the flags.
+
+use super::Invoke;
+use crate::cli::{Exit, message_file};
+use crate::message::Envelope;
+
+/// One at least.
+pub(super) fn deliveries(arguments: &Invoke) -> Result<Vec<Envelope>, Exit> {
+    let Invoke {
+        message,
+        body,
+        said,
+        ..
+    } = arguments;
+    if body.is_some() || said.are_there() {
+        let (_, bytes) = message_file::read(body.as_deref(), "the body")?;
+        let delivery = said.delivery(bytes).map_err(|fault| {
+            eprintln!("error: {fault}");
+            Exit::Misused
+        })?;
+        return Ok(vec![delivery]);
+    }
+    let (name, text) = message_file::read(message.as_deref(), "a message as JSON")?;
+    message_file::deliveries(&name, &text)
+}

@@ -1,0 +1,83 @@
+//! What a component prints, and what the host has to say meanwhile, kept to be shown with the answer.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::cli::parts::plain;
+
+/// One line.
+#[derive(Debug, PartialEq)]
+pub(super) struct Line {
+    source: &'static str,
+    text: String,
+}
+
+/// The lines since somebody took them. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<Line>>>);
+
+impl Line {
+    pub(super) fn object(&self) -> Value {
+        let Self { source, text } = self;
+        json!({ "source": source, "line": text })
+    }
+
+    pub(super) fn write(&self, text: &mut String) {
+        writeln!(text, "  {:<6} {}", self.source, plain(&self.text)).expect("a String takes all");
+    }
+}
+
+impl Log {
+    /// Keeps what is logged from here on.
+    pub(super) fn start() -> Self {
+        let log = Self::default();
+        let kept = tracing_subscriber::registry()
+            .with(LevelFilter::INFO)
+            .with(log.clone());
+        if tracing::subscriber::set_global_default(kept).is_err() {
+            eprintln!("error: what the component prints cannot be shown: there is a log already");
+        }
+        log
+    }
+
+    /// What was logged since the last time.
+    pub(super) fn take(&self) -> Vec<Line> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let source = match metadata.target() {
+            "guest" if *metadata.level() == Level::INFO => "stdout",
+            "guest" => "stderr",
+            target if target.starts_with("hive_host") => "host",
+            _ => return,
+        };
+        let mut words = Words::default();
+        event.record(&mut words);
+        let text = words.0;
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(Line { source, text });
+    }
+}
+
+/// The words of an event, without its fields.
+#[derive(Default)]
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}

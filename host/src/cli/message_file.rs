@@ -1,0 +1,49 @@
+//! Messages from a file, or from standard input.
+
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use super::Exit;
+use crate::json::read_deliveries;
+use crate::message::Envelope;
+
+/// A file, and what to call it; standard input where none is named, or `-`. `what` is told to whoever sits
+/// at a terminal.
+pub(super) fn read(file: Option<&Path>, what: &str) -> Result<(String, Vec<u8>), Exit> {
+    let file = file.filter(|file| *file != Path::new("-"));
+    let (name, read) = match file {
+        Some(file) => (file.display().to_string(), std::fs::read(file)),
+        None => {
+            let mut input = io::stdin();
+            if input.is_terminal() {
+                eprintln!("reading {what} from the terminal, up to ctrl-d");
+            }
+            let mut bytes = Vec::new();
+            let read = input.read_to_end(&mut bytes).map(|_| bytes);
+            ("standard input".to_owned(), read)
+        }
+    };
+    match read {
+        Ok(bytes) => Ok((name, bytes)),
+        Err(error) => {
+            eprintln!("error: {name} cannot be read: {error}");
+            Err(Exit::Misused)
+        }
+    }
+}
+
+/// The deliveries of a text, one at least; each fault is told with its place in `name`.
+pub(super) fn deliveries(name: &str, text: &[u8]) -> Result<Vec<Envelope>, Exit> {
+    let deliveries = read_deliveries(text).map_err(|faults| {
+        for fault in faults {
+            let (line, column) = (fault.line, fault.column);
+            eprintln!("error: {name}:{line}:{column}: {}", fault.fault);
+        }
+        Exit::Misused
+    })?;
+    if deliveries.is_empty() {
+        eprintln!("error: {name}: there is no message in it; the least is {{}}");
+        return Err(Exit::Misused);
+    }
+    Ok(deliveries)
+}

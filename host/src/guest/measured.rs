@@ -1,0 +1,89 @@
+//! A call by itself, with what it took: for whoever looks at a component without a broker.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::capability::publish;
+use super::generation::Generation;
+use super::invoke::Call;
+use crate::message::Envelope;
+use crate::policy::Outcome;
+
+/// What is handed over in one call.
+#[derive(Debug, Clone, Copy)]
+pub enum Handed<'a> {
+    /// A delivery, to the handler.
+    One(&'a Envelope),
+    /// Several, to the batch handler.
+    Batch(&'a [&'a Envelope]),
+}
+
+impl Handed<'_> {
+    fn deliveries(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Batch(batch) => batch.len(),
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Measured {
+    /// One for each delivery, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// From the wish for an instance to the answer; making the instance is in it, where it was made.
+    pub took: Duration,
+    /// Bytes of all memories of the instance after the call; none where it did not start.
+    pub memory: Option<u64>,
+}
+
+impl Generation {
+    /// Whether the component exports the handler of single deliveries.
+    pub fn takes_single(&self) -> bool {
+        self.handler.is_some()
+    }
+
+    /// Whether it exports the handler of batches.
+    pub fn takes_batches(&self) -> bool {
+        self.batch_handler.is_some()
+    }
+
+    /// The same as [`Generation::handle`] and [`Generation::handle_batch`], measured.
+    pub async fn measure(&self, call: &Call<'_>, handed: Handed<'_>) -> Measured {
+        let begun = Instant::now();
+        let mut instance = match self.take().await {
+            Ok(instance) => instance,
+            Err(outcome) => {
+                return Measured {
+                    outcomes: vec![outcome; handed.deliveries()],
+                    took: begun.elapsed(),
+                    memory: None,
+                };
+            }
+        };
+        let ended = match handed {
+            Handed::One(envelope) => {
+                let outcome = instance.handle(call, envelope, &self.plan).await;
+                outcome.map(|one| vec![one]).map_err(|one| vec![one])
+            }
+            Handed::Batch(batch) => instance.handle_batch(call, batch, &self.plan).await,
+        };
+        let (took, memory) = (begun.elapsed(), instance.memory());
+        let outcomes = match ended {
+            Ok(outcomes) => {
+                self.give_back(instance);
+                outcomes
+            }
+            Err(outcomes) => outcomes,
+        };
+        let checked = outcomes.into_iter();
+        let checked = checked.map(|one| publish::checked(one, &self.plan, &self.telemetry));
+        Measured {
+            outcomes: checked.collect(),
+            took,
+            memory: Some(memory),
+        }
+    }
+}
