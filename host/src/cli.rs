@@ -16,6 +16,7 @@ mod dev;
 mod invoke;
 mod message_file;
 mod message_flags;
+mod new;
 mod parts;
 mod pause;
 mod publish;
@@ -156,6 +157,12 @@ enum Command {
     /// Prints what a shell completes commands, flags and files with.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
+    /// Makes a folder with a consumer that builds, tests itself and runs as it stands.
+    ///
+    /// All that it needs of Hive is in it: the contract, the SDK of its language, a hive.toml, a message to
+    /// try it with, and a README with the commands. What is there already is never written over.
+    #[command(after_help = new::EXAMPLES)]
+    New(new::New),
 }
 
 /// What a subcommand works on.
@@ -194,6 +201,7 @@ pub fn main() -> Exit {
             Ok(Exit::Done)
         }
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::New(arguments) => new::run(&arguments),
     };
     ended.unwrap_or_else(|exit| exit)
 }

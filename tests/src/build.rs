@@ -17,7 +17,10 @@ use crate::keeper;
 const WASM: &str = "wasm32-wasip2";
 
 /// The folder of the workspace.
-pub(crate) fn workspace() -> &'static Path {
+///
+/// # Panics
+/// Never: this crate stands in it.
+pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the crate of the tests stands in the workspace")
@@ -35,7 +38,10 @@ fn profile_folder() -> PathBuf {
 }
 
 /// The workspace's target folder.
-pub(crate) fn target_folder() -> PathBuf {
+///
+/// # Panics
+/// Where this executable was not built by cargo.
+pub fn target_folder() -> PathBuf {
     profile_folder()
         .parent()
         .expect("a profile's folder is in the target folder")

@@ -84,6 +84,14 @@ pub fn built_example(name: &str) -> PathBuf {
     example(name)
 }
 
+/// The folder with the tools of the languages, their executables in `bin`.
+///
+/// # Panics
+/// When they cannot be had.
+pub fn toolchains() -> PathBuf {
+    made(".toolchains/stamp").with_file_name("")
+}
+
 fn made(path: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {

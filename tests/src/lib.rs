@@ -22,6 +22,7 @@ mod message;
 mod proxy;
 mod raw;
 mod redis_server;
+mod shell;
 mod stores;
 mod tls_broker;
 mod usage;
@@ -30,7 +31,10 @@ mod vhost;
 mod web_server;
 
 pub use broker::Broker;
-pub use build::{example, example_component, guest, orders_component, orders_example, text_guest};
+pub use build::{
+    example, example_component, guest, orders_component, orders_example, target_folder, text_guest,
+    workspace,
+};
 pub use certificates::{Authority, Identity};
 pub use command::{Commands, Started};
 pub use eventually::{eventually, eventually_within};
@@ -38,11 +42,12 @@ pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};
 pub use http::HttpAnswer;
 pub use keeper::scratch;
-pub use languages::{Language, built_example};
+pub use languages::{Language, built_example, toolchains};
 pub use management::Management;
 pub use message::Message;
 pub use proxy::{Direction, Proxy};
 pub use redis_server::RedisServer;
+pub use shell::Shell;
 pub use stores::Stores;
 pub use tls_broker::{Clients, TlsBroker};
 pub use usage::Usage;

@@ -64,6 +64,7 @@ mod check;
 mod dev;
 mod examples;
 mod invoke;
+mod new;
 mod start;
 mod status;
 mod stop;

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Publication, Reject } from '../sdk/hive.js';
+import { delivery } from '../sdk/testing.js';
+import { greet } from '../src/greet.ts';
+
+test('whoever is named is greeted', () => {
+  const greeting = greet(delivery({ json: { name: 'Ada' } }));
+  assert.ok(greeting instanceof Publication);
+  assert.equal(greeting.routingKey, '{{name}}.out');
+  assert.match(greeting.text(), /Ada$/);
+});
+
+test('a message without a name is rejected', () => {
+  for (const text of ['{}', 'Ada', '']) {
+    assert.throws(() => greet(delivery({ text })), Reject);
+  }
+});

@@ -1,0 +1,82 @@
+//! Commands as a README has them: run by a shell, in a folder, with `hive-host` and the tools of the
+//! languages on the PATH.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::build::host_binary;
+use crate::host_process::Finished;
+use crate::keeper;
+use crate::languages::toolchains;
+
+/// A shell in a folder.
+#[derive(Debug)]
+pub struct Shell {
+    folder: PathBuf,
+    variables: Vec<(String, OsString)>,
+}
+
+impl Shell {
+    /// In this folder.
+    pub fn within(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// The same with a variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same with the tools of the languages, which keep what they compiled and fetch nothing.
+    #[must_use]
+    pub fn with_toolchains(self) -> Self {
+        let tools = toolchains();
+        self.with("ZIG_GLOBAL_CACHE_DIR", tools.join("zig-cache"))
+            .with("ZIG_LOCAL_CACHE_DIR", tools.join("zig-cache"))
+            .with("GOCACHE", tools.join("go-cache"))
+            .with("GOTOOLCHAIN", "local")
+            .with("GOPROXY", "off")
+            .with("CARGO_NET_OFFLINE", "true")
+    }
+
+    /// Runs these lines to their end; the first that fails is the last.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is spawned is waited for at once"
+    )]
+    pub async fn run(&self, lines: &str) -> Result<Finished> {
+        let mut command = Command::new("sh");
+        let host = host_binary().parent().context("the host is in a folder")?;
+        let own = std::env::var_os("PATH").unwrap_or_default();
+        let path = [host.to_owned(), toolchains().join("bin")];
+        let path = path.into_iter().chain(std::env::split_paths(&own));
+        command
+            .args(["-e", "-c", lines])
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .env_remove("RUST_LOG")
+            .env_remove("RABBITMQ_URL")
+            .env_remove("RABBITMQ_HEARTBEAT")
+            .env("NO_COLOR", "1")
+            .env("PATH", std::env::join_paths(path)?)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = keeper::start(&mut command).context("cannot start a shell")?;
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+        let output = output.await??;
+        Ok(Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+}
