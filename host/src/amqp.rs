@@ -62,7 +62,7 @@ pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
 pub use self::settlement::{Delivery, Settled, Settlement};
 pub use self::stream::Reading;
-pub use self::topology::EnsureFault;
+pub use self::topology::{Comparison, EnsureFault};
 
 use self::runtime::LapinRuntime;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
