@@ -57,7 +57,7 @@ pub use self::depth::DepthFault;
 pub use self::fault::{ConnectFault, Mismatch};
 pub use self::headers::Unpublishable;
 pub use self::link::{LinkState, Role};
-pub use self::original::Original;
+pub use self::original::{Original, receive};
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
 pub use self::settlement::{Delivery, Settled, Settlement};

@@ -44,8 +44,8 @@ impl Original {
     }
 }
 
-/// Takes a delivery apart.
-pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
+/// Takes a delivery apart that came off `queue`.
+pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
     let Delivery {
         exchange,
         routing_key,
