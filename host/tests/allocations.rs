@@ -31,8 +31,8 @@ fn assert_within(path: &str, cost: Cost, ceiling: Cost) {
 fn taking_a_delivery_off_the_wire() {
     let cost = cost(|| stage::delivery(LARGE), stage::received);
     let ceiling = Cost {
-        count: 34,
-        bytes: 2_700,
+        count: 12,
+        bytes: 512,
     };
     assert_within("taking a delivery off the wire", cost, ceiling);
 }
