@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::live::{Came, Live};
+use self::live::{Live, NoneCame};
 use self::subscribing::Subscribing;
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
@@ -203,7 +203,7 @@ impl Subscription {
     /// Any number of workers may wait here. One of them waits for the broker and subscribes again
     /// where needed, the others wait for that one, and whoever has a delivery lets go: no task and
     /// no queue stands between the socket and the worker. Dropping the future loses no delivery.
-    pub async fn next(&self) -> Option<Delivery> {
+    pub async fn next(&self) -> Option<Box<Delivery>> {
         tokio::select! {
             biased;
             () = self.subscribing.tasks.drain().cancelled() => None,
@@ -212,7 +212,7 @@ impl Subscription {
     }
 
     /// None once the link has ended.
-    async fn lead(&self) -> Option<Delivery> {
+    async fn lead(&self) -> Option<Box<Delivery>> {
         let mut feed = self.feed.lock().await;
         loop {
             self.conclude(&mut feed).await;
@@ -250,12 +250,12 @@ impl Subscription {
                 _ = wanted.changed() => continue,
             };
             match came {
-                Came::Delivery(delivery) if live.sink.is_alive() => {
+                Ok(delivery) if live.sink.is_alive() => {
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
                         self.consumes(&live.sink);
                     }
-                    if let Some(delivery) = self.deliver(*delivery, &live.sink) {
+                    if let Some(delivery) = self.deliver(delivery, &live.sink) {
                         if let Intake::One(number) = intake {
                             feed.served = Some(number);
                             // At once, so that the broker has no time to let out another.
@@ -265,13 +265,13 @@ impl Subscription {
                     }
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
-                Came::Delivery(_) => {}
-                Came::Lost(reason) => {
+                Ok(_) => {}
+                Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
                     self.lost(&mut feed, session, &reason);
                 }
-                Came::Interrupted => self.read_again(&mut feed).await,
-                Came::Overdue => self.tell_overdue(live),
+                Err(NoneCame::Interrupted) => self.read_again(&mut feed).await,
+                Err(NoneCame::Overdue) => self.tell_overdue(live),
             }
         }
     }
@@ -290,7 +290,11 @@ impl Subscription {
     }
 
     /// None where it is not to be handled.
-    fn deliver(&self, delivery: lapin::message::Delivery, sink: &Arc<AckSink>) -> Option<Delivery> {
+    fn deliver(
+        &self,
+        delivery: lapin::message::Delivery,
+        sink: &Arc<AckSink>,
+    ) -> Option<Box<Delivery>> {
         let tag = delivery.delivery_tag;
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
@@ -312,11 +316,12 @@ impl Subscription {
                 }
             },
         };
-        Some(Delivery {
+        // It goes through many hands, and is a kilobyte.
+        Some(Box::new(Delivery {
             envelope,
             original,
             settlement: Settlement::new(tag, sink, place),
-        })
+        }))
     }
 
     /// Waits for as long as its stream is not to be read.

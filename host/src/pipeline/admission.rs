@@ -85,7 +85,7 @@ impl Admission {
         Some(self.hold(delivery, turn))
     }
 
-    async fn choose(&self) -> Option<(Delivery, Option<Turn>)> {
+    async fn choose(&self) -> Option<(Box<Delivery>, Option<Turn>)> {
         let Some(order) = &self.order else {
             return Some((self.next_live().await?, None));
         };
@@ -110,7 +110,7 @@ impl Admission {
     }
 
     /// Settling any other cannot reach the broker any more, and it will be handed out again.
-    async fn next_live(&self) -> Option<Delivery> {
+    async fn next_live(&self) -> Option<Box<Delivery>> {
         loop {
             let delivery = self.subscription().next().await?;
             if delivery.settlement.is_live() {
@@ -121,7 +121,7 @@ impl Admission {
     }
 
     /// What is owed for a delivery is owed from here on.
-    fn hold(&self, delivery: Delivery, turn: Option<Turn>) -> Held {
+    fn hold(&self, delivery: Box<Delivery>, turn: Option<Turn>) -> Held {
         Held {
             delivery,
             in_hand: self.telemetry.arrived(),
