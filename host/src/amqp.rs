@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 pub use self::browsing::{BrowseFault, Browsing, Letter};
 pub use self::connection::{Connection, StateWatch};
-pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Subscription};
+pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
 pub use self::copies::DeadLetterNote;
 pub use self::death::Death;
 pub use self::delay::{LONGEST_DELAY, rung};
