@@ -140,7 +140,7 @@ fn without_notes(envelope: &Envelope) -> impl std::fmt::Debug {
 }
 
 fn check_publication(envelope: &Envelope) {
-    let publication = Publication {
+    let mut publication = Publication {
         exchange: envelope.exchange.clone(),
         routing_key: envelope.routing_key.clone(),
         message: envelope.message.clone(),
@@ -148,7 +148,7 @@ fn check_publication(envelope: &Envelope) {
         delay: None,
     };
     // It may ask for what cannot be published, and is told so.
-    if let Ok(outgoing) = Outgoing::publication(&publication, "m-0", &limits(LARGE_FRAME)) {
+    if let Ok(outgoing) = Outgoing::publication(&mut publication, "m-0", &limits(LARGE_FRAME)) {
         check_wire(&outgoing, LARGE_FRAME);
     }
 }

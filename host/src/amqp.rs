@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 pub use self::browsing::{BrowseFault, Browsing, Letter};
 pub use self::connection::{Connection, StateWatch};
-pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Subscription};
+pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
 pub use self::copies::DeadLetterNote;
 pub use self::death::Death;
 pub use self::delay::{LONGEST_DELAY, rung};
@@ -57,12 +57,12 @@ pub use self::depth::DepthFault;
 pub use self::fault::{ConnectFault, Mismatch};
 pub use self::headers::Unpublishable;
 pub use self::link::{LinkState, Role};
-pub use self::original::Original;
+pub use self::original::{Original, receive};
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher};
 pub use self::settlement::{Delivery, Settled, Settlement};
 pub use self::stream::Reading;
-pub use self::topology::EnsureFault;
+pub use self::topology::{Comparison, EnsureFault};
 
 use self::runtime::LapinRuntime;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};

@@ -84,9 +84,11 @@ enum Command {
     /// Reads a hive.toml, compiles its components, and reports every fault.
     ///
     /// Checks that each component exports a handler and imports only what the host has, and starts an
-    /// instance of it. Nothing is consumed, and no broker is asked.
-    #[command(after_help = "Example:\n  hive-host check hive.toml")]
-    Check(PlanFile),
+    /// instance of it. Nothing is consumed. With --broker it also looks at what the broker has of the
+    /// exchanges and queues: what is not there yet is told, and what is there in another way is a fault
+    /// with exit code 1.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Check),
     /// Puts new code in the place of a component of a running host, and loses no delivery.
     ///
     /// The new code is compiled, checked and started beside the old, and only then takes over. Code
@@ -191,7 +193,7 @@ pub fn main() -> Exit {
         Command::Status(arguments) => Ok(status::run(&arguments)),
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
-        Command::Check(file) => file.load().map(check::run),
+        Command::Check(arguments) => Ok(check::run(&arguments)),
         Command::Dead(dead) => dead::run(dead),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),

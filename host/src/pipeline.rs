@@ -13,6 +13,7 @@ mod claim;
 mod crew;
 mod flow;
 mod held;
+mod leading;
 mod order;
 mod progress;
 mod scaler;
@@ -41,6 +42,7 @@ pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
 use self::held::Held;
+use self::leading::Leading;
 use self::progress::Progress;
 use self::settle::Settler;
 
@@ -153,11 +155,15 @@ impl Pipeline {
         if let Some(batches) = &self.batches {
             return self.work_in_batches(batches, seat).await;
         }
-        while let Some(held) = seat.next(self.admission.next()).await {
+        let mut leading = Leading::default();
+        while let Some(held) = seat.next(self.admission.next(leading.lead())).await {
             let _toiling = seat.toil(1);
-            if let Some(held) = self.taken(held).await {
-                self.call(held).await;
-            }
+            let handling = async {
+                if let Some(held) = self.taken(held).await {
+                    self.call(held).await;
+                }
+            };
+            leading.during(handling).await;
         }
     }
 

@@ -15,6 +15,8 @@ const LOOKS: usize = 3;
 pub struct Look {
     /// Messages that wait: at the broker, or here and not begun. None: it cannot be known.
     pub depth: Option<u64>,
+    /// Whether nothing is consumed, because it was paused: what waits then waits for no worker.
+    pub is_paused: bool,
     /// Workers that there are.
     pub workers: u16,
     /// Those of them that handle something.
@@ -57,6 +59,8 @@ pub enum Because {
     NoPace,
     /// How much waits cannot be known: nothing is changed.
     DepthUnknown,
+    /// The consumer is paused: nothing is changed.
+    Paused,
 }
 
 impl Rule {
@@ -77,6 +81,9 @@ impl Rule {
     /// How many workers there are to be from now on.
     pub fn decide(&mut self, look: &Look) -> Decision {
         self.pace = paced(self.pace, look.answered);
+        if look.is_paused {
+            return self.hold(look, Because::Paused);
+        }
         let Some(depth) = look.depth else {
             return self.hold(look, Because::DepthUnknown);
         };
@@ -150,6 +157,7 @@ impl fmt::Display for Because {
             Self::Recently => "target_wait, which wanted more a moment ago",
             Self::NoPace => "nothing was answered yet",
             Self::DepthUnknown => "nobody knows how much waits",
+            Self::Paused => "the consumer is paused",
         })
     }
 }

@@ -144,6 +144,19 @@ pub fn example(name: &str) -> PathBuf {
     workspace().join("examples").join(name)
 }
 
+/// Where `scripts/prepare-contenders` puts what the bench's other contenders need.
+pub fn contenders() -> PathBuf {
+    target_folder().join("contenders")
+}
+
+/// What another contender of the bench is run with: its interpreter, and its program in
+/// `tests/contenders`. None where `scripts/prepare-contenders` has not got the interpreter.
+pub fn contender(interpreter: &str, program: &str) -> Option<(PathBuf, PathBuf)> {
+    let interpreter = contenders().join(interpreter);
+    let program = workspace().join("tests/contenders").join(program);
+    interpreter.is_file().then_some((interpreter, program))
+}
+
 fn component_folder() -> PathBuf {
     target_folder().join(WASM).join("release")
 }

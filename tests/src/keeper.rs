@@ -29,7 +29,10 @@ struct Keeper {
 }
 
 /// Starts `command` so that it cannot outlive this process.
-pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(command: &mut Command) -> io::Result<Child> {
     command.process_group(keeper().group).spawn()
 }
 

@@ -32,8 +32,8 @@ mod web_server;
 
 pub use broker::Broker;
 pub use build::{
-    example, example_component, guest, orders_component, orders_example, target_folder, text_guest,
-    workspace,
+    contender, contenders, example, example_component, guest, orders_component, orders_example,
+    target_folder, text_guest, workspace,
 };
 pub use certificates::{Authority, Identity};
 pub use command::{Commands, Started};
@@ -41,7 +41,7 @@ pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_to_end};
 pub use http::HttpAnswer;
-pub use keeper::scratch;
+pub use keeper::{scratch, start};
 pub use languages::{Language, built_example, toolchains};
 pub use management::Management;
 pub use message::Message;
@@ -50,7 +50,7 @@ pub use redis_server::RedisServer;
 pub use shell::Shell;
 pub use stores::Stores;
 pub use tls_broker::{Clients, TlsBroker};
-pub use usage::Usage;
+pub use usage::{Usage, processor_time};
 pub use user::User;
 pub use vhost::Vhost;
 pub use web_server::WebServer;

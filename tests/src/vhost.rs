@@ -120,6 +120,24 @@ impl Vhost {
         routing_key: &str,
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<()> {
+        let messages = messages.into_iter();
+        self.publish_routed(exchange, messages.map(|message| (routing_key, message)))
+            .await
+    }
+
+    /// Publishes each message to the queue beside it, in their order, all confirmed by the broker.
+    pub async fn publish_each(
+        &self,
+        messages: impl IntoIterator<Item = (String, Message)>,
+    ) -> Result<()> {
+        self.publish_routed("", messages).await
+    }
+
+    async fn publish_routed<K: AsRef<str>>(
+        &self,
+        exchange: &str,
+        messages: impl IntoIterator<Item = (K, Message)>,
+    ) -> Result<()> {
         let channel = self.channel().await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
@@ -129,11 +147,11 @@ impl Vhost {
             ..BasicPublishOptions::default()
         };
         let mut pending = Vec::new();
-        for Message {
-            properties, body, ..
-        } in messages
-        {
-            let (exchange, routing_key) = (exchange.into(), routing_key.into());
+        for (routing_key, message) in messages {
+            let Message {
+                properties, body, ..
+            } = message;
+            let (exchange, routing_key) = (exchange.into(), routing_key.as_ref().into());
             let publish =
                 channel.basic_publish(exchange, routing_key, mandatory, &body, properties);
             pending.push(publish.await?);

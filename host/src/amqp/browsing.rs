@@ -63,13 +63,13 @@ impl Letter {
     /// What the message is known by, however often it dies: see [`Original::identity`].
     pub fn identity(&self) -> String {
         let original = &self.delivery.original;
-        let headers = original.headers.into_iter();
-        let kept: BTreeMap<_, _> = headers
+        let kept: BTreeMap<_, _> = original
+            .headers()
             .filter(|(name, _)| !name.as_str().starts_with(RESERVED))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let alive = Original {
-            headers: FieldTable::from(kept),
+            properties: (original.properties.clone()).with_headers(FieldTable::from(kept)),
             ..original.clone()
         };
         alive.identity(&self.delivery.envelope.message.body)

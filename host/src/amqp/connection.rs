@@ -16,7 +16,7 @@ use super::publisher::Publisher;
 
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
-use super::topology::{EnsureFault, Topology};
+use super::topology::{Comparison, EnsureFault, Topology};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
@@ -136,6 +136,26 @@ impl Connection {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<(), ConnectFault> {
         Topology::new(plan, consumers).map(drop)
+    }
+
+    /// Compares what `plan` and `consumers` would have declared with what the broker has, and declares
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// The connection is given up, or `plan` cannot be carried out at all.
+    pub async fn compare<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<Comparison, ConnectFault> {
+        let topology = Topology::new(plan, consumers)?;
+        let session = tokio::select! {
+            // A link that has ended has been given up, which says why.
+            Some(session) = self.consuming.session() => session,
+            fault = self.consuming.gave_up() => return Err(fault),
+        };
+        topology.compare(&session).await
     }
 
     /// The deliveries of a consumer, until its `tasks` drain. Subscribes when it is first asked for one.

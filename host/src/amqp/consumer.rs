@@ -11,12 +11,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use lapin::types::ShortString;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::live::{Came, Live};
+use self::live::{Live, NoneCame};
 use self::subscribing::Subscribing;
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
@@ -57,6 +57,18 @@ pub struct Subscription {
     feed: Mutex<Feed>,
     standing: watch::Sender<Standing>,
     intake: watch::Sender<Intake>,
+}
+
+/// The right to wait for the broker, which one worker of a subscription has at a time. Whoever has had a
+/// delivery gives it up, or goes on with it at once.
+#[derive(Debug, Default)]
+pub struct Lead<'a>(Option<MutexGuard<'a, Feed>>);
+
+impl Lead<'_> {
+    /// The next one has it.
+    pub fn give_up(&mut self) {
+        self.0 = None;
+    }
 }
 
 /// How a subscription stands, by itself: its link may know better.
@@ -201,22 +213,25 @@ impl Subscription {
     /// The next delivery; none once the host drains.
     ///
     /// Any number of workers may wait here. One of them waits for the broker and subscribes again
-    /// where needed, the others wait for that one, and whoever has a delivery lets go: no task and
-    /// no queue stands between the socket and the worker. Dropping the future loses no delivery.
-    pub async fn next(&self) -> Option<Delivery> {
+    /// where needed, the others wait for that one, and whoever has a delivery gives up the `lead`: no
+    /// task and no queue stands between the socket and the worker. Dropping the future loses no delivery.
+    pub async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
         tokio::select! {
             biased;
             () = self.subscribing.tasks.drain().cancelled() => None,
-            delivery = self.lead() => delivery,
+            delivery = self.lead(lead) => delivery,
         }
     }
 
     /// None once the link has ended.
-    async fn lead(&self) -> Option<Delivery> {
-        let mut feed = self.feed.lock().await;
+    async fn lead<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
+        if lead.0.is_none() {
+            lead.0 = Some(self.feed.lock().await);
+        }
+        let feed: &mut Feed = lead.0.as_mut()?;
         loop {
-            self.conclude(&mut feed).await;
-            self.stay_stopped(&mut feed).await;
+            self.conclude(feed).await;
+            self.stay_stopped(feed).await;
             let intake = *feed.wanted.borrow_and_update();
             let wants_none = match intake {
                 Intake::All => false,
@@ -228,7 +243,7 @@ impl Subscription {
                 .as_ref()
                 .is_some_and(|live| wants_none || live.intake != intake)
             {
-                self.rest(&mut feed);
+                self.rest(feed);
             }
             if wants_none {
                 // It cannot end before this subscription does.
@@ -241,7 +256,7 @@ impl Subscription {
                 ..
             } = &mut *feed
             else {
-                self.subscribe(&mut feed, intake).await?;
+                self.subscribe(feed, intake).await?;
                 continue;
             };
             let came = tokio::select! {
@@ -250,28 +265,28 @@ impl Subscription {
                 _ = wanted.changed() => continue,
             };
             match came {
-                Came::Delivery(delivery) if live.sink.is_alive() => {
+                Ok(delivery) if live.sink.is_alive() => {
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
                         self.consumes(&live.sink);
                     }
-                    if let Some(delivery) = self.deliver(*delivery, &live.sink) {
+                    if let Some(delivery) = self.deliver(delivery, &live.sink) {
                         if let Intake::One(number) = intake {
                             feed.served = Some(number);
                             // At once, so that the broker has no time to let out another.
-                            self.rest(&mut feed);
+                            self.rest(feed);
                         }
                         return Some(delivery);
                     }
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
-                Came::Delivery(_) => {}
-                Came::Lost(reason) => {
+                Ok(_) => {}
+                Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
-                    self.lost(&mut feed, session, &reason);
+                    self.lost(feed, session, &reason);
                 }
-                Came::Interrupted => self.read_again(&mut feed).await,
-                Came::Overdue => self.tell_overdue(live),
+                Err(NoneCame::Interrupted) => self.read_again(feed).await,
+                Err(NoneCame::Overdue) => self.tell_overdue(live),
             }
         }
     }
@@ -290,7 +305,11 @@ impl Subscription {
     }
 
     /// None where it is not to be handled.
-    fn deliver(&self, delivery: lapin::message::Delivery, sink: &Arc<AckSink>) -> Option<Delivery> {
+    fn deliver(
+        &self,
+        delivery: lapin::message::Delivery,
+        sink: &Arc<AckSink>,
+    ) -> Option<Box<Delivery>> {
         let tag = delivery.delivery_tag;
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
@@ -312,11 +331,12 @@ impl Subscription {
                 }
             },
         };
-        Some(Delivery {
+        // It goes through many hands, and is a kilobyte.
+        Some(Box::new(Delivery {
             envelope,
             original,
             settlement: Settlement::new(tag, sink, place),
-        })
+        }))
     }
 
     /// Waits for as long as its stream is not to be read.

@@ -3,7 +3,6 @@
 //! Both keep every property and header of the original as it came, bar what the broker acts on;
 //! that is stashed under names of ours and comes back in [`super::original`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +14,7 @@ use super::bookkeeping::{
     ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
 };
 use super::death::Death;
-use super::encode::{header_frame_length, table_length};
+use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
 use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID, ROOM_FOR_THE_BROKER};
@@ -122,16 +121,16 @@ impl Outgoing {
 /// A copy in the making.
 struct Copy {
     properties: BasicProperties,
-    headers: BTreeMap<ShortString, AMQPValue>,
+    headers: Entries,
 }
 
 impl Copy {
     fn of(original: &Original, limits: &PublishLimits) -> Self {
         let mut copy = Self {
             properties: without_acted_on(&original.properties),
-            headers: BTreeMap::new(),
+            headers: Entries::new(),
         };
-        for (name, value) in &original.headers {
+        for (name, value) in original.headers() {
             match is_acted_on(name.as_str()) {
                 true => copy.stash(name.as_str(), value.clone()),
                 false => {
@@ -178,8 +177,7 @@ impl Copy {
 
     /// By how much the copy is too large for a frame.
     fn excess(&self, limits: &PublishLimits) -> usize {
-        let headers = FieldTable::from(self.headers.clone());
-        (header_frame_length(&self.properties, &headers)
+        (header_frame_length(&self.properties, &self.headers)
             + ROOM_FOR_PUBLISH_ID
             + ROOM_FOR_THE_BROKER)
             .saturating_sub(limits.frame_max as usize)
@@ -200,11 +198,10 @@ impl Copy {
 
     fn fit_without_the_largest(&mut self, limits: &PublishLimits) {
         while self.excess(limits) > 0 {
-            let size = |value: &AMQPValue| {
-                let mut table = FieldTable::default();
-                table_length(table.insert("".into(), value.clone()))
-            };
-            let largest = self.headers.iter().max_by_key(|(_, value)| size(value));
+            let largest = self
+                .headers
+                .iter()
+                .max_by_key(|(_, value)| value_length(value));
             let Some(name) = largest.map(|(name, _)| name.clone()) else {
                 return;
             };

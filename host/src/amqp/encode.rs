@@ -3,8 +3,10 @@
 //! lapin encodes what it sends. Here it is for what has to be known before: how large a header
 //! frame gets, and what a message without an id is told apart by.
 
+use std::collections::BTreeMap;
+
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, ShortString};
 
 /// Takes the wire form, piece by piece.
 pub(super) trait Sink {
@@ -21,33 +23,35 @@ impl Sink for Length {
     }
 }
 
-/// The length of a table on the wire.
-pub(super) fn table_length(table: &FieldTable) -> usize {
+/// What a table holds.
+pub(super) type Entries = BTreeMap<ShortString, AMQPValue>;
+
+/// The length of a value in a table on the wire.
+pub(super) fn value_length(value: &AMQPValue) -> usize {
     let mut length = Length::default();
-    put_table(table, &mut length);
+    put_value(value, &mut length);
     length.0
 }
 
 /// The length of a content header frame on the wire, all of it.
-pub(super) fn header_frame_length(properties: &BasicProperties, headers: &FieldTable) -> usize {
+pub(super) fn header_frame_length(properties: &BasicProperties, headers: &Entries) -> usize {
     /// Type, channel, size and end of the frame; class, weight, body size and flags.
     const FIXED: usize = 8 + 14;
     let mut length = Length(FIXED);
-    put_properties(properties, Some(headers), &mut length);
+    put_properties(properties, headers, &mut length);
     length.0
 }
 
-/// Properties in the order of the wire, with `headers` in place of their own. Flags are not put:
-/// each property is preceded by its number instead, which keeps different ones different.
-pub(super) fn put_numbered_properties(
-    properties: &BasicProperties,
-    headers: &FieldTable,
-    sink: &mut impl Sink,
-) {
+/// Properties in the order of the wire, no headers as an empty table of them. Flags are not put: each
+/// property is preceded by its number instead, which keeps different ones different.
+pub(super) fn put_numbered_properties(properties: &BasicProperties, sink: &mut impl Sink) {
     for (number, present) in presence(properties).into_iter().enumerate() {
         sink.put(&[number as u8, u8::from(present)]);
     }
-    put_properties(properties, Some(headers), sink);
+    match properties.headers() {
+        Some(headers) => put_properties(properties, headers.inner(), sink),
+        None => put_properties(properties, &Entries::new(), sink),
+    }
 }
 
 fn presence(properties: &BasicProperties) -> [bool; 13] {
@@ -68,11 +72,8 @@ fn presence(properties: &BasicProperties) -> [bool; 13] {
     ]
 }
 
-fn put_properties(
-    properties: &BasicProperties,
-    headers: Option<&FieldTable>,
-    sink: &mut impl Sink,
-) {
+/// With `headers` in place of their own.
+fn put_properties(properties: &BasicProperties, headers: &Entries, sink: &mut impl Sink) {
     let strings = [
         properties.content_type(),
         properties.content_encoding(),
@@ -97,9 +98,7 @@ fn put_properties(
     if let Some(timestamp) = properties.timestamp() {
         sink.put(&timestamp.to_be_bytes());
     }
-    if let Some(headers) = headers {
-        put_table(headers, sink);
-    }
+    put_table(headers, sink);
 }
 
 fn put_short(text: &str, sink: &mut impl Sink) {
@@ -118,8 +117,8 @@ fn put_count(count: usize, sink: &mut impl Sink) {
     sink.put(&(count as u32).to_be_bytes());
 }
 
-fn put_table(table: &FieldTable, sink: &mut impl Sink) {
-    put_count(table.inner().len(), sink);
+fn put_table(table: &Entries, sink: &mut impl Sink) {
+    put_count(table.len(), sink);
     for (name, value) in table {
         put_short(name.as_str(), sink);
         put_value(value, sink);
@@ -147,7 +146,7 @@ fn put_value(value: &AMQPValue, sink: &mut impl Sink) {
         AMQPValue::LongString(value) => put_long(value.as_bytes(), sink),
         AMQPValue::ByteArray(value) => put_long(value.as_slice(), sink),
         AMQPValue::Timestamp(value) => sink.put(&value.to_be_bytes()),
-        AMQPValue::FieldTable(value) => put_table(value, sink),
+        AMQPValue::FieldTable(value) => put_table(value.inner(), sink),
         AMQPValue::FieldArray(values) => {
             put_count(values.as_slice().len(), sink);
             for value in values.as_slice() {

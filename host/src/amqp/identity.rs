@@ -4,7 +4,6 @@
 //! them can recognise a repeat. It must be the same at every attempt and after every crash.
 
 use lapin::BasicProperties;
-use lapin::types::FieldTable;
 use sha2::{Digest, Sha256};
 
 use super::encode::{Sink, put_numbered_properties};
@@ -39,14 +38,13 @@ impl Hash {
     }
 }
 
-/// The identity of a message from `queue`. `properties` and `headers` are as they were published,
-/// without the host's bookkeeping.
+/// The identity of a message from `queue`. `properties` are as they were published, without the host's
+/// bookkeeping.
 pub(super) fn identity(
     queue: &str,
     exchange: &str,
     routing_key: &str,
     properties: &BasicProperties,
-    headers: &FieldTable,
     body: &[u8],
 ) -> String {
     if let Some(id) = properties.message_id().as_ref().map(|id| id.as_str())
@@ -58,7 +56,7 @@ pub(super) fn identity(
     hash.part(queue.as_bytes());
     hash.part(exchange.as_bytes());
     hash.part(routing_key.as_bytes());
-    put_numbered_properties(properties, headers, &mut hash);
+    put_numbered_properties(properties, &mut hash);
     hash.part(body);
     hash.finish()
 }
@@ -78,14 +76,7 @@ mod tests {
     use super::*;
 
     fn identity_of(properties: &BasicProperties, body: &[u8]) -> String {
-        identity(
-            "orders",
-            "shop",
-            "order.created",
-            properties,
-            &FieldTable::default(),
-            body,
-        )
+        identity("orders", "shop", "order.created", properties, body)
     }
 
     #[test]

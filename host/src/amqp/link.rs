@@ -131,6 +131,11 @@ impl Link {
         self.latest.clone()
     }
 
+    /// Waits for a session; none once the link has ended.
+    pub(super) async fn session(&self) -> Option<SharedSession> {
+        self.wait(|snapshot| snapshot.session.clone()).await
+    }
+
     /// Waits for a session on which `queue` can be consumed; none once the link has ended.
     pub(super) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
         self.wait(|snapshot| snapshot.delivers_from(queue)).await

@@ -24,9 +24,8 @@ pub struct Original {
     pub(super) queue: Arc<str>,
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
-    /// Without headers; those are apart.
+    /// With headers always, if only with a table that is empty.
     pub(super) properties: BasicProperties,
-    pub(super) headers: FieldTable,
 }
 
 impl Original {
@@ -38,14 +37,17 @@ impl Original {
             self.exchange.as_str(),
             self.routing_key.as_str(),
             &self.properties,
-            &self.headers,
             body,
         )
     }
+
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&ShortString, &AMQPValue)> {
+        self.properties.headers().iter().flatten()
+    }
 }
 
-/// Takes a delivery apart.
-pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
+/// Takes a delivery apart that came off `queue`.
+pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
     let Delivery {
         exchange,
         routing_key,
@@ -55,16 +57,15 @@ pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Origina
         ..
     } = delivery;
     let read_off = ReadOff::from(&properties, &queue);
-    let original = read_off.original(queue.clone(), exchange, routing_key, &properties);
-    let is_dead_letter = original.headers.contains_key(REASON);
-    // Hidden headers are gone from the original already, bar those that a dead letter may show.
-    let visible = original
-        .properties
-        .clone()
-        .with_headers(original.headers.clone());
+    let stream_offset = header(&properties, "x-stream-offset")
+        .and_then(integer)
+        .and_then(|offset| u64::try_from(offset).ok());
+    let original = read_off.original(queue.clone(), exchange, routing_key, properties);
+    let is_dead_letter = header(&original.properties, REASON).is_some();
     let envelope = Envelope {
         message: Message {
-            properties: read(&visible, |name| is_hidden(name, is_dead_letter)),
+            // Hidden headers are gone from the original already, bar those that a dead letter may show.
+            properties: read(&original.properties, |name| is_hidden(name, is_dead_letter)),
             body: data,
         },
         queue,
@@ -72,9 +73,7 @@ pub(super) fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Origina
         routing_key: original.routing_key.to_string(),
         redelivered,
         attempt: read_off.attempt,
-        stream_offset: header(&properties, "x-stream-offset")
-            .and_then(integer)
-            .and_then(|offset| u64::try_from(offset).ok()),
+        stream_offset,
     };
     (envelope, original)
 }
@@ -116,22 +115,29 @@ impl ReadOff {
         queue: Arc<str>,
         exchange: ShortString,
         routing_key: ShortString,
-        properties: &BasicProperties,
+        properties: BasicProperties,
     ) -> Original {
-        let headers = properties.headers().as_ref();
+        let Some(headers) = properties.headers() else {
+            return Original {
+                queue,
+                exchange,
+                routing_key,
+                properties: properties.with_headers(FieldTable::default()),
+            };
+        };
+        // As most come: nothing is copied.
         if !self.has_bookkeeping {
             return Original {
                 queue,
                 exchange,
                 routing_key,
-                properties: properties.clone().with_headers(FieldTable::default()),
-                headers: headers.cloned().unwrap_or_default(),
+                properties,
             };
         }
         let mut kept = BTreeMap::new();
         let mut stash = BTreeMap::new();
-        let is_dead_letter = header(properties, REASON).is_some();
-        for (name, value) in headers.into_iter().flatten() {
+        let is_dead_letter = header(&properties, REASON).is_some();
+        for (name, value) in headers {
             match name.as_str().strip_prefix(STASHED) {
                 Some(stashed) if is_stashed(stashed) => {
                     stash.insert(stashed.to_owned(), value.clone());
@@ -144,23 +150,25 @@ impl ReadOff {
                 }
             }
         }
-        let mut restored = properties.clone().with_headers(FieldTable::default());
-        if let Some(expiration) = stash.remove(EXPIRATION).and_then(short) {
-            restored = restored.with_expiration(expiration);
-        }
-        if let Some(user_id) = stash.remove(USER_ID).and_then(short) {
-            restored = restored.with_user_id(user_id);
-        }
+        let expiration = stash.remove(EXPIRATION).and_then(short);
+        let user_id = stash.remove(USER_ID).and_then(short);
         for (name, value) in stash {
             kept.insert(ShortString::try_new(name).unwrap_or_default(), value);
         }
-        let named = |name| header(properties, name).cloned().and_then(short);
+        let named = |name| header(&properties, name).cloned().and_then(short);
+        let (first_exchange, first_routing_key) = (named(EXCHANGE), named(ROUTING_KEY));
+        let mut restored = properties.with_headers(FieldTable::from(kept));
+        if let Some(expiration) = expiration {
+            restored = restored.with_expiration(expiration);
+        }
+        if let Some(user_id) = user_id {
+            restored = restored.with_user_id(user_id);
+        }
         Original {
             queue,
-            exchange: named(EXCHANGE).unwrap_or(exchange),
-            routing_key: named(ROUTING_KEY).unwrap_or(routing_key),
+            exchange: first_exchange.unwrap_or(exchange),
+            routing_key: first_routing_key.unwrap_or(routing_key),
             properties: restored,
-            headers: FieldTable::from(kept),
         }
     }
 }
@@ -198,7 +206,7 @@ mod tests {
         let (envelope, original) = receive("orders".into(), delivery);
         assert_eq!(envelope.message.properties.headers.len(), 1);
         assert_eq!(envelope.attempt, Attempt::FIRST);
-        assert!(!original.headers.contains_key(PUBLISH_ID));
+        assert_eq!(header(&original.properties, PUBLISH_ID), None);
     }
 
     /// Found by the fuzz target `messages`: every attempt has to see the same original, or a
@@ -212,7 +220,7 @@ mod tests {
         delivery.properties = BasicProperties::default().with_headers(headers);
         let (envelope, original) = receive("orders".into(), delivery);
         assert_eq!(envelope.attempt, Attempt::FIRST);
-        assert_eq!(original.headers, FieldTable::default());
+        assert_eq!(original.headers().count(), 0);
     }
 
     fn attempt_of(headers: &[(&str, AMQPValue)]) -> u32 {

@@ -49,9 +49,10 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A publication that a component asked for. `message_id` is used where it has none.
+    /// A publication that a component asked for, whose body moves out of it. `message_id` is used where it
+    /// has none.
     pub fn publication(
-        publication: &Publication,
+        publication: &mut Publication,
         message_id: &str,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
@@ -73,7 +74,7 @@ impl Outgoing {
             routing_key: short("the routing key", &publication.routing_key)?,
             properties,
             headers,
-            body: Arc::new(publication.message.body.clone()),
+            body: Arc::new(std::mem::take(&mut publication.message.body)),
             mandatory: publication.mandatory,
             header_frame: 0,
         }
@@ -116,7 +117,7 @@ impl Outgoing {
             )));
         }
         self.header_frame =
-            header_frame_length(&self.properties, &self.headers) + ROOM_FOR_PUBLISH_ID;
+            header_frame_length(&self.properties, self.headers.inner()) + ROOM_FOR_PUBLISH_ID;
         if self.header_frame + to_come > limits.frame_max as usize {
             let beside = match to_come {
                 0 => String::new(),
@@ -172,7 +173,7 @@ mod tests {
     }
 
     fn refusal(properties: Properties) -> String {
-        let publication = Publication {
+        let mut publication = Publication {
             exchange: String::new(),
             routing_key: "q".into(),
             message: Message {
@@ -182,7 +183,7 @@ mod tests {
             mandatory: true,
             delay: None,
         };
-        Outgoing::publication(&publication, "m-0", &limits())
+        Outgoing::publication(&mut publication, "m-0", &limits())
             .expect_err("it must not be published")
             .to_string()
     }
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn an_id_is_given_only_where_there_is_none() {
         let id = |message_id: Option<&str>| {
-            let publication = Publication {
+            let mut publication = Publication {
                 exchange: String::new(),
                 routing_key: "q".into(),
                 message: Message {
@@ -234,7 +235,7 @@ mod tests {
                 mandatory: true,
                 delay: None,
             };
-            let outgoing = Outgoing::publication(&publication, "m-0", &limits()).unwrap();
+            let outgoing = Outgoing::publication(&mut publication, "m-0", &limits()).unwrap();
             outgoing
                 .properties
                 .message_id()

@@ -108,7 +108,6 @@ mod tests {
             exchange: "".into(),
             routing_key: "orders".into(),
             properties: asked,
-            headers: FieldTable::default(),
         };
         let failure = Failure::new(FailureClass::Error, "ä".repeat(10_000));
         let note = DeadLetterNote {

@@ -9,6 +9,7 @@
 //! that channel. So every entity that is not as planned is told, and not only the first; and what
 //! does not depend on any of them is consumed all the same ([`Withheld`]).
 
+mod comparison;
 mod declarer;
 mod delay_queue;
 mod on_demand;
@@ -19,6 +20,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+pub use self::comparison::Comparison;
 use self::declarer::{Declarer, QueueDeclaration};
 use self::delay_queue::{Home, delay_queue};
 use self::on_demand::today;
@@ -213,12 +215,16 @@ impl Topology {
             Ok(()) => Ok(withheld),
             // The last declaration made the broker hang up.
             Err(_) if !mismatches.is_empty() => Err(self.fault(mismatches)),
-            Err(fault) => Err(ConnectFault::Unreachable {
-                connection: self.connection.clone(),
-                address: "the broker while declaring".into(),
-                reason: fault.to_string(),
-                nobody_there: false,
-            }),
+            Err(fault) => Err(self.unreachable(&fault)),
+        }
+    }
+
+    fn unreachable(&self, fault: &AskFault) -> ConnectFault {
+        ConnectFault::Unreachable {
+            connection: self.connection.clone(),
+            address: "the broker while declaring".into(),
+            reason: fault.to_string(),
+            nobody_there: false,
         }
     }
 

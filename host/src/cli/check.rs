@@ -1,62 +1,79 @@
-//! `hive-host check`: every fault of a hive.toml and of its components, before anything runs.
+//! `hive-host check`: every fault of a hive.toml and of its components, before anything runs; and what a
+//! broker has of it.
 
+mod at_the_broker;
+mod findings;
+
+use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::Exit;
-use crate::app::{self, StartFault};
+use clap::Args;
+
+use self::findings::Findings;
+use super::{Exit, PlanFile};
+use crate::app;
 use crate::config::plan::Plan;
-use crate::guest::Access;
+use crate::config::{self, Environment};
 use crate::lifecycle::Tasks;
-use crate::policy::OnError;
 use crate::store::{Clock, Memory, Store};
 
-pub(super) fn run(plan: Plan) -> Exit {
-    super::block_on(check(&plan))
+pub(super) const EXAMPLES: &str = "Examples:\n  hive-host check hive.toml\n  \
+                                   hive-host check hive.toml --broker --json";
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    plan: PlanFile,
+    /// Compare exchanges and queues with what the broker has; nothing is changed there
+    #[arg(long)]
+    broker: bool,
+    /// Print what is found as one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-async fn check(plan: &Plan) -> Exit {
+pub(super) fn run(arguments: &Check) -> Exit {
+    super::block_on(async { check(arguments).await.unwrap_or_else(|exit| exit) })
+}
+
+async fn check(arguments: &Check) -> Result<Exit, Exit> {
+    let mut findings = Findings::default();
+    let colour = std::io::stderr().is_terminal();
+    match config::load(&arguments.plan.file, &Environment::of_process()) {
+        Ok(loaded) => {
+            if !arguments.json && !loaded.warnings.is_empty() {
+                eprintln!("{}", config::render(&loaded.warnings, colour));
+            }
+            findings.read(&loaded.warnings);
+            look_at(&loaded.plan, arguments.broker, &mut findings).await?;
+        }
+        Err(problems) => {
+            if !arguments.json {
+                eprintln!("{}", problems.render(colour));
+            }
+            findings.read(problems.iter());
+        }
+    }
+    match arguments.json {
+        true => println!("{:#}", findings.json()),
+        false => findings.print(),
+    }
+    Ok(findings.exit())
+}
+
+async fn look_at(plan: &Plan, broker: bool, findings: &mut Findings) -> Result<(), Exit> {
     let tasks = Tasks::new();
-    let telemetry = match super::telemetry() {
-        Ok(telemetry) => telemetry,
-        Err(exit) => return exit,
-    };
+    let telemetry = super::telemetry()?;
     // The file of the plan may be in use by the host that is to be checked for.
     let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
-    let engine = match app::engine(plan, &tasks, &telemetry, &store) {
-        Ok(engine) => engine,
-        Err(fault) => return super::refuse(&fault),
-    };
-    let slots = match app::load(plan, &engine).await {
-        Ok(slots) => slots,
-        Err(faults) => return super::refuse(&StartFault::Plan(faults)),
-    };
-    for (name, slot) in &slots {
-        let generation = slot.current();
-        println!("component {name}: sha256 {}", generation.version().sha256);
-        for Access { import, granted } in generation.access() {
-            println!("  imports {import}: {granted}");
-        }
-        println!("  publishes {}", generation.publications());
+    let engine =
+        app::engine(plan, &tasks, &telemetry, &store).map_err(|fault| super::refuse(&fault))?;
+    match app::load(plan, &engine).await {
+        Ok(slots) => findings.can_be_run(plan, &slots),
+        Err(faults) => findings.cannot_be_run(&faults),
     }
-    for (name, consumer) in &plan.consumers {
-        let failed = match consumer.stream.as_ref().map(|stream| stream.on_error) {
-            None | Some(OnError::DeadLetter) => {
-                format!("dead letters to {}", consumer.dead_letter)
-            }
-            Some(OnError::Stop) => "stops at a message that fails".to_owned(),
-            Some(OnError::Skip) => "passes over messages that fail".to_owned(),
-        };
-        let batches = consumer.batch.map_or_else(String::new, |batch| {
-            format!(
-                " in batches of {} or what came in {:?}",
-                batch.size, batch.wait
-            )
-        });
-        println!(
-            "consumer {name}: queue {} -> component {}{batches}, {failed}",
-            consumer.queue, consumer.component
-        );
+    if broker {
+        findings.brokers = at_the_broker::compare(plan).await?;
     }
-    println!("no faults");
-    Exit::Done
+    Ok(())
 }

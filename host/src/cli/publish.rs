@@ -114,9 +114,9 @@ pub(super) async fn publish_all(
     let run: u64 = rand::rng().random();
     let mut tally = Tally::default();
     let mut pending: Vec<(usize, Confirmation)> = Vec::new();
-    for (index, publication) in publications.into_iter().enumerate() {
+    for (index, mut publication) in publications.into_iter().enumerate() {
         let id = format!("hive-{run:016x}-{index}");
-        match Outgoing::publication(&publication, &id, &limits) {
+        match Outgoing::publication(&mut publication, &id, &limits) {
             Err(Unpublishable(reason)) => tally.refused(index, &reason),
             Ok(outgoing) => pending.push((index, publisher.publish(vec![outgoing]).await)),
         }

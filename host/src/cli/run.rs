@@ -54,6 +54,8 @@ async fn serve(plan: Plan, source: PlanSource) -> Exit {
     let gave_up = tokio::select! {
         signal = signals.stop(Some((&control, &tasks))) => {
             let shutdown_timeout = app.shutdown_timeout();
+            // Before it is told, so that nothing is taken after the line.
+            tasks.drain().cancel();
             tracing::info!(signal, ?shutdown_timeout, "draining: nothing new is taken, what is in hand is finished");
             None
         }

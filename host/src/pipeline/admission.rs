@@ -12,7 +12,7 @@ use super::bucket::Bucket;
 use super::flow::Flow;
 use super::held::Held;
 use super::order::{Order, Turn};
-use crate::amqp::{Connection, Delivery, Subscription};
+use crate::amqp::{Connection, Delivery, Lead, Subscription};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 use crate::telemetry::ConsumerTelemetry;
@@ -61,10 +61,11 @@ impl Admission {
     }
 
     /// The next delivery; none once the host drains. Any number of workers may wait here, and
-    /// dropping the future loses no delivery.
-    pub(super) async fn next(&self) -> Option<Held> {
+    /// dropping the future loses no delivery. `lead` is that of the subscription; where anything is to be
+    /// chosen it is kept by nobody.
+    pub(super) async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Held> {
         if self.is_plain {
-            return Some(self.hold(self.next_live().await?, None));
+            return Some(self.hold(self.next_live(lead).await?, None));
         }
         tokio::select! {
             biased;
@@ -85,11 +86,12 @@ impl Admission {
         Some(self.hold(delivery, turn))
     }
 
-    async fn choose(&self) -> Option<(Delivery, Option<Turn>)> {
+    async fn choose(&self) -> Option<(Box<Delivery>, Option<Turn>)> {
         let Some(order) = &self.order else {
-            return Some((self.next_live().await?, None));
+            return Some((self.next_live(&mut Lead::default()).await?, None));
         };
         loop {
+            let mut lead = Lead::default();
             // Before anything that is still to arrive: all that waits is older.
             if let Some((delivery, turn)) = order.take() {
                 if delivery.settlement.is_live() {
@@ -102,7 +104,7 @@ impl Admission {
             tokio::select! {
                 biased;
                 () = order.changed() => {}
-                delivery = self.next_live() => if let Some(out) = order.arrive(delivery?) {
+                delivery = self.next_live(&mut lead) => if let Some(out) = order.arrive(delivery?) {
                     return Some(out);
                 }
             }
@@ -110,9 +112,9 @@ impl Admission {
     }
 
     /// Settling any other cannot reach the broker any more, and it will be handed out again.
-    async fn next_live(&self) -> Option<Delivery> {
+    async fn next_live<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
         loop {
-            let delivery = self.subscription().next().await?;
+            let delivery = self.subscription().next(lead).await?;
             if delivery.settlement.is_live() {
                 return Some(delivery);
             }
@@ -121,7 +123,7 @@ impl Admission {
     }
 
     /// What is owed for a delivery is owed from here on.
-    fn hold(&self, delivery: Delivery, turn: Option<Turn>) -> Held {
+    fn hold(&self, delivery: Box<Delivery>, turn: Option<Turn>) -> Held {
         Held {
             delivery,
             in_hand: self.telemetry.arrived(),

@@ -18,6 +18,7 @@ use self::gathering::Gathering;
 use super::Pipeline;
 use super::crew::Seat;
 use super::held::{Held, Label};
+use crate::amqp::Lead;
 use crate::config::plan::{BatchPlan, ConsumerPlan};
 use crate::failpoint;
 use crate::guest::Call;
@@ -76,7 +77,8 @@ impl Pipeline {
                 BatchHanded { size, reason }.emit(&batches.telemetry);
                 return Some(batch);
             }
-            let next = self.admission.next();
+            let mut lead = Lead::default();
+            let next = self.admission.next(&mut lead);
             let next = match gathering.deadline() {
                 None => next.await,
                 // Dropped in its wait it has lost no delivery.
@@ -85,6 +87,7 @@ impl Pipeline {
                     Err(_) => continue,
                 },
             };
+            lead.give_up();
             let Some(held) = next else {
                 self.give_back(batches, gathering.take());
                 return None;

@@ -15,7 +15,7 @@ use crate::telemetry::InHand;
 /// What is owed is held here as owned values: dropped at any step, each gives back what it stands
 /// for, and the broker hands the delivery out again.
 pub(super) struct Held {
-    pub(super) delivery: Delivery,
+    pub(super) delivery: Box<Delivery>,
     /// Counts it as in flight.
     pub(super) in_hand: InHand,
     /// Its claim on its key, where it has one and `dedup` asks for it.

@@ -49,7 +49,7 @@ struct State {
 /// A delivery that waits.
 #[derive(Debug)]
 struct Parked {
-    delivery: Delivery,
+    delivery: Box<Delivery>,
     since: Instant,
 }
 
@@ -80,7 +80,10 @@ impl Order {
 
     /// A delivery has arrived: it is to be handled now, or waits here. One without the key belongs
     /// to no order.
-    pub(super) fn arrive(self: &Arc<Self>, delivery: Delivery) -> Option<(Delivery, Option<Turn>)> {
+    pub(super) fn arrive(
+        self: &Arc<Self>,
+        delivery: Box<Delivery>,
+    ) -> Option<(Box<Delivery>, Option<Turn>)> {
         let Some(key) = self.by.of(&delivery.envelope) else {
             return Some((delivery, None));
         };
@@ -101,7 +104,7 @@ impl Order {
     }
 
     /// A delivery whose turn has come. Its channel may be gone meanwhile.
-    pub(super) fn take(self: &Arc<Self>) -> Option<(Delivery, Turn)> {
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Box<Delivery>, Turn)> {
         let mut state = self.lock();
         let taken = state.lanes.take(Instant::now())?;
         self.told(&state);
@@ -141,7 +144,7 @@ impl Order {
         self.lock().is_open = true;
     }
 
-    fn hand_out(self: &Arc<Self>, (lane, parked): (LaneKey, Parked)) -> (Delivery, Turn) {
+    fn hand_out(self: &Arc<Self>, (lane, parked): (LaneKey, Parked)) -> (Box<Delivery>, Turn) {
         let Parked {
             mut delivery,
             since,
@@ -203,7 +206,7 @@ impl Turn {
 
     /// Keeps the delivery, and its lane with it, for another try after `delay`. While the consumer is
     /// paused it goes back to its queue instead.
-    pub(super) fn hold(mut self, delivery: Delivery, delay: Duration) {
+    pub(super) fn hold(mut self, delivery: Box<Delivery>, delay: Duration) {
         let order = Arc::clone(&self.order);
         let mut state = order.lock();
         if !state.is_open {

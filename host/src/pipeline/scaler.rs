@@ -29,6 +29,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
         let before = crew.wanted();
         let decision = rule.decide(&Look {
             depth,
+            is_paused: pipeline.flow().paused().is_some(),
             workers: before,
             busy: crew.busy(),
             answered: crew.done(),

@@ -72,7 +72,7 @@ impl Settler {
             if let Some(delay) = held.turn.as_ref().and_then(|turn| turn.keeps(&disposition)) {
                 return self.keep(held, &disposition, delay);
             }
-            match self.carry_out(&held, &disposition).await {
+            match self.carry_out(&held, &mut disposition).await {
                 Ok(()) => return self.conclude(held, &disposition),
                 Err(setback) => {
                     let attempt = held.delivery.envelope.attempt;
@@ -97,8 +97,8 @@ impl Settler {
         self.answer(held, Exit::GivenBack);
     }
 
-    /// Everything but the last step, which is the answer to the broker.
-    async fn carry_out(&self, held: &Held, disposition: &Disposition) -> Result<(), Setback> {
+    /// Everything but the last step, which is the answer to the broker. What is published moves out.
+    async fn carry_out(&self, held: &Held, disposition: &mut Disposition) -> Result<(), Setback> {
         let delivery = &held.delivery;
         match disposition {
             Disposition::Ack => self.remember(held).await,
@@ -146,32 +146,34 @@ impl Settler {
     }
 
     /// Publishes what the component asked for, in its order, and waits for every confirmation.
-    async fn publish(&self, held: &Held, publications: &[Publication]) -> Result<(), Setback> {
+    async fn publish(&self, held: &Held, publications: &mut [Publication]) -> Result<(), Setback> {
         let delivery = &held.delivery;
         let identity = delivery.original.identity(&delivery.envelope.message.body);
+        // While the bodies, which may have the keys, are still there.
+        let known: Option<Vec<_>> = self.published.as_ref().map(|published| {
+            let numbered = publications.iter().enumerate();
+            numbered
+                .map(|(index, publication)| {
+                    published.known_publication(publication, &format!("{identity}-{index}"))
+                })
+                .collect()
+        });
         let mut outgoing = Vec::with_capacity(publications.len());
-        for (index, publication) in publications.iter().enumerate() {
+        for index in 0..publications.len() {
             let message_id = format!("{identity}-{index}");
-            outgoing.push(
-                self.outgoing(publication, &message_id)
-                    .await
-                    .map_err(|setback| match setback {
-                        Setback::Unpublishable(reason) => {
-                            Setback::Unpublishable(describe(publications, index, &reason))
-                        }
-                        other => other,
-                    })?,
-            );
+            let one = self.outgoing(&mut publications[index], &message_id).await;
+            outgoing.push(one.map_err(|setback| match setback {
+                Setback::Unpublishable(reason) => {
+                    Setback::Unpublishable(describe(publications, index, &reason))
+                }
+                other => other,
+            })?);
         }
-        let Some(published) = &self.published else {
+        let (Some(published), Some(known)) = (&self.published, known) else {
             return self
                 .confirmed(publications, outgoing.into_iter().enumerate())
                 .await;
         };
-        let known = publications.iter().enumerate().map(|(index, publication)| {
-            published.known_publication(publication, &format!("{identity}-{index}"))
-        });
-        let known: Vec<_> = known.collect();
         let claiming = self
             .tasks
             .unless_abandoned(published.claim_publications(&known));
@@ -229,7 +231,7 @@ impl Settler {
     /// A publication as it goes out: at once, or through a queue that holds it for its delay.
     async fn outgoing(
         &self,
-        publication: &Publication,
+        publication: &mut Publication,
         message_id: &str,
     ) -> Result<Outgoing, Setback> {
         let limits = self.connection.publish_limits();

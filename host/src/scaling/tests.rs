@@ -19,6 +19,7 @@ fn plan(messages_per_instance: Option<u32>, target_wait: Option<Duration>) -> Sc
 fn look(depth: impl Into<Option<u64>>) -> Look {
     Look {
         depth: depth.into(),
+        is_paused: false,
         workers: 3,
         busy: 0,
         answered: (0, Duration::ZERO),
@@ -44,6 +45,18 @@ fn s23_what_cannot_be_known_changes_nothing() {
             (3, Because::DepthUnknown)
         );
     }
+}
+
+#[test]
+fn a_pause_changes_nothing_and_the_rule_goes_on_after_it() {
+    let mut rule = Rule::new(plan(Some(10), None));
+    let paused = Look {
+        is_paused: true,
+        ..look(500)
+    };
+    let decision = rule.decide(&paused);
+    assert_eq!((decision.wanted, decision.because), (3, Because::Paused));
+    assert_eq!(rule.decide(&look(500)).wanted, 5);
 }
 
 #[test]
@@ -115,6 +128,7 @@ fn looks() -> impl Strategy<Value = Look> {
     (depth, any::<u16>(), any::<u16>(), answered).prop_map(
         |(depth, workers, busy, (messages, micros))| Look {
             depth,
+            is_paused: false,
             workers,
             busy,
             answered: (messages, Duration::from_micros(micros)),

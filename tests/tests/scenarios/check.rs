@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use hive_tests::{HiveToml, Message, check, run_to_end, scratch};
+use anyhow::{Context, Result};
+use hive_tests::{Broker, HiveToml, Message, check, run_to_end, scratch};
 
 use crate::consuming;
 
@@ -184,4 +184,130 @@ fn a_component_whose_start_fails_is_named() {
         .component("lifecycle", r#"config = { start = "refuse" }"#)
         .consumer("letters", "lifecycle", "");
     assert_faults(&toml, &["lifecycle", "lifecycle.start", "told to refuse"]);
+}
+
+/// The report of `hive-host check --json`.
+async fn report(file: &Path, flags: &[&str]) -> Result<(Option<i32>, serde_json::Value)> {
+    let file = file.to_string_lossy();
+    let arguments = [&["check", &*file, "--json"], flags].concat();
+    let finished = run_to_end(&arguments)?;
+    let report = serde_json::from_str(&finished.stdout);
+    Ok((
+        finished.code,
+        report.with_context(|| format!("{finished:?}"))?,
+    ))
+}
+
+#[tokio::test]
+async fn what_the_broker_has_is_compared_and_left_as_it_is() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("compared").await?;
+    vhost.declare_queue("out", "classic").await?;
+    vhost.declare_queue("there", "quorum").await?;
+    let toml = HiveToml::new()
+        .exchange("post", "type = \"topic\"")
+        .queue("letters", "bindings = [{ exchange = \"post\" }]")
+        .queue("there", "")
+        .queue("out", "type = \"quorum\"")
+        .component("ack", "")
+        .consumer("letters", "ack", "retry = { delays = [\"1s\"] }")
+        .consumer("elsewhere", "ack", "retry = { limit = 0 }");
+    let file = scratch("compared").join("hive.toml");
+    std::fs::write(&file, toml.text(&vhost))?;
+    let before = vhost.queues()?;
+
+    // Without the flag nobody is asked.
+    let (code, told) = report(&file, &[]).await?;
+    assert_eq!((code, &told["ok"]), (Some(0), &true.into()), "{told:#}");
+    assert_eq!(told["brokers"], serde_json::json!([]));
+
+    let (code, told) = report(&file, &["--broker"]).await?;
+    assert_eq!((code, &told["ok"]), (Some(1), &false.into()), "{told:#}");
+    let compared = &told["brokers"][0];
+    assert_eq!(compared["vhost"], vhost.name());
+    let words = |what: &str| -> Vec<String> {
+        let all = compared[what].as_array().into_iter().flatten();
+        all.map(ToString::to_string).collect()
+    };
+    let fitting = words("as-planned");
+    assert!(
+        fitting.len() == 1 && fitting[0].contains("there"),
+        "{told:#}"
+    );
+    let missing = words("missing");
+    for (name, missing) in ["post", "letters", "letters.dead", "letters.retry.1s"]
+        .iter()
+        .zip(&missing)
+    {
+        assert!(missing.contains(name), "{name}: {told:#}");
+    }
+    assert_eq!(missing.len(), 5, "{told:#}");
+    let mismatches = words("mismatches");
+    assert_eq!(mismatches.len(), 2, "{told:#}");
+    assert!(mismatches[0].contains("x-queue-type"), "{told:#}");
+    assert!(mismatches[1].contains("elsewhere"), "{told:#}");
+    assert_eq!(vhost.queues()?, before, "something was declared");
+
+    let told = run_to_end(&["check", &file.to_string_lossy(), "--broker"])?;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(
+        told.stdout.contains("will be declared: queue \"letters\""),
+        "{told:?}"
+    );
+    assert!(told.stderr.contains("change [queues.\"out\"]"), "{told:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_running_host_has_declared_is_as_planned() -> Result<()> {
+    let toml = HiveToml::one("letters", "ack", "retry = { delays = [\"1s\"] }")
+        .exchange("post", "type = \"topic\"");
+    let (vhost, mut host) = consuming("as-planned", toml.clone()).await?;
+    let file = scratch("as-planned").join("hive.toml");
+    std::fs::write(&file, toml.text(&vhost))?;
+    let (code, told) = report(&file, &["--broker"]).await?;
+    assert_eq!((code, &told["ok"]), (Some(0), &true.into()), "{told:#}");
+    let compared = &told["brokers"][0];
+    assert_eq!(compared["missing"], serde_json::json!([]), "{told:#}");
+    let fitting = compared["as-planned"].as_array().map(Vec::len);
+    // The exchange, the queue, its dead letters, and its delay queue.
+    assert_eq!(fitting, Some(4), "{told:#}");
+    host.stop().await
+}
+
+#[tokio::test]
+async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
+    let file = scratch("faults").join("hive.toml");
+    let faulty = good()
+        .text_for(NO_BROKER)
+        .replace("queue = \"letters\"", "quue = \"letters\"");
+    std::fs::write(&file, &faulty)?;
+    let (code, told) = report(&file, &[]).await?;
+    assert_eq!((code, &told["ok"]), (Some(2), &false.into()), "{told:#}");
+    let line = faulty.lines().position(|line| line.contains("quue"));
+    let line = line.context("the key is there")? + 1;
+    let problems = told["problems"].as_array().context("a list")?;
+    let about = problems.iter().find(|problem| problem["line"] == line);
+    let about = about.with_context(|| format!("{told:#}"))?;
+    assert_eq!(about["severity"], "error");
+    assert!(
+        about["key"]
+            .as_str()
+            .is_some_and(|key| key.contains("quue")),
+        "{about}"
+    );
+
+    std::fs::write(&file, good().text_for(NO_BROKER))?;
+    let (code, told) = report(&file, &["--broker"]).await?;
+    assert_eq!(code, Some(1), "{told:#}");
+    let error = told["brokers"][0]["error"].as_str().unwrap_or_default();
+    assert!(error.contains("127.0.0.1:1"), "{told:#}");
+    assert!(!told.to_string().contains("guest:guest"), "{told:#}");
+
+    let toml = with_component("no_handler.wat").text_for(NO_BROKER);
+    std::fs::write(&file, toml)?;
+    let (code, told) = report(&file, &[]).await?;
+    assert_eq!(code, Some(2), "{told:#}");
+    let message = told["problems"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("hive:consumer/handler"), "{told:#}");
+    Ok(())
 }

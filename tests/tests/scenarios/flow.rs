@@ -108,7 +108,7 @@ async fn letters_of(host: &HostProcess) -> Result<Value> {
     letters.context("the consumer is told of")
 }
 
-async fn wait_for_state(host: &HostProcess, state: &str) -> Result<Value> {
+pub(crate) async fn wait_for_state(host: &HostProcess, state: &str) -> Result<Value> {
     let look = async || letters_of(host).await;
     let what = format!("the consumer is {state}");
     eventually(&what, look, |letters| letters["state"] == state).await
@@ -199,7 +199,10 @@ async fn what_is_kept_in_order_does_not_hold_a_paused_consumer_for_ever() -> Res
 }
 
 /// A host with a file, which its command line needs.
-async fn with_file(label: &str, toml: &HiveToml) -> Result<(Vhost, HostProcess, PathBuf)> {
+pub(crate) async fn with_file(
+    label: &str,
+    toml: &HiveToml,
+) -> Result<(Vhost, HostProcess, PathBuf)> {
     let vhost = Broker::shared().await?.vhost(label).await?;
     let file = scratch(label).join("hive.toml");
     let host = HostProcess::run_file(&vhost, toml, &file).await?;
@@ -207,7 +210,7 @@ async fn with_file(label: &str, toml: &HiveToml) -> Result<(Vhost, HostProcess, 
 }
 
 /// Runs `hive-host pause` or `resume`, and gives what it prints.
-async fn tell(host: &HostProcess, verb: &str, file: &std::path::Path) -> Result<String> {
+pub(crate) async fn tell(host: &HostProcess, verb: &str, file: &std::path::Path) -> Result<String> {
     let told = host.told(verb, file, &["letters"]).await?;
     ensure!(told.code == Some(0), "{told:?}");
     Ok(told.stdout.trim().to_owned())

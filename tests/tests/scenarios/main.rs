@@ -20,6 +20,7 @@ mod failures;
 mod flow;
 mod ordering;
 mod oversize;
+mod pause_company;
 mod poison;
 mod publications;
 mod publish_command;

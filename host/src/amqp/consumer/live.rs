@@ -29,9 +29,8 @@ pub(super) struct Live {
     pub(super) gently: bool,
 }
 
-/// What comes of waiting for the broker.
-pub(super) enum Came {
-    Delivery(Box<lapin::message::Delivery>),
+/// What comes of waiting for the broker, where that is no delivery.
+pub(super) enum NoneCame {
     /// The channel is gone, for this reason.
     Lost(String),
     /// Something else is to be read of the stream, or nothing.
@@ -41,7 +40,10 @@ pub(super) enum Came {
 }
 
 impl Live {
-    pub(super) async fn next(&mut self, reading: Option<&Reading>) -> Came {
+    pub(super) async fn next(
+        &mut self,
+        reading: Option<&Reading>,
+    ) -> Result<lapin::message::Delivery, NoneCame> {
         let Some(reading) = reading else {
             return self.arrives().await;
         };
@@ -54,21 +56,21 @@ impl Live {
         };
         tokio::select! {
             biased;
-            () = reading.interrupted() => Came::Interrupted,
+            () = reading.interrupted() => Err(NoneCame::Interrupted),
             came = self.arrives() => came,
-            () = is_overdue => Came::Overdue,
+            () = is_overdue => Err(NoneCame::Overdue),
         }
     }
 
-    async fn arrives(&mut self) -> Came {
+    async fn arrives(&mut self) -> Result<lapin::message::Delivery, NoneCame> {
         let next = match self.ahead.pop_front() {
             Some(next) => next,
             None => self.stream.next().await,
         };
         match next {
-            Some(Ok(delivery)) => Came::Delivery(Box::new(delivery)),
-            Some(Err(error)) => Came::Lost(describe(&error)),
-            None => Came::Lost("the broker cancelled the consumer".into()),
+            Some(Ok(delivery)) => Ok(delivery),
+            Some(Err(error)) => Err(NoneCame::Lost(describe(&error))),
+            None => Err(NoneCame::Lost("the broker cancelled the consumer".into())),
         }
     }
 }

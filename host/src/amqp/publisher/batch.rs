@@ -197,7 +197,7 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     fn outgoing(mandatory: bool) -> Outgoing {
-        let publication = Publication {
+        let mut publication = Publication {
             exchange: String::new(),
             routing_key: "q".into(),
             message: Message::default(),
@@ -208,7 +208,7 @@ mod tests {
             frame_max: 4096,
             user: Some("guest".into()),
         };
-        Outgoing::publication(&publication, "m", &limits).expect("it can be published")
+        Outgoing::publication(&mut publication, "m", &limits).expect("it can be published")
     }
 
     /// What one submission of `mandatory` publications is told, given their verdicts.

@@ -4,6 +4,7 @@ use lapin::options::{
     BasicQosOptions, ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions,
 };
+use lapin::types::FieldTable;
 use lapin::{Channel, Error, ExchangeKind};
 
 use super::table::{short, table};
@@ -63,7 +64,13 @@ impl QueueDeclaration {
         Self::durable(name, Kind::durable(broker), arguments)
     }
 
-    fn describe(&self) -> String {
+    /// Whether it only has to be there.
+    pub(super) fn is_passive(&self) -> bool {
+        self.options.passive
+    }
+
+    /// In words.
+    pub(super) fn describe(&self) -> String {
         let QueueDeclareOptions {
             passive,
             durable,
@@ -156,22 +163,21 @@ impl<'a> Declarer<'a> {
         let channel = self.channel().await?;
         let declared =
             ask(channel.exchange_declare(name, kind, options, table(&plan.arguments))).await;
-        let entity = || match plan.passive {
-            true => format!("exchange {:?}, which has to exist", plan.name),
-            false => {
-                let durable = if plan.durable {
-                    "durable"
-                } else {
-                    "not durable"
-                };
-                let mut words = vec![plan.kind.clone(), durable.to_owned()];
-                words.extend(plan.auto_delete.then(|| "auto-delete".to_owned()));
-                words.extend(plan.internal.then(|| "internal".to_owned()));
-                words.extend(arguments_in_words(&plan.arguments));
-                format!("exchange {:?} ({})", plan.name, words.join(", "))
-            }
+        let remedy = remedy_for("exchanges", &plan.name);
+        self.judge(declared, || describe_exchange(plan), remedy)
+    }
+
+    /// Whether an exchange is there, whatever it is like.
+    pub(super) async fn has_exchange(&mut self, exchange: &str) -> Result<bool, AskFault> {
+        let options = ExchangeDeclareOptions {
+            passive: true,
+            ..ExchangeDeclareOptions::default()
         };
-        self.judge(declared, entity, remedy_for("exchanges", &plan.name))
+        let (name, kind) = (short(exchange), ExchangeKind::default());
+        let channel = self.channel().await?;
+        let looked = ask(channel.exchange_declare(name, kind, options, FieldTable::default()));
+        let looked = looked.await;
+        self.is_there(looked)
     }
 
     pub(super) async fn queue(&mut self, declaration: &QueueDeclaration) -> Result<(), AskFault> {
@@ -193,19 +199,20 @@ impl<'a> Declarer<'a> {
 
     /// Whether a queue is there, whatever it is like.
     pub(super) async fn exists(&mut self, queue: &str) -> Result<bool, AskFault> {
-        match self.look(queue).await? {
-            Ok(()) => Ok(true),
-            Err(AskFault::Failed(error)) if is_code(&error, 404) => {
-                self.channel = None;
-                Ok(false)
-            }
+        let looked = self.look(queue).await?;
+        self.is_there(looked)
+    }
+
+    fn is_there(&mut self, looked: Result<(), AskFault>) -> Result<bool, AskFault> {
+        let is_there = match looked {
+            Ok(()) => return Ok(true),
+            Err(AskFault::Failed(error)) if is_code(&error, 404) => false,
             // Locked by somebody else, or not ours to see: it is there.
-            Err(AskFault::Failed(error)) if is_code(&error, 405) || is_code(&error, 403) => {
-                self.channel = None;
-                Ok(true)
-            }
-            Err(fault) => Err(fault),
-        }
+            Err(AskFault::Failed(error)) if is_code(&error, 405) || is_code(&error, 403) => true,
+            Err(fault) => return Err(fault),
+        };
+        self.channel = None;
+        Ok(is_there)
     }
 
     async fn look(&mut self, queue: &str) -> Result<Result<(), AskFault>, AskFault> {
@@ -342,6 +349,23 @@ fn is_code(error: &Error, code: u16) -> bool {
 
 fn remedy_for(section: &str, name: &str) -> String {
     format!("change [{section}.{name:?}], or delete what the broker has")
+}
+
+/// An exchange in words.
+pub(super) fn describe_exchange(plan: &ExchangePlan) -> String {
+    if plan.passive {
+        return format!("exchange {:?}, which has to exist", plan.name);
+    }
+    let durable = if plan.durable {
+        "durable"
+    } else {
+        "not durable"
+    };
+    let mut words = vec![plan.kind.clone(), durable.to_owned()];
+    words.extend(plan.auto_delete.then(|| "auto-delete".to_owned()));
+    words.extend(plan.internal.then(|| "internal".to_owned()));
+    words.extend(arguments_in_words(&plan.arguments));
+    format!("exchange {:?} ({})", plan.name, words.join(", "))
 }
 
 fn describe_binding(what: &str, name: &str, binding: &BindingPlan) -> String {

@@ -1,0 +1,238 @@
+//! What a check has found, for people and for scripts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::at_the_broker::Compared;
+use crate::cli::Exit;
+use crate::config::plan::{ConsumerPlan, Plan};
+use crate::config::{Problem, Severity};
+use crate::guest::{Access, ComponentFault, Slot};
+use crate::policy::OnError;
+
+/// In the order in which it is looked for.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// Of the file, which have been told already where people read.
+    problems: Vec<Problem>,
+    /// Of the components.
+    faults: Vec<String>,
+    components: Vec<Component>,
+    consumers: Vec<Consumer>,
+    pub(super) brokers: Vec<Compared>,
+}
+
+/// One that can be run.
+struct Component {
+    name: String,
+    sha256: String,
+    access: Vec<Access>,
+    publications: String,
+}
+
+/// One as it would consume.
+struct Consumer {
+    name: String,
+    queue: String,
+    component: String,
+    batch: Option<String>,
+    failed: String,
+}
+
+impl From<&ConsumerPlan> for Consumer {
+    fn from(plan: &ConsumerPlan) -> Self {
+        let failed = match plan.stream.as_ref().map(|stream| stream.on_error) {
+            None | Some(OnError::DeadLetter) => format!("dead letters to {}", plan.dead_letter),
+            Some(OnError::Stop) => "stops at a message that fails".to_owned(),
+            Some(OnError::Skip) => "passes over messages that fail".to_owned(),
+        };
+        let batch = plan
+            .batch
+            .map(|batch| format!("{} or what came in {:?}", batch.size, batch.wait));
+        Self {
+            name: plan.name.to_string(),
+            queue: plan.queue.to_string(),
+            component: plan.component.to_string(),
+            batch,
+            failed,
+        }
+    }
+}
+
+impl Findings {
+    /// What is wrong with the file.
+    pub(super) fn read<'a>(&mut self, problems: impl IntoIterator<Item = &'a Problem>) {
+        self.problems.extend(problems.into_iter().cloned());
+    }
+
+    /// Every component compiles and starts.
+    pub(super) fn can_be_run(&mut self, plan: &Plan, slots: &BTreeMap<Arc<str>, Arc<Slot>>) {
+        self.components = slots
+            .iter()
+            .map(|(name, slot)| {
+                let generation = slot.current();
+                Component {
+                    name: name.to_string(),
+                    sha256: generation.version().sha256.to_string(),
+                    access: generation.access(),
+                    publications: generation.publications(),
+                }
+            })
+            .collect();
+        self.consumers = plan.consumers.values().map(Consumer::from).collect();
+    }
+
+    /// Some do not.
+    pub(super) fn cannot_be_run(&mut self, faults: &[ComponentFault]) {
+        self.faults = faults.iter().map(ToString::to_string).collect();
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        if self.errors().next().is_some() || !self.faults.is_empty() {
+            return Exit::Misused;
+        }
+        match self.brokers.iter().all(Compared::is_well) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        }
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &Problem> {
+        let is_error = |problem: &&Problem| problem.severity() == Severity::Error;
+        self.problems.iter().filter(is_error)
+    }
+
+    /// For people. What is wrong goes to standard error.
+    pub(super) fn print(&self) {
+        for fault in &self.faults {
+            eprintln!("error: {fault}");
+        }
+        for component in &self.components {
+            println!("component {}: sha256 {}", component.name, component.sha256);
+            for Access { import, granted } in &component.access {
+                println!("  imports {import}: {granted}");
+            }
+            println!("  publishes {}", component.publications);
+        }
+        for consumer in &self.consumers {
+            let batches = match &consumer.batch {
+                Some(batch) => format!(" in batches of {batch}"),
+                None => String::new(),
+            };
+            println!(
+                "consumer {}: queue {} -> component {}{batches}, {}",
+                consumer.name, consumer.queue, consumer.component, consumer.failed
+            );
+        }
+        for compared in &self.brokers {
+            compared.print();
+        }
+        if self.exit() == Exit::Done {
+            println!("no faults");
+        }
+    }
+
+    /// For scripts: docs/command-line.md describes it.
+    pub(super) fn json(&self) -> Value {
+        let components = self.components.iter().map(|component| {
+            let imports = component.access.iter();
+            let imports: Vec<_> = imports
+                .map(|access| json!({ "import": access.import, "granted": access.granted }))
+                .collect();
+            json!({
+                "component": component.name,
+                "sha256": component.sha256,
+                "imports": imports,
+                "publishes": component.publications,
+            })
+        });
+        let consumers = self.consumers.iter().map(|consumer| {
+            json!({
+                "consumer": consumer.name,
+                "queue": consumer.queue,
+                "component": consumer.component,
+                "batches": consumer.batch,
+                "on-failure": consumer.failed,
+            })
+        });
+        let problems = self.problems.iter().map(|problem| {
+            json!({
+                "severity": match problem.severity() {
+                    Severity::Error => "error",
+                    Severity::Warning => "warning",
+                },
+                "file": problem.file(),
+                "line": problem.line(),
+                "key": problem.key(),
+                "message": problem.message(),
+                "remedy": problem.remedy(),
+            })
+        });
+        let faults = self
+            .faults
+            .iter()
+            .map(|fault| json!({ "severity": "error", "message": fault }));
+        json!({
+            "ok": self.exit() == Exit::Done,
+            "problems": problems.chain(faults).collect::<Vec<_>>(),
+            "components": components.collect::<Vec<_>>(),
+            "consumers": consumers.collect::<Vec<_>>(),
+            "brokers": self.brokers.iter().map(Compared::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Compared {
+    fn is_well(&self) -> bool {
+        let found = self.found.as_ref();
+        found.is_ok_and(|found| found.mismatches.is_empty())
+    }
+
+    fn print(&self) {
+        let Self {
+            connection, vhost, ..
+        } = self;
+        let found = match &self.found {
+            Ok(found) => found,
+            Err(reason) => {
+                eprintln!("error: {reason}");
+                return;
+            }
+        };
+        let fitting = found.fitting.len();
+        println!("connection {connection}: {fitting} as planned in vhost {vhost}");
+        for missing in &found.missing {
+            println!("  not there, will be declared: {missing}");
+        }
+        for mismatch in &found.mismatches {
+            eprintln!("error: connection {connection}: {mismatch}");
+        }
+    }
+
+    fn json(&self) -> Value {
+        let Self {
+            connection, vhost, ..
+        } = self;
+        match &self.found {
+            Err(reason) => json!({ "connection": connection, "vhost": vhost, "error": reason }),
+            Ok(found) => {
+                let mismatches = found.mismatches.iter().map(|mismatch| {
+                    json!({
+                        "entity": mismatch.entity,
+                        "answer": mismatch.answer,
+                        "remedy": mismatch.remedy,
+                    })
+                });
+                json!({
+                    "connection": connection,
+                    "vhost": vhost,
+                    "as-planned": found.fitting,
+                    "missing": found.missing,
+                    "mismatches": mismatches.collect::<Vec<_>>(),
+                })
+            }
+        }
+    }
+}

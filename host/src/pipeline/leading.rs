@@ -1,0 +1,95 @@
+//! Who takes the next delivery off a subscription: the worker that had the last one, for as long as
+//! handling a delivery costs less than handing the lead to another worker.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
+
+use crate::amqp::Lead;
+
+/// What a worker costs that is woken on another thread, about.
+const QUICK: Duration = Duration::from_micros(10);
+
+/// How often in a row the lead is kept: others than workers wait for it too.
+const IN_A_ROW: u32 = 64;
+
+/// The lead of one worker, where it has it.
+#[derive(Default)]
+pub(super) struct Leading<'a> {
+    lead: Lead<'a>,
+    /// The delivery before took less than to hand over.
+    is_quick: bool,
+    in_a_row: u32,
+}
+
+impl<'a> Leading<'a> {
+    /// For the next delivery.
+    pub(super) fn lead(&mut self) -> &mut Lead<'a> {
+        &mut self.lead
+    }
+
+    /// Carries out `work` on a delivery. The lead is kept meanwhile if that is likely to be quick, until
+    /// the first time that `work` waits.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        if self.is_quick && self.in_a_row < IN_A_ROW {
+            self.in_a_row += 1;
+        } else {
+            self.in_a_row = 0;
+            self.lead.give_up();
+        }
+        let begun = Instant::now();
+        let mut work = pin!(work);
+        let done = poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            if polled.is_pending() {
+                self.lead.give_up();
+            }
+            polled
+        });
+        let done = done.await;
+        self.is_quick = begun.elapsed() <= QUICK;
+        // Who keeps the lead waits for nobody, and would never let other tasks of its thread run.
+        consume_budget().await;
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(leading: &Leading<'_>) -> bool {
+        leading.is_quick && leading.in_a_row > 0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_quick_keeps_the_lead_but_not_for_ever() {
+        let mut leading = Leading::default();
+        leading.during(async {}).await;
+        assert!(
+            leading.is_quick && !kept(&leading),
+            "nothing is known at first"
+        );
+        for _ in 0..IN_A_ROW {
+            leading.during(async {}).await;
+            assert!(kept(&leading));
+        }
+        leading.during(async {}).await;
+        assert!(!kept(&leading), "others have a turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_slow_gives_it_up_before_the_next_one() {
+        let mut leading = Leading::default();
+        leading.during(async {}).await;
+        leading.during(tokio::time::sleep(2 * QUICK)).await;
+        assert!(!leading.is_quick);
+        leading.during(async {}).await;
+        assert!(!kept(&leading));
+        leading.during(async {}).await;
+        assert!(kept(&leading));
+    }
+}

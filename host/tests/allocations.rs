@@ -1,0 +1,92 @@
+//! What a delivery may allocate on its way through the host, path by path: a ceiling a little above what
+//! it did when it was last looked at. Unlike a time it is the same on every machine, so it can fail a
+//! build. `cargo bench` prints the same figures beside the times.
+
+#[path = "../benches/stage/mod.rs"]
+#[expect(dead_code, reason = "the benches use all of it")]
+mod stage;
+
+use hive_host::policy::Outcome;
+
+use self::stage::{Cost, Stage, cost};
+
+/// A body in which one needless copy shows.
+const LARGE: usize = 64 * 1024;
+
+/// Fails where a path has become dearer.
+#[track_caller]
+fn assert_within(path: &str, cost: Cost, ceiling: Cost) {
+    let Cost { count, bytes } = cost;
+    assert!(
+        count <= ceiling.count && bytes <= ceiling.bytes,
+        "{path} has become dearer: {count} allocations of {bytes} bytes for each delivery, and its \
+         ceiling is {} of {} bytes. Take out what allocates anew each time (a clone, a format!, a Box, \
+         an Arc), or raise the ceiling here and say in the commit what it buys.",
+        ceiling.count,
+        ceiling.bytes
+    );
+}
+
+#[test]
+fn taking_a_delivery_off_the_wire() {
+    let cost = cost(|| stage::delivery(LARGE), stage::received);
+    let ceiling = Cost {
+        count: 12,
+        bytes: 512,
+    };
+    assert_within("taking a delivery off the wire", cost, ceiling);
+}
+
+#[test]
+fn a_call_of_a_warm_instance() {
+    let ceiling = Cost {
+        count: 3,
+        bytes: 512,
+    };
+    assert_within("a call of a warm instance", call("reuse"), ceiling);
+}
+
+#[test]
+fn a_call_of_a_fresh_instance() {
+    let ceiling = Cost {
+        count: 50,
+        bytes: 18_000,
+    };
+    assert_within("a call of a fresh instance", call("fresh"), ceiling);
+}
+
+fn call(instances: &str) -> Cost {
+    let stage = Stage::new();
+    let generation = stage.generation(&format!("instances = \"{instances}\""));
+    let envelope = stage::envelope(LARGE);
+    stage.cost_of_waiting(|_| stage::handled(&generation, &envelope))
+}
+
+#[test]
+fn a_decision() {
+    let retry = stage::retry_policy();
+    let none = Cost { count: 0, bytes: 0 };
+    let handled = || Outcome::Handled(Vec::new());
+    let of_handled = cost(handled, |outcome| stage::decided(outcome, &retry));
+    assert_within("the decision on what was handled", of_handled, none);
+    let failed = || Outcome::Failed("no such customer".to_owned());
+    let of_failed = cost(failed, |outcome| stage::decided(outcome, &retry));
+    assert_within("the decision on what failed", of_failed, none);
+}
+
+#[test]
+fn a_claim_and_its_commit() {
+    let stage = Stage::new();
+    let ledger = stage.ledger_in_memory();
+    let envelopes: Vec<_> = (0..2 * stage::CALLS).map(stage::numbered).collect();
+    let mut envelopes = envelopes.iter();
+    let cost = stage.cost_of_waiting(|_| {
+        let envelope = envelopes.next().expect("there is one for each call");
+        stage::remembered(&ledger, envelope)
+    });
+    let ceiling = Cost {
+        count: 19,
+        bytes: 8_000,
+    };
+    assert_within("a claim and its commit", cost, ceiling);
+}

@@ -1,0 +1,175 @@
+//! Who is compared: each a process of its own, started for one run and ended after it.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+use hive_tests::{HiveToml, HostProcess, Vhost, contender, processor_time, start};
+
+use super::bout::Bout;
+use super::myself;
+use super::work::{QUEUE, Work};
+
+/// Who empties the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// lapin as its documentation has it.
+    NativeSimplest,
+    /// lapin as well as we can.
+    NativeBest,
+    HiveReused,
+    HiveFresh,
+    Amqplib,
+    Pika,
+    AioPika,
+}
+
+impl Contender {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::NativeSimplest,
+        Self::NativeBest,
+        Self::HiveReused,
+        Self::HiveFresh,
+        Self::Amqplib,
+        Self::Pika,
+        Self::AioPika,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NativeSimplest => "lapin, simplest",
+            Self::NativeBest => "lapin, best",
+            Self::HiveReused => "hive, reused",
+            Self::HiveFresh => "hive, fresh",
+            Self::Amqplib => "amqplib",
+            Self::Pika => "pika",
+            Self::AioPika => "aio-pika",
+        }
+    }
+
+    /// What it is run with, where that is neither this program nor the host.
+    fn program(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Amqplib => Some(("node", "amqplib_consumer.js")),
+            Self::Pika => Some(("python/bin/python", "pika_consumer.py")),
+            Self::AioPika => Some(("python/bin/python", "aio_pika_consumer.py")),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_there(self) -> bool {
+        self.program()
+            .is_none_or(|(interpreter, program)| contender(interpreter, program).is_some())
+    }
+
+    /// One thread of an interpreter does one thing at once, so that more is no other bout for it; nor is it
+    /// for one task.
+    pub(crate) fn takes_part_in(self, bout: &Bout) -> bool {
+        let is_alone = !matches!(
+            self,
+            Self::NativeSimplest | Self::HiveReused | Self::HiveFresh
+        );
+        bout.concurrency == 1 || !is_alone || bout.is_of_the_aims()
+    }
+
+    /// The part of the messages that it is given, so that no run takes half a minute.
+    pub(crate) fn share(self, work: Work) -> u32 {
+        match (self, work) {
+            (Self::NativeBest | Self::HiveReused | Self::HiveFresh, _) => 1,
+            (Self::NativeSimplest, Work::Ack) => 1,
+            (Self::NativeSimplest, Work::Publish | Work::Retry) => 6,
+            (Self::Amqplib, _) => 2,
+            (Self::Pika | Self::AioPika, _) => 10,
+        }
+    }
+
+    /// Starts it on a queue that is full.
+    pub(crate) fn start(self, vhost: &Vhost, bout: &Bout, prefetch: u16) -> Result<Running> {
+        let prefetch_text = prefetch.to_string();
+        let tail = [QUEUE, &prefetch_text, bout.work.word()];
+        let mut command = match self {
+            Self::HiveReused => return hive(vhost, bout, prefetch, "reuse"),
+            Self::HiveFresh => return hive(vhost, bout, prefetch, "fresh"),
+            Self::NativeSimplest | Self::NativeBest => {
+                let mut command = Command::new(myself()?);
+                let how = if self == Self::NativeBest {
+                    "best"
+                } else {
+                    "simplest"
+                };
+                command.args(["native", how]).arg(vhost.url()).args(tail);
+                command.arg(bout.concurrency.to_string());
+                command
+            }
+            Self::Amqplib | Self::Pika | Self::AioPika => {
+                let (interpreter, program) = self.program().context("it has a program")?;
+                let found = contender(interpreter, program);
+                let (interpreter, program) = found.context("it was there before")?;
+                let mut command = Command::new(interpreter);
+                command.arg(program).arg(vhost.url()).args(tail);
+                command.env("NODE_PATH", hive_tests::contenders().join("node_modules"));
+                command
+            }
+        };
+        command.stdin(Stdio::null());
+        Ok(Running::Other(start(&mut command)?))
+    }
+}
+
+/// The hive.toml of a bout.
+pub(crate) fn hive_toml(bout: &Bout, prefetch: u16, instances: &str) -> HiveToml {
+    let (guest, config) = match bout.work {
+        Work::Ack => ("ack", ""),
+        Work::Publish => ("enrich", "config = { work = \"publish\" }\n"),
+        Work::Retry => ("enrich", "config = { work = \"retry\" }\n"),
+    };
+    let concurrency = bout.concurrency;
+    HiveToml::new()
+        .queue(QUEUE, &format!("type = \"{}\"", bout.queue))
+        .component(guest, &format!("instances = \"{instances}\"\n{config}"))
+        .consumer(
+            QUEUE,
+            guest,
+            &format!(
+                "prefetch = {prefetch}\nconcurrency = {concurrency}\nretry = {{ limit = 3, delays = [\"100ms\"] }}"
+            ),
+        )
+}
+
+fn hive(vhost: &Vhost, bout: &Bout, prefetch: u16, instances: &str) -> Result<Running> {
+    let toml = hive_toml(bout, prefetch, instances);
+    Ok(Running::Hive(
+        HostProcess::launch(&toml.text(vhost))?.quietly(),
+    ))
+}
+
+/// A contender at work. Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) enum Running {
+    Hive(HostProcess),
+    Other(Child),
+}
+
+impl Running {
+    fn id(&self) -> u32 {
+        match self {
+            Self::Hive(host) => host.id(),
+            Self::Other(child) => child.id(),
+        }
+    }
+
+    /// The processor time that it has taken so far.
+    pub(crate) fn processor_time(&self) -> Result<std::time::Duration> {
+        processor_time(self.id()).context("the contender has ended before its work")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Other(child) = self {
+            // It may have ended already, which is as good.
+            if child.kill().is_ok() {
+                drop(child.wait());
+            }
+        }
+    }
+}

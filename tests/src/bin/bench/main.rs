@@ -1,0 +1,129 @@
+//! What a component costs, against the same work done by other clients on the same broker.
+//!
+//! A queue is filled, then emptied by one contender, a process of its own each time. Contenders take
+//! turns, round by round, so that whatever else the machine does in the meantime meets them all.
+//! Throughput runs from the last look that saw the queue full to the first that saw the work done, by the
+//! broker's own count; the broker shares the machine, so the processor time of the client stands beside it.
+
+mod bout;
+mod contender;
+mod native;
+mod report;
+mod scale;
+mod small;
+mod work;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use hive_tests::Broker;
+
+use self::bout::{Bout, Ring};
+use self::contender::Contender;
+use self::report::Table;
+
+/// Compares hive-host with other clients of RabbitMQ. Without arguments: what the aims are about, in
+/// about ten minutes.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Every work, with bodies of 128 B, 1 KiB and 64 KiB, on classic and quorum queues, with concurrency
+    /// 1 and 4: hours
+    #[arg(long)]
+    matrix: bool,
+    /// Rounds, of which the medians are told
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Unacknowledged messages that the broker lets out at once
+    #[arg(long, default_value_t = 500)]
+    prefetch: u16,
+    /// A hundredth of the messages, in percent: less is sooner, and less sure
+    #[arg(long, default_value_t = 100, value_name = "PERCENT")]
+    messages: u32,
+    /// Only contenders whose name holds this text, as in "hive"
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Only bouts whose name holds this text, as in "quorum"
+    #[arg(long, value_name = "TEXT")]
+    bout: Option<String>,
+    /// In place of all that: so many queues with a consumer each, on one host
+    #[arg(long, value_name = "QUEUES", num_args = 0..=1, default_missing_value = "10000")]
+    scale: Option<u32>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What the bench starts itself as.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// A native consumer
+    #[command(hide = true)]
+    Native(native::Native),
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    match options.role {
+        Some(Role::Native(native)) => native.run(),
+        None => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(compare(options))
+        }
+    }
+}
+
+async fn compare(options: Options) -> Result<()> {
+    say(&report::machine());
+    let broker = Broker::private().await?;
+    if let Some(queues) = options.scale {
+        return scale::measure(&broker, queues).await;
+    }
+    small::measure(&broker).await?;
+    let wanted = |name: &str, text: &Option<String>| {
+        text.as_ref()
+            .is_none_or(|text| name.contains(text.as_str()))
+    };
+    let contenders = Contender::ALL.into_iter().filter(|one| {
+        let is_there = one.is_there();
+        if !is_there {
+            say(&format!(
+                "{} is not here: scripts/prepare-contenders gets it",
+                one.name()
+            ));
+        }
+        is_there && wanted(one.name(), &options.only)
+    });
+    let contenders: Vec<Contender> = contenders.collect();
+    let bouts = if options.matrix {
+        Bout::all()
+    } else {
+        Bout::of_the_aims()
+    };
+    for bout in bouts
+        .into_iter()
+        .filter(|bout| wanted(&bout.to_string(), &options.bout))
+    {
+        let ring = Ring::enter(&broker, bout, options.prefetch, options.messages).await?;
+        let mut table = Table::default();
+        for _round in 0..options.rounds {
+            for &contender in contenders.iter().filter(|one| one.takes_part_in(&bout)) {
+                let taken = ring.run(contender).await;
+                table.add(contender, taken.with_context(|| contender.name())?);
+            }
+        }
+        say(&table.text(&bout));
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// This program, to be started in another role.
+fn myself() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?)
+}

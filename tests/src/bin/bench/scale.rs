@@ -1,0 +1,136 @@
+//! Many queues with a consumer each on one host: started, fed one message each, drained.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hive_tests::{Broker, HostProcess, Message, Vhost, guest, scratch};
+use tokio::time::{Instant, sleep};
+
+use super::say;
+
+/// Consumers in one included file, and over one connection: a broker lets a connection have 2047 channels
+/// unless it is told otherwise.
+const IN_A_FILE: u32 = 1000;
+
+/// For allocators to settle.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// A host that takes longer to start stands still.
+const LONGEST: Duration = Duration::from_secs(1200);
+
+pub(crate) async fn measure(broker: &Broker, queues: u32) -> Result<()> {
+    let few = measure_one(broker, 1).await?;
+    let many = measure_one(broker, queues).await?;
+    let more = many.resident_kib.saturating_sub(few.resident_kib);
+    let of_each = f64::from(u32::try_from(more)?) / f64::from(queues.max(2) - 1);
+    say(&format!(
+        "memory for each consumer: {of_each:.1} KiB (a host with one has {} KiB)",
+        few.resident_kib
+    ));
+    Ok(())
+}
+
+struct Seen {
+    resident_kib: u64,
+}
+
+async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
+    let vhost = broker.vhost("scale").await?;
+    let file = configuration(&vhost, queues)?;
+    let begun = Instant::now();
+    let mut host = HostProcess::launch_file(&file, &[])?.quietly();
+    while host.count("consuming") < queues as usize {
+        ensure!(begun.elapsed() < LONGEST, "not every queue is consumed");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let started = begun.elapsed();
+    sleep(SETTLED).await;
+    let usage = host.usage()?;
+    let begun = Instant::now();
+    feed(&vhost, queues).await?;
+    let fed = begun.elapsed();
+    while acked(&host).await? < f64::from(queues) {
+        ensure!(begun.elapsed() < LONGEST, "not every message is handled");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let drained = begun.elapsed();
+    let after = host.usage()?;
+    sleep(Duration::from_secs(5)).await;
+    let overview = broker.management().get("/overview")?;
+    let totals = &overview["object_totals"];
+    let begun = Instant::now();
+    host.stop().await?;
+    say(&format!(
+        "\n{queues} queues with a consumer each: consuming after {:.1} s; fed one message each in {:.1} s, \
+         the last one handled after {:.1} s; stopped in {:.1} s\n\
+         resident: {} KiB consuming, {} KiB after that; threads {}, descriptors {}; the broker counts {} \
+         connections and {} channels",
+        started.as_secs_f64(),
+        fed.as_secs_f64(),
+        drained.as_secs_f64(),
+        begun.elapsed().as_secs_f64(),
+        usage.resident_kib,
+        after.resident_kib,
+        after.threads,
+        after.descriptors,
+        totals["connections"],
+        totals["channels"],
+    ));
+    Ok(Seen {
+        resident_kib: usage.resident_kib,
+    })
+}
+
+async fn feed(vhost: &Vhost, queues: u32) -> Result<()> {
+    let messages = (0..queues).map(|number| (name(number), Message::new("{}")));
+    vhost.publish_each(messages).await
+}
+
+fn name(number: u32) -> String {
+    format!("scale-{number:05}")
+}
+
+/// Deliveries that were acknowledged, of all consumers.
+async fn acked(host: &HostProcess) -> Result<f64> {
+    let metrics = host.admin("/metrics").await?.body;
+    let acked = metrics.lines().filter_map(|line| {
+        let line = line.strip_prefix("hive_deliveries_total{")?;
+        let (labels, value) = line.rsplit_once(' ')?;
+        labels.contains("outcome=\"acked\"").then_some(value)
+    });
+    let counts: Result<Vec<f64>, _> = acked.map(str::parse).collect();
+    Ok(counts.context("a count is a number")?.into_iter().sum())
+}
+
+/// A hive.toml that includes a file for each thousand consumers.
+fn configuration(vhost: &Vhost, queues: u32) -> Result<PathBuf> {
+    let folder = scratch("scale");
+    let included = folder.join("consumers.d");
+    std::fs::create_dir_all(&included)?;
+    for first in (0..queues).step_by(IN_A_FILE as usize) {
+        let mut text = format!("[connections.c{first}]\nurl = \"{}\"\n", vhost.url());
+        for number in first..queues.min(first + IN_A_FILE) {
+            let name = name(number);
+            write!(
+                text,
+                "[queues.{name}]\ntype = \"classic\"\nconnection = \"c{first}\"\n\
+                 [consumers.{name}]\nqueue = \"{name}\"\ncomponent = \"ack\"\nconnection = \"c{first}\"\n\
+                 prefetch = 10\nretry = {{ limit = 0, dead_letter = \"scale.dead.c{first}\" }}\n"
+            )?;
+        }
+        std::fs::write(included.join(format!("{first:05}.toml")), text)?;
+    }
+    let file = folder.join("hive.toml");
+    std::fs::write(
+        &file,
+        format!(
+            "include = [\"consumers.d/*.toml\"]\n\
+             [host]\nname = \"scale\"\nadmin = \"127.0.0.1:0\"\n\
+             [components.ack]\npath = \"{}\"\n",
+            guest("ack").display()
+        ),
+    )?;
+    Ok(file)
+}
