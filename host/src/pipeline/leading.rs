@@ -34,12 +34,7 @@ impl<'a> Leading<'a> {
     /// Carries out `work` on a delivery. The lead is kept meanwhile if that is likely to be quick, until
     /// the first time that `work` waits.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
-        if self.is_quick && self.in_a_row < IN_A_ROW {
-            self.in_a_row += 1;
-        } else {
-            self.in_a_row = 0;
-            self.lead.give_up();
-        }
+        self.begin();
         let begun = Instant::now();
         let mut work = pin!(work);
         let done = poll_fn(|context| {
@@ -50,10 +45,25 @@ impl<'a> Leading<'a> {
             polled
         });
         let done = done.await;
-        self.is_quick = begun.elapsed() <= QUICK;
+        self.end(begun.elapsed());
         // Who keeps the lead waits for nobody, and would never let other tasks of its thread run.
         consume_budget().await;
         done
+    }
+
+    /// Keeps the lead for a delivery that begins, or gives it up.
+    fn begin(&mut self) {
+        if self.is_quick && self.in_a_row < IN_A_ROW {
+            self.in_a_row += 1;
+        } else {
+            self.in_a_row = 0;
+            self.lead.give_up();
+        }
+    }
+
+    /// What the one that ended took is what the next one is likely to take.
+    fn end(&mut self, took: Duration) {
+        self.is_quick = took <= QUICK;
     }
 }
 
@@ -61,35 +71,30 @@ impl<'a> Leading<'a> {
 mod tests {
     use super::*;
 
-    fn kept(leading: &Leading<'_>) -> bool {
-        leading.is_quick && leading.in_a_row > 0
+    /// Whether the lead was kept during a delivery that took so long.
+    fn kept(leading: &mut Leading<'_>, took: Duration) -> bool {
+        leading.begin();
+        leading.end(took);
+        leading.in_a_row > 0
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whoever_is_quick_keeps_the_lead_but_not_for_ever() {
+    #[test]
+    fn whoever_is_quick_keeps_the_lead_but_not_for_ever() {
         let mut leading = Leading::default();
-        leading.during(async {}).await;
-        assert!(
-            leading.is_quick && !kept(&leading),
-            "nothing is known at first"
-        );
+        assert!(!kept(&mut leading, QUICK), "nothing is known at first");
         for _ in 0..IN_A_ROW {
-            leading.during(async {}).await;
-            assert!(kept(&leading));
+            assert!(kept(&mut leading, QUICK));
         }
-        leading.during(async {}).await;
-        assert!(!kept(&leading), "others have a turn");
+        assert!(!kept(&mut leading, QUICK), "others have a turn");
+        assert!(kept(&mut leading, QUICK));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whoever_is_slow_gives_it_up_before_the_next_one() {
+    #[test]
+    fn whoever_was_slow_gives_it_up_for_the_next_one() {
         let mut leading = Leading::default();
-        leading.during(async {}).await;
-        leading.during(tokio::time::sleep(2 * QUICK)).await;
-        assert!(!leading.is_quick);
-        leading.during(async {}).await;
-        assert!(!kept(&leading));
-        leading.during(async {}).await;
-        assert!(kept(&leading));
+        assert!(!kept(&mut leading, QUICK));
+        assert!(kept(&mut leading, 2 * QUICK));
+        assert!(!kept(&mut leading, QUICK));
+        assert!(kept(&mut leading, QUICK));
     }
 }
