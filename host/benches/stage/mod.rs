@@ -169,6 +169,7 @@ pub(crate) fn plan(path: &Path) -> Plan {
     let environment = Environment {
         variables: [].into(),
         hostname: "stage".to_owned(),
+        broker: None,
     };
     config::load(path, &environment)
         .expect("it has no fault")
