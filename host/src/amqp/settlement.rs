@@ -97,7 +97,7 @@ impl Settlement {
     }
 
     /// Nothing is read beyond this message of a stream, for this reason, until
-    /// [`Reading::go_on`].
+    /// [`super::stream::Reading::go_on`].
     pub fn stop(self, reason: &str) -> Settled {
         match self.place {
             None => self.sink.requeue(self.tag),

@@ -234,10 +234,15 @@ async fn what_the_broker_has_is_compared_and_left_as_it_is() -> Result<()> {
         "{told:#}"
     );
     let missing = words("missing");
-    for (name, missing) in ["post", "letters", "letters.dead", "letters.retry.1s"]
-        .iter()
-        .zip(&missing)
-    {
+    // In the order in which they would be declared.
+    let names = [
+        "post",
+        "letters",
+        "elsewhere.dead",
+        "letters.dead",
+        "letters.retry.1s",
+    ];
+    for (name, missing) in names.iter().zip(&missing) {
         assert!(missing.contains(name), "{name}: {told:#}");
     }
     assert_eq!(missing.len(), 5, "{told:#}");
