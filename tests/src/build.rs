@@ -117,19 +117,6 @@ pub fn text_guest(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The component of the example `orders`, compiled.
-///
-/// # Panics
-/// When it does not compile.
-pub fn orders_component() -> PathBuf {
-    example_component("orders")
-}
-
-/// The folder of the example `orders`.
-pub fn orders_example() -> PathBuf {
-    example("orders")
-}
-
 /// The component of an example, compiled.
 ///
 /// # Panics

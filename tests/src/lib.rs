@@ -32,8 +32,7 @@ mod web_server;
 
 pub use broker::Broker;
 pub use build::{
-    contender, contenders, example, example_component, guest, orders_component, orders_example,
-    target_folder, text_guest, workspace,
+    contender, contenders, example, example_component, guest, target_folder, text_guest, workspace,
 };
 pub use certificates::{Authority, Identity};
 pub use command::{Commands, Started};

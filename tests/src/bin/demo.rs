@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hive_tests::{Broker, HostProcess, Message, Vhost, orders_component, orders_example};
+use hive_tests::{Broker, HostProcess, Message, Vhost, example, example_component};
 use tokio::time::{Instant, sleep};
 
 const EXCHANGE: &str = "orders";
@@ -71,8 +71,8 @@ async fn main() -> Result<()> {
     let broker = Broker::private().await?;
     let vhost = broker.vhost("demo").await?;
     say("starting hive-host on examples/orders/hive.toml");
-    orders_component();
-    let toml = orders_example().join("hive.toml");
+    example_component("orders");
+    let toml = example("orders").join("hive.toml");
     let variables = [("RABBITMQ_URL", vhost.url())];
     let variables = variables
         .each_ref()
@@ -167,7 +167,7 @@ async fn count_the_rest(vhost: &Vhost, tally: &mut Tally) -> Result<()> {
 
 /// The example's sample messages, by their file names.
 fn samples() -> Result<Vec<(String, Vec<u8>)>> {
-    let folder = orders_example().join("messages");
+    let folder = example("orders").join("messages");
     let entries = std::fs::read_dir(&folder)
         .with_context(|| format!("cannot read the samples in {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries

@@ -360,8 +360,8 @@ async fn what_is_wrong_is_told_with_its_exit_code() -> Result<()> {
 #[tokio::test]
 async fn the_orders_example_is_mended_and_replayed() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("example").await?;
-    hive_tests::orders_component();
-    let folder = hive_tests::orders_example();
+    hive_tests::example_component("orders");
+    let folder = hive_tests::example("orders");
     let file = folder.join("hive.toml");
     let url = vhost.url();
     let variables = [("RABBITMQ_URL", url.as_str())];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hive_tests::{Broker, HostProcess, orders_component, orders_example};
+use hive_tests::{Broker, HostProcess, example, example_component};
 use tokio::time::{Instant, sleep};
 
 use super::bout::{Bout, look};
@@ -32,10 +32,10 @@ pub(crate) async fn measure(broker: &Broker) -> Result<()> {
 
 /// KiB that are resident.
 async fn idle(broker: &Broker) -> Result<f64> {
-    orders_component();
+    example_component("orders");
     let vhost = broker.vhost("idle").await?;
     let url = vhost.url();
-    let file = orders_example().join("hive.toml");
+    let file = example("orders").join("hive.toml");
     let mut host = HostProcess::launch_file(&file, &[("RABBITMQ_URL", &url)])?.quietly();
     host.wait_for_start().await?;
     sleep(SETTLED).await;
