@@ -80,7 +80,14 @@ async fn delayed_publications_come_once_and_in_time_though_the_host_is_killed() 
         count += 1;
         count == DELAYS * EACH
     });
-    taking.await.context("some never came")?;
+    if let Err(error) = taking.await {
+        let mut left = Vec::new();
+        for queue in delay_queues(vhost.queues()?) {
+            left.push((vhost.ready(&queue).await?, queue));
+        }
+        let what = format!("some never came; in the delay queues are {left:?}; {came:?} came");
+        return Err(error.context(what));
+    }
     assert_eq!(fault, None);
     assert_eq!(came.len(), DELAYS, "{came:?}");
     assert!(came.values().all(|times| *times == EACH), "{came:?}");
