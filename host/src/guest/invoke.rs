@@ -9,6 +9,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::capability::publish;
 use super::generation::Generation;
+use super::instance::Instance;
 use super::state::State;
 use crate::message::Envelope;
 use crate::policy::Outcome;
@@ -42,20 +43,10 @@ impl Generation {
             Ok(instance) => instance,
             Err(outcome) => return outcome,
         };
-        match instance.handle(call, envelope, &self.plan).await {
-            Ok(outcome) => {
-                self.give_back(instance);
-                publish::checked(outcome, &self.plan, &self.telemetry)
-            }
-            Err(outcome) => {
-                self.telemetry.trapped();
-                outcome
-            }
-        }
+        let ended = instance.handle(call, envelope, &self.plan).await;
+        self.checked(self.end(instance, ended))
     }
-}
 
-impl Generation {
     /// Hands a batch to an instance, in one call; gives an outcome for each delivery, in their order.
     ///
     /// An action is the failure or the success of its delivery alone; a call that does not answer each
@@ -67,20 +58,28 @@ impl Generation {
             Ok(instance) => instance,
             Err(outcome) => return vec![outcome; batch.len()],
         };
-        let outcomes = match instance.handle_batch(call, batch, &self.plan).await {
-            Ok(outcomes) => {
+        let ended = instance.handle_batch(call, batch, &self.plan).await;
+        let outcomes = self.end(instance, ended).into_iter();
+        outcomes.map(|outcome| self.checked(outcome)).collect()
+    }
+
+    /// Keeps an instance that has answered; any other one is dropped.
+    pub(super) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
+        match ended {
+            Ok(answered) => {
                 self.give_back(instance);
-                outcomes
+                answered
             }
-            Err(outcomes) => {
+            Err(failed) => {
                 self.telemetry.trapped();
-                outcomes
+                failed
             }
-        };
-        outcomes
-            .into_iter()
-            .map(|outcome| publish::checked(outcome, &self.plan, &self.telemetry))
-            .collect()
+        }
+    }
+
+    /// What the component may not publish is its failure.
+    pub(super) fn checked(&self, outcome: Outcome) -> Outcome {
+        publish::checked(outcome, &self.plan, &self.telemetry)
     }
 }
 

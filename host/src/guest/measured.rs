@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::capability::publish;
 use super::generation::Generation;
 use super::invoke::Call;
 use crate::message::Envelope;
@@ -71,17 +70,9 @@ impl Generation {
             Handed::Batch(batch) => instance.handle_batch(call, batch, &self.plan).await,
         };
         let (took, memory) = (begun.elapsed(), instance.memory());
-        let outcomes = match ended {
-            Ok(outcomes) => {
-                self.give_back(instance);
-                outcomes
-            }
-            Err(outcomes) => outcomes,
-        };
-        let checked = outcomes.into_iter();
-        let checked = checked.map(|one| publish::checked(one, &self.plan, &self.telemetry));
+        let outcomes = self.end(instance, ended).into_iter();
         Measured {
-            outcomes: checked.collect(),
+            outcomes: outcomes.map(|outcome| self.checked(outcome)).collect(),
             took,
             memory: Some(memory),
         }
