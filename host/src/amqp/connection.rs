@@ -150,11 +150,7 @@ impl Connection {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<Comparison, ConnectFault> {
         let topology = Topology::new(plan, consumers)?;
-        let session = tokio::select! {
-            // A link that has ended has been given up, which says why.
-            Some(session) = self.consuming.session() => session,
-            fault = self.consuming.gave_up() => return Err(fault),
-        };
+        let session = self.unless_given_up(self.consuming.session()).await?;
         topology.compare(&session).await
     }
 
@@ -187,16 +183,10 @@ impl Connection {
         at_once: u16,
         tasks: &Tasks,
     ) -> Result<Browsing, BrowseFault> {
-        let session = tokio::select! {
-            // A link that has ended has been given up, which says why.
-            Some(session) = self.consuming.session_for(queue) => Some(session),
-            fault = self.consuming.gave_up() => {
-                return Err(BrowseFault::Lost { queue: queue.to_owned(), reason: fault.to_string() });
-            }
-        };
-        let session = session.ok_or_else(|| BrowseFault::Lost {
+        let session = self.unless_given_up(self.consuming.session_for(queue));
+        let session = session.await.map_err(|fault| BrowseFault::Lost {
             queue: queue.to_owned(),
-            reason: "the connection has ended".into(),
+            reason: fault.to_string(),
         })?;
         Browsing::begin(session, queue, at_once, &self.host_name, tasks).await
     }
@@ -272,6 +262,18 @@ impl Connection {
         let session = self.session(name)?;
         let topology = self.topology.load_full();
         topology.ensure_dead_letter_queue(&session, name).await
+    }
+
+    /// What is waited for on the consuming link, or why that is tried no more. A link that has ended says
+    /// nothing itself.
+    async fn unless_given_up<T>(
+        &self,
+        wanted: impl Future<Output = Option<T>>,
+    ) -> Result<T, ConnectFault> {
+        tokio::select! {
+            Some(found) = wanted => Ok(found),
+            fault = self.consuming.gave_up() => Err(fault),
+        }
     }
 
     /// The link that deliveries come over.
