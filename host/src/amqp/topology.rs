@@ -27,6 +27,7 @@ use self::on_demand::today;
 pub(super) use self::withheld::Withheld;
 use super::delay::{LONGEST_DELAY, delay_queue_name};
 use super::fault::{ConnectFault, Mismatch};
+use super::frame::BrokerVersion;
 use super::limits::AskFault;
 use super::session::Session;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan, TopologyPlan};
@@ -307,15 +308,29 @@ impl Topology {
             self.dead_letter_queue(declarer, &failures.dead_letter)
                 .await?;
         }
-        for &delay in &failures.delays {
-            let name = delay_queue_name(&consumed.queue, delay);
-            let home = Home::Queue(&consumed.queue);
-            let declaration = delay_queue(declarer.broker(), &name, home, delay, None);
-            if !self.plans(&declaration.name) {
-                declarer.queue(&declaration).await?;
-            }
+        for declaration in self.delay_queues(declarer.broker(), consumed) {
+            declarer.queue(&declaration).await?;
         }
         Ok(())
+    }
+
+    /// The queues in which retries of a consumer wait, but for those that the plan itself declares.
+    fn delay_queues(
+        &self,
+        broker: Option<BrokerVersion>,
+        consumed: &Consumed,
+    ) -> Vec<QueueDeclaration> {
+        let delays = consumed
+            .failures
+            .iter()
+            .flat_map(|failures| &failures.delays);
+        let declarations = delays.map(|&delay| {
+            let name = delay_queue_name(&consumed.queue, delay);
+            delay_queue(broker, &name, Home::Queue(&consumed.queue), delay, None)
+        });
+        declarations
+            .filter(|declaration| !self.plans(&declaration.name))
+            .collect()
     }
 
     /// Whoever made it may have had reasons for its arguments: only a missing one is made.

@@ -6,10 +6,8 @@
 
 use std::collections::HashSet;
 
+use super::Topology;
 use super::declarer::{Declarer, QueueDeclaration, describe_exchange};
-use super::delay_queue::{Home, delay_queue};
-use super::{Consumed, Failures, Topology};
-use crate::amqp::delay::delay_queue_name;
 use crate::amqp::fault::{ConnectFault, Mismatch};
 use crate::amqp::limits::AskFault;
 use crate::amqp::session::Session;
@@ -83,47 +81,31 @@ impl Comparing<'_> {
                 self.declarer.check(&consumed.queue, &whose).await?;
                 self.judge(format!("queue {:?} of {whose}", consumed.queue));
             }
-            if let Some(failures) = &consumed.failures {
-                self.for_failures(topology, consumed, failures).await?;
+            if let Some(failures) = &consumed.failures
+                && !topology.plans(&failures.dead_letter)
+                && self.seen.insert(failures.dead_letter.to_string())
+            {
+                self.dead_letter_queue(&failures.dead_letter).await?;
+            }
+            for declaration in topology.delay_queues(self.declarer.broker(), consumed) {
+                if self.seen.insert(declaration.name.clone()) {
+                    self.queue(&declaration).await?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn for_failures(
-        &mut self,
-        topology: &Topology,
-        consumed: &Consumed,
-        failures: &Failures,
-    ) -> Result<(), AskFault> {
-        let broker = self.declarer.broker();
-        if self.is_implied(topology, &failures.dead_letter) {
-            // Whoever made it may have had reasons for its arguments.
-            match self.declarer.exists(&failures.dead_letter).await? {
-                true => {
-                    let entity = format!("queue {:?}", failures.dead_letter);
-                    self.found.fitting.push(entity);
-                }
-                false => {
-                    let declaration = QueueDeclaration::dead_letter(broker, &failures.dead_letter);
-                    self.found.missing.push(declaration.describe());
-                }
-            }
-        }
-        for &delay in &failures.delays {
-            let name = delay_queue_name(&consumed.queue, delay);
-            if self.is_implied(topology, &name) {
-                let home = Home::Queue(&consumed.queue);
-                self.queue(&delay_queue(broker, &name, home, delay, None))
-                    .await?;
+    /// Whoever made it may have had reasons for its arguments.
+    async fn dead_letter_queue(&mut self, name: &str) -> Result<(), AskFault> {
+        match self.declarer.exists(name).await? {
+            true => self.found.fitting.push(format!("queue {name:?}")),
+            false => {
+                let declaration = QueueDeclaration::dead_letter(self.declarer.broker(), name);
+                self.found.missing.push(declaration.describe());
             }
         }
         Ok(())
-    }
-
-    /// Whether nothing but a consumer asks for a queue, and it is asked for the first time.
-    fn is_implied(&mut self, topology: &Topology, queue: &str) -> bool {
-        !topology.plans(queue) && self.seen.insert(queue.to_owned())
     }
 
     async fn queue(&mut self, declaration: &QueueDeclaration) -> Result<(), AskFault> {
