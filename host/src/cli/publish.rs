@@ -55,11 +55,7 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
         Exit::Misused
     };
     let plan = super::load(&arguments.file)?.plan;
-    // The default exchange leads to a queue.
-    let name = match arguments.exchange.as_str() {
-        "" => &arguments.routing_key,
-        exchange => exchange,
-    };
+    let name = entity(&arguments.exchange, &arguments.routing_key);
     let connection = connection_of(&plan, name, arguments.connection.as_deref());
     let connection = connection.map_err(misused)?;
     let mut input = Vec::new();
@@ -89,6 +85,14 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
         broker.leave().await;
         exit
     }))
+}
+
+/// What of hive.toml tells the connection: the exchange, or the queue that the default one leads to.
+pub(super) fn entity<'a>(exchange: &'a str, routing_key: &'a str) -> &'a str {
+    match exchange {
+        "" => routing_key,
+        exchange => exchange,
+    }
 }
 
 /// One message a line. A delivery is a message too: what else it says is passed over.

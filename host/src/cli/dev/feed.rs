@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
 use crate::cli::message_file::{self, deliveries};
-use crate::cli::publish::publish_all;
+use crate::cli::publish::{entity, publish_all};
 use crate::config::plan::Plan;
 use crate::dead::connection_of;
 use crate::message::{Envelope, Publication};
@@ -67,10 +67,7 @@ pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
     let Some(first) = publications.first() else {
         return;
     };
-    let name = match first.exchange.as_str() {
-        "" => first.routing_key.as_str(),
-        exchange => exchange,
-    };
+    let name = entity(&first.exchange, &first.routing_key);
     let connection = match connection_of(plan, name, None) {
         Ok(connection) => connection,
         Err(reason) => return eprintln!("error: {reason}"),

@@ -19,25 +19,21 @@ pub(super) struct Called {
 impl Called {
     /// An object for each delivery of a call. What is known of the call as a whole stands in the first one.
     pub(super) fn objects(&self) -> impl Iterator<Item = Value> {
-        let Self {
-            answers,
-            log,
-            took,
-            memory,
-        } = self;
-        let objects = answers.iter().enumerate().map(move |(index, answer)| {
-            let mut object = answer.object();
+        let objects = self.answers.iter().map(Answer::object).enumerate();
+        objects.map(|(index, mut object)| {
             if index == 0 {
-                object.insert("time-ms".into(), measure::number(*took));
-                if let Some(memory) = memory {
-                    object.insert("memory-bytes".into(), Value::from(*memory));
-                }
-                object.insert("log".into(), log.iter().map(Line::object).collect());
+                self.add_itself(&mut object);
             }
-            object
-        });
-        let objects: Vec<Map<String, Value>> = objects.collect();
-        objects.into_iter().map(Value::Object)
+            Value::Object(object)
+        })
+    }
+
+    fn add_itself(&self, object: &mut Map<String, Value>) {
+        object.insert("time-ms".into(), measure::number(self.took));
+        if let Some(memory) = self.memory {
+            object.insert("memory-bytes".into(), Value::from(memory));
+        }
+        object.insert("log".into(), self.log.iter().map(Line::object).collect());
     }
 
     /// A call for people; its deliveries are numbered on where there are many.
