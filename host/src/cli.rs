@@ -13,6 +13,7 @@ mod check;
 mod completions;
 mod dead;
 mod dev;
+mod event;
 mod invoke;
 mod message_file;
 mod message_flags;

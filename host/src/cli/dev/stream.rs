@@ -1,15 +1,14 @@
 //! Deliveries and lines as they happen, for people to follow.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use tokio::sync::watch;
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
+use crate::cli::event::{Fields, fields, follow};
 use crate::cli::parts::plain;
 
 /// Where deliveries are told of.
@@ -31,8 +30,6 @@ enum Colour {
     Aside,
 }
 
-type Fields = BTreeMap<&'static str, String>;
-
 impl Stream {
     /// Shows what is logged from here on.
     pub(super) fn start() -> Self {
@@ -48,9 +45,7 @@ impl Stream {
         let shown = tracing_subscriber::registry()
             .with(wanted)
             .with(stream.clone());
-        if tracing::subscriber::set_global_default(shown).is_err() {
-            eprintln!("error: deliveries cannot be shown: there is a log already");
-        }
+        follow(shown, "deliveries");
         stream
     }
 
@@ -64,17 +59,19 @@ impl Stream {
 
 impl<S: Subscriber> Layer<S> for Stream {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut read = Read::default();
-        event.record(&mut read);
+        let fields = fields(event);
         let metadata = event.metadata();
-        let Some((colour, line)) = line(metadata.target(), *metadata.level(), &read.0) else {
+        let Some((colour, line)) = line(metadata.target(), *metadata.level(), &fields) else {
             return;
         };
         match self.coloured {
             true => println!("\u{1b}[{}m{line}\u{1b}[0m", colour.code()),
             false => println!("{line}"),
         }
-        if read.is("message", "consuming") {
+        if fields
+            .get("message")
+            .is_some_and(|said| said == "consuming")
+        {
             self.consuming.send_modify(|begun| *begun += 1);
         }
     }
@@ -162,26 +159,6 @@ fn action(message: &str, fields: &Fields) -> (Colour, String) {
         ),
         _ if class.is_empty() => (Colour::Later, format!("{message} {}", field("reason"))),
         _ => (Colour::Bad, format!("{message}: {error}")),
-    }
-}
-
-/// Takes an event apart.
-#[derive(Default)]
-struct Read(Fields);
-
-impl Read {
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.0.get(name).is_some_and(|found| found == value)
-    }
-}
-
-impl Visit for Read {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
     }
 }
 

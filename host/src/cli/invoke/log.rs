@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
+use crate::cli::event::{fields, follow};
 use crate::cli::parts::plain;
 
 /// One line.
@@ -41,9 +41,7 @@ impl Log {
         let kept = tracing_subscriber::registry()
             .with(LevelFilter::INFO)
             .with(log.clone());
-        if tracing::subscriber::set_global_default(kept).is_err() {
-            eprintln!("error: what the component prints cannot be shown: there is a log already");
-        }
+        follow(kept, "what the component prints");
         log
     }
 
@@ -62,22 +60,8 @@ impl<S: Subscriber> Layer<S> for Log {
             target if target.starts_with("hive_host") => "host",
             _ => return,
         };
-        let mut words = Words::default();
-        event.record(&mut words);
-        let text = words.0;
+        let text = fields(event).remove("message").unwrap_or_default();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(Line { source, text });
-    }
-}
-
-/// The words of an event, without its fields.
-#[derive(Default)]
-struct Words(String);
-
-impl Visit for Words {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
     }
 }
