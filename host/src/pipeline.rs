@@ -20,7 +20,7 @@ mod scaler;
 mod settle;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use crate::amqp::Connection;
@@ -153,17 +153,21 @@ impl Pipeline {
             return;
         }
         if let Some(batches) = &self.batches {
-            return self.work_in_batches(batches, seat).await;
+            return Box::pin(self.work_in_batches(batches, seat)).await;
         }
         let mut leading = Leading::default();
-        while let Some(held) = seat.next(self.admission.next(leading.lead())).await {
+        loop {
+            let next = self.admission.next(leading.lead());
+            let Some(held) = seat.next(pin!(next)).await else {
+                return;
+            };
             let _toiling = seat.toil(1);
             let handling = async {
                 if let Some(held) = self.taken(held).await {
                     self.call(held).await;
                 }
             };
-            leading.during(handling).await;
+            leading.during(pin!(handling)).await;
         }
     }
 
@@ -198,7 +202,7 @@ impl Pipeline {
             delivery: &label,
         };
         let answer = generation.handle(&call, &held.delivery.envelope);
-        let Some(outcome) = self.unless_abandoned([&held], answer).await else {
+        let Some(outcome) = self.unless_abandoned([&held], pin!(answer)).await else {
             return;
         };
         self.telemetry.answered(&held.in_hand);
@@ -242,9 +246,9 @@ impl Pipeline {
     async fn unless_abandoned<'a, T>(
         &self,
         in_hand: impl IntoIterator<Item = &'a Held>,
-        work: impl Future<Output = T>,
+        work: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
-        let done = self.tasks.unless_abandoned(pin!(work)).await;
+        let done = self.tasks.unless_abandoned(work).await;
         if done.is_none() {
             for held in in_hand {
                 DeliveryAbandoned {

@@ -168,7 +168,7 @@ impl Connection {
     /// another's.
     pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(consumer);
-        Publisher::start(consumer, self.publishing.clone(), tasks, telemetry)
+        Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
     }
 
     /// Reads what waits in `queue`, with at most `at_once` messages in hand. What is read goes back when

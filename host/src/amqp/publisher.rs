@@ -1,4 +1,5 @@
-//! Confirmed, mandatory publications: [`Publisher`], one task and one channel for each consumer.
+//! Confirmed, mandatory publications: [`Publisher`], one task and one channel for each consumer that
+//! publishes.
 //!
 //! The task publishes what is ready as one batch, waits until the broker has confirmed all of it,
 //! and only then looks at what came back. lapin hands a returned message to whichever confirmation
@@ -14,6 +15,7 @@ mod line;
 mod round;
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -82,10 +84,15 @@ impl PublishFault {
     }
 }
 
-/// Publishes for one consumer. Clones share the task and the order.
+/// Publishes for one consumer. Clones share the task, which starts with the first publication, and the
+/// order.
 #[derive(Debug, Clone)]
 pub struct Publisher {
-    submissions: Line<Submission>,
+    consumer: Arc<str>,
+    link: Link,
+    tasks: Tasks,
+    telemetry: PublisherTelemetry,
+    submissions: Arc<OnceLock<Line<Submission>>>,
 }
 
 /// Resolves when the broker has confirmed everything that one call published.
@@ -107,24 +114,34 @@ impl Future for Confirmation {
 }
 
 impl Publisher {
-    pub(super) fn start(
+    pub(super) fn new(
         consumer: &str,
         link: Link,
         tasks: &Tasks,
         telemetry: PublisherTelemetry,
     ) -> Self {
-        let (submissions, queue) = Line::new(QUEUED);
-        let task = Task {
-            consumer: consumer.to_owned(),
-            queue,
+        Self {
+            consumer: consumer.into(),
             link,
             tasks: tasks.clone(),
             telemetry,
+            submissions: Arc::default(),
+        }
+    }
+
+    fn start(&self) -> Line<Submission> {
+        let (submissions, queue) = Line::new(QUEUED);
+        let task = Task {
+            consumer: Arc::clone(&self.consumer),
+            queue,
+            link: self.link.clone(),
+            tasks: self.tasks.clone(),
+            telemetry: self.telemetry.clone(),
             open: None,
             next_id: 0,
         };
-        tasks.spawn_service(task.run());
-        Self { submissions }
+        self.tasks.spawn_service(task.run());
+        submissions
     }
 
     /// Hands `outgoing` to the publisher, in the order of the calls. This waits only for room; the
@@ -133,7 +150,8 @@ impl Publisher {
         let (answer, confirmation) = oneshot::channel();
         let submission = Submission { outgoing, answer };
         // A publisher that is gone drops the answer, and that is the answer.
-        if !self.submissions.stand(submission).await {
+        let submissions = self.submissions.get_or_init(|| self.start());
+        if !submissions.stand(submission).await {
             tracing::debug!("published after the publisher had stopped");
         }
         Confirmation {
@@ -150,7 +168,7 @@ struct Open {
 }
 
 struct Task {
-    consumer: String,
+    consumer: Arc<str>,
     queue: mpsc::Receiver<Submission>,
     link: Link,
     tasks: Tasks,
@@ -209,7 +227,7 @@ impl Task {
                 }
                 continue;
             };
-            tracing::debug!(consumer = self.consumer, ?broken, "a batch broke off");
+            tracing::debug!(consumer = %self.consumer, ?broken, "a batch broke off");
             let culprit = broken.culprit();
             singly |= culprit.is_some();
             if let (Some(words), [item]) = (culprit, items.as_mut_slice()) {

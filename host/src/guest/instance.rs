@@ -3,6 +3,7 @@
 //! After a trap, a timeout or a limit the store is unusable, so an instance that met one is
 //! dropped and never given back.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ impl Instance {
         let mut store = store(generation).map_err(Outcome::HostFault)?;
         let timeout = generation.plan.timeout;
         begin(&mut store, timeout);
-        let made = invoke::within(timeout, async {
+        let making = async {
             let instance = generation.pre.instantiate_async(&mut store).await?;
             let handler = match &generation.handler {
                 Some(indices) => Some(indices.load(&mut store, &instance)?),
@@ -64,8 +65,8 @@ impl Instance {
                 None => Ok(()),
             };
             Ok((handler, batch_handler, lifecycle, started))
-        })
-        .await;
+        };
+        let made = invoke::within(timeout, pin!(making)).await;
         let (handler, batch_handler, lifecycle, started) =
             made.map_err(|end| invoke::outcome_of(end, store.data_mut(), timeout))?;
         store.data().output.end();
@@ -119,7 +120,7 @@ impl Instance {
         let headers = convert::headers(envelope);
         let delivery = convert::delivery(envelope, &headers);
         let handle = handler.call_handle(&mut self.store, delivery);
-        let answer = invoke::within(timeout, handle).await;
+        let answer = invoke::within(timeout, pin!(handle)).await;
         let state = self.store.data_mut();
         state.output.end();
         match answer {
@@ -150,7 +151,7 @@ impl Instance {
             .map(|(envelope, headers)| convert::delivery(envelope, headers))
             .collect();
         let handle = handler.call_handle_batch(&mut self.store, &deliveries);
-        let answer = invoke::within(timeout, handle).await;
+        let answer = invoke::within(timeout, pin!(handle)).await;
         let state = self.store.data_mut();
         state.output.end();
         match answer {
@@ -173,7 +174,8 @@ impl Instance {
             return;
         };
         begin(&mut self.store, timeout);
-        let ended = invoke::within(timeout, lifecycle.call_stop(&mut self.store, reason)).await;
+        let stop = lifecycle.call_stop(&mut self.store, reason);
+        let ended = invoke::within(timeout, pin!(stop)).await;
         let state = self.store.data_mut();
         state.output.end();
         if let Err(end) = ended {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -94,7 +95,7 @@ pub(super) enum End {
 /// Runs a call, and drops it where it waits for ever.
 pub(super) async fn within<T>(
     timeout: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
+    call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
 ) -> Result<T, End> {
     match tokio::time::timeout(timeout.saturating_add(SLACK), call).await {
         Ok(result) => result.map_err(End::Stopped),

@@ -8,6 +8,7 @@
 mod gathering;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -51,7 +52,7 @@ impl Pipeline {
     /// Handles one batch after the other, until the host drains or this worker is too many. Whoever
     /// gathers stays, since what is gathered must not be dropped: then another one goes.
     pub(super) async fn work_in_batches(self: &Arc<Self>, batches: &Batches, seat: &mut Seat) {
-        while let Some(turn) = seat.next(batches.turn()).await {
+        while let Some(turn) = seat.next(pin!(batches.turn())).await {
             let Some(batch) = self.gather(batches, turn).await else {
                 return;
             };
@@ -134,7 +135,7 @@ impl Pipeline {
         };
         let began = Instant::now();
         let answer = generation.handle_batch(&call, &envelopes);
-        let Some(outcomes) = self.unless_abandoned(&batch, answer).await else {
+        let Some(outcomes) = self.unless_abandoned(&batch, pin!(answer)).await else {
             return;
         };
         let took = began.elapsed();

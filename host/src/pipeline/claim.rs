@@ -1,5 +1,6 @@
 //! A delivery's claim on its key: whether it is handled, passed over, or waits for another one.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::Pipeline;
@@ -20,7 +21,7 @@ impl Pipeline {
         let Some(known) = ledger.known(&held.delivery.envelope) else {
             return Some(held);
         };
-        let claim = self.unless_abandoned([&held], ledger.claim(known)).await?;
+        let claim = self.unless_abandoned([&held], pin!(ledger.claim(known))).await?;
         match self.after_claim(held, claim) {
             Next::Handle(held) => Some(held),
             Next::Over => None,
@@ -80,7 +81,7 @@ impl Pipeline {
             if !held.delivery.settlement.is_live() {
                 return None;
             }
-            let claim = self.unless_abandoned([&held], ledger.claim(known)).await?;
+            let claim = self.unless_abandoned([&held], pin!(ledger.claim(known))).await?;
             match self.after_claim(held, claim) {
                 Next::Handle(held) => return Some(held),
                 Next::Over => return None,

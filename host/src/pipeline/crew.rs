@@ -4,7 +4,7 @@
 //! many learns of it between two pieces of work, so that what is in hand is always finished.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
@@ -160,8 +160,10 @@ impl Seat {
 
     /// What `wait` gives; none where it gives none, and where this worker is too many. It learns of that
     /// here alone, also while it waits: `wait` is dropped then, and must lose nothing by it.
-    pub(super) async fn next<T>(&mut self, wait: impl Future<Output = Option<T>>) -> Option<T> {
-        let mut wait = pin!(wait);
+    pub(super) async fn next<T>(
+        &mut self,
+        mut wait: Pin<&mut impl Future<Output = Option<T>>>,
+    ) -> Option<T> {
         while !self.leave() {
             tokio::select! {
                 biased;

@@ -2,7 +2,7 @@
 //! handling a delivery costs less than handing the lead to another worker.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
@@ -33,10 +33,9 @@ impl<'a> Leading<'a> {
 
     /// Carries out `work` on a delivery. The lead is kept meanwhile if that is likely to be quick, until
     /// the first time that `work` waits.
-    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn during<T>(&mut self, mut work: Pin<&mut impl Future<Output = T>>) -> T {
         self.begin();
         let begun = Instant::now();
-        let mut work = pin!(work);
         let done = poll_fn(|context| {
             let polled = work.as_mut().poll(context);
             if polled.is_pending() {
