@@ -21,7 +21,9 @@ impl Pipeline {
         let Some(known) = ledger.known(&held.delivery.envelope) else {
             return Some(held);
         };
-        let claim = self.unless_abandoned([&held], pin!(ledger.claim(known))).await?;
+        let claim = self
+            .unless_abandoned([&held], pin!(ledger.claim(known)))
+            .await?;
         match self.after_claim(held, claim) {
             Next::Handle(held) => Some(held),
             Next::Over => None,
@@ -81,7 +83,9 @@ impl Pipeline {
             if !held.delivery.settlement.is_live() {
                 return None;
             }
-            let claim = self.unless_abandoned([&held], pin!(ledger.claim(known))).await?;
+            let claim = self
+                .unless_abandoned([&held], pin!(ledger.claim(known)))
+                .await?;
             match self.after_claim(held, claim) {
                 Next::Handle(held) => return Some(held),
                 Next::Over => return None,
