@@ -98,7 +98,7 @@ impl Broker {
 
     /// Stops it as its operator would.
     pub async fn stop(&self) -> Result<()> {
-        keeper::signal(self.process(), "TERM");
+        keeper::signal(self.id(), "TERM");
         self.gone().await
     }
 
@@ -112,12 +112,12 @@ impl Broker {
 
     /// Holds it, so that it neither answers nor closes anything.
     pub fn sigstop(&self) {
-        keeper::signal(self.process(), "STOP");
+        keeper::signal(self.id(), "STOP");
     }
 
     /// Lets it go on after [`Broker::sigstop`].
     pub fn sigcont(&self) {
-        keeper::signal(self.process(), "CONT");
+        keeper::signal(self.id(), "CONT");
     }
 
     /// Runs `rabbitmqctl` on it. Takes a second or two: [`Broker::management`] is faster.
@@ -218,7 +218,8 @@ impl Broker {
         self.server.lock().expect("no holder of this lock panics")
     }
 
-    fn process(&self) -> u32 {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
         self.server().id()
     }
 

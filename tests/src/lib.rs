@@ -49,7 +49,7 @@ pub use redis_server::RedisServer;
 pub use shell::Shell;
 pub use stores::Stores;
 pub use tls_broker::{Clients, TlsBroker};
-pub use usage::{Usage, processor_time};
+pub use usage::{Usage, peak_kib, processor_time};
 pub use user::User;
 pub use vhost::Vhost;
 pub use web_server::WebServer;

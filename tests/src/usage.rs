@@ -27,7 +27,10 @@ impl Usage {
 }
 
 /// The most resident memory that a process ever had, in KiB.
-pub(crate) fn peak_kib(process: u32) -> Result<u64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_kib(process: u32) -> Result<u64> {
     number(process, "VmHWM:")
 }
 

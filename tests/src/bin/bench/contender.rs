@@ -2,8 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
-use hive_tests::{HiveToml, HostProcess, Vhost, contender, processor_time, start};
+use anyhow::{Context, Result, bail};
+use hive_tests::{HiveToml, HostProcess, Vhost, contender, peak_kib, processor_time, start};
 
 use super::bout::Bout;
 use super::myself;
@@ -83,12 +83,12 @@ impl Contender {
     }
 
     /// Starts it on a queue that is full.
-    pub(crate) fn start(self, vhost: &Vhost, bout: &Bout, prefetch: u16) -> Result<Running> {
-        let prefetch_text = prefetch.to_string();
-        let tail = [QUEUE, &prefetch_text, bout.work.word()];
+    pub(crate) fn start(self, vhost: &Vhost, bout: &Bout) -> Result<Running> {
+        let prefetch = bout.prefetch.to_string();
+        let tail = [QUEUE, &prefetch, bout.work.word()];
         let mut command = match self {
-            Self::HiveReused => return hive(vhost, bout, prefetch, "reuse"),
-            Self::HiveFresh => return hive(vhost, bout, prefetch, "fresh"),
+            Self::HiveReused => return hive(vhost, bout, "reuse"),
+            Self::HiveFresh => return hive(vhost, bout, "fresh"),
             Self::NativeSimplest | Self::NativeBest => {
                 let mut command = Command::new(myself()?);
                 let how = if self == Self::NativeBest {
@@ -116,27 +116,30 @@ impl Contender {
 }
 
 /// The hive.toml of a bout.
-pub(crate) fn hive_toml(bout: &Bout, prefetch: u16, instances: &str) -> HiveToml {
+pub(crate) fn hive_toml(bout: &Bout, instances: &str) -> HiveToml {
     let (guest, config) = match bout.work {
         Work::Ack => ("ack", ""),
         Work::Publish => ("enrich", "config = { work = \"publish\" }\n"),
         Work::Retry => ("enrich", "config = { work = \"retry\" }\n"),
     };
-    let concurrency = bout.concurrency;
-    HiveToml::new()
-        .queue(QUEUE, &format!("type = \"{}\"", bout.queue))
-        .component(guest, &format!("instances = \"{instances}\"\n{config}"))
-        .consumer(
-            QUEUE,
-            guest,
-            &format!(
-                "prefetch = {prefetch}\nconcurrency = {concurrency}\nretry = {{ limit = 3, delays = [\"100ms\"] }}"
-            ),
-        )
+    // Many consumers have one queue for what fails, and none for what waits: that it is there costs broker
+    // and host the same for each, and nothing fails here.
+    let retry = match bout.consumers {
+        1 => "limit = 3, delays = [\"100ms\"]",
+        _ => "limit = 0, dead_letter = \"bench.dead\"",
+    };
+    let (prefetch, concurrency) = (bout.prefetch, bout.concurrency);
+    let keys = format!("prefetch = {prefetch}\nconcurrency = {concurrency}\nretry = {{ {retry} }}");
+    let instances = format!("instances = \"{instances}\"\n{config}");
+    let toml = HiveToml::new().component(guest, &instances);
+    let kind = format!("type = \"{}\"", bout.queue);
+    bout.queues().iter().fold(toml, |toml, queue| {
+        toml.queue(queue, &kind).consumer(queue, guest, &keys)
+    })
 }
 
-fn hive(vhost: &Vhost, bout: &Bout, prefetch: u16, instances: &str) -> Result<Running> {
-    let toml = hive_toml(bout, prefetch, instances);
+fn hive(vhost: &Vhost, bout: &Bout, instances: &str) -> Result<Running> {
+    let toml = hive_toml(bout, instances);
     Ok(Running::Hive(
         HostProcess::launch(&toml.text(vhost))?.quietly(),
     ))
@@ -161,6 +164,28 @@ impl Running {
     pub(crate) fn processor_time(&self) -> Result<std::time::Duration> {
         processor_time(self.id()).context("the contender has ended before its work")
     }
+
+    /// The most memory that it ever had resident, in KiB.
+    pub(crate) fn peak_kib(&self) -> Result<u64> {
+        peak_kib(self.id()).context("the contender has ended with its work")
+    }
+
+    /// How many queues a host consumes.
+    pub(crate) fn consuming(&self) -> Result<usize> {
+        Ok(self.host()?.count("consuming"))
+    }
+
+    /// How many messages a host has acknowledged, of all its consumers.
+    pub(crate) async fn handled(&self) -> Result<u32> {
+        acked(self.host()?).await
+    }
+
+    fn host(&self) -> Result<&HostProcess> {
+        match self {
+            Self::Hive(host) => Ok(host),
+            Self::Other(_) => bail!("a host alone can be asked"),
+        }
+    }
 }
 
 impl Drop for Running {
@@ -172,4 +197,16 @@ impl Drop for Running {
             }
         }
     }
+}
+
+/// Deliveries that were acknowledged, of all consumers of a host.
+pub(crate) async fn acked(host: &HostProcess) -> Result<u32> {
+    let metrics = host.admin("/metrics").await?.body;
+    let acked = metrics.lines().filter_map(|line| {
+        let line = line.strip_prefix("hive_deliveries_total{")?;
+        let (labels, value) = line.rsplit_once(' ')?;
+        labels.contains("outcome=\"acked\"").then_some(value)
+    });
+    let counts: Result<Vec<u32>, _> = acked.map(str::parse).collect();
+    Ok(counts.context("a count is a number")?.into_iter().sum())
 }

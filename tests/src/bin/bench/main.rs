@@ -5,23 +5,29 @@
 //! Throughput runs from the last look that saw the queue full to the first that saw the work done, by the
 //! broker's own count; the broker shares the machine, so the processor time of the client stands beside it.
 
+mod axis;
 mod bout;
 mod contender;
 mod native;
+mod plot;
 mod report;
+mod ring;
 mod scale;
 mod small;
+mod sweep;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use hive_tests::Broker;
 
-use self::bout::{Bout, Ring};
+use self::bout::Bout;
 use self::contender::Contender;
 use self::report::Table;
+use self::ring::Ring;
+use self::sweep::Sweep;
 
 /// Compares hive-host with other clients of RabbitMQ. Without arguments: what the aims are about, in
 /// about ten minutes.
@@ -31,24 +37,35 @@ struct Options {
     /// 1 and 4: hours
     #[arg(long)]
     matrix: bool,
-    /// Rounds, of which the medians are told
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    /// Rounds, of which the medians are told: 5, with --plot 3
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Unacknowledged messages that the broker lets out at once
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = Bout::BASE.prefetch)]
     prefetch: u16,
-    /// A hundredth of the messages, in percent: less is sooner, and less sure
-    #[arg(long, default_value_t = 100, value_name = "PERCENT")]
-    messages: u32,
+    /// A hundredth of the messages, in percent: less is sooner, and less sure: 100, with --plot 40
+    #[arg(long, value_name = "PERCENT")]
+    messages: Option<u32>,
     /// Only contenders whose name holds this text, as in "hive"
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Only bouts whose name holds this text, as in "quorum"
+    /// Only bouts whose name holds this text, as in "quorum"; with --plot, only such sweeps: concurrency,
+    /// prefetch, body, consumers
     #[arg(long, value_name = "TEXT")]
     bout: Option<String>,
     /// In place of all that: so many queues with a consumer each, on one host
     #[arg(long, value_name = "QUEUES", num_args = 0..=1, default_missing_value = "10000")]
     scale: Option<u32>,
+    /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
+    /// consumers, as tables, and as a picture in that file; about ten minutes
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "docs/performance.svg",
+        conflicts_with_all = ["matrix", "scale", "prefetch"]
+    )]
+    plot: Option<PathBuf>,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -80,11 +97,10 @@ async fn compare(options: Options) -> Result<()> {
     if let Some(queues) = options.scale {
         return scale::measure(&broker, queues).await;
     }
+    if let Some(file) = &options.plot {
+        return draw(&broker, &options, file).await;
+    }
     small::measure(&broker).await?;
-    let wanted = |name: &str, text: &Option<String>| {
-        text.as_ref()
-            .is_none_or(|text| name.contains(text.as_str()))
-    };
     let contenders = Contender::ALL.into_iter().filter(|one| {
         let is_there = one.is_there();
         if !is_there {
@@ -97,17 +113,17 @@ async fn compare(options: Options) -> Result<()> {
     });
     let contenders: Vec<Contender> = contenders.collect();
     let bouts = if options.matrix {
-        Bout::all()
+        Bout::all(options.prefetch)
     } else {
-        Bout::of_the_aims()
+        Bout::of_the_aims(options.prefetch)
     };
     for bout in bouts
         .into_iter()
         .filter(|bout| wanted(&bout.to_string(), &options.bout))
     {
-        let ring = Ring::enter(&broker, bout, options.prefetch, options.messages).await?;
+        let ring = Ring::enter(&broker, bout, options.messages.unwrap_or(100)).await?;
         let mut table = Table::default();
-        for _round in 0..options.rounds {
+        for _round in 0..options.rounds.unwrap_or(5) {
             for &contender in contenders.iter().filter(|one| one.takes_part_in(&bout)) {
                 let taken = ring.run(contender).await;
                 table.add(contender, taken.with_context(|| contender.name())?);
@@ -116,6 +132,35 @@ async fn compare(options: Options) -> Result<()> {
         say(&table.text(&bout));
     }
     Ok(())
+}
+
+async fn draw(broker: &Broker, options: &Options, file: &Path) -> Result<()> {
+    let rounds = options.rounds.unwrap_or(3);
+    let percent = options.messages.unwrap_or(40);
+    let caption = report::caption(broker, rounds)?;
+    say(&caption.join("\n"));
+    let mut sweeps = Vec::new();
+    for sweep in Sweep::ALL {
+        let is_wanted = |contender: Contender| wanted(contender.name(), &options.only);
+        if !wanted(sweep.name(), &options.bout) || !sweep.is_for(is_wanted) {
+            continue;
+        }
+        let points = sweep.measure(broker, rounds, percent, is_wanted).await?;
+        say(&report::sweep(sweep, &points));
+        sweeps.push((sweep, points));
+    }
+    ensure!(!sweeps.is_empty(), "nothing is left to be measured");
+    let [conditions, machine] = &caption;
+    std::fs::write(file, plot::svg([conditions, machine], &sweeps)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    say(&format!("\nthe picture is in {}", file.display()));
+    Ok(())
+}
+
+/// Whether a name holds the text that was asked for.
+fn wanted(name: &str, text: &Option<String>) -> bool {
+    text.as_ref()
+        .is_none_or(|text| name.contains(text.as_str()))
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program")]

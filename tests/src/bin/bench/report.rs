@@ -1,9 +1,14 @@
-//! What is told of a bout.
+//! What is told of a bout, and of a sweep.
 
-use std::fmt::Write as _;
+use std::time::SystemTime;
 
-use super::bout::{Bout, Taken};
+use anyhow::{Context, Result};
+use hive_tests::Broker;
+
+use super::bout::Bout;
 use super::contender::Contender;
+use super::ring::Taken;
+use super::sweep::{Point, Sweep};
 
 /// The runs of a bout.
 #[derive(Debug, Default)]
@@ -19,47 +24,102 @@ impl Table {
 
     /// The medians, with the ratios that the aims are about.
     pub(crate) fn text(&self, bout: &Bout) -> String {
-        let mut text = format!(
-            "\n### {bout}\n\n\
-             | | messages/s | lowest to highest | to the simplest | to the best | client, us/message | to the best |\n\
-             |---|---|---|---|---|---|---|\n"
-        );
         let of = |contender: Contender| self.median(contender);
         let (simplest, best) = (of(Contender::NativeSimplest), of(Contender::NativeBest));
-        for (contender, runs) in &self.0 {
-            let Some(median) = of(*contender) else {
-                continue;
-            };
-            let rates = || runs.iter().map(|taken| taken.rate);
-            let lowest = rates().fold(f64::INFINITY, f64::min);
-            let highest = rates().fold(0.0, f64::max);
+        let rows = self.medians().map(|(contender, median, spread)| {
             let to = |other: Option<Taken>, value: fn(&Taken) -> f64| {
                 other.map_or_else(
                     || "–".to_owned(),
                     |other| format!("{:.2}", value(&median) / value(&other)),
                 )
             };
-            let cells = [
+            [
                 contender.name().to_owned(),
                 format!("{:.0}", median.rate),
-                format!("{lowest:.0} to {highest:.0}"),
+                spread,
                 to(simplest, |taken| taken.rate),
                 to(best, |taken| taken.rate),
                 format!("{:.1}", median.client),
                 to(best, |taken| taken.client),
-            ];
-            writeln!(text, "| {} |", cells.join(" | ")).expect("a String takes everything");
-        }
-        text
+            ]
+        });
+        let columns = [
+            "",
+            "messages/s",
+            "lowest to highest",
+            "to the simplest",
+            "to the best",
+            "client, us/message",
+            "to the best",
+        ];
+        markdown(&bout.to_string(), columns, rows)
     }
 
-    fn median(&self, contender: Contender) -> Option<Taken> {
-        let (_, runs) = self.0.iter().find(|(one, _)| *one == contender)?;
-        Some(Taken {
-            rate: median(runs.iter().map(|taken| taken.rate))?,
-            client: median(runs.iter().map(|taken| taken.client))?,
+    /// Of each contender: the medians, and what its rates lie between.
+    fn medians(&self) -> impl Iterator<Item = (Contender, Taken, String)> {
+        self.0.iter().filter_map(|(contender, runs)| {
+            let rates = || runs.iter().map(|taken| taken.rate);
+            let lowest = rates().fold(f64::INFINITY, f64::min);
+            let highest = rates().fold(0.0, f64::max);
+            let spread = format!("{lowest:.0} to {highest:.0}");
+            Some((*contender, self.median(*contender)?, spread))
         })
     }
+
+    pub(crate) fn median(&self, contender: Contender) -> Option<Taken> {
+        let (_, runs) = self.0.iter().find(|(one, _)| *one == contender)?;
+        let of = |value: fn(&Taken) -> f64| median(runs.iter().map(value));
+        Some(Taken {
+            rate: of(|taken| taken.rate)?,
+            client: of(|taken| taken.client)?,
+            broker: of(|taken| taken.broker)?,
+            memory: of(|taken| taken.memory)?,
+        })
+    }
+}
+
+/// The medians at each point of a sweep.
+pub(crate) fn sweep(sweep: Sweep, points: &[Point]) -> String {
+    let rows = points.iter().flat_map(|point| {
+        let value = point.value;
+        point
+            .table
+            .medians()
+            .map(move |(contender, median, spread)| {
+                [
+                    sweep.label(value),
+                    contender.name().to_owned(),
+                    format!("{:.0}", median.rate),
+                    spread,
+                    format!("{:.1}", median.client),
+                    format!("{:.1}", median.broker),
+                    format!("{:.0}", median.memory),
+                ]
+            })
+    });
+    let columns = [
+        sweep.name(),
+        "",
+        "messages/s",
+        "lowest to highest",
+        "client, us/message",
+        "broker, us/message",
+        "client's peak, MiB",
+    ];
+    markdown(sweep.axis(), columns, rows)
+}
+
+fn markdown<const N: usize>(
+    title: &str,
+    columns: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
+    let mut text = format!("\n### {title}\n\n{}|{}\n", line(&columns), "---|".repeat(N));
+    for row in rows {
+        text.push_str(&line(&row.each_ref().map(String::as_str)));
+    }
+    text
 }
 
 /// The one in the middle.
@@ -80,4 +140,24 @@ pub(crate) fn machine() -> String {
         .map_or("unknown", |(_, model)| model);
     let kernel = read("/proc/sys/kernel/osrelease");
     format!("{cores} cores ({model}), Linux {}", kernel.trim())
+}
+
+/// What the figures of a plot are of: how they were got, and where.
+pub(crate) fn caption(broker: &Broker, rounds: usize) -> Result<[String; 2]> {
+    let overview = broker.management().get("/overview")?;
+    let rabbitmq = overview["rabbitmq_version"].as_str().unwrap_or("unknown");
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let (day, _) = now.split_once('T').context("a date ends at its T")?;
+    Ok([
+        format!(
+            "{}, prefetch {}, one consumer where nothing else is said; medians of {rounds}",
+            Bout::BASE,
+            Bout::BASE.prefetch
+        ),
+        format!(
+            "{}; hive-host {}, RabbitMQ {rabbitmq} on the same machine; {day}",
+            machine(),
+            env!("CARGO_PKG_VERSION")
+        ),
+    ])
 }

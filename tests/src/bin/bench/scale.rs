@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use hive_tests::{Broker, HostProcess, Message, Vhost, guest, scratch};
 use tokio::time::{Instant, sleep};
 
+use super::contender::acked;
 use super::say;
 
 /// Consumers in one included file, and over one connection: a broker lets a connection have 2047 channels
@@ -51,7 +52,7 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
     let begun = Instant::now();
     feed(&vhost, queues).await?;
     let fed = begun.elapsed();
-    while acked(&host).await? < f64::from(queues) {
+    while acked(&host).await? < queues {
         ensure!(begun.elapsed() < LONGEST, "not every message is handled");
         sleep(Duration::from_millis(50)).await;
     }
@@ -90,18 +91,6 @@ async fn feed(vhost: &Vhost, queues: u32) -> Result<()> {
 
 fn name(number: u32) -> String {
     format!("scale-{number:05}")
-}
-
-/// Deliveries that were acknowledged, of all consumers.
-async fn acked(host: &HostProcess) -> Result<f64> {
-    let metrics = host.admin("/metrics").await?.body;
-    let acked = metrics.lines().filter_map(|line| {
-        let line = line.strip_prefix("hive_deliveries_total{")?;
-        let (labels, value) = line.rsplit_once(' ')?;
-        labels.contains("outcome=\"acked\"").then_some(value)
-    });
-    let counts: Result<Vec<f64>, _> = acked.map(str::parse).collect();
-    Ok(counts.context("a count is a number")?.into_iter().sum())
 }
 
 /// A hive.toml that includes a file for each thousand consumers.

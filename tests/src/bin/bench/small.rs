@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use hive_tests::{Broker, HostProcess, example, example_component};
 use tokio::time::{Instant, sleep};
 
-use super::bout::{Bout, look};
+use super::bout::Bout;
 use super::contender::hive_toml;
 use super::report::median;
+use super::ring::look;
 use super::say;
 use super::work::{OUT, QUEUE, Work, message};
 
@@ -49,14 +50,13 @@ async fn first_delivery(broker: &Broker) -> Result<f64> {
     let vhost = broker.vhost("first").await?;
     let bout = Bout {
         work: Work::Publish,
-        size: 1024,
-        queue: "classic",
         concurrency: 1,
+        ..Bout::BASE
     };
     for queue in [QUEUE, OUT] {
         vhost.declare_queue(queue, "classic").await?;
     }
-    let text = hive_toml(&bout, 500, "reuse").text(&vhost);
+    let text = hive_toml(&bout, "reuse").text(&vhost);
     let channel = vhost.channel().await?;
     let mut times = Vec::new();
     for start in 0..STARTS {
