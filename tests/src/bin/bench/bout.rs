@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 200 << 20;
 const FOR_EACH_OF_PREFETCH: u32 = 10_000;
 
 /// Messages for each consumer more than one: so many are handled while it is being started.
-const FOR_EACH_CONSUMER: u32 = 200;
+const FOR_EACH_CONSUMER: u32 = 500;
 
 /// What contenders do, and under which conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -92,13 +92,13 @@ fn main() -> Result<()> {
 }
 
 async fn compare(options: Options) -> Result<()> {
-    say(&report::machine());
     let broker = Broker::private().await?;
-    if let Some(queues) = options.scale {
-        return scale::measure(&broker, queues).await;
-    }
     if let Some(file) = &options.plot {
         return draw(&broker, &options, file).await;
+    }
+    say(&report::machine());
+    if let Some(queues) = options.scale {
+        return scale::measure(&broker, queues).await;
     }
     small::measure(&broker).await?;
     let contenders = Contender::ALL.into_iter().filter(|one| {

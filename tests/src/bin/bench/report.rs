@@ -161,3 +161,30 @@ pub(crate) fn caption(broker: &Broker, rounds: usize) -> Result<[String; 2]> {
         ),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_tells_the_median_of_each_of_its_points() {
+        let point = |value, rates: [f64; 3]| {
+            let mut table = Table::default();
+            for rate in rates {
+                let taken = Taken {
+                    rate,
+                    ..Taken::default()
+                };
+                table.add(Contender::HiveReused, taken);
+            }
+            Point { value, table }
+        };
+        let points = [
+            point(128, [300.0, 100.0, 200.0]),
+            point(1 << 20, [7.0, 9.0, 8.0]),
+        ];
+        let text = sweep(Sweep::Body, &points);
+        assert!(text.contains("| 128 B | hive, reused | 200 | 100 to 300 |"));
+        assert!(text.contains("| 1 MiB | hive, reused | 8 | 7 to 9 |"));
+    }
+}
