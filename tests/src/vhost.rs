@@ -358,14 +358,27 @@ impl Vhost {
             .basic_consume(queue.into(), "".into(), options, arguments)
             .await?;
         loop {
-            let next = timeout(SILENCE, deliveries.next()).await;
-            let next = next.with_context(|| format!("nothing more comes to `{queue}`"))?;
+            let Ok(next) = timeout(SILENCE, deliveries.next()).await else {
+                close(&channel).await?;
+                bail!("nothing more comes to `{queue}`");
+            };
             let delivery = next.context("the consumer of the test was cancelled")??;
             delivery.ack(BasicAckOptions::default()).await?;
             if is_last(delivery.into()) {
                 return Ok(close(&channel).await?);
             }
         }
+    }
+
+    /// Has a queue look at what is in it, of which nothing is to be due any more: what has expired goes.
+    pub async fn wake(&self, queue: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        let asked = channel.basic_get(queue.into(), BasicGetOptions::default());
+        let got = asked.await?;
+        // What was got goes back with the channel.
+        close(&channel).await?;
+        ensure!(got.is_none(), "a message in `{queue}` has not expired");
+        Ok(())
     }
 
     async fn get(&self, queue: &str) -> Result<Option<Message>> {

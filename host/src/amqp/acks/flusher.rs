@@ -218,7 +218,12 @@ impl Flusher {
         loop {
             let patience = match self.sink.due() {
                 Due::Never => return Ok(()),
-                Due::Now => Duration::ZERO,
+                Due::Now if self.is_over() => return Ok(()),
+                // No sleep is as short as none: the shortest takes a millisecond.
+                Due::Now => {
+                    self.flush(false).await?;
+                    continue;
+                }
                 Due::Soon => SOON,
                 Due::Late => LATE,
             };
@@ -227,13 +232,19 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => return Ok(()),
                 () = self.sink.retire.cancelled() => return Ok(()),
                 () = self.session.over().cancelled() => return Ok(()),
-                () = self.sink.wake.notified(), if patience > Duration::ZERO => true,
+                () = self.sink.wake.notified() => true,
                 () = tokio::time::sleep(patience) => false,
             };
             if !more_urgent {
                 self.flush(patience == LATE).await?;
             }
         }
+    }
+
+    /// Whether nothing more is sent but what is owed in the end.
+    fn is_over(&self) -> bool {
+        let ends = [self.tasks.close(), &self.sink.retire, self.session.over()];
+        !self.sink.is_alive() || ends.into_iter().any(CancellationToken::is_cancelled)
     }
 
     async fn flush(&self, with_late: bool) -> Result<(), AskFault> {
