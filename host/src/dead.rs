@@ -55,7 +55,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Begins at the head of `queue`. What the walk leaves goes back when `tasks` stop.
+    /// Begins at the head of `queue`. What the walk leaves goes back at its end, or when `tasks` stop.
     ///
     /// # Errors
     ///
@@ -109,6 +109,11 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Ends the walk. What it leaves is in its place again when this returns, but for a broker that is slow.
+    pub async fn end(self) {
+        self.browsing.end().await;
     }
 
     /// How many messages were in the queue when the walk began.

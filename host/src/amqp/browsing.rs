@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::Consumer;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Consumer};
 
 use super::acks::flusher::AckSink;
 use super::bookkeeping::{DELIVERY_COUNT, RESERVED};
 use super::death::{Death, without_deaths};
+use super::depth::{offered, until, waiting};
 use super::fault::describe;
 use super::headers::integer;
 use super::limits::{AskFault, ask};
@@ -80,9 +81,11 @@ impl Letter {
 #[derive(Debug)]
 pub struct Browsing {
     queue: Arc<str>,
-    channel: Channel,
+    session: SharedSession,
     stream: Consumer,
     sink: Arc<AckSink>,
+    /// Who else consumed at the beginning.
+    others: u32,
     /// What was there at the beginning, and what of it has not come yet.
     there: u32,
     left: u32,
@@ -98,17 +101,14 @@ impl Browsing {
         tag: &str,
         tasks: &Tasks,
     ) -> Result<Self, BrowseFault> {
-        let lost = |fault: &AskFault| match fault.is_not_found() {
-            true => BrowseFault::NoSuchQueue(queue.to_owned()),
-            false => lost(queue, &fault.to_string()),
-        };
-        let channel = session.channel().await.map_err(|fault| lost(&fault))?;
-        let there = ready(&channel, queue).await.map_err(|fault| lost(&fault))?;
+        let lost = |fault| fault_of(queue, &fault);
+        let channel = session.channel().await.map_err(lost)?;
+        let seen = waiting(&session, &name(queue)).await.map_err(lost)?;
         // 0 would be no limit at all.
         let prefetch = at_once.max(1);
         ask(channel.basic_qos(prefetch, BasicQosOptions::default()))
             .await
-            .map_err(|fault| lost(&fault))?;
+            .map_err(lost)?;
         let tag = ShortString::try_new(tag).unwrap_or_default();
         let consuming = channel.basic_consume(
             name(queue),
@@ -116,15 +116,16 @@ impl Browsing {
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        let stream = ask(consuming).await.map_err(|fault| lost(&fault))?;
-        let sink = AckSink::start(channel.clone(), tag, prefetch, session, tasks);
+        let stream = ask(consuming).await.map_err(lost)?;
+        let sink = AckSink::start(channel, tag, prefetch, session.clone(), tasks);
         Ok(Self {
             queue: queue.into(),
-            channel,
+            session,
             stream,
             sink,
-            there,
-            left: there,
+            others: seen.consumers,
+            there: seen.messages,
+            left: seen.messages,
             asked: 0,
         })
     }
@@ -143,16 +144,29 @@ impl Browsing {
                 Ok(Some(Err(error))) => return Err(lost(&self.queue, &describe(&error))),
                 Ok(None) => return Err(lost(&self.queue, "the broker cancelled the consumer")),
                 Err(_silence) => {
-                    let ready = ready(&self.channel, &self.queue).await;
-                    let ready = ready.map_err(|fault| lost(&self.queue, &fault.to_string()))?;
+                    let offered = offered(&self.session, &name(&self.queue)).await;
+                    let offered = offered.map_err(|fault| fault_of(&self.queue, &fault))?;
                     self.asked += 1;
-                    if ready == 0 || self.asked == QUESTIONS {
+                    if offered == 0 || self.asked == QUESTIONS {
                         self.left = 0;
                     }
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Ends reading. What was not acknowledged is in its place again when this returns, for whoever looks
+    /// next, but for a broker that is slow.
+    pub(crate) async fn end(self) {
+        self.sink.retire();
+        self.sink.ended().cancelled().await;
+        // A queue forgets a consumer and takes back what it had in one step.
+        let others = self.others;
+        until(&self.session, &name(&self.queue), |now| {
+            now.consumers <= others
+        })
+        .await;
     }
 
     fn letter(&mut self, mut delivery: lapin::message::Delivery) -> Result<Letter, BrowseFault> {
@@ -181,14 +195,13 @@ impl Browsing {
     }
 }
 
-/// How many messages wait in a queue.
-async fn ready(channel: &Channel, queue: &str) -> Result<u32, AskFault> {
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let declared = ask(channel.queue_declare(name(queue), options, FieldTable::default())).await?;
-    Ok(declared.message_count())
+fn fault_of(queue: &str, fault: &AskFault) -> BrowseFault {
+    match fault {
+        fault if fault.is_not_found() => BrowseFault::NoSuchQueue(queue.to_owned()),
+        // A stream gives no single message.
+        fault if fault.is_not_implemented() => BrowseFault::Stream(queue.to_owned()),
+        fault => lost(queue, &fault.to_string()),
+    }
 }
 
 fn lost(queue: &str, reason: &str) -> BrowseFault {

@@ -1,12 +1,24 @@
 //! How many messages wait in a queue, by the broker's own word.
+//!
+//! Of a quorum queue whose leader does not answer within a quarter of a second, RabbitMQ says that it has
+//! neither messages nor consumers (`rabbit_quorum_queue:stat/2`), and what a channel gave back as it closed
+//! is not counted at once. So a count of none is not taken for one without a second look.
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
+use std::time::Duration;
+
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Queue};
 use thiserror::Error;
 
 use super::connection::Connection;
 use super::consumer::short;
 use super::limits::{AskFault, ask, leave};
+use super::session::Session;
+
+/// How long a queue gets to take back what a channel held, and how often it is looked at meanwhile.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why nobody knows how many messages wait in a queue.
 #[derive(Debug, Error)]
@@ -26,23 +38,91 @@ impl From<AskFault> for DepthFault {
 }
 
 impl Connection {
-    /// How many messages of `queue` no consumer has been given.
+    /// How many messages of `queue` no consumer has been given. This host consumes from it.
     ///
     /// Asked on a channel of its own: a broker closes the channel where there is no such queue, and lets
     /// it stand still where the queue has no leader.
     ///
     /// # Errors
     ///
-    /// The connection is down, the queue is gone, or the broker does not answer in time.
+    /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or
+    /// for itself.
     pub async fn depth(&self, queue: &str) -> Result<u32, DepthFault> {
         let session = self.consuming().current().ok_or(DepthFault::Down)?;
         let channel = session.channel().await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let asked = ask(channel.queue_declare(short(queue), options, FieldTable::default())).await;
+        let seen = look(&channel, short(queue)).await;
         leave(&channel, "the queue was looked at").await;
-        Ok(asked?.message_count())
+        let seen = seen?;
+        if seen.message_count() == 0 && seen.consumer_count() == 0 {
+            let reason = "the queue does not answer the broker, or has no consumer";
+            return Err(DepthFault::Untold(reason.to_owned()));
+        }
+        Ok(seen.message_count())
     }
+}
+
+/// What a queue has that others may consume from, or nobody.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Messages that wait.
+    pub(super) messages: u32,
+    /// Consumers.
+    pub(super) consumers: u32,
+}
+
+impl From<Queue> for Seen {
+    fn from(queue: Queue) -> Self {
+        Self {
+            messages: queue.message_count(),
+            consumers: queue.consumer_count(),
+        }
+    }
+}
+
+/// What a queue has.
+pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Seen, AskFault> {
+    let channel = session.channel().await?;
+    let seen = look(&channel, queue.clone()).await;
+    leave(&channel, "the queue was looked at").await;
+    let mut seen = Seen::from(seen?);
+    if seen.messages == 0 {
+        seen.messages = offered(session, queue).await?;
+        // Whoever reads from here on is to find it at the head.
+        until(session, queue, |now| now.messages >= seen.messages).await;
+    }
+    Ok(seen)
+}
+
+/// How many messages a queue has to give: it is asked for one, which goes back to where it was.
+pub(super) async fn offered(session: &Session, queue: &ShortString) -> Result<u32, AskFault> {
+    let channel = session.channel().await?;
+    let got = ask(channel.basic_get(queue.clone(), BasicGetOptions::default())).await;
+    leave(&channel, "the queue was asked").await;
+    Ok(got?.map_or(0, |got| got.message_count + 1))
+}
+
+/// Waits until a queue shows that it has back what a channel held, though not long. The broker says that
+/// the channel is closed before.
+pub(super) async fn until(session: &Session, queue: &ShortString, is_back: impl Fn(Seen) -> bool) {
+    let looking = async {
+        let channel = session.channel().await?;
+        while !is_back(look(&channel, queue.clone()).await?.into()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        leave(&channel, "the queue was looked at").await;
+        Ok::<_, AskFault>(())
+    };
+    match tokio::time::timeout(BACK_WITHIN, looking).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => tracing::debug!(%fault, "cannot look whether messages are back"),
+        Err(_) => tracing::debug!("messages are not back yet, or somebody else has them"),
+    }
+}
+
+async fn look(channel: &Channel, queue: ShortString) -> Result<Queue, AskFault> {
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    ask(channel.queue_declare(queue, options, FieldTable::default())).await
 }

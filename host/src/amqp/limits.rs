@@ -27,11 +27,20 @@ pub(super) enum AskFault {
 impl AskFault {
     /// Whether the broker does not have what was asked for (404).
     pub(super) fn is_not_found(&self) -> bool {
+        self.is(404)
+    }
+
+    /// Whether the broker cannot do what was asked for (540).
+    pub(super) fn is_not_implemented(&self) -> bool {
+        self.is(540)
+    }
+
+    fn is(&self, code: u16) -> bool {
         let answer = match self {
             Self::Failed(error) => super::fault::broker_error(error),
             Self::Silent => None,
         };
-        answer.is_some_and(|answer| answer.get_id() == 404)
+        answer.is_some_and(|answer| answer.get_id() == code)
     }
 }
 

@@ -129,12 +129,7 @@ pub(super) fn fields() -> String {
 
 /// Reads the plan, and does it.
 pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
-    let which = match &command {
-        Dead::List { which, .. }
-        | Dead::Show { which, .. }
-        | Dead::Republish { which, .. }
-        | Dead::Purge { which, .. } => which,
-    };
+    let which = command.which();
     let plan = super::load(&which.file)?.plan;
     let meant = which.meant(&plan)?;
     if let Dead::Republish { to: Some(to), .. } = &command
@@ -162,7 +157,14 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };
-        let exit = carry_out(&command, &meant.queue, &broker).await;
+        let exit = match walk(&command, &meant.queue, &broker).await {
+            Ok(mut walk) => {
+                let exit = carry_out(&command, &meant.queue, &mut walk, &broker).await;
+                walk.end().await;
+                exit
+            }
+            Err(exit) => Err(exit),
+        };
         broker.leave().await;
         exit.unwrap_or_else(|exit| exit)
     }))
@@ -181,21 +183,45 @@ impl Which {
     fn is_everything(&self) -> bool {
         self.conditions.is_empty() && self.limit.is_none()
     }
+}
 
-    async fn walk(
-        &self,
-        broker: &Broker,
-        queue: &str,
-        (taken, otherwise): (bool, Option<u64>),
-    ) -> Result<Walk, Exit> {
-        let wanted = Wanted {
-            filter: Filter::new(self.conditions.clone()),
-            limit: self.limit.or(otherwise),
-            taken,
-        };
-        let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
-        walk.await.map_err(failed)
+impl Dead {
+    fn which(&self) -> &Which {
+        match self {
+            Self::List { which, .. }
+            | Self::Show { which, .. }
+            | Self::Republish { which, .. }
+            | Self::Purge { which, .. } => which,
+        }
     }
+
+    /// How many messages at most.
+    fn limit(&self) -> Option<u64> {
+        let otherwise = match self {
+            Self::List { .. } => Some(LISTED),
+            Self::Show { .. } => Some(SHOWN),
+            Self::Republish { .. } | Self::Purge { .. } => None,
+        };
+        self.which().limit.or(otherwise)
+    }
+
+    /// Whether messages are taken out of their queue.
+    fn takes(&self) -> bool {
+        match self {
+            Self::List { .. } | Self::Show { .. } => false,
+            Self::Republish { dry_run, .. } | Self::Purge { dry_run, .. } => !dry_run,
+        }
+    }
+}
+
+async fn walk(command: &Dead, queue: &str, broker: &Broker) -> Result<Walk, Exit> {
+    let wanted = Wanted {
+        filter: Filter::new(command.which().conditions.clone()),
+        limit: command.limit(),
+        taken: command.takes(),
+    };
+    let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
+    walk.await.map_err(failed)
 }
 
 fn failed(fault: impl std::fmt::Display) -> Exit {
@@ -203,16 +229,19 @@ fn failed(fault: impl std::fmt::Display) -> Exit {
     Exit::Failed
 }
 
-async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit, Exit> {
+async fn carry_out(
+    command: &Dead,
+    queue: &str,
+    walk: &mut Walk,
+    broker: &Broker,
+) -> Result<Exit, Exit> {
     match command {
-        Dead::List { which, json } => {
-            let mut walk = which.walk(broker, queue, (false, Some(LISTED))).await?;
-            list(&mut walk, queue, *json).await?;
-            looked(&walk, which.limit.or(Some(LISTED)));
+        Dead::List { json, .. } => {
+            list(walk, queue, *json).await?;
+            looked(walk, command.limit());
             Ok(Exit::Done)
         }
-        Dead::Show { which, json } => {
-            let mut walk = which.walk(broker, queue, (false, Some(SHOWN))).await?;
+        Dead::Show { json, .. } => {
             while let Some(one) = walk.next().await.map_err(failed)? {
                 match json {
                     true => println!("{}", show::whole_json(&one)),
@@ -220,47 +249,37 @@ async fn carry_out(command: &Dead, queue: &str, broker: &Broker) -> Result<Exit,
                 }
             }
             if !json {
-                println!("{}", print::count(&walk, queue, "shown"));
+                println!("{}", print::count(walk, queue, "shown"));
             }
-            looked(&walk, which.limit.or(Some(SHOWN)));
+            looked(walk, command.limit());
             Ok(Exit::Done)
         }
         Dead::Republish {
-            which,
-            to,
-            dry_run,
-            json,
+            to, dry_run, json, ..
         } => {
-            let mut walk = which.walk(broker, queue, (!dry_run, None)).await?;
             if *dry_run {
-                return dry(&mut walk, queue, "would be republished", *json).await;
+                return dry(walk, queue, "would be republished", *json).await;
             }
             let target = Target {
                 from: queue.to_owned(),
                 to: to.clone(),
             };
             let over = (&*broker.connection, &broker.publisher());
-            let replayed = replay(&mut walk, &target, over, told_to_stop()).await;
-            print::replayed(&replayed, &walk, queue, *json);
+            let replayed = replay(walk, &target, over, told_to_stop()).await;
+            print::replayed(&replayed, walk, queue, *json);
             if replayed.is_whole() && !replayed.stopped {
-                looked(&walk, which.limit);
+                looked(walk, command.limit());
             }
             Ok(match replayed.is_whole() {
                 true => Exit::Done,
                 false => Exit::Failed,
             })
         }
-        Dead::Purge {
-            which,
-            dry_run,
-            json,
-            ..
-        } => {
-            let mut walk = which.walk(broker, queue, (!dry_run, None)).await?;
+        Dead::Purge { dry_run, json, .. } => {
             if *dry_run {
-                return dry(&mut walk, queue, "would be deleted", *json).await;
+                return dry(walk, queue, "would be deleted", *json).await;
             }
-            let (purged, fault) = match dead::purge(&mut walk, told_to_stop()).await {
+            let (purged, fault) = match dead::purge(walk, told_to_stop()).await {
                 Ok(purged) => (purged, None),
                 Err((purged, fault)) => (purged, Some(fault)),
             };

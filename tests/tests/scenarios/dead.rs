@@ -67,6 +67,46 @@ fn assert_done(finished: &Finished, words: &str) {
 }
 
 #[tokio::test]
+async fn what_one_look_gives_back_the_next_one_finds() -> Result<()> {
+    let (_vhost, commands) = buried().await?;
+    // The broker says that a channel is closed before it counts what that gave back.
+    for look in 1..=20 {
+        let numbers = matching(&commands, &[]).await?;
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "look {look}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_queue_is_not_called_empty_that_does_not_answer_the_broker() -> Result<()> {
+    let (vhost, commands) = buried().await?;
+    let broker = Broker::shared().await?;
+    let leader = format!("whereis('{}_graveyard')", vhost.name());
+    broker.rabbitmqctl(&["eval", &format!("sys:suspend({leader}).")])?;
+    let listed = commands.run(&["dead", "list"], &["graveyard"]).await?;
+    assert_eq!(listed.code, Some(1), "{listed:?}");
+    assert!(listed.stderr.contains("no answer within"), "{listed:?}");
+    broker.rabbitmqctl(&["eval", &format!("sys:resume({leader}).")])?;
+    assert_eq!(matching(&commands, &[]).await?, [1, 2, 3, 4, 5, 6]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_is_refused_with_and_without_messages() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("dead").await?;
+    let commands = Commands::on(&vhost, &HiveToml::one("letters", "ack", ""))?;
+    vhost.declare_queue("graves", "stream").await?;
+    for messages in 0..=1 {
+        vhost.wait_ready("graves", messages).await?;
+        let listed = commands.run(&["dead", "list"], &["graves"]).await?;
+        assert_eq!(listed.code, Some(1), "{listed:?}");
+        assert!(listed.stderr.contains("is a stream"), "{listed:?}");
+        vhost.publish("", "graves", Message::new("{}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn each_condition_finds_its_messages_and_changes_nothing() -> Result<()> {
     let (vhost, commands) = buried().await?;
     let cases: [(&[&str], &[u64]); 19] = [

@@ -232,6 +232,30 @@ async fn s23_a_queue_that_is_gone_holds_the_number_of_workers() -> Result<()> {
 }
 
 #[tokio::test]
+async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers() -> Result<()> {
+    let stage = Stage::set("mute", |gate| gate.toml(SCALE)).await?;
+    stage.publish(50).await?;
+    stage.host.wait_for_count("started", 5).await?;
+    let broker = Broker::shared().await?;
+    let leader = format!("whereis('{}_letters')", stage.vhost.name());
+    broker.rabbitmqctl(&["eval", &format!("sys:suspend({leader}).")])?;
+    // The broker answers for it, with neither messages nor consumers.
+    let line = stage.host.wait_for_line("nobody knows how much waits");
+    let line = line.await?;
+    assert!(line.contains("does not answer the broker"), "{line}");
+    assert!(!has(&stage.host, "hive_waiting_messages").await?);
+    let workers = r#"hive_workers{consumer="letters"}"#;
+    assert_eq!(stage.host.metric(workers).await? as u64, 5);
+    broker.rabbitmqctl(&["eval", &format!("sys:resume({leader}).")])?;
+    stage.gate.open()?;
+    let Stage {
+        vhost, mut host, ..
+    } = stage;
+    wait_for(&host, workers, 1).await?;
+    assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
 async fn s23_a_connection_that_is_cut_holds_the_number_of_workers() -> Result<()> {
     let gate = Gate::new("cut");
     let toml = gate
