@@ -48,7 +48,7 @@ use self::settle::Settler;
 
 /// One consumer of the plan, at work.
 pub struct Pipeline {
-    plan: ConsumerPlan,
+    plan: Arc<ConsumerPlan>,
     slot: Arc<Slot>,
     connection: Arc<Connection>,
     admission: Admission,
@@ -65,7 +65,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Joins a queue and a component. `store` has what outlives the host.
     pub fn new(
-        plan: &ConsumerPlan,
+        plan: &Arc<ConsumerPlan>,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
         store: &Arc<dyn Store>,
@@ -78,7 +78,7 @@ impl Pipeline {
             whole.ledger(&plan.name, of)
         });
         Arc::new(Self {
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
             slot,
             connection: Arc::clone(connection),
             progress: Progress::of(

@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// The deliveries of a consumer, until its `tasks` drain. Subscribes when it is first asked for one.
-    pub fn subscribe(&self, consumer: &ConsumerPlan, tasks: &Tasks) -> Subscription {
+    pub fn subscribe(&self, consumer: &Arc<ConsumerPlan>, tasks: &Tasks) -> Subscription {
         Subscription::new(
             consumer,
             &self.host_name,

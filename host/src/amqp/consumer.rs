@@ -157,11 +157,11 @@ struct Failed {
 }
 
 impl Subscription {
-    pub(super) fn new(plan: &ConsumerPlan, host_name: &str, link: Link, tasks: Tasks) -> Self {
+    pub(super) fn new(plan: &Arc<ConsumerPlan>, host_name: &str, link: Link, tasks: Tasks) -> Self {
         let (intake, wanted) = watch::channel(Intake::All);
         Self {
             subscribing: Arc::new(Subscribing {
-                plan: plan.clone(),
+                plan: Arc::clone(plan),
                 tag_prefix: format!("{host_name}.{}", plan.name),
                 tasks,
                 reading: plan

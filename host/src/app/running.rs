@@ -101,7 +101,9 @@ impl Running {
         let connection = &self.connections[&plan.connection].connection;
         let slot = Arc::clone(&self.slots[&plan.component]);
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
-        let pipeline = Pipeline::new(plan, connection, slot, &store, (&tasks, &self.telemetry));
+        let plan = Arc::new(plan.clone());
+        let whole = &self.telemetry;
+        let pipeline = Pipeline::new(&plan, connection, slot, &store, (&tasks, whole));
         let crewed = Crewed {
             flow: Arc::clone(pipeline.flow()),
             telemetry: Arc::clone(pipeline.telemetry()),

@@ -31,7 +31,7 @@ pub(super) struct Admission {
 
 impl Admission {
     pub(super) fn new(
-        plan: &ConsumerPlan,
+        plan: &Arc<ConsumerPlan>,
         connection: &Connection,
         telemetry: &Arc<ConsumerTelemetry>,
         tasks: &Tasks,

@@ -29,7 +29,7 @@ const LONGEST_REASON: usize = 300;
 
 /// The way out of one consumer.
 pub(super) struct Settler {
-    plan: ConsumerPlan,
+    plan: Arc<ConsumerPlan>,
     connection: Arc<Connection>,
     publisher: Publisher,
     /// What was published, where `publish_dedup` asks for it.
@@ -50,13 +50,13 @@ enum Setback {
 
 impl Settler {
     pub(super) fn new(
-        plan: &ConsumerPlan,
+        plan: &Arc<ConsumerPlan>,
         connection: &Arc<Connection>,
         published: Option<Arc<Ledger>>,
         (telemetry, tasks): (&Arc<ConsumerTelemetry>, &Tasks),
     ) -> Self {
         Self {
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
             connection: Arc::clone(connection),
             publisher: connection.publisher(&plan.name, tasks),
             published,

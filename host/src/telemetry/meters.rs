@@ -56,6 +56,7 @@ pub(super) struct Meters {
 }
 
 impl Meters {
+    /// A help text is kept once more for each series: it is short, and docs/operations.md says the rest.
     pub(super) fn new() -> Result<Self, Error> {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| {
@@ -91,7 +92,7 @@ impl Meters {
         Ok(Self {
             deliveries: counter(
                 "hive_deliveries_total",
-                "Deliveries that left the host, by the way they left: acked, retried, dead_lettered, requeued, abandoned; duplicate where it was acknowledged without being handled; of a stream also skipped, and stopped where the consumer stops; lost where the channel was gone before the broker could be told, which then delivers the message again.",
+                "Deliveries that left the host, by the way they left.",
                 &["consumer", "outcome"],
             )?,
             in_flight: gauge(
@@ -99,60 +100,56 @@ impl Meters {
                 "Deliveries that are being handled or settled now.",
                 &["consumer"],
             )?,
-            workers: gauge(
-                "hive_workers",
-                "Workers of a consumer: deliveries, or batches, that it can handle at once.",
-                &["consumer"],
-            )?,
+            workers: gauge("hive_workers", "Workers of a consumer.", &["consumer"])?,
             workers_wanted: gauge(
                 "hive_workers_wanted",
-                "Workers that a consumer is to have, by its concurrency or its scale.",
+                "Workers that a consumer is to have.",
                 &["consumer"],
             )?,
             depth: gauge(
                 "hive_waiting_messages",
-                "Messages that wait for a consumer with scale: at the broker, or prefetched and not begun. Not there while it cannot be known.",
+                "Messages that wait for a consumer with scale.",
                 &["consumer"],
             )?,
             waiting: gauge(
                 "hive_deliveries_waiting",
-                "Deliveries that wait in the host for those of their key before them, or for another try of their own.",
+                "Deliveries that wait in the host for others of their key.",
                 &["consumer"],
             )?,
             paused: gauge(
                 "hive_consumer_paused",
-                "1 while a consumer is paused, by what paused it: hand, failures.",
+                "1 while a consumer is paused, by what paused it.",
                 &["consumer", "by"],
             )?,
             pauses: counter(
                 "hive_consumer_pauses_total",
-                "Times that a consumer was paused, by what paused it: hand, failures.",
+                "Times that a consumer was paused, by what paused it.",
                 &["consumer", "by"],
             )?,
             handling: seconds(
                 "hive_handling_seconds",
-                "Time that the component took for a delivery, or for a batch, whatever it answered.",
+                "Time that the component took for a delivery or a batch.",
                 &["consumer", "component"],
             )?,
             batches: counter(
                 "hive_batches_total",
-                "Batches handed to the component, by why they were: size (full), wait (old enough).",
+                "Batches handed to the component, by why they were.",
                 &["consumer", "reason"],
             )?,
             batch_size: histogram(
                 "hive_batch_size",
-                "Deliveries in a batch that was handed to the component.",
+                "Deliveries in a batch.",
                 &["consumer"],
                 SIZES,
             )?,
             failures: counter(
                 "hive_failures_total",
-                "Deliveries that were not handled, by class: retry, rejected, error, trap, timeout, limit, publish.",
+                "Deliveries that were not handled, by class.",
                 &["consumer", "class"],
             )?,
             retries: counter(
                 "hive_retries_total",
-                "Deliveries put into a delay queue, or kept in their place, for another attempt.",
+                "Deliveries that get another attempt.",
                 &["consumer"],
             )?,
             dead_letters: counter(
@@ -167,42 +164,42 @@ impl Meters {
             )?,
             publications: counter(
                 "hive_publications_total",
-                "Publications, copies for retry and dead letters included, by how they ended: confirmed, returned, refused, nacked, timed_out, disconnected; duplicate where it was not published again.",
+                "Publications, copies included, by how they ended.",
                 &["consumer", "result"],
             )?,
             confirm: seconds(
                 "hive_confirm_seconds",
-                "Time from handing a batch of publications to the broker until all of it was confirmed.",
+                "Time until a batch of publications was confirmed.",
                 &["consumer"],
             )?,
             dedup_keys: gauge(
                 "hive_dedup_keys",
-                "Keys that a consumer remembers, of its deliveries or of its publications, those among them that have ended and were not swept away yet.",
+                "Keys that a consumer remembers.",
                 &["consumer", "of"],
             )?,
             reconnects: counter(
                 "hive_reconnects_total",
-                "Connections that were opened again after they were lost.",
+                "Connections that were opened again.",
                 &["connection", "role"],
             )?,
             connection_state: gauge(
                 "hive_connection_state",
-                "1 for the state that a connection is in, 0 for the others: connecting, open, blocked, closed.",
+                "1 for the state that a connection is in, 0 for the others.",
                 &["connection", "role", "state"],
             )?,
             consumer_up: gauge(
                 "hive_consumer_up",
-                "1 while the consumer is subscribed to its queue, 0 while it is not.",
+                "1 while the consumer is subscribed to its queue.",
                 &["consumer", "queue"],
             )?,
             stream_offset: gauge(
                 "hive_stream_offset",
-                "The lowest offset of a stream that the consumer has not handled.",
+                "The lowest offset that is not handled.",
                 &["consumer", "queue"],
             )?,
             stream_stored: gauge(
                 "hive_stream_stored_offset",
-                "The offset of a stream that the store has: where the consumer begins after a restart.",
+                "The offset that the store has.",
                 &["consumer", "queue"],
             )?,
             instances: gauge(

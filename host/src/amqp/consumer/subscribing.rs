@@ -30,7 +30,7 @@ static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
 /// What a consumer is subscribed with.
 #[derive(Debug)]
 pub(super) struct Subscribing {
-    pub(super) plan: ConsumerPlan,
+    pub(super) plan: Arc<ConsumerPlan>,
     pub(super) tag_prefix: String,
     pub(super) tasks: Tasks,
     /// Where the queue is a stream.
