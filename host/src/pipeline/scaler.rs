@@ -21,7 +21,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     loop {
         looks.tick().await;
         let consumes = pipeline.flow().watch().now() == ConsumerState::Consuming;
-        let looked = depth(&pipeline).await;
+        let looked = depth(&pipeline, consumes).await;
         let depth = looked.as_ref().ok().copied();
         was_known |= depth.is_some();
         let is_news = !told && (was_known || consumes);
@@ -57,10 +57,11 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
 ///
 /// The broker counts what it has handed out as given, and with a large `prefetch` it hands out more than
 /// the workers can begin for a long time: a queue that looks empty to it may have hundreds waiting.
-async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
+async fn depth(pipeline: &Pipeline, consumes: bool) -> Result<u64, DepthFault> {
     // In this order, so that what comes over in between is missed once and not counted twice: workers
     // that are there for one look alone are worth nothing.
     let here = pipeline.admission.subscription().prefetched().await;
-    let at_the_broker = pipeline.connection.depth(&pipeline.plan.queue).await?;
+    let queue = &pipeline.plan.queue;
+    let at_the_broker = pipeline.connection.depth(queue, consumes).await?;
     Ok(u64::from(at_the_broker) + here as u64)
 }

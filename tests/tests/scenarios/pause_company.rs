@@ -144,3 +144,29 @@ async fn copies_of_what_is_kept_in_order_are_handled_once_and_in_their_order() -
     .await?;
     assert_settled(&vhost, &mut host, "letters").await
 }
+
+#[tokio::test]
+async fn what_waits_for_a_paused_consumer_with_scale_is_known_down_to_nothing() -> Result<()> {
+    let scale = "scale = { min = 1, max = 5, messages_per_instance = 10, every = \"100ms\" }";
+    let toml = HiveToml::one("letters", "ack", scale);
+    let (vhost, mut host, file) = with_file("paused-scale", &toml).await?;
+    tell(&host, "pause", &file).await?;
+    wait_for_state(&host, "paused").await?;
+    let waits = async |count: u32| {
+        let series = "hive_waiting_messages{consumer=\"letters\"}";
+        let look = async || host.metric(series).await;
+        let what = format!("{count} wait");
+        eventually(&what, look, |now| *now == f64::from(count)).await
+    };
+    waits(0).await?;
+    vhost
+        .publish_all("", "letters", ["a", "b", "c"].map(Message::new))
+        .await?;
+    waits(3).await?;
+    // Nobody consumes: that there is no consumer says nothing of what the broker knows.
+    vhost.take("letters", 3).await?;
+    waits(0).await?;
+    assert_eq!(host.count("nobody knows how much waits"), 0);
+    tell(&host, "resume", &file).await?;
+    assert_settled(&vhost, &mut host, "letters").await
+}
