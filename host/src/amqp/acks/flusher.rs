@@ -142,8 +142,12 @@ impl AckSink {
         self.leave.is_cancelled() && self.in_hand.load(Ordering::Acquire) == 0
     }
 
+    /// How urgent it is; nothing is, once nothing can be sent any more.
     fn due(&self) -> Due {
-        self.lock().due()
+        match self.is_alive() {
+            true => self.lock().due(),
+            false => Due::Never,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
@@ -218,12 +222,7 @@ impl Flusher {
         loop {
             let patience = match self.sink.due() {
                 Due::Never => return Ok(()),
-                Due::Now if self.is_over() => return Ok(()),
-                // No sleep is as short as none: the shortest takes a millisecond.
-                Due::Now => {
-                    self.flush(false).await?;
-                    continue;
-                }
+                Due::Now => Duration::ZERO,
                 Due::Soon => SOON,
                 Due::Late => LATE,
             };
@@ -232,19 +231,13 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => return Ok(()),
                 () = self.sink.retire.cancelled() => return Ok(()),
                 () = self.session.over().cancelled() => return Ok(()),
-                () = self.sink.wake.notified() => true,
-                () = tokio::time::sleep(patience) => false,
+                () = self.sink.wake.notified(), if !patience.is_zero() => true,
+                () = pause(patience) => false,
             };
             if !more_urgent {
                 self.flush(patience == LATE).await?;
             }
         }
-    }
-
-    /// Whether nothing more is sent but what is owed in the end.
-    fn is_over(&self) -> bool {
-        let ends = [self.tasks.close(), &self.sink.retire, self.session.over()];
-        !self.sink.is_alive() || ends.into_iter().any(CancellationToken::is_cancelled)
     }
 
     async fn flush(&self, with_late: bool) -> Result<(), AskFault> {
@@ -272,5 +265,25 @@ impl Flusher {
             failpoint::reached("ack.sent");
         }
         Ok(())
+    }
+}
+
+/// No sleep is as short as none: the shortest takes a millisecond.
+async fn pause(patience: Duration) {
+    if !patience.is_zero() {
+        tokio::time::sleep(patience).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_due_at_once_waits_for_no_timer() {
+        assert!(pause(Duration::ZERO).now_or_never().is_some());
+        assert!(pause(SOON).now_or_never().is_none());
     }
 }
