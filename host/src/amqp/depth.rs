@@ -88,8 +88,10 @@ pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Se
     let mut seen = Seen::from(seen?);
     if seen.messages == 0 {
         seen.messages = offered(session, queue).await?;
-        // Whoever reads from here on is to find it at the head.
-        until(session, queue, |now| now.messages >= seen.messages).await;
+        if seen.messages > 0 {
+            // Whoever reads from here on is to find it at the head.
+            until(session, queue, |now| now.messages >= seen.messages).await;
+        }
     }
     Ok(seen)
 }

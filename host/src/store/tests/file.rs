@@ -23,6 +23,14 @@ async fn a_file_that_was_closed_holds_what_it_held() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+fn assert_tells_the_place(fault: &StoreFault) {
+    let told = fault.to_string();
+    assert!(
+        told.contains("store.path") && told.contains("hive.db"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_file_is_open_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,11 +38,7 @@ async fn a_file_is_open_once() {
     let _store = open(&path).await.unwrap();
     let fault = open(&path).await.err().unwrap();
     assert_eq!(fault, StoreFault::Held { path: path.clone() });
-    let told = fault.to_string();
-    assert!(
-        told.contains("store.path") && told.contains("hive.db"),
-        "{told}"
-    );
+    assert_tells_the_place(&fault);
 }
 
 #[tokio::test]
@@ -72,11 +76,7 @@ async fn a_place_that_cannot_be_written_is_told() {
     let path = folder.path().join("none").join("hive.db");
     let fault = open(&path).await.err().unwrap();
     assert!(matches!(fault, StoreFault::CannotOpen { .. }), "{fault}");
-    let told = fault.to_string();
-    assert!(
-        told.contains("store.path") && told.contains("hive.db"),
-        "{told}"
-    );
+    assert_tells_the_place(&fault);
 }
 
 #[tokio::test]
