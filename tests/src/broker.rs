@@ -223,6 +223,21 @@ impl Broker {
         self.server().id()
     }
 
+    /// Has a quorum queue stand still, so that it answers nobody, until it is resumed.
+    pub fn suspend_queue(&self, vhost: &Vhost, queue: &str) -> Result<()> {
+        self.tell_queue("suspend", vhost, queue)
+    }
+
+    /// Has it go on.
+    pub fn resume_queue(&self, vhost: &Vhost, queue: &str) -> Result<()> {
+        self.tell_queue("resume", vhost, queue)
+    }
+
+    fn tell_queue(&self, word: &str, vhost: &Vhost, queue: &str) -> Result<()> {
+        let told = format!("sys:{word}(whereis('{}_{queue}')).", vhost.name());
+        self.rabbitmqctl(&["eval", &told]).map(drop)
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default()

@@ -81,12 +81,11 @@ async fn what_one_look_gives_back_the_next_one_finds() -> Result<()> {
 async fn a_queue_is_not_called_empty_that_does_not_answer_the_broker() -> Result<()> {
     let (vhost, commands) = buried().await?;
     let broker = Broker::shared().await?;
-    let leader = format!("whereis('{}_graveyard')", vhost.name());
-    broker.rabbitmqctl(&["eval", &format!("sys:suspend({leader}).")])?;
+    broker.suspend_queue(&vhost, "graveyard")?;
     let listed = commands.run(&["dead", "list"], &["graveyard"]).await?;
     assert_eq!(listed.code, Some(1), "{listed:?}");
     assert!(listed.stderr.contains("no answer within"), "{listed:?}");
-    broker.rabbitmqctl(&["eval", &format!("sys:resume({leader}).")])?;
+    broker.resume_queue(&vhost, "graveyard")?;
     assert_eq!(matching(&commands, &[]).await?, [1, 2, 3, 4, 5, 6]);
     Ok(())
 }

@@ -237,8 +237,7 @@ async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers
     stage.publish(50).await?;
     stage.host.wait_for_count("started", 5).await?;
     let broker = Broker::shared().await?;
-    let leader = format!("whereis('{}_letters')", stage.vhost.name());
-    broker.rabbitmqctl(&["eval", &format!("sys:suspend({leader}).")])?;
+    broker.suspend_queue(&stage.vhost, "letters")?;
     // The broker answers for it, with neither messages nor consumers.
     let line = stage.host.wait_for_line("nobody knows how much waits");
     let line = line.await?;
@@ -246,7 +245,7 @@ async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers
     assert!(!has(&stage.host, "hive_waiting_messages").await?);
     let workers = r#"hive_workers{consumer="letters"}"#;
     assert_eq!(stage.host.metric(workers).await? as u64, 5);
-    broker.rabbitmqctl(&["eval", &format!("sys:resume({leader}).")])?;
+    broker.resume_queue(&stage.vhost, "letters")?;
     stage.gate.open()?;
     let Stage {
         vhost, mut host, ..
