@@ -121,19 +121,13 @@ impl Vhost {
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<()> {
         let messages = messages.into_iter();
-        self.publish_routed(exchange, messages.map(|message| (routing_key, message)))
+        self.publish_each(exchange, messages.map(|message| (routing_key, message)))
             .await
     }
 
-    /// Publishes each message to the queue beside it, in their order, all confirmed by the broker.
-    pub async fn publish_each(
-        &self,
-        messages: impl IntoIterator<Item = (String, Message)>,
-    ) -> Result<()> {
-        self.publish_routed("", messages).await
-    }
-
-    async fn publish_routed<K: AsRef<str>>(
+    /// Publishes each message with the routing key beside it, in their order, all confirmed by the
+    /// broker and taken by a queue.
+    pub async fn publish_each<K: AsRef<str>>(
         &self,
         exchange: &str,
         messages: impl IntoIterator<Item = (K, Message)>,

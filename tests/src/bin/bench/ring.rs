@@ -104,7 +104,7 @@ impl<'b> Ring<'b> {
         }
         let evenly = queues.iter().cycle().cloned();
         let messages = (0..count).map(|number| message(number, self.bout.size));
-        self.vhost.publish_each(evenly.zip(messages)).await
+        self.vhost.publish_each("", evenly.zip(messages)).await
     }
 
     async fn look(&self, channel: &Channel, running: &Running, count: u32) -> Result<Look> {

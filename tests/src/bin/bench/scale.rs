@@ -86,7 +86,7 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
 
 async fn feed(vhost: &Vhost, queues: u32) -> Result<()> {
     let messages = (0..queues).map(|number| (name(number), Message::new("{}")));
-    vhost.publish_each(messages).await
+    vhost.publish_each("", messages).await
 }
 
 fn name(number: u32) -> String {
