@@ -233,6 +233,24 @@ impl Broker {
         self.tell_queue("resume", vhost, queue)
     }
 
+    /// Has a quorum queue answer a second late whoever asks it next, and those behind.
+    pub fn delay_queue_answer(&self, vhost: &Vhost, queue: &str) -> Result<()> {
+        self.suspend_queue(vhost, queue)?;
+        let resume = format!(
+            "Queue = whereis('{}_{queue}'),
+             Asks = fun({{'$gen_call', _, _}}) -> true; (_) -> false end,
+             spawn(fun Wait() ->
+                 {{messages, Messages}} = process_info(Queue, messages),
+                 case lists:any(Asks, Messages) of
+                     true -> timer:sleep(1000), sys:resume(Queue);
+                     false -> timer:sleep(50), Wait()
+                 end
+             end).",
+            vhost.name()
+        );
+        self.rabbitmqctl(&["eval", &resume]).map(drop)
+    }
+
     fn tell_queue(&self, word: &str, vhost: &Vhost, queue: &str) -> Result<()> {
         let told = format!("sys:{word}(whereis('{}_{queue}')).", vhost.name());
         self.rabbitmqctl(&["eval", &told]).map(drop)

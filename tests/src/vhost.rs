@@ -93,7 +93,12 @@ impl Vhost {
     pub async fn channel(&self) -> Result<Channel> {
         let mut connection = self.connection.lock().await;
         if let Some(open) = connection.as_ref().filter(|open| open.status().connected()) {
-            return Ok(open.create_channel().await?);
+            match open.create_channel().await {
+                Ok(channel) => return Ok(channel),
+                // What the scenario did meanwhile may have closed it, and only now it is known.
+                Err(error) if open.status().connected() => return Err(error.into()),
+                Err(_) => {}
+            }
         }
         let opened = Connection::connect(&self.url(), ConnectionProperties::default())
             .await
