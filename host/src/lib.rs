@@ -25,6 +25,7 @@ pub mod scaling;
 pub mod status;
 pub mod store;
 pub mod telemetry;
+mod tls;
 
 pub mod admin;
 pub mod app;

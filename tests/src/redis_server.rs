@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,8 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::broker::free_ports;
+use crate::certificates::{Authority, Identity};
 use crate::eventually::eventually;
 use crate::keeper;
+use crate::tls_broker::Clients;
 
 /// The user of the host that [`RedisServer::url`] names.
 const PASSWORD: &str = "s3cret";
@@ -21,18 +23,48 @@ const PASSWORD: &str = "s3cret";
 pub struct RedisServer {
     folder: PathBuf,
     port: u16,
+    /// The port for TLS, and the settings of it.
+    tls: Option<(u16, Vec<String>)>,
     server: Mutex<Child>,
 }
 
 impl RedisServer {
     /// Starts one.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that speaks TLS too, on a port of its own, and trusts this authority.
+    pub async fn start_with_tls(
+        authority: &Authority,
+        identity: &Identity,
+        clients: Clients,
+    ) -> Result<Self> {
+        let [port] = free_ports()?;
+        let path = |path: &Path| path.display().to_string();
+        let asks = match clients {
+            Clients::Anyone => "no",
+            Clients::WithCertificate => "yes",
+        };
+        let settings = [
+            ("--tls-port", port.to_string()),
+            ("--tls-ca-cert-file", path(authority.certificate())),
+            ("--tls-cert-file", path(&identity.certificate)),
+            ("--tls-key-file", path(&identity.key)),
+            ("--tls-auth-clients", asks.to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| [name.to_owned(), value]);
+        Self::start_with(Some((port, settings.concat()))).await
+    }
+
+    async fn start_with(tls: Option<(u16, Vec<String>)>) -> Result<Self> {
         let folder = keeper::scratch("redis");
         let [port] = free_ports()?;
         let server = Self {
-            server: Mutex::new(launch(&folder, port)?),
+            server: Mutex::new(launch(&folder, port, tls.as_ref())?),
             folder,
             port,
+            tls,
         };
         server.ready().await?;
         Ok(server)
@@ -46,6 +78,20 @@ impl RedisServer {
     /// The same with another password.
     pub fn url_with(&self, password: &str) -> String {
         format!("redis://:{password}@127.0.0.1:{}/1", self.port)
+    }
+
+    /// The port on which it speaks TLS.
+    pub fn tls_port(&self) -> Result<u16> {
+        let (port, _) = self.tls.as_ref().context("it does not speak TLS")?;
+        Ok(*port)
+    }
+
+    /// Where it speaks TLS, with its password.
+    pub fn tls_url(&self) -> Result<String> {
+        Ok(format!(
+            "rediss://:{PASSWORD}@localhost:{}/1",
+            self.tls_port()?
+        ))
     }
 
     /// `[store]` of a host that uses it.
@@ -63,7 +109,7 @@ impl RedisServer {
 
     /// Starts it again, on the same data.
     pub async fn restart(&self) -> Result<()> {
-        *self.server() = launch(&self.folder, self.port)?;
+        *self.server() = launch(&self.folder, self.port, self.tls.as_ref())?;
         self.ready().await
     }
 
@@ -95,7 +141,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn launch(folder: &PathBuf, port: u16) -> Result<Child> {
+fn launch(folder: &Path, port: u16, tls: Option<&(u16, Vec<String>)>) -> Result<Child> {
     let mut command = Command::new("redis-server");
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -103,6 +149,7 @@ fn launch(folder: &PathBuf, port: u16) -> Result<Child> {
         .args(["--appendonly", "yes", "--appendfsync", "always"])
         .arg("--dir")
         .arg(folder)
+        .args(tls.map_or(&[][..], |(_, settings)| settings))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use lapin::ErrorKind;
 use lapin::protocol::AMQPError;
 
-use super::tls::{self, Trouble};
+use super::tls;
 use crate::config::plan::ConnectionPlan;
+use crate::tls::Trouble;
 
 /// Why a connection is not open.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -87,7 +87,9 @@ impl Transport {
         let mut unread = [0; 64];
         let mut unread = ReadBuf::new(&mut unread);
         match Pin::new(stream.as_mut()).poll_read(cx, &mut unread) {
-            Poll::Ready(Err(reason)) if tls::cause(&reason).is_some() => Poll::Ready(Err(reason)),
+            Poll::Ready(Err(reason)) if crate::tls::cause(&reason).is_some() => {
+                Poll::Ready(Err(reason))
+            }
             Poll::Ready(_) => written,
             // What cannot be written to any more is soon ready to be read to its end; until then
             // writing fails again, and comes by here again.

@@ -9,7 +9,7 @@ mod broker;
 mod components;
 mod consumers;
 
-use broker::{CONNECTION, EXCHANGE, QUEUE};
+use broker::{CONNECTION, EXCHANGE, QUEUE, TLS};
 use components::COMPONENT;
 use consumers::CONSUMER;
 
@@ -165,8 +165,9 @@ const STORE: &[Key] = &[
     key(
         "url",
         Shape::Secret,
-        "The server of \"redis\", which needs it: redis://USER:PASSWORD@HOST:PORT/DATABASE.",
+        "The server of \"redis\", which needs it: redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with TLS.",
     ),
+    key("tls", Shape::Table(TLS), "Certificates, for rediss://."),
     key(
         "prefix",
         Shape::Name,

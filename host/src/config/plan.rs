@@ -231,6 +231,8 @@ impl PartialEq for TlsPlan {
     }
 }
 
+impl Eq for TlsPlan {}
+
 impl fmt::Debug for TlsPlan {
     /// Without the certificates, which are long, and the key, which is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,14 +47,11 @@ pub enum StoreFault {
         why: String,
     },
     /// The server answers, and won't have this host.
-    #[error(
-        "the store at {address} (`store.url`) cannot be used: {why}; correct user, password and \
-         database in the URL, or the server's settings"
-    )]
+    #[error("the store at {address} (`store.url`) cannot be used: {why}")]
     Unusable {
         /// The server, without user and password.
         address: String,
-        /// What it says.
+        /// What it says, and what to do.
         why: String,
     },
     /// What was asked did not happen.

@@ -5,6 +5,7 @@
 //! fails, and whoever made it tries again later.
 
 mod line;
+mod opening;
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl Redis {
     /// A server that does not answer in time, or won't have this client.
     pub async fn open(plan: &RedisPlan) -> Result<Self, StoreFault> {
         let store = Self {
-            line: Line::new(plan)?,
+            line: Line::new(plan),
             prefix: Arc::clone(&plan.prefix),
             scripts: Scripts::new(),
             clock: None,

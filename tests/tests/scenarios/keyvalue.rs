@@ -11,10 +11,10 @@ use tokio::sync::Mutex;
 
 use crate::consuming;
 
-const GRANTED: &str = "allow = { keyvalue = [\"box\", \"counters\"] }";
+pub(crate) const GRANTED: &str = "allow = { keyvalue = [\"box\", \"counters\"] }";
 
 /// A guest that does to a bucket what it is told to, one message at a time.
-fn obedient(component_keys: &str) -> HiveToml {
+pub(crate) fn obedient(component_keys: &str) -> HiveToml {
     HiveToml::new()
         .queue("letters", "")
         .queue("out", "")
@@ -27,7 +27,7 @@ async fn ask(vhost: &Vhost, request: &str) -> Result<String> {
     Ok(vhost.take_one("out").await?.text())
 }
 
-async fn assert_answers(vhost: &Vhost, answers: &[(&str, &str)]) -> Result<()> {
+pub(crate) async fn assert_answers(vhost: &Vhost, answers: &[(&str, &str)]) -> Result<()> {
     for (request, answer) in answers {
         assert_eq!(ask(vhost, request).await?, *answer, "{request}");
     }

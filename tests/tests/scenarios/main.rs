@@ -54,6 +54,7 @@ mod sandbox;
 mod swap;
 
 // Streams: what is read, where it goes on, what becomes of what fails.
+mod store_tls;
 mod streams;
 mod streams_killed;
 // How many are handled at once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::plan::{
     AdminPlan, AllowPlan, BatchPlan, ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan,
-    Instances, LogFormat, OrderingPlan, PauseOnPlan, RatePlan, ScalePlan, StorePlan,
+    Instances, LogFormat, OrderingPlan, PauseOnPlan, RatePlan, RedisPlan, ScalePlan, StorePlan,
 };
 use crate::config::units;
 use crate::policy::RetryPolicy;
@@ -324,8 +324,29 @@ pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
         None => "none".to_owned(),
         Some(path) => format!("{path:?}"),
     });
-    differing.hidden("url", &server(old), &server(new));
+    let (old, new) = (server(old), server(new));
+    let url = |server: &Option<RedisPlan>| server.as_ref().map(of_url);
+    differing.hidden("url", &url(&old), &url(&new));
+    if let (Some(old), Some(new)) = (old, new) {
+        differing.shown("prefix", &old.prefix, &new.prefix, |prefix| quoted(prefix));
+        if let (Some(old), Some(new)) = (old.tls, new.tls) {
+            differing.hidden("tls", &old, &new);
+        }
+    }
     differing.0
+}
+
+/// What the URL of a Redis server holds.
+fn of_url(server: &RedisPlan) -> impl PartialEq + use<> {
+    let RedisPlan {
+        endpoint,
+        database,
+        username,
+        password,
+        tls,
+        prefix: _,
+    } = server.clone();
+    (endpoint, database, username, password, tls.is_some())
 }
 
 /// A retry rule alone has no meaning, so it is told of where both have an order.

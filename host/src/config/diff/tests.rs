@@ -98,6 +98,26 @@ fn each_change_is_one_line_without_a_secret() {
 }
 
 #[test]
+fn of_a_store_on_a_server_its_keys_are_told_and_no_secret() {
+    let on = |store: &str| {
+        format!(
+            "[components.a]\npath = 'a'\n[consumers.a]\nqueue = 'a'\ncomponent = 'a'\n\
+             [store]\nkind = 'redis'\n{store}"
+        )
+    };
+    let plain = on("url = 'redis://:hunter2@h'");
+    let encrypted = on("url = 'rediss://:hunter2@h'\nprefix = 'shop:'");
+    let changed = |keys: &str| vec![format!("store: takes effect at a restart ({keys})")];
+    assert_eq!(
+        told(&plain, &encrypted),
+        changed(r#"url, prefix "hive:" -> "shop:""#)
+    );
+    let trusting = format!("{encrypted}\ntls.ca = 'tests/config/tls/orders.pem'");
+    assert_eq!(told(&encrypted, &trusting), changed("tls"));
+    assert!(told(&trusting, &trusting).is_empty());
+}
+
+#[test]
 fn the_way_back_adds_what_the_way_there_removed() {
     let there = diff(&plan(OLD), &plan(NEW));
     let back = diff(&plan(NEW), &plan(OLD));

@@ -43,7 +43,7 @@ const RECONNECT: &[Key] = &[
     ),
 ];
 
-const TLS: &[Key] = &[
+pub(super) const TLS: &[Key] = &[
     key(
         "ca",
         Shape::Text,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, MAIN, tls};
+use super::tls::{self, Scheme};
+use super::{Context, MAIN};
 use crate::config::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
 use crate::config::redact;
 use crate::config::units;
@@ -67,7 +68,11 @@ fn plan(
     let keyed_heartbeat = node.and_then(|node| node.get("heartbeat"));
     let keyed_heartbeat = keyed_heartbeat.and_then(|node| whole_seconds(context, node));
     let reconnect = reconnect(context, node.and_then(|node| node.get("reconnect")));
-    let tls = tls::plan(context, node, url.as_ref());
+    let scheme = Scheme {
+        schemes: ["amqps://", "amqp://"],
+        is_tls: url.as_ref().map(|url| url.tls),
+    };
+    let tls = tls::plan(context, node, scheme);
     let url = url?;
     if let Some((message, remedy)) = tls::external(&url, node) {
         match node.and_then(|node| node.get("url")) {

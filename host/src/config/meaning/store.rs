@@ -1,6 +1,7 @@
 //! `[store]`.
 
 use super::Context;
+use super::tls::{self, Scheme};
 use crate::config::plan::{RedisPlan, StorePlan};
 use crate::config::url;
 use crate::config::written::Node;
@@ -12,7 +13,12 @@ const DEFAULT_FILE: &str = "hive.db";
 const DEFAULT_PREFIX: &str = "hive:";
 
 /// The keys of `[store]` that belong to one kind alone.
-const OF_KINDS: [(&str, &str); 3] = [("path", "embedded"), ("url", "redis"), ("prefix", "redis")];
+const OF_KINDS: [(&str, &str); 4] = [
+    ("path", "embedded"),
+    ("url", "redis"),
+    ("prefix", "redis"),
+    ("tls", "redis"),
+];
 
 pub(super) fn plan(context: &mut Context<'_>) -> StorePlan {
     let store = context.root.get("store");
@@ -59,15 +65,23 @@ fn redis(context: &mut Context<'_>, store: &Node) -> Option<RedisPlan> {
         context.faults.missing(store, "url", remedy);
         return None;
     };
-    let server = match url::redis_server(at.as_text()?) {
-        Ok(server) => server,
-        Err(fault) => {
-            context.faults.error(at, fault.message, fault.remedy);
-            return None;
-        }
+    let url = at.as_text().and_then(|text| {
+        url::redis_server(text)
+            .map_err(|fault| context.faults.error(at, fault.message, fault.remedy))
+            .ok()
+    });
+    let scheme = Scheme {
+        schemes: ["rediss://", "redis://"],
+        is_tls: url.as_ref().map(|url| url.tls),
     };
+    let tls = tls::plan(context, Some(store), scheme);
+    let (url, tls) = (url?, tls?);
     Some(RedisPlan {
+        endpoint: url.endpoint,
+        database: url.database,
+        username: url.username,
+        password: url.password,
+        tls: url.tls.then_some(tls),
         prefix: store.text("prefix").unwrap_or(DEFAULT_PREFIX).into(),
-        ..server
     })
 }

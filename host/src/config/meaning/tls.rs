@@ -1,4 +1,4 @@
-//! `tls = { … }` of a connection: the files behind it, checked here and made ready for use once.
+//! `tls = { … }` of a connection, or of the store: the files behind it, checked here and made ready for use once.
 
 use std::sync::Arc;
 
@@ -20,15 +20,24 @@ const KINDS: &str = "`ca` and `cert` hold certificates, `key` the private key of
 
 type Chain = Vec<CertificateDer<'static>>;
 
-/// What `tls` says, or none where it is at fault. The files are read even where the URL is at fault,
-/// so that theirs are told in the same run.
+/// What the URL beside `tls` says of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scheme {
+    /// What it begins with, with TLS and without.
+    pub(super) schemes: [&'static str; 2],
+    /// Whether it asks for TLS; none where it is at fault.
+    pub(super) is_tls: Option<bool>,
+}
+
+/// What `tls` of a section says, or none where it is at fault. The files are read even where the URL is
+/// at fault, so that theirs are told in the same run.
 pub(super) fn plan(
     context: &mut Context<'_>,
-    connection: Option<&Node>,
-    url: Option<&BrokerUrl>,
+    section: Option<&Node>,
+    url: Scheme,
 ) -> Option<TlsPlan> {
     let provider = Arc::new(ring::default_provider());
-    let node = connection.and_then(|node| node.get("tls"));
+    let node = section.and_then(|node| node.get("tls"));
     let (authorities, identity) = match node {
         None => (Some(None), Some(None)),
         Some(node) => {
@@ -44,7 +53,7 @@ pub(super) fn plan(
     let authorities = match authorities {
         Some(named) => named,
         // The machine's are many, and no matter where there is no TLS.
-        None if url.is_some_and(|url| url.tls) => crate::authorities::of_this_machine(),
+        None if url.is_tls == Some(true) => crate::authorities::of_this_machine(),
         None => RootCertStore::empty(),
     };
     let digest = digest(&authorities, identity.as_ref());
@@ -107,12 +116,12 @@ pub(super) fn external(
 }
 
 /// Whether the keys of `tls` go with the URL and with each other.
-fn goes_with(context: &mut Context<'_>, node: &Node, url: Option<&BrokerUrl>) {
-    if url.is_some_and(|url| !url.tls) {
-        let remedy = "write amqps:// in the URL, or remove `tls`";
-        context
-            .faults
-            .error(node, "is set, and the URL is amqp://, without TLS", remedy);
+fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
+    if url.is_tls == Some(false) {
+        let [with, without] = url.schemes;
+        let message = format!("is set, and the URL is {without}, without TLS");
+        let remedy = format!("write {with} in the URL, or remove `tls`");
+        context.faults.error(node, message, remedy);
     }
     for (one, other) in [("cert", "key"), ("key", "cert")] {
         if let (Some(_), None) = (node.get(one), node.get(other)) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Endpoint, Password};
+use super::{Endpoint, Password, TlsPlan};
 
 /// `[store]`: where the host keeps what it remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct RedisPlan {
     pub username: Option<String>,
     /// Never printed.
     pub password: Option<Password>,
+    /// For `rediss://`.
+    pub tls: Option<TlsPlan>,
     /// What every key begins with.
     pub prefix: Arc<str>,
 }
@@ -39,9 +41,13 @@ impl RedisPlan {
     pub fn address(&self) -> String {
         let Endpoint { host, port } = &self.endpoint;
         let database = self.database;
+        let scheme = match self.tls {
+            Some(_) => "rediss",
+            None => "redis",
+        };
         match host.contains(':') {
-            true => format!("redis://[{host}]:{port}/{database}"),
-            false => format!("redis://{host}:{port}/{database}"),
+            true => format!("{scheme}://[{host}]:{port}/{database}"),
+            false => format!("{scheme}://{host}:{port}/{database}"),
         }
     }
 }

@@ -1,23 +1,35 @@
-//! The URL of a Redis server: `redis://user:password@host:port/database`.
+//! The URL of a Redis server: `redis://user:password@host:port/database`, or `rediss://` with TLS.
 
 use super::{UrlFault, decode, endpoint_or, number};
-use crate::config::plan::RedisPlan;
+use crate::config::plan::{Endpoint, Password};
 
 const PORT: u16 = 6379;
 
-/// The server of a URL; what its keys begin with is left empty.
-pub(crate) fn redis_server(text: &str) -> Result<RedisPlan, UrlFault> {
-    let Some(rest) = text.trim().strip_prefix("redis://") else {
-        return Err(match text.trim().starts_with("rediss://") {
-            true => UrlFault::new(
-                "asks for TLS, which is not built yet for the store",
-                "write redis://, and lead it through a tunnel where the network is not yours",
-            ),
-            false => UrlFault::new(
-                "does not begin with redis://",
+/// Such a URL in its parts.
+#[derive(Debug)]
+pub(crate) struct RedisUrl {
+    pub(crate) tls: bool,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) database: u16,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Password>,
+}
+
+/// The server of a URL.
+pub(crate) fn redis_server(text: &str) -> Result<RedisUrl, UrlFault> {
+    let text = text.trim();
+    let (tls, rest) = match (
+        text.strip_prefix("redis://"),
+        text.strip_prefix("rediss://"),
+    ) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => {
+            return Err(UrlFault::new(
+                "does not begin with redis:// or rediss://",
                 "write it as in \"redis://user:password@host:6379/0\"",
-            ),
-        });
+            ));
+        }
     };
     let (user_info, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
     let (host, database) = cut_database(rest)?;
@@ -31,7 +43,8 @@ pub(crate) fn redis_server(text: &str) -> Result<RedisPlan, UrlFault> {
             )
         }),
     };
-    Ok(RedisPlan {
+    Ok(RedisUrl {
+        tls,
         endpoint: endpoint_or(host, PORT).map_err(|fault| UrlFault {
             remedy:
                 "write it as in \"redis://user:password@host:6379/0\", an IPv6 address in brackets"
@@ -41,7 +54,6 @@ pub(crate) fn redis_server(text: &str) -> Result<RedisPlan, UrlFault> {
         database,
         username: part(user)?,
         password: part(password)?.map(Into::into),
-        prefix: "".into(),
     })
 }
 
@@ -73,7 +85,6 @@ mod tests {
         assert_eq!(server.username.as_deref(), Some("us@er"));
         let password = server.password.clone().unwrap();
         assert_eq!(password.expose_secret(), "p:w/");
-        assert_eq!(server.address(), "redis://[::1]:7000/3");
         assert!(!format!("{server:?}").contains("p:w"));
     }
 
@@ -89,9 +100,12 @@ mod tests {
                 (server.database, server.username, server.password.is_none()),
                 (0, None, true)
             );
+            assert!(!server.tls);
         }
         let server = redis_server("redis://:secret@h").unwrap();
         assert_eq!((server.username, server.password.is_some()), (None, true));
+        let server = redis_server("rediss://h").unwrap();
+        assert_eq!((server.tls, server.endpoint.port), (true, 6379));
     }
 
     #[test]
@@ -99,7 +113,7 @@ mod tests {
         for url in [
             "",
             "h:6379",
-            "rediss://u:secret@h",
+            "redisss://u:secret@h",
             "redis://",
             "redis://u:secret@h:port",
             "redis://u:secret@h:0",

@@ -4,19 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, RedisConnectionInfo, RedisError, RetryMethod, ScriptInvocation,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::PATIENCE;
+use super::opening::{Closed, closed, open, refused};
 use crate::config::plan::RedisPlan;
 use crate::store::StoreFault;
-
-/// For one try to connect, and for one answer.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pauses between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -34,7 +29,7 @@ pub(super) enum Repeat {
 
 /// A line to one server. Requests of many callers share it.
 pub(super) struct Line {
-    client: Client,
+    plan: RedisPlan,
     /// Without user and password.
     address: String,
     live: Mutex<Live>,
@@ -69,29 +64,13 @@ struct Live {
 }
 
 impl Line {
-    pub(super) fn new(plan: &RedisPlan) -> Result<Self, StoreFault> {
-        let settings = RedisConnectionInfo::default().set_db(plan.database.into());
-        let settings = match &plan.username {
-            Some(username) => settings.set_username(username),
-            None => settings,
-        };
-        let settings = match &plan.password {
-            Some(password) => settings.set_password(password.expose_secret()),
-            None => settings,
-        };
-        let address = plan.address();
-        let unusable = |error: RedisError| StoreFault::Unusable {
-            address: address.clone(),
-            why: error.to_string(),
-        };
-        let server = ConnectionAddr::Tcp(plan.endpoint.host.clone(), plan.endpoint.port);
-        let server = server.into_connection_info().map_err(unusable)?;
-        Ok(Self {
-            client: Client::open(server.set_redis_settings(settings)).map_err(unusable)?,
-            address,
+    pub(super) fn new(plan: &RedisPlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            address: plan.address(),
             live: Mutex::default(),
             closed: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Says something to the server, and hears of it.
@@ -99,7 +78,7 @@ impl Line {
         let ping = redis::cmd("PING");
         let told = self.tell(Request::Command(&ping), Repeat::Harmless).await;
         told.map_err(|fault| match fault {
-            StoreFault::Failed(why) => self.unusable(why),
+            StoreFault::Failed(why) => self.unusable(refused(&why)),
             other => other,
         })
     }
@@ -137,11 +116,9 @@ impl Line {
             if self.closed.load(Ordering::Relaxed) {
                 return Err(StoreFault::Closed);
             }
-            let (error, was_sent) = match self.connection().await {
-                Err(error) if is_refusal(&error) => {
-                    return Err(self.unusable(error.to_string()));
-                }
-                Err(error) => (error, false),
+            let (why, was_sent) = match self.connection().await {
+                Err(Closed::Refused(why)) => return Err(self.unusable(why)),
+                Err(Closed::Away(why)) => (why, false),
                 Ok((number, connection)) => match request.send(connection).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) if !is_away(&error) => {
@@ -149,7 +126,10 @@ impl Line {
                     }
                     Err(error) => {
                         self.lost(number).await;
-                        (error, true)
+                        match closed(&self.plan, &error) {
+                            Closed::Refused(why) => return Err(self.unusable(why)),
+                            Closed::Away(why) => (why, true),
+                        }
                     }
                 },
             };
@@ -157,7 +137,7 @@ impl Line {
             if is_over || (was_sent && repeat == Repeat::Harmful) {
                 return Err(StoreFault::Away {
                     address: self.address.clone(),
-                    why: error.to_string(),
+                    why,
                 });
             }
             tokio::time::sleep(pause).await;
@@ -166,18 +146,12 @@ impl Line {
     }
 
     /// The connection that there is, or a new one. Whoever comes meanwhile waits for it.
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), Closed> {
         let mut live = self.live.lock().await;
         if let Some(connection) = &live.connection {
             return Ok((live.number, connection.clone()));
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT));
-        let opening = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        let opened = opening.await;
+        let opened = open(&self.plan).await;
         let address = &*self.address;
         match &opened {
             Ok(_) => {
@@ -185,7 +159,9 @@ impl Line {
                 tracing::info!(address, "the store is open");
             }
             // Once, however often it is tried.
-            Err(error) if !std::mem::replace(&mut live.is_away, true) => {
+            Err(Closed::Refused(error) | Closed::Away(error))
+                if !std::mem::replace(&mut live.is_away, true) =>
+            {
                 tracing::error!(address, %error, "the store is away; what needs it waits, and goes back to its queue after a while");
             }
             Err(_) => {}
@@ -211,16 +187,8 @@ impl Line {
     }
 }
 
-/// Whether the server is there, and won't have us.
-fn is_refusal(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
-    ) || (matches!(error.kind(), ErrorKind::Server(_)) && !is_away(error))
-}
-
 /// Whether it may answer the same request later.
-fn is_away(error: &RedisError) -> bool {
+pub(super) fn is_away(error: &RedisError) -> bool {
     error.kind() != ErrorKind::AuthenticationFailed
         && (error.is_io_error()
             || error.is_timeout()

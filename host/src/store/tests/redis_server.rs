@@ -62,6 +62,7 @@ impl RedisServer {
             database: 0,
             username: None,
             password: None,
+            tls: None,
             prefix: Arc::from("hive:"),
         }
     }
