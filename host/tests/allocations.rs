@@ -86,7 +86,7 @@ fn a_claim_and_its_commit() {
     });
     let ceiling = Cost {
         count: 19,
-        bytes: 8_000,
+        bytes: 1_600,
     };
     assert_within("a claim and its commit", cost, ceiling);
 }

@@ -38,8 +38,8 @@ impl From<AskFault> for DepthFault {
 }
 
 impl Connection {
-    /// How many messages of `queue` no consumer has been given. Where it `is_consumed` by this host, a
-    /// broker that knows of no consumer knows nothing of the queue.
+    /// How many messages of `queue` no consumer has been given. Where it `is_consumed` by this host, before
+    /// and after, a broker that knows of no consumer knows nothing of the queue.
     ///
     /// Asked on a channel of its own: a broker closes the channel where there is no such queue, and lets
     /// it stand still where the queue has no leader.
@@ -48,13 +48,18 @@ impl Connection {
     ///
     /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or
     /// for itself.
-    pub async fn depth(&self, queue: &str, is_consumed: bool) -> Result<u32, DepthFault> {
+    pub async fn depth(
+        &self,
+        queue: &str,
+        is_consumed: impl Fn() -> bool,
+    ) -> Result<u32, DepthFault> {
         let session = self.consuming().current().ok_or(DepthFault::Down)?;
+        let was_consumed = is_consumed();
         let channel = session.channel().await?;
         let seen = look(&channel, short(queue)).await;
         leave(&channel, "the queue was looked at").await;
         let seen = Seen::from(seen?);
-        if is_consumed && seen.messages == 0 && seen.consumers == 0 {
+        if seen.messages == 0 && seen.consumers == 0 && was_consumed && is_consumed() {
             let reason = "the queue does not answer the broker";
             return Err(DepthFault::Untold(reason.to_owned()));
         }

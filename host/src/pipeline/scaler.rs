@@ -20,11 +20,10 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     let (mut was_known, mut told) = (false, false);
     loop {
         looks.tick().await;
-        let consumes = pipeline.flow().watch().now() == ConsumerState::Consuming;
-        let looked = depth(&pipeline, consumes).await;
+        let looked = depth(&pipeline).await;
         let depth = looked.as_ref().ok().copied();
         was_known |= depth.is_some();
-        let is_news = !told && (was_known || consumes);
+        let is_news = !told && (was_known || consumes(&pipeline));
         told = depth.is_none() && (told || is_news);
         let before = crew.wanted();
         let decision = rule.decide(&Look {
@@ -57,11 +56,17 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
 ///
 /// The broker counts what it has handed out as given, and with a large `prefetch` it hands out more than
 /// the workers can begin for a long time: a queue that looks empty to it may have hundreds waiting.
-async fn depth(pipeline: &Pipeline, consumes: bool) -> Result<u64, DepthFault> {
+async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
     // In this order, so that what comes over in between is missed once and not counted twice: workers
     // that are there for one look alone are worth nothing.
     let here = pipeline.admission.subscription().prefetched().await;
     let queue = &pipeline.plan.queue;
-    let at_the_broker = pipeline.connection.depth(queue, consumes).await?;
-    Ok(u64::from(at_the_broker) + here as u64)
+    let looking = pipeline.connection.depth(queue, || consumes(pipeline));
+    Ok(u64::from(looking.await?) + here as u64)
+}
+
+/// Whether the broker has a consumer of ours. What is about to be paused has one no longer.
+fn consumes(pipeline: &Pipeline) -> bool {
+    let flow = pipeline.flow();
+    flow.watch().now() == ConsumerState::Consuming && flow.paused().is_none()
 }

@@ -37,20 +37,21 @@ impl OnDemand {
     /// A file that is held, is something else, or cannot be had; a server that is away, or won't have
     /// this host.
     pub async fn open(&self) -> Result<&Arc<dyn Store>, StoreFault> {
-        self.opened
-            .get_or_try_init(|| async {
-                Ok(match &self.plan {
-                    StorePlan::Memory => Arc::new(Memory::new(Clock::system())) as Arc<dyn Store>,
-                    StorePlan::Embedded { path } => {
-                        let opening = Embedded::open(path, Clock::system(), &self.tasks);
-                        let store = opening.await?;
-                        tracing::info!(path = %path.display(), "the store is open");
-                        Arc::new(store)
-                    }
-                    StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),
-                })
-            })
-            .await
+        // Apart, so that whatever is asked of an open store does not carry the room that opening takes.
+        let opening = || self.opening().boxed();
+        self.opened.get_or_try_init(opening).await
+    }
+
+    async fn opening(&self) -> Result<Arc<dyn Store>, StoreFault> {
+        Ok(match &self.plan {
+            StorePlan::Memory => Arc::new(Memory::new(Clock::system())),
+            StorePlan::Embedded { path } => {
+                let store = Embedded::open(path, Clock::system(), &self.tasks).await?;
+                tracing::info!(path = %path.display(), "the store is open");
+                Arc::new(store)
+            }
+            StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation};
 use tokio::sync::Mutex;
@@ -151,7 +152,8 @@ impl Line {
         if let Some(connection) = &live.connection {
             return Ok((live.number, connection.clone()));
         }
-        let opened = open(&self.plan).await;
+        // Apart, so that no request carries the room that a handshake takes.
+        let opened = open(&self.plan).boxed().await;
         let address = &*self.address;
         match &opened {
             Ok(_) => {
