@@ -83,7 +83,10 @@ impl HostProcess {
             self.wait_until(
                 START_TIMEOUT,
                 &format!("`{consumer}` is consuming"),
-                |line| line.contains("consuming") && line.contains(consumer.as_str()),
+                |line| {
+                    let is_of_it = line.contains("consuming") && line.contains(consumer.as_str());
+                    is_of_it && !line.contains("not consuming")
+                },
             )
             .await?;
         }
