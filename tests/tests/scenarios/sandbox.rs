@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::consuming;
 
 /// A neighbour that had to wait for one call of the bad consumer would take its whole timeout.
-const BAD_TIMEOUT: &str = "20s";
-const PATIENCE: Duration = Duration::from_secs(8);
+const BAD_TIMEOUT: &str = "5s";
+const PATIENCE: Duration = Duration::from_secs(2);
 const NEIGHBOURS: usize = 20;
 
 /// The bad guest in four instances at once, and a neighbour.
