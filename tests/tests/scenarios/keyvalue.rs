@@ -22,7 +22,7 @@ pub(crate) fn obedient(component_keys: &str) -> HiveToml {
         .consumer("letters", "keyvalue", "")
 }
 
-async fn ask(vhost: &Vhost, request: &str) -> Result<String> {
+pub(crate) async fn ask(vhost: &Vhost, request: &str) -> Result<String> {
     vhost.publish("", "letters", Message::new(request)).await?;
     Ok(vhost.take_one("out").await?.text())
 }

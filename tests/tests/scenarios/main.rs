@@ -40,6 +40,7 @@ mod permissions;
 // Counts what the host holds, as only Linux tells it.
 #[cfg(target_os = "linux")]
 mod reconnects;
+mod store_tls;
 mod taken_away;
 mod tls;
 
@@ -54,7 +55,6 @@ mod sandbox;
 mod swap;
 
 // Streams: what is read, where it goes on, what becomes of what fails.
-mod store_tls;
 mod streams;
 mod streams_killed;
 // How many are handled at once.

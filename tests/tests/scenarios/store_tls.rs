@@ -1,21 +1,26 @@
 //! A Redis that is spoken to over TLS: what good certificates do, and what is told of the others.
 
 use anyhow::Result;
-use hive_tests::{Authority, Broker, Clients, HiveToml, HostProcess, Identity, RedisServer};
+use hive_tests::{Authority, Broker, Clients, HiveToml, HostProcess, RedisServer};
 
 use crate::consuming;
-use crate::keyvalue::{GRANTED, assert_answers, obedient};
+use crate::keyvalue::{GRANTED, ask, assert_answers, obedient};
+use crate::tls::{LOCAL, showing, trusting};
 
-const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
-
-/// A host with its store at `url`; `tls` are the keys of that.
-fn keeping(url: &str, tls: &str) -> HiveToml {
-    let store = format!("kind = \"redis\"\nurl = {url:?}\n{tls}");
-    obedient(GRANTED).section("store", &store)
+/// A host with its store at `url`.
+fn keeping(url: &str) -> HiveToml {
+    with_store(&format!("kind = \"redis\"\nurl = {url:?}"))
 }
 
-fn trusting(authority: &Authority) -> String {
-    format!("tls.ca = {:?}", authority.certificate())
+/// The same; `keys` are those of the store's `tls`.
+fn keeping_with(url: &str, keys: &str) -> HiveToml {
+    with_store(&format!(
+        "kind = \"redis\"\nurl = {url:?}\ntls = {{ {keys} }}"
+    ))
+}
+
+fn with_store(store: &str) -> HiveToml {
+    obedient(GRANTED).section("store", store)
 }
 
 /// Runs a host that ends because of its store, and makes sure that it tells each of `told`, where to look
@@ -37,7 +42,7 @@ async fn a_redis_is_used_over_tls_and_used_again_after_it_was_killed() -> Result
     let authority = Authority::new("authority of the store")?;
     let server = authority.server("redis", LOCAL)?;
     let redis = RedisServer::start_with_tls(&authority, &server, Clients::Anyone).await?;
-    let toml = keeping(&redis.tls_url()?, &trusting(&authority));
+    let toml = keeping_with(&redis.tls_url()?, &trusting(&authority));
     let (vhost, mut host) = consuming("store-tls", toml).await?;
     assert_answers(&vhost, &[("box set a 1", "done"), ("box get a", "1")]).await?;
     redis.kill9()?;
@@ -47,17 +52,41 @@ async fn a_redis_is_used_over_tls_and_used_again_after_it_was_killed() -> Result
     host.stop().await
 }
 
+/// The host learns of it when it has to connect again, and fails nothing for good.
+#[tokio::test]
+async fn a_certificate_of_a_redis_that_expires_fails_what_asks_until_it_is_renewed() -> Result<()> {
+    let authority = Authority::new("authority of the store")?;
+    let server = authority.server("redis", LOCAL)?;
+    let redis = RedisServer::start_with_tls(&authority, &server, Clients::Anyone).await?;
+    let toml = keeping_with(&redis.tls_url()?, &trusting(&authority));
+    let (vhost, mut host) = consuming("store-tls", toml).await?;
+    assert_answers(&vhost, &[("box set a 1", "done")]).await?;
+    redis.kill9()?;
+    authority.expired_server("redis", LOCAL)?;
+    redis.restart().await?;
+    let answer = ask(&vhost, "box get a").await?;
+    assert!(answer.contains("expired on 2020-01-01"), "{answer}");
+    redis.kill9()?;
+    authority.server("redis", LOCAL)?;
+    redis.restart().await?;
+    assert_answers(&vhost, &[("box get a", "1")]).await?;
+    host.stop().await
+}
+
 #[tokio::test]
 async fn a_client_certificate_that_a_redis_asks_for_lets_in_who_has_it() -> Result<()> {
     let authority = Authority::new("authority of the store")?;
     let server = authority.server("redis", LOCAL)?;
     let redis = RedisServer::start_with_tls(&authority, &server, Clients::WithCertificate).await?;
-    let keys = trusting(&authority);
-    let without = keeping(&redis.tls_url()?, &keys);
-    assert_refused(&without, &["certificate", "set `tls.cert` and `tls.key`"]).await?;
-    let Identity { certificate, key } = authority.client("letters")?;
-    let keys = format!("{keys}\ntls.cert = {certificate:?}\ntls.key = {key:?}");
-    let (vhost, mut host) = consuming("store-tls", keeping(&redis.tls_url()?, &keys)).await?;
+    let without = keeping_with(&redis.tls_url()?, &trusting(&authority));
+    let told = [
+        "the server asks for a client's certificate, and there is none",
+        "set `tls.cert` and `tls.key`",
+    ];
+    assert_refused(&without, &told).await?;
+    let client = authority.client("letters")?;
+    let toml = keeping_with(&redis.tls_url()?, &showing(&authority, &client));
+    let (vhost, mut host) = consuming("store-tls", toml).await?;
     assert_answers(&vhost, &[("box set a 1", "done"), ("box get a", "1")]).await?;
     host.stop().await
 }
@@ -79,7 +108,8 @@ async fn a_certificate_of_a_redis_that_cannot_be_taken_is_told() -> Result<()> {
         ),
     ] {
         let redis = RedisServer::start_with_tls(&authority, server, Clients::Anyone).await?;
-        assert_refused(&keeping(&redis.tls_url()?, keys), &["the server's", told]).await?;
+        let toml = keeping_with(&redis.tls_url()?, keys);
+        assert_refused(&toml, &["the server's", told]).await?;
     }
     Ok(())
 }
@@ -91,8 +121,8 @@ async fn a_port_of_a_redis_that_speaks_the_other_protocol_is_told() -> Result<()
     let redis = RedisServer::start_with_tls(&authority, &server, Clients::Anyone).await?;
     let plain = redis.url().replace("redis://", "rediss://");
     let told = ["as from a port that does not speak TLS"];
-    assert_refused(&keeping(&plain, &trusting(&authority)), &told).await?;
+    assert_refused(&keeping_with(&plain, &trusting(&authority)), &told).await?;
     let encrypted = redis.tls_url()?.replace("rediss://", "redis://");
     let told = ["as from a port that speaks TLS alone (rediss://)"];
-    assert_refused(&keeping(&encrypted, ""), &told).await
+    assert_refused(&keeping(&encrypted), &told).await
 }

@@ -6,7 +6,7 @@ use hive_tests::{
 };
 use serde_json::Value;
 
-const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
+pub(crate) const LOCAL: &[&str] = &["localhost", "127.0.0.1"];
 
 /// Takes letters and publishes what they say; `keys` are those of the connection's `tls`.
 fn echo(keys: &str) -> HiveToml {
@@ -16,13 +16,13 @@ fn echo(keys: &str) -> HiveToml {
         .connection(&keys)
 }
 
-fn trusting(authority: &Authority) -> String {
+pub(crate) fn trusting(authority: &Authority) -> String {
     format!("ca = {:?}", authority.certificate())
 }
 
-fn showing(tls: &TlsBroker, client: &Identity) -> String {
+pub(crate) fn showing(authority: &Authority, client: &Identity) -> String {
     let Identity { certificate, key } = client;
-    let ca = trusting(tls.authority());
+    let ca = trusting(authority);
     format!("{ca}, cert = {certificate:?}, key = {key:?}")
 }
 
@@ -160,10 +160,10 @@ async fn a_client_certificate_that_is_asked_for_lets_in_who_has_it() -> Result<(
 
     let stranger = Authority::new("a stranger")?.client("orders")?;
     let told = ["does not trust the authority that signed the client's certificate"];
-    refused(&echo(&showing(tls, &stranger)), &url, &told).await?;
+    refused(&echo(&showing(tls.authority(), &stranger)), &url, &told).await?;
 
     let client = tls.authority().client("orders")?;
-    let _host = consuming(&echo(&showing(tls, &client)), &url).await?;
+    let _host = consuming(&echo(&showing(tls.authority(), &client)), &url).await?;
     assert_consumes(&vhost, "hello").await
 }
 
@@ -199,7 +199,10 @@ async fn external_logs_in_as_the_certificates_common_name() -> Result<()> {
     let tls = TlsBroker::shared().await?;
     let vhost = tls.broker().vhost("tls").await?;
     let url = format!("{}?auth_mechanism=EXTERNAL", url(tls.port(), &vhost));
-    let toml = echo(&showing(tls, &tls.authority().client("parcels")?));
+    let toml = echo(&showing(
+        tls.authority(),
+        &tls.authority().client("parcels")?,
+    ));
 
     // The broker knows the certificate, and nobody of its name.
     let told = [
@@ -257,7 +260,7 @@ async fn external_retries_a_message_with_somebody_elses_user_id() -> Result<()> 
     let vhost = tls.broker().vhost("tls").await?;
     tls.user_without_password("letters", &vhost)?;
     let url = format!("{}?auth_mechanism=external", url(tls.port(), &vhost));
-    let keys = showing(tls, &tls.authority().client("letters")?);
+    let keys = showing(tls.authority(), &tls.authority().client("letters")?);
     let toml = HiveToml::one("letters", "fail-until", r#"retry = { delays = ["50ms"] }"#)
         .queue("out", "")
         .connection(&format!("tls = {{ {keys} }}"));

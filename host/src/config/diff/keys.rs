@@ -314,10 +314,6 @@ pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
         StorePlan::Embedded { path } => Some(path.clone()),
         _ => None,
     };
-    let server = |plan: &StorePlan| match plan {
-        StorePlan::Redis(server) => Some(server.clone()),
-        _ => None,
-    };
     let mut differing = Differing::default();
     differing.shown("kind", &kind(old), &kind(new), |kind| quoted(kind));
     differing.shown("path", &path(old), &path(new), |path| match path {
@@ -325,19 +321,25 @@ pub(super) fn of_store(old: &StorePlan, new: &StorePlan) -> Vec<KeyChange> {
         Some(path) => format!("{path:?}"),
     });
     let (old, new) = (server(old), server(new));
-    let url = |server: &Option<RedisPlan>| server.as_ref().map(of_url);
-    differing.hidden("url", &url(&old), &url(&new));
+    differing.hidden("url", &old.map(of_url), &new.map(of_url));
     if let (Some(old), Some(new)) = (old, new) {
         differing.shown("prefix", &old.prefix, &new.prefix, |prefix| quoted(prefix));
-        if let (Some(old), Some(new)) = (old.tls, new.tls) {
-            differing.hidden("tls", &old, &new);
+        if let (Some(old), Some(new)) = (&old.tls, &new.tls) {
+            differing.hidden("tls", old, new);
         }
     }
     differing.0
 }
 
+fn server(plan: &StorePlan) -> Option<&RedisPlan> {
+    match plan {
+        StorePlan::Redis(server) => Some(server),
+        _ => None,
+    }
+}
+
 /// What the URL of a Redis server holds.
-fn of_url(server: &RedisPlan) -> impl PartialEq + use<> {
+fn of_url(server: &RedisPlan) -> impl PartialEq {
     let RedisPlan {
         endpoint,
         database,
@@ -345,7 +347,7 @@ fn of_url(server: &RedisPlan) -> impl PartialEq + use<> {
         password,
         tls,
         prefix: _,
-    } = server.clone();
+    } = server;
     (endpoint, database, username, password, tls.is_some())
 }
 
