@@ -47,10 +47,10 @@ impl Table {
             "",
             "messages/s",
             "lowest to highest",
-            "to the simplest",
-            "to the best",
+            "relative to lapin, simplest",
+            "relative to lapin, best",
             "client, us/message",
-            "to the best",
+            "relative to lapin, best",
         ];
         markdown(&bout.to_string(), columns, rows)
     }
