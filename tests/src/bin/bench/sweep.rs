@@ -49,8 +49,8 @@ impl Sweep {
         match self {
             Self::Concurrency => "concurrency (calls at once)",
             Self::Prefetch => "prefetch (messages)",
-            Self::Body => "size of a body (bytes)",
-            Self::Consumers => "consumers, each with a queue of its own",
+            Self::Body => "body size (bytes)",
+            Self::Consumers => "consumers, each with its own queue",
         }
     }
 
