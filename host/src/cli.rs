@@ -77,93 +77,93 @@ struct CommandLine {
 enum Command {
     /// Runs the consumers of a hive.toml until SIGTERM or ctrl-c.
     ///
-    /// At the first signal the host takes nothing new, finishes what is in hand and leaves; what is
-    /// still in hand after `host.shutdown_timeout` goes back to the broker. A second signal leaves at
-    /// once. Nothing is lost either way.
+    /// At the first signal the host takes no new deliveries, finishes those in flight and exits.
+    /// Deliveries still in flight after `host.shutdown_timeout` go back to the broker. At a second
+    /// signal it exits at once. No message is lost either way.
     #[command(after_help = "Example:\n  hive-host run hive.toml")]
     Run(PlanFile),
-    /// Reads a hive.toml, compiles its components, and reports every fault.
+    /// Reads a hive.toml, compiles its components, and reports every error.
     ///
-    /// Checks that each component exports a handler and imports only what the host has, and starts an
-    /// instance of it. Nothing is consumed. With --broker it also looks at what the broker has of the
-    /// exchanges and queues: what is not there yet is told, and what is there in another way is a fault
-    /// with exit code 1.
+    /// Checks that each component exports a handler and imports only interfaces that the host has, and
+    /// starts an instance of it. Consumes nothing. With --broker it also compares exchanges and queues
+    /// with those at the broker: missing entities are listed; entities with different arguments are
+    /// errors, with exit code 1.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
-    /// Puts new code in the place of a component of a running host, and loses no delivery.
+    /// Replaces a component of a running host by new code, without losing a delivery.
     ///
-    /// The new code is compiled, checked and started beside the old, and only then takes over. Code
-    /// that does not compile, link or start leaves the old one serving. Without a file the host reads
-    /// again the one that hive.toml names.
+    /// The host compiles, checks and starts the new code while the old code serves; only then the new
+    /// code takes over. If it does not compile, link or start, the old code keeps serving. Without a
+    /// file the host reloads the one that hive.toml names.
     #[command(
         after_help = "Examples:\n  hive-host swap hive.toml orders\n  hive-host swap hive.toml orders new/orders.wasm\n  \
                       hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders --back"
     )]
     Swap(swap::Swap),
-    /// Has a running host read its hive.toml again, and apply what changed.
+    /// Makes a running host read its hive.toml again and apply the changes.
     ///
-    /// The same as SIGHUP, but the changes are printed, and so are faults: a file with any is not
-    /// applied at all.
+    /// The same as SIGHUP, but prints the changes, or the errors. A file with an error is not applied
+    /// at all.
     #[command(after_help = "Example:\n  hive-host reload hive.toml")]
     Reload(swap::Reload),
-    /// Tells what a running host is doing: connections, consumers, components.
+    /// Shows the connections, consumers and components of a running host.
     ///
-    /// Numbers of deliveries count from the start of the host; rates are those of the last second.
-    /// WAITING is told of consumers with `scale`, which look at their queue.
+    /// Deliveries are counted from the start of the host; rates are those of the last second. WAITING
+    /// is the queue depth; only consumers with `scale` measure it.
     #[command(
         after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
     )]
     Status(status::Status),
-    /// Has a consumer of a running host stop consuming, until somebody resumes it.
+    /// Makes a consumer of a running host stop consuming until it is resumed.
     ///
-    /// What it has in hand is finished; what the broker let out beyond that goes back to the queue, and
-    /// waits there. A restart of the host resumes it; a reload does not.
+    /// It finishes the deliveries that it is handling; its other prefetched deliveries go back to the
+    /// queue and wait there. A restart of the host resumes it; a reload does not.
     #[command(after_help = "Example:\n  hive-host pause hive.toml orders")]
     Pause(pause::Named),
-    /// Has a paused consumer of a running host go on, whether it was paused by hand or by `pause_on`.
+    /// Resumes a paused consumer of a running host, whether it was paused by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
-    /// Looks at dead-lettered messages, sends them back to where they failed, or deletes them.
+    /// Shows dead-lettered messages, sends them back to the queue where they failed, or deletes them.
     ///
-    /// It speaks to the broker of hive.toml and needs no running host, nor does one mind.
+    /// Talks to the broker of hive.toml directly; works whether or not a host is running.
     #[command(subcommand, after_help = dead::fields())]
     Dead(dead::Dead),
-    /// Publishes what comes on standard input, confirmed by the broker.
+    /// Publishes standard input, and waits for the broker's confirmation.
     ///
-    /// The input is the body of one message; with --json each line is a message in the form that
-    /// docs/message-format.md describes. A message that no queue takes is told of, with exit code 1.
+    /// The input is the body of one message. With --json each line is a message in the format of
+    /// docs/message-format.md. A message that no queue takes is reported, with exit code 1.
     #[command(after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
-    /// Hands a message to a component, with no broker, and prints what it answers.
+    /// Hands a message to a component, without a broker, and prints its answer.
     ///
-    /// Without --config it is granted nothing and has the default limits. What it would publish is
-    /// printed and goes nowhere; buckets begin empty. Exit code 1 where it fails (error, trap, timeout,
-    /// limit), 2 where the component or the message is faulty; retry and reject are answers.
+    /// Without --config the component has no grants and the default limits. Publications are printed
+    /// and not sent; buckets start empty. Exit codes: 0 for an answer, also retry and reject; 1 for a
+    /// failure (error, trap, timeout, limit); 2 for an error in the component file or the message.
     #[command(after_help = invoke::EXAMPLES)]
     Invoke(invoke::Invoke),
-    /// Develops with one command: builds, runs, builds again on a change, and shows each delivery.
+    /// For development: builds, runs, builds again after a change, and shows each delivery.
     ///
-    /// Each component's `build` command is run by the shell in the folder of hive.toml. That folder and all
-    /// below are the sources, without hidden files and what is made there (target, build, node_modules,
-    /// __pycache__, venv, *.wasm, *.db). Code that does not build or start leaves the old one serving; a
-    /// changed hive.toml is applied. Deliveries and their lines are shown as they happen.
+    /// Runs each component's `build` command in the shell, in the folder of hive.toml. That folder and
+    /// all below it are the sources, except hidden files and build products (target, build,
+    /// node_modules, __pycache__, venv, *.wasm, *.db). If new code does not build or start, the old code
+    /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Dev),
     /// Prints the JSON Schema of hive.toml, with which editors complete and check it.
     ///
-    /// Every file that the host takes conforms to it. What only the host can tell, such as a name that
-    /// leads nowhere, `hive-host check` does.
+    /// Every file that the host accepts conforms to it. `hive-host check` finds the errors that a schema
+    /// cannot express, such as a name that does not exist.
     #[command(after_help = "Example:\n  hive-host schema > hive.schema.json\n\n\
                       Then write as the first line of hive.toml, for editors with Taplo:\n  \
                       #:schema ./hive.schema.json")]
     Schema,
-    /// Prints what a shell completes commands, flags and files with.
+    /// Prints a shell completion script.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
-    /// Makes a folder with a consumer that builds, tests itself and runs as it stands.
+    /// Makes a project folder with a consumer that builds, passes its tests and runs unchanged.
     ///
-    /// All that it needs of Hive is in it: the contract, the SDK of its language, a hive.toml, a message to
-    /// try it with, and a README with the commands. What is there already is never written over.
+    /// The folder has everything of Hive that it needs: the contract, the SDK of its language, a
+    /// hive.toml, a message to try it with, and a README with the commands. Never overwrites files.
     #[command(after_help = new::EXAMPLES)]
     New(new::New),
 }
@@ -171,7 +171,7 @@ enum Command {
 /// What a subcommand works on.
 #[derive(Debug, Args)]
 struct PlanFile {
-    /// The file that says what to consume, and with what
+    /// The file that configures the host
     #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
     file: PathBuf,
 }

@@ -24,10 +24,10 @@ pub(super) const EXAMPLES: &str = "Examples:\n  hive-host check hive.toml\n  \
 pub(super) struct Check {
     #[command(flatten)]
     plan: PlanFile,
-    /// Compare exchanges and queues with what the broker has; nothing is changed there
+    /// Also compares exchanges and queues with those at the broker, without changing them
     #[arg(long)]
     broker: bool,
-    /// Print what is found as one JSON object
+    /// Prints the result as one JSON object
     #[arg(long)]
     json: bool,
 }

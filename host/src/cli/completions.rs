@@ -14,7 +14,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell that is to complete
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

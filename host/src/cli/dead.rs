@@ -26,7 +26,7 @@ const OFTEN: u64 = 10;
 pub(super) enum Dead {
     /// Prints one line for each message: when it died, why, where it was.
     ///
-    /// Nothing is changed: what was looked at goes back to where it was.
+    /// Changes nothing: the messages go back to their places in the queue.
     #[command(after_help = "Examples:\n  hive-host dead list hive.toml orders\n  \
                       hive-host dead list hive.toml orders --where reason=timeout --where newer=1h")]
     List {
@@ -36,9 +36,9 @@ pub(super) enum Dead {
         #[arg(long)]
         json: bool,
     },
-    /// Prints everything of each message, its body included.
+    /// Prints each message in full, with its body.
     ///
-    /// Nothing is changed: what was looked at goes back to where it was.
+    /// Changes nothing: the messages go back to their places in the queue.
     #[command(
         after_help = "Examples:\n  hive-host dead show hive.toml orders --where number=3\n  \
                       hive-host dead show hive.toml orders --where message-id=o-17 --json"
@@ -46,15 +46,15 @@ pub(super) enum Dead {
     Show {
         #[command(flatten)]
         which: Which,
-        /// Prints each as one line of JSON, in the form of docs/message-format.md
+        /// Prints each as one line of JSON, in the format of docs/message-format.md
         #[arg(long)]
         json: bool,
     },
-    /// Sends messages back to the queue that they failed in, as they were before.
+    /// Sends messages back to the queue in which they failed, as they were before.
     ///
-    /// Each goes straight to its queue, so that no other queue of its exchange sees it, and starts at
-    /// its first attempt. It leaves the dead-letter queue once the broker has confirmed it. What dies
-    /// again meanwhile is not sent again. Ctrl-c stops between two messages; nothing is lost.
+    /// Each goes straight to its queue, so that no other queue of its exchange gets it, and starts at
+    /// its first attempt. It leaves the dead-letter queue when the broker has confirmed it. A message
+    /// that dies again meanwhile is not sent again. Ctrl-c stops between two messages and loses none.
     #[command(
         after_help = "Examples:\n  hive-host dead republish hive.toml orders --dry-run\n  \
                       hive-host dead republish hive.toml orders --limit 1\n  \
@@ -63,13 +63,13 @@ pub(super) enum Dead {
     Republish {
         #[command(flatten)]
         which: Which,
-        /// Sends all of them to this queue instead
+        /// Sends all messages to this queue instead
         #[arg(long, value_name = "QUEUE")]
         to: Option<String>,
-        /// Says what would be sent, and sends nothing
+        /// Prints what would be sent, and sends nothing
         #[arg(long)]
         dry_run: bool,
-        /// Prints what came of it as JSON
+        /// Prints the result as JSON
         #[arg(long)]
         json: bool,
     },
@@ -81,13 +81,13 @@ pub(super) enum Dead {
     Purge {
         #[command(flatten)]
         which: Which,
-        /// Says what would be deleted, and deletes nothing
+        /// Prints what would be deleted, and deletes nothing
         #[arg(long)]
         dry_run: bool,
-        /// Deletes all of them: needed where neither --where nor --limit says which
+        /// Deletes all messages; required without --where and --limit
         #[arg(long)]
         yes: bool,
-        /// Prints what came of it as JSON
+        /// Prints the result as JSON
         #[arg(long)]
         json: bool,
     },
@@ -96,23 +96,23 @@ pub(super) enum Dead {
 /// Which messages.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// The file that says where the broker is
+    /// The file with the connection to the broker
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
-    /// A dead-letter queue; or a consumer, or a queue that one consumes: then its dead-letter queue
+    /// A dead-letter queue; or a consumer, or the queue of a consumer, whose dead-letter queue is meant
     #[arg(value_name = "QUEUE")]
     queue: String,
-    /// The first N of them, counted from the head of the queue
+    /// Only the first N, counted from the head of the queue
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Those for which FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains it) holds, and all of them where
-    /// there are several; `hive-host dead --help` has the fields
+    /// Only messages for which FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains) holds; if given
+    /// several times, all must hold; `hive-host dead --help` lists the fields
     #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse)]
     conditions: Vec<Condition>,
-    /// Takes QUEUE as the name of the very queue
+    /// QUEUE is the name of the queue itself
     #[arg(long)]
     exact: bool,
-    /// The connection of hive.toml to go over, where it does not follow from QUEUE
+    /// The connection of hive.toml to use, if it does not follow from QUEUE
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
 }

@@ -31,13 +31,13 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
 pub(super) struct Dev {
     #[command(flatten)]
     file: PlanFile,
-    /// The broker, in the place of every connection's `url`
+    /// The broker to use instead of every connection's `url`
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
-    /// Publishes the messages of this file (docs/message-format.md) once everything consumes
+    /// Publishes the messages of this file (docs/message-format.md) when every consumer consumes
     #[arg(long, value_name = "FILE.JSONL")]
     feed: Option<PathBuf>,
-    /// One more folder of sources, beside the one that hive.toml is in
+    /// A further folder of sources, besides the folder of hive.toml
     #[arg(long = "source", value_name = "FOLDER")]
     sources: Vec<PathBuf>,
 }

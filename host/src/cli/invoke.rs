@@ -39,27 +39,27 @@ pub(super) struct Invoke {
     /// The component's file; with --config and no --name, its name in hive.toml
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
-    /// Messages as JSON (docs/message-format.md), one or several; - is standard input, as without it
+    /// One or more messages as JSON (docs/message-format.md); default: standard input, as with -
     #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "properties", "headers"])]
     message: Option<PathBuf>,
-    /// The body of one message as it stands, which -p and -H say more of; - is standard input
+    /// The plain body of one message; -p and -H set the rest; - is standard input
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     #[command(flatten)]
     said: MessageFlags,
-    /// Takes grants, config and limits from the component of this file
+    /// Uses the grants, config and limits of the component in this file
     #[arg(long, value_name = "HIVE.TOML")]
     config: Option<PathBuf>,
-    /// The name in hive.toml whose grants COMPONENT, a file, gets
+    /// COMPONENT is a file that gets the grants of this name in hive.toml
     #[arg(long, value_name = "NAME", requires = "config")]
     name: Option<String>,
-    /// Hands over all messages in one call; so it is anyway where only batches are taken
+    /// Hands over all messages in one call; automatic if the component only handles batches
     #[arg(long)]
     batch: bool,
-    /// Does it so often, and tells how long it took
+    /// Repeats the call N times and prints how long it took
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Option<u32>,
-    /// A new instance for each call
+    /// Makes a new instance for each call
     #[arg(long)]
     fresh: bool,
     /// Prints a JSON object for each message

@@ -22,7 +22,7 @@ pub(super) struct MessageFlags {
     /// A property: content-type, message-id, correlation-id, reply-to, type, priority, persistent, …
     #[arg(short, long = "property", value_name = "NAME=VALUE")]
     properties: Vec<String>,
-    /// A header; NAME:=JSON for one that is no text, as in retries:=3
+    /// A header; NAME:=JSON for a value that is not text, as in retries:=3
     #[arg(short = 'H', long = "header", value_name = "NAME=VALUE")]
     headers: Vec<String>,
 }

@@ -20,10 +20,10 @@ const BLOCKS_TO_RUN: usize = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct New {
-    /// The folder to make; the consumer, its component and its queues are named after it
+    /// The folder to make; consumer, component and queues get the same name
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it is written in
+    /// The language of the consumer
     #[arg(long, value_name = "LANGUAGE")]
     lang: Language,
 }

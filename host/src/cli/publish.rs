@@ -27,10 +27,10 @@ const MOST_TOLD: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Publish {
-    /// The file that says where the broker is
+    /// The file with the connection to the broker
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
-    /// The exchange; '' is the default one, which leads to the queue named by the routing key
+    /// The exchange; '' is the default exchange, which routes to the queue named by the routing key
     #[arg(value_name = "EXCHANGE")]
     exchange: String,
     /// The routing key
@@ -41,10 +41,10 @@ pub(super) struct Publish {
     /// Each line of the input is a message as JSON
     #[arg(long, conflicts_with_all = ["properties", "headers"])]
     json: bool,
-    /// A message that no queue takes is no fault
+    /// A message that no queue takes is not an error
     #[arg(long)]
     optional: bool,
-    /// The connection of hive.toml to go over, where it does not follow from the names
+    /// The connection of hive.toml to use, if it does not follow from the names
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
 }

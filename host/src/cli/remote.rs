@@ -20,10 +20,10 @@ pub(super) const SUM_DIGITS: usize = 12;
 /// Where the running host is.
 #[derive(Debug, Args)]
 pub(super) struct Where {
-    /// The hive.toml of the running host: its `host.admin` says where it listens
+    /// The hive.toml of the running host, which is reached at its `host.admin`
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
-    /// The address of its admin server, where it is another than the file says
+    /// The address of the admin server, if it is not `host.admin`
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
 }

@@ -24,10 +24,10 @@ const COUNTERS: [&str; 3] = ["acked", "retried", "dead_lettered"];
 pub(super) struct Status {
     #[command(flatten)]
     host: Where,
-    /// Goes on looking, once a second, until it is stopped or the host is gone
+    /// Refreshes once a second, until it is stopped or the host is gone
     #[arg(long)]
     watch: bool,
-    /// Prints the host's answer as JSON, one object a look
+    /// Prints the host's answer as JSON, one object for each refresh
     #[arg(long)]
     json: bool,
 }

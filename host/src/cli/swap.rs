@@ -21,17 +21,17 @@ pub(super) struct Swap {
     /// The new code; without it, the file that hive.toml names
     #[arg(value_name = "FILE.wasm", conflicts_with = "back")]
     code: Option<PathBuf>,
-    /// Goes back to the version before, or ends a canary
+    /// Returns to the previous version, or ends a canary
     #[arg(long, conflicts_with_all = ["canary", "deliveries"])]
     back: bool,
-    /// Gives the new version this share of the deliveries first; it takes over if it does not fail
-    /// more often than the old one
+    /// First gives the new version this share of the deliveries; it takes over if its failure rate is
+    /// at most 1 percentage point above the old one's
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     canary: Option<f64>,
-    /// Judges the canary after so many deliveries of its own [default: 200]
+    /// Decides after this many deliveries of the canary [default: 200]
     #[arg(long, value_name = "N", requires = "canary", value_parser = clap::value_parser!(u32).range(1..))]
     deliveries: Option<u32>,
-    /// Leaves as soon as the canary is on trial, without waiting for the verdict
+    /// Returns when the canary has started, without waiting for the decision
     #[arg(long, requires = "canary")]
     no_wait: bool,
     /// Prints the host's answer as JSON
