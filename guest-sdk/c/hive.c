@@ -103,8 +103,8 @@ void *hive_alloc(size_t size) {
     return take(16, size);
 }
 
-/* The host asks for the memory of a delivery before it calls, so what it got for the first part of one
- * marks where the delivery before has ended. */
+/* The host allocates the memory of a delivery before it calls. So its first allocation for a delivery marks the
+ * end of the previous delivery. */
 static bool answered = true;
 static struct {
     hive_publication *data;
@@ -312,7 +312,7 @@ hive_bytes hive_decimal(int64_t number) {
 }
 
 #ifdef __wasm__
-/* The compiler calls these for copies of unknown size where there is no libc. */
+/* Without a libc, the compiler calls these for copies of unknown size. */
 __attribute__((weak, no_builtin)) void *memcpy(void *restrict to, const void *restrict from, size_t size) {
     uint8_t *target = to;
     const uint8_t *source = from;

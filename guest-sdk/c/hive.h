@@ -1,4 +1,4 @@
-/* Write a RabbitMQ consumer for Hive in C: a function from a delivery to an answer.
+/* The C SDK of Hive: a consumer is a function that takes a delivery and returns an answer.
  *
  *     #include "hive.h"
  *
@@ -9,16 +9,16 @@
  *         return hive_done();
  *     }
  *
- * The contract's types have in C the very layout that the component model gives them in memory
- * (wit/consumer.wit, and "Canonical ABI" of the component model), so nothing is generated and nothing is
- * copied. HIVE_CONSUMER(), once in a program, exports hive_handle to the host.
+ * In C, the contract's types have exactly the memory layout that the component model prescribes
+ * (wit/consumer.wit, and "Canonical ABI" of the component model). So there is no generated code, and nothing
+ * is copied. Use HIVE_CONSUMER() once in a program to export hive_handle to the host.
  *
- * Memory: everything of one delivery, its answer included, lies in one arena, which is emptied before
- * the next delivery. hive_alloc takes from it and never gives NULL: a component without memory traps,
- * and the host tells its limit. Nothing is freed. There is no libc in it; freestanding will do.
+ * Memory: all data of one delivery, including its answer, is in one arena, which is emptied before the next
+ * delivery. hive_alloc allocates from it and never returns NULL: a component that runs out of memory traps,
+ * and the host reports its limit. You free nothing. The SDK needs no libc; a freestanding build is enough.
  *
- * Built for the host that runs the tests, the same functions work on the machine's own memory, so that
- * hive_handle can be called from an ordinary main(). */
+ * In a native build, the same functions work on ordinary memory, so that a test can call hive_handle from an
+ * ordinary main(). */
 
 #ifndef HIVE_H
 #define HIVE_H
@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes, or a text in UTF-8; not closed by a zero. */
+/* Bytes, or a text in UTF-8; not zero-terminated. */
 typedef struct {
     const uint8_t *data;
     size_t size;
@@ -126,37 +126,38 @@ typedef struct {
     hive_optional_u64 delay_ms;
 } hive_answer;
 
-/* To be written by the consumer's author. Called for each delivery, one at a time. */
+/* You write this function. The host calls it for each delivery, one at a time. */
 hive_answer hive_handle(const hive_delivery *delivery);
 
-/* Done: what was published goes out in its order, and the delivery is acknowledged once the broker has
- * confirmed all of it. */
+/* Done: the host sends the publications in their order, and acknowledges the delivery when the broker has
+ * confirmed all of them. */
 hive_answer hive_done(void);
 /* Not now: the delivery comes again after the delay of the consumer's retry policy. */
 hive_answer hive_retry(const char *reason);
-/* The same after so many milliseconds. */
+/* The same, after this many milliseconds. */
 hive_answer hive_retry_after(const char *reason, uint64_t delay_ms);
 /* Never: the delivery is dead-lettered now. */
 hive_answer hive_reject(const char *reason);
-/* An error: retried by the consumer's policy. The text says in which file and line. */
+/* An error: retried by the consumer's policy. The text includes file and line. */
 #define hive_fail(reason) hive_fail_at(__FILE__, __LINE__, (reason))
-/* Fails the delivery unless it holds, in place of assert. */
+/* Fails the delivery if the condition is false; use it instead of assert. */
 #define HIVE_ENSURE(condition)                                                                         \
     do {                                                                                               \
         if (!(condition)) return hive_fail("this does not hold: " #condition);                         \
     } while (0)
 hive_answer hive_fail_at(const char *file, unsigned line, const char *reason);
 
-/* A publication of this delivery: empty, persistent and mandatory. Its fields are there to be set. What
- * was published before a retry, a rejection or an error does not go out. */
+/* Adds a publication to this delivery: empty, persistent and mandatory. Set its fields. If the delivery ends
+ * with a retry, a rejection or an error, its publications are not sent. */
 hive_publication *hive_publish(hive_bytes exchange, hive_bytes routing_key);
 hive_publication *hive_publish_to_queue(const char *queue);
-/* Properties, headers and body of the delivery as they are. */
+/* A publication with the unchanged properties, headers and body of the delivery. */
 hive_publication *hive_forward(const hive_delivery *delivery, const char *exchange, const char *routing_key);
-/* To the reply-to of the delivery with its correlation id, not mandatory. NULL where it has none. */
+/* A publication to the reply-to of the delivery with its correlation id, not mandatory. NULL if the delivery
+ * has no reply-to. */
 hive_publication *hive_reply(const hive_delivery *delivery);
 
-/* The header of this name, or NULL. */
+/* The header with this name, or NULL. */
 const hive_field *hive_header_of(const hive_delivery *delivery, const char *name);
 /* Adds a header. A publication has each name once. */
 void hive_add_header(hive_publication *publication, const char *name, hive_field field);
@@ -171,7 +172,7 @@ hive_field hive_of_nested(hive_bytes json);
 void hive_body(hive_publication *publication, hive_bytes body);
 void hive_set(hive_optional_text *property, hive_bytes text);
 
-/* Texts. What they give lives until the next delivery. */
+/* Texts. The results are valid until the next delivery. */
 hive_bytes hive_text(const char *text); /* of a C string; not copied */
 bool hive_equal(hive_bytes one, const char *other);
 hive_bytes hive_join(const hive_bytes *parts, size_t count);
@@ -184,7 +185,7 @@ void *hive_alloc(size_t size);
 #define HIVE_EXPORT(name)
 #endif
 
-/* Exports hive_handle. Once in a program, outside of any function. */
+/* Exports hive_handle. Use it once in a program, outside of any function. */
 #define HIVE_CONSUMER()                                                                                \
     HIVE_EXPORT("cabi_realloc")                                                                        \
     void *hive_export_realloc(void *old, size_t old_size, size_t align, size_t size) {                 \
@@ -196,7 +197,7 @@ void *hive_alloc(size_t size);
 void *hive_abi_realloc(void *old, size_t old_size, size_t align, size_t size);
 const void *hive_abi_handle(const hive_delivery *delivery);
 
-/* For unit tests: what the delivery published so far, and a new start for the next one. */
+/* For unit tests: the publications of the delivery so far, and a reset for the next delivery. */
 size_t hive_published(const hive_publication **first);
 void hive_start_over(void);
 

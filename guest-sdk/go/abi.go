@@ -10,9 +10,9 @@ import (
 	"unsafe"
 )
 
-// The contract in memory, as the component model's canonical ABI lays it out. Addresses are of 32 bits.
+// The contract in memory, in the layout of the component model's canonical ABI. Addresses have 32 bits.
 
-// What an answer lies in until the next delivery. What a delivery lies in is memory.wat's.
+// The memory of an answer until the next delivery. The memory of a delivery belongs to memory.wat.
 var kept [][]uint64
 
 func allocate(size uint32) uint32 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// handled calls the handler; a panic is an error that tells where it came from.
+// handled calls the handler; it turns a panic into an error with the place of the panic.
 func handled(delivery *Delivery) (answer Answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -20,7 +20,7 @@ func handled(delivery *Delivery) (answer Answer, err error) {
 	return handler(delivery)
 }
 
-// stack names the functions of the consumer, from the innermost, each with its file and line.
+// stack lists the functions of the consumer, the innermost first, each with its file and line.
 func stack() string {
 	callers := make([]uintptr, 64)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])

@@ -1,4 +1,4 @@
-// Package hive is the face of Hive for consumers in Go: a function from a delivery to an answer.
+// Package hive is the Go SDK of Hive: a consumer is a function that takes a delivery and returns an answer.
 //
 //	func init() {
 //		hive.Consume(func(delivery *hive.Delivery) (hive.Answer, error) {
@@ -11,8 +11,8 @@
 //
 //	func main() {}
 //
-// An error that the function returns, and a panic with its stack, stand in the log and in the dead
-// letter; the delivery is retried by the consumer's policy.
+// The host writes an error of the function, and a panic with its stack, to the log and to the dead letter,
+// and retries the delivery by the consumer's policy.
 package hive
 
 import (
@@ -21,11 +21,11 @@ import (
 	"time"
 )
 
-// Headers are values of Go's own types: nil, bool, int64, float64, string, []byte, time.Time for a
+// Headers are values of Go types: nil, bool, int64, float64, string, []byte, time.Time for a
 // timestamp, and Nested for a table or an array. An int is written as an int64.
 type Headers []Header
 
-// Header is one of them. A table has each name once.
+// Header is one header. A table has each name once.
 type Header struct {
 	Name  string
 	Value any
@@ -34,7 +34,7 @@ type Header struct {
 // Nested is a table or an array, as JSON text.
 type Nested string
 
-// Get gives the value of the header of this name, nil where there is none.
+// Get returns the value of the header with this name, or nil.
 func (headers Headers) Get(name string) any {
 	for _, header := range headers {
 		if header.Name == name {
@@ -44,7 +44,7 @@ func (headers Headers) Get(name string) any {
 	return nil
 }
 
-// Properties of a message. An empty text, a nil and a zero time are absent.
+// Properties of a message. An empty text, a nil and a zero time mean: not set.
 type Properties struct {
 	ContentType, ContentEncoding string
 	Headers                      Headers
@@ -72,18 +72,18 @@ func (message Message) Text(text string) Message {
 	return message
 }
 
-// Delivery is one message, as it came off one queue.
+// Delivery is one message, as it was consumed from one queue.
 type Delivery struct {
 	Message
 	// Queue that it was consumed from.
 	Queue string
 	// Exchange and RoutingKey that it was published with. A retry keeps them.
 	Exchange, RoutingKey string
-	// Redelivered: the broker handed this message out before and got no answer.
+	// Redelivered: the broker delivered this message before and got no answer.
 	Redelivered bool
-	// Attempt is 1 for the first try, then one more for each retry.
+	// Attempt is 1 for the first attempt, then one more for each retry.
 	Attempt uint32
-	// StreamOffset in a stream queue, else nil.
+	// StreamOffset is the offset in a stream, otherwise nil.
 	StreamOffset *uint64
 }
 
@@ -95,13 +95,13 @@ func (delivery *Delivery) JSON(into any) error {
 	return nil
 }
 
-// Forward is a publication of the message as it is.
+// Forward returns a publication of the unchanged message.
 func (delivery *Delivery) Forward(exchange, routingKey string) Publication {
 	return Publication{Exchange: exchange, RoutingKey: routingKey, Message: delivery.Message, Mandatory: true}
 }
 
-// Reply is a publication to the reply-to of the message with its correlation id, not mandatory, since
-// whoever asked may be gone; false where the message has no reply-to.
+// Reply returns a publication to the reply-to of the message with its correlation id. It is not mandatory,
+// because the requester may be gone. It returns false if the message has no reply-to.
 func (delivery *Delivery) Reply() (Publication, bool) {
 	reply := ToQueue(delivery.ReplyTo)
 	reply.Mandatory = false
@@ -120,24 +120,24 @@ type Publication struct {
 	DelayMs *uint64
 }
 
-// To is an empty publication to an exchange: persistent and mandatory.
+// To returns an empty publication to an exchange: persistent and mandatory.
 func To(exchange, routingKey string) Publication {
 	persistent := Message{Properties: Properties{Persistent: true}}
 	return Publication{Exchange: exchange, RoutingKey: routingKey, Message: persistent, Mandatory: true}
 }
 
-// ToQueue is the same to a queue, through the default exchange.
+// ToQueue returns the same for a queue, through the default exchange.
 func ToQueue(queue string) Publication {
 	return To("", queue)
 }
 
-// Text gives it a body.
+// Text sets a text as its body.
 func (publication Publication) Text(text string) Publication {
 	publication.Message.Body = []byte(text)
 	return publication
 }
 
-// JSON gives it a value as its body.
+// JSON sets a value as its body, in JSON.
 func (publication Publication) JSON(value any) (Publication, error) {
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -155,7 +155,7 @@ func (publication Publication) Header(name string, value any) Publication {
 	return publication
 }
 
-// Answer says what is to become of a delivery. The zero answer is Ack.
+// Answer decides what happens to a delivery. The zero answer is Ack.
 type Answer struct {
 	kind         answerKind
 	publications []Publication
@@ -177,7 +177,7 @@ func Ack() Answer {
 	return Answer{}
 }
 
-// Publish these, in this order; the delivery is acknowledged once the broker has confirmed every one.
+// Publish these, in this order; the host acknowledges the delivery when the broker has confirmed all of them.
 func Publish(publications ...Publication) Answer {
 	return Answer{kind: published, publications: publications}
 }
@@ -187,7 +187,7 @@ func Retry(reason string) Answer {
 	return Answer{kind: retried, reason: reason}
 }
 
-// RetryAfter is the same after a delay, in whole milliseconds.
+// RetryAfter is the same, after a delay in whole milliseconds.
 func RetryAfter(reason string, delay time.Duration) Answer {
 	delayMs := uint64(max(0, delay.Milliseconds()))
 	return Answer{kind: retried, reason: reason, delayMs: &delayMs}
@@ -198,22 +198,22 @@ func Reject(reason string) Answer {
 	return Answer{kind: rejected, reason: reason}
 }
 
-// Publications that the answer asks for, for tests.
+// Publications of the answer, for tests.
 func (answer Answer) Publications() []Publication {
 	return answer.publications
 }
 
-// Rejected gives the reason of a rejection, for tests.
+// Rejected returns the reason of a rejection, for tests.
 func (answer Answer) Rejected() (string, bool) {
 	return answer.reason, answer.kind == rejected
 }
 
-// Handler is what a consumer's author writes.
+// Handler is the function that you write.
 type Handler func(*Delivery) (Answer, error)
 
 var handler Handler
 
-// Consume makes a component of a function. Call it in init, once.
+// Consume turns a function into a component. Call it once, in init.
 func Consume(handle Handler) {
 	handler = handle
 }

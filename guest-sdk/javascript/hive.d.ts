@@ -1,5 +1,5 @@
 /**
- * Write a RabbitMQ consumer for Hive: a function from a delivery to an action.
+ * The SDK of Hive: a consumer is a function that takes a delivery and returns an action.
  *
  * ```ts
  * import { consumer, publication, Reject } from './hive.js';
@@ -13,27 +13,27 @@
  */
 
 /**
- * What a handler gives: an action, a publication or several, or one of the errors that stand for an
- * action.
+ * The return value of a handler: an action, one or more publications, or one of the errors that stand for
+ * an action.
  */
 export type Answer = Action | Publication | Publication[] | Reject | Retry;
 
 /**
- * Makes of a function what the component exports: `export const handler = consumer(…)`.
+ * Turns a function into the component's export: `export const handler = consumer(…)`.
  *
- * What the function throws becomes the error of the delivery, with its message, its causes, and the
- * file and line of each call of the handler's own: the delivery is retried by the consumer's policy,
- * and the text stands in the log and in the dead letter. A `Reject` or a `Retry` that is thrown is
- * that action. An asynchronous function is waited for.
+ * An error that the function throws becomes the error of the delivery. The host retries the delivery by
+ * the consumer's policy and writes the text to the log and to the dead letter, with the message, its
+ * causes, and the file and line of each call in the handler. A thrown `Reject` or `Retry` counts as that
+ * action. The function may be asynchronous.
  */
 export function consumer(handle: (delivery: Delivery) => Answer | Promise<Answer>): {
   handle(delivery: RawDelivery): Action | Promise<Action>;
 };
 
-/** One message, as it came off one queue. */
+/** One message, as it was consumed from one queue. */
 export class Delivery {
   constructor(delivery: RawDelivery);
-  /** Properties and body as they came, each header with its kind. */
+  /** Properties and body as they arrived, each header with its AMQP type. */
   readonly message: Message;
   /** The queue that it was consumed from. */
   readonly queue: string;
@@ -41,34 +41,34 @@ export class Delivery {
   readonly exchange: string;
   /** The routing key that it was published with. A retry keeps it. */
   readonly routingKey: string;
-  /** The broker handed this message out before and got no answer. */
+  /** The broker delivered this message before and got no answer. */
   readonly redelivered: boolean;
-  /** 1 for the first try, then one more for each retry. Redeliveries do not count. */
+  /** 1 for the first attempt, then one more for each retry. Redeliveries do not count. */
   readonly attempt: number;
-  /** The offset in a stream queue. */
+  /** The offset in a stream. */
   readonly streamOffset?: bigint;
   get properties(): Properties;
   /** The raw bytes, exactly as published. */
   get body(): Uint8Array;
   /**
-   * The headers as values of JavaScript: an integer is a `number` where that holds it, else a
-   * `bigint`; a timestamp is a `Date`, a table or an array the value of its JSON, a void `null`.
+   * The headers as JavaScript values: an integer is a `number` if that can hold it, otherwise a
+   * `bigint`; a timestamp is a `Date`, a table or an array is the value of its JSON, a void is `null`.
    */
   get headers(): Readonly<Record<string, HeaderValue | undefined>>;
-  /** The body as text. Throws a `TypeError` where it is not UTF-8. */
+  /** The body as text. Throws a `TypeError` if it is not UTF-8. */
   text(): string;
-  /** The body as JSON. Throws a `SyntaxError` that says where it is none. */
+  /** The body as JSON. Throws a `SyntaxError` with the position if it is not valid JSON. */
   json(): unknown;
-  /** A publication of the message as it is: body, properties and every header, with its kind. */
+  /** A publication of the unchanged message: body, properties and every header, with its AMQP type. */
   forward(exchange: string, routingKey: string, options?: Routing): Publication;
   /**
-   * A publication to the `reply-to` of the message with its correlation id; it may go nowhere, since
-   * whoever asked may be gone. Throws a `Reject` where the message has no reply-to.
+   * A publication to the `reply-to` of the message with its correlation id. It is not mandatory, because
+   * the requester may be gone. Throws a `Reject` if the message has no reply-to.
    */
   reply(content?: Content): Publication;
 }
 
-/** A value of a header, as it is read. */
+/** The value of a header, as it is read. */
 export type HeaderValue = null | boolean | number | bigint | string | Uint8Array | Date | object;
 
 /** A message for the host to publish: made by `publication`, `toQueue`, `forward` or `reply`. */
@@ -85,7 +85,7 @@ export class Publication {
   json(): unknown;
 }
 
-/** Where a publication may and when it is to go. */
+/** How and when a publication is sent. */
 export interface Routing {
   /** True, the default: a message that no queue takes fails the delivery. */
   mandatory?: boolean;
@@ -93,21 +93,21 @@ export interface Routing {
   delayMs?: number | bigint;
 }
 
-/** What a publication is made of. It has one of `json`, `text` and `body`, or is empty. */
+/** The content of a publication. It has one of `json`, `text` and `body`, or is empty. */
 export interface Content extends Routing {
-  /** The body in JSON; the content type is `application/json` unless it is said. */
+  /** The body in JSON; the content type is `application/json` unless you set another. */
   json?: unknown;
   /** The body in UTF-8. */
   text?: string;
-  /** The body as it is. */
+  /** The body as bytes. */
   body?: Uint8Array;
   /**
-   * A whole `number` and a `bigint` become an integer (of 64 bits, else a `RangeError`), any other
+   * A whole `number` and a `bigint` become an integer (of 64 bits; otherwise a `RangeError`), any other
    * `number` a double, a `Date` a timestamp, `null` a void, a `Uint8Array` bytes, an array or another
-   * object a nested value. `field` says a kind where JavaScript has no type for it.
+   * object a nested value. `field` makes values of AMQP types that JavaScript does not have.
    */
   headers?: Record<string, HeaderValue | Field>;
-  /** Survives a restart of the broker. True, the default. */
+  /** Whether it survives a restart of the broker; true by default. */
   persistent?: boolean;
   contentType?: string;
   contentEncoding?: string;
@@ -117,7 +117,7 @@ export interface Content extends Routing {
   replyTo?: string;
   /** Time to live in milliseconds. */
   expirationMs?: number | bigint;
-  /** Without one the host derives an id from the delivery, the same at every attempt. */
+  /** Without one, the host derives an id from the delivery, the same at every attempt. */
   messageId?: string;
   /** A date, or seconds since the Unix epoch. */
   timestamp?: Date | number | bigint;
@@ -126,14 +126,14 @@ export interface Content extends Routing {
   appId?: string;
 }
 
-/** A header value of a kind that is said. */
+/** A header value with an explicit AMQP type. */
 export interface Field {
   readonly value: FieldValue;
 }
 
-/** Header values of a kind that JavaScript's own types do not tell. */
+/** Header values of AMQP types that JavaScript does not have. */
 export const field: {
-  /** A floating point number, also where it is a whole one. */
+  /** A floating point number, even if it is whole. */
   double(value: number): Field;
   /** A table or an array, as JSON text. */
   nested(json: string): Field;
@@ -141,29 +141,29 @@ export const field: {
   timestamp(seconds: number | bigint): Field;
 };
 
-/** A publication to an exchange: persistent and mandatory, unless told otherwise. */
+/** A publication to an exchange: persistent and mandatory by default. */
 export function publication(exchange: string, routingKey: string, content?: Content): Publication;
 /** The same to a queue, through the default exchange. */
 export function toQueue(queue: string, content?: Content): Publication;
 
 /** Done: the delivery is acknowledged. */
 export function ack(): Action;
-/** Publish these, in this order; the delivery is acknowledged once the broker has confirmed every one. */
+/** Publish these, in this order; the host acknowledges the delivery when the broker has confirmed all of them. */
 export function publish(...publications: (Publication | Publication[])[]): Action;
 /** Not now: the delivery comes again after the delay, or after that of the consumer's retry policy. */
 export function retry(reason: string, options?: { delayMs?: number | bigint }): Action;
 /** Never: the delivery is dead-lettered now, for this reason. */
 export function reject(reason: string): Action;
 
-/** Dead-letters the delivery at once: returned or thrown, from wherever it is known. */
+/** Dead-letters the delivery at once. Return it, or throw it from anywhere. */
 export class Reject extends Error {}
-/** Asks for the delivery again later: returned or thrown. */
+/** Asks for the delivery again later. Return it or throw it. */
 export class Retry extends Error {
   constructor(reason: string, options?: { delayMs?: number | bigint });
   readonly delayMs?: bigint;
 }
 
-// The contract's own types, as the engine hands them over: wit/consumer.wit.
+// The types of the contract (wit/consumer.wit), in the form that the engine uses.
 
 export type FieldValue =
   | { tag: 'void' }

@@ -1,5 +1,5 @@
-// Write a RabbitMQ consumer for Hive in JavaScript or TypeScript: a function from a delivery to an
-// action. One file without dependencies; the types are in hive.d.ts, where every export is documented.
+// The SDK of Hive for JavaScript and TypeScript: a consumer is a function that takes a delivery and returns an
+// action. One file without dependencies. hive.d.ts has the types and documents every export.
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
@@ -7,7 +7,7 @@ const encoder = new TextEncoder();
 const S64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 const U64 = { least: 0n, most: 2n ** 64n - 1n };
 
-/** Makes of a function what the component exports as `handler`. */
+/** Turns a function into the component's export `handler`. */
 export function consumer(handle) {
   return {
     handle(raw) {
@@ -21,7 +21,7 @@ export function consumer(handle) {
   };
 }
 
-/** One message, as it came off one queue. */
+/** One message, as it was consumed from one queue. */
 export class Delivery {
   #headers;
 
@@ -90,12 +90,12 @@ export class Publication {
   }
 }
 
-/** Dead-letters the delivery at once: returned or thrown, from wherever it is known. */
+/** Dead-letters the delivery at once. Return it, or throw it from anywhere. */
 export class Reject extends Error {
   name = 'Reject';
 }
 
-/** Asks for the delivery again later: returned or thrown. */
+/** Asks for the delivery again later. Return it or throw it. */
 export class Retry extends Error {
   name = 'Retry';
 
@@ -121,7 +121,7 @@ export function toQueue(queue, content) {
   return publication('', queue, content);
 }
 
-/** Header values of a kind that JavaScript's own types do not tell. */
+/** Header values of AMQP types that JavaScript does not have. */
 export const field = {
   double: (value) => new Field({ tag: 'double', val: Number(value) }),
   nested: (json) => new Field({ tag: 'nested', val: String(json) }),
@@ -174,8 +174,8 @@ function toAction(answer) {
   throw new TypeError(`the handler gave ${answer === null ? 'null' : typeof answer}, which is no action`);
 }
 
-// The host takes an error as text, and the engine aborts on anything else that is thrown. That is right
-// where memory has run out: the host tells which limit it was, and makes a new instance.
+// The host accepts an error as text; the engine aborts if anything else is thrown. When memory has run out,
+// aborting is right: the host reports the limit and makes a new instance.
 function failed(error) {
   if (error instanceof Reject || error instanceof Retry) return toAction(error);
   throw error === 'out of memory' ? { error } : describe(error);
@@ -184,7 +184,7 @@ function failed(error) {
 function describe(error) {
   if (!(error instanceof Error)) return typeof error === 'string' ? error : `thrown: ${show(error)}`;
   const lines = `${error.stack ?? ''}`.split('\n').map((line) => line.trim());
-  // What lies beyond the handler is the engine's and this file's.
+  // The calls outside of the handler belong to the engine and to this file.
   const own = lines.filter((line) => line.includes('@') && !/initializer\.js|hive\.js/.test(line));
   const trace = own.map((line) => `\n    at ${line.replace(/^async\*/, '').replace(/[/<]*@/, ' (')})`).join('');
   const cause = error.cause === undefined ? '' : `\ncaused by ${describe(error.cause)}`;

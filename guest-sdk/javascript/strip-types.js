@@ -1,6 +1,6 @@
-// node strip-types.js FROM TO: TypeScript without its types, under its own file names and with every
-// statement at its own line and column, so that the errors of a component name the line that was written.
-// `tsc` is what checks the types.
+// node strip-types.js FROM TO: copies TypeScript without its types. File names stay the same, and every statement
+// keeps its line and column, so that the errors of a component name the lines of the source. `tsc` checks the
+// types.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';

@@ -1,10 +1,10 @@
 import type { Content, Delivery, RawDelivery } from './hive.js';
 
-/** What is told of a delivery beside its message. */
+/** The fields of a delivery besides its message. */
 export type About = Partial<Omit<RawDelivery, 'message'>>;
 
-/** A delivery of such a message at its first attempt, as a handler gets it. */
+/** A delivery of this message at its first attempt, as a handler gets it. */
 export function delivery(content?: Content, about?: About): Delivery;
 
-/** The same as the host hands it over: for what `consumer` made. */
+/** The same, in the form that the host hands to the export made by `consumer`. */
 export function rawDelivery(content?: Content, about?: About): RawDelivery;

@@ -1,4 +1,4 @@
-//! Building an answer, and looking into one.
+//! Building an action, and inspecting one in tests.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,8 +12,8 @@ impl Action {
         Self::Ack
     }
 
-    /// Publish these, in this order; the delivery is acknowledged once the broker has confirmed
-    /// every one.
+    /// Publish these, in this order; the host acknowledges the delivery when the broker has confirmed
+    /// all of them.
     pub fn publish(publications: impl IntoIterator<Item = Publication>) -> Self {
         Self::Publish(publications.into_iter().collect())
     }
@@ -39,12 +39,12 @@ impl Action {
         Self::Reject(reason.to_string())
     }
 
-    /// Whether the delivery is done and publishes nothing.
+    /// Whether the action only acknowledges.
     pub fn is_ack(&self) -> bool {
         matches!(self, Self::Ack)
     }
 
-    /// What is published; empty for every other answer.
+    /// The publications; empty for every other action.
     pub fn publications(&self) -> &[Publication] {
         match self {
             Self::Publish(publications) => publications,
@@ -52,7 +52,7 @@ impl Action {
         }
     }
 
-    /// The retry asked for, if that is the answer.
+    /// The retry, if the action is one.
     pub fn as_retry(&self) -> Option<&Retry> {
         match self {
             Self::Retry(retry) => Some(retry),
@@ -60,7 +60,7 @@ impl Action {
         }
     }
 
-    /// The reason of the rejection, if that is the answer.
+    /// The reason of the rejection, if the action is one.
     pub fn as_reject(&self) -> Option<&str> {
         match self {
             Self::Reject(reason) => Some(reason),

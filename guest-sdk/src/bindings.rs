@@ -1,7 +1,7 @@
-//! Generated from the contract: one module a world, the types shared.
+//! Generated from the contract: one module for each world, with shared types.
 //!
-//! The types are the SDK's own: what a consumer's author needs of them is written beside, in
-//! `delivery`, `message`, `publication` and `action`, so that nothing is converted at a call.
+//! The SDK uses the generated types directly, so that a call converts nothing. The modules
+//! `delivery`, `message`, `publication` and `action` add the methods that an author of a consumer needs.
 
 #![allow(
     missing_docs,
@@ -34,7 +34,7 @@ pub mod batch_consumer {
     });
 }
 
-/// A world of the SDK's own: exported beside the one with the handler, the two make a
+/// A world of the SDK itself. Exported together with the world of the handler, it forms a
 /// managed-consumer.
 pub mod lifecycle {
     wit_bindgen::generate!({

@@ -1,17 +1,17 @@
-//! An error as one line of text, its causes included: `a: b` for an `a` because of a `b`.
+//! An error as one line of text with its causes: `a: b` for an `a` caused by a `b`.
 //!
-//! A handler's error is anything that can be displayed, and only some of these can be asked for
-//! their cause. The macro `__cause!` calls `text` on three references to a [`Failure`]; Rust takes the
-//! trait that needs the fewest of them taken off, and so the one that knows most.
+//! A handler's error is any type that implements `Display`, and only some of these know their cause.
+//! The macro `__cause!` calls `text` on three references to a [`Failure`]. Rust chooses the trait that
+//! needs the fewest dereferences, which is the one that knows most about the error.
 
 use std::error::Error;
 use std::fmt::Display;
 
-/// What a handler failed with.
+/// The error of a handler.
 #[derive(Debug)]
 pub struct Failure<E>(pub E);
 
-/// An `Error`, which is asked for its causes.
+/// For an `Error`, which knows its causes.
 pub trait OfError {
     /// The text.
     fn text(&self) -> String;
@@ -23,7 +23,8 @@ impl<E: Error> OfError for &&&Failure<E> {
     }
 }
 
-/// A `Box<dyn Error + Send + Sync>` or an `anyhow::Error`: no `Error`, but each holds one.
+/// For a `Box<dyn Error + Send + Sync>` or an `anyhow::Error`: neither implements `Error`, but each
+/// holds one.
 pub trait OfSendReport {
     /// The text.
     fn text(&self) -> String;
@@ -35,7 +36,7 @@ impl<E: AsRef<dyn Error + Send + Sync>> OfSendReport for &&Failure<E> {
     }
 }
 
-/// A `Box<dyn Error>`.
+/// For a `Box<dyn Error>`.
 pub trait OfReport {
     /// The text.
     fn text(&self) -> String;
@@ -47,7 +48,7 @@ impl<E: AsRef<dyn Error>> OfReport for &Failure<E> {
     }
 }
 
-/// Whatever else can be displayed.
+/// For all other types that implement `Display`.
 pub trait OfDisplay {
     /// The text.
     fn text(&self) -> String;
@@ -59,7 +60,7 @@ impl<E: Display> OfDisplay for Failure<E> {
     }
 }
 
-/// Some errors tell their cause themselves; it is not told twice.
+/// Some errors contain the text of their cause; it is not repeated.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -74,7 +75,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// The text of an error whose type is known where this is written.
+/// The text of an error. The type of the error must be known at the place of the call.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cause {

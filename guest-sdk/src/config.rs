@@ -1,9 +1,9 @@
-//! What `config = { … }` of the component in hive.toml says, through `wasi:config/store`.
+//! The values of `config = { … }` of the component in hive.toml, through `wasi:config/store`.
 //!
-//! Only a component that calls this imports the interface. In native tests the values are those
-//! that [`testing::set_config`](crate::testing::set_config) was given.
+//! A component imports the interface only if it calls this. In native tests the values are those
+//! passed to [`testing::set_config`](crate::testing::set_config).
 
-/// The value of a key; none where it is not set.
+/// The value of a key; `None` if the key is not set.
 pub fn get(key: &str) -> Option<String> {
     source::get(key)
 }
@@ -13,7 +13,7 @@ mod source {
     use crate::bindings::configured::wasi::config::store;
 
     pub(super) fn get(key: &str) -> Option<String> {
-        // The host's store is a table in memory and has no way to fail.
+        // The host reads the values from a table in memory, which cannot fail.
         store::get(key).ok().flatten()
     }
 }

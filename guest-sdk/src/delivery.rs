@@ -15,7 +15,7 @@ impl Delivery {
         self.message.text()
     }
 
-    /// The body as JSON. The error says at which field, line and column it is not what was expected.
+    /// The body as JSON. The error gives the field, line and column at which the body does not match.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         self.message.json()
     }
@@ -25,16 +25,16 @@ impl Delivery {
         &self.message.properties
     }
 
-    /// The first header of this name, which is compared byte for byte.
+    /// The first header with exactly this name, compared byte for byte.
     pub fn header(&self, name: &str) -> Option<&FieldValue> {
         self.message.properties.header(name)
     }
 
-    /// An answer to a message that names a `reply-to`: a publication to that queue, with the
-    /// correlation id of the question, still without a body. None where nobody waits for an answer.
+    /// A reply to a message that has a `reply-to`: a publication to that queue, with the correlation id
+    /// of the request and without a body. `None` if the message has no `reply-to`.
     ///
-    /// It is not mandatory, since whoever asked may be gone by now. The pattern is RabbitMQ's
-    /// (its documentation: "Direct Reply-to", and tutorial six, "RPC").
+    /// The reply is not mandatory, because the requester may be gone. The pattern is RabbitMQ's (its
+    /// documentation: "Direct Reply-to", and tutorial six, "RPC").
     ///
     /// ```
     /// use hive_guest::{Action, Delivery};

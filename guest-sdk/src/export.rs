@@ -1,13 +1,13 @@
-//! Between a handler and the host: what the attributes expand to.
+//! The code to which the attributes expand: it connects a handler to the host.
 //!
-//! Public for the attributes alone; nothing here is for a consumer's author to call.
+//! Public only for the attributes; authors of consumers call nothing here.
 
 use std::convert::Infallible;
 use std::fmt::Display;
 
 use crate::{Action, Publication};
 
-/// What a handler may return: an [`Action`], a [`Publication`], or a `Result` of either.
+/// The return type of a handler: an [`Action`], a [`Publication`], or a `Result` of either.
 #[diagnostic::on_unimplemented(
     message = "a consumer cannot return `{Self}`",
     label = "it returns `Action`, `Publication`, or a `Result` of either whose error is `Display`"
@@ -44,8 +44,8 @@ impl<A: Into<Action>, E: Display> IntoAnswer for Result<A, E> {
     }
 }
 
-/// What a batch handler may return: a `Vec` with what [`IntoAnswer`] is for each delivery, or a `Result`
-/// of one.
+/// The return type of a batch handler: a `Vec` with an [`IntoAnswer`] for each delivery, or a `Result` of
+/// such a `Vec`.
 #[diagnostic::on_unimplemented(
     message = "a batch consumer cannot return `{Self}`",
     label = "it returns a `Vec` of `Action`, `Publication` or a `Result` of either, or a `Result` of such a `Vec`; errors are `Display`"
@@ -74,12 +74,12 @@ impl<A: IntoAnswer, E: Display> IntoAnswers for Result<Vec<A>, E> {
     }
 }
 
-/// An error of one delivery in a batch is a retry of that one.
+/// In a batch, the error of one delivery retries that delivery alone.
 fn or_retry(answer: impl IntoAnswer) -> Action {
     answer.into_answer().unwrap_or_else(Action::retry)
 }
 
-/// What a start function may return: nothing, or a `Result` of it.
+/// The return type of a start function: nothing, or a `Result` of nothing.
 #[diagnostic::on_unimplemented(
     message = "a `start` function cannot return `{Self}`",
     label = "it returns nothing, or `Result<(), E>` with an `E` that is `Display`"
@@ -108,13 +108,13 @@ impl<E: Display> IntoStarted for Result<(), E> {
     }
 }
 
-/// The start of a consumer that names none.
+/// The start function of a consumer without one.
 pub fn nothing_to_start() {}
 
-/// The stop of a consumer that names none.
+/// The stop function of a consumer without one.
 pub fn nothing_to_stop(_reason: crate::StopReason) {}
 
-/// Exports a handler to the host. Off wasm there is none, and only the types are checked.
+/// Exports a handler to the host. In a native build there is no host, and this only checks the types.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
@@ -130,7 +130,7 @@ macro_rules! __export {
                         .map_err(|error| $crate::__cause!(error))
                 }
             }
-            // Natively nobody calls it; named once, it is checked and not called dead.
+            // A native build never calls it. Naming it here checks its types and avoids the dead code warning.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
                 let _ = <Component as world::exports::hive::consumer::handler::Guest>::handle;
@@ -153,7 +153,7 @@ macro_rules! __export {
                         .map_err(|error| $crate::__cause!(error))
                 }
             }
-            // Natively nobody calls it; named once, it is checked and not called dead.
+            // A native build never calls it. Naming it here checks its types and avoids the dead code warning.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
                 let _ = <Component as world::exports::hive::consumer::batch_handler::Guest>::handle_batch;
@@ -177,7 +177,7 @@ macro_rules! __export {
                     $stop(reason)
                 }
             }
-            // Natively nobody calls it; named once, it is checked and not called dead.
+            // A native build never calls it. Naming it here checks its types and avoids the dead code warning.
             #[cfg(not(target_family = "wasm"))]
             const _: () = {
                 let _ = <Component as world::exports::hive::consumer::lifecycle::Guest>::start;

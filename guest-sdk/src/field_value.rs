@@ -1,4 +1,4 @@
-//! Header values, from and to Rust's own types.
+//! Conversions between header values and Rust's own types.
 
 use crate::FieldValue;
 

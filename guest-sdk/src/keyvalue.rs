@@ -1,8 +1,9 @@
-//! What outlives a delivery: keys and values in buckets of the host's store, through `wasi:keyvalue`.
+//! Data that outlives a delivery: keys and values in buckets of the host's store, through
+//! `wasi:keyvalue`.
 //!
-//! A bucket has to be granted: `allow.keyvalue = ["counters"]` of the component in hive.toml. Components
-//! that name the same bucket share it. Only a component that calls this imports the interfaces. In
-//! native tests every bucket may be opened; it is empty at first, and each test's own.
+//! hive.toml must grant a bucket: `allow.keyvalue = ["counters"]` of the component. Components that name
+//! the same bucket share it. A component imports the interfaces only if it calls this. In native tests
+//! every bucket can be opened; it is empty at first, and each test has its own.
 //!
 //! ```
 //! use hive_guest::keyvalue::Bucket;
@@ -16,12 +17,12 @@
 
 use std::fmt;
 
-/// Why the store did not do what it was asked.
+/// Why a call to the store failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// There is no such bucket.
+    /// The bucket does not exist.
     NoSuchStore,
-    /// The bucket is not granted: `allow.keyvalue` of the component does not name it.
+    /// The bucket is not granted: `allow.keyvalue` of the component does not list it.
     AccessDenied,
     /// Anything else, such as a value that is too large.
     Other(String),
@@ -43,7 +44,7 @@ impl std::error::Error for Error {}
 
 /// Keys and values under one name.
 ///
-/// Each method is one step: nobody sees half of it, and what a method that writes has answered is kept.
+/// Each method is one step: no reader sees half of it. A write that has returned is stored.
 #[derive(Debug)]
 pub struct Bucket(source::Bucket);
 
@@ -63,22 +64,22 @@ impl Bucket {
         source::set(&self.0, key, value)
     }
 
-    /// Deletes a key, if it is there.
+    /// Deletes a key, if it exists.
     pub fn delete(&self, key: &str) -> Result<(), Error> {
         source::delete(&self.0, key)
     }
 
-    /// Whether a key is there.
+    /// Whether a key exists.
     pub fn exists(&self, key: &str) -> Result<bool, Error> {
         source::exists(&self.0, key)
     }
 
-    /// Adds to a number, which begins at 0 and stands there in decimal digits; gives the sum.
+    /// Adds to a number and returns the sum. The number starts at 0 and is stored in decimal digits.
     pub fn increment(&self, key: &str, by: u64) -> Result<u64, Error> {
         source::increment(&self.0, key, by)
     }
 
-    /// Some of the keys, and where to go on if there are more.
+    /// Some of the keys, and a cursor to the next ones if there are more.
     pub fn keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), Error> {
         source::keys(&self.0, cursor)
     }
@@ -166,7 +167,7 @@ mod source {
     }
 }
 
-/// A table for each bucket, in this thread: tests run side by side, each in a thread of its own.
+/// A table for each bucket, for each thread: tests run in parallel, each in its own thread.
 #[cfg(not(target_family = "wasm"))]
 mod source {
     use std::cell::RefCell;

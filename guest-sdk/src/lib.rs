@@ -1,7 +1,8 @@
 //! Write a RabbitMQ consumer for Hive in Rust.
 //!
-//! A consumer is a function from a [`Delivery`] to an [`Action`]; [`consumer`] makes a component of
-//! it. The function stays a plain one, so its unit tests are ordinary tests, run natively.
+//! A consumer is a function that takes a [`Delivery`] and returns an [`Action`]. The attribute
+//! [`consumer`] turns it into a component. It remains an ordinary function, so its unit tests are
+//! ordinary tests that run natively.
 //!
 //! ```
 //! use hive_guest::{Action, Delivery, Publication};
@@ -21,14 +22,15 @@
 //! assert_eq!(action.publications()[0].message.text(), Ok("hello Ada"));
 //! ```
 //!
-//! Build it with `cargo build --release --target wasm32-wasip2`, as a `cdylib` (and an `rlib`, for
-//! its tests); the result is a component as it stands.
+//! Build it with `cargo build --release --target wasm32-wasip2`, as a `cdylib` (and an `rlib`, for its
+//! tests). The result is a component; no further tool is needed.
 //!
-//! # What a handler may answer
+//! # What a handler may return
 //!
-//! An [`Action`], a [`Publication`] (published, then acknowledged), or a `Result` of either. An error
-//! is retried by the consumer's retry policy, and its text is in the log and in the dead letter, as
-//! `a: b` if it has a cause. What can never work is better rejected, and spends no retries.
+//! An [`Action`], a [`Publication`] (the host publishes it, then acknowledges), or a `Result` of either.
+//! The host retries an error by the consumer's retry policy. The text of the error goes to the log and to
+//! the dead letter, as `a: b` if it has a cause. Reject a message that can never work: that uses no
+//! retries.
 //!
 //! ```
 //! # use hive_guest::{Action, Delivery};
@@ -58,8 +60,8 @@
 //!
 //! # Batches
 //!
-//! A consumer with a `batch` in hive.toml hands its component deliveries by the dozen or the thousand,
-//! in the order in which they came. The component answers with one action for each, in that order.
+//! For a consumer with `batch` in hive.toml, the host hands many deliveries to the component in one call,
+//! in the order in which they arrived. The component returns one action for each, in the same order.
 //!
 //! ```
 //! use hive_guest::{Action, Delivery};
@@ -80,8 +82,8 @@
 //! assert!(answers[0].is_ack() && answers[1].as_reject().is_some());
 //! ```
 //!
-//! Each of them may as well be a [`Publication`], or a `Result`: an error is a retry of that delivery
-//! alone, while an error in place of the list retries all of them.
+//! An element of the list may also be a [`Publication`], or a `Result`. The error of an element retries
+//! that delivery alone; an error instead of the list retries all deliveries.
 //!
 //! ```
 //! use hive_guest::{Delivery, Publication};
@@ -96,9 +98,9 @@
 //! }
 //! ```
 //!
-//! # A beginning and an end
+//! # Start and stop
 //!
-//! Either attribute takes `start` and `stop`, or one of them.
+//! Both attributes accept `start` and `stop`, or only one of them.
 //!
 //! ```
 //! use hive_guest::{Action, Delivery, StopReason};
@@ -108,7 +110,7 @@
 //!     Action::Ack
 //! }
 //!
-//! /// Once in each instance, before its first delivery. An error keeps the instance out of service.
+//! /// Runs once in each instance, before its first delivery. After an error the instance is not used.
 //! fn warm_up() -> Result<(), String> {
 //!     Ok(())
 //! }
@@ -116,7 +118,7 @@
 //! fn flush(_reason: StopReason) {}
 //! ```
 
-// The attributes name this crate from outside, as its users do, and so do its own tests.
+// The attributes name this crate by its external name, as its users do. So do its own tests.
 extern crate self as hive_guest;
 
 mod action;
@@ -142,9 +144,9 @@ pub use bindings::consumer::hive::consumer::types::{
 pub use bindings::lifecycle::hive::consumer::types::StopReason;
 pub use message::{JsonError, TextError};
 
-/// Makes a component of a function.
+/// Turns a function into a component.
 ///
-/// The function takes a [`Delivery`] and gives an [`Action`], a [`Publication`], or a `Result` of
+/// The function takes a [`Delivery`] and returns an [`Action`], a [`Publication`], or a `Result` of
 /// either whose error is `Display`. `start` and `stop` name functions that run once in each instance:
 /// `fn()` or `fn() -> Result<(), impl Display>`, and `fn(StopReason)`.
 ///
@@ -166,12 +168,13 @@ pub use message::{JsonError, TextError};
 /// ```
 pub use hive_guest_macros::consumer;
 
-/// Makes a component of a function that takes a batch.
+/// Turns a function that takes a batch into a component.
 ///
-/// The function takes the deliveries of a batch and gives one [`Action`] for each, in their order:
-/// `fn(Vec<Delivery>) -> Vec<Action>`, or `-> Result<Vec<Action>, impl Display>`. In place of an action
-/// may be a [`Publication`], or a `Result` of either, whose error retries that delivery alone. An error of
-/// the whole, or a list of another length, retries the whole batch. `start` and `stop` are those of [`macro@consumer`].
+/// The function takes the deliveries of a batch and returns one [`Action`] for each, in their order:
+/// `fn(Vec<Delivery>) -> Vec<Action>`, or `-> Result<Vec<Action>, impl Display>`. Instead of an action, an
+/// element may be a [`Publication`], or a `Result` of either, whose error retries that delivery alone. An
+/// error instead of the list, or a list of another length, retries the whole batch. `start` and `stop` work
+/// as for [`macro@consumer`].
 ///
 /// ```
 /// use hive_guest::{Action, Delivery};

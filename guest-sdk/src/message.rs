@@ -1,4 +1,4 @@
-//! Reading a message, wherever it is: in a delivery or in a publication.
+//! Reading a message, in a delivery or in a publication.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{FieldValue, Message, Properties};
 
-/// A body that is not the JSON that was expected, or a value that JSON cannot express.
+/// A body that is not the expected JSON, or a value that JSON cannot express.
 ///
-/// It becomes a `String` by `?`, where a function's error is one.
+/// `?` converts it to a `String` in a function whose error is a `String`.
 #[derive(Debug)]
 pub struct JsonError {
     what: &'static str,
@@ -51,7 +51,7 @@ impl From<JsonError> for String {
 
 /// A body that is not UTF-8.
 ///
-/// It becomes a `String` by `?`, where a function's error is one.
+/// `?` converts it to a `String` in a function whose error is a `String`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextError(std::str::Utf8Error);
 
@@ -79,7 +79,7 @@ impl Message {
         std::str::from_utf8(&self.body).map_err(TextError)
     }
 
-    /// The body as JSON. The error says at which field, line and column it is not what was expected.
+    /// The body as JSON. The error gives the field, line and column at which the body does not match.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         serde_json::from_slice(&self.body).map_err(JsonError::reading)
     }
@@ -108,7 +108,7 @@ impl Message {
 }
 
 impl Properties {
-    /// The first header of this name, which is compared byte for byte.
+    /// The first header with exactly this name, compared byte for byte.
     pub fn header(&self, name: &str) -> Option<&FieldValue> {
         self.headers
             .iter()
@@ -116,7 +116,8 @@ impl Properties {
             .map(|(_, value)| value)
     }
 
-    /// Sets the header of this name: where it was, or as the last. A table has each name once.
+    /// Sets the header with this name: replaces the existing one, or adds it at the end. A table has each
+    /// name once.
     pub(crate) fn set_header(&mut self, name: String, value: FieldValue) {
         match self.headers.iter_mut().find(|(other, _)| *other == name) {
             Some((_, old)) => *old = value,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{FieldValue, JsonError, Message, Publication};
 
 impl Publication {
-    /// A message to an exchange: empty, persistent and mandatory, until told otherwise.
+    /// A message to an exchange. By default it is empty, persistent and mandatory.
     ///
     /// ```
     /// # use hive_guest::Publication;
@@ -32,20 +32,20 @@ impl Publication {
         Self::to("", queue)
     }
 
-    /// These bytes as the body. The content type is left alone.
+    /// Sets these bytes as the body, and leaves the content type unchanged.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.message.body = body.into();
         self
     }
 
-    /// This text as the body, and `text/plain` as the content type.
+    /// Sets this text as the body, and `text/plain` as the content type.
     #[must_use]
     pub fn text(self, text: impl Into<String>) -> Self {
         self.content_type("text/plain").body(text.into())
     }
 
-    /// This value as the body, in JSON, and `application/json` as the content type.
+    /// Sets this value as the body, in JSON, and `application/json` as the content type.
     pub fn json(self, value: &impl Serialize) -> Result<Self, JsonError> {
         let body = serde_json::to_vec(value).map_err(JsonError::writing)?;
         Ok(self.content_type("application/json").body(body))
@@ -58,7 +58,8 @@ impl Publication {
         self
     }
 
-    /// A header, in place of one of the same name. Names that begin with `x-hive-` are the host's own: it refuses them.
+    /// Sets a header; replaces one with the same name. Names that begin with `x-hive-` are reserved: the
+    /// host refuses them.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
         self.message
@@ -67,7 +68,7 @@ impl Publication {
         self
     }
 
-    /// The id of the message. Without one the host derives it from the delivery, so that a repeat
+    /// The id of the message. Without one, the host derives an id from the delivery, so that a repeat
     /// after a crash has the same id.
     #[must_use]
     pub fn message_id(mut self, id: impl Into<String>) -> Self {
@@ -82,22 +83,22 @@ impl Publication {
         self
     }
 
-    /// The queue that a reply goes to.
+    /// The queue for a reply.
     #[must_use]
     pub fn reply_to(mut self, queue: impl Into<String>) -> Self {
         self.message.properties.reply_to = Some(queue.into());
         self
     }
 
-    /// Whether the message survives a broker restart. It does, until told otherwise.
+    /// Whether the message survives a broker restart; true by default.
     #[must_use]
     pub fn persistent(mut self, persistent: bool) -> Self {
         self.message.properties.persistent = persistent;
         self
     }
 
-    /// Whether a message that no queue takes fails the delivery. It does, until told otherwise; an
-    /// event may have no subscribers.
+    /// Whether a message that no queue takes fails the delivery; true by default. Set it to false for an
+    /// event that may have no subscribers.
     #[must_use]
     pub fn mandatory(mut self, mandatory: bool) -> Self {
         self.mandatory = mandatory;
@@ -112,7 +113,7 @@ impl Publication {
     }
 }
 
-/// Whole milliseconds, a part of one counted as one, and at the most as many as the contract can say.
+/// Whole milliseconds, rounded up, and at most the largest number that the contract can express.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

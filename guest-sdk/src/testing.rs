@@ -1,4 +1,4 @@
-//! What a native unit test of a handler needs: a delivery, and a configuration.
+//! Deliveries and a configuration for native unit tests of a handler.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{Delivery, FieldValue, Message};
 
-/// Builds a delivery: of an empty message at its first attempt, until told otherwise.
+/// Builds a delivery. By default it has an empty message and is at its first attempt.
 ///
 /// ```
 /// use hive_guest::testing::DeliveryBuilder;
@@ -46,21 +46,21 @@ impl DeliveryBuilder {
         })
     }
 
-    /// The queue it comes from.
+    /// The queue that it was consumed from.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.0.queue = queue.into();
         self
     }
 
-    /// The exchange it was published to.
+    /// The exchange that it was published to.
     #[must_use]
     pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
         self.0.exchange = exchange.into();
         self
     }
 
-    /// The routing key it was published with.
+    /// The routing key that it was published with.
     #[must_use]
     pub fn routing_key(mut self, routing_key: impl Into<String>) -> Self {
         self.0.routing_key = routing_key.into();
@@ -84,13 +84,13 @@ impl DeliveryBuilder {
     ///
     /// # Panics
     ///
-    /// On a value that JSON cannot express, such as a map whose keys are no strings.
+    /// If JSON cannot express the value, such as a map whose keys are not strings.
     #[must_use]
     pub fn json(self, value: &impl Serialize) -> Self {
         self.body(serde_json::to_vec(value).expect("the value of a test can be written as JSON"))
     }
 
-    /// A header, in place of one of the same name.
+    /// Sets a header; replaces one with the same name.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<FieldValue>) -> Self {
         let properties = &mut self.0.message.properties;
@@ -98,7 +98,7 @@ impl DeliveryBuilder {
         self
     }
 
-    /// The queue that a reply goes to.
+    /// The queue for a reply.
     #[must_use]
     pub fn reply_to(mut self, queue: impl Into<String>) -> Self {
         self.0.message.properties.reply_to = Some(queue.into());
@@ -119,14 +119,14 @@ impl DeliveryBuilder {
         self
     }
 
-    /// Which try it is: 1 for the first, one more for each retry.
+    /// The attempt: 1 for the first, one more for each retry.
     #[must_use]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.0.attempt = attempt;
         self
     }
 
-    /// Whether the broker handed it out before and got no answer.
+    /// Whether the broker delivered it before and got no answer.
     #[must_use]
     pub fn redelivered(mut self, redelivered: bool) -> Self {
         self.0.redelivered = redelivered;
@@ -140,7 +140,7 @@ impl DeliveryBuilder {
         self
     }
 
-    /// The delivery. Whatever has no word here is a public field of it.
+    /// The delivery. Set anything else through its public fields.
     pub fn build(self) -> Delivery {
         self.0
     }
@@ -150,8 +150,8 @@ thread_local! {
     static CONFIG: RefCell<BTreeMap<String, String>> = RefCell::default();
 }
 
-/// What [`config::get`](crate::config::get) answers from now on, in this thread: tests run side by
-/// side, each in a thread of its own.
+/// Sets the values that [`config::get`](crate::config::get) returns in this thread. Tests run in
+/// parallel, each in its own thread.
 ///
 /// ```
 /// hive_guest::testing::set_config([("currency", "EUR")]);

@@ -1,6 +1,6 @@
 //! The attributes of `hive-guest`. They are documented where that crate exports them.
 //!
-//! Written over plain tokens: all they need of a function is its name.
+//! They work on plain tokens, because all that they need of a function is its name.
 
 use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
@@ -16,7 +16,7 @@ pub fn batch_consumer(arguments: TokenStream, item: TokenStream) -> TokenStream 
     expand("batch_consumer", arguments, item)
 }
 
-/// The function as it stands, and its export to the host.
+/// The unchanged function, and its export to the host.
 fn expand(attribute: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let export = function_name(item.clone())
         .and_then(|handler| Ok((handler, Lifecycle::parse(arguments)?)))
@@ -29,7 +29,7 @@ fn expand(attribute: &str, arguments: TokenStream, item: TokenStream) -> TokenSt
 
 type Fault = (String, Span);
 
-/// The identifier behind the item's `fn`.
+/// The identifier after the item's `fn`.
 fn function_name(item: TokenStream) -> Result<Ident, Fault> {
     let mut tokens = item.into_iter();
     while let Some(token) = tokens.next() {
@@ -85,8 +85,8 @@ impl Lifecycle {
     }
 }
 
-/// Only on wasm is there a host to export to. Elsewhere the function is there for its unit tests,
-/// and the export is only checked for its types.
+/// Only a WebAssembly build has a host to export to. In a native build the function is there for its
+/// unit tests, and the export only checks the types.
 fn export(attribute: &str, handler: &Ident, lifecycle: &Lifecycle) -> TokenStream {
     let mut code = format!("::hive_guest::__export!({attribute}, {handler});");
     if lifecycle.start.is_some() || lifecycle.stop.is_some() {
@@ -114,7 +114,7 @@ fn parse(code: &str) -> TokenStream {
     code.parse().expect("the attribute writes Rust")
 }
 
-/// So that a fault in the export is shown at the function that it is about.
+/// Makes the compiler show an error of the export at the function.
 fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     tokens
         .into_iter()

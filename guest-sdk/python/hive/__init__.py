@@ -1,4 +1,4 @@
-"""Write a RabbitMQ consumer for Hive in Python: a function from a delivery to an answer.
+"""The Python SDK of Hive: a consumer is a function that takes a delivery and returns an answer.
 
     from hive import Answer, Delivery, Reject, consumer, to_queue
 
@@ -10,7 +10,7 @@
 
     Handler = consumer(handle)
 
-The module needs the bindings that componentize-py writes for the world, ``wit_world``.
+The module needs ``wit_world``, the bindings that componentize-py generates for the world.
 """
 
 from hive._answers import (

@@ -1,4 +1,4 @@
-"""What a handler may give, and how a publication is made."""
+"""The return values of a handler, and how to make a publication."""
 
 import json as _json
 from datetime import datetime, timedelta
@@ -21,12 +21,12 @@ class Ack:
 
 
 class Reject(Exception):
-    """Never: the delivery is dead-lettered now, for this reason. Returned, or raised from anywhere."""
+    """Never: the delivery is dead-lettered now, for this reason. Return it, or raise it from anywhere."""
 
 
 class Retry(Exception):
     """Not now: the delivery comes again after ``delay``, or after that of the consumer's retry policy.
-    Returned, or raised from anywhere."""
+    Return it, or raise it from anywhere."""
 
     def __init__(self, reason: str, *, delay: timedelta | None = None) -> None:
         super().__init__(reason)
@@ -34,8 +34,8 @@ class Retry(Exception):
 
 
 Answer = Union[Ack, Publication, list[Publication], Reject, Retry]
-"""What a handler gives. Several publications are published in their order; the delivery is
-acknowledged once the broker has confirmed every one."""
+"""The return value of a handler. Several publications are published in their order; the host
+acknowledges the delivery when the broker has confirmed all of them."""
 
 _NOTHING = object()
 
@@ -63,10 +63,10 @@ def publication(
     user_id: str | None = None,
     app_id: str | None = None,
 ) -> Publication:
-    """A publication to an exchange: persistent and mandatory, unless told otherwise.
+    """A publication to an exchange: persistent and mandatory by default.
 
-    It has one of ``json`` (content type ``application/json``, unless it is said), ``text`` and
-    ``body``, or is empty. Without a ``message_id`` the host derives one from the delivery, the same at
+    It has one of ``json`` (content type ``application/json``, unless you set another), ``text`` and
+    ``body``, or is empty. Without a ``message_id``, the host derives one from the delivery, the same at
     every attempt.
     """
     if (json is not _NOTHING) + (text is not None) + (body is not None) > 1:
@@ -97,7 +97,7 @@ def publication(
 
 
 def to_queue(queue: str, **content: Any) -> Publication:
-    """The same to a queue, through the default exchange."""
+    """The same for a queue, through the default exchange."""
     return publication("", queue, **content)
 
 

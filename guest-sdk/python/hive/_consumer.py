@@ -1,4 +1,4 @@
-"""Between a handler and the host."""
+"""Connects a handler to the host."""
 
 import re
 import traceback
@@ -15,11 +15,11 @@ _FRAMES = 20
 
 
 def consumer(handle: Callable[[Delivery], Answer]) -> type[HandlerProtocol]:
-    """Makes of a function what the component exports: ``Handler = consumer(handle)``.
+    """Turns a function into the component's export: ``Handler = consumer(handle)``.
 
-    What the function raises becomes the error of the delivery, with its message, its causes, and the
-    file and line of each call: the delivery is retried by the consumer's policy, and the text stands
-    in the log and in the dead letter. A ``Reject`` or a ``Retry`` that is raised is that answer.
+    An exception becomes the error of the delivery. The host retries the delivery by the consumer's
+    policy and writes the text to the log and the dead letter, with the message, its causes, and the file
+    and line of each call. A raised ``Reject`` or ``Retry`` counts as that answer.
     """
 
     class Handler(HandlerProtocol):
@@ -29,7 +29,7 @@ def consumer(handle: Callable[[Delivery], Answer]) -> type[HandlerProtocol]:
             except (Reject, Retry) as answer:
                 return action(answer)
             except MemoryError:
-                # The host tells which limit it was, and makes a new instance.
+                # The host reports the limit and makes a new instance.
                 raise
             except (Exception, SystemExit) as error:
                 raise Err(described(error)) from None
@@ -54,7 +54,7 @@ def action(answer: Answer) -> wit.Action:
 
 
 def described(error: BaseException) -> str:
-    """The message first, since a dead letter keeps the beginning; then where it came from."""
+    """The message first, because a dead letter keeps the beginning; then the place of the error."""
     told = traceback.TracebackException.from_exception(error, limit=-_FRAMES)
     lines = []
     before = ""

@@ -11,11 +11,11 @@ from hive._answers import Headers, Publication, Reject, to_queue
 
 
 class Delivery:
-    """One message, as it came off one queue."""
+    """One message, as it was consumed from one queue."""
 
     def __init__(self, raw: wit.Delivery) -> None:
         self.message = raw.message
-        """Properties and body as they came, each header with its kind."""
+        """Properties and body as they arrived, each header with its AMQP type."""
         self.queue = raw.queue
         """The queue that it was consumed from."""
         self.exchange = raw.exchange
@@ -23,11 +23,11 @@ class Delivery:
         self.routing_key = raw.routing_key
         """The routing key that it was published with. A retry keeps it."""
         self.redelivered = raw.redelivered
-        """The broker handed this message out before and got no answer."""
+        """The broker delivered this message before and got no answer."""
         self.attempt = raw.attempt
-        """1 for the first try, then one more for each retry. Redeliveries do not count."""
+        """1 for the first attempt, then one more for each retry. Redeliveries do not count."""
         self.stream_offset = raw.stream_offset
-        """The offset in a stream queue."""
+        """The offset in a stream."""
 
     @property
     def properties(self) -> wit.Properties:
@@ -40,11 +40,11 @@ class Delivery:
 
     @cached_property
     def headers(self) -> Headers:
-        """The headers as values of Python's own types."""
+        """The headers as Python values."""
         return {name: _headers.read(value) for name, value in self.properties.headers}
 
     def text(self) -> str:
-        """The body as text. Raises ``UnicodeDecodeError`` where it is not UTF-8."""
+        """The body as text. Raises ``UnicodeDecodeError`` if it is not UTF-8."""
         return self.body.decode()
 
     def json(self, **options: Any) -> Any:
@@ -55,12 +55,12 @@ class Delivery:
         return json.loads(self.text(), **options)
 
     def forward(self, exchange: str, routing_key: str, *, mandatory: bool = True) -> Publication:
-        """A publication of the message as it is: body, properties and every header, with its kind."""
+        """A publication of the unchanged message: body, properties, every header with its AMQP type."""
         return Publication(exchange, routing_key, self.message, mandatory, None)
 
     def reply(self, **content: Any) -> Publication:
-        """A publication to the ``reply-to`` of the message with its correlation id; it may go nowhere,
-        since whoever asked may be gone. Takes what ``publication`` takes. Raises ``Reject`` where the
+        """A publication to the ``reply-to`` of the message with its correlation id. It is not mandatory,
+        because the requester may be gone. ``content`` is that of ``publication``. Raises ``Reject`` if the
         message has no reply-to.
         """
         queue = self.properties.reply_to

@@ -1,4 +1,4 @@
-"""Header values, between Python's own types and the contract's."""
+"""Conversions of header values between Python's types and the contract's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from wit_world.imports import types as wit
 
 
 class Timestamp(int):
-    """Seconds since the Unix epoch, also where no ``datetime`` reaches."""
+    """Seconds since the Unix epoch, also beyond the range of ``datetime``."""
 
 
 class Nested(str):
-    """A table or an array as JSON text, kept as it is."""
+    """A table or an array as JSON text, kept unchanged."""
 
 
 HeaderValue = Union[
@@ -72,7 +72,7 @@ def written(name: str, value: HeaderValue) -> wit.FieldValue:
 
 
 def seconds(moment: datetime) -> int:
-    """Seconds since the Unix epoch of a moment, which has to know its time zone."""
+    """Seconds since the Unix epoch of a moment, which must have a time zone."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
     return within(int(moment.timestamp()), 0, 2**64 - 1, "a timestamp")

@@ -1,13 +1,13 @@
 """The component's configuration: ``config = { … }`` in hive.toml.
 
-The world has to import ``wasi:config/store``, as hive:guest/configured-consumer does.
+The component's world must import ``wasi:config/store``, as hive:guest/configured-consumer does.
 """
 
 from wit_world.imports import store
 
 
 def get(key: str) -> str | None:
-    """The value of a key; None where it is not set."""
+    """The value of a key; None if the key is not set."""
     return store.get(key)
 
 

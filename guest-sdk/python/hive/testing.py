@@ -1,4 +1,4 @@
-"""What a native unit test of a handler needs: a delivery."""
+"""Deliveries for native unit tests of a handler."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def delivery(
     stream_offset: int | None = None,
     **content: Any,
 ) -> Delivery:
-    """A delivery at its first attempt of a message made of what ``hive.publication`` takes."""
+    """A delivery at its first attempt; ``content`` is that of ``hive.publication``."""
     message = to_queue(queue, **content).message
     return Delivery(
         wit.Delivery(message, queue, exchange, routing_key, redelivered, attempt, stream_offset)
