@@ -79,7 +79,7 @@ pub(crate) const ROOT: &[Key] = &[
     key(
         "include",
         Shape::List(&Shape::Text),
-        "Files and globs whose connections, exchanges, queues, components and consumers are read as if they stood here.",
+        "Files and globs; their connections, exchanges, queues, components and consumers count as part of this file.",
     ),
     key("host", Shape::Table(HOST), "The host as a whole."),
     key("connections", Shape::Named(CONNECTION), CONNECTIONS),
@@ -106,11 +106,11 @@ pub(crate) const INCLUDED: &[Key] = &[
     key("store", Shape::MainFile, ELSEWHERE),
 ];
 
-const CONNECTIONS: &str = "Connections by name. \"main\" is used wherever none is named, and is there without being written.";
+const CONNECTIONS: &str = "Connections by name. \"main\" is the default, and exists even if the file has no connections.";
 const EXCHANGES: &str = "Exchanges by name, declared at every connection.";
 const QUEUES: &str = "Queues by name, declared at every connection.";
 const COMPONENTS: &str = "WebAssembly components by name.";
-const CONSUMERS: &str = "Who consumes what, by name. There is at least one.";
+const CONSUMERS: &str = "Consumers by name. At least one is required.";
 const ELSEWHERE: &str = "Belongs in the file that includes this one.";
 
 const HOST: &[Key] = &[
@@ -122,32 +122,32 @@ const HOST: &[Key] = &[
     key(
         "admin",
         Shape::Text,
-        "Where health and metrics are served: an address with a port, or \"off\". Default: \"127.0.0.1:9191\".",
+        "The address of the admin server, with a port, or \"off\". Default: \"127.0.0.1:9191\".",
     ),
     key(
         "admin_token",
         Shape::Secret,
-        "Whoever sends it may give commands to the admin server; at least 16 letters, digits and signs. Default: none, and commands are taken on a loopback address alone.",
+        "Clients that send it may give commands to the admin server; at least 16 letters, digits and signs. Default: no token; commands are accepted only on a loopback address.",
     ),
     key(
         "max_instances",
         Shape::Integer(1, MOST_INSTANCES),
-        "Instances in memory at once, over all components. Default: twice what all consumers handle at once and four for each component, at least 64.",
+        "Instances in memory at once, over all components. Default: 2 times the total concurrency plus 4 per component, but at least 64.",
     ),
     key(
         "shutdown_timeout",
         Shape::Duration(0, LONGEST),
-        "How long deliveries in hand get before they go back to the broker. Default: \"30s\".",
+        "How long a stop waits for deliveries in flight before they go back to the broker. Default: \"30s\".",
     ),
     key(
         "log",
         Shape::Text,
-        "Which log lines are written, in the syntax of RUST_LOG, which wins. Default: \"info\".",
+        "Which log lines the host writes, in the syntax of RUST_LOG, which takes precedence. Default: \"info\".",
     ),
     key(
         "log_format",
         Shape::Choice(&["text", "json"]),
-        "How log lines look. Default: \"text\".",
+        "The format of the log lines. Default: \"text\".",
     ),
 ];
 
@@ -171,7 +171,7 @@ const STORE: &[Key] = &[
     key(
         "prefix",
         Shape::Name,
-        "What every key of \"redis\" begins with; hosts with the same share what they remember. Default: \"hive:\".",
+        "The beginning of every key in Redis; hosts with the same prefix share what they remember. Default: \"hive:\".",
     ),
 ];
 

@@ -9,22 +9,22 @@ pub(super) const CONNECTION: &[Key] = &[
     key(
         "url",
         Shape::Secret,
-        "Where the broker is: amqp://USER:PASSWORD@HOST:PORT,HOST:PORT/VHOST; amqps:// for TLS; file:PATH to read it from there. Default: RABBITMQ_URL, else amqp://guest:guest@localhost:5672/%2f.",
+        "The address of the broker: amqp://USER:PASSWORD@HOST:PORT,HOST:PORT/VHOST; amqps:// for TLS; file:PATH to read it from a file. Default: RABBITMQ_URL, otherwise amqp://guest:guest@localhost:5672/%2f.",
     ),
     key(
         "heartbeat",
         Shape::Duration(0, LONGEST_HEARTBEAT),
-        "The interval asked for, in whole seconds; \"0s\" turns heartbeats off. Default: \"10s\".",
+        "The interval that the host proposes, in whole seconds; \"0s\" turns heartbeats off. Default: \"10s\".",
     ),
     key(
         "connect_timeout",
         SOME_TIME,
-        "For the TCP connection, the TLS handshake and the AMQP handshake, each. Default: \"10s\".",
+        "The time limit of each of: TCP connection, TLS handshake, AMQP handshake. Default: \"10s\".",
     ),
     key(
         "reconnect",
         Shape::Table(RECONNECT),
-        "The pauses between tries to connect.",
+        "The pauses between attempts to connect.",
     ),
     key("tls", Shape::Table(TLS), "Certificates, for amqps://."),
 ];
@@ -33,13 +33,13 @@ const RECONNECT: &[Key] = &[
     key(
         "first",
         SOME_TIME,
-        "The pause after the first failure; it doubles with each further one. Default: \"100ms\".",
+        "The pause after the first failure; it doubles with each further failure. Default: \"100ms\".",
     ),
     key("max", SOME_TIME, "The longest pause. Default: \"30s\"."),
     key(
         "attempts",
         Shape::Integer(1, u32::MAX as i64),
-        "Give up after so many failures in a row. Default: none, try for ever.",
+        "Give up after this many failures in a row. Default: no limit.",
     ),
 ];
 
@@ -47,23 +47,23 @@ pub(super) const TLS: &[Key] = &[
     key(
         "ca",
         Shape::Text,
-        "Certificates of the authorities to trust: a path, or PEM text. Default: the system's authorities.",
+        "Certificates of the certificate authorities to trust: a path, or PEM text. Default: the system's authorities.",
     ),
     key(
         "cert",
         Shape::Text,
-        "The client's certificate chain: a path, or PEM text. Needs `key`. Default: none.",
+        "The client's certificate chain: a path, or PEM text. Needs `key`. Default: no certificate.",
     ),
     key(
         "key",
         Shape::Secret,
-        "The client's private key: a path, file:PATH, or PEM text. Needs `cert`. Default: none.",
+        "The client's private key: a path, file:PATH, or PEM text. Needs `cert`. Default: no key.",
     ),
 ];
 
 const ARGUMENTS: &str = "Further arguments, sent in the order of the file. Default: none.";
-const DECLARED_OVER: &str = "The connection that it is declared over. Default: \"main\".";
-const PASSIVE: &str = "Only check that it is there. Default: false.";
+const DECLARED_OVER: &str = "The connection on which it is declared. Default: \"main\".";
+const PASSIVE: &str = "Only check that it exists. Default: false.";
 const DURABLE: &str = "Survives a restart of the broker. Default: true.";
 
 pub(super) const EXCHANGE: &[Key] = &[
@@ -71,14 +71,14 @@ pub(super) const EXCHANGE: &[Key] = &[
     key(
         "type",
         Shape::Name,
-        "How it routes: direct, fanout, topic, headers, or a plugin's, which begins with x-. Default: \"direct\".",
+        "How it routes: direct, fanout, topic, headers, or the type of a plugin, which begins with x-. Default: \"direct\".",
     ),
     key("passive", Shape::Boolean, PASSIVE),
     key("durable", Shape::Boolean, DURABLE),
     key(
         "auto_delete",
         Shape::Boolean,
-        "Deleted when the last binding goes. Default: false.",
+        "The broker deletes it when its last binding is removed. Default: false.",
     ),
     key(
         "internal",
@@ -105,22 +105,22 @@ pub(super) const QUEUE: &[Key] = &[
     key(
         "exclusive",
         Shape::Boolean,
-        "For this connection alone. Default: false.",
+        "Only this connection may use it. Default: false.",
     ),
     key(
         "auto_delete",
         Shape::Boolean,
-        "Deleted when the last consumer goes. Default: false.",
+        "The broker deletes it when its last consumer is gone. Default: false.",
     ),
     key(
         "dead_letter_exchange",
         Shape::Text,
-        "Where the broker sends what expires or overflows. Default: none.",
+        "The exchange to which the broker dead-letters messages. Default: not set.",
     ),
     key(
         "dead_letter_routing_key",
         Shape::Text,
-        "With which routing key; needs `dead_letter_exchange`. Default: the message's own.",
+        "The routing key of dead-lettered messages; needs `dead_letter_exchange`. Default: the message's own.",
     ),
     key(
         "max_length",
@@ -130,7 +130,7 @@ pub(super) const QUEUE: &[Key] = &[
     key(
         "expires",
         Shape::Duration(1, LONGEST_TTL),
-        "An unused queue is deleted after it. Default: never.",
+        "The broker deletes the queue after this time without use. Default: never.",
     ),
     key(
         "message_ttl",
@@ -151,15 +151,15 @@ pub(super) const QUEUE: &[Key] = &[
 ];
 
 const BINDINGS: Shape = Shape::List(&Shape::Table(&[
-    key("exchange", Shape::Name, "The exchange bound from.").required(),
+    key("exchange", Shape::Name, "The source exchange.").required(),
     key(
         "routing_key",
         Shape::Text,
-        "Which messages; what it means is the exchange's `type`. Default: empty.",
+        "The routing key of the binding; its meaning depends on the exchange's `type`. Default: empty.",
     ),
     key(
         "arguments",
         Shape::Arguments,
-        "What a headers exchange matches by. Default: none.",
+        "The arguments by which a headers exchange matches. Default: none.",
     ),
 ]));

@@ -18,7 +18,7 @@ pub(super) const COMPONENT: &[Key] = &[
     key(
         "build",
         Shape::Text,
-        "The command line that makes it; `hive-host dev` runs it, `run` does not. Default: none.",
+        "The command line that builds it; `hive-host dev` runs it, `run` does not. Default: no command.",
     ),
     key(
         "watch",
@@ -33,7 +33,7 @@ pub(super) const COMPONENT: &[Key] = &[
     key(
         "recycle_after",
         Shape::Integer(1, i64::MAX),
-        "Deliveries that one instance serves. Default: without end.",
+        "Deliveries after which an instance is replaced. Default: never.",
     ),
     key(
         "recycle_above",
@@ -43,12 +43,12 @@ pub(super) const COMPONENT: &[Key] = &[
     key(
         "recycle_idle",
         SOME_TIME,
-        "An instance that was not used for so long is given up. Default: \"5m\".",
+        "An instance that was not used for this long is removed. Default: \"5m\".",
     ),
     key(
         "max_instances",
         Shape::Integer(1, u16::MAX as i64),
-        "Instances that handle deliveries at once, over all its consumers. Default: as many as they ask for.",
+        "Instances that handle deliveries at once, over all its consumers. Default: as many as they need.",
     ),
     key(
         "memory",
@@ -64,17 +64,17 @@ pub(super) const COMPONENT: &[Key] = &[
     key(
         "max_answer",
         Shape::Size(SMALLEST_ANSWER),
-        "What may cross from the component to the host in one call. Default: \"16MiB\".",
+        "The most data that the component may pass to the host at once. Default: \"16MiB\".",
     ),
     key(
         "log_lines",
         Shape::Integer(0, u32::MAX as i64),
-        "Lines a second that all its instances together may print; the rest is counted. Default: 100.",
+        "Lines a second that all its instances together may print; further lines are counted and left out. Default: 100.",
     ),
     key(
         "config",
         Shape::Texts,
-        "What the component reads through wasi:config/store. Default: nothing.",
+        "The values that the component reads through wasi:config/store. Default: empty.",
     ),
     key(
         "sha256",
@@ -84,7 +84,7 @@ pub(super) const COMPONENT: &[Key] = &[
     key(
         "allow",
         Shape::Table(ALLOW),
-        "What the component may reach outside itself. Nothing, unless it is named; but publishing is free.",
+        "What the component may reach outside of itself: only what is listed. Publishing is allowed by default.",
     ),
 ];
 
@@ -92,27 +92,27 @@ const ALLOW: &[Key] = &[
     key(
         "env",
         Shape::List(&Shape::Text),
-        "Environment variables that it sees. Default: none.",
+        "Environment variables that the component sees. Default: none.",
     ),
     key(
         "http",
         Shape::List(&Shape::Text),
-        "Where outgoing HTTP may go, as in \"api.example.com:443\" or \"*.example.com\". Default: nowhere.",
+        "The hosts that the component may reach by HTTP, as in \"api.example.com:443\" or \"*.example.com\". Default: nowhere.",
     ),
     key(
         "dirs",
         Shape::List(&Shape::Table(DIR)),
-        "Directories that it sees. Default: none.",
+        "Directories that the component sees. Default: none.",
     ),
     key(
         "keyvalue",
         Shape::List(&Shape::Name),
-        "Buckets of the store that it may open. Default: none.",
+        "Buckets of the store that the component may open. Default: none.",
     ),
     key(
         "publish",
         Shape::List(&Shape::Text),
-        "Where it may publish: EXCHANGE:ROUTING-KEY with * and ?; an empty array is nowhere. Default: anywhere.",
+        "Where the component may publish: EXCHANGE:ROUTING-KEY with * and ?; an empty array is nowhere. Default: anywhere.",
     ),
 ];
 
@@ -121,12 +121,12 @@ const DIR: &[Key] = &[
     key(
         "guest",
         Shape::Text,
-        "What the component calls it: an absolute name.",
+        "The absolute path of the directory inside the component.",
     )
     .required(),
     key(
         "write",
         Shape::Boolean,
-        "Whether it may be changed. Default: false.",
+        "Whether the component may change it. Default: false.",
     ),
 ];

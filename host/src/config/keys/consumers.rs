@@ -13,7 +13,7 @@ pub(super) const CONSUMER: &[Key] = &[
     key(
         "queue",
         Shape::Name,
-        "The queue consumed from; it need not be declared here.",
+        "The queue to consume from; this file need not declare it.",
     )
     .required(),
     key(
@@ -25,7 +25,7 @@ pub(super) const CONSUMER: &[Key] = &[
     key(
         "connection",
         Shape::Text,
-        "Where the queue is. Default: \"main\".",
+        "The connection to the broker that has the queue. Default: \"main\".",
     ),
     key(
         "prefetch",
@@ -35,47 +35,47 @@ pub(super) const CONSUMER: &[Key] = &[
     key(
         "concurrency",
         Shape::Integer(1, u16::MAX as i64),
-        "Deliveries, or batches, handled at once, each in an instance of its own. Default: 1.",
+        "Deliveries, or batches, handled at once, each in its own instance. Default: 1.",
     ),
     key(
         "retry",
         Shape::Table(RETRY),
-        "When a delivery that failed comes again, and where it ends.",
+        "When a failed delivery is retried, and where it ends.",
     ),
     key(
         "ordered_by",
         Shape::Text,
-        "Deliveries with one key are handled one at a time and in order: \"routing-key\", \"header:NAME\" or \"json:/pointer\". Default: no order.",
+        "Deliveries with the same key are handled one at a time and in order: \"routing-key\", \"header:NAME\" or \"json:/pointer\". Default: no order.",
     ),
     key(
         "ordered_retry",
         Shape::Choice(&["hold", "pass"]),
-        "Whether those behind a retry wait for it. Default: \"hold\".",
+        "Whether later deliveries of the key wait for a retry (hold) or overtake it (pass). Default: \"hold\".",
     ),
     key(
         "rate",
         Shape::Short("limit", RATE),
-        "How often the component is handed deliveries: \"100/s\", \"100/m\", \"100/h\". Default: no limit.",
+        "The rate at which the component gets deliveries: \"100/s\", \"100/m\", \"100/h\". Default: no limit.",
     ),
     key(
         "pause_on",
         Shape::Table(PAUSE_ON),
-        "When the consumer stops by itself. Default: never.",
+        "When the consumer pauses by itself. Default: never.",
     ),
     key(
         "dedup",
         Shape::Table(DEDUP),
-        "Which deliveries are not handled, since they were before. Default: none.",
+        "How to recognise messages that were handled before. Default: no deduplication.",
     ),
     key(
         "publish_dedup",
         Shape::Table(DEDUP),
-        "Which publications are not published, since they were before. Default: none.",
+        "How to recognise publications that were published before. Default: no deduplication.",
     ),
     key(
         "scale",
         Shape::Table(SCALE),
-        "As many handled at once as the queue asks for, in the place of `concurrency`. Default: `concurrency`.",
+        "Handles as many at once as the queue needs; replaces `concurrency`. Default: `concurrency`.",
     ),
     key(
         "batch",
@@ -85,12 +85,12 @@ pub(super) const CONSUMER: &[Key] = &[
     key(
         "stream",
         Shape::Table(STREAM),
-        "How a stream is read, where `queue` is one.",
+        "How to read `queue`, if it is a stream.",
     ),
     key(
         "reply_on_failure",
         Shape::Boolean,
-        "Whether a message with a reply-to is answered when it is dead-lettered. Default: false.",
+        "Whether the host answers a message with a reply-to when it dead-letters the message. Default: false.",
     ),
 ];
 
@@ -98,17 +98,17 @@ const STREAM: &[Key] = &[
     key(
         "offset",
         Shape::Offset,
-        "Where it is begun while no offset is stored: \"first\", \"last\", \"next\", an integer from 0, or a time as in \"2026-01-01T00:00:00Z\". Default: \"next\".",
+        "Where reading starts as long as no offset is stored: \"first\", \"last\", \"next\", an integer from 0, or a time as in \"2026-01-01T00:00:00Z\". Default: \"next\".",
     ),
     key(
         "on_error",
         Shape::Choice(&["stop", "skip", "dead-letter"]),
-        "What becomes of a message that fails. Default: \"stop\".",
+        "What happens to a message that fails. Default: \"stop\".",
     ),
     key(
         "group",
         Shape::Name,
-        "Under which name the offset is stored. Default: the consumer's name.",
+        "The name under which the offset is stored. Default: the consumer's name.",
     ),
 ];
 
@@ -116,7 +116,7 @@ const BATCH: &[Key] = &[
     key(
         "size",
         Shape::Integer(1, u16::MAX as i64),
-        "Deliveries that are handed over together.",
+        "Deliveries that the component gets in one call.",
     )
     .required(),
     key(
@@ -131,13 +131,13 @@ const RATE: &[Key] = &[
     key(
         "limit",
         Shape::Text,
-        "So many each second, minute or hour: \"100/s\", \"100/m\", \"100/h\".",
+        "This many each second, minute or hour: \"100/s\", \"100/m\", \"100/h\".",
     )
     .required(),
     key(
         "burst",
         Shape::Integer(1, u32::MAX as i64),
-        "How many may go at once after a time with fewer. Default: a tenth of a second's worth, at least 1.",
+        "How many may be handled at once after a quiet time. Default: those of a tenth of a second, at least 1.",
     ),
 ];
 
@@ -145,18 +145,18 @@ const PAUSE_ON: &[Key] = &[
     key(
         "failure_ratio",
         Shape::Ratio,
-        "The share of failures at which it pauses.",
+        "The share of failures at which the consumer pauses.",
     )
     .required(),
     key(
         "of_last",
         Shape::Integer(1, u16::MAX as i64),
-        "Among how many of the last deliveries. Default: 100.",
+        "The number of most recent deliveries that the share is taken of. Default: 100.",
     ),
     key(
         "for",
         SOME_TIME,
-        "How long, until one delivery is tried. Default: \"30s\".",
+        "How long the pause lasts until one delivery is tried. Default: \"30s\".",
     ),
 ];
 
@@ -182,18 +182,18 @@ const DEDUP: &[Key] = &[
     key(
         "key",
         Shape::TextOrTexts,
-        "By what a message is known: \"message-id\", \"header:NAME\", \"json:/pointer\", [\"json:/a\", \"json:/b\"] or \"body\".",
+        "What identifies a message: \"message-id\", \"header:NAME\", \"json:/pointer\", [\"json:/a\", \"json:/b\"] or \"body\".",
     )
     .required(),
     key(
         "period",
         Shape::DurationOr("forever", 1, LONGEST),
-        "How long it is remembered. Default: \"1h\".",
+        "How long the host remembers a key. Default: \"1h\".",
     ),
     key(
         "max_keys",
         Shape::Integer(1, i64::MAX),
-        "Keys that are remembered at once; the oldest goes for a new one. Default: 1000000.",
+        "Keys remembered at once; a new key replaces the oldest. Default: 1000000.",
     ),
 ];
 
@@ -201,27 +201,27 @@ const SCALE: &[Key] = &[
     key(
         "min",
         Shape::Integer(1, u16::MAX as i64),
-        "Never fewer handled at once. Default: 1.",
+        "Never fewer workers. Default: 1.",
     ),
     key(
         "max",
         Shape::Integer(1, u16::MAX as i64),
-        "Never more handled at once.",
+        "Never more workers.",
     )
     .required(),
     key(
         "messages_per_instance",
         Shape::Integer(1, u32::MAX as i64),
-        "One for each so many messages that wait. This or `target_wait` is set, or both.",
+        "One worker per this many waiting messages. Set this or `target_wait`, or both.",
     ),
     key(
         "target_wait",
         SOME_TIME,
-        "So many that what waits is begun within this time.",
+        "Enough workers to start every waiting message within this time.",
     ),
     key(
         "every",
         Shape::Duration(SHORTEST_LOOK, LONGEST),
-        "The time between two looks at the queue. Default: \"5s\".",
+        "The time between two checks of the queue. Default: \"5s\".",
     ),
 ];
