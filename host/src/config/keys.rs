@@ -106,7 +106,8 @@ pub(crate) const INCLUDED: &[Key] = &[
     key("store", Shape::MainFile, ELSEWHERE),
 ];
 
-const CONNECTIONS: &str = "Connections by name. \"main\" is the default, and exists even if the file has no connections.";
+const CONNECTIONS: &str =
+    "Connections by name. \"main\" is the default, and exists even if the file has no connections.";
 const EXCHANGES: &str = "Exchanges by name, declared at every connection.";
 const QUEUES: &str = "Queues by name, declared at every connection.";
 const COMPONENTS: &str = "WebAssembly components by name.";
