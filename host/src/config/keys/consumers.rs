@@ -137,7 +137,7 @@ const RATE: &[Key] = &[
     key(
         "burst",
         Shape::Integer(1, u32::MAX as i64),
-        "How many may be handled at once after a quiet time. Default: those of a tenth of a second, at least 1.",
+        "How many may start without waiting after a quiet time. Default: those of a tenth of a second, at least 1.",
     ),
 ];
 
