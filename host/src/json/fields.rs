@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
             None => Ok(()),
             Some(key) => {
                 let advice = nearest::advice(key, known, "the keys are");
-                Err(Malformed(format!("`{key}` is no key here; {advice}")))
+                Err(Malformed(format!("unknown key `{key}`; {advice}")))
             }
         }
     }
