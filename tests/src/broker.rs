@@ -1,42 +1,42 @@
-//! A RabbitMQ of the tests' own: its own node name, ports, data folder, cookie and port mapper.
-//!
-//! Debian's command `rabbitmq-server` changes to another user and to the machine's data folder, so
-//! the scripts behind it are started instead, with everything in a folder of this run.
+//! A RabbitMQ of the tests' own, in a version of choice: its own node name, ports, data folder, cookie
+//! and port mapper, all in a folder of this run.
+
+mod programs;
+mod version;
+
+pub use version::Version;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use self::programs::Programs;
 use crate::eventually::eventually_within;
 use crate::keeper;
 use crate::management::Management;
+use crate::ports::reserve_ports;
 use crate::vhost::Vhost;
 
 /// A cold start takes five seconds on two idle cores.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where the scripts are, if they are not on the PATH as they are.
-const SCRIPT_FOLDERS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin"];
-
-const ABSENT: &str = "RabbitMQ is not installed here; scripts/test gets it on Debian and Ubuntu, \
-     or: apt-get install rabbitmq-server (macOS: brew install rabbitmq)";
-
 /// A running (or killed, or stopped) RabbitMQ node.
 #[derive(Debug)]
 pub struct Broker {
-    scripts: PathBuf,
+    version: Version,
+    programs: Programs,
     folder: PathBuf,
     node: String,
     port: u16,
@@ -47,22 +47,37 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The broker that all tests of this process share, each in a vhost of its own.
+    /// The broker that all tests of this process share, each in a vhost of its own, in the version that
+    /// the run is for.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Broker> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::private).await
     }
 
-    /// A broker for one test that stops, kills or restarts it.
+    /// A broker for one test that stops, kills or restarts it, in the version that the run is for.
     pub async fn private() -> Result<Self> {
-        Self::private_with("", &[]).await
+        Self::private_of(Version::of_run()?).await
+    }
+
+    /// A broker for one test, in this version whatever the run is for.
+    pub async fn private_of(version: Version) -> Result<Self> {
+        Self::private_with(version, "", &[]).await
     }
 
     /// The same with more lines in its rabbitmq.conf, and more plugins.
-    pub(crate) async fn private_with(configuration: &str, plugins: &[&str]) -> Result<Self> {
-        let broker = Self::start(configuration, plugins)?;
+    pub async fn private_with(
+        version: Version,
+        configuration: &str,
+        plugins: &[&str],
+    ) -> Result<Self> {
+        let broker = Self::start(version, configuration, plugins)?;
         broker.ready().await?;
         Ok(broker)
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// A new vhost on it; `label` is what its name begins with.
@@ -75,7 +90,7 @@ impl Broker {
             &format!("/permissions/{name}/guest"),
             &serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"}),
         )?;
-        Ok(Vhost::new(name, self.port, self.management()))
+        Ok(Vhost::new(name, self.port, self.management(), self.version))
     }
 
     /// The port that it speaks AMQP on, on the loopback address.
@@ -88,10 +103,16 @@ impl Broker {
         Management::new(self.management_port)
     }
 
-    /// Kills it as a power cut would, once its register of queues is on disk: RabbitMQ 3.10 writes that
-    /// up to two seconds late, and forgets a queue declared just before with all that is in it.
+    /// Kills it as a power cut would, once its register of queues is on disk: Mnesia writes that up to
+    /// two seconds late, and forgets a queue declared just before with all that is in it. Khepri, which
+    /// 4.3 has in its place, answers a declaration when it is on disk.
     pub async fn kill9(&self) -> Result<()> {
-        self.rabbitmqctl(&["eval", "mnesia:sync_log()."])?;
+        match self.version {
+            Version::V3_10 | Version::V4_0 => {
+                self.rabbitmqctl(&["eval", "mnesia:sync_log()."])?;
+            }
+            Version::V4_3 => {}
+        }
         self.server().kill()?;
         self.gone().await
     }
@@ -153,21 +174,22 @@ impl Broker {
         Ok(names)
     }
 
-    fn start(configuration: &str, plugins: &[&str]) -> Result<Self> {
-        let scripts = find_scripts().context(ABSENT)?;
+    fn start(version: Version, configuration: &str, plugins: &[&str]) -> Result<Self> {
+        let programs = Programs::of(version)?;
         let folder = keeper::scratch("broker");
-        let [port, management_port, distribution_port, mapper_port] = free_ports()?;
+        let [port, management_port, distribution_port, mapper_port] = reserve_ports()?;
         let node = format!("hive-{}-{port}@localhost", std::process::id());
         let listeners = format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\nmanagement.tcp.port = {management_port}\n"
         );
         write_configuration(&folder, &(listeners + configuration), plugins)?;
         let environment = environment(&folder, &node, distribution_port, mapper_port);
-        let port_mapper = start_port_mapper(mapper_port);
+        let port_mapper = start_port_mapper(&programs, mapper_port);
         Ok(Self {
-            server: Mutex::new(start_server(&scripts, &folder, &environment)?),
+            server: Mutex::new(start_server(&programs, &folder, &environment)?),
             port_mapper,
-            scripts,
+            version,
+            programs,
             folder,
             node,
             port,
@@ -177,7 +199,7 @@ impl Broker {
     }
 
     fn start_server(&self) -> Result<Child> {
-        start_server(&self.scripts, &self.folder, &self.environment)
+        start_server(&self.programs, &self.folder, &self.environment)
     }
 
     /// Waits until it answers an AMQP handshake and its management interface is up.
@@ -207,7 +229,7 @@ impl Broker {
     }
 
     fn script(&self, name: &str) -> Command {
-        let mut command = Command::new(self.scripts.join(name));
+        let mut command = self.programs.script(name);
         command
             .args(["-n", &self.node])
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -292,28 +314,6 @@ fn is_named(client_properties: &Value) -> bool {
     properties.is_some_and(|properties| properties.iter().any(|one| one[0] == "connection_name"))
 }
 
-fn find_scripts() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    SCRIPT_FOLDERS
-        .iter()
-        .map(PathBuf::from)
-        .chain(std::env::split_paths(&path))
-        .find(|folder| folder.join("rabbitmq-server").is_file())
-        .ok_or_else(|| anyhow!("no `rabbitmq-server` was found"))
-}
-
-/// Ports that were free a moment ago, all different.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut listeners = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
-    }
-    Ok(ports)
-}
-
 fn write_configuration(folder: &Path, more: &str, plugins: &[&str]) -> Result<()> {
     // Counters are wanted within a test's patience, so they are sampled every second; how full the
     // disk may become is the developer's own affair.
@@ -367,8 +367,8 @@ fn environment(
 
 /// Erlang's port mapper, in the foreground: left to start it by itself, a node makes a daemon of it,
 /// which stays behind for ever. Where there is no such command, the node does just that.
-fn start_port_mapper(port: u16) -> Option<Child> {
-    let mut command = Command::new("epmd");
+fn start_port_mapper(programs: &Programs, port: u16) -> Option<Child> {
+    let mut command = programs.port_mapper();
     command
         .args(["-port", &port.to_string(), "-address", "127.0.0.1"])
         .stdin(Stdio::null())
@@ -378,7 +378,7 @@ fn start_port_mapper(port: u16) -> Option<Child> {
 }
 
 fn start_server(
-    scripts: &Path,
+    programs: &Programs,
     folder: &Path,
     environment: &[(&'static str, OsString)],
 ) -> Result<Child> {
@@ -386,7 +386,7 @@ fn start_server(
         .create(true)
         .append(true)
         .open(log_file(folder))?;
-    let mut command = Command::new(scripts.join("rabbitmq-server"));
+    let mut command = programs.script("rabbitmq-server");
     command
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())

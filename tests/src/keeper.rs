@@ -49,6 +49,11 @@ pub fn scratch(label: &str) -> PathBuf {
     folder
 }
 
+/// The folder of all that this process makes with [`scratch`].
+pub(crate) fn run_folder() -> &'static Path {
+    &keeper().folder
+}
+
 fn keeper() -> &'static Keeper {
     static KEEPER: OnceLock<Keeper> = OnceLock::new();
     KEEPER.get_or_init(|| {

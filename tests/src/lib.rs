@@ -19,6 +19,7 @@ mod keeper;
 mod languages;
 mod management;
 mod message;
+mod ports;
 mod proxy;
 mod raw;
 mod redis_server;
@@ -30,7 +31,7 @@ mod user;
 mod vhost;
 mod web_server;
 
-pub use broker::Broker;
+pub use broker::{Broker, Version};
 pub use build::{
     contender, contenders, example, example_component, guest, target_folder, text_guest, workspace,
 };
@@ -44,6 +45,7 @@ pub use keeper::{scratch, start};
 pub use languages::{Language, built_example, toolchains};
 pub use management::Management;
 pub use message::Message;
+pub use ports::reserve_ports;
 pub use proxy::{Direction, Proxy};
 pub use redis_server::RedisServer;
 pub use shell::Shell;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::broker::free_ports;
 use crate::certificates::{Authority, Identity};
 use crate::eventually::eventually;
 use crate::keeper;
+use crate::ports::reserve_ports;
 use crate::tls_broker::Clients;
 
 /// The user of the host that [`RedisServer::url`] names.
@@ -40,7 +40,7 @@ impl RedisServer {
         identity: &Identity,
         clients: Clients,
     ) -> Result<Self> {
-        let [port] = free_ports()?;
+        let [port] = reserve_ports()?;
         let path = |path: &Path| path.display().to_string();
         let asks = match clients {
             Clients::Anyone => "no",
@@ -59,7 +59,7 @@ impl RedisServer {
 
     async fn start_with(tls: Option<(u16, Vec<String>)>) -> Result<Self> {
         let folder = keeper::scratch("redis");
-        let [port] = free_ports()?;
+        let [port] = reserve_ports()?;
         let server = Self {
             server: Mutex::new(launch(&folder, port, tls.as_ref())?),
             folder,

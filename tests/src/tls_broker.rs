@@ -4,8 +4,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::broker::{Broker, free_ports};
+use crate::broker::{Broker, Version};
 use crate::certificates::{Authority, Identity};
+use crate::ports::reserve_ports;
 use crate::vhost::Vhost;
 
 /// Its listener from rabbitmq.conf has a good certificate, and asks clients for one that they need
@@ -39,7 +40,7 @@ impl TlsBroker {
     async fn start() -> Result<Self> {
         let authority = Authority::new(Self::AUTHORITY)?;
         let server = authority.server("server", &["localhost", "127.0.0.1"])?;
-        let [port] = free_ports()?;
+        let [port] = reserve_ports()?;
         let configuration = format!(
             "listeners.ssl.1 = 127.0.0.1:{port}\n\
              ssl_options.cacertfile = {}\n\
@@ -56,7 +57,7 @@ impl TlsBroker {
         );
         let plugins = ["rabbitmq_auth_mechanism_ssl"];
         Ok(Self {
-            broker: Broker::private_with(&configuration, &plugins).await?,
+            broker: Broker::private_with(Version::of_run()?, &configuration, &plugins).await?,
             authority,
             port,
         })
@@ -79,7 +80,7 @@ impl TlsBroker {
 
     /// Opens another listener, and gives its port.
     pub fn listen(&self, server: &Identity, clients: Clients) -> Result<u16> {
-        let [port] = free_ports()?;
+        let [port] = reserve_ports()?;
         let wants = match clients {
             Clients::Anyone => "{verify, verify_none}",
             Clients::WithCertificate => "{verify, verify_peer}, {fail_if_no_peer_cert, true}",

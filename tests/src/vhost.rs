@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::broker::Version;
 use crate::eventually::eventually;
 use crate::management::Management;
 use crate::message::Message;
@@ -37,15 +38,17 @@ pub struct Vhost {
     name: String,
     port: u16,
     management: Management,
+    version: Version,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Vhost {
-    pub(crate) fn new(name: String, port: u16, management: Management) -> Self {
+    pub(crate) fn new(name: String, port: u16, management: Management, version: Version) -> Self {
         Self {
             name,
             port,
             management,
+            version,
             connection: Mutex::new(None),
         }
     }
@@ -53,6 +56,11 @@ impl Vhost {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The version of its broker.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Its URL for the broker's default user.

@@ -7,9 +7,13 @@ use std::sync::Arc;
 use lapin::ErrorKind;
 use lapin::protocol::AMQPError;
 
+use super::frame::BrokerVersion;
 use super::tls;
 use crate::config::plan::ConnectionPlan;
 use crate::tls::Trouble;
+
+/// The least `frame_max` that RabbitMQ 4.1 and later negotiate.
+const LEAST_FRAME_MAX: u32 = 8192;
 
 /// Why a connection is not open.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,6 +91,22 @@ impl ConnectFault {
     pub(super) fn before_a_word(mut self) -> Self {
         if let Self::Unreachable { nobody_there, .. } = &mut self {
             *nobody_there = true;
+        }
+        self
+    }
+
+    /// The same fault at a broker of this version, which may have hung up over the `frame_max` that the URL
+    /// asks for: it says why in its own log alone.
+    pub(super) fn over_frame_max(mut self, plan: &ConnectionPlan, broker: BrokerVersion) -> Self {
+        let too_small = plan
+            .frame_max
+            .filter(|asked| (1..LEAST_FRAME_MAX).contains(asked))
+            .filter(|_| broker >= BrokerVersion::LARGER_FRAMES);
+        if let (Self::Unreachable { reason, .. }, Some(asked)) = (&mut self, too_small) {
+            *reason = format!(
+                "{reason}; RabbitMQ {broker} takes no frame_max below {LEAST_FRAME_MAX}, \
+                 and the url asks for {asked}"
+            );
         }
         self
     }

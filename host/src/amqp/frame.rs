@@ -38,6 +38,8 @@ impl BrokerVersion {
     pub(super) const QUORUM_QUEUES: Self = Self { major: 3, minor: 8 };
     /// The first whose quorum queues drop what was handed out often, unless told not to.
     pub(super) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
+    /// The first that closes a connection over a small `frame_max`, without a word.
+    pub(super) const LARGER_FRAMES: Self = Self { major: 4, minor: 1 };
     /// The first whose quorum queues dead-letter at least once.
     pub(super) const AT_LEAST_ONCE: Self = Self {
         major: 3,

@@ -85,7 +85,7 @@ impl Session {
                 let fault = ConnectFault::opening(plan, address, &error);
                 return Err(match broker.get() {
                     None => fault.before_a_word(),
-                    Some(_) => fault,
+                    Some(version) => fault.over_frame_max(plan, *version),
                 });
             }
             Err(_) => {

@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use tokio::time::{Instant, sleep};
 
 use crate::Stage;
+use crate::traffic::QUEUES;
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,11 @@ pub(crate) enum Fault {
     HostKilled,
     /// The host is stopped and started by its operator.
     HostRestarted,
+    /// The host reads a hive.toml in which every consumer has another prefetch, so that each
+    /// subscribes again.
+    HostReloaded,
+    /// Every consumer is paused by hand, and resumed.
+    ConsumersPaused { held: Duration },
 }
 
 impl Fault {
@@ -64,11 +70,11 @@ impl Fault {
         Ok(schedule)
     }
 
-    fn one_of_each(rng: &mut StdRng) -> [Self; 15] {
+    fn one_of_each(rng: &mut StdRng) -> [Self; 17] {
         let mut held = |from: u64, to: u64| Duration::from_millis(rng.random_range(from..to));
         let (frames, hole_in, hole_out) = (held(500, 2000), held(2000, 7000), held(2000, 7000));
         let (refuse, silence, latency) = (held(500, 3000), held(500, 3000), held(500, 2000));
-        let (frozen, alarm) = (held(500, 7000), held(500, 3000));
+        let (frozen, alarm, paused) = (held(500, 7000), held(500, 3000), held(100, 2000));
         [
             Self::Cut,
             Self::Reset,
@@ -94,6 +100,8 @@ impl Fault {
             Self::MemoryAlarm { held: alarm },
             Self::HostKilled,
             Self::HostRestarted,
+            Self::HostReloaded,
+            Self::ConsumersPaused { held: paused },
         ]
     }
 
@@ -119,6 +127,8 @@ impl Fault {
             Self::MemoryAlarm { .. } => "memory alarm",
             Self::HostKilled => "host killed",
             Self::HostRestarted => "host restarted",
+            Self::HostReloaded => "host reloaded",
+            Self::ConsumersPaused { .. } => "consumers paused",
         }
     }
 
@@ -187,9 +197,24 @@ impl Fault {
                 stage.host.stop().await?;
                 stage.start_host().await?;
             }
+            Self::HostReloaded => stage.reload_host().await?,
+            Self::ConsumersPaused { held } => {
+                tell_consumers(stage, "pause").await?;
+                sleep(*held).await;
+                tell_consumers(stage, "resume").await?;
+            }
         }
         Ok(Instant::now())
     }
+}
+
+async fn tell_consumers(stage: &Stage, verb: &str) -> Result<()> {
+    for (queue, _) in QUEUES {
+        stage
+            .command(&format!("/v1/consumers/{queue}/{verb}"))
+            .await?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Fault {
@@ -202,6 +227,7 @@ impl fmt::Display for Fault {
             | Self::Silence { held }
             | Self::Latency { held }
             | Self::BrokerFrozen { held }
+            | Self::ConsumersPaused { held }
             | Self::MemoryAlarm { held } => write!(f, ", {:.1} s", held.as_secs_f64()),
             _ => Ok(()),
         }

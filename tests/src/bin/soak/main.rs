@@ -10,11 +10,12 @@ mod faults;
 mod report;
 mod traffic;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use hive_tests::{Broker, HiveToml, HostProcess, Proxy, Vhost, eventually_within};
+use hive_tests::{Broker, HostProcess, Proxy, Version, Vhost, eventually_within, scratch};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
@@ -38,6 +39,9 @@ const TRICKLE: usize = 2;
 /// Breaks everything on purpose while messages flow, and accounts for each.
 #[derive(Debug, Parser)]
 struct Options {
+    /// The RabbitMQ to run it on: 3.10, 4.0 or 4.3; the one that HIVE_BROKER names unless given
+    #[arg(long, value_name = "VERSION")]
+    broker: Option<Version>,
     /// Messages in all
     #[arg(long, default_value_t = 200_000)]
     messages: u32,
@@ -57,7 +61,9 @@ pub(crate) struct Stage {
     broker: Broker,
     vhost: Vhost,
     proxy: Proxy,
-    toml: HiveToml,
+    /// The host's hive.toml, and the prefetch that it says.
+    file: PathBuf,
+    prefetch: u16,
     host: HostProcess,
     account: Account,
 }
@@ -68,10 +74,13 @@ async fn main() -> Result<()> {
     let mut rng = StdRng::seed_from_u64(options.seed);
     let schedule = Fault::schedule(options.faults, options.only.as_deref(), &mut rng)?;
     let mut traffic = Traffic::new(options.messages, &mut rng);
-    say("starting a private RabbitMQ, a proxy before it, and a host");
-    let mut stage = Stage::set().await?;
+    let version = options.broker.map_or_else(Version::of_run, Ok)?;
+    say(&format!(
+        "starting a private RabbitMQ {version}, a proxy before it, and a host"
+    ));
+    let mut stage = Stage::set(version).await?;
     let begun = Instant::now();
-    let mut report = Report::new(options.messages, options.seed);
+    let mut report = Report::new(version, options.messages, options.seed);
     // Half of a portion before each fault and half after, so that there is always something in hand.
     let portion = (options.messages / options.faults.max(1)).max(2) as usize / 2;
     for (number, fault) in schedule.iter().enumerate() {
@@ -107,27 +116,29 @@ async fn main() -> Result<()> {
 }
 
 impl Stage {
-    async fn set() -> Result<Self> {
-        let broker = Broker::private().await?;
+    async fn set(version: Version) -> Result<Self> {
+        let broker = Broker::private_of(version).await?;
         let vhost = broker.vhost("soak").await?;
         let proxy = Proxy::start(broker.port())?;
-        let toml = traffic::hive_toml();
-        let mut host = HostProcess::run_at(&vhost.url_through(&proxy), &toml)
-            .await?
-            .quietly();
+        let prefetch = traffic::PREFETCHES[0];
+        let file = scratch("soak").join("hive.toml");
+        let text = traffic::hive_toml(prefetch).text_for(&vhost.url_through(&proxy));
+        std::fs::write(&file, text)?;
+        let mut host = HostProcess::launch_file(&file, &[])?.quietly();
+        wait_for_all(&host).await?;
         // RabbitMQ 3.10 may lose the leader of a quorum queue that it declared just before it was
         // killed. One restart in peace, and its log is on disk.
         host.stop().await?;
         broker.stop().await?;
         broker.restart().await?;
-        let host = HostProcess::run_at(&vhost.url_through(&proxy), &toml)
-            .await?
-            .quietly();
+        let host = HostProcess::launch_file(&file, &[])?.quietly();
+        wait_for_all(&host).await?;
         Ok(Self {
             broker,
             vhost,
             proxy,
-            toml,
+            file,
+            prefetch,
             host,
             account: Account::default(),
         })
@@ -135,10 +146,26 @@ impl Stage {
 
     /// Starts the host again after it has ended; the log of the one before is read to its end.
     async fn start_host(&mut self) -> Result<()> {
-        let text = self.toml.text_for(&self.vhost.url_through(&self.proxy));
-        let new = HostProcess::launch(&text)?.quietly();
+        let new = HostProcess::launch_file(&self.file, &[])?.quietly();
         let mut old = std::mem::replace(&mut self.host, new);
         self.account.add_log(&mut old);
+        Ok(())
+    }
+
+    /// Has the host read a hive.toml with another prefetch.
+    async fn reload_host(&mut self) -> Result<()> {
+        let [one, other] = traffic::PREFETCHES;
+        self.prefetch = if self.prefetch == one { other } else { one };
+        let text = traffic::hive_toml(self.prefetch).text_for(&self.vhost.url_through(&self.proxy));
+        std::fs::write(&self.file, text)?;
+        self.command("/v1/reload").await
+    }
+
+    /// Gives the host a command, which it has to take.
+    async fn command(&self, path: &str) -> Result<()> {
+        let headers = "content-type: application/json\r\n";
+        let answer = self.host.command(path, headers).await?;
+        ensure!(answer.status == 200, "{path} was answered with {answer:?}");
         Ok(())
     }
 
@@ -191,6 +218,15 @@ impl Stage {
         let lines = self.host.lines();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+/// Waits until every consumer consumes, and so every queue is there.
+async fn wait_for_all(host: &HostProcess) -> Result<()> {
+    for (queue, _) in QUEUES {
+        host.wait_for_line(&format!("consuming consumer={queue}"))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Deliveries that were handled and settled, by the host's own count.

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hive_tests::Version;
+
 use crate::account::Verdict;
 
 /// What happened on the way.
 pub(crate) struct Report {
+    version: Version,
     messages: u32,
     seed: u64,
     silences: BTreeMap<&'static str, Vec<Duration>>,
 }
 
 impl Report {
-    pub(crate) fn new(messages: u32, seed: u64) -> Self {
+    pub(crate) fn new(version: Version, messages: u32, seed: u64) -> Self {
         Self {
+            version,
             messages,
             seed,
             silences: BTreeMap::new(),
@@ -34,6 +38,7 @@ impl Report {
         let mut row = |what: &str, value: String| {
             writeln!(text, "| {what} | {value} |").expect("a String takes everything");
         };
+        row("RabbitMQ", self.version.to_string());
         row("messages", self.messages.to_string());
         for (what, (asked, arrived)) in &verdict.arrived {
             row(&format!("— {what}"), format!("{arrived} of {asked}"));

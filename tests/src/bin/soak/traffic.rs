@@ -135,8 +135,11 @@ impl Traffic {
     }
 }
 
-/// A host that consumes all of it.
-pub(crate) fn hive_toml() -> HiveToml {
+/// What a reload changes back and forth.
+pub(crate) const PREFETCHES: [u16; 2] = [200, 100];
+
+/// A host that consumes all of it, from queues as they are by default.
+pub(crate) fn hive_toml(prefetch: u16) -> HiveToml {
     let toml = HiveToml::new()
         .host(r#"log = "error,guest=info,hive_host::admin=info,hive_host::amqp=info,hive_host::telemetry::link=info""#)
         .connection(
@@ -150,9 +153,9 @@ connect_timeout = "2s"
         toml.queue(queue, &format!("type = \"{kind}\"")).consumer(
             queue,
             "soak",
-            r#"prefetch = 200
-concurrency = 2
-retry = { limit = 1, delays = ["200ms"] }"#,
+            &format!(
+                "prefetch = {prefetch}\nconcurrency = 2\nretry = {{ limit = 1, delays = [\"200ms\"] }}"
+            ),
         )
     })
 }
