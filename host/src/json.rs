@@ -31,7 +31,7 @@ pub fn base64(bytes: &[u8]) -> String {
 fn from_base64(text: &str) -> Result<Vec<u8>, Malformed> {
     STANDARD
         .decode(text)
-        .map_err(|error| Malformed(format!("is no base64: {error}")))
+        .map_err(|error| Malformed(format!("is not base64: {error}")))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ def action(answer: Answer) -> wit.Action:
         case Retry():
             return wit.Action_Retry(wit.Retry(str(answer), milliseconds(answer.delay)))
         case _:
-            raise TypeError(f"the handler gave {type(answer).__name__}, which is no answer")
+            raise TypeError(f"the handler gave {type(answer).__name__}, which is not an answer")
 
 
 def described(error: BaseException) -> str:

@@ -117,7 +117,7 @@ impl Reading {
 
     /// Stops over a message that a stream would not have sent.
     pub(super) fn stop_over_no_stream(&self) {
-        self.stop("the queue is no stream: its messages have no offset; remove `stream`");
+        self.stop("the queue is not a stream: its messages have no offset; remove `stream`");
     }
 
     /// Begins to read anew.

@@ -55,7 +55,7 @@ impl MessageFlags {
                 .split_once('=')
                 .ok_or_else(|| format!("--property {property}: write NAME=VALUE"))?;
             if ["headers", "body", "body-base64", "body-json", "dead"].contains(&name) {
-                return Err(format!("--property {name}: that is no property"));
+                return Err(format!("--property {name}: this is not a property"));
             }
             let value = match NUMBERS_AND_BOOLEANS.contains(&name) {
                 true => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
@@ -74,7 +74,7 @@ impl MessageFlags {
                     let value = serde_json::from_str(value);
                     (
                         name,
-                        value.map_err(|error| format!("--header {name}: is no JSON: {error}"))?,
+                        value.map_err(|error| format!("--header {name}: is not JSON: {error}"))?,
                     )
                 }
             };

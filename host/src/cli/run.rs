@@ -128,7 +128,7 @@ fn start_log(plan: &HostPlan) -> anyhow::Result<()> {
     // RUST_LOG, which wins over `host.log`, is in the plan already.
     let filter = EnvFilter::try_new(&plan.log).with_context(|| {
         format!(
-            "{:?} is no log filter; an example: info,hive_host=debug",
+            "{:?} is not a log filter; an example: info,hive_host=debug",
             plan.log
         )
     })?;

@@ -65,7 +65,7 @@ fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<Pa
     let matched = match glob::glob_with(&anchored, OPTIONS) {
         Ok(matched) => matched,
         Err(error) => {
-            let message = format!("is no glob: {}: {}", redact::quote(pattern), error.msg);
+            let message = format!("is not a glob: {}: {}", redact::quote(pattern), error.msg);
             let remedy = "`*`, `?` and `[a-z]` stand for what is in a name, `**` for directories";
             faults.error(node, message, remedy);
             return Vec::new();

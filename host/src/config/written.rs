@@ -45,7 +45,7 @@ impl Node {
         };
         debug_assert!(
             keys.iter().any(|known| known.name == key),
-            "{key} is no known key"
+            "{key} is not a known key"
         );
         entries
             .iter()

@@ -155,13 +155,13 @@ fn time(field: &str, value: &str) -> Result<Kind, String> {
     let at = || {
         moment(value).ok_or_else(|| {
             format!(
-                "`{value}` is no moment; write 2026-11-21T15:00:00Z, a date, or seconds since 1970"
+                "`{value}` is not a moment; write 2026-11-21T15:00:00Z, a date, or seconds since 1970"
             )
         })
     };
     let age = || {
         units::duration(value)
-            .ok_or_else(|| format!("`{value}` is no length of time; write 1h or 30m"))
+            .ok_or_else(|| format!("`{value}` is not a length of time; write 1h or 30m"))
     };
     Ok(match field {
         "before" => Kind::Before(at()?),
@@ -253,8 +253,8 @@ mod tests {
         assert!(fault("reason").contains("write FIELD=VALUE"));
         assert!(fault("header:=x").contains("no field"));
         assert!(fault("older~1h").contains("takes = alone"));
-        assert!(fault("older=soon").contains("no length of time"));
-        assert!(fault("before=soon").contains("no moment"));
+        assert!(fault("older=soon").contains("not a length of time"));
+        assert!(fault("before=soon").contains("not a moment"));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn handlers_among(exports: &[&str]) -> Result<Handlers, String> {
         return Ok(handlers);
     }
     Err(format!(
-        "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is no consumer; it exports {}",
+        "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is not a consumer; it exports {}",
         list(exports)
     ))
 }

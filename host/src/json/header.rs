@@ -67,7 +67,7 @@ fn explicit(object: &Map<String, Value>) -> Result<FieldValue, Malformed> {
         "timestamp" => number(value).map(FieldValue::Timestamp),
         "double" => text(value).and_then(|text| {
             let double = text.parse().map(FieldValue::Double);
-            double.map_err(|_| Malformed("is no number".into()))
+            double.map_err(|_| Malformed("is not a number".into()))
         }),
         "nested" => match value {
             Value::Object(_) | Value::Array(_) => Ok(FieldValue::Nested(value.to_string())),

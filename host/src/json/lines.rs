@@ -47,7 +47,7 @@ pub fn read_deliveries(text: &[u8]) -> Result<Vec<Envelope>, Vec<Misplaced>> {
                 let words = words
                     .rsplit_once(" at line ")
                     .map_or(&*words, |(words, _)| words);
-                let fault = Malformed(format!("is no JSON: {words}"));
+                let fault = Malformed(format!("is not JSON: {words}"));
                 faults.push(misplaced(text, place, fault));
                 let next = text[place..].windows(2).position(|pair| pair == b"\n{");
                 rest = next.map_or(text.len(), |next| place + next + 1);
@@ -158,7 +158,7 @@ mod tests {
         let told = faults("{\"body\": \"x\"}\nbad\n{\"bdy\": 1}\n{\"body\": }\n");
         let lines: Vec<usize> = told.iter().map(|one| one.0).collect();
         assert_eq!(lines, [2, 3, 4], "{told:?}");
-        assert!(told[0].2.starts_with("is no JSON: "), "{told:?}");
+        assert!(told[0].2.starts_with("is not JSON: "), "{told:?}");
         let told = faults("{\n  \"body\": \"x\",\n}\n");
         assert_eq!((told.len(), told[0].0), (1, 3), "{told:?}");
         assert_eq!(faults("{\"body\": \"x\"").len(), 1);

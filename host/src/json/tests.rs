@@ -229,7 +229,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             json!({ "headers": { "n": { "bytes": "?" } } }),
-            "is no base64",
+            "is not base64",
         ),
         (json!({ "headers": { "n": u64::MAX } }), "64 bits"),
         (json!({ "priority": 256 }), "0 to 255"),

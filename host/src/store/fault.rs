@@ -18,7 +18,7 @@ pub enum StoreFault {
     },
     /// The file is something else.
     #[error(
-        "{} (`store.path`) is no store of this host: {why}; name another file, or move this one away",
+        "{} (`store.path`) is not a store of this host: {why}; name another file, or move this one away",
         path.display()
     )]
     NotAStore {

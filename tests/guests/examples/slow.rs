@@ -11,7 +11,7 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
     println!("started {}", body(&delivery));
     let pause = body(&delivery)
         .parse()
-        .map_err(|_| "the body is no number")?;
+        .map_err(|_| "the body is not a number")?;
     sleep(Duration::from_millis(pause));
     Ok(Action::publish([unchanged(&delivery, "", "out")]))
 }

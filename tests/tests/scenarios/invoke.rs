@@ -212,7 +212,7 @@ async fn faults_of_component_and_message_are_told_with_their_place() -> Result<(
         &[&format!("{broken}:2:3: unknown key `bdy`"), "`body`"],
     );
     let refused = invoke(&guest("ack"), &[], "{\"body\": \"x\"}\n{\"body\": }\n").await?;
-    assert_says(&refused, 2, &["standard input:2:10: is no JSON"]);
+    assert_says(&refused, 2, &["standard input:2:10: is not JSON"]);
     let refused = invoke(&guest("ack"), &[], "").await?;
     assert_says(&refused, 2, &["no message"]);
     let refused = invoke(Path::new("not-there.wasm"), &[], "{}").await?;

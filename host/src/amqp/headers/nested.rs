@@ -45,7 +45,7 @@ pub(super) fn from_json(name: &str, json: &str) -> Result<AMQPValue, Unpublishab
             "header {name:?} is nested, and its JSON text is neither an object nor an array"
         ))),
         Err(error) => Err(Unpublishable(format!(
-            "header {name:?} is nested, and its text is no JSON: {error}"
+            "header {name:?} is nested, and its text is not JSON: {error}"
         ))),
     }
 }

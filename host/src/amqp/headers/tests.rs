@@ -83,7 +83,7 @@ proptest! {
             AMQPValue::LongInt(number) => (*number).into(),
             AMQPValue::LongUInt(number) => (*number).into(),
             AMQPValue::LongLongInt(number) => *number,
-            other => panic!("{other:?} is no integer"),
+            other => panic!("{other:?} is not an integer"),
         };
         prop_assert_eq!(read_value(&value), FieldValue::Integer(number));
     }

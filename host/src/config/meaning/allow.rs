@@ -33,7 +33,7 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
             continue;
         };
         if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("is no name of a variable: {}", redact::quote(name));
+            let message = format!("is not the name of a variable: {}", redact::quote(name));
             context
                 .faults
                 .error(at, message, "write the name alone, as in \"TZ\"");
@@ -99,7 +99,7 @@ fn is_a_directory(context: &mut Context<'_>, node: &Node, path: &Path) {
     let shown = path.display();
     let message = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return,
-        Ok(_) => format!("names something that is no directory: {shown}"),
+        Ok(_) => format!("names something that is not a directory: {shown}"),
         Err(error) => format!("names a directory that cannot be used: {shown}: {error}"),
     };
     let remedy =
@@ -117,7 +117,7 @@ fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Stri
         Some("") => Some("/".to_owned()),
         Some(inner) if inner.split('/').all(is_plain) => Some(format!("/{inner}")),
         _ => {
-            let message = format!("is no absolute path: {}", redact::quote(text));
+            let message = format!("is not an absolute path: {}", redact::quote(text));
             let remedy = "write it from the root, without `.` and `..`, as in \"/data\"";
             context.faults.error(node, message, remedy);
             None
@@ -137,7 +137,7 @@ fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>>
             Some(grant) => grants.push(grant),
             None => {
                 let message = format!(
-                    "is no pattern of an exchange and a routing key: {}",
+                    "is not a pattern of an exchange and a routing key: {}",
                     redact::quote(text)
                 );
                 let remedy = "write EXCHANGE:ROUTING-KEY, as in \"orders:*\", or \":a.queue\" for the default \

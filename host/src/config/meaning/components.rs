@@ -74,7 +74,7 @@ fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
     let text = at.as_text()?;
     if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = format!(
-            "is no SHA-256, which has {DIGITS} hexadecimal digits: {}",
+            "is not a SHA-256, which has {DIGITS} hexadecimal digits: {}",
             redact::quote(text)
         );
         let remedy = "write what `sha256sum` prints for the file of `path`";

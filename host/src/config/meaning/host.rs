@@ -60,7 +60,7 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
         None => text.parse().ok(),
     };
     if address.is_none() {
-        let message = format!("is no address to listen on: {}", redact::quote(text));
+        let message = format!("is not an address to listen on: {}", redact::quote(text));
         let remedy =
             "write an address with a port, as in \"127.0.0.1:9191\" or \"[::1]:9191\", or \"off\"";
         context.faults.error(node, message, remedy);

@@ -51,7 +51,7 @@ fn exchange(context: &mut Context<'_>, name: &str, node: &Node) -> ExchangePlan 
         && !EXCHANGE_TYPES.contains(&text)
         && !text.starts_with("x-")
     {
-        let message = format!("is no type of exchange: {}", redact::quote(text));
+        let message = format!("is not a type of exchange: {}", redact::quote(text));
         let choice = "a plugin's type begins with `x-`; the others are";
         let remedy = nearest::advice(text, EXCHANGE_TYPES.iter().copied(), choice);
         context.faults.error(kind, message, remedy);

@@ -165,7 +165,7 @@ impl Reader<'_> {
         match read {
             Some(ratio) if ratio > 0.0 && ratio <= 1.0 => place.holding(Value::Ratio(ratio)),
             _ => {
-                let message = format!("is no share: it is {}", kind(value));
+                let message = format!("must be above 0 and at most 1, got {}", kind(value));
                 let remedy = "write a number above 0 and up to 1, as in 0.5 for a half";
                 self.refuse(message, remedy, place)
             }

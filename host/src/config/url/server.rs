@@ -63,7 +63,7 @@ fn cut_database(text: &str) -> Result<(&str, u16), UrlFault> {
         Some((host, database)) => match number::<u16>(database).filter(|_| !database.is_empty()) {
             Some(database) => Ok((host, database)),
             None => Err(UrlFault::new(
-                "has a database that is no number",
+                "has a database that is not a number",
                 "write its number behind the port, as in \"redis://host:6379/0\", or leave it out",
             )),
         },

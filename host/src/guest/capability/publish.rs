@@ -65,7 +65,7 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     for (name, value) in headers.filter(|(name, _)| MORE_KEYS.contains(&name.as_str())) {
         let Some(keys) = keys(value) else {
             return Some(format!(
-                "exchange {exchange:?} with a header {name:?} that is no array of routing keys"
+                "exchange {exchange:?} with a header {name:?} that is not an array of routing keys"
             ));
         };
         if let Some(key) = keys.iter().find(|key| !is_allowed(key)) {

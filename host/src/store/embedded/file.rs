@@ -166,7 +166,7 @@ fn open(path: &Path) -> Result<Database, StoreFault> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.map_err(|error| cannot_open(path, error))?;
     if file.metadata().is_ok_and(|file| !file.is_file()) {
-        return Err(not_a_store(path, "it is no regular file"));
+        return Err(not_a_store(path, "it is not a regular file"));
     }
     if file.metadata().is_ok_and(|file| file.len() == 0) {
         return Err(not_a_store(path, "it is empty"));

@@ -17,12 +17,12 @@ pub(super) struct Fault {
 }
 
 const NO_HOST: Fault = Fault {
-    is: "is no host",
+    is: "is not a host",
     remedy: "write a name or an address and, where it is not 443 for https or 80 for http, a port, as in \
              \"api.example.com\", \"localhost:8080\" or \"[::1]:8080\"",
 };
 const NO_PORT: Fault = Fault {
-    is: "has a port that is no number from 1 to 65535",
+    is: "has a port that is not a number from 1 to 65535",
     remedy: "write the port as a number behind the host, or leave it out for 443 with https and 80 with http",
 };
 
@@ -154,11 +154,11 @@ mod tests {
             ("api.example.com/v1", "more than a host"),
             ("*", "`*`"),
             ("api.*.com", "`*`"),
-            ("api.example.com:", "no number"),
-            ("api.example.com:0", "no number"),
-            ("api.example.com:+80", "no number"),
-            ("api.example.com:65536", "no number"),
-            ("a:b:c", "no number"),
+            ("api.example.com:", "not a number"),
+            ("api.example.com:0", "not a number"),
+            ("api.example.com:+80", "not a number"),
+            ("api.example.com:65536", "not a number"),
+            ("a:b:c", "not a number"),
             ("bücher.example", "xn--"),
         ];
         for (text, told) in cases {

@@ -70,7 +70,7 @@ fn one(context: &mut Context<'_>, at: &Node) -> Option<Key> {
             "write its name behind the colon, as in \"header:order-id\"",
         ),
         Err(KeyFault::NoPointer) => (
-            format!("is no JSON pointer: {}", redact::quote(text)),
+            format!("is not a JSON pointer: {}", redact::quote(text)),
             "begin it with a slash, as in \"json:/order/id\"; `~0` is a `~` and `~1` a `/` in a name",
         ),
     };

@@ -49,9 +49,9 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
             format!("cannot be {quoted}: hardly two messages have the same one")
         }
         Ok(key) => return Some(key),
-        Err(KeyFault::Unknown) => format!("is no key: {quoted}"),
+        Err(KeyFault::Unknown) => format!("is not a key: {quoted}"),
         Err(KeyFault::NoHeader) => "names no header".to_owned(),
-        Err(KeyFault::NoPointer) => format!("is no JSON pointer (RFC 6901): {quoted}"),
+        Err(KeyFault::NoPointer) => format!("is not a JSON pointer (RFC 6901): {quoted}"),
     };
     context.faults.error(at, message, FORMS);
     None

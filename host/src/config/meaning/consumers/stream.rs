@@ -42,7 +42,7 @@ pub(super) fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option
         && kind != QueueKind::Stream
     {
         let queue = node.text("queue").unwrap_or_default();
-        let message = format!("is set for {}, which is no stream", redact::quote(queue));
+        let message = format!("is set for {}, which is not a stream", redact::quote(queue));
         let remedy = format!("remove it, or set `type = \"stream\"` of [queues.{queue:?}]");
         context.faults.error(at, message, remedy);
     }
@@ -141,7 +141,7 @@ fn offset(context: &mut Context<'_>, stream: &Node) -> StreamOffset {
             "write a number, a time such as \"2026-01-01T00:00:00Z\", or one of",
         ),
     };
-    let message = format!("is no place in a stream: {}", redact::quote(text));
+    let message = format!("is not a place in a stream: {}", redact::quote(text));
     context.faults.error(at, message, remedy);
     StreamOffset::Next
 }
@@ -179,7 +179,7 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
             context.faults.error(
                 at,
                 *why,
-                "remove it, or consume from a queue that is no stream",
+                "remove it, or consume from a queue that is not a stream",
             );
         }
     }
