@@ -89,7 +89,7 @@ impl<'a> Fields<'a> {
             None => Ok(()),
             Some(key) => {
                 let advice = nearest::advice(key, known, "the keys are");
-                Err(Malformed(format!("unknown key `{key}`; {advice}")))
+                Err(Malformed(format!("`{key}` is an unknown key; {advice}")))
             }
         }
     }

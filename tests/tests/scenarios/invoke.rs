@@ -209,7 +209,7 @@ async fn faults_of_component_and_message_are_told_with_their_place() -> Result<(
     assert_says(
         &refused,
         2,
-        &[&format!("{broken}:2:3: unknown key `bdy`"), "`body`"],
+        &[&format!("{broken}:2:3: `bdy` is an unknown key"), "`body`"],
     );
     let refused = invoke(&guest("ack"), &[], "{\"body\": \"x\"}\n{\"body\": }\n").await?;
     assert_says(&refused, 2, &["standard input:2:10: is not JSON"]);
