@@ -15,6 +15,7 @@ mod dead;
 mod dev;
 mod event;
 mod invoke;
+mod memory_broker;
 mod message_file;
 mod message_flags;
 mod new;
@@ -149,6 +150,13 @@ enum Command {
     /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Dev),
+    /// Runs a broker in this process, for development and tests: no RabbitMQ is needed.
+    ///
+    /// Prints the URL that AMQP 0-9-1 clients connect to. The broker answers as RabbitMQ does, keeps
+    /// everything in memory and forgets it at the end. It listens on this machine only, unless --address
+    /// says otherwise. docs/broker.md has its control port and where it differs from RabbitMQ.
+    #[command(after_help = memory_broker::EXAMPLES)]
+    Broker(memory_broker::MemoryBroker),
     /// Prints the JSON Schema of hive.toml, with which editors complete and check it.
     ///
     /// Every file that the host accepts conforms to it. `hive-host check` finds the errors that a schema
@@ -199,6 +207,7 @@ pub fn main() -> Exit {
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
+        Command::Broker(arguments) => memory_broker::run(arguments),
         Command::Schema => {
             println!("{:#}", config::schema());
             Ok(Exit::Done)

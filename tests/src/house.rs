@@ -18,7 +18,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 12] = [
+const LIBRARIES: [Library; 13] = [
     Library {
         rule: 3,
         name: "base64",
@@ -28,6 +28,11 @@ const LIBRARIES: [Library; 12] = [
         rule: 3,
         name: "lapin",
         rooms: &["amqp"],
+    },
+    Library {
+        rule: 3,
+        name: "hive_broker",
+        rooms: &["cli"],
     },
     Library {
         rule: 3,

@@ -329,6 +329,9 @@ mod tests {
             ..Settings::default()
         };
         let error = Broker::start(again).await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot listen on {}", broker.address())), "{error}");
+        assert!(
+            error.starts_with(&format!("cannot listen on {}", broker.address())),
+            "{error}"
+        );
     }
 }

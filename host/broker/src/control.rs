@@ -125,7 +125,11 @@ async fn peek(
         Some(state.queues.get(&id)?.peek(count.unwrap_or(PEEKED)))
     });
     let Some(messages) = found else {
-        return (StatusCode::NOT_FOUND, Json(json!({ "error": "there is no such queue" }))).into_response();
+        return (
+            StatusCode::NOT_FOUND,
+            Json(json!({ "error": "there is no such queue" })),
+        )
+            .into_response();
     };
     let messages = messages.iter().map(|message| {
         json!({
@@ -206,7 +210,12 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Fault, String> {
-        fault(serde_json::from_str::<Value>(text).unwrap().as_object().unwrap())
+        fault(
+            serde_json::from_str::<Value>(text)
+                .unwrap()
+                .as_object()
+                .unwrap(),
+        )
     }
 
     #[test]
@@ -222,12 +231,19 @@ mod tests {
                 queue: "q".to_owned()
             })
         );
-        assert_eq!(read(r#"{"fault": "cut"}"#), Ok(Fault::Cut { connection: None }));
+        assert_eq!(
+            read(r#"{"fault": "cut"}"#),
+            Ok(Fault::Cut { connection: None })
+        );
         assert_eq!(
             read(r#"{"fault": "freeze"}"#).unwrap_err(),
             "queue must be a text"
         );
-        assert!(read(r#"{"fault": "explode"}"#).unwrap_err().contains("got explode"));
+        assert!(
+            read(r#"{"fault": "explode"}"#)
+                .unwrap_err()
+                .contains("got explode")
+        );
         assert!(read(r#"{"fault": "answer", "method": "basic.get"}"#).is_err());
     }
 }

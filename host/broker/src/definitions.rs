@@ -60,7 +60,9 @@ impl Definitions {
             ]));
         };
         // A file that was exported for one vhost names none in its entries.
-        let only = root.get("vhost").or_else(|| root.get("original_vhost_name"));
+        let only = root
+            .get("vhost")
+            .or_else(|| root.get("original_vhost_name"));
         let only = only.and_then(Value::as_str).unwrap_or("/").to_owned();
         let mut each = |list: &str, read: &mut dyn FnMut(&Item<'_>) -> Result<(), String>| {
             let items = match root.get(list) {
@@ -92,7 +94,9 @@ impl Definitions {
             let kind = item.optional_text("default_queue_type")?;
             let kind = kind.filter(|kind| !matches!(*kind, "undefined" | ""));
             let kind = kind.map(str::to_owned);
-            definitions.vhosts.push((item.text("name")?.to_owned(), kind));
+            definitions
+                .vhosts
+                .push((item.text("name")?.to_owned(), kind));
             Ok(())
         });
         each("permissions", &mut |item| {
@@ -102,7 +106,9 @@ impl Definitions {
                 read: item.pattern("read")?,
             };
             let user = item.text("user")?.to_owned();
-            definitions.permissions.push((user, item.vhost(), permission));
+            definitions
+                .permissions
+                .push((user, item.vhost(), permission));
             Ok(())
         });
         each("policies", &mut |item| {
@@ -246,7 +252,9 @@ impl Item<'_> {
             (None, Some(hash)) => {
                 let algorithm = self.optional_text("hashing_algorithm")?;
                 if algorithm.is_some_and(|name| name != "rabbit_password_hashing_sha256") {
-                    return Err("hashing_algorithm must be rabbit_password_hashing_sha256".to_owned());
+                    return Err(
+                        "hashing_algorithm must be rabbit_password_hashing_sha256".to_owned()
+                    );
                 }
                 Password::from_hash(hash)
                     .ok_or("password_hash must be base64 of a salt and a SHA-256 hash")?
@@ -400,7 +408,10 @@ mod tests {
         let queue = &state.queues[&shop.queues["orders"]];
         assert_eq!(queue.arguments.delivery_limit, Some(5));
         assert_eq!(queue.arguments.message_ttl, Some(700));
-        assert_eq!(shop.route(&message("order.new", &Default::default())), [queue.id]);
+        assert_eq!(
+            shop.route(&message("order.new", &Default::default())),
+            [queue.id]
+        );
         assert!(state.users.may_enter("ada", "shop") && !state.users.may_enter("ada", "/"));
     }
 
@@ -419,7 +430,14 @@ mod tests {
             .collect();
         assert_eq!(
             places,
-            ["users[0]", "vhosts", "permissions[0]", "exchanges[0]", "queues[0]", "queues[1]"]
+            [
+                "users[0]",
+                "vhosts",
+                "permissions[0]",
+                "exchanges[0]",
+                "queues[0]",
+                "queues[1]"
+            ]
         );
         assert!(Definitions::read("{").is_err() && Definitions::read("[]").is_err());
     }

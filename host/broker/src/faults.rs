@@ -115,7 +115,10 @@ impl Faults {
             self.cuts.remove(place);
             return Some(Hit::Cut);
         }
-        let place = self.answers.iter().position(|answer| answer.method == name)?;
+        let place = self
+            .answers
+            .iter()
+            .position(|answer| answer.method == name)?;
         let answer = &mut self.answers[place];
         let refusal = answer.refusal.clone();
         answer.times = answer.times.saturating_sub(1);

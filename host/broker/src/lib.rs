@@ -24,6 +24,8 @@ mod control;
 mod definitions;
 mod faults;
 mod message;
+#[doc(hidden)]
+pub mod probe;
 mod queue;
 mod refusal;
 mod routing;

@@ -212,7 +212,10 @@ fn long(text: &str) -> AMQPValue {
 
 /// Reads `expiration`: milliseconds, as a text.
 fn expiration(text: &str) -> Result<u64, Refusal> {
-    let digits = text.len() - text.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
+    let digits = text.len()
+        - text
+            .trim_start_matches(|sign: char| sign.is_ascii_digit())
+            .len();
     let fault = match text[..digits].parse::<u64>() {
         Ok(_) if digits < text.len() => {
             format!("{{leftover_string,{:?}}}", &text[digits..])
@@ -276,7 +279,10 @@ pub(crate) mod tests {
         assert_eq!(expiration("30000"), Ok(30_000));
         assert_eq!(fault("soon"), "invalid expiration 'soon': no_integer");
         assert_eq!(fault("-5"), "invalid expiration '-5': {value_negative,-5}");
-        assert_eq!(fault("5s"), "invalid expiration '5s': {leftover_string,\"s\"}");
+        assert_eq!(
+            fault("5s"),
+            "invalid expiration '5s': {leftover_string,\"s\"}"
+        );
         assert_eq!(
             fault("99999999999999"),
             "invalid expiration '99999999999999': {value_too_big,99999999999999}"

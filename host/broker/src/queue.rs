@@ -8,5 +8,7 @@ mod stream;
 
 pub(crate) use self::arguments::{Arguments, QueueKind, assert_equivalent};
 pub(crate) use self::consumers::{ChannelKey, Consumer, ConsumerKey};
-pub(crate) use self::messages::{Dead, Delivered, Delivery, Push, Queue, QueueId, Settlement, described};
+pub(crate) use self::messages::{
+    Dead, Delivered, Delivery, Push, Queue, QueueId, Settlement, described,
+};
 pub(crate) use self::stream::Offset;

@@ -20,6 +20,15 @@ fn the_rooms_of_the_host_know_only_whom_they_may() -> Result<()> {
 }
 
 #[test]
+fn the_broker_knows_no_other_crate_of_the_workspace() -> Result<()> {
+    let manifest = workspace().join("host").join("broker").join("Cargo.toml");
+    let ours = |name: &String| name.starts_with("hive");
+    let known: Vec<String> = dependencies(&manifest)?.into_iter().filter(ours).collect();
+    assert!(known.is_empty(), "{known:?}");
+    Ok(())
+}
+
+#[test]
 fn every_source_says_what_it_is_for() -> Result<()> {
     let mut breaches = Vec::new();
     for path in sources(&workspace())? {

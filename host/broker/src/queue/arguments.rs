@@ -149,7 +149,11 @@ impl Arguments {
             }
         })?;
         let strategy = reader.checked(kind, "x-dead-letter-strategy", |value| {
-            word(value, &["at-most-once", "at-least-once"], "invalid_dlx_strategy")
+            word(
+                value,
+                &["at-most-once", "at-least-once"],
+                "invalid_dlx_strategy",
+            )
         })?;
         arguments.max_length = reader.checked(kind, "x-max-length", not_negative)?;
         arguments.max_bytes = reader.checked(kind, "x-max-length-bytes", not_negative)?;
@@ -189,7 +193,10 @@ impl Arguments {
     /// The same with the definition of a policy: the smaller of two limits holds, and for the rest the
     /// queue's own argument.
     #[must_use]
-    pub(crate) fn with_policy(mut self, policy: &serde_json::Map<String, serde_json::Value>) -> Self {
+    pub(crate) fn with_policy(
+        mut self,
+        policy: &serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
         let number = |key| policy.get(key).and_then(serde_json::Value::as_u64);
         let text = |key| policy.get(key).and_then(serde_json::Value::as_str);
         self.message_ttl = least(self.message_ttl, number("message-ttl"));
@@ -208,7 +215,9 @@ impl Arguments {
         self.at_least_once |= is_at_least_once(text("dead-letter-strategy"), self.overflow);
         if let (QueueKind::Quorum, Some(limit)) = (
             self.kind,
-            policy.get("delivery-limit").and_then(serde_json::Value::as_i64),
+            policy
+                .get("delivery-limit")
+                .and_then(serde_json::Value::as_i64),
         ) {
             self.delivery_limit = delivery_limit(Some(limit));
         }
@@ -452,12 +461,17 @@ mod tests {
         let limit = |value: Option<i64>| {
             let mut entries = vec![("x-queue-type", word("quorum"))];
             entries.extend(value.map(|value| ("x-delivery-limit", AMQPValue::LongLongInt(value))));
-            Arguments::read("q", &table(&entries)).unwrap().delivery_limit
+            Arguments::read("q", &table(&entries))
+                .unwrap()
+                .delivery_limit
         };
         assert_eq!(limit(None), Some(20));
         assert_eq!(limit(Some(3)), Some(3));
         assert_eq!(limit(Some(-1)), None);
-        assert_eq!(Arguments::read("q", &table(&[])).unwrap().delivery_limit, None);
+        assert_eq!(
+            Arguments::read("q", &table(&[])).unwrap().delivery_limit,
+            None
+        );
     }
 
     #[test]
@@ -467,7 +481,10 @@ mod tests {
             "max-length": 9, "message-ttl": 700, "dead-letter-exchange": "dlx", "overflow": "reject-publish",
         });
         let merged = own.with_policy(policy.as_object().unwrap());
-        assert_eq!((merged.max_length, merged.message_ttl), (Some(5), Some(700)));
+        assert_eq!(
+            (merged.max_length, merged.message_ttl),
+            (Some(5), Some(700))
+        );
         assert_eq!(merged.dead_letter_exchange.as_deref(), Some("dlx"));
         assert_eq!(merged.overflow, Overflow::RejectPublish);
     }
@@ -475,9 +492,14 @@ mod tests {
     #[test]
     fn other_arguments_are_named_as_rabbitmq_names_them() {
         let text = |current: &[(&str, AMQPValue)], received: &[(&str, AMQPValue)]| {
-            assert_equivalent("queue 'q' in vhost '/'", QueueKind::Classic, &table(current), &table(received))
-                .unwrap_err()
-                .explanation
+            assert_equivalent(
+                "queue 'q' in vhost '/'",
+                QueueKind::Classic,
+                &table(current),
+                &table(received),
+            )
+            .unwrap_err()
+            .explanation
         };
         let five = [("x-message-ttl", AMQPValue::LongInt(5))];
         assert_eq!(

@@ -112,13 +112,10 @@ impl Consumers {
             }
             None => {
                 let able = self.waiting.iter().enumerate();
-                let able =
-                    able.filter(|(_, consumer)| consumer.has_credit() && accepts(consumer));
+                let able = able.filter(|(_, consumer)| consumer.has_credit() && accepts(consumer));
                 // The first of the highest.
-                able.max_by_key(|(place, consumer)| {
-                    (consumer.priority, std::cmp::Reverse(*place))
-                })?
-                .0
+                able.max_by_key(|(place, consumer)| (consumer.priority, std::cmp::Reverse(*place)))?
+                    .0
             }
         };
         let consumer = self.waiting.remove(place);
@@ -132,9 +129,7 @@ impl Consumers {
             match takeover {
                 Takeover::Never => all.map(|(place, _)| place).next(),
                 Takeover::ByPriority => all
-                    .max_by_key(|(place, consumer)| {
-                        (consumer.priority, std::cmp::Reverse(*place))
-                    })
+                    .max_by_key(|(place, consumer)| (consumer.priority, std::cmp::Reverse(*place)))
                     .map(|(place, _)| place),
             }
         };

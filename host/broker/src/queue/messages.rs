@@ -225,7 +225,12 @@ impl Queue {
                 }
             }
         }
-        let ttl = self.arguments.message_ttl.into_iter().chain(message.ttl).min();
+        let ttl = self
+            .arguments
+            .message_ttl
+            .into_iter()
+            .chain(message.ttl)
+            .min();
         let priority = match self.arguments.max_priority {
             Some(most) => message.priority.min(most),
             None => 0,
@@ -465,7 +470,10 @@ impl Queue {
             .ready
             .first_key_value()
             .and_then(|(_, entry)| entry.expires);
-        [head, self.lapses(), self.retry].into_iter().flatten().min()
+        [head, self.lapses(), self.retry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The bodies and keys at the head, to look at without consuming them.

@@ -29,11 +29,7 @@ pub(super) fn matches(arguments: &FieldTable, headers: &FieldTable) -> bool {
         let given = headers.inner().get(name);
         given.is_some_and(|given| *wanted == AMQPValue::Void || is_same(wanted, given))
     };
-    if any {
-        asked.any(has)
-    } else {
-        asked.all(has)
-    }
+    if any { asked.any(has) } else { asked.all(has) }
 }
 
 /// RabbitMQ compares values without their types, so a long 1 is a short 1.
@@ -83,10 +79,18 @@ mod tests {
 
     #[test]
     fn all_any_and_their_forms_with_x() {
-        let headers = table(&[("a", 1_i32.into()), ("b", word("two")), ("x-c", true.into())]);
+        let headers = table(&[
+            ("a", 1_i32.into()),
+            ("b", word("two")),
+            ("x-c", true.into()),
+        ]);
         for (mode, asked, expected) in [
             ("all", vec![("a", 1_i64.into()), ("b", word("two"))], true),
-            ("all", vec![("a", 1_i64.into()), ("b", word("three"))], false),
+            (
+                "all",
+                vec![("a", 1_i64.into()), ("b", word("three"))],
+                false,
+            ),
             ("all", vec![("x-c", false.into())], true),
             ("all-with-x", vec![("x-c", false.into())], false),
             ("any", vec![("a", 9_i32.into()), ("b", word("two"))], true),

@@ -49,7 +49,7 @@ where
         }
     });
     // Also where this task is aborted.
-    let _leave = Leave {
+    let leave = Leave {
         shared,
         id: client.id,
     };
@@ -67,7 +67,7 @@ where
             return;
         };
     }
-    drop(_leave);
+    drop(leave);
     farewell(&mut reader, &mut writer).await;
 }
 

@@ -202,7 +202,10 @@ impl Connection {
             method_id,
         };
         self.phase = Phase::Closing;
-        self.send(0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
+        self.send(
+            0,
+            AMQPClass::Connection(connection::AMQPMethod::Close(close)),
+        );
         // A reader that an alarm holds has to see that there is no more to do.
         self.unblocked.notify_one();
     }

@@ -16,7 +16,11 @@ use crate::refusal::Refusal;
 use crate::wire::{integer, kind_of};
 
 impl State {
-    pub(super) fn basic_method(&mut self, at: At, method: basic::AMQPMethod) -> Result<(), Refusal> {
+    pub(super) fn basic_method(
+        &mut self,
+        at: At,
+        method: basic::AMQPMethod,
+    ) -> Result<(), Refusal> {
         use basic::AMQPMethod as Method;
         match method {
             Method::Qos(qos) => self.qos(at, &qos),
@@ -128,7 +132,10 @@ impl State {
         }
         if !consume.nowait {
             let consumer_tag = (&*tag).into();
-            self.reply(at, basic::AMQPMethod::ConsumeOk(basic::ConsumeOk { consumer_tag }));
+            self.reply(
+                at,
+                basic::AMQPMethod::ConsumeOk(basic::ConsumeOk { consumer_tag }),
+            );
         }
         self.stir(id);
         Ok(())
@@ -174,7 +181,10 @@ impl State {
         self.replies.insert(name, key);
         if !consume.nowait {
             let consumer_tag = (&*tag).into();
-            self.reply(at, basic::AMQPMethod::ConsumeOk(basic::ConsumeOk { consumer_tag }));
+            self.reply(
+                at,
+                basic::AMQPMethod::ConsumeOk(basic::ConsumeOk { consumer_tag }),
+            );
         }
         Ok(())
     }
@@ -184,7 +194,11 @@ impl State {
         let Some(channel) = self.channel_mut(at) else {
             return;
         };
-        if channel.reply.as_ref().is_some_and(|reply| &*reply.tag == tag) {
+        if channel
+            .reply
+            .as_ref()
+            .is_some_and(|reply| &*reply.tag == tag)
+        {
             if let Some(reply) = channel.reply.take() {
                 self.replies.remove(&reply.name);
             }
@@ -284,7 +298,8 @@ impl State {
                 connection: key.channel.connection,
                 channel: key.channel.channel,
             };
-            let Some(delivery_tag) = self.hand_over(at, id, &delivery, Some(key.tag.clone())) else {
+            let Some(delivery_tag) = self.hand_over(at, id, &delivery, Some(key.tag.clone()))
+            else {
                 continue;
             };
             let deliver = basic::Deliver {

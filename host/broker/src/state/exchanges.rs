@@ -259,7 +259,12 @@ fn assert_same(
         )));
     }
     same_flag("durable", called, declare.durable, exchange.durable)?;
-    same_flag("auto_delete", called, declare.auto_delete, exchange.auto_delete)?;
+    same_flag(
+        "auto_delete",
+        called,
+        declare.auto_delete,
+        exchange.auto_delete,
+    )?;
     same_flag("internal", called, declare.internal, exchange.internal)?;
     let value = |table: &FieldTable| table.inner().get("alternate-exchange").cloned();
     let (received, current) = (value(&declare.arguments), value(&exchange.arguments));

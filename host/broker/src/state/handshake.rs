@@ -3,8 +3,8 @@
 use amq_protocol::protocol::{AMQPClass, connection};
 use amq_protocol::types::{AMQPValue, FieldTable};
 
-use super::channel::{Capabilities, Phase};
 use super::State;
+use super::channel::{Capabilities, Phase};
 use crate::refusal::Refusal;
 use crate::wire::{boolean, text};
 
@@ -75,7 +75,9 @@ impl State {
                 connection.send(0, AMQPClass::Connection(Method::UpdateSecretOk(ok)));
                 Ok(true)
             }
-            (Phase::Running, _) => Err(Refusal::command_invalid("unexpected method in connection state running")),
+            (Phase::Running, _) => Err(Refusal::command_invalid(
+                "unexpected method in connection state running",
+            )),
             // A client that is not known yet gets no answer.
             _ => Ok(false),
         }

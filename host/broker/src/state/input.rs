@@ -162,7 +162,7 @@ impl State {
         if is_header && self.alarm.is_some() {
             return self.hold_publisher(id);
         }
-        Flow::More
+        self.after_method(id)
     }
 
     fn after_method(&self, id: u64) -> Flow {
@@ -359,7 +359,9 @@ impl State {
         }
         // Its own copy: otherwise a small message holds on to all that was read with it.
         let Some(properties) = Properties::read(Bytes::copy_from_slice(properties)) else {
-            return Err(Refusal::syntax_error("the properties of a message cannot be read"));
+            return Err(Refusal::syntax_error(
+                "the properties of a message cannot be read",
+            ));
         };
         if body_size == 0 {
             return self.publish(at, &publish, properties, Bytes::new());

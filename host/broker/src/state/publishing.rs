@@ -36,7 +36,10 @@ impl State {
             return Ok(());
         };
         let found = self.vhosts.get(&*vhost);
-        let Some(exchange) = found.map(|vhost| vhost.exchange(exchange_name)).transpose()? else {
+        let Some(exchange) = found
+            .map(|vhost| vhost.exchange(exchange_name))
+            .transpose()?
+        else {
             return Ok(());
         };
         if exchange.internal {
@@ -236,7 +239,9 @@ impl State {
             return;
         };
         let key = queue.arguments.dead_letter_key.as_ref();
-        let letter = dead.message.died(&queue.name, dead.reason, now, exchange, key);
+        let letter = dead
+            .message
+            .died(&queue.name, dead.reason, now, exchange, key);
         let Some(vhost) = self.vhosts.get(&*queue.vhost) else {
             return;
         };

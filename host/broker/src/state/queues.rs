@@ -22,14 +22,21 @@ impl State {
             Method::Declare(declare) => self.declare_queue(at, declare),
             Method::Bind(bind) => {
                 let queue = self.queue_name(at, bind.queue.as_str())?;
-                let is_short = bind.queue.as_str().is_empty() && bind.routing_key.as_str().is_empty();
+                let is_short =
+                    bind.queue.as_str().is_empty() && bind.routing_key.as_str().is_empty();
                 let key = if is_short {
                     queue.clone()
                 } else {
                     bind.routing_key.as_str().to_owned()
                 };
                 let destination = Destination::Queue(queue.into());
-                self.bind(at, bind.exchange.as_str(), destination, &key, bind.arguments)?;
+                self.bind(
+                    at,
+                    bind.exchange.as_str(),
+                    destination,
+                    &key,
+                    bind.arguments,
+                )?;
                 if !bind.nowait {
                     self.reply_queue(at, Method::BindOk(wire::BindOk {}));
                 }
@@ -83,7 +90,10 @@ impl State {
     ) -> Result<Option<&mut Queue>, Refusal> {
         let vhost = self.vhost_of(at);
         let Some(id) = self.queue_id(&vhost, name) else {
-            return Err(Refusal::not_found(format!("no {}", described(name, &vhost))));
+            return Err(Refusal::not_found(format!(
+                "no {}",
+                described(name, &vhost)
+            )));
         };
         let Some(queue) = self.queues.get_mut(&id) else {
             return Ok(None);
@@ -100,7 +110,10 @@ impl State {
         if name.starts_with(REPLY_TO) {
             // Whoever asks wants to know whether somebody waits for the reply.
             if !self.replies.contains_key(&*name) {
-                return Err(Refusal::not_found(format!("no {}", described(&name, &vhost))));
+                return Err(Refusal::not_found(format!(
+                    "no {}",
+                    described(&name, &vhost)
+                )));
             }
             self.declared(at, &name, (0, 1), declare.nowait);
             return Ok(());
@@ -230,7 +243,10 @@ impl State {
         }
         let message_count = queue.purge() as u32;
         if !purge.nowait {
-            self.reply_queue(at, wire::AMQPMethod::PurgeOk(wire::PurgeOk { message_count }));
+            self.reply_queue(
+                at,
+                wire::AMQPMethod::PurgeOk(wire::PurgeOk { message_count }),
+            );
         }
         Ok(())
     }
@@ -244,7 +260,10 @@ impl State {
         {
             let called = queue.described();
             if queue.arguments.kind == QueueKind::Quorum {
-                let flags = [("if-unused", delete.if_unused), ("if-empty", delete.if_empty)];
+                let flags = [
+                    ("if-unused", delete.if_unused),
+                    ("if-empty", delete.if_empty),
+                ];
                 if let Some((flag, _)) = flags.into_iter().find(|(_, is_set)| *is_set) {
                     return Err(Refusal::not_implemented(format!(
                         "cannot delete {called}. queue.delete operations with {flag} flag set are not \
@@ -364,7 +383,12 @@ fn assert_same(
     }
     let called = queue.described();
     same_flag("durable", &called, durable, queue.durable)?;
-    same_flag("auto_delete", &called, declare.auto_delete, queue.auto_delete)?;
+    same_flag(
+        "auto_delete",
+        &called,
+        declare.auto_delete,
+        queue.auto_delete,
+    )?;
     let kind = queue.arguments.kind;
     // Of two kinds the kind is named, before any argument that only one of them has.
     let received = declare.arguments.inner().get("x-queue-type").and_then(text);

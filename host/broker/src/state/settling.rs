@@ -27,8 +27,7 @@ impl State {
         let Some(channel) = self.channel_mut(at) else {
             return Ok(());
         };
-        let unknown =
-            || Refusal::precondition_failed(format!("unknown delivery tag {tag}"));
+        let unknown = || Refusal::precondition_failed(format!("unknown delivery tag {tag}"));
         let settled: Vec<Delivered> = match (multiple, tag) {
             (true, 0) => std::mem::take(&mut channel.unacked).into_values().collect(),
             (true, _) => {

@@ -144,7 +144,10 @@ impl State {
         let Some(queue) = self.queues.get_mut(&id) else {
             return Ok(());
         };
-        let keys: Vec<_> = queue.consumers().map(|consumer| consumer.key.clone()).collect();
+        let keys: Vec<_> = queue
+            .consumers()
+            .map(|consumer| consumer.key.clone())
+            .collect();
         for key in &keys {
             queue.remove_consumer(key, now);
         }

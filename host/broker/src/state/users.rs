@@ -198,7 +198,10 @@ mod tests {
         assert_eq!(plain("\0guest\0guest", false), None);
         assert_eq!(plain("nothing", true), None);
         assert_eq!(users.login("EXTERNAL", b"", true).as_deref(), Some("guest"));
-        assert_eq!(users.login("EXTERNAL", b"ada", true).as_deref(), Some("ada"));
+        assert_eq!(
+            users.login("EXTERNAL", b"ada", true).as_deref(),
+            Some("ada")
+        );
         assert_eq!(users.login("EXTERNAL", b"nobody", true), None);
     }
 

@@ -202,7 +202,12 @@ mod tests {
         let mut vhost = vhost();
         vhost.exchanges.get_mut("x").unwrap().alternate = Some("lost".into());
         bind(&mut vhost, "x", "k", Destination::Queue("one".into()));
-        bind(&mut vhost, "lost", "other", Destination::Queue("two".into()));
+        bind(
+            &mut vhost,
+            "lost",
+            "other",
+            Destination::Queue("two".into()),
+        );
         assert_eq!(routed(&vhost, "k"), [1]);
         assert_eq!(routed(&vhost, "other"), [2]);
     }

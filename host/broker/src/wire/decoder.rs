@@ -117,17 +117,17 @@ fn read(kind: u8, channel: u16, payload: Bytes) -> Result<Frame, Refusal> {
 /// The start of a payload, as RabbitMQ shows it.
 fn snippet(payload: &[u8]) -> String {
     let octets: Vec<String> = payload.iter().take(16).map(u8::to_string).collect();
-    let which = if payload.len() > 16 { "first 16" } else { "all" };
+    let which = if payload.len() > 16 {
+        "first 16"
+    } else {
+        "all"
+    };
     format!("{which} octets = <<{}>>", octets.join(","))
 }
 
 fn read_method(payload: &[u8]) -> Result<AMQPClass, Refusal> {
-    let malformed = || {
-        Refusal::syntax_error(format!(
-            "a method cannot be read: {}",
-            snippet(payload)
-        ))
-    };
+    let malformed =
+        || Refusal::syntax_error(format!("a method cannot be read: {}", snippet(payload)));
     check_table(payload).ok_or_else(malformed)?;
     match parse_class(payload) {
         Ok(([], method)) => Ok(method),

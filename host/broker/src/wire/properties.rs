@@ -151,9 +151,7 @@ impl Properties {
     #[must_use]
     pub(crate) fn without_header(&self, name: &str) -> Self {
         let entries = self.entries();
-        let kept = entries
-            .iter()
-            .filter(|entry| entry.name != name.as_bytes());
+        let kept = entries.iter().filter(|entry| entry.name != name.as_bytes());
         let table: Vec<u8> = kept.flat_map(|entry| entry.whole).copied().collect();
         self.with(Field::Headers, Some(with_length(&table)))
     }
@@ -258,7 +256,11 @@ mod tests {
             b"\0\0x",
             b"\x20\0\0\0\0\x02\x09a",
         ] {
-            assert_eq!(Properties::read(Bytes::copy_from_slice(raw)), None, "{raw:?}");
+            assert_eq!(
+                Properties::read(Bytes::copy_from_slice(raw)),
+                None,
+                "{raw:?}"
+            );
         }
     }
 

@@ -105,7 +105,13 @@ mod tests {
 
     #[test]
     fn a_table_that_ends_early_or_has_an_unknown_type_is_refused() {
-        for table in [&b"\x05ab"[..], b"\x01aI\0\0", b"\x01aq", b"\x01aS\0\0\0\x09x", b"\x01a"] {
+        for table in [
+            &b"\x05ab"[..],
+            b"\x01aI\0\0",
+            b"\x01aq",
+            b"\x01aS\0\0\0\x09x",
+            b"\x01a",
+        ] {
             assert_eq!(entries(table), None, "{table:?}");
         }
     }

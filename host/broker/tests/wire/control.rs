@@ -47,9 +47,15 @@ async fn the_clock_is_turned_faults_are_ordered_and_queues_are_looked_at() {
     assert!(messages.contains("hello"), "{messages}");
     let (_, status) = ask(port, "GET", "/", "").await;
     assert!(status.contains(r#""ready":1"#), "{status}");
-    assert_eq!(ask(port, "POST", "/clock", r#"{"turn": "1m"}"#).await.0, 200);
+    assert_eq!(
+        ask(port, "POST", "/clock", r#"{"turn": "1m"}"#).await.0,
+        200
+    );
     assert_eq!(broker.queue("/", "q").unwrap().ready, 0);
-    assert_eq!(ask(port, "POST", "/clock", r#"{"turn": "soon"}"#).await.0, 400);
+    assert_eq!(
+        ask(port, "POST", "/clock", r#"{"turn": "soon"}"#).await.0,
+        400
+    );
     let cut = r#"{"fault": "cut-at", "method": "basic.get"}"#;
     assert_eq!(ask(port, "POST", "/faults", cut).await.0, 204);
     assert_eq!(ask(port, "DELETE", "/faults", "").await.0, 204);
@@ -73,6 +79,7 @@ async fn a_user_of_a_definitions_file_may_what_the_file_says() {
     let channel = connection.create_channel().await.unwrap();
     assert!(declare(&channel, "mine.1", &[]).await.is_ok());
     let refused = declare(&channel, "yours", &[]).await.unwrap_err();
-    let expected = "ACCESS_REFUSED - configure access to queue 'yours' in vhost '/' refused for user 'ada'";
+    let expected =
+        "ACCESS_REFUSED - configure access to queue 'yours' in vhost '/' refused for user 'ada'";
     assert!(refused.to_string().contains(expected), "{refused}");
 }

@@ -88,7 +88,10 @@ async fn a_quorum_queue_counts_failures_and_gives_up_at_its_limit() {
     let mut seen = Vec::new();
     for round in 0..4 {
         let got = bench.get("q").await.unwrap();
-        seen.push((header(&got, "x-acquired-count"), header(&got, "x-delivery-count")));
+        seen.push((
+            header(&got, "x-acquired-count"),
+            header(&got, "x-delivery-count"),
+        ));
         // The first goes back in a way that is no failure.
         if round == 0 {
             nack(&got.acker).await;
@@ -141,7 +144,9 @@ async fn of_a_quorum_queue_with_one_active_consumer_the_highest_is_it() {
     assert!(high.next().now_or_never().is_none(), "one is in flight yet");
     first.acker.ack(BasicAckOptions::default()).await.unwrap();
     assert_eq!(body(&next(&mut high).await), "b");
-    let cancelled = bench.channel.basic_cancel("high".into(), Default::default());
+    let cancelled = bench
+        .channel
+        .basic_cancel("high".into(), Default::default());
     cancelled.await.unwrap();
     bench.send("q", "c").await;
     assert_eq!(body(&next(&mut low).await), "c");

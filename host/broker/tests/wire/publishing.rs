@@ -20,11 +20,16 @@ async fn a_publication_is_confirmed_and_one_that_no_queue_takes_comes_back_first
     };
     let (exchange, key) = ("".into(), "nowhere".into());
     let properties = BasicProperties::default();
-    let lost = bench.channel.basic_publish(exchange, key, options, b"b", properties);
+    let lost = bench
+        .channel
+        .basic_publish(exchange, key, options, b"b", properties);
     let Confirmation::Ack(Some(returned)) = soon(lost.await.unwrap()).await.unwrap() else {
         panic!("it was not returned");
     };
-    assert_eq!((returned.reply_code, returned.reply_text.as_str()), (312, "NO_ROUTE"));
+    assert_eq!(
+        (returned.reply_code, returned.reply_text.as_str()),
+        (312, "NO_ROUTE")
+    );
     assert_eq!(returned.delivery.data, b"b");
 }
 

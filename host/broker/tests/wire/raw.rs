@@ -36,7 +36,9 @@ impl Client {
             frame_max: 4096,
             heartbeat: 0,
         };
-        client.connection(connection::AMQPMethod::TuneOk(tune)).await;
+        client
+            .connection(connection::AMQPMethod::TuneOk(tune))
+            .await;
         let open = connection::Open {
             virtual_host: "/".into(),
         };
@@ -59,7 +61,8 @@ impl Client {
             response: response.into(),
             locale: "en_US".into(),
         };
-        self.connection(connection::AMQPMethod::StartOk(start)).await;
+        self.connection(connection::AMQPMethod::StartOk(start))
+            .await;
     }
 
     async fn write(&mut self, octets: &[u8]) {
@@ -161,12 +164,20 @@ async fn bad_frames_are_answered_with_their_code_and_the_broker_serves_on() {
         ("an unknown type", frame(7, b"x"), 501),
         ("an oversize frame", oversize, 501),
         ("an unknown method", frame(1, &[0, 60, 0, 99]), 502),
-        ("a method that ends early", frame(1, &[0, 60, 0, 40, 0]), 502),
+        (
+            "a method that ends early",
+            frame(1, &[0, 60, 0, 40, 0]),
+            502,
+        ),
         ("a table that is nested too deep", nested(), 502),
         ("a body without a header", frame(3, b"x"), 505),
         ("a header without a method", header(60, 1), 505),
         ("a heartbeat on a channel", frame(8, b""), 505),
-        ("a channel that is not open", b"\x03\0\x09\0\0\0\x01x\xce".to_vec(), 504),
+        (
+            "a channel that is not open",
+            b"\x03\0\x09\0\0\0\x01x\xce".to_vec(),
+            504,
+        ),
     ] {
         let mut client = Client::open(&broker).await;
         client.write(&octets).await;
@@ -174,11 +185,19 @@ async fn bad_frames_are_answered_with_their_code_and_the_broker_serves_on() {
     }
     let malformed = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 9];
     for (what, octets, code) in [
-        ("a method instead of a header", frame(1, &[0, 60, 0, 110, 1]), 505),
+        (
+            "a method instead of a header",
+            frame(1, &[0, 60, 0, 110, 1]),
+            505,
+        ),
         ("a header of another class", header(50, 1), 505),
         ("a message that is too large", header(60, 1 << 30), 501),
         ("a message above the limit", header(60, 1 << 25), 406),
-        ("too much of a body", [header(60, 1), frame(3, b"xx")].concat(), 501),
+        (
+            "too much of a body",
+            [header(60, 1), frame(3, b"xx")].concat(),
+            501,
+        ),
         ("malformed properties", frame(2, &malformed), 502),
     ] {
         let mut client = Client::open(&broker).await;

@@ -98,7 +98,14 @@ async fn ask_topology(ch: &Channel, which: usize) -> Option<String> {
     let bind = QueueBindOptions::default();
     Some(match which {
         0 => queue(ch, "ref.classic", &[("x-message-ttl", int(5))]).await,
-        1 => queue(ch, "ref.classic", &[("x-message-ttl", AMQPValue::LongLongInt(5))]).await,
+        1 => {
+            queue(
+                ch,
+                "ref.classic",
+                &[("x-message-ttl", AMQPValue::LongLongInt(5))],
+            )
+            .await
+        }
         2 => queue(ch, "ref.classic", &[("x-message-ttl", int(6))]).await,
         3 => queue(ch, "ref.classic", &[]).await,
         4 => queue(ch, "ref.classic", &[quorum]).await,
@@ -123,7 +130,15 @@ async fn ask_topology(ch: &Channel, which: usize) -> Option<String> {
         20 => exchange(ch, "ref.y", "odd", none()).await,
         21 => exchange(ch, "amq.mine", "direct", none()).await,
         22 => exchange(ch, "", "direct", none()).await,
-        23 => exchange(ch, "ref.x", "direct", table(&[("alternate-exchange", word("a"))])).await,
+        23 => {
+            exchange(
+                ch,
+                "ref.x",
+                "direct",
+                table(&[("alternate-exchange", word("a"))]),
+            )
+            .await
+        }
         24 => {
             let options = ExchangeDeclareOptions {
                 passive: true,
@@ -170,8 +185,14 @@ async fn ask_topology(ch: &Channel, which: usize) -> Option<String> {
             let (queue, exchange) = ("ref.none".into(), "ref.x".into());
             answer(ch.queue_unbind(queue, exchange, "odd".into(), none()).await)
         }
-        33 => answer(ch.queue_delete("ref.none".into(), QueueDeleteOptions::default()).await),
-        34 => answer(ch.queue_purge("ref.none".into(), QueuePurgeOptions::default()).await),
+        33 => answer(
+            ch.queue_delete("ref.none".into(), QueueDeleteOptions::default())
+                .await,
+        ),
+        34 => answer(
+            ch.queue_purge("ref.none".into(), QueuePurgeOptions::default())
+                .await,
+        ),
         35 => {
             let options = ExchangeDeleteOptions::default();
             answer(ch.exchange_delete("ref.none".into(), options).await)
@@ -209,8 +230,14 @@ async fn ask_basic(
             let other = connection.create_channel().await.unwrap();
             consume(&other, "ref.classic", "two", consuming).await
         }
-        39 => answer(ch.basic_get("ref.none".into(), BasicGetOptions::default()).await),
-        40 => answer(ch.basic_cancel("none".into(), BasicCancelOptions::default()).await),
+        39 => answer(
+            ch.basic_get("ref.none".into(), BasicGetOptions::default())
+                .await,
+        ),
+        40 => answer(
+            ch.basic_cancel("none".into(), BasicCancelOptions::default())
+                .await,
+        ),
         41 => answer(ch.basic_qos(5, BasicQosOptions { global: true }).await),
         42 => publish(ch, "", plain, properties()).await,
         43 => publish(ch, "", mandatory, properties()).await,
@@ -249,8 +276,18 @@ async fn ask_basic(
             };
             answer(ch.queue_delete("ref.quorum".into(), options).await)
         }
-        55 => answer(ch.basic_recover(BasicRecoverOptions { requeue: true }).await),
-        56 => queue(ch, "ref.bad", &[stream, ("x-max-length", AMQPValue::LongInt(1))]).await,
+        55 => answer(
+            ch.basic_recover(BasicRecoverOptions { requeue: true })
+                .await,
+        ),
+        56 => {
+            queue(
+                ch,
+                "ref.bad",
+                &[stream, ("x-max-length", AMQPValue::LongInt(1))],
+            )
+            .await
+        }
         57 => {
             let exclusive = QueueDeclareOptions {
                 exclusive: true,
@@ -274,14 +311,19 @@ async fn ask_basic(
             let consumer = ch.basic_consume("ref.stream".into(), "s".into(), consuming, offset);
             answer(consumer.await)
         }
-        60 => answer(ch.basic_get("ref.stream".into(), BasicGetOptions::default()).await),
+        60 => answer(
+            ch.basic_get("ref.stream".into(), BasicGetOptions::default())
+                .await,
+        ),
         61 => {
             let priority = table(&[("x-priority", word("high"))]);
             let consumer = ch.basic_consume("ref.classic".into(), "p".into(), consuming, priority);
             answer(consumer.await)
         }
         62 => {
-            declare(ch, "ref.auto", &[("x-queue-type", word("quorum"))]).await.unwrap();
+            declare(ch, "ref.auto", &[("x-queue-type", word("quorum"))])
+                .await
+                .unwrap();
             let options = QueueDeclareOptions {
                 exclusive: true,
                 durable: true,

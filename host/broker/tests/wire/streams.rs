@@ -10,7 +10,9 @@ use super::support::{Bench, body, consume, header, next, word};
 #[tokio::test]
 async fn consumers_begin_where_they_ask_to() {
     let bench = Bench::new().await;
-    bench.declare("s", &[("x-queue-type", word("stream"))]).await;
+    bench
+        .declare("s", &[("x-queue-type", word("stream"))])
+        .await;
     let begun = bench.broker.now().seconds();
     for number in 0..5 {
         bench.send("s", &number.to_string()).await;
@@ -39,7 +41,9 @@ async fn consumers_begin_where_they_ask_to() {
 #[tokio::test]
 async fn acks_are_credit_and_nothing_leaves_the_stream() {
     let bench = Bench::new().await;
-    bench.declare("s", &[("x-queue-type", word("stream"))]).await;
+    bench
+        .declare("s", &[("x-queue-type", word("stream"))])
+        .await;
     for number in 0..4 {
         bench.send("s", &number.to_string()).await;
     }
@@ -57,10 +61,7 @@ async fn acks_are_credit_and_nothing_leaves_the_stream() {
 #[tokio::test]
 async fn what_is_too_old_goes() {
     let bench = Bench::new().await;
-    let arguments = [
-        ("x-queue-type", word("stream")),
-        ("x-max-age", word("1h")),
-    ];
+    let arguments = [("x-queue-type", word("stream")), ("x-max-age", word("1h"))];
     bench.declare("s", &arguments).await;
     bench.send("s", "old").await;
     bench.settled().await;

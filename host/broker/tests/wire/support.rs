@@ -53,7 +53,8 @@ impl Bench {
 
     /// Publishes to a queue.
     pub(crate) async fn send(&self, queue: &str, body: &str) {
-        self.send_with(queue, body, BasicProperties::default()).await;
+        self.send_with(queue, body, BasicProperties::default())
+            .await;
     }
 
     pub(crate) async fn send_with(&self, queue: &str, body: &str, properties: BasicProperties) {
@@ -113,7 +114,13 @@ pub(crate) async fn publish(
 ) -> lapin::PublisherConfirm {
     let options = BasicPublishOptions::default();
     channel
-        .basic_publish("".into(), queue.into(), options, body.as_bytes(), properties)
+        .basic_publish(
+            "".into(),
+            queue.into(),
+            options,
+            body.as_bytes(),
+            properties,
+        )
         .await
         .unwrap()
 }

@@ -192,7 +192,11 @@ fn a_stream_keeps_what_it_delivers() {
     }
     let mut seen = Vec::new();
     while let Some((consumer, delivery)) = queue.deliver(|_| true) {
-        seen.push(format!("{} {}", consumer.key.tag, delivery.message.routing_key()));
+        seen.push(format!(
+            "{} {}",
+            consumer.key.tag,
+            delivery.message.routing_key()
+        ));
     }
     seen.sort();
     assert_eq!(seen, ["one a", "one b", "two a", "two b"]);
@@ -207,7 +211,10 @@ fn a_dead_letter_that_no_queue_took_is_due_after_a_while() {
         reason: Reason::Expired,
     };
     queue.keep_stuck(dead.clone(), at(1000));
-    assert_eq!((queue.stuck_count(), queue.deadline()), (1, Some(at(181_000))));
+    assert_eq!(
+        (queue.stuck_count(), queue.deadline()),
+        (1, Some(at(181_000)))
+    );
     assert!(queue.due_stuck(at(180_999)).is_empty());
     assert_eq!(queue.due_stuck(at(181_000)), [dead]);
 }
