@@ -89,10 +89,6 @@ impl Consumers {
         self.waiting.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Consumer> {
-        self.waiting.iter_mut()
-    }
-
     pub(super) fn get_mut(&mut self, key: &ConsumerKey) -> Option<&mut Consumer> {
         self.waiting
             .iter_mut()

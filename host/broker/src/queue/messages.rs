@@ -42,7 +42,6 @@ pub(crate) struct Counts {
 struct Held {
     place: Place,
     entry: Entry,
-    consumer: Option<ConsumerKey>,
 }
 
 /// What became of a message that was published to a queue.
@@ -355,17 +354,17 @@ impl Queue {
             consumer.unacked += 1;
         }
         let consumer = consumer.clone();
-        let delivery = self.hand_out(Some(consumer.key.clone()), consumer.no_ack)?;
+        let delivery = self.hand_out(consumer.no_ack)?;
         Some((consumer, delivery))
     }
 
     /// The message at the head, for `basic.get`.
     pub(crate) fn get(&mut self, no_ack: bool, now: Time) -> Option<Delivery> {
         self.touch(now);
-        self.hand_out(None, no_ack)
+        self.hand_out(no_ack)
     }
 
-    fn hand_out(&mut self, consumer: Option<ConsumerKey>, no_ack: bool) -> Option<Delivery> {
+    fn hand_out(&mut self, no_ack: bool) -> Option<Delivery> {
         let (place, entry) = self.pop()?;
         let delivery = Delivery {
             sequence: (!no_ack).then_some(place.1),
@@ -374,12 +373,7 @@ impl Queue {
             headers: self.headers(entry.counts),
         };
         if !no_ack {
-            let held = Held {
-                place,
-                entry,
-                consumer,
-            };
-            self.unacked.insert(place.1, held);
+            self.unacked.insert(place.1, Held { place, entry });
         }
         Some(delivery)
     }

@@ -117,7 +117,9 @@ impl Client<'_> {
                 Flow::Ended => return,
                 // What has been read already is looked at again afterwards.
                 Flow::Blocked => {
-                    self.unblocked.notified().await;
+                    while self.shared.with(|state| state.holds(self.id)) {
+                        self.unblocked.notified().await;
+                    }
                     continue;
                 }
                 Flow::More => {}

@@ -197,6 +197,14 @@ impl State {
         Flow::Blocked
     }
 
+    /// Whether an alarm still holds a publisher.
+    pub(crate) fn holds(&self, id: u64) -> bool {
+        let connection = self.connections.get(&id);
+        self.alarm.is_some()
+            && connection
+                .is_some_and(|connection| connection.phase == Phase::Running && !connection.cut)
+    }
+
     fn channel_method(&mut self, at: At, method: AMQPClass) -> Result<(), Refusal> {
         let Some(connection) = self.connections.get_mut(&at.connection) else {
             return Ok(());

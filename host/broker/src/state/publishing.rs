@@ -18,6 +18,15 @@ use crate::wire::{Field, Properties};
 /// The name that a client gives for its own replies.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
+/// What a publication needs of its channel.
+struct Publisher {
+    vhost: Arc<str>,
+    key: ChannelKey,
+    confirms: bool,
+    /// The name for its own replies.
+    reply: Option<Arc<str>>,
+}
+
 impl State {
     /// Carries out `basic.publish`, once all of the message is there.
     pub(super) fn publish(
@@ -32,9 +41,15 @@ impl State {
             return Err(Refusal::not_implemented("immediate=true"));
         }
         self.check_access(at, Access::Write, exchange_name, false)?;
-        let Some((vhost, key, confirms, reply)) = self.publisher(at) else {
+        let Some(publisher) = self.publisher(at) else {
             return Ok(());
         };
+        let Publisher {
+            vhost,
+            key,
+            confirms,
+            reply,
+        } = publisher;
         let found = self.vhosts.get(&*vhost);
         let Some(exchange) = found
             .map(|vhost| vhost.exchange(exchange_name))
@@ -92,18 +107,15 @@ impl State {
         Ok(())
     }
 
-    /// What a publication needs of its channel: vhost, key, whether it is confirmed, its reply queue.
-    #[expect(clippy::type_complexity, reason = "four things that are used once")]
-    fn publisher(&self, at: At) -> Option<(Arc<str>, ChannelKey, bool, Option<Arc<str>>)> {
+    fn publisher(&self, at: At) -> Option<Publisher> {
         let connection = self.connections.get(&at.connection)?;
         let channel = connection.channels.get(&at.channel)?;
-        let reply = channel.reply.as_ref().map(|reply| reply.name.clone());
-        Some((
-            connection.vhost.clone(),
-            channel.key,
-            channel.confirms.is_some(),
-            reply,
-        ))
+        Some(Publisher {
+            vhost: connection.vhost.clone(),
+            key: channel.key,
+            confirms: channel.confirms.is_some(),
+            reply: channel.reply.as_ref().map(|reply| reply.name.clone()),
+        })
     }
 
     /// The number of the next publication that the client wants to be confirmed.

@@ -80,8 +80,11 @@ async fn publishers_are_blocked_and_released() {
     let bench = Bench::new().await;
     bench.confirms().await;
     bench.declare("q", &[]).await;
-    let reason = "low on memory".to_owned();
-    inject(&bench, Fault::Block { reason });
+    let reason = || "low on memory".to_owned();
+    // One that is over before anything is published leaves no trace.
+    inject(&bench, Fault::Block { reason: reason() });
+    inject(&bench, Fault::Unblock);
+    inject(&bench, Fault::Block { reason: reason() });
     let pending = publish(&bench.channel, "q", "a", BasicProperties::default()).await;
     let blocked = async {
         while !bench.connection.status().blocked() {
