@@ -419,6 +419,14 @@ impl Queue {
                     });
                 }
                 held.entry.redelivered = true;
+                // Without a limit, RabbitMQ publishes it again within the quorum queue.
+                if self.arguments.kind == QueueKind::Quorum
+                    && self.arguments.delivery_limit.is_none()
+                    && !failed
+                {
+                    held.place.1 = self.next_sequence;
+                    self.next_sequence += 1;
+                }
                 self.insert(held.place, held.entry);
                 None
             }

@@ -13,7 +13,8 @@ use crate::queue::{
     Consumer, ConsumerKey, Delivered, Delivery, Offset, Queue, QueueId, QueueKind, Settlement,
 };
 use crate::refusal::Refusal;
-use crate::wire::{integer, kind_of};
+use crate::time::Time;
+use crate::wire::{described, integer, kind_of, text};
 
 impl State {
     pub(super) fn basic_method(
@@ -362,7 +363,7 @@ fn offset(
     queue: &Queue,
     consume: &basic::Consume,
     prefetch: u32,
-    now: crate::time::Time,
+    now: Time,
 ) -> Result<Offset, Refusal> {
     let asked = consume.arguments.inner().get("x-stream-offset");
     if !queue.is_stream() {
@@ -381,7 +382,11 @@ fn offset(
     }
     Offset::read(asked, now).ok_or_else(|| {
         let asked = asked.map_or_else(String::new, |value| {
-            format!("{{{},{}}}", kind_of(value), crate::wire::described(value))
+            let shown = match text(value) {
+                Some(text) => format!("<<\"{text}\">>"),
+                None => described(value),
+            };
+            format!("{{{},{shown}}}", kind_of(value))
         });
         Refusal::precondition_failed(format!(
             "invalid arg 'x-stream-offset' for {name}: {{invalid_stream_offset_arg,{asked}}}"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, queue as wire};
-use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
+use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::State;
 use super::input::At;
@@ -13,7 +13,6 @@ use super::vhost::exchange_called;
 use crate::queue::{Arguments, Queue, QueueId, QueueKind, assert_equivalent, described};
 use crate::refusal::Refusal;
 use crate::routing::Destination;
-use crate::wire::text;
 
 impl State {
     pub(super) fn queue_method(&mut self, at: At, method: wire::AMQPMethod) -> Result<(), Refusal> {
@@ -152,12 +151,12 @@ impl State {
         let called = described(&name, &vhost);
         let arguments = Arguments::read(&called, &declare.arguments)?;
         if arguments.kind != QueueKind::Classic {
-            let wrong = match (durable, declare.exclusive) {
-                (_, true) => Some("exclusive-owner"),
-                (false, _) => Some("non-durable"),
-                _ => None,
-            };
-            if let Some(wrong) = wrong {
+            let properties = [
+                ("auto-delete", declare.auto_delete),
+                ("exclusive-owner", declare.exclusive),
+                ("non-durable", !durable),
+            ];
+            if let Some((wrong, _)) = properties.into_iter().find(|(_, is_set)| *is_set) {
                 return Err(Refusal::precondition_failed(format!(
                     "invalid property '{wrong}' for {called}"
                 )));
@@ -390,19 +389,6 @@ fn assert_same(
         queue.auto_delete,
     )?;
     let kind = queue.arguments.kind;
-    // Of two kinds the kind is named, before any argument that only one of them has.
-    let received = declare.arguments.inner().get("x-queue-type").and_then(text);
-    if received.is_some_and(|received| received != kind.word()) {
-        let only_kind = |table: &FieldTable| {
-            let mut only = FieldTable::default();
-            if let Some(value) = table.inner().get("x-queue-type") {
-                only.insert(ShortString::from("x-queue-type"), value.clone());
-            }
-            only
-        };
-        let (current, received) = (only_kind(&queue.table), only_kind(&declare.arguments));
-        return assert_equivalent(&called, kind, &current, &received);
-    }
     assert_equivalent(&called, kind, &queue.table, &declare.arguments)
 }
 

@@ -23,8 +23,9 @@ const FIELDS: usize = 14;
 /// The properties of one message. Values keep the octets that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Properties {
-    /// With the length of a text or table.
-    fields: [Option<Bytes>; FIELDS],
+    /// Where each begins and how long it is, with the length that a text or table begins with; 0 where it
+    /// is not there.
+    places: [(u32, u32); FIELDS],
     raw: Bytes,
 }
 
@@ -36,9 +37,9 @@ impl Properties {
         if flags & 0b11 != 0 {
             return None;
         }
-        let mut fields = [const { None }; FIELDS];
+        let mut places = [(0, 0); FIELDS];
         let mut at = 2;
-        for (index, field) in fields.iter_mut().enumerate() {
+        for (index, place) in places.iter_mut().enumerate() {
             if flags & (1 << (15 - index)) == 0 {
                 continue;
             }
@@ -54,10 +55,10 @@ impl Properties {
                 _ => 1 + usize::from(*rest.first()?),
             };
             rest.get(..length)?;
-            *field = Some(raw.slice(at..at + length));
+            *place = (u32::try_from(at).ok()?, u32::try_from(length).ok()?);
             at += length;
         }
-        (at == raw.len()).then_some(Self { fields, raw })
+        (at == raw.len()).then_some(Self { places, raw })
     }
 
     /// Flags and values, as they are sent.
@@ -65,8 +66,14 @@ impl Properties {
         &self.raw
     }
 
-    fn field(&self, field: Field) -> Option<&Bytes> {
-        self.fields[field as usize].as_ref()
+    fn field(&self, field: Field) -> Option<&[u8]> {
+        self.at(field as usize)
+    }
+
+    fn at(&self, index: usize) -> Option<&[u8]> {
+        let (start, length) = self.places[index];
+        let (start, length) = (start as usize, length as usize);
+        (length > 0).then(|| &self.raw[start..start + length])
     }
 
     /// The value of a text property.
@@ -110,9 +117,9 @@ impl Properties {
     pub(crate) fn with_text(&self, field: Field, text: Option<&str>) -> Self {
         let value = text.map(|text| {
             let text = &text.as_bytes()[..text.len().min(255)];
-            Bytes::from([&[text.len() as u8][..], text].concat())
+            [&[text.len() as u8][..], text].concat()
         });
-        self.with(field, value)
+        self.with(field, value.as_deref())
     }
 
     /// The same with these headers set: each in the place of one of its name, or else at the end.
@@ -135,7 +142,7 @@ impl Properties {
         for (name, value) in left {
             write_entry(&mut table, name, value);
         }
-        self.with(Field::Headers, Some(with_length(&table)))
+        self.with(Field::Headers, Some(&with_length(&table)))
     }
 
     /// The same without a header.
@@ -144,23 +151,28 @@ impl Properties {
         let entries = self.entries();
         let kept = entries.iter().filter(|entry| entry.name != name.as_bytes());
         let table: Vec<u8> = kept.flat_map(|entry| entry.whole).copied().collect();
-        self.with(Field::Headers, Some(with_length(&table)))
+        self.with(Field::Headers, Some(&with_length(&table)))
     }
 
-    fn with(&self, field: Field, value: Option<Bytes>) -> Self {
-        let mut fields = self.fields.clone();
-        fields[field as usize] = value;
+    fn with(&self, field: Field, value: Option<&[u8]>) -> Self {
         let mut flags = 0_u16;
+        let mut places = [(0, 0); FIELDS];
         let mut raw = vec![0, 0];
-        for (index, value) in fields.iter().enumerate() {
+        for (index, place) in places.iter_mut().enumerate() {
+            let value = if index == field as usize {
+                value
+            } else {
+                self.at(index)
+            };
             if let Some(value) = value {
                 flags |= 1 << (15 - index);
+                *place = (raw.len() as u32, value.len() as u32);
                 raw.extend_from_slice(value);
             }
         }
         raw[..2].copy_from_slice(&flags.to_be_bytes());
         Self {
-            fields,
+            places,
             raw: raw.into(),
         }
     }
@@ -173,9 +185,9 @@ fn parsed(value: &[u8]) -> Option<AMQPValue> {
     }
 }
 
-fn with_length(table: &[u8]) -> Bytes {
+fn with_length(table: &[u8]) -> Vec<u8> {
     let length = (table.len() as u32).to_be_bytes();
-    [&length[..], table].concat().into()
+    [&length[..], table].concat()
 }
 
 fn write_entry(table: &mut Vec<u8>, name: &str, value: &AMQPValue) {
@@ -259,7 +271,7 @@ mod tests {
         #[test]
         fn what_can_be_read_can_be_written(raw in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Some(properties) = Properties::read(raw.into()) {
-                let again = properties.with(Field::UserId, properties.field(Field::UserId).cloned());
+                let again = properties.with(Field::UserId, properties.field(Field::UserId));
                 prop_assert_eq!(again.raw(), properties.raw());
             }
         }

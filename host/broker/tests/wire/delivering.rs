@@ -1,7 +1,7 @@
 //! Consumers: prefetch, turns, what goes back, and who is active.
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::acker::Acker;
+use lapin::Acker;
 use lapin::options::{
     BasicAckOptions, BasicNackOptions, BasicRejectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };

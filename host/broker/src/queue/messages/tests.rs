@@ -83,6 +83,21 @@ fn a_requeued_message_is_at_its_old_place_again() {
 }
 
 #[test]
+fn in_a_quorum_queue_without_a_limit_what_is_given_back_goes_to_the_end() {
+    let arguments = [
+        ("x-queue-type", word("quorum")),
+        ("x-delivery-limit", (-1_i32).into()),
+    ];
+    for (failed, expected) in [(false, ["b", "a"]), (true, ["a", "b"])] {
+        let mut queue = filled(&arguments, &["a", "b"]);
+        let a = got(&mut queue).unwrap();
+        queue.settle(&delivered(&a), Settlement::Requeued { failed });
+        let order = [(); 2].map(|()| key_of(got(&mut queue)));
+        assert_eq!(order, expected);
+    }
+}
+
+#[test]
 fn a_message_expires_at_the_head_alone() {
     let mut queue = filled(&[], &[]);
     queue.push(&with_expiration("slow", "500"), at(0));
