@@ -18,6 +18,7 @@ mod http;
 mod keeper;
 mod languages;
 mod management;
+pub mod matrix;
 mod message;
 mod ports;
 mod proxy;

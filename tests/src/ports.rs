@@ -60,3 +60,44 @@ fn reserve(locks: &Path, last: Option<u16>) -> Result<(u16, File)> {
     }
     bail!("no port between {} and {} is free", PORTS.start, PORTS.end)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::keeper;
+
+    #[test]
+    fn no_port_is_handed_out_twice() -> Result<()> {
+        let all: Vec<u16> = [reserve_ports::<40>()?, reserve_ports()?].concat();
+        let different: BTreeSet<u16> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        Ok(())
+    }
+
+    /// A lock belongs to an open file, so another process is no different from a second opening.
+    #[test]
+    fn another_process_does_not_get_a_port_that_is_reserved() -> Result<()> {
+        let [port] = reserve_ports()?;
+        let locks = std::env::temp_dir().join("hive-tests-ports");
+        let before = if port == PORTS.start {
+            PORTS.end - 1
+        } else {
+            port - 1
+        };
+        let (other, _lock) = reserve(&locks, Some(before))?;
+        assert_ne!(other, port);
+        Ok(())
+    }
+
+    #[test]
+    fn a_port_that_is_in_use_is_not_handed_out() -> Result<()> {
+        let [port] = reserve_ports()?;
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let locks = keeper::scratch("ports");
+        let (other, _lock) = reserve(&locks, Some(port - 1))?;
+        assert_ne!(other, port);
+        Ok(())
+    }
+}

@@ -73,6 +73,7 @@ mod throughput;
 mod tools;
 
 // The tests' own ground.
+mod brokers;
 mod harness;
 mod house;
 
