@@ -21,6 +21,7 @@ pub mod dead;
 pub mod failpoint;
 pub mod json;
 pub mod lifecycle;
+pub mod moments;
 pub mod scaling;
 pub mod status;
 pub mod store;

@@ -109,6 +109,7 @@ impl Browsing {
         ask(channel.basic_qos(prefetch, BasicQosOptions::default()))
             .await
             .map_err(lost)?;
+        let end = session.endings().watch(channel.id());
         let tag = ShortString::try_new(tag).unwrap_or_default();
         let consuming = channel.basic_consume(
             name(queue),
@@ -117,7 +118,8 @@ impl Browsing {
             FieldTable::default(),
         );
         let stream = ask(consuming).await.map_err(lost)?;
-        let sink = AckSink::start(channel, tag, prefetch, session.clone(), tasks);
+        let names = (name(queue), tag);
+        let sink = AckSink::start((channel, end), names, prefetch, session.clone(), tasks);
         Ok(Self {
             queue: queue.into(),
             session,

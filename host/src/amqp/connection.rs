@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::browsing::{BrowseFault, Browsing};
 use super::consumer::Subscription;
 use super::fault::ConnectFault;
+use super::giving_back::{WayBack, way_back};
 use super::limits::DEFAULT_FRAME_MAX;
 use super::link::{Link, LinkState, Role, Snapshot};
 use super::outgoing::{DelayingExchange, PublishLimits};
@@ -189,6 +190,13 @@ impl Connection {
             reason: fault.to_string(),
         })?;
         Browsing::begin(session, queue, at_once, &self.host_name, tasks).await
+    }
+
+    /// How one delivery from `queue` goes back to it without being counted.
+    pub fn way_back(&self, queue: &str) -> WayBack {
+        let session = self.consuming.current();
+        let broker = session.and_then(|session| session.broker());
+        way_back(broker, self.topology.load().kind_of(queue))
     }
 
     /// What may be published over this connection now.

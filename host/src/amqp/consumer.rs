@@ -2,7 +2,8 @@
 //!
 //! A subscription has a channel for as long as that lives, and makes a new one when it does not.
 //! Whatever ends a channel (the connection, an exception, a queue deleted under it) is the same
-//! to it: close the old one, wait a little, subscribe again.
+//! to it: close the old one, wait a little, subscribe again. Where the broker says so on the wire, it
+//! is known before what is buffered has been handled (`endings`).
 
 mod live;
 mod subscribing;
@@ -57,6 +58,8 @@ pub struct Subscription {
     feed: Mutex<Feed>,
     standing: watch::Sender<Standing>,
     intake: watch::Sender<Intake>,
+    /// Nothing is handed out for now, though the subscription stands.
+    held_back: watch::Sender<bool>,
 }
 
 /// The right to wait for the broker, which one worker of a subscription has at a time. Whoever has had a
@@ -131,6 +134,7 @@ struct Feed {
     /// On its way to be the live one.
     attempt: Option<Attempt>,
     wanted: watch::Receiver<Intake>,
+    held_back: watch::Receiver<bool>,
     /// The latest single delivery that was handed out.
     served: Option<u64>,
     /// Cancelled once the channel before this one is closed, and the broker has back what was not
@@ -159,6 +163,7 @@ struct Failed {
 impl Subscription {
     pub(super) fn new(plan: &Arc<ConsumerPlan>, host_name: &str, link: Link, tasks: Tasks) -> Self {
         let (intake, wanted) = watch::channel(Intake::All);
+        let (hold_back, held_back) = watch::channel(false);
         Self {
             subscribing: Arc::new(Subscribing {
                 plan: Arc::clone(plan),
@@ -172,10 +177,12 @@ impl Subscription {
             link,
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
             intake,
+            held_back: hold_back,
             feed: Mutex::new(Feed {
                 live: None,
                 attempt: None,
                 wanted,
+                held_back,
                 served: None,
                 before: None,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
@@ -208,6 +215,16 @@ impl Subscription {
     /// worker is busy, the broker lets out as much as before.
     pub fn take_in(&self, intake: Intake) {
         self.intake.send_replace(intake);
+    }
+
+    /// Whether nothing is to be handed out for now. The broker lets out no more than the prefetch
+    /// meanwhile, and has nothing back.
+    pub fn hold_back(&self, is_held: bool) {
+        self.held_back.send_if_modified(|held| {
+            let changes = *held != is_held;
+            *held = is_held;
+            changes
+        });
     }
 
     /// The next delivery; none once the host drains.
@@ -253,24 +270,40 @@ impl Subscription {
             let Feed {
                 live: Some(live),
                 wanted,
+                held_back,
                 ..
             } = &mut *feed
             else {
                 self.subscribe(feed, intake).await?;
                 continue;
             };
+            let sink = Arc::clone(&live.sink);
+            if sink.end().is_over() {
+                // What is buffered cannot be settled, and comes again.
+                let (session, reason) = (live.session.clone(), reason_of(&sink).await);
+                self.lost(feed, session, &reason);
+                continue;
+            }
+            let is_held_back = *held_back.borrow_and_update();
             let came = tokio::select! {
                 biased;
-                came = live.next(self.subscribing.reading.as_deref()) => came,
+                came = live.next(self.subscribing.reading.as_deref()), if !is_held_back => came,
                 _ = wanted.changed() => continue,
+                _ = held_back.changed() => continue,
+                () = sink.unwanted() => {
+                    match sink.end().is_over() {
+                        true => continue,
+                        false => Err(NoneCame::Lost("the channel is closed".into())),
+                    }
+                }
             };
             match came {
-                Ok(delivery) if live.sink.is_alive() => {
+                Ok(delivery) if sink.is_alive() => {
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
-                        self.consumes(&live.sink);
+                        self.consumes(&sink);
                     }
-                    if let Some(delivery) = self.deliver(delivery, &live.sink) {
+                    if let Some(delivery) = self.deliver(delivery, &sink) {
                         if let Intake::One(number) = intake {
                             feed.served = Some(number);
                             // At once, so that the broker has no time to let out another.
@@ -313,8 +346,11 @@ impl Subscription {
         let tag = delivery.delivery_tag;
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
-            (None, _) => {
-                // A copy of a message that was in a stream once.
+            (None, None) => None,
+            (None, Some(_)) => {
+                // A copy of a message that was in a stream once, or a stream that hive.toml does not
+                // call one.
+                sink.is_of_a_stream();
                 envelope.stream_offset = None;
                 None
             }
@@ -465,6 +501,15 @@ impl Subscription {
             }
             Err(panicked) => self.lost(feed, on, &panicked.to_string()),
         }
+    }
+}
+
+/// Why the broker has ended what a channel consumes.
+async fn reason_of(sink: &AckSink) -> String {
+    tokio::select! {
+        biased;
+        cause = sink.end().cause() => cause.to_string(),
+        () = sink.ended().cancelled() => "the broker cancelled the consumer".into(),
     }
 }
 

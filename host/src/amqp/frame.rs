@@ -36,6 +36,9 @@ pub(super) struct BrokerVersion {
 impl BrokerVersion {
     /// The first with quorum queues.
     pub(super) const QUORUM_QUEUES: Self = Self { major: 3, minor: 8 };
+    /// The first whose quorum queues count a delivery that is lost with its channel, and not one that is
+    /// refused with `basic.nack`.
+    pub(super) const UNCOUNTED_NACK: Self = Self { major: 4, minor: 3 };
     /// The first whose quorum queues drop what was handed out often, unless told not to.
     pub(super) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
     /// The first that closes a connection over a small `frame_max`, without a word.
@@ -81,6 +84,32 @@ pub(super) fn mend(kind: u8, payload: &mut [u8], broker: &OnceLock<BrokerVersion
 pub(super) fn offered_frame_max(payload: &[u8]) -> Option<u32> {
     let octets = payload.strip_prefix(&[0, 10, 0, 30])?.get(2..)?;
     octets.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+/// What a broker says that ends the deliveries of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The consumer is cancelled; the channel stays.
+    Cancelled,
+    /// The channel is closed, with this code and these words.
+    Closed(u16, String),
+}
+
+/// The end of a channel's deliveries, where the payload of a method frame is one: basic.cancel or
+/// channel.close. To be read once the payload is mended.
+pub(super) fn ending(payload: &[u8]) -> Option<Ending> {
+    let (method, arguments) = payload.split_first_chunk::<4>()?;
+    match method {
+        [0, 60, 0, 30] => Some(Ending::Cancelled),
+        [0, 20, 0, 40] => {
+            let (code, rest) = arguments.split_first_chunk()?;
+            let (length, rest) = rest.split_first()?;
+            let text = rest.get(..usize::from(*length))?;
+            let text = String::from_utf8_lossy(text).into_owned();
+            Some(Ending::Closed(u16::from_be_bytes(*code), text))
+        }
+        _ => None,
+    }
 }
 
 fn method(cursor: &mut Cursor<'_>, broker: &OnceLock<BrokerVersion>) -> Option<()> {
@@ -314,6 +343,18 @@ mod tests {
         assert_eq!(introduce(b"V"), None);
         assert_eq!(introduce(b"t\x01"), None);
         assert_eq!(introduce(b"l\0\0\0\x004.10"), None);
+    }
+
+    #[test]
+    fn a_cancelled_consumer_and_a_closed_channel_are_told_from_other_methods() {
+        let cancel = [&[0, 60, 0, 30][..], b"\x03tag\x01"].concat();
+        assert_eq!(ending(&cancel), Some(Ending::Cancelled));
+        let close = [&[0, 20, 0, 40, 1, 0x96][..], b"\x04gone", &[0, 60, 0, 80]].concat();
+        let closed = Ending::Closed(406, "gone".into());
+        assert_eq!(ending(&close), Some(closed));
+        // basic.cancel-ok, and a frame that ends too early.
+        assert_eq!(ending(&[0, 60, 0, 31, 0]), None);
+        assert_eq!(ending(&close[..8]), None);
     }
 
     #[test]

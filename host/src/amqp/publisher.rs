@@ -14,11 +14,13 @@ mod batch;
 mod line;
 mod round;
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{mpsc, oneshot};
@@ -84,6 +86,16 @@ impl PublishFault {
     }
 }
 
+/// What one call published, where not all of it is known to be stored.
+#[derive(Debug)]
+pub struct Unconfirmed {
+    /// What stood in the way; of several faults the one that says most.
+    pub fault: PublishFault,
+    /// What is not stored, or not known to be, each with its place in the call: it can be published
+    /// again. None where the publisher is gone, and took it along.
+    pub rest: Option<Vec<(usize, Outgoing)>>,
+}
+
 /// Publishes for one consumer. Clones share the task, which starts with the first publication, and the
 /// order.
 #[derive(Debug, Clone)]
@@ -99,17 +111,30 @@ pub struct Publisher {
 #[derive(Debug)]
 #[must_use = "nothing is known to be published before this resolves"]
 pub struct Confirmation {
-    answer: oneshot::Receiver<Result<(), PublishFault>>,
+    answer: oneshot::Receiver<Result<(), Unconfirmed>>,
+}
+
+impl Confirmation {
+    /// The same, with what is to be published again where it was not confirmed.
+    pub async fn or_the_rest(self) -> Result<(), Unconfirmed> {
+        // A publisher that is gone without an answer was stopped.
+        self.answer.await.unwrap_or(Err(Unconfirmed {
+            fault: PublishFault::Disconnected,
+            rest: None,
+        }))
+    }
 }
 
 impl Future for Confirmation {
     type Output = Result<(), PublishFault>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A publisher that is gone without an answer was stopped.
         Pin::new(&mut self.answer)
             .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(PublishFault::Disconnected)))
+            .map(|answer| match answer {
+                Ok(answer) => answer.map_err(|unconfirmed| unconfirmed.fault),
+                Err(_) => Err(PublishFault::Disconnected),
+            })
     }
 }
 
@@ -191,11 +216,21 @@ impl Task {
             let mut batch = Batch::gather(submission, &mut self.queue, &mut self.next_id);
             let since = Instant::now();
             let abandon = self.tasks.abandon().clone();
-            tokio::select! {
+            let settled = AssertUnwindSafe(self.settle(&mut batch)).catch_unwind();
+            let panicked = tokio::select! {
                 biased;
-                () = self.settle(&mut batch) => {}
+                settled = settled => settled.is_err(),
                 // What has no verdict by then is answered as disconnected.
-                () = abandon.cancelled() => {}
+                () = abandon.cancelled() => false,
+            };
+            if panicked {
+                // A consumer without a publisher would publish nothing any more. What has no verdict is
+                // published again, on another channel.
+                tracing::error!(
+                    consumer = %self.consumer,
+                    "a publisher panicked, which is a fault of the host; it continues"
+                );
+                self.open = None;
             }
             self.telemetry.confirmed_after(since.elapsed());
             batch.answer(&self.telemetry);

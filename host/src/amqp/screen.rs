@@ -10,11 +10,12 @@
 //! Nor does a broker check that the headers it sends fit in a frame, once it has added its own. What
 //! lapin would not take is left out.
 //!
-//! The screen also reads the broker's version, which lapin keeps to itself.
+//! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a
+//! channel's deliveries long before lapin tells of it.
 
 use std::sync::{Arc, OnceLock};
 
-use super::frame::{self, BrokerVersion, Mended};
+use super::frame::{self, BrokerVersion, Ending, Mended};
 
 /// Where the version of the broker is put once it has introduced itself.
 pub(super) type BrokerSlot = Arc<OnceLock<BrokerVersion>>;
@@ -43,6 +44,8 @@ pub(super) struct Screen {
     unframed: bool,
     told: bool,
     broker: BrokerSlot,
+    /// Channels whose deliveries have ended, for [`Screen::take_endings`].
+    endings: Vec<(u16, Ending)>,
     /// The largest frame that lapin takes; what the plan asks for until the broker has offered one.
     frame_max: Option<u32>,
 }
@@ -59,6 +62,7 @@ impl Screen {
             unframed: false,
             told: false,
             broker,
+            endings: Vec::new(),
             frame_max: frame_max.filter(|asked| *asked > 0),
         }
     }
@@ -95,6 +99,11 @@ impl Screen {
         while self.step() {}
     }
 
+    /// The channels on which nothing more is delivered, as far as was read.
+    pub(super) fn take_endings(&mut self) -> impl Iterator<Item = (u16, Ending)> {
+        self.endings.drain(..)
+    }
+
     /// Screens the next piece; false when there is none, or not all of it.
     fn step(&mut self) -> bool {
         let rest = &mut self.bytes[self.screened..self.end];
@@ -111,7 +120,7 @@ impl Screen {
             self.screened += count;
             return true;
         }
-        let Some(&[kind, _, _, size @ ..]) = rest.first_chunk::<HEAD>() else {
+        let Some(&[kind, high, low, size @ ..]) = rest.first_chunk::<HEAD>() else {
             return false;
         };
         let size = u32::from_be_bytes(size) as usize;
@@ -131,6 +140,8 @@ impl Screen {
                     };
                 } else if let Some(offered) = frame::offered_frame_max(payload) {
                     self.frame_max = agreed(self.frame_max, offered);
+                } else if let Some(ending) = frame::ending(payload) {
+                    self.endings.push((u16::from_be_bytes([high, low]), ending));
                 }
                 if length < size {
                     mended = Mended::Something;
@@ -275,6 +286,21 @@ mod tests {
         assert_eq!(agreed(Some(8192), 0), Some(8192));
         assert_eq!(agreed(None, 0), None);
         assert_eq!(agreed(Some(1), 131_072), Some(LEAST_FRAME_MAX));
+    }
+
+    #[test]
+    fn the_end_of_a_channels_deliveries_is_seen() {
+        let mut cancel = whole(
+            frame::METHOD,
+            &[&[0, 60, 0, 30][..], b"\x03tag\x01"].concat(),
+        );
+        cancel[2] = 7;
+        let mut screen = Screen::new(BrokerSlot::default(), None);
+        screen.room()[..cancel.len()].copy_from_slice(&cancel);
+        screen.filled(cancel.len());
+        let seen: Vec<_> = screen.take_endings().collect();
+        assert_eq!(seen, [(7, Ending::Cancelled)]);
+        assert_eq!(screen.take_endings().count(), 0, "it is told once");
     }
 
     #[test]

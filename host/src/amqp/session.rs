@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::endings::Endings;
 use super::fault::{ConnectFault, describe};
 use super::frame::BrokerVersion;
 use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
@@ -37,6 +38,7 @@ pub(super) struct Session {
     connection: Connection,
     cut: Cut,
     broker: Option<BrokerVersion>,
+    endings: Endings,
     over: CancellationToken,
     users: TaskTracker,
 }
@@ -62,7 +64,9 @@ impl Session {
     ) -> Result<(Self, Happenings), ConnectFault> {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
         let broker = BrokerSlot::default();
-        let (socket, cut) = dial(plan, endpoint, lapin.handle(), broker.clone())
+        let endings = Endings::default();
+        let told = (broker.clone(), endings.clone());
+        let (socket, cut) = dial(plan, endpoint, lapin.handle(), told)
             .await
             .map_err(|error| ConnectFault::dialling(plan, address.clone(), &error))?;
         let socket = std::sync::Mutex::new(Some(socket));
@@ -105,6 +109,7 @@ impl Session {
             connection,
             cut,
             broker: broker.get().copied(),
+            endings,
             over: CancellationToken::new(),
             users: TaskTracker::new(),
         };
@@ -119,6 +124,11 @@ impl Session {
     /// The broker's version, where it told one.
     pub(super) fn broker(&self) -> Option<BrokerVersion> {
         self.broker
+    }
+
+    /// Tells how the deliveries of its channels end.
+    pub(super) fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// The largest frame that both sides agreed on.

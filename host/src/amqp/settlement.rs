@@ -1,8 +1,10 @@
 //! The duty to settle a delivery, on the channel that delivered it: [`Delivery`], [`Settlement`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::acks::flusher::AckSink;
+use super::endings::Cause;
 use super::original::Original;
 use super::stream::Place;
 use crate::message::Envelope;
@@ -29,10 +31,20 @@ pub enum Settled {
     Lost,
 }
 
+/// What becomes of a delivery that cannot be settled any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The broker hands it out again.
+    ComesAgain,
+    /// It was deleted with its queue.
+    Deleted,
+}
+
 /// The duty to settle one delivery, on the channel that delivered it.
 ///
 /// Dropped unsettled, it leaves the message unacknowledged on purpose: the broker hands it out
-/// again when the channel closes. That is the safe end for a task that panics or is abandoned.
+/// again when the channel closes. That is the safe end for a task that is abandoned. One that panics
+/// has the channel go on, so there the message goes back at once.
 #[derive(Debug)]
 #[must_use = "a delivery that is not settled blocks a place in the prefetch window"]
 pub struct Settlement {
@@ -40,6 +52,7 @@ pub struct Settlement {
     sink: Arc<AckSink>,
     /// In a stream, whose broker takes an ack for a credit and nothing else for an answer.
     place: Option<Place>,
+    is_settled: bool,
     /// Let go of when it is settled, or dropped.
     _in_hand: InHand,
 }
@@ -68,14 +81,16 @@ impl Settlement {
             tag,
             sink: Arc::clone(sink),
             place,
+            is_settled: false,
             _in_hand: InHand::new(sink),
         }
     }
 
     /// The message is done with.
-    pub fn ack(self) -> Settled {
+    pub fn ack(mut self) -> Settled {
+        self.is_settled = true;
         let acked = self.sink.ack(self.tag);
-        match self.place {
+        match self.place.take() {
             None => acked,
             // A channel that is gone has no use for the credit, and the message is not read again.
             Some(place) => {
@@ -86,23 +101,29 @@ impl Settlement {
     }
 
     /// The message goes back to its queue; one of a stream is read again.
-    pub fn requeue(self) -> Settled {
-        match self.place {
-            None => self.sink.requeue(self.tag),
+    pub fn requeue(mut self) -> Settled {
+        self.refuse()
+    }
+
+    /// Nothing is read beyond this message of a stream, for this reason, until
+    /// [`super::stream::Reading::go_on`].
+    pub fn stop(mut self, reason: &str) -> Settled {
+        match self.place.take() {
+            None => self.refuse(),
             Some(place) => {
-                drop(place);
+                self.is_settled = true;
+                place.stop(reason);
                 Settled::Done
             }
         }
     }
 
-    /// Nothing is read beyond this message of a stream, for this reason, until
-    /// [`super::stream::Reading::go_on`].
-    pub fn stop(self, reason: &str) -> Settled {
-        match self.place {
+    fn refuse(&mut self) -> Settled {
+        self.is_settled = true;
+        match self.place.take() {
             None => self.sink.requeue(self.tag),
             Some(place) => {
-                place.stop(reason);
+                drop(place);
                 Settled::Done
             }
         }
@@ -117,5 +138,56 @@ impl Settlement {
     /// so starting on it would be work done twice.
     pub fn is_live(&self) -> bool {
         self.sink.is_alive()
+    }
+
+    /// Whether it is a message of a stream, which can be settled on any channel.
+    pub fn is_of_a_stream(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Resolves when its channel is gone, or is to be closed once nothing of it is in hand.
+    pub async fn unwanted(&self) {
+        self.sink.unwanted().await;
+    }
+
+    /// Resolves when its channel is gone because a delivery of it was unacknowledged for longer than the
+    /// broker's consumer timeout, which is no longer than the answer.
+    pub async fn timed_out(&self) -> Duration {
+        let end = self.sink.end();
+        end.over().await;
+        match end.cause().await {
+            Cause::TimedOut(after) => after.unwrap_or_else(|| self.sink.age()),
+            Cause::Deleted | Cause::Other(_) => std::future::pending().await,
+        }
+    }
+
+    /// What becomes of the message; none while it can be settled. A question to the broker may come
+    /// before the answer.
+    pub async fn fate(&self) -> Option<Fate> {
+        if self.is_live() || self.is_of_a_stream() {
+            return None;
+        }
+        let end = self.sink.end();
+        if !end.is_over() {
+            return Some(Fate::ComesAgain);
+        }
+        let cause = tokio::select! {
+            biased;
+            cause = end.cause() => cause,
+            // Its channel was closed for another reason meanwhile, and nobody asks any more.
+            () = self.sink.ended().cancelled() => return Some(Fate::ComesAgain),
+        };
+        Some(match cause {
+            Cause::Deleted => Fate::Deleted,
+            Cause::TimedOut(_) | Cause::Other(_) => Fate::ComesAgain,
+        })
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        if !self.is_settled && std::thread::panicking() {
+            let _settled_or_lost = self.refuse();
+        }
     }
 }

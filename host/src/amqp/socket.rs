@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::endings::Endings;
 use super::screen::{BrokerSlot, Screen};
 use super::transport::Transport;
 use crate::config::plan::{ConnectionPlan, Endpoint};
@@ -31,6 +32,7 @@ const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
 pub(super) struct Socket {
     transport: Transport,
     screen: Screen,
+    endings: Endings,
 }
 
 /// Cuts a socket that somebody else reads and writes, now or at the latest when it is dropped.
@@ -60,7 +62,7 @@ pub(super) async fn dial(
     plan: &ConnectionPlan,
     endpoint: &Endpoint,
     reactor: &Handle,
-    broker: BrokerSlot,
+    (broker, endings): (BrokerSlot, Endings),
 ) -> io::Result<(Socket, Cut)> {
     let address = (endpoint.host.as_str(), endpoint.port);
     let stream = within(
@@ -89,8 +91,12 @@ pub(super) async fn dial(
             Transport::Tls(Box::new(stream))
         }
     };
-    let screen = Screen::new(broker, plan.frame_max);
-    Ok((Socket { transport, screen }, cut))
+    let socket = Socket {
+        transport,
+        screen: Screen::new(broker, plan.frame_max),
+        endings,
+    };
+    Ok((socket, cut))
 }
 
 async fn within<T>(
@@ -129,7 +135,11 @@ impl futures_io::AsyncRead for Socket {
         cx: &mut Context<'_>,
         out: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Self { transport, screen } = &mut *self;
+        let Self {
+            transport,
+            screen,
+            endings,
+        } = &mut *self;
         loop {
             let handed_out = screen.take(out);
             if handed_out > 0 || out.is_empty() {
@@ -140,6 +150,9 @@ impl futures_io::AsyncRead for Socket {
                 return Poll::Ready(Ok(screen.take_rest(out)));
             }
             screen.filled(read);
+            for (channel, ending) in screen.take_endings() {
+                endings.saw(channel, ending);
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ use super::fault::{ConnectFault, Mismatch};
 use super::frame::BrokerVersion;
 use super::limits::AskFault;
 use super::session::Session;
-use crate::config::plan::{ConnectionPlan, ConsumerPlan, TopologyPlan};
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, QueueKind, TopologyPlan};
 use crate::policy::OnError;
 
 /// AMQP's longest name.
@@ -128,6 +128,13 @@ impl Topology {
             true => Ok(topology),
             false => Err(topology.fault(too_long)),
         }
+    }
+
+    /// The kind of a queue that the plan declares.
+    pub(super) fn kind_of(&self, queue: &str) -> Option<QueueKind> {
+        let declared = self.plan.queues.iter().filter(|planned| !planned.passive);
+        let mut named = declared.filter(|planned| &*planned.name == queue);
+        named.next().map(|planned| planned.kind)
     }
 
     /// Every name that goes to the broker as a short string.

@@ -4,18 +4,21 @@
 //! what is settled by then is sent first and the channel closed after it, so that the broker takes
 //! back exactly what is not settled.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
-use lapin::types::ShortString;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Due, Frame, Window};
-use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use crate::amqp::endings::{Cause, End};
+use crate::amqp::giving_back::{AtTheEnd, at_the_end};
+use crate::amqp::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
 use crate::amqp::session::SharedSession;
 use crate::amqp::settlement::Settled;
 use crate::failpoint;
@@ -39,15 +42,20 @@ pub(crate) struct AckSink {
     leave: CancellationToken,
     /// Deliveries of this channel that somebody has the duty to settle.
     in_hand: AtomicUsize,
+    /// How the broker ends it.
+    end: Arc<End>,
+    since: Instant,
+    /// Its queue is a stream, in which nothing may be refused.
+    is_stream: AtomicBool,
     /// The channel is closed.
     ended: CancellationToken,
 }
 
 impl AckSink {
-    /// Starts the flusher of a channel that consumes as `consumer_tag`.
+    /// Starts the flusher of a channel that consumes from `queue` as `consumer_tag`, and ends with `end`.
     pub(crate) fn start(
-        channel: Channel,
-        consumer_tag: ShortString,
+        (channel, end): (Channel, Arc<End>),
+        (queue, consumer_tag): (ShortString, ShortString),
         prefetch: u16,
         session: SharedSession,
         tasks: &Tasks,
@@ -59,10 +67,14 @@ impl AckSink {
             retire: CancellationToken::new(),
             leave: CancellationToken::new(),
             in_hand: AtomicUsize::new(0),
+            end,
+            since: Instant::now(),
+            is_stream: AtomicBool::new(false),
             ended: CancellationToken::new(),
         });
         let flusher = Flusher {
             sink: sink.clone(),
+            queue,
             consumer_tag,
             tasks: tasks.clone(),
             session,
@@ -107,7 +119,31 @@ impl AckSink {
 
     /// Whether what this channel delivered can still be settled.
     pub(crate) fn is_alive(&self) -> bool {
-        self.channel.status().connected()
+        !self.end.is_over() && self.channel.status().connected()
+    }
+
+    /// Since it consumes.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// How the broker ends it.
+    pub(crate) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// Resolves when nobody wants its deliveries any more: it is closed, or is to be closed soon.
+    pub(crate) async fn unwanted(&self) {
+        tokio::select! {
+            () = self.leave.cancelled() => {}
+            () = self.retire.cancelled() => {}
+            () = self.end.over() => {}
+        }
+    }
+
+    /// Its queue turned out to be a stream.
+    pub(crate) fn is_of_a_stream(&self) {
+        self.is_stream.store(true, Ordering::Relaxed);
     }
 
     /// No more deliveries of this channel are wanted: settle up and close it.
@@ -159,6 +195,7 @@ impl AckSink {
 
 struct Flusher {
     sink: Arc<AckSink>,
+    queue: ShortString,
     consumer_tag: ShortString,
     tasks: Tasks,
     session: SharedSession,
@@ -174,7 +211,12 @@ impl Flusher {
                 self.session.discard();
             }
         }
+        // Whoever waits for anything with a delivery of this channel in hand waits in vain.
+        self.sink.retire.cancel();
         self.sink.lock().close();
+        if let Err(fault) = self.refuse_the_rest().await {
+            tracing::debug!(%fault, "what is not settled goes back with its channel");
+        }
         let goodbye = self.sink.channel.close(200, "consumer ended".into());
         // It closes with its connection at the latest.
         if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
@@ -193,6 +235,10 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => break,
                 () = self.sink.retire.cancelled() => break,
                 () = self.session.over().cancelled() => break,
+                () = self.sink.end.over() => {
+                    self.find_the_cause().await;
+                    break;
+                }
                 () = self.tasks.drain().cancelled(), if consuming => {
                     consuming = false;
                     self.cancel_consumer().await?;
@@ -205,6 +251,54 @@ impl Flusher {
             }
         }
         self.flush(true).await
+    }
+
+    /// A cancelled consumer says no reason: its queue is gone, or a delivery was unacknowledged for too
+    /// long.
+    async fn find_the_cause(&self) {
+        let end = self.sink.end();
+        if end.known_cause().is_some() {
+            return;
+        }
+        let cause = match self.queue_is_there().await {
+            Ok(()) => Cause::TimedOut(None),
+            Err(fault) if fault.is_not_found() => Cause::Deleted,
+            Err(fault) => Cause::Other(format!("the broker cancelled the consumer: {fault}")),
+        };
+        end.because(cause);
+    }
+
+    async fn queue_is_there(&self) -> Result<(), AskFault> {
+        let channel = self.session.channel().await?;
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let asked = channel.queue_declare(self.queue.clone(), options, FieldTable::default());
+        ask(asked).await?;
+        leave(&channel, "the queue is there").await;
+        Ok(())
+    }
+
+    /// Gives back what is not settled in the way that the broker does not count, where closing the
+    /// channel would be counted.
+    async fn refuse_the_rest(&self) -> Result<(), AskFault> {
+        let sink = &self.sink;
+        if at_the_end(self.session.broker()) == AtTheEnd::Close
+            || sink.is_stream.load(Ordering::Relaxed)
+            || !sink.is_alive()
+            || self.session.over().is_cancelled()
+        {
+            return Ok(());
+        }
+        // What is refused would come again at once otherwise. One that was cancelled before stays so.
+        self.cancel_consumer().await?;
+        let options = BasicNackOptions {
+            multiple: true,
+            requeue: true,
+        };
+        // Tag 0 means every delivery of the channel that is not settled.
+        ask(sink.channel.basic_nack(0, options)).await
     }
 
     /// What is in the buffer already is not handed out any more; it goes back when the channel

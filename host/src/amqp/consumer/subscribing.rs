@@ -65,6 +65,7 @@ impl Subscribing {
                     session.discard();
                 }
             })?;
+        let end = session.endings().watch(channel.id());
         self.find_the_end(session).await?;
         let tag = self.tag();
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
@@ -85,7 +86,17 @@ impl Subscribing {
                 return Err(fault);
             }
         };
-        let sink = AckSink::start(channel, tag, prefetch, session.clone(), &self.tasks);
+        let names = (short(&self.plan.queue), tag);
+        let sink = AckSink::start(
+            (channel, end),
+            names,
+            prefetch,
+            session.clone(),
+            &self.tasks,
+        );
+        if self.reading.is_some() {
+            sink.is_of_a_stream();
+        }
         Ok(Live {
             stream,
             ahead: VecDeque::new(),

@@ -2,8 +2,8 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::PublishFault;
 use super::round::Broken;
+use super::{PublishFault, Unconfirmed};
 use crate::amqp::outgoing::Outgoing;
 use crate::telemetry::{PublicationEnd, PublisherTelemetry};
 
@@ -20,7 +20,7 @@ const INTERNAL_ERRORS: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) outgoing: Vec<Outgoing>,
-    pub(super) answer: oneshot::Sender<Result<(), PublishFault>>,
+    pub(super) answer: oneshot::Sender<Result<(), Unconfirmed>>,
 }
 
 /// What became of a publication.
@@ -46,7 +46,7 @@ pub(super) struct Item {
 
 #[derive(Debug)]
 pub(super) struct Batch {
-    answers: Vec<oneshot::Sender<Result<(), PublishFault>>>,
+    answers: Vec<oneshot::Sender<Result<(), Unconfirmed>>>,
     items: Vec<Item>,
 }
 
@@ -120,22 +120,29 @@ impl Batch {
         }
     }
 
-    /// Answers everybody who submitted.
+    /// Answers everybody who submitted. What is not stored goes back to them.
     pub(super) fn answer(self, telemetry: &PublisherTelemetry) {
-        let mut results: Vec<_> = self.answers.iter().map(|_| Ok(())).collect();
+        let mut results: Vec<Result<(), Unconfirmed>> =
+            self.answers.iter().map(|_| Ok(())).collect();
         for item in self.items {
             let result = &mut results[item.submission];
             telemetry.ended(item.end());
-            let Err(fault) = item.into_result() else {
+            let Some(fault) = item.fault() else {
                 continue;
             };
-            // What is a publication's own fault says more than what befell the whole batch.
-            let says_more = match result {
-                Ok(()) => true,
-                Err(told) => fault.is_its_own() && !PublishFault::is_its_own(told),
-            };
-            if says_more {
-                *result = Err(fault);
+            let returned = (item.index, item.outgoing);
+            match result {
+                Ok(()) => {
+                    let rest = Some(vec![returned]);
+                    *result = Err(Unconfirmed { fault, rest });
+                }
+                Err(told) => {
+                    told.rest.get_or_insert_default().push(returned);
+                    // What is a publication's own fault says more than what befell the whole batch.
+                    if fault.is_its_own() && !told.fault.is_its_own() {
+                        told.fault = fault;
+                    }
+                }
             }
         }
         for (answer, result) in self.answers.into_iter().zip(results) {
@@ -175,16 +182,17 @@ impl Item {
         }
     }
 
-    fn into_result(self) -> Result<(), PublishFault> {
+    /// None where it is stored, or nobody minds that it is not.
+    fn fault(&self) -> Option<PublishFault> {
         let index = self.index;
-        match self.verdict.unwrap_or(Verdict::Disconnected) {
-            Verdict::Stored => Ok(()),
-            Verdict::Returned(_) if !self.outgoing.mandatory => Ok(()),
-            Verdict::Returned(text) => Err(PublishFault::Unroutable { index, text }),
-            Verdict::Refused(text) => Err(PublishFault::Refused { index, text }),
-            Verdict::Nacked => Err(PublishFault::Nacked),
-            Verdict::TimedOut => Err(PublishFault::TimedOut),
-            Verdict::Disconnected => Err(PublishFault::Disconnected),
+        match self.verdict.clone().unwrap_or(Verdict::Disconnected) {
+            Verdict::Stored => None,
+            Verdict::Returned(_) if !self.outgoing.mandatory => None,
+            Verdict::Returned(text) => Some(PublishFault::Unroutable { index, text }),
+            Verdict::Refused(text) => Some(PublishFault::Refused { index, text }),
+            Verdict::Nacked => Some(PublishFault::Nacked),
+            Verdict::TimedOut => Some(PublishFault::TimedOut),
+            Verdict::Disconnected => Some(PublishFault::Disconnected),
         }
     }
 }
@@ -213,6 +221,10 @@ mod tests {
 
     /// What one submission of `mandatory` publications is told, given their verdicts.
     fn told(verdicts: &[(bool, Option<Verdict>)]) -> Result<(), PublishFault> {
+        answered(verdicts).map_err(|unconfirmed| unconfirmed.fault)
+    }
+
+    fn answered(verdicts: &[(bool, Option<Verdict>)]) -> Result<(), Unconfirmed> {
         let (answer, mut confirmation) = oneshot::channel();
         let (_submit, mut queue) = mpsc::channel(1);
         let submission = Submission {
@@ -256,6 +268,23 @@ mod tests {
             matches!(fault, Err(PublishFault::Unroutable { index: 1, .. })),
             "{fault:?}"
         );
+    }
+
+    #[test]
+    fn what_is_not_stored_comes_back_with_its_place_and_nothing_else_does() {
+        let stored = || (true, Some(Verdict::Stored));
+        let nacked = || (true, Some(Verdict::Nacked));
+        let answer = answered(&[
+            stored(),
+            nacked(),
+            stored(),
+            (true, None),
+            (false, returned()),
+        ]);
+        let unconfirmed = answer.expect_err("two are not stored");
+        let rest = unconfirmed.rest.expect("they come back");
+        let places: Vec<usize> = rest.iter().map(|(index, _)| *index).collect();
+        assert_eq!(places, [1, 3]);
     }
 
     #[test]

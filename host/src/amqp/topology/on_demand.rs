@@ -12,6 +12,7 @@ use super::{EnsureFault, Topology, ensured, name_too_long};
 use crate::amqp::delay::{compact, delay_queue_name, rung};
 use crate::amqp::session::Session;
 use crate::config::plan::{Arguments, BindingPlan, ExchangePlan};
+use crate::moments;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.
 const LEASE: Duration = Duration::from_secs(48 * 60 * 60);
@@ -154,7 +155,7 @@ impl Topology {
 
 /// The day of `now`, in UTC, as in "2026-11-21".
 pub(super) fn today(now: SystemTime) -> String {
-    let mut text = humantime::format_rfc3339_seconds(now).to_string();
+    let mut text = moments::to_the_second(now);
     text.truncate("2026-11-21".len());
     text
 }
@@ -167,5 +168,8 @@ mod tests {
     fn a_day_is_told_in_utc() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_243_796);
         assert_eq!(today(now), "2026-11-21");
+        // A clock that was never set costs no delivery.
+        let never_set = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(today(never_set), "1970-01-01");
     }
 }

@@ -1,0 +1,41 @@
+//! Moments of the machine's clock as text (RFC 3339, in UTC), whatever that clock says.
+//!
+//! A machine whose clock was never set says a time before 1970, for which there is no text, and the
+//! library for it panics. What is only told of a moment must not end whatever tells it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second of the year 9999, after which there is no text.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// To the second: "2026-11-21T07:31:36Z".
+pub fn to_the_second(moment: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(tellable(moment)).to_string()
+}
+
+/// To the millisecond: "2026-11-21T07:31:36.120Z".
+pub fn to_the_millisecond(moment: SystemTime) -> String {
+    humantime::format_rfc3339_millis(tellable(moment)).to_string()
+}
+
+/// The nearest moment that there is a text for.
+fn tellable(moment: SystemTime) -> SystemTime {
+    moment.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_moment_is_without_a_text() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let before = UNIX_EPOCH - day;
+        assert_eq!(to_the_second(before), "1970-01-01T00:00:00Z");
+        assert_eq!(to_the_millisecond(before), "1970-01-01T00:00:00.000Z");
+        let late = UNIX_EPOCH + LAST + day;
+        assert_eq!(to_the_second(late), "9999-12-31T23:59:59Z");
+        let now = UNIX_EPOCH + Duration::from_millis(1_795_243_796_120);
+        assert_eq!(to_the_millisecond(now), "2026-11-21T06:49:56.120Z");
+    }
+}
