@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Context, allow};
 use crate::config::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
 use crate::config::redact;
 use crate::config::written::Node;
+
+/// RabbitMQ's `consumer_timeout`, unless it is configured otherwise.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {
@@ -28,6 +32,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
                 .error(at, "must not be empty", "fill it in, or remove it");
         }
     }
+    check_timeout(context, node);
     let defaults = ComponentPlan::of_file(name.into(), context.base(node).join(node.text("path")?));
     Some(ComponentPlan {
         build: node.text("build").map(str::to_owned),
@@ -46,6 +51,19 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
         allow,
         ..defaults
     })
+}
+
+/// Warns of calls that the broker does not wait for.
+fn check_timeout(context: &mut Context<'_>, node: &Node) {
+    let (Some(at), Some(timeout)) = (node.get("timeout"), node.duration("timeout")) else {
+        return;
+    };
+    if timeout >= CONSUMER_TIMEOUT {
+        let message = "is not shorter than what a broker waits for an answer by default";
+        let remedy = "write less than 30m, or raise the broker's `consumer_timeout`: when that has passed, \
+                      the broker takes the delivery back and the call is lost";
+        context.faults.warning(at, message, remedy);
+    }
 }
 
 fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
