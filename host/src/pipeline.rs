@@ -13,15 +13,18 @@ mod claim;
 mod crew;
 mod flow;
 mod held;
+mod keeping;
 mod leading;
 mod order;
 mod progress;
+mod recall;
 mod scaler;
 mod settle;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::amqp::Connection;
 use crate::config::plan::ConsumerPlan;
@@ -29,21 +32,26 @@ use crate::failpoint;
 use crate::guest::{Call, Generation, Slot};
 use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
-use crate::policy::{self, Disposition, Outcome, REQUEUE_PAUSE};
+use crate::policy::{self, AfterOverrun, Disposition, Outcome};
 use crate::store::Store;
-use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, Telemetry};
+use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran, Telemetry};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
 
 use self::admission::Admission;
 use self::batch::Batches;
+use self::breaker::Verdict;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
 use self::held::Held;
+pub use self::keeping::Keeping;
+use self::keeping::Trouble;
 use self::leading::Leading;
 use self::progress::Progress;
+use self::recall::{Memory, Recall};
 use self::settle::Settler;
 
 /// One consumer of the plan, at work.
@@ -54,6 +62,8 @@ pub struct Pipeline {
     admission: Admission,
     ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
+    keeping: Arc<Keeping>,
+    recall: Arc<Recall>,
     /// Where it reads a stream.
     progress: Option<Arc<Progress>>,
     /// None: the component is handed single deliveries.
@@ -77,6 +87,8 @@ impl Pipeline {
         let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
             whole.ledger(&plan.name, of)
         });
+        let keeping = Keeping::new(admission.flow(), &telemetry, tasks);
+        let recall = Arc::<Recall>::default();
         Arc::new(Self {
             plan: Arc::clone(plan),
             slot,
@@ -93,8 +105,11 @@ impl Pipeline {
                 plan,
                 connection,
                 ledgers.publications,
+                (&keeping, &recall),
                 (&telemetry, tasks),
             )),
+            keeping,
+            recall,
             batches,
             telemetry,
             tasks: tasks.clone(),
@@ -104,6 +119,11 @@ impl Pipeline {
     /// Pauses it, and tells whether it consumes.
     pub fn flow(&self) -> &Arc<Flow> {
         self.admission.flow()
+    }
+
+    /// What it keeps until something works again.
+    pub fn keeping(&self) -> &Arc<Keeping> {
+        &self.keeping
     }
 
     /// What is told of its deliveries.
@@ -175,17 +195,40 @@ impl Pipeline {
     /// and for one of a batch; none where it is not to be handled now.
     async fn taken(self: &Arc<Self>, held: Held) -> Option<Held> {
         failpoint::reached("delivery.received");
-        if let Some(progress) = &self.progress
-            && let Err(fault) = progress.begun().await
-        {
-            let disposition = Disposition::Requeue {
-                pause: REQUEUE_PAUSE,
-                reason: format!("the stream's offset cannot be kept: {fault}"),
-            };
-            self.settle(held, disposition);
-            return None;
+        let mut held = self.recalled(held)?;
+        if let Some(progress) = &self.progress {
+            if let Err(fault) = progress.begun().await {
+                let reason = format!("the stream's offset cannot be kept: {fault}");
+                self.later(held, Trouble::Store(reason));
+                return None;
+            }
+            held.patience.over();
         }
         self.claimed(held).await
+    }
+
+    /// The delivery to handle; none where it came here before, and is not to be handled again.
+    fn recalled(self: &Arc<Self>, mut held: Held) -> Option<Held> {
+        let disposition = match self.recall.take(&held.delivery) {
+            None => return Some(held),
+            Some(Memory::SetAside(reason)) => {
+                self.set_aside(held, reason);
+                return None;
+            }
+            Some(Memory::Overran(attempt)) => {
+                let attempt = attempt.max(held.delivery.envelope.attempt);
+                held.delivery.envelope.attempt = attempt;
+                match policy::decide_overrun(attempt, &self.plan.retry) {
+                    AfterOverrun::Try(next) => {
+                        held.delivery.envelope.attempt = next;
+                        return Some(held);
+                    }
+                    AfterOverrun::DeadLetter(failure) => Disposition::DeadLetter(failure),
+                }
+            }
+        };
+        self.settle(held, self.plan.on_its_queue(disposition));
+        None
     }
 
     /// Has the component handle a delivery that is no repeat, and settles it. Where it takes batches,
@@ -202,17 +245,84 @@ impl Pipeline {
             delivery: &label,
         };
         let answer = generation.handle(&call, &held.delivery.envelope);
-        let Some(outcome) = self.unless_abandoned([&held], pin!(answer)).await else {
-            return;
-        };
-        self.telemetry.answered(&held.in_hand);
-        self.conclude(held, outcome, &generation);
+        let began = Instant::now();
+        let in_hand = std::slice::from_ref(&held);
+        let ended = self.unless_cut(in_hand, pin!(answer)).await;
+        match ended {
+            Ended::Done(outcome) => {
+                self.telemetry.answered(&held.in_hand);
+                self.conclude(held, outcome, &generation);
+            }
+            Ended::Abandoned => {}
+            Ended::Overran(timeout) => self.overran([held], began.elapsed(), timeout),
+        }
+    }
+
+    /// Goes on with a delivery once what failed may work again, while the worker goes on with others.
+    fn later(self: &Arc<Self>, held: Held, trouble: Trouble) {
+        let pipeline = Arc::clone(self);
+        let was_taken = matches!(trouble, Trouble::Away(_));
+        self.tasks.spawn_work(async move {
+            let Some(held) = pipeline.kept(held, trouble).await else {
+                return;
+            };
+            let taken = match was_taken {
+                true => Some(held),
+                false => Box::pin(pipeline.taken(held)).await,
+            };
+            if let Some(held) = taken {
+                pipeline.call(held).await;
+            }
+        });
+    }
+
+    /// Keeps a delivery until what failed is to be tried again; none where it is not kept any more, and is
+    /// settled.
+    async fn kept(self: &Arc<Self>, mut held: Held, trouble: Trouble) -> Option<Held> {
+        let reason = trouble.reason().to_owned();
+        match self.keeping.wait(&mut held, trouble).await {
+            Ok(()) => Some(held),
+            Err(not_kept) => {
+                self.settler.kept_no_longer(held, not_kept, &reason).await;
+                None
+            }
+        }
+    }
+
+    /// Keeps a message aside that can leave the host in no other way than back to its queue.
+    fn set_aside(self: &Arc<Self>, held: Held, reason: String) {
+        let settler = Arc::clone(&self.settler);
+        self.tasks
+            .spawn_work(async move { settler.set_aside(held, reason).await });
+    }
+
+    /// The broker took deliveries back while they were handled, because that took too long. It hands them
+    /// out again; each has spent an attempt if it was this call that took so long.
+    fn overran(&self, batch: impl IntoIterator<Item = Held>, ran: Duration, timeout: Duration) {
+        let is_the_reason = self.recall.is_the_reason(ran, timeout);
+        for mut held in batch {
+            if is_the_reason {
+                let attempt = held.delivery.envelope.attempt;
+                DeliveryOverran {
+                    delivery: &held.label(),
+                    attempt: attempt.get(),
+                    ran,
+                }
+                .emit(&self.telemetry);
+                self.recall.note(&held.delivery, Memory::Overran(attempt));
+                if let Some(watched) = held.watched.take() {
+                    watched.tell(Verdict::Failed);
+                }
+            }
+            self.settler.comes_again(held);
+        }
     }
 
     /// What follows from the component's answer to one delivery.
-    fn conclude(self: &Arc<Self>, held: Held, outcome: Outcome, generation: &Arc<Generation>) {
+    fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, generation: &Arc<Generation>) {
         failpoint::reached("delivery.handled");
         if !matches!(outcome, Outcome::HostFault(_)) {
+            held.patience.over();
             let handled = matches!(outcome, Outcome::Handled(_));
             self.slot.saw(generation, handled);
         }
@@ -220,6 +330,7 @@ impl Pipeline {
         let disposition = policy::decide(outcome, attempt, &self.plan.retry);
         match self.plan.on_its_queue(disposition) {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
+            Disposition::Keep { reason } => self.later(held, Trouble::Away(reason)),
             disposition => self.settle(held, disposition),
         }
     }
@@ -238,6 +349,31 @@ impl Pipeline {
                 settling.await;
                 drop(pipeline);
             });
+        }
+    }
+
+    /// What `work` gives, unless the deliveries in hand are to be dropped, or were taken back by the
+    /// broker because they were in hand for too long.
+    async fn unless_cut<T>(
+        &self,
+        in_hand: &[Held],
+        work: Pin<&mut impl Future<Output = T>>,
+    ) -> Ended<T> {
+        let timed_out = async {
+            match in_hand.first() {
+                Some(held) if !held.delivery.settlement.is_of_a_stream() => {
+                    held.delivery.settlement.timed_out().await
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = self.unless_abandoned(in_hand, work) => match done {
+                Some(done) => Ended::Done(done),
+                None => Ended::Abandoned,
+            },
+            timeout = timed_out => Ended::Overran(timeout),
         }
     }
 
@@ -260,4 +396,14 @@ impl Pipeline {
         }
         done
     }
+}
+
+/// How a call ended.
+enum Ended<T> {
+    /// It was answered.
+    Done(T),
+    /// The host stops.
+    Abandoned,
+    /// The broker has taken its deliveries back, whose consumer timeout is no longer than this.
+    Overran(Duration),
 }

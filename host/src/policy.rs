@@ -8,10 +8,6 @@ use std::time::Duration;
 
 use crate::message::{Action, Attempt, Publication, Retry};
 
-/// How long a delivery waits at the host before it goes back to its queue through no fault of
-/// its own. Long enough not to spin against a broker in trouble, short enough not to be noticed.
-pub const REQUEUE_PAUSE: Duration = Duration::from_secs(1);
-
 /// How one call of a component ended.
 ///
 /// A component's failure is a value here and never an `Err`: it is an expected thing with a rule
@@ -139,10 +135,9 @@ pub enum Disposition {
     Skip(Failure),
     /// Read no further than this message of a stream, until somebody has changed something.
     Stop(Failure),
-    /// Give it back to its queue after a pause; the same attempt is tried again.
-    Requeue {
-        /// How long it is held first.
-        pause: Duration,
+    /// Keep it in the host, unacknowledged, and try the same attempt again there: giving it back would
+    /// be counted against the message, and only bring it here again.
+    Keep {
         /// Why the host could not go on.
         reason: String,
     },
@@ -154,10 +149,7 @@ pub fn decide(outcome: Outcome, attempt: Attempt, policy: &RetryPolicy) -> Dispo
         Outcome::Handled(publications) if publications.is_empty() => return Disposition::Ack,
         Outcome::Handled(publications) => return Disposition::Publish(publications),
         Outcome::HostFault(reason) => {
-            return Disposition::Requeue {
-                pause: REQUEUE_PAUSE,
-                reason,
-            };
+            return Disposition::Keep { reason };
         }
         Outcome::Rejected(reason) => {
             return Disposition::DeadLetter(Failure::new(FailureClass::Rejected, reason));
@@ -189,6 +181,28 @@ pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolic
         attempt,
         policy,
     )
+}
+
+/// What becomes of a message that comes again because handling it took longer than the broker's consumer
+/// timeout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AfterOverrun {
+    /// It is tried as this attempt.
+    Try(Attempt),
+    /// It is not tried again.
+    DeadLetter(Failure),
+}
+
+/// An attempt that the broker cut short is one that is spent, as is one that `timeout` cut short.
+pub fn decide_overrun(overran: Attempt, policy: &RetryPolicy) -> AfterOverrun {
+    if overran.retries_spent() < policy.limit {
+        return AfterOverrun::Try(overran.next());
+    }
+    AfterOverrun::DeadLetter(Failure::new(
+        FailureClass::Timeout,
+        "handling it took longer than the broker's consumer timeout (`consumer_timeout`), which takes a \
+         delivery back; a shorter `timeout` of the component ends such a call before",
+    ))
 }
 
 /// What becomes of a message of a stream that failed.
@@ -357,6 +371,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_overran_is_tried_up_to_the_limit_and_dead_lettered_then() {
+        let policy = policy(1, &[1]);
+        let second = AfterOverrun::Try(attempt(2));
+        assert_eq!(decide_overrun(attempt(1), &policy), second);
+        match decide_overrun(attempt(2), &policy) {
+            AfterOverrun::DeadLetter(failure) => assert_eq!(failure.class, FailureClass::Timeout),
+            again => panic!("{again:?}"),
+        }
+    }
+
     fn any_publication() -> impl Strategy<Value = Publication> {
         (".*", ".*", any::<bool>()).prop_map(|(exchange, routing_key, mandatory)| Publication {
             exchange,
@@ -412,11 +437,10 @@ mod tests {
             let dead = Disposition::DeadLetter(failure());
             assert_eq!(in_a_stream(dead, on_error), expected);
             assert_eq!(in_a_stream(Disposition::Ack, on_error), Disposition::Ack);
-            let requeue = Disposition::Requeue {
-                pause: REQUEUE_PAUSE,
+            let keep = Disposition::Keep {
                 reason: "the broker is away".into(),
             };
-            assert_eq!(in_a_stream(requeue.clone(), on_error), requeue);
+            assert_eq!(in_a_stream(keep.clone(), on_error), keep);
         }
     }
 
@@ -428,7 +452,7 @@ mod tests {
                 attempt(number),
                 &policy(limit, &[1]),
             );
-            let expected = Disposition::Requeue { pause: REQUEUE_PAUSE, reason };
+            let expected = Disposition::Keep { reason };
             prop_assert_eq!(disposition, expected);
         }
 
@@ -488,7 +512,7 @@ mod tests {
                         disposition,
                         Disposition::RetryAfter { .. }
                             | Disposition::DeadLetter(_)
-                            | Disposition::Requeue { .. }
+                            | Disposition::Keep { .. }
                     );
                     prop_assert!(is_kept, "{disposition:?}");
                 }

@@ -48,8 +48,23 @@ pub struct ConsumerStatus {
     pub waiting: Option<Arc<str>>,
     /// Why it is not wanted to consume now; none while it is.
     pub paused: Option<Pause>,
+    /// Deliveries that it has kept for a while, since what they need is away; none where it keeps none.
+    pub kept: Option<Kept>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
+}
+
+/// Deliveries that are kept in the host, unacknowledged, until something works again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// How many.
+    pub deliveries: usize,
+    /// What the oldest one is kept for.
+    pub reason: Arc<str>,
+    /// Since when that one is.
+    pub since: SystemTime,
+    /// Whether the consumer takes nothing more meanwhile.
+    pub holds_back: bool,
 }
 
 /// The workers of a consumer, and what they did.
@@ -145,6 +160,12 @@ impl Status {
         consumers.filter(|consumer| consumer.waiting.is_some() && consumer.paused.is_none())
     }
 
+    /// The consumers that keep deliveries, each with what for.
+    pub fn keeping(&self) -> impl Iterator<Item = (&ConsumerStatus, &Kept)> {
+        let consumers = self.consumers.iter();
+        consumers.filter_map(|consumer| Some((consumer, consumer.kept.as_ref()?)))
+    }
+
     /// The consumers that are paused, each with its pause.
     pub fn paused(&self) -> impl Iterator<Item = (&ConsumerStatus, &Pause)> {
         let consumers = self.consumers.iter();
@@ -177,6 +198,7 @@ mod tests {
                 component: "orders".into(),
                 connection: "main".into(),
                 waiting: waiting.map(Arc::from),
+                kept: None,
                 crew: None,
                 paused: None,
             }],

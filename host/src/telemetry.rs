@@ -25,10 +25,10 @@ use std::sync::Arc;
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
-    ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliverySettled, Exit, FailureReplied,
-    InHand,
+    ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliveryOverran, DeliverySettled, Exit,
+    FailureReplied, InHand,
 };
-pub use self::crew::CrewScaled;
+pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
@@ -115,6 +115,7 @@ impl Telemetry {
         self.forget(&self.0.workers_wanted, &[consumer]);
         self.forget(&self.0.depth, &[consumer]);
         self.forget(&self.0.waiting, &[consumer]);
+        self.forget(&self.0.kept, &[consumer]);
         for by in ["hand", "failures"] {
             self.forget(&self.0.paused, &[consumer, by]);
         }

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
+use crate::moments;
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, LinkStatus, Pause, Status, Version,
+    CanaryStatus, ComponentStatus, ConsumerStatus, Kept, LinkStatus, Pause, Status, Version,
 };
 
 /// The answer of `/readyz`.
@@ -19,7 +20,25 @@ pub(super) struct Readiness<'a> {
     missing: Vec<Missing<'a>>,
     /// Those that somebody or something wants to stand still.
     paused: Vec<Paused<'a>>,
+    /// Those that keep deliveries in the host until something works again.
+    keeping: Vec<Keeping<'a>>,
     connections: Vec<Link<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Keeping<'a> {
+    consumer: &'a str,
+    queue: &'a str,
+    #[serde(flatten)]
+    kept: KeptView<'a>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct KeptView<'a> {
+    deliveries: usize,
+    reason: &'a str,
+    /// RFC 3339, in UTC.
+    since: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +96,7 @@ impl<'a> From<&'a Status> for Readiness<'a> {
             },
             missing,
             paused,
+            keeping: status.keeping().map(Keeping::from).collect(),
             connections: status.links.iter().map(Link::from).collect(),
         }
     }
@@ -103,12 +123,32 @@ impl<'a> From<(&'a ConsumerStatus, &'a Pause)> for Paused<'a> {
     }
 }
 
+impl<'a> From<(&'a ConsumerStatus, &'a Kept)> for Keeping<'a> {
+    fn from((status, kept): (&'a ConsumerStatus, &'a Kept)) -> Self {
+        Self {
+            consumer: &status.consumer,
+            queue: &status.queue,
+            kept: kept.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Kept> for KeptView<'a> {
+    fn from(kept: &'a Kept) -> Self {
+        Self {
+            deliveries: kept.deliveries,
+            reason: &kept.reason,
+            since: moments::to_the_millisecond(kept.since),
+        }
+    }
+}
+
 impl<'a> From<&'a Pause> for PauseView<'a> {
     fn from(pause: &'a Pause) -> Self {
         Self {
             by: pause.by.as_str(),
             reason: &pause.reason,
-            since: humantime::format_rfc3339_millis(pause.since).to_string(),
+            since: moments::to_the_millisecond(pause.since),
         }
     }
 }
@@ -204,7 +244,7 @@ impl<'a> From<&'a Version> for VersionView<'a> {
         Self {
             generation: version.generation,
             sha256: &version.sha256,
-            since: humantime::format_rfc3339_millis(version.since).to_string(),
+            since: moments::to_the_millisecond(version.since),
         }
     }
 }

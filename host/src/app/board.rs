@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
 use crate::config::plan::{ConsumerPlan, Plan};
 use crate::guest::{Slot, Trial};
-use crate::pipeline::{Flow, Roster};
+use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,
 };
@@ -37,6 +37,7 @@ pub(super) struct Watched {
 #[derive(Clone)]
 pub(super) struct Crewed {
     pub(super) flow: Arc<Flow>,
+    pub(super) keeping: Arc<Keeping>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
@@ -145,17 +146,22 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
 
 fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
     let state = crewed.map(|crewed| crewed.flow.watch().now());
+    let kept = crewed.and_then(|crewed| crewed.keeping.status());
     ConsumerStatus {
         consumer: plan.name.clone(),
         queue: plan.queue.clone(),
         component: plan.component.clone(),
         connection: plan.connection.clone(),
         waiting: match state {
-            Some(ConsumerState::Consuming) => None,
+            Some(ConsumerState::Consuming) => {
+                let held_back = kept.as_ref().filter(|kept| kept.holds_back);
+                held_back.map(|kept| kept.reason.clone())
+            }
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),
         },
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
+        kept,
         crew: crewed.map(crew),
     }
 }

@@ -106,6 +106,7 @@ impl Running {
         let pipeline = Pipeline::new(&plan, connection, slot, &store, (&tasks, whole));
         let crewed = Crewed {
             flow: Arc::clone(pipeline.flow()),
+            keeping: Arc::clone(pipeline.keeping()),
             telemetry: Arc::clone(pipeline.telemetry()),
             roster: pipeline.start(),
         };

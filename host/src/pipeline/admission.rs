@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::bucket::Bucket;
 use super::flow::Flow;
 use super::held::Held;
+use super::keeping::Patience;
 use super::order::{Order, Turn};
 use crate::amqp::{Connection, Delivery, Lead, Subscription};
 use crate::config::plan::ConsumerPlan;
@@ -128,6 +129,7 @@ impl Admission {
             delivery,
             in_hand: self.telemetry.arrived(),
             lease: None,
+            patience: Patience::default(),
             watched: self.flow.watched(),
             turn,
         }

@@ -16,9 +16,9 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use self::gathering::Gathering;
-use super::Pipeline;
 use super::crew::Seat;
 use super::held::{Held, Label};
+use super::{Ended, Pipeline};
 use crate::amqp::Lead;
 use crate::config::plan::{BatchPlan, ConsumerPlan};
 use crate::failpoint;
@@ -135,8 +135,11 @@ impl Pipeline {
         };
         let began = Instant::now();
         let answer = generation.handle_batch(&call, &envelopes);
-        let Some(outcomes) = self.unless_abandoned(&batch, pin!(answer)).await else {
-            return;
+        let ended = self.unless_cut(&batch, pin!(answer)).await;
+        let outcomes = match ended {
+            Ended::Done(outcomes) => outcomes,
+            Ended::Abandoned => return,
+            Ended::Overran(timeout) => return self.overran(batch, began.elapsed(), timeout),
         };
         let took = began.elapsed();
         BatchAnswered { took }.emit(&batches.telemetry);

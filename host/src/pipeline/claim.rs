@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use super::held::Held;
+use super::keeping::Trouble;
 use crate::failpoint;
 use crate::ledger::{Claim, Known, Ledger, Wait};
-use crate::policy::{Disposition, REQUEUE_PAUSE};
 use crate::store::StoreFault;
 
 impl Pipeline {
@@ -27,11 +27,11 @@ impl Pipeline {
         match self.after_claim(held, claim) {
             Next::Handle(held) => Some(held),
             Next::Over => None,
-            Next::Wait(held, wait) => {
+            aside => {
                 let pipeline = Arc::clone(self);
                 let ledger = Arc::clone(ledger);
                 self.tasks.spawn_work(async move {
-                    if let Some(held) = pipeline.wait(held, &ledger, known, wait).await {
+                    if let Some(held) = pipeline.claim_again(aside, &ledger, known).await {
                         pipeline.call(held).await;
                     }
                 });
@@ -40,7 +40,10 @@ impl Pipeline {
         }
     }
 
-    fn after_claim(self: &Arc<Self>, held: Held, claim: Result<Claim, StoreFault>) -> Next {
+    fn after_claim(self: &Arc<Self>, mut held: Held, claim: Result<Claim, StoreFault>) -> Next {
+        if claim.is_ok() {
+            held.patience.over();
+        }
         match claim {
             Ok(Claim::Fresh(lease)) => {
                 failpoint::reached("dedup.claimed");
@@ -54,43 +57,41 @@ impl Pipeline {
                 Next::Over
             }
             Ok(Claim::Busy(wait)) => Next::Wait(held, wait),
-            Err(fault) => {
-                let requeue = Disposition::Requeue {
-                    pause: REQUEUE_PAUSE,
-                    reason: fault.to_string(),
-                };
-                self.settle(held, requeue);
-                Next::Over
-            }
+            Err(fault) => Next::Ask(held, fault),
         }
     }
 
-    /// Waits until the key is free, or was handled. A host that stops waits for nobody: what waits here
-    /// was not begun, and goes back as what was not taken yet.
-    async fn wait(
+    /// Waits until the key is free, or was handled, and asks a store again that did not tell. A host that
+    /// stops waits for nobody: what waits here was not begun, and goes back as what was not taken yet.
+    async fn claim_again(
         self: &Arc<Self>,
-        mut held: Held,
+        mut next: Next,
         ledger: &Arc<Ledger>,
         known: Known,
-        mut wait: Wait,
     ) -> Option<Held> {
         let mut looks = 0;
         loop {
-            let drain = self.tasks.drain();
-            drain.run_until_cancelled(wait.over(looks)).await?;
-            looks += 1;
-            // Another one of it is on its way.
-            if !held.delivery.settlement.is_live() {
-                return None;
-            }
+            let held = match next {
+                Next::Handle(held) => return Some(held),
+                Next::Over => return None,
+                Next::Wait(held, wait) => {
+                    let drain = self.tasks.drain();
+                    drain.run_until_cancelled(wait.over(looks)).await?;
+                    looks += 1;
+                    // Another one of it is on its way.
+                    if !held.delivery.settlement.is_live() {
+                        return None;
+                    }
+                    held
+                }
+                Next::Ask(held, fault) => {
+                    self.kept(held, Trouble::Store(fault.to_string())).await?
+                }
+            };
             let claim = self
                 .unless_abandoned([&held], pin!(ledger.claim(known)))
                 .await?;
-            match self.after_claim(held, claim) {
-                Next::Handle(held) => return Some(held),
-                Next::Over => return None,
-                Next::Wait(still, again) => (held, wait) = (still, again),
-            }
+            next = self.after_claim(held, claim);
         }
     }
 }
@@ -103,4 +104,6 @@ enum Next {
     Over,
     /// Somebody has it.
     Wait(Held, Wait),
+    /// The store does not tell.
+    Ask(Held, StoreFault),
 }

@@ -15,7 +15,12 @@ use tokio::time::Instant;
 
 use crate::guest::Slot;
 use crate::lifecycle::Tasks;
-use crate::telemetry::ConsumerTelemetry;
+use crate::telemetry::{ConsumerTelemetry, WorkerPanicked};
+
+/// How long a worker rests after a panic.
+const FIRST_REST: Duration = Duration::from_millis(100);
+/// See [`FIRST_REST`]. One that worked for longer without a panic begins anew.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// What one worker does until its seat gives it nothing more. It is asked for again after a panic.
 type Worker = dyn for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync;
@@ -144,17 +149,24 @@ impl Seat {
     /// Works until nothing comes any more, or until nobody wants it.
     async fn hold(mut self) {
         let crew = Arc::clone(&self.crew);
-        // A fault of the host in one delivery must not leave its consumer a worker short; the delivery
-        // was dropped unsettled, and comes again when the channel closes.
-        while AssertUnwindSafe((crew.worker)(&mut self))
-            .catch_unwind()
-            .await
-            .is_err()
-        {
-            tracing::error!(
-                consumer = crew.telemetry.consumer(),
-                "a worker panicked, which is a fault of the host; it goes on with the next delivery"
-            );
+        let mut in_a_row = 0;
+        // A fault of the host in one delivery must not leave its consumer a worker short. The delivery
+        // goes back to its queue as it is dropped.
+        loop {
+            let since = Instant::now();
+            let working = AssertUnwindSafe((crew.worker)(&mut self)).catch_unwind();
+            if working.await.is_ok() {
+                return;
+            }
+            in_a_row = match since.elapsed() < LONGEST_REST {
+                true => in_a_row + 1,
+                false => 1,
+            };
+            let rest = rest(in_a_row);
+            WorkerPanicked { rest }.emit(&crew.telemetry);
+            let drain = crew.tasks.drain();
+            // Whether it rested or the host drains, the worker looks by itself.
+            let _rested = tokio::time::timeout(rest, drain.cancelled()).await;
         }
     }
 
@@ -218,6 +230,12 @@ impl Seat {
     }
 }
 
+/// How long a worker rests after so many panics in a row: what made it panic comes again.
+fn rest(in_a_row: u32) -> Duration {
+    let doubled = 1 << in_a_row.saturating_sub(1).min(16);
+    FIRST_REST.saturating_mul(doubled).min(LONGEST_REST)
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         if !self.left {
@@ -241,5 +259,19 @@ impl Drop for Toiling {
         toil.nanos.fetch_add(nanos, Ordering::Relaxed);
         toil.messages.fetch_add(self.messages, Ordering::Relaxed);
         toil.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_in_a_row_rest_longer_and_longer() {
+        assert_eq!(rest(1), FIRST_REST);
+        assert_eq!(rest(3), FIRST_REST * 4);
+        for in_a_row in [10, 100, u32::MAX] {
+            assert_eq!(rest(in_a_row), LONGEST_REST);
+        }
     }
 }

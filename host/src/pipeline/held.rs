@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::breaker::Verdict;
 use super::flow::Watched;
+use super::keeping::Patience;
 use super::order::Turn;
 use crate::amqp::Delivery;
 use crate::ledger::Lease;
@@ -22,6 +23,8 @@ pub(super) struct Held {
     pub(super) lease: Option<Lease>,
     /// Where a breaker is to hear how it ends.
     pub(super) watched: Option<Watched>,
+    /// How often something was tried again for it, while it is kept in the host.
+    pub(super) patience: Patience,
     /// Where its key is kept in order. The last to go: the next one of the key starts when nothing
     /// else is owed for this one.
     pub(super) turn: Option<Turn>,
@@ -51,7 +54,7 @@ impl Held {
                 FailureClass::Rejected => Verdict::Well,
                 _ => Verdict::Failed,
             },
-            Disposition::Requeue { .. } => Verdict::Unknown,
+            Disposition::Keep { .. } => Verdict::Unknown,
         };
         if let Some(watched) = self.watched.take() {
             watched.tell(verdict);

@@ -17,16 +17,13 @@ use tokio::time::Instant;
 
 use self::attempts::Attempts;
 use self::lanes::{LaneKey, Lanes};
+use super::keeping::LONGEST_HOLD;
 use crate::amqp::Delivery;
 use crate::config::plan::{OrderedRetry, OrderingPlan};
 use crate::message::Attempt;
 use crate::message_key::Key;
 use crate::policy::Disposition;
 use crate::telemetry::ConsumerTelemetry;
-
-/// How long a delivery may be kept here for another try, since it arrived. A broker closes the channel
-/// of whoever keeps one for longer than its `consumer_timeout`, half an hour by default.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// The lanes of one consumer.
 #[derive(Debug)]
@@ -197,7 +194,6 @@ impl Turn {
             Disposition::RetryAfter { delay, .. } if self.order.retry == OrderedRetry::Hold => {
                 *delay
             }
-            Disposition::Requeue { pause, .. } => *pause,
             _ => return None,
         };
         let held = self.since.elapsed().checked_add(delay)?;

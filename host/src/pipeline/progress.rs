@@ -13,12 +13,14 @@ use crate::amqp::{Reading, Subscription};
 use crate::config::plan::{ConsumerPlan, StreamPlan};
 use crate::guest::Slot;
 use crate::lifecycle::Tasks;
-use crate::policy::REQUEUE_PAUSE;
 use crate::store::{Bucket, Namespace, Store, StoreFault, Value};
 use crate::telemetry::{StreamTelemetry, Telemetry};
 
 /// Between two writes, so that a fast stream does not write for each message.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two tries of a store that fails.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// For the last write of a host that does not wait any more.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -90,7 +92,7 @@ impl Progress {
             subscription.waits(&reason);
             tokio::select! {
                 () = self.tasks.drain().cancelled() => return false,
-                () = tokio::time::sleep(REQUEUE_PAUSE) => {}
+                () = tokio::time::sleep(STORE_PAUSE) => {}
             }
         }
         true
@@ -132,7 +134,7 @@ impl Progress {
                 Ok(()) => PAUSE,
                 Err(fault) => {
                     self.telemetry.store_failed(&fault.to_string());
-                    REQUEUE_PAUSE
+                    STORE_PAUSE
                 }
             };
             let _elapsed_or_draining = tokio::time::timeout(pause, drain.cancelled()).await;

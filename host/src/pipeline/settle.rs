@@ -11,21 +11,26 @@ use std::time::{Duration, SystemTime};
 
 use super::breaker::Verdict;
 use super::held::{Held, Label};
+use super::keeping::{Keeping, NotKept, Trouble};
+use super::recall::{Memory, Recall};
 use crate::amqp::{
-    Connection, DeadLetterNote, Delivery, EnsureFault, Outgoing, PublishFault, Publisher, Settled,
-    Unpublishable,
+    Connection, DeadLetterNote, Delivery, EnsureFault, Fate, Outgoing, PublishFault, Publisher,
+    Settled, Unconfirmed, Unpublishable, WayBack,
 };
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
-use crate::ledger::Ledger;
+use crate::ledger::{Fresh, Known, Ledger};
 use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
-use crate::policy::{self, Disposition, Failure, REQUEUE_PAUSE};
+use crate::policy::{self, Disposition, Failure};
 use crate::store::StoreFault;
 use crate::telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
 /// How much is told of the error over which a stream is read no further, in bytes.
 const LONGEST_REASON: usize = 300;
+
+/// How long a copy stays in a delay queue that is there only because every other way back is counted.
+const DETOUR: Duration = Duration::from_secs(30);
 
 /// The way out of one consumer.
 pub(super) struct Settler {
@@ -34,8 +39,26 @@ pub(super) struct Settler {
     publisher: Publisher,
     /// What was published, where `publish_dedup` asks for it.
     published: Option<Arc<Ledger>>,
+    keeping: Arc<Keeping>,
+    recall: Arc<Recall>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
+}
+
+/// How far a disposition was carried out. What is done is not done again when the rest is tried again, and
+/// what was prepared is published as it was, with the same ids.
+#[derive(Default)]
+struct SoFar {
+    /// By what each publication is known, where `publish_dedup` asks for it.
+    known: Option<Vec<Option<Known>>>,
+    /// Publications that are not confirmed yet, each with its index among all; none before they were
+    /// prepared.
+    outgoing: Option<Vec<(usize, Outgoing)>>,
+    /// So many publications are on their way through a queue that holds them, where they are to be.
+    detoured: usize,
+    fresh: Option<Fresh>,
+    /// The copy for the dead-letter queue is there.
+    is_copied: bool,
 }
 
 /// What kept a disposition from being carried out.
@@ -44,8 +67,24 @@ enum Setback {
     Unpublishable(String),
     /// A copy of the message cannot be published: nothing but the dead-letter queue is left.
     Uncopyable(String),
-    /// The broker or the store did not take it, or did not answer: nobody's fault.
+    /// The broker did not take it, or did not answer: nobody's fault.
     Away(String),
+    /// The store did not.
+    Store(String),
+    /// The publisher was stopped, and what it had is gone with it.
+    Stopped(String),
+}
+
+/// What follows a setback.
+enum Next {
+    /// Another disposition.
+    Do(Disposition),
+    /// The same again, when it may work.
+    Again(Trouble),
+    /// The message cannot leave, for this reason.
+    SetAside(String),
+    /// Nothing can be done for it here.
+    GiveBack(String),
 }
 
 impl Settler {
@@ -53,6 +92,7 @@ impl Settler {
         plan: &Arc<ConsumerPlan>,
         connection: &Arc<Connection>,
         published: Option<Arc<Ledger>>,
+        (keeping, recall): (&Arc<Keeping>, &Arc<Recall>),
         (telemetry, tasks): (&Arc<ConsumerTelemetry>, &Tasks),
     ) -> Self {
         Self {
@@ -60,6 +100,8 @@ impl Settler {
             connection: Arc::clone(connection),
             publisher: connection.publisher(&plan.name, tasks),
             published,
+            keeping: Arc::clone(keeping),
+            recall: Arc::clone(recall),
             telemetry: Arc::clone(telemetry),
             tasks: tasks.clone(),
         }
@@ -67,19 +109,87 @@ impl Settler {
 
     /// Carries out `disposition`, and then whatever becomes of it where the broker won't have it.
     pub(super) async fn settle(self: Arc<Self>, mut held: Held, mut disposition: Disposition) {
+        let mut so_far = SoFar::default();
         loop {
             held.judge(&disposition);
             if let Some(delay) = held.turn.as_ref().and_then(|turn| turn.keeps(&disposition)) {
                 return self.keep(held, &disposition, delay);
             }
-            match self.carry_out(&held, &mut disposition).await {
-                Ok(()) => return self.conclude(held, &disposition),
-                Err(setback) => {
-                    let attempt = held.delivery.envelope.attempt;
-                    disposition = self.after(setback, disposition, attempt);
+            // The broker hands it out again, and all that is published for it now would be published once
+            // more then. One that was deleted with its queue will not come again.
+            if is_published_again(&held, &disposition)
+                && held.delivery.settlement.fate().await == Some(Fate::ComesAgain)
+            {
+                return self.comes_again(held);
+            }
+            let carried_out = self.carry_out(&held, &mut disposition, &mut so_far).await;
+            let Err(setback) = carried_out else {
+                return self.conclude(held, &disposition);
+            };
+            let attempt = held.delivery.envelope.attempt;
+            match self.after(setback, &disposition, attempt) {
+                Next::Do(other) => {
+                    disposition = other;
+                    so_far = SoFar::default();
+                    held.patience.over();
+                }
+                Next::Again(trouble) => {
+                    let reason = trouble.reason().to_owned();
+                    if let Err(not_kept) = self.keeping.wait(&mut held, trouble).await {
+                        return self.kept_no_longer(held, not_kept, &reason).await;
+                    }
+                }
+                Next::SetAside(reason) => return self.set_aside(held, reason).await,
+                Next::GiveBack(reason) => {
+                    return self.answer(held, Exit::Requeued { reason: &reason });
                 }
             }
         }
+    }
+
+    /// The end of a delivery that was kept in the host, and is not any more.
+    pub(super) async fn kept_no_longer(&self, held: Held, why: NotKept, reason: &str) {
+        match why {
+            NotKept::ComesAgain => self.comes_again(held),
+            NotKept::TooLong => {
+                if self.connection.way_back(&self.plan.queue) == WayBack::Copy
+                    && !held.delivery.settlement.is_of_a_stream()
+                {
+                    let delivery = &held.delivery;
+                    let attempt = delivery.envelope.attempt;
+                    match self.copy_for(delivery, attempt, DETOUR).await {
+                        Ok(()) => return self.answer(held, Exit::Detoured { reason }),
+                        Err(setback) => tracing::warn!(
+                            consumer = %self.plan.name, delivery = %held.label(),
+                            reason = setback.reason(),
+                            "no copy can be kept elsewhere; the delivery goes back to its queue, which \
+                             the broker counts"
+                        ),
+                    }
+                }
+                self.answer(held, Exit::Requeued { reason });
+            }
+        }
+    }
+
+    /// Keeps a message in the host whose copies the broker refuses, so that it can neither be retried nor
+    /// dead-lettered. It is not handled again: when it has to go back, it is known as it comes again.
+    pub(super) async fn set_aside(&self, mut held: Held, reason: String) {
+        let why = self
+            .keeping
+            .wait(&mut held, Trouble::SetAside(reason.clone()))
+            .await;
+        let memory = Memory::SetAside(reason.clone());
+        self.recall.note(&held.delivery, memory);
+        match why {
+            Ok(()) | Err(NotKept::TooLong) => self.answer(held, Exit::Requeued { reason: &reason }),
+            Err(NotKept::ComesAgain) => self.comes_again(held),
+        }
+    }
+
+    /// The end of a delivery that is left to its channel: the broker hands it out again when that closes.
+    pub(super) fn comes_again(&self, held: Held) {
+        self.answer(held, Exit::Lost);
     }
 
     /// The last step of a delivery that was handled: nothing it caused is unconfirmed.
@@ -98,39 +208,47 @@ impl Settler {
     }
 
     /// Everything but the last step, which is the answer to the broker. What is published moves out.
-    async fn carry_out(&self, held: &Held, disposition: &mut Disposition) -> Result<(), Setback> {
+    async fn carry_out(
+        &self,
+        held: &Held,
+        disposition: &mut Disposition,
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
         let delivery = &held.delivery;
         match disposition {
             Disposition::Ack => self.remember(held).await,
             Disposition::Publish(publications) => {
-                self.publish(held, publications).await?;
+                self.publish(held, publications, so_far).await?;
                 self.remember(held).await
             }
             Disposition::Skip(_) | Disposition::Stop(_) => Ok(()),
-            Disposition::RetryAfter { delay, .. } => self.retry(delivery, *delay).await,
-            Disposition::DeadLetter(failure) => self.dead_letter(held, failure).await,
-            Disposition::Requeue { pause, .. } => {
-                self.pause(*pause).await;
-                Ok(())
+            Disposition::RetryAfter { delay, .. } => {
+                let next = delivery.envelope.attempt.next();
+                self.copy_for(delivery, next, *delay).await
             }
+            Disposition::DeadLetter(failure) => self.dead_letter(held, failure, so_far).await,
+            Disposition::Keep { reason } => Err(Setback::Away(reason.clone())),
         }
     }
 
     /// What to do when the disposition could not be carried out.
-    fn after(&self, setback: Setback, disposition: Disposition, attempt: Attempt) -> Disposition {
+    fn after(&self, setback: Setback, disposition: &Disposition, attempt: Attempt) -> Next {
         match (setback, disposition) {
             (Setback::Unpublishable(error), _) => {
                 let decided = policy::decide_unpublishable(error, attempt, &self.plan.retry);
-                self.plan.on_its_queue(decided)
+                Next::Do(self.plan.on_its_queue(decided))
             }
-            (Setback::Uncopyable(reason), Disposition::RetryAfter { mut failure, .. }) => {
+            (Setback::Uncopyable(reason), Disposition::RetryAfter { failure, .. }) => {
+                let mut failure = failure.clone();
                 failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
-                Disposition::DeadLetter(failure)
+                Next::Do(Disposition::DeadLetter(failure))
             }
-            (Setback::Uncopyable(reason) | Setback::Away(reason), _) => Disposition::Requeue {
-                pause: REQUEUE_PAUSE,
-                reason,
-            },
+            (Setback::Uncopyable(reason), _) => Next::SetAside(format!(
+                "a message can neither be retried nor dead-lettered: {reason}"
+            )),
+            (Setback::Away(reason), _) => Next::Again(Trouble::Away(reason)),
+            (Setback::Store(reason), _) => Next::Again(Trouble::Store(reason)),
+            (Setback::Stopped(reason), _) => Next::GiveBack(reason),
         }
     }
 
@@ -146,11 +264,50 @@ impl Settler {
     }
 
     /// Publishes what the component asked for, in its order, and waits for every confirmation.
-    async fn publish(&self, held: &Held, publications: &mut [Publication]) -> Result<(), Setback> {
+    async fn publish(
+        &self,
+        held: &Held,
+        publications: &mut [Publication],
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
+        if so_far.outgoing.is_none() {
+            self.prepare(held, publications, so_far)?;
+        }
+        self.detour(publications, so_far).await?;
+        if let (Some(published), Some(known), None) =
+            (&self.published, &so_far.known, &so_far.fresh)
+        {
+            let claiming = self
+                .tasks
+                .unless_abandoned(published.claim_publications(known));
+            let fresh = claiming.await.unwrap_or(Err(StoreFault::Closed))?;
+            if fresh.repeats() > 0 {
+                self.telemetry.suppressed(&held.label(), fresh.repeats());
+            }
+            if let Some(outgoing) = &mut so_far.outgoing {
+                outgoing.retain(|(index, _)| fresh.is_fresh(*index));
+            }
+            so_far.fresh = Some(fresh);
+        }
+        self.confirmed(publications, so_far).await?;
+        if let Some(fresh) = &so_far.fresh {
+            fresh.commit().await?;
+            failpoint::reached("published.committed");
+        }
+        Ok(())
+    }
+
+    /// Makes of each publication what goes out. Their bodies move.
+    fn prepare(
+        &self,
+        held: &Held,
+        publications: &mut [Publication],
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
         let delivery = &held.delivery;
         let identity = delivery.original.identity(&delivery.envelope.message.body);
         // While the bodies, which may have the keys, are still there.
-        let known: Option<Vec<_>> = self.published.as_ref().map(|published| {
+        so_far.known = self.published.as_ref().map(|published| {
             let numbered = publications.iter().enumerate();
             numbered
                 .map(|(index, publication)| {
@@ -158,61 +315,71 @@ impl Settler {
                 })
                 .collect()
         });
+        let limits = self.connection.publish_limits();
         let mut outgoing = Vec::with_capacity(publications.len());
         for index in 0..publications.len() {
             let message_id = format!("{identity}-{index}");
-            let one = self.outgoing(&mut publications[index], &message_id).await;
-            outgoing.push(one.map_err(|setback| match setback {
-                Setback::Unpublishable(reason) => {
-                    Setback::Unpublishable(describe(publications, index, &reason))
-                }
-                other => other,
-            })?);
+            let one = Outgoing::publication(&mut publications[index], &message_id, &limits);
+            let one = one.map_err(|Unpublishable(reason)| {
+                Setback::Unpublishable(describe(publications, index, &reason))
+            })?;
+            outgoing.push((index, one));
         }
-        let (Some(published), Some(known)) = (&self.published, known) else {
-            return self
-                .confirmed(publications, outgoing.into_iter().enumerate())
-                .await;
-        };
-        let claiming = self
-            .tasks
-            .unless_abandoned(published.claim_publications(&known));
-        let fresh = claiming.await.unwrap_or(Err(StoreFault::Closed))?;
-        if fresh.repeats() > 0 {
-            self.telemetry.suppressed(&held.label(), fresh.repeats());
-        }
-        let outgoing = outgoing.into_iter().enumerate();
-        let outgoing = outgoing.filter(|(index, _)| fresh.is_fresh(*index));
-        self.confirmed(publications, outgoing).await?;
-        fresh.commit().await?;
-        failpoint::reached("published.committed");
+        so_far.outgoing = Some(outgoing);
         Ok(())
     }
 
-    /// Publishes these, each with its index among all, and waits for every confirmation.
+    /// Leads each publication that is to be delayed through a queue that holds it for its delay.
+    async fn detour(
+        &self,
+        publications: &[Publication],
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
+        let Some(outgoing) = &mut so_far.outgoing else {
+            return Ok(());
+        };
+        while let Some(publication) = publications.get(so_far.detoured) {
+            if let Some(delay) = publication.delay {
+                let exchange = &publication.exchange;
+                let detour = self.connection.delaying_exchange(exchange, delay).await?;
+                let (_, one) = &mut outgoing[so_far.detoured];
+                *one = one.clone().by_way_of(detour);
+            }
+            so_far.detoured += 1;
+        }
+        Ok(())
+    }
+
+    /// Publishes what is not confirmed yet, and waits for every confirmation.
     async fn confirmed(
         &self,
         publications: &[Publication],
-        outgoing: impl Iterator<Item = (usize, Outgoing)>,
+        so_far: &mut SoFar,
     ) -> Result<(), Setback> {
-        let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.unzip();
+        let outgoing = std::mem::take(so_far.outgoing.get_or_insert_default());
         if outgoing.is_empty() {
             return Ok(());
         }
+        let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
         let confirmation = self.publisher.publish(outgoing).await;
         failpoint::reached("publish.submitted");
-        let (index, reason) = match confirmation.await {
-            Ok(()) => {
-                failpoint::reached("publish.confirmed");
-                return Ok(());
-            }
-            Err(PublishFault::Unroutable { index, text }) => {
+        let Err(Unconfirmed { fault, rest }) = confirmation.or_the_rest().await else {
+            failpoint::reached("publish.confirmed");
+            return Ok(());
+        };
+        let Some(rest) = rest else {
+            return Err(Setback::Stopped(fault.to_string()));
+        };
+        let rest = rest.into_iter();
+        so_far.outgoing = Some(rest.map(|(place, one)| (indices[place], one)).collect());
+        let (index, reason) = match fault {
+            PublishFault::Unroutable { index, text } => {
                 (indices[index], format!("no queue takes it ({text})"))
             }
-            Err(PublishFault::Refused { index, text }) => {
+            PublishFault::Refused { index, text } => {
                 (indices[index], format!("the broker refuses it ({text})"))
             }
-            Err(fault) => return Err(Setback::Away(fault.to_string())),
+            fault => return Err(Setback::Away(fault.to_string())),
         };
         if let Some(delay) = publications[index].delay {
             // Somebody deleted what it goes through, which is not the component's fault.
@@ -228,33 +395,19 @@ impl Settler {
         )))
     }
 
-    /// A publication as it goes out: at once, or through a queue that holds it for its delay.
-    async fn outgoing(
+    /// Puts a copy that carries the number of `attempt` in the delay queue.
+    async fn copy_for(
         &self,
-        publication: &mut Publication,
-        message_id: &str,
-    ) -> Result<Outgoing, Setback> {
-        let limits = self.connection.publish_limits();
-        let outgoing = Outgoing::publication(publication, message_id, &limits)
-            .map_err(|Unpublishable(reason)| Setback::Unpublishable(reason))?;
-        match publication.delay {
-            None => Ok(outgoing),
-            Some(delay) => {
-                let exchange = &publication.exchange;
-                let detour = self.connection.delaying_exchange(exchange, delay).await?;
-                Ok(outgoing.by_way_of(detour))
-            }
-        }
-    }
-
-    /// Puts a copy that carries the next attempt's number in the delay queue.
-    async fn retry(&self, delivery: &Delivery, delay: Duration) -> Result<(), Setback> {
+        delivery: &Delivery,
+        attempt: Attempt,
+        delay: Duration,
+    ) -> Result<(), Setback> {
         let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
         let copy = Outgoing::retry_copy(
             &delivery.original,
             delivery.envelope.message.body.clone(),
             &queue,
-            delivery.envelope.attempt.next(),
+            attempt,
             &self.connection.publish_limits(),
         )?;
         if self.copy_arrives(copy.clone()).await? {
@@ -269,7 +422,12 @@ impl Settler {
     }
 
     /// Puts a copy that says what went wrong in the dead-letter queue.
-    async fn dead_letter(&self, held: &Held, failure: &Failure) -> Result<(), Setback> {
+    async fn dead_letter(
+        &self,
+        held: &Held,
+        failure: &Failure,
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
         let delivery = &held.delivery;
         let note = DeadLetterNote {
             consumer: &self.plan.name,
@@ -277,6 +435,17 @@ impl Settler {
             failure,
             time: SystemTime::now(),
         };
+        if !so_far.is_copied {
+            self.bury(delivery, note).await?;
+            so_far.is_copied = true;
+            failpoint::reached("dead.confirmed");
+        }
+        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
+        // confirmation, or it would be there twice.
+        self.reply(held, note).await
+    }
+
+    async fn bury(&self, delivery: &Delivery, note: DeadLetterNote<'_>) -> Result<(), Setback> {
         let copy = Outgoing::dead_letter(
             &delivery.original,
             delivery.envelope.message.body.clone(),
@@ -284,16 +453,13 @@ impl Settler {
             note,
             &self.connection.publish_limits(),
         )?;
-        if !self.copy_arrives(copy.clone()).await? {
-            self.connection
-                .ensure_dead_letter_queue(&self.plan.dead_letter)
-                .await?;
-            self.copy_must_arrive(copy).await?;
+        if self.copy_arrives(copy.clone()).await? {
+            return Ok(());
         }
-        failpoint::reached("dead.confirmed");
-        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
-        // confirmation, or it would be there twice.
-        self.reply(held, note).await
+        self.connection
+            .ensure_dead_letter_queue(&self.plan.dead_letter)
+            .await?;
+        self.copy_must_arrive(copy).await
     }
 
     /// Publishes a copy; false if its queue is not there.
@@ -301,6 +467,10 @@ impl Settler {
         match self.publisher.publish(vec![copy]).await.await {
             Ok(()) => Ok(true),
             Err(PublishFault::Unroutable { .. }) => Ok(false),
+            // Of the copy itself, unless nobody but its operator can do anything about it.
+            Err(PublishFault::Refused { text, .. }) if !is_a_lack_of_rights(&text) => Err(
+                Setback::Uncopyable(format!("the broker refuses its copy ({text})")),
+            ),
             Err(fault) => Err(Setback::Away(fault.to_string())),
         }
     }
@@ -314,27 +484,16 @@ impl Settler {
         ))
     }
 
-    /// Holds a delivery that is to go back, unless the host is stopping: then it goes at once.
-    async fn pause(&self, pause: Duration) {
-        let stopping = self.tasks.drain().cancelled();
-        // Either way the delivery goes back; which came first does not matter.
-        let _elapsed_or_stopping = tokio::time::timeout(pause, stopping).await;
-    }
-
     /// Keeps a delivery in hand for another try, since those of its key must not overtake it. Where
     /// that is not possible any more it is left unsettled, and goes back in its place in the queue.
     fn keep(&self, mut held: Held, disposition: &Disposition, delay: Duration) {
         let attempt = held.delivery.envelope.attempt;
-        let (reason, next) = match disposition {
-            Disposition::RetryAfter { failure, .. } => {
-                let reason = KeptFor::Retry {
-                    class: failure.class.as_str(),
-                    error: &failure.error,
-                };
-                (reason, attempt.next())
-            }
-            Disposition::Requeue { reason, .. } => (KeptFor::Trouble { reason }, attempt),
-            other => unreachable!("only what is tried again is kept, and not {other:?}"),
+        let Disposition::RetryAfter { failure, .. } = disposition else {
+            unreachable!("only a retry waits for its time here, and not {disposition:?}");
+        };
+        let reason = KeptFor::Retry {
+            class: failure.class.as_str(),
+            error: &failure.error,
         };
         DeliveryKept {
             delivery: &held.label(),
@@ -343,15 +502,16 @@ impl Settler {
             delay,
         }
         .emit(&self.telemetry);
-        held.delivery.envelope.attempt = next;
+        held.delivery.envelope.attempt = attempt.next();
         let Held {
             delivery,
             in_hand,
             lease,
             watched,
+            patience,
             turn,
         } = held;
-        drop((in_hand, lease, watched));
+        drop((in_hand, lease, watched, patience));
         if let Some(turn) = turn {
             turn.hold(delivery, delay);
         }
@@ -381,7 +541,8 @@ impl Settler {
                 class: failure.class.as_str(),
                 error: &failure.error,
             },
-            Disposition::Requeue { reason, .. } => Exit::Requeued { reason },
+            // Such a one is never carried out: it is kept until it is another.
+            Disposition::Keep { reason } => Exit::Requeued { reason },
         };
         self.answer(held, exit);
     }
@@ -394,11 +555,20 @@ impl Settler {
             in_hand,
             lease: _lease,
             watched,
-            turn,
+            patience,
+            mut turn,
         } = held;
+        drop(patience);
         let tag = delivery.settlement.tag();
         let is_handled = matches!(exit, Exit::Acked { .. });
+        if let (Exit::Lost, Some(turn)) = (&exit, turn.take()) {
+            turn.give_up(&delivery);
+        }
         let settled = match exit {
+            Exit::Lost => {
+                drop(delivery.settlement);
+                Settled::Lost
+            }
             Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
             Exit::Stopped { class, error } => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
@@ -457,6 +627,33 @@ impl From<EnsureFault> for Setback {
 
 impl From<StoreFault> for Setback {
     fn from(fault: StoreFault) -> Self {
-        Self::Away(fault.to_string())
+        Self::Store(fault.to_string())
     }
+}
+
+impl Setback {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Unpublishable(reason)
+            | Self::Uncopyable(reason)
+            | Self::Away(reason)
+            | Self::Store(reason)
+            | Self::Stopped(reason) => reason,
+        }
+    }
+}
+
+/// Whether what a disposition publishes is published once more if the delivery comes again. What was handled
+/// with a claim on its key is not: the key is remembered, and the delivery passed over.
+fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
+    match disposition {
+        Disposition::Publish(_) => held.lease.is_none(),
+        Disposition::RetryAfter { .. } | Disposition::DeadLetter(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether the broker refuses everything that this user publishes there (403).
+fn is_a_lack_of_rights(words: &str) -> bool {
+    words.starts_with("403")
 }

@@ -31,10 +31,12 @@ pub struct ConsumerTelemetry {
     failures: IntCounterVec,
     in_flight: IntGauge,
     workers: IntGauge,
+    pub(super) panics: IntCounter,
     workers_wanted: IntGauge,
     depth: IntGaugeVec,
     handling: Histogram,
     pub(super) waiting: IntGauge,
+    pub(super) kept: IntGauge,
     pub(super) paused_by_hand: IntGauge,
     pub(super) paused_over_failures: IntGauge,
     pub(super) pauses_by_hand: IntCounter,
@@ -83,6 +85,7 @@ impl ConsumerTelemetry {
         let (paused, pauses) = (&meters.paused, &meters.pauses);
         Self {
             waiting: meters.waiting.with_label_values(name),
+            kept: meters.kept.with_label_values(name),
             paused_by_hand: paused.with_label_values(&by_hand),
             paused_over_failures: paused.with_label_values(&over_failures),
             pauses_by_hand: pauses.with_label_values(&by_hand),
@@ -106,6 +109,7 @@ impl ConsumerTelemetry {
             failures: meters.failures.clone(),
             in_flight: meters.in_flight.with_label_values(name),
             workers: meters.workers.with_label_values(name),
+            panics: meters.panics.with_label_values(name),
             workers_wanted: meters.workers_wanted.with_label_values(name),
             depth: meters.depth.clone(),
             handling: meters.handling.with_label_values(&[&**consumer, component]),
@@ -268,6 +272,13 @@ pub enum Exit<'a> {
         /// What kept the host from going on.
         reason: &'a str,
     },
+    /// Back by way of a delay queue, as a copy with the same attempt, through no fault of the component.
+    Detoured {
+        /// What kept the host from going on.
+        reason: &'a str,
+    },
+    /// Its channel is gone, so that the broker delivers it again: nothing was published for it.
+    Lost,
 }
 
 impl DeliverySettled<'_> {
@@ -325,6 +336,14 @@ impl DeliverySettled<'_> {
                 %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
                 "went back to its queue; no retry was spent"
             ),
+            Exit::Detoured { reason } => tracing::warn!(
+                %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
+                "goes back to its queue by way of a delay queue; no retry was spent"
+            ),
+            Exit::Lost => tracing::debug!(
+                %consumer, %component, %delivery, attempt, took_ms,
+                "its channel is gone; nothing is published, since the broker delivers it again"
+            ),
         }
     }
 
@@ -350,12 +369,38 @@ impl DeliverySettled<'_> {
                 telemetry.failed(class);
                 &telemetry.stopped
             }
-            Exit::GivenBack | Exit::Requeued { .. } => &telemetry.requeued,
+            Exit::GivenBack | Exit::Requeued { .. } | Exit::Detoured { .. } => &telemetry.requeued,
+            Exit::Lost => &telemetry.lost,
         };
         match self.acknowledged {
             true => outcome.inc(),
             false => telemetry.lost.inc(),
         }
+    }
+}
+
+/// A delivery was handled for longer than the broker's consumer timeout, which took it back.
+pub struct DeliveryOverran<'a> {
+    /// What tells it from others.
+    pub delivery: &'a dyn fmt::Display,
+    /// Which try it was.
+    pub attempt: u32,
+    /// How long the call ran.
+    pub ran: Duration,
+}
+
+impl DeliveryOverran<'_> {
+    /// Tells it, and counts it.
+    pub fn emit(self, telemetry: &ConsumerTelemetry) {
+        telemetry.failed("timeout");
+        tracing::warn!(
+            consumer = %telemetry.consumer,
+            component = %telemetry.component,
+            delivery = %self.delivery,
+            attempt = self.attempt,
+            ran = ?self.ran,
+            "cut short: the broker's consumer timeout has passed; the attempt is spent"
+        );
     }
 }
 

@@ -49,3 +49,23 @@ impl CrewScaled<'_> {
         }
     }
 }
+
+/// A worker panicked, which is a fault of the host.
+#[derive(Debug)]
+pub struct WorkerPanicked {
+    /// Until it goes on.
+    pub rest: Duration,
+}
+
+impl WorkerPanicked {
+    /// Tells it, and counts it.
+    pub fn emit(self, telemetry: &ConsumerTelemetry) {
+        telemetry.panics.inc();
+        tracing::error!(
+            consumer = telemetry.consumer(),
+            rest = ?self.rest,
+            "a worker panicked, which is a fault of the host; its delivery went back to the queue, and \
+             the worker continues"
+        );
+    }
+}

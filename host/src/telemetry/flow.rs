@@ -74,7 +74,7 @@ impl ConsumerResumed {
     }
 }
 
-/// A delivery was kept in hand for another try, and those of its key behind it.
+/// A delivery is kept in the host for another try.
 pub struct DeliveryKept<'a> {
     /// What tells it from others.
     pub delivery: &'a dyn fmt::Display,
@@ -100,6 +100,8 @@ pub enum KeptFor<'a> {
     Trouble {
         /// What kept it.
         reason: &'a str,
+        /// Nothing was tried again for it yet.
+        is_first: bool,
     },
 }
 
@@ -126,9 +128,19 @@ impl DeliveryKept<'_> {
                     "failed; will be retried, and those of its key behind it wait"
                 );
             }
-            KeptFor::Trouble { reason } => tracing::warn!(
+            KeptFor::Trouble {
+                reason,
+                is_first: true,
+            } => tracing::warn!(
                 %consumer, %component, %delivery, attempt, reason = brief(reason), ?delay,
-                "kept for another try, and those of its key behind it wait; no retry was spent"
+                "kept in the host until it can go on; no retry was spent"
+            ),
+            KeptFor::Trouble {
+                reason,
+                is_first: false,
+            } => tracing::debug!(
+                %consumer, %component, %delivery, attempt, reason = brief(reason), ?delay,
+                "still kept in the host"
             ),
         }
     }
@@ -138,6 +150,11 @@ impl ConsumerTelemetry {
     /// So many deliveries wait in lanes: `hive_deliveries_waiting`.
     pub fn waits_in_lanes(&self, count: usize) {
         self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many deliveries are kept until something works again: `hive_deliveries_kept`.
+    pub fn keeps(&self, count: usize) {
+        self.kept.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether it is paused, and by whom: `hive_consumer_paused`.

@@ -26,9 +26,11 @@ pub(super) struct Meters {
     pub(super) deliveries: IntCounterVec,
     pub(super) in_flight: IntGaugeVec,
     pub(super) workers: IntGaugeVec,
+    pub(super) panics: IntCounterVec,
     pub(super) workers_wanted: IntGaugeVec,
     pub(super) depth: IntGaugeVec,
     pub(super) waiting: IntGaugeVec,
+    pub(super) kept: IntGaugeVec,
     pub(super) paused: IntGaugeVec,
     pub(super) pauses: IntCounterVec,
     pub(super) handling: HistogramVec,
@@ -101,6 +103,11 @@ impl Meters {
                 &["consumer"],
             )?,
             workers: gauge("hive_workers", "Workers of a consumer.", &["consumer"])?,
+            panics: counter(
+                "hive_worker_panics_total",
+                "Workers that panicked, which is a fault of the host, and that continued.",
+                &["consumer"],
+            )?,
             workers_wanted: gauge(
                 "hive_workers_wanted",
                 "Workers that a consumer is to have.",
@@ -114,6 +121,11 @@ impl Meters {
             waiting: gauge(
                 "hive_deliveries_waiting",
                 "Deliveries that wait in the host for others of their key.",
+                &["consumer"],
+            )?,
+            kept: gauge(
+                "hive_deliveries_kept",
+                "Deliveries that are kept in the host until something that they need works again.",
                 &["consumer"],
             )?,
             paused: gauge(

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ComponentView, Link, PauseView};
+use super::{ComponentView, KeptView, Link, PauseView};
 use crate::status::{ConsumerStatus, CrewStatus, Status};
 use crate::telemetry::DeliveryCounts;
 
@@ -29,6 +29,9 @@ pub(in crate::admin) struct ConsumerView<'a> {
     /// Why it is paused.
     #[serde(flatten)]
     pause: Option<PauseView<'a>>,
+    /// Deliveries that are kept in the host until something works again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<KeptView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
 }
@@ -83,6 +86,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             state,
             reason: waiting,
             pause: pause.map(PauseView::from),
+            kept: status.kept.as_ref().map(KeptView::from),
             crew: status.crew.map(CrewView::from),
         }
     }

@@ -45,7 +45,7 @@ impl Answer {
                 let class = class.as_str();
                 Self::Failure { class, error }
             }
-            Disposition::Requeue { reason, .. } => Self::Failure {
+            Disposition::Keep { reason } => Self::Failure {
                 class: HOST,
                 error: reason,
             },

@@ -1,0 +1,256 @@
+//! Deliveries that are kept in the host while something they need is away: [`Keeping`].
+//!
+//! A broker that does not take a publication, a store that does not answer, an instance that cannot be
+//! had: none of it is the message's fault, and giving the message back would only bring it here again.
+//! Some brokers count that, and drop a message that came back too often. So it stays here,
+//! unacknowledged, and what failed is tried again with growing pauses. No worker is held meanwhile, only
+//! a place in the prefetch.
+//!
+//! While the store is away the whole consumer takes nothing more: whatever it handled could not be
+//! remembered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::flow::Flow;
+use super::held::Held;
+use crate::lifecycle::Tasks;
+use crate::status::Kept;
+use crate::telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
+
+/// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer
+/// to acknowledge it (`consumer_timeout`, half an hour by default) before it takes everything back.
+pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
+
+/// The pauses between two tries.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What passes sooner is told to nobody but the log.
+const WORTH_TELLING: Duration = Duration::from_secs(3);
+
+/// The deliveries of one consumer that are kept.
+pub struct Keeping {
+    flow: Arc<Flow>,
+    kept: Mutex<Register>,
+    /// The store has answered somebody.
+    store_works: Notify,
+    telemetry: Arc<ConsumerTelemetry>,
+    tasks: Tasks,
+}
+
+#[derive(Default)]
+struct Register {
+    entries: BTreeMap<u64, Entry>,
+    /// How many of them wait for the store.
+    for_the_store: usize,
+    last: u64,
+}
+
+struct Entry {
+    since: (Instant, SystemTime),
+    trouble: Trouble,
+}
+
+/// What a delivery is kept for.
+#[derive(Debug, Clone)]
+pub(super) enum Trouble {
+    /// The broker, or the host, could not go on.
+    Away(String),
+    /// The store could not.
+    Store(String),
+    /// The broker takes no copy of the message, and never will. It is not tried again.
+    SetAside(String),
+}
+
+/// How often something was tried again for one delivery. Dropped, it is not kept any more.
+#[derive(Default)]
+pub(super) struct Patience {
+    tries: u32,
+    place: Option<Place>,
+}
+
+/// One entry of the register.
+struct Place {
+    keeping: Arc<Keeping>,
+    number: u64,
+}
+
+/// Why a delivery is kept no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotKept {
+    /// Its channel is gone, or is about to be closed: the broker hands it out again by itself.
+    ComesAgain,
+    /// It was kept for as long as the broker lets anybody keep one.
+    TooLong,
+}
+
+impl Trouble {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Away(reason) | Self::Store(reason) | Self::SetAside(reason) => reason,
+        }
+    }
+
+    fn is_the_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
+impl Keeping {
+    pub(super) fn new(
+        flow: &Arc<Flow>,
+        telemetry: &Arc<ConsumerTelemetry>,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            flow: Arc::clone(flow),
+            kept: Mutex::default(),
+            store_works: Notify::new(),
+            telemetry: Arc::clone(telemetry),
+            tasks: tasks.clone(),
+        })
+    }
+
+    /// Keeps a delivery until what failed is to be tried again.
+    pub(super) async fn wait(
+        self: &Arc<Self>,
+        held: &mut Held,
+        trouble: Trouble,
+    ) -> Result<(), NotKept> {
+        let pause = match &trouble {
+            Trouble::SetAside(_) => None,
+            _ => Some(pause(held.patience.tries, rand::random())),
+        };
+        let left = LONGEST_HOLD.saturating_sub(held.in_hand.elapsed());
+        let is_the_last = pause.is_none_or(|pause| pause > left);
+        DeliveryKept {
+            delivery: &held.label(),
+            attempt: held.delivery.envelope.attempt.get(),
+            reason: KeptFor::Trouble {
+                reason: trouble.reason(),
+                is_first: held.patience.tries == 0,
+            },
+            delay: pause.unwrap_or(left).min(left),
+        }
+        .emit(&self.telemetry);
+        let is_the_store = trouble.is_the_store();
+        held.patience.tries = held.patience.tries.saturating_add(1);
+        match &held.patience.place {
+            Some(place) => self.change(place.number, trouble),
+            None => held.patience.place = Some(self.enter(trouble)),
+        }
+        tokio::select! {
+            biased;
+            () = self.tasks.drain().cancelled() => Err(NotKept::ComesAgain),
+            () = held.delivery.settlement.unwanted() => Err(NotKept::ComesAgain),
+            () = self.store_works.notified(), if is_the_store => Ok(()),
+            () = tokio::time::sleep(pause.unwrap_or(left).min(left)) => match is_the_last {
+                true => Err(NotKept::TooLong),
+                false => Ok(()),
+            },
+        }
+    }
+
+    /// What is kept, where it has lasted.
+    pub fn status(&self) -> Option<Kept> {
+        let kept = self.lock();
+        let oldest = kept.entries.values().min_by_key(|entry| entry.since.0)?;
+        (oldest.since.0.elapsed() >= WORTH_TELLING).then(|| Kept {
+            deliveries: kept.entries.len(),
+            reason: oldest.trouble.reason().into(),
+            since: oldest.since.1,
+            holds_back: kept.for_the_store > 0,
+        })
+    }
+
+    fn enter(self: &Arc<Self>, trouble: Trouble) -> Place {
+        let mut kept = self.lock();
+        kept.last += 1;
+        let number = kept.last;
+        kept.for_the_store += usize::from(trouble.is_the_store());
+        let since = (Instant::now(), SystemTime::now());
+        kept.entries.insert(number, Entry { since, trouble });
+        self.told(&kept);
+        Place {
+            keeping: Arc::clone(self),
+            number,
+        }
+    }
+
+    fn change(&self, number: u64, trouble: Trouble) {
+        let mut kept = self.lock();
+        let is_the_store = trouble.is_the_store();
+        if let Some(entry) = kept.entries.get_mut(&number) {
+            let before = std::mem::replace(&mut entry.trouble, trouble);
+            kept.for_the_store += usize::from(is_the_store);
+            kept.for_the_store -= usize::from(before.is_the_store());
+        }
+        self.told(&kept);
+    }
+
+    fn leave(&self, number: u64) {
+        let mut kept = self.lock();
+        let gone = kept.entries.remove(&number);
+        let was_for_the_store = gone.is_some_and(|entry| entry.trouble.is_the_store());
+        kept.for_the_store -= usize::from(was_for_the_store);
+        self.told(&kept);
+        drop(kept);
+        if was_for_the_store {
+            // It works again, or nobody knows; one try more costs little.
+            self.store_works.notify_waiters();
+        }
+    }
+
+    /// Under the lock, so that the last word is the latest.
+    fn told(&self, kept: &Register) {
+        self.telemetry.keeps(kept.entries.len());
+        let subscription = self.flow.subscription();
+        subscription.hold_back(kept.for_the_store > 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Patience {
+    /// What it was kept for works again.
+    pub(super) fn over(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.keeping.leave(self.number);
+    }
+}
+
+/// The pause after so many tries, for a `draw` from 0 to 1. Half of it is drawn, so that what failed at
+/// one time is not tried at one time.
+fn pause(tries: u32, draw: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(16));
+    let longest = doubled.min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + draw.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_from_a_second_to_half_a_minute_and_are_drawn() {
+        assert_eq!(pause(0, 1.0), FIRST_PAUSE);
+        assert_eq!(pause(0, 0.0), FIRST_PAUSE / 2);
+        assert_eq!(pause(3, 1.0), Duration::from_secs(8));
+        for tries in [5, 6, 100, u32::MAX] {
+            assert_eq!(pause(tries, 1.0), LONGEST_PAUSE);
+        }
+    }
+}
