@@ -113,6 +113,17 @@ impl RedisServer {
         self.ready().await
     }
 
+    /// Has it carry out a command that it answers with `OK`.
+    pub fn command(&self, words: &[&str]) -> Result<()> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(format!("AUTH {PASSWORD}\r\n{}\r\n", words.join(" ")).as_bytes())?;
+        let mut answer = [0; 10];
+        stream.read_exact(&mut answer)?;
+        ensure!(&answer == b"+OK\r\n+OK\r\n", "Redis refused {words:?}");
+        Ok(())
+    }
+
     async fn ready(&self) -> Result<()> {
         let look = async || {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;

@@ -360,7 +360,8 @@ async fn a_redis_that_is_away_costs_no_message_and_no_retry() -> Result<()> {
     vhost
         .publish("", "letters", known_as("b", "meanwhile"))
         .await?;
-    host.wait_for_line("went back to its queue").await?;
+    let kept = "hive_deliveries_kept{consumer=\"letters\"}";
+    eventually("it is kept", || host.metric(kept), |kept| *kept == 1.0).await?;
     redis.restart().await?;
     vhost.publish("", "letters", known_as("a", "again")).await?;
     wait_outcome(&host, "acked", 2.0).await?;

@@ -40,6 +40,7 @@ mod permissions;
 // Counts what the host holds, as only Linux tells it.
 #[cfg(target_os = "linux")]
 mod reconnects;
+mod returns;
 mod store_tls;
 mod taken_away;
 mod tls;

@@ -86,7 +86,7 @@ async fn a_dead_letter_queue_that_is_deleted_or_full_or_somebody_elses_loses_not
     host.wait_for_count("consuming consumer=letters", 2).await?;
     let two = ["one", "other"].map(Message::new);
     vhost.publish_all("", "letters", two.clone()).await?;
-    let line = host.wait_for_line("went back to its queue").await?;
+    let line = host.wait_for_line("kept in the host").await?;
     assert!(line.contains("full"), "the reason is not told: {line}");
     let mut dead = vec![vhost.take_one("letters.dead").await?];
     dead.push(vhost.take_one("letters.dead").await?);
@@ -120,7 +120,7 @@ async fn a_delay_queue_that_is_deleted_or_full_while_many_fail_loses_nothing() -
     });
     vhost.management().put(&policy, &full)?;
     vhost.publish_all("", "letters", failing_once()).await?;
-    let line = host.wait_for_line("went back to its queue").await?;
+    let line = host.wait_for_line("kept in the host").await?;
     assert!(line.contains("full"), "the reason is not told: {line}");
     vhost.management().delete(&policy)?;
     assert_eq!(bodies(&vhost.take("out", MANY).await?), expected);
