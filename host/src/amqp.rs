@@ -11,6 +11,7 @@
 //! it is done. No other room names lapin.
 
 mod browsing;
+mod came_back;
 mod connection;
 mod consumer;
 mod copies;
@@ -50,6 +51,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use self::browsing::{BrowseFault, Browsing, Letter};
+pub use self::came_back::CameBack;
 pub use self::connection::{Connection, StateWatch};
 pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
 pub use self::copies::DeadLetterNote;
@@ -63,7 +65,7 @@ pub use self::link::{LinkState, Role};
 pub use self::original::{Original, receive};
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher, Unconfirmed};
-pub use self::settlement::{Delivery, Fate, Settled, Settlement};
+pub use self::settlement::{Acks, Delivery, Fate, Settled, Settlement};
 pub use self::stream::Reading;
 pub use self::topology::{Comparison, EnsureFault};
 

@@ -31,6 +31,7 @@ use crate::config::{self, Environment};
 use crate::control::{self, Command, Control, Order, Orders};
 use crate::guest::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use crate::lifecycle::Tasks;
+use crate::pipeline::Quarantines;
 use crate::status::Version;
 use crate::store::{OnDemand, Store};
 use crate::telemetry::{ComponentServes, Telemetry};
@@ -116,6 +117,7 @@ impl App {
             plan: plan.clone(),
             source,
             engine,
+            quarantines: Quarantines::new(&plan.host, (&plan.store, &remembers), tasks),
             store,
             slots,
             connections: BTreeMap::new(),

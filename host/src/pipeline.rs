@@ -17,6 +17,7 @@ mod keeping;
 mod leading;
 mod order;
 mod progress;
+mod quarantine;
 mod recall;
 mod scaler;
 mod settle;
@@ -51,6 +52,8 @@ pub use self::keeping::Keeping;
 use self::keeping::Trouble;
 use self::leading::Leading;
 use self::progress::Progress;
+use self::quarantine::Quarantine;
+pub use self::quarantine::Quarantines;
 use self::recall::{Memory, Recall};
 use self::settle::Settler;
 
@@ -68,17 +71,19 @@ pub struct Pipeline {
     progress: Option<Arc<Progress>>,
     /// None: the component is handed single deliveries.
     batches: Option<Batches>,
+    quarantine: Quarantine,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
 
 impl Pipeline {
-    /// Joins a queue and a component. `store` has what outlives the host.
+    /// Joins a queue and a component. `store` has what outlives the host, and `quarantines` is the
+    /// host's.
     pub fn new(
         plan: &Arc<ConsumerPlan>,
         connection: &Arc<Connection>,
         slot: Arc<Slot>,
-        store: &Arc<dyn Store>,
+        (store, quarantines): (&Arc<dyn Store>, &Arc<Quarantines>),
         (tasks, whole): (&Tasks, &Telemetry),
     ) -> Arc<Self> {
         let batches = Batches::of(plan, whole);
@@ -111,6 +116,7 @@ impl Pipeline {
             keeping,
             recall,
             batches,
+            quarantine: Quarantine::new((connection.vhost(), &plan.queue), quarantines, &telemetry),
             telemetry,
             tasks: tasks.clone(),
         })
@@ -231,9 +237,18 @@ impl Pipeline {
         None
     }
 
-    /// Has the component handle a delivery that is no repeat, and settles it. Where it takes batches,
-    /// this one is a batch by itself.
+    /// Has the component handle a delivery that is no repeat, unless it may end the host: then that is
+    /// done later, and alone.
     async fn call(self: &Arc<Self>, held: Held) {
+        if let Some(held) = self.unsuspected(held).await {
+            let _pass = self.quarantine.pass().await;
+            self.call_now(held).await;
+        }
+    }
+
+    /// Has the component handle a delivery, and settles it. Where it takes batches, this one is a batch
+    /// by itself.
+    async fn call_now(self: &Arc<Self>, held: Held) {
         if let Some(batches) = &self.batches {
             return self.call_with_batch(batches, vec![held]).await;
         }

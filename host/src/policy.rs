@@ -92,6 +92,8 @@ pub enum FailureClass {
     Limit,
     /// A publication is not allowed, could not be routed, or is refused by the broker.
     Publish,
+    /// The host died several times while it handled the message alone.
+    Crash,
 }
 
 impl FailureClass {
@@ -105,6 +107,7 @@ impl FailureClass {
             Self::Timeout => "timeout",
             Self::Limit => "limit",
             Self::Publish => "publish",
+            Self::Crash => "crash",
         }
     }
 }

@@ -99,6 +99,16 @@ impl Namespace {
         Self::new("stream", &quoted(&[vhost, queue]))
     }
 
+    /// Messages of a queue that are being handled and may end the host, and the deaths behind them.
+    pub fn deaths(vhost: &str, queue: &str) -> Self {
+        Self::new("deaths", &quoted(&[vhost, queue]))
+    }
+
+    /// Runs of hosts that have such messages, and go on.
+    pub fn lives() -> Self {
+        Self::new("lives", "")
+    }
+
     /// `kind` is whose entries they are, so that no user's name can lead into another's.
     fn new(kind: &str, name: &str) -> Self {
         Self {

@@ -17,6 +17,7 @@ mod ledger;
 mod link;
 mod meters;
 mod publisher;
+mod quarantine;
 mod stream;
 mod swap;
 
@@ -33,6 +34,7 @@ pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
+pub use self::quarantine::QuarantineTold;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 
@@ -116,6 +118,7 @@ impl Telemetry {
         self.forget(&self.0.depth, &[consumer]);
         self.forget(&self.0.waiting, &[consumer]);
         self.forget(&self.0.kept, &[consumer]);
+        self.forget(&self.0.quarantined, &[consumer]);
         for by in ["hand", "failures"] {
             self.forget(&self.0.paused, &[consumer, by]);
         }

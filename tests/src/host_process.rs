@@ -17,6 +17,7 @@ use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
+use crate::memory_limit::MemoryLimit;
 use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
 
@@ -103,6 +104,12 @@ impl HostProcess {
     /// Starts a host with this hive.toml and these variables, and waits for nothing.
     pub fn launch_file(path: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         Self::start(hive_host(build::host_binary()), path, variables)
+    }
+
+    /// Starts a host with this hive.toml that the kernel kills where it takes more memory than that.
+    pub fn launch_limited_file(path: &Path, limit: &MemoryLimit) -> Result<Self> {
+        let host = limit.around(&hive_host(build::host_binary()));
+        Self::start(host, path, &[])
     }
 
     /// Starts a host with this text as its hive.toml that ends as by `kill -9` at a step of a

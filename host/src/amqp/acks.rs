@@ -77,9 +77,14 @@ impl Window {
             acked_below: 0,
             acked_above: 0,
             requeued: 0,
-            quarter: usize::from(prefetch / 4).max(1),
+            quarter: quarter(prefetch),
             closed: false,
         }
+    }
+
+    /// The channel holds at most `prefetch` deliveries from now on.
+    pub(super) fn resize(&mut self, prefetch: u16) {
+        self.quarter = quarter(prefetch);
     }
 
     /// The channel is gone: nothing can be settled any more.
@@ -187,6 +192,10 @@ impl Window {
             }
         }
     }
+}
+
+fn quarter(prefetch: u16) -> usize {
+    usize::from(prefetch / 4).max(1)
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ const ACTED_ON: [&str; 9] = [
 /// What a quorum queue adds at each delivery: a fact about the queue that it came from, which
 /// would be wrong in the next.
 pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
+/// The same from RabbitMQ 4.3 on, where it counts deliveries and not failures.
+pub(super) const ACQUIRED_COUNT: &str = "x-acquired-count";
 
 /// Whether the broker acts on a header of this name.
 pub(super) fn is_acted_on(name: &str) -> bool {

@@ -14,6 +14,7 @@ use lapin::types::{FieldTable, ShortString};
 
 use super::acks::flusher::AckSink;
 use super::bookkeeping::{DELIVERY_COUNT, RESERVED};
+use super::came_back::CameBack;
 use super::death::{Death, without_deaths};
 use super::depth::{offered, until, waiting};
 use super::fault::describe;
@@ -175,6 +176,7 @@ impl Browsing {
         self.left -= 1;
         self.asked = 0;
         let tag = delivery.delivery_tag;
+        let came_back = CameBack::of(&delivery);
         let handed_out = header(&delivery.properties, DELIVERY_COUNT)
             .and_then(integer)
             .and_then(|count| u64::try_from(count).ok());
@@ -187,6 +189,7 @@ impl Browsing {
         let settlement = Settlement::new(tag, &self.sink, None);
         Ok(Letter {
             delivery: Delivery {
+                came_back,
                 envelope,
                 original,
                 settlement,

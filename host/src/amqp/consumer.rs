@@ -6,6 +6,8 @@
 //! is known before what is buffered has been handled (`endings`).
 
 mod live;
+mod prefetch;
+mod resizing;
 mod subscribing;
 
 use std::sync::{Arc, Weak};
@@ -18,9 +20,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::live::{Live, NoneCame};
+use self::prefetch::Prefetch;
+use self::resizing::Resized;
 use self::subscribing::Subscribing;
 use super::acks::flusher::AckSink;
 use super::backoff::Backoff;
+use super::came_back::CameBack;
 use super::limits::AskFault;
 use super::link::{Link, LinkState, Snapshot};
 use super::original::receive;
@@ -133,6 +138,10 @@ struct Feed {
     live: Option<Live>,
     /// On its way to be the live one.
     attempt: Option<Attempt>,
+    /// The live one, on its way to another prefetch.
+    resizing: Option<JoinHandle<Result<Resized, AskFault>>>,
+    /// How much it asks for.
+    prefetch: Prefetch,
     wanted: watch::Receiver<Intake>,
     held_back: watch::Receiver<bool>,
     /// The latest single delivery that was handed out.
@@ -181,6 +190,8 @@ impl Subscription {
             feed: Mutex::new(Feed {
                 live: None,
                 attempt: None,
+                resizing: None,
+                prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch),
                 wanted,
                 held_back,
                 served: None,
@@ -248,6 +259,7 @@ impl Subscription {
         let feed: &mut Feed = lead.0.as_mut()?;
         loop {
             self.conclude(feed).await;
+            self.conclude_resizing(feed).await;
             self.stay_stopped(feed).await;
             let intake = *feed.wanted.borrow_and_update();
             let wants_none = match intake {
@@ -271,6 +283,8 @@ impl Subscription {
                 live: Some(live),
                 wanted,
                 held_back,
+                prefetch,
+                resizing,
                 ..
             } = &mut *feed
             else {
@@ -299,6 +313,11 @@ impl Subscription {
             };
             match came {
                 Ok(delivery) if sink.is_alive() => {
+                    if intake == Intake::All
+                        && let Some(prefetch) = prefetch.came(delivery.data.len())
+                    {
+                        *resizing = Some(self.subscribing.resize(live, prefetch));
+                    }
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
                         self.consumes(&sink);
@@ -344,6 +363,7 @@ impl Subscription {
         sink: &Arc<AckSink>,
     ) -> Option<Box<Delivery>> {
         let tag = delivery.delivery_tag;
+        let came_back = CameBack::of(&delivery);
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
             (None, None) => None,
@@ -371,6 +391,7 @@ impl Subscription {
         Some(Box::new(Delivery {
             envelope,
             original,
+            came_back,
             settlement: Settlement::new(tag, sink, place),
         }))
     }
@@ -471,9 +492,36 @@ impl Subscription {
         }
         feed.attempt = Some(Attempt {
             on: Arc::downgrade(&session),
-            outcome: self.subscribing.start(&session, intake),
+            outcome: self
+                .subscribing
+                .start(&session, intake, feed.prefetch.now()),
         });
         Some(())
+    }
+
+    /// Waits for another prefetch that is under way: what comes meanwhile comes in no order.
+    async fn conclude_resizing(&self, feed: &mut Feed) {
+        let Some(resizing) = &mut feed.resizing else {
+            return;
+        };
+        let outcome = resizing.await;
+        feed.resizing = None;
+        let reason = match (outcome, &mut feed.live) {
+            (_, None) => return,
+            (Ok(Ok(resized)), Some(live)) => {
+                live.resize(resized);
+                let plan = &self.subscribing.plan;
+                let prefetch = feed.prefetch.now();
+                tracing::debug!(event = "prefetch.changed", consumer = %plan.name, prefetch);
+                return;
+            }
+            (Ok(Err(fault)), Some(_)) => fault.to_string(),
+            (Err(panicked), Some(_)) => panicked.to_string(),
+        };
+        // A broker that does not have it once is not asked again and again.
+        feed.prefetch.fix();
+        let session = feed.live.as_ref().map(|live| live.session.clone());
+        self.lost(feed, session.unwrap_or_default(), &reason);
     }
 
     /// Waits for the attempt that is under way.

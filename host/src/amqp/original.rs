@@ -11,8 +11,8 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
-    ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY,
-    STASHED, USER_ID, is_death, is_hidden, is_stashed,
+    ACQUIRED_COUNT, ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE,
+    ROUTING_KEY, STASHED, USER_ID, is_death, is_hidden, is_stashed,
 };
 use super::headers::{integer, read};
 use super::identity;
@@ -38,6 +38,19 @@ impl Original {
             self.routing_key.as_str(),
             &self.properties,
             body,
+        )
+    }
+
+    /// What tells the message from every other that is not the same to the byte, at every delivery and
+    /// after every crash. `body` is the message's, and `offset` its place in a stream.
+    pub fn fingerprint(&self, body: &[u8], offset: Option<u64>) -> [u8; 32] {
+        identity::fingerprint(
+            &self.queue,
+            self.exchange.as_str(),
+            self.routing_key.as_str(),
+            &self.properties,
+            body,
+            offset,
         )
     }
 
@@ -91,7 +104,7 @@ impl ReadOff {
         let headers = properties.headers().iter().flatten();
         let has_bookkeeping = headers
             .map(|(name, _)| name.as_str())
-            .any(|name| name.starts_with(RESERVED) || name == DELIVERY_COUNT);
+            .any(|name| name.starts_with(RESERVED) || is_count(name));
         let counts_here = match header(properties, RETRY_QUEUE) {
             // Copies name the queue; whoever counts by hand need not.
             None => true,
@@ -142,7 +155,7 @@ impl ReadOff {
                 Some(stashed) if is_stashed(stashed) => {
                     stash.insert(stashed.to_owned(), value.clone());
                 }
-                _ if name.as_str() == DELIVERY_COUNT => {}
+                _ if is_count(name.as_str()) => {}
                 _ if self.came_back && is_death(name.as_str()) => {}
                 _ if is_hidden(name.as_str(), is_dead_letter) => {}
                 _ => {
@@ -171,6 +184,11 @@ impl ReadOff {
             properties: restored,
         }
     }
+}
+
+/// Whether the broker counts in a header of this name.
+fn is_count(name: &str) -> bool {
+    [DELIVERY_COUNT, ACQUIRED_COUNT].contains(&name)
 }
 
 pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {

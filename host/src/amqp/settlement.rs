@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acks::flusher::AckSink;
+use super::came_back::CameBack;
 use super::endings::Cause;
 use super::original::Original;
 use super::stream::Place;
@@ -16,8 +17,21 @@ pub struct Delivery {
     pub envelope: Envelope,
     /// What copies are made from.
     pub original: Original,
+    /// Whether it was delivered before.
+    pub came_back: CameBack,
     /// How the broker is told.
     pub settlement: Settlement,
+}
+
+/// The acks of the channel that a delivery came over, for whoever outlives the delivery.
+#[derive(Debug)]
+pub struct Acks(Arc<AckSink>);
+
+impl Acks {
+    /// Sends every ack that is owed, without waiting for others to go with it.
+    pub async fn send(&self) {
+        self.0.send_all().await;
+    }
 }
 
 /// Whether the broker will hear of a settlement.
@@ -132,6 +146,17 @@ impl Settlement {
     /// The broker's number for the delivery, counted from 1 on its channel.
     pub fn tag(&self) -> u64 {
         self.tag
+    }
+
+    /// The acks of its channel.
+    pub fn acks(&self) -> Acks {
+        Acks(Arc::clone(&self.sink))
+    }
+
+    /// Whether it is still to be begun, if it was not: its channel neither is gone nor is to be closed
+    /// once what was begun is settled.
+    pub fn is_wanted(&self) -> bool {
+        self.sink.is_alive() && !self.sink.is_leaving()
     }
 
     /// Whether settling can still reach the broker. A delivery that cannot be settled comes again,

@@ -15,7 +15,7 @@ use crate::amqp::{Amqp, Connection};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use crate::guest::{Engine, Slot};
 use crate::lifecycle::{Drained, Tasks};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Quarantines};
 use crate::status::PausedBy;
 use crate::store::{OnDemand, Store};
 use crate::telemetry::Telemetry;
@@ -26,6 +26,7 @@ pub(super) struct Running {
     pub(super) source: PlanSource,
     pub(super) engine: Engine,
     pub(super) store: Arc<OnDemand>,
+    pub(super) quarantines: Arc<Quarantines>,
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
     pub(super) connections: BTreeMap<Arc<str>, Linked>,
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
@@ -103,7 +104,13 @@ impl Running {
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
         let plan = Arc::new(plan.clone());
         let whole = &self.telemetry;
-        let pipeline = Pipeline::new(&plan, connection, slot, &store, (&tasks, whole));
+        let pipeline = Pipeline::new(
+            &plan,
+            connection,
+            slot,
+            (&store, &self.quarantines),
+            (&tasks, whole),
+        );
         let crewed = Crewed {
             flow: Arc::clone(pipeline.flow()),
             keeping: Arc::clone(pipeline.keeping()),

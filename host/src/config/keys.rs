@@ -141,6 +141,11 @@ const HOST: &[Key] = &[
         "How long a stop waits for deliveries in flight before they go back to the broker. Default: \"30s\".",
     ),
     key(
+        "quarantine",
+        Shape::Boolean,
+        "Whether a message that was in flight when the host died twice is tried alone, and dead-lettered after three more deaths. Default: true.",
+    ),
+    key(
         "log",
         Shape::Text,
         "Which log lines the host writes, in the syntax of RUST_LOG, which takes precedence. Default: \"info\".",

@@ -85,6 +85,8 @@ pub struct HostPlan {
     pub max_instances: Option<u32>,
     /// How long in-flight deliveries get before they go back to the broker.
     pub shutdown_timeout: Duration,
+    /// Whether a message that may have ended the host is tried alone, and dead-lettered in the end.
+    pub quarantine: bool,
     /// The filter of log lines, in RUST_LOG's syntax.
     pub log: String,
     /// How log lines look.
@@ -409,6 +411,8 @@ pub struct ConsumerPlan {
     /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`, or as many as
     /// so many full batches have.
     pub prefetch: u16,
+    /// What it may begin with, and goes back to while bodies are large; `prefetch` where that is fixed.
+    pub least_prefetch: u16,
     /// Deliveries, or batches, handled at once, at most; at least 1.
     pub concurrency: u16,
     /// Its component is handed batches; none for single deliveries.

@@ -91,6 +91,7 @@ fn the_smallest_file_has_every_default() {
     let consumer = &plan.consumers["orders"];
     assert_eq!(&*consumer.connection, "main");
     assert_eq!((consumer.prefetch, consumer.concurrency), (256, 1));
+    assert_eq!(consumer.least_prefetch, 1);
     assert_eq!(consumer.retry.limit, 15);
     assert_eq!(consumer.retry.delays, [Duration::from_secs(10)]);
     assert_eq!(&*consumer.dead_letter, "orders.dead");
@@ -207,6 +208,25 @@ fn every_key_reaches_the_plan() {
     assert_eq!(consumer.prefetch, 300, "at least the concurrency");
     assert_eq!(consumer.retry.limit, 0);
     assert_eq!(&*consumer.dead_letter, "bin");
+}
+
+#[test]
+fn a_prefetch_grows_where_none_is_written_and_the_queue_lets_it() {
+    let asked = |consumer: &str, queue: &str| {
+        let file = format!("{MINIMAL}\n{consumer}\n[queues.orders]\n{queue}");
+        let plan = plan(&file, &[]);
+        let consumer = &plan.consumers["orders"];
+        (consumer.least_prefetch, consumer.prefetch)
+    };
+    assert_eq!(asked("concurrency = 4", ""), (4, 256));
+    assert_eq!(asked("concurrency = 300", ""), (300, 300));
+    assert_eq!(asked("prefetch = 50", ""), (50, 50));
+    let batch = "concurrency = 2\nbatch = { size = 100, wait = '1s' }";
+    assert_eq!(asked(batch, ""), (200, 256));
+    assert_eq!(asked("", "type = 'stream'"), (256, 256));
+    let single = "arguments = { x-single-active-consumer = true }";
+    assert_eq!(asked("concurrency = 4", single), (16, 16));
+    assert_eq!(asked("concurrency = 40", single), (40, 40));
 }
 
 #[test]

@@ -132,6 +132,7 @@ impl Admission {
             patience: Patience::default(),
             watched: self.flow.watched(),
             turn,
+            watcher: None,
         }
     }
 }

@@ -57,6 +57,7 @@ impl Pipeline {
                 return;
             };
             let _toiling = seat.toil(batch.len());
+            let _pass = self.quarantine.pass().await;
             self.call_with_batch(batches, batch).await;
         }
     }
@@ -98,7 +99,10 @@ impl Pipeline {
                 drop_stale(&mut gathering);
             }
             // A repeat is no part of the batch, nor is one that waits for another of its key.
-            if let Some(held) = self.taken(held).await {
+            // Nor is one that may end the host.
+            if let Some(held) = self.taken(held).await
+                && let Some(held) = self.unsuspected(held).await
+            {
                 gathering.add(held, Instant::now());
             }
         }

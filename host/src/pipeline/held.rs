@@ -6,6 +6,7 @@ use super::breaker::Verdict;
 use super::flow::Watched;
 use super::keeping::Patience;
 use super::order::Turn;
+use super::quarantine::Watcher;
 use crate::amqp::Delivery;
 use crate::ledger::Lease;
 use crate::policy::{Disposition, FailureClass};
@@ -28,6 +29,8 @@ pub(super) struct Held {
     /// Where its key is kept in order. The last to go: the next one of the key starts when nothing
     /// else is owed for this one.
     pub(super) turn: Option<Turn>,
+    /// Where it may end the host, and quarantine is to hear how it leaves.
+    pub(super) watcher: Option<Watcher>,
 }
 
 impl Held {

@@ -510,8 +510,12 @@ impl Settler {
             watched,
             patience,
             turn,
+            watcher,
         } = held;
         drop((in_hand, lease, watched, patience));
+        if let Some(watcher) = watcher {
+            watcher.tell(true);
+        }
         if let Some(turn) = turn {
             turn.hold(delivery, delay);
         }
@@ -557,6 +561,7 @@ impl Settler {
             watched,
             patience,
             mut turn,
+            watcher,
         } = held;
         drop(patience);
         let tag = delivery.settlement.tag();
@@ -564,6 +569,11 @@ impl Settler {
         if let (Exit::Lost, Some(turn)) = (&exit, turn.take()) {
             turn.give_up(&delivery);
         }
+        // One that stops its stream is read again, and one that goes back comes again.
+        let is_done = !matches!(
+            exit,
+            Exit::GivenBack | Exit::Requeued { .. } | Exit::Stopped { .. } | Exit::Lost
+        );
         let settled = match exit {
             Exit::Lost => {
                 drop(delivery.settlement);
@@ -596,6 +606,9 @@ impl Settler {
         .emit(&self.telemetry);
         if let (Some(watched), true) = (watched, is_handled) {
             watched.tell(Verdict::Well);
+        }
+        if let Some(watcher) = watcher {
+            watcher.tell(is_done);
         }
         drop(turn);
     }

@@ -37,6 +37,7 @@ pub struct ConsumerTelemetry {
     handling: Histogram,
     pub(super) waiting: IntGauge,
     pub(super) kept: IntGauge,
+    pub(super) quarantined: IntGauge,
     pub(super) paused_by_hand: IntGauge,
     pub(super) paused_over_failures: IntGauge,
     pub(super) pauses_by_hand: IntCounter,
@@ -86,6 +87,7 @@ impl ConsumerTelemetry {
         Self {
             waiting: meters.waiting.with_label_values(name),
             kept: meters.kept.with_label_values(name),
+            quarantined: meters.quarantined.with_label_values(name),
             paused_by_hand: paused.with_label_values(&by_hand),
             paused_over_failures: paused.with_label_values(&over_failures),
             pauses_by_hand: pauses.with_label_values(&by_hand),

@@ -31,6 +31,7 @@ pub(super) struct Meters {
     pub(super) depth: IntGaugeVec,
     pub(super) waiting: IntGaugeVec,
     pub(super) kept: IntGaugeVec,
+    pub(super) quarantined: IntGaugeVec,
     pub(super) paused: IntGaugeVec,
     pub(super) pauses: IntCounterVec,
     pub(super) handling: HistogramVec,
@@ -126,6 +127,11 @@ impl Meters {
             kept: gauge(
                 "hive_deliveries_kept",
                 "Deliveries that are kept in the host until something that they need works again.",
+                &["consumer"],
+            )?,
+            quarantined: gauge(
+                "hive_deliveries_quarantined",
+                "Deliveries that may have ended the host and are tried alone.",
                 &["consumer"],
             )?,
             paused: gauge(

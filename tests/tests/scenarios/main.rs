@@ -37,6 +37,8 @@ mod health;
 mod killed;
 mod network;
 mod permissions;
+mod prefetch;
+mod quarantine;
 // Counts what the host holds, as only Linux tells it.
 #[cfg(target_os = "linux")]
 mod reconnects;

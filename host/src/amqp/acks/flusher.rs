@@ -31,12 +31,22 @@ const SOON: Duration = Duration::from_millis(5);
 /// come again though it is done, so this is not for ever.
 const LATE: Duration = Duration::from_secs(1);
 
+/// How long somebody waits for acks that are sent at once. A broker that takes longer is in trouble, and
+/// what it did not hear comes again.
+const SENDING: Duration = Duration::from_secs(1);
+
 /// Takes the settlements of one channel.
 #[derive(Debug)]
 pub(crate) struct AckSink {
     window: Mutex<Window>,
     channel: Channel,
+    /// What consumes on it: one, and for a moment two while the prefetch changes.
+    consumer_tags: Mutex<Vec<ShortString>>,
     wake: Notify,
+    /// All that is owed is to be sent now.
+    is_urgent: AtomicBool,
+    /// All that was owed was sent.
+    sent: Notify,
     retire: CancellationToken,
     /// Nothing more is to be delivered; the channel stays until nothing is in hand.
     leave: CancellationToken,
@@ -63,7 +73,10 @@ impl AckSink {
         let sink = Arc::new(Self {
             window: Mutex::new(Window::new(prefetch)),
             channel,
+            consumer_tags: Mutex::new(vec![consumer_tag]),
             wake: Notify::new(),
+            is_urgent: AtomicBool::new(false),
+            sent: Notify::new(),
             retire: CancellationToken::new(),
             leave: CancellationToken::new(),
             in_hand: AtomicUsize::new(0),
@@ -75,7 +88,6 @@ impl AckSink {
         let flusher = Flusher {
             sink: sink.clone(),
             queue,
-            consumer_tag,
             tasks: tasks.clone(),
             session,
         };
@@ -156,6 +168,49 @@ impl AckSink {
         self.leave.cancel();
     }
 
+    /// Sends every ack that is owed, and waits until that is done or the channel is gone.
+    pub(crate) async fn send_all(&self) {
+        let mut sent = std::pin::pin!(self.sent.notified());
+        // From here on, so that it is not missed.
+        sent.as_mut().enable();
+        self.is_urgent.store(true, Ordering::Release);
+        self.wake.notify_one();
+        let sent = self.ended.run_until_cancelled(sent);
+        // Whether they were or not, nobody can do more.
+        let _sent_or_not = tokio::time::timeout(SENDING, sent).await;
+    }
+
+    /// Whether the channel is to be closed once what is in hand is settled.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leave.is_cancelled()
+    }
+
+    /// Its channel.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// One more consumer is about to begin on the channel.
+    pub(crate) fn consumes_as_well(&self, tag: ShortString) {
+        self.consumer_tags().push(tag);
+    }
+
+    /// One was cancelled.
+    pub(crate) fn consumes_no_more(&self, tag: &ShortString) {
+        self.consumer_tags().retain(|one| one != tag);
+    }
+
+    /// The channel holds at most so many deliveries from now on.
+    pub(crate) fn resize(&self, prefetch: u16) {
+        self.lock().resize(prefetch);
+    }
+
+    fn consumer_tags(&self) -> MutexGuard<'_, Vec<ShortString>> {
+        self.consumer_tags
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+    }
+
     /// Cancelled once the channel is closed.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -180,9 +235,10 @@ impl AckSink {
 
     /// How urgent it is; nothing is, once nothing can be sent any more.
     fn due(&self) -> Due {
-        match self.is_alive() {
-            true => self.lock().due(),
-            false => Due::Never,
+        match (self.is_alive(), self.is_urgent.load(Ordering::Acquire)) {
+            (false, _) => Due::Never,
+            (true, true) => Due::Now,
+            (true, false) => self.lock().due(),
         }
     }
 
@@ -196,7 +252,6 @@ impl AckSink {
 struct Flusher {
     sink: Arc<AckSink>,
     queue: ShortString,
-    consumer_tag: ShortString,
     tasks: Tasks,
     session: SharedSession,
 }
@@ -304,12 +359,12 @@ impl Flusher {
     /// What is in the buffer already is not handed out any more; it goes back when the channel
     /// closes, which is when the last delivery in hand is settled.
     async fn cancel_consumer(&self) -> Result<(), AskFault> {
-        let options = BasicCancelOptions::default();
-        let cancel = self
-            .sink
-            .channel
-            .basic_cancel(self.consumer_tag.clone(), options);
-        ask(cancel).await
+        let tags = self.sink.consumer_tags().clone();
+        for tag in tags {
+            let options = BasicCancelOptions::default();
+            ask(self.sink.channel.basic_cancel(tag, options)).await?;
+        }
+        Ok(())
     }
 
     async fn flush_when_due(&self) -> Result<(), AskFault> {
@@ -329,7 +384,11 @@ impl Flusher {
                 () = pause(patience) => false,
             };
             if !more_urgent {
-                self.flush(patience == LATE).await?;
+                let is_urgent = self.sink.is_urgent.swap(false, Ordering::AcqRel);
+                self.flush(is_urgent || patience == LATE).await?;
+                if is_urgent {
+                    self.sink.sent.notify_waiters();
+                }
             }
         }
     }

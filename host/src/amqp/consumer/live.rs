@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use futures_util::{FutureExt, StreamExt};
+use lapin::types::ShortString;
 use tokio::time::Instant;
 
 use super::Intake;
@@ -15,6 +16,8 @@ use crate::amqp::stream::Reading;
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) stream: lapin::Consumer,
+    /// Its consumer tag.
+    pub(super) tag: ShortString,
     /// What was taken off the stream by a look at how much there is.
     pub(super) ahead: VecDeque<Next>,
     pub(super) sink: Arc<AckSink>,

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::live::Live;
+use super::resizing::{Resized, Resizing};
 use super::{Intake, short};
 use crate::amqp::acks::flusher::AckSink;
 use crate::amqp::limits::{AskFault, ask, leave};
@@ -45,17 +46,42 @@ impl Subscribing {
         self: &Arc<Self>,
         session: &SharedSession,
         intake: Intake,
+        prefetch: u16,
     ) -> JoinHandle<Result<Live, AskFault>> {
         let subscribing = Arc::clone(self);
         let session = Arc::clone(session);
         self.tasks
-            .spawn_service(async move { subscribing.consume(&session, intake).await })
+            .spawn_service(async move { subscribing.consume(&session, intake, prefetch).await })
     }
 
-    async fn consume(&self, session: &SharedSession, intake: Intake) -> Result<Live, AskFault> {
+    /// Has a consumer ask for another number of deliveries. Goes on to its end, as above.
+    pub(super) fn resize(
+        &self,
+        live: &mut Live,
+        prefetch: u16,
+    ) -> JoinHandle<Result<Resized, AskFault>> {
+        let after = self.tag();
+        let resizing = Resizing {
+            queue: short(&self.plan.queue),
+            prefetch,
+            before: std::mem::replace(&mut live.tag, after.clone()),
+            after,
+            drain: self.tasks.drain().clone(),
+        };
+        let sink = Arc::clone(&live.sink);
+        self.tasks
+            .spawn_service(async move { resizing.carry_out(&sink).await })
+    }
+
+    async fn consume(
+        &self,
+        session: &SharedSession,
+        intake: Intake,
+        prefetch: u16,
+    ) -> Result<Live, AskFault> {
         let prefetch = match intake {
             Intake::One(_) => 1,
-            Intake::All | Intake::Nothing => self.plan.prefetch,
+            Intake::All | Intake::Nothing => prefetch,
         };
         let channel = self
             .open_channel(session, prefetch)
@@ -86,7 +112,7 @@ impl Subscribing {
                 return Err(fault);
             }
         };
-        let names = (short(&self.plan.queue), tag);
+        let names = (short(&self.plan.queue), tag.clone());
         let sink = AckSink::start(
             (channel, end),
             names,
@@ -99,6 +125,7 @@ impl Subscribing {
         }
         Ok(Live {
             stream,
+            tag,
             ahead: VecDeque::new(),
             sink,
             session: Arc::downgrade(session),

@@ -66,6 +66,7 @@ pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<Ke
         admin_token,
         max_instances,
         shutdown_timeout,
+        quarantine,
         log,
         log_format,
     } = old;
@@ -79,6 +80,7 @@ pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<Ke
     at_restart.shown("max_instances", max_instances, &new.max_instances, |most| {
         most.map_or("unset".to_owned(), |most| most.to_string())
     });
+    at_restart.shown("quarantine", quarantine, &new.quarantine, bool::to_string);
     at_restart.shown("log", log, &new.log, |log| quoted(log));
     at_restart.shown("log_format", log_format, &new.log_format, |format| {
         match format {
@@ -216,6 +218,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         component,
         connection,
         prefetch,
+        least_prefetch,
         concurrency: _,
         batch,
         scale,
@@ -234,7 +237,16 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
     differing.shown("queue", queue, &new.queue, name);
     differing.shown("component", component, &new.component, name);
     differing.shown("connection", connection, &new.connection, name);
-    differing.shown("prefetch", prefetch, &new.prefetch, u16::to_string);
+    let asked = |most: &u16, least: &u16| match most == least {
+        true => most.to_string(),
+        false => format!("up to {most}"),
+    };
+    differing.shown(
+        "prefetch",
+        &asked(prefetch, least_prefetch),
+        &asked(&new.prefetch, &new.least_prefetch),
+        String::clone,
+    );
     differing.shown("batch", batch, &new.batch, |batch| match batch {
         None => "unset".to_owned(),
         Some(BatchPlan { size, wait }) => {

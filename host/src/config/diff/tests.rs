@@ -89,7 +89,7 @@ fn each_change_is_one_line_without_a_secret() {
             "component prices: added",
             r#"component orders: changed (memory "64MiB" -> "1024MiB", config)"#,
             "consumer old: removed",
-            "consumer orders: changed (prefetch 256 -> 100, retry.limit 15 -> 3, retry.delays)",
+            "consumer orders: changed (prefetch up to 256 -> 100, retry.limit 15 -> 3, retry.delays)",
             r#"store: takes effect at a restart (kind "embedded" -> "memory", path "hive.db" -> none)"#,
         ]
     );

@@ -30,7 +30,7 @@ pub(super) const CONSUMER: &[Key] = &[
     key(
         "prefetch",
         Shape::Integer(1, u16::MAX as i64),
-        "Unacknowledged deliveries that the broker lets out at once. Default: 256, or what is handled at once if that is more; less with a `rate`.",
+        "Unacknowledged deliveries that the broker lets out at once. Default: 256, or what is handled at once if that is more; less with a `rate`, and while bodies are large.",
     ),
     key(
         "concurrency",

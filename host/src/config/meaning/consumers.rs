@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::nearest;
-use crate::config::plan::{ConsumerPlan, RatePlan, ScalePlan};
+use crate::config::plan::{Argument, ConsumerPlan, RatePlan, ScalePlan};
 use crate::config::read::LONGEST_NAME;
 use crate::config::redact;
 use crate::config::written::{Node, Value};
@@ -20,6 +20,9 @@ mod stream;
 mod flow;
 
 const DEFAULT_PREFETCH: u16 = 256;
+/// The prefetch of a queue with a single active consumer, where none is written. It cannot grow, since
+/// the consumer that it would need may stand behind that of another host.
+const SINGLE_ACTIVE_PREFETCH: u16 = 16;
 const DEFAULT_LIMIT: u32 = 15;
 const DEFAULT_DELAY: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,16 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let retry = retry(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
+    let together = batch::size(node).unwrap_or(1);
+    let is_fixed = node.get("prefetch").is_some() || stream.is_some();
+    let (least_prefetch, prefetch) = match concurrency.saturating_mul(together) {
+        _ if is_fixed => (prefetch, prefetch),
+        least if has_single_active_consumer(context, node) => {
+            let fixed = prefetch.min(SINGLE_ACTIVE_PREFETCH.max(least));
+            (fixed, fixed)
+        }
+        least => (least.min(prefetch), prefetch),
+    };
     let dead_letter = dead_letter(context, node);
     let dedup = dedup::plan(context, node, "dedup");
     let publish_dedup = dedup::plan(context, node, "publish_dedup");
@@ -61,6 +74,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         component: component?.into(),
         connection: connection?.into(),
         prefetch,
+        least_prefetch,
         concurrency,
         batch: batch?,
         scale,
@@ -172,6 +186,19 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
         context.faults.error(at, message, remedy);
     }
     Some(name.to_owned())
+}
+
+/// Whether its queue is declared here as one of which the broker lets one consumer have everything.
+fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
+    let declared = node
+        .text("queue")
+        .and_then(|name| context.names.queues.get(name));
+    let single = ("x-single-active-consumer", Argument::Boolean(true));
+    declared.is_some_and(|queue| {
+        let arguments = queue.arguments("arguments");
+        let mut arguments = arguments.iter().map(|(name, value)| (name.as_str(), value));
+        arguments.any(|argument| argument == (single.0, &single.1))
+    })
 }
 
 /// Whether the queue consumed from may be a slip of one that is declared.

@@ -35,6 +35,9 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
         shutdown_timeout: host
             .and_then(|host| host.duration("shutdown_timeout"))
             .unwrap_or(Duration::from_secs(30)),
+        quarantine: host
+            .and_then(|host| host.boolean("quarantine"))
+            .unwrap_or(true),
         log: log(context, host),
         log_format,
     })

@@ -1,0 +1,655 @@
+//! Messages that may have ended the host: each is tried alone, and one that ends the host again and
+//! again is dead-lettered before it is handled.
+//!
+//! Whether a delivery is a suspect at all, and what follows from the deaths behind it, is pure
+//! (`verdict`). A delivery that is none passes a gate and costs nothing else. A suspect leaves its
+//! worker: it is parked here, unacknowledged as the deliveries that are prefetched, until its trial. The
+//! ones without a recorded death go first, so that a killer is tried when its neighbours are done.
+//!
+//! A *marker* in the store (`marker`) tells a death from every other reason why a message comes back. It
+//! is written before the call and removed when that has ended in any way that the host survives; a host
+//! that is asked to stop takes its name off at once, so that not even being killed later, with the call
+//! still running, is held against the message.
+
+mod last_reader;
+mod life;
+mod marker;
+mod verdict;
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Notify, RwLock, RwLockReadGuard, oneshot};
+use tokio::time::{Instant, timeout};
+
+use self::last_reader::LastReader;
+pub use self::life::Quarantines;
+use self::marker::{Fate, Marker};
+use self::verdict::{DEATHS_ALONE, Deaths, Treatment, is_suspect, treatment};
+use super::Pipeline;
+use super::held::Held;
+use crate::amqp::CameBack;
+use crate::failpoint;
+use crate::policy::{Disposition, Failure, FailureClass};
+use crate::store::{Bucket, Operation, StoreFault, Value, Write};
+use crate::telemetry::{ConsumerTelemetry, QuarantineTold};
+
+/// How long nothing more may have been parked before one with deaths behind it is tried: what a host
+/// left behind when it died comes at once, and the innocent of them are to go first.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// How long the others wait for a message on trial to be settled once its call has ended. A broker that
+/// takes longer is in trouble, and no message ends the host by that.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// How long a marker is kept whose message never comes again.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The quarantine of one consumer.
+pub(super) struct Quarantine {
+    host: Arc<Quarantines>,
+    markers: Bucket,
+    /// Held by every call; by a trial, held alone.
+    gate: RwLock<()>,
+    parked: Mutex<Parked>,
+    arrived: Notify,
+    /// Where the queue is a stream.
+    last_reader: LastReader,
+    telemetry: Arc<ConsumerTelemetry>,
+}
+
+/// Suspects that wait for their trial.
+#[derive(Default)]
+struct Parked {
+    suspects: Vec<Suspect>,
+    latest: Option<Instant>,
+    next: u64,
+    /// Somebody tries them.
+    is_trying: bool,
+}
+
+/// A delivery that may end the host.
+struct Suspect {
+    held: Held,
+    key: [u8; 32],
+    came_back: CameBack,
+    /// What stands in the store; none for nothing.
+    standing: Option<Marker>,
+    /// How soon it is tried, the smallest first.
+    order: (Deaths, u64),
+}
+
+/// A marker of this host that stands in the store.
+struct Marked {
+    key: [u8; 32],
+    marker: Marker,
+}
+
+/// Hears how a delivery that is marked leaves the host. Dropped, it was given back unsettled.
+#[derive(Debug)]
+pub(super) struct Watcher(oneshot::Sender<bool>);
+
+impl Watcher {
+    /// It left; `is_done` where it does not come again as it is.
+    pub(super) fn tell(self, is_done: bool) {
+        // Whoever heard it may be over: the host stops.
+        let _nobody_hears = self.0.send(is_done);
+    }
+}
+
+impl Quarantine {
+    pub(super) fn new(
+        (vhost, queue): (&str, &str),
+        host: &Arc<Quarantines>,
+        telemetry: &Arc<ConsumerTelemetry>,
+    ) -> Self {
+        Self {
+            host: Arc::clone(host),
+            markers: host.markers(vhost, queue),
+            gate: RwLock::new(()),
+            parked: Mutex::default(),
+            arrived: Notify::new(),
+            last_reader: LastReader::default(),
+            telemetry: Arc::clone(telemetry),
+        }
+    }
+
+    /// For a call among others: they wait while a suspect is on trial.
+    pub(super) async fn pass(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().await
+    }
+
+    /// What stands under a key; nothing where the store cannot tell.
+    async fn standing(&self, key: &[u8; 32]) -> Option<Marker> {
+        let bytes = self.asked(self.markers.get(key)).await?;
+        Marker::read(&bytes?)
+    }
+
+    /// Writes a marker before a call; none where the store does not take it: the call is made all the
+    /// same.
+    async fn mark(&self, key: [u8; 32], deaths: Deaths, is_alone: bool) -> Option<Marked> {
+        let marker = Marker {
+            deaths,
+            owner: Some(self.host.owner(is_alone)),
+        };
+        self.asked(async {
+            self.host.lives().await?;
+            let value = Value::passing(marker.written(), KEPT);
+            self.markers.set(&key, value).await
+        })
+        .await?;
+        failpoint::reached("quarantine.marked");
+        Some(Marked { key, marker })
+    }
+
+    /// Takes this host's name off a marker that is still its own: what was known before stays.
+    async fn take_name_off(&self, marked: &Marked) {
+        let own = marked.marker.written();
+        let deaths = marked.marker.deaths;
+        let operation = match deaths == Deaths::default() {
+            true => Operation::DeleteIf(own),
+            false => Operation::Swap {
+                expected: Some(own),
+                value: Value::passing(nameless(deaths).written(), KEPT),
+            },
+        };
+        self.change(marked.key, operation).await;
+    }
+
+    /// Forgets a message, whose handling the host survived.
+    async fn forget(&self, key: [u8; 32]) {
+        self.change(key, Operation::Delete).await;
+    }
+
+    async fn change(&self, key: [u8; 32], operation: Operation) {
+        let key = key.to_vec();
+        let write = Write { key, operation };
+        // What a failure leaves behind is a marker of this run, which no death is read from while it
+        // lasts; the fault was told.
+        let _told = self.asked(self.markers.write(vec![write])).await;
+    }
+
+    /// None where the store cannot be used now.
+    async fn asked<T>(&self, question: impl Future<Output = Result<T, StoreFault>>) -> Option<T> {
+        if !self.host.asks_the_store() {
+            return None;
+        }
+        match question.await {
+            Ok(answer) => Some(answer),
+            Err(fault) => {
+                self.host.store_failed(&fault);
+                None
+            }
+        }
+    }
+
+    /// Keeps the marker of a delivery true to what becomes of it.
+    async fn follow(
+        &self,
+        marked: Marked,
+        mut ended: oneshot::Receiver<bool>,
+        drain: &tokio_util::sync::CancellationToken,
+    ) {
+        let (is_done, has_name) = tokio::select! {
+            biased;
+            told = &mut ended => (told == Ok(true), true),
+            () = drain.cancelled() => {
+                self.take_name_off(&marked).await;
+                ((&mut ended).await == Ok(true), false)
+            }
+        };
+        match (is_done, has_name) {
+            (true, _) => self.forget(marked.key).await,
+            (false, true) => self.take_name_off(&marked).await,
+            (false, false) => {}
+        }
+    }
+
+    /// The next suspect to be tried; none where none is left, or where the host drains.
+    async fn next(&self, drain: &tokio_util::sync::CancellationToken) -> Option<Suspect> {
+        loop {
+            let mut arrived = pin!(self.arrived.notified());
+            // From here on, so that none slips in between looking and waiting.
+            arrived.as_mut().enable();
+            let wait_until = {
+                let (unwanted, choice) = {
+                    let mut parked = self.lock();
+                    let unwanted = parked.take_unwanted(drain.is_cancelled());
+                    (unwanted, parked.choose(self.host.forgets))
+                };
+                self.telemetry.left_quarantine(unwanted.len());
+                // They go back to their queue, behind no lock of this room.
+                drop(unwanted);
+                match choice {
+                    Choice::None => return None,
+                    Choice::Now(suspect) => return Some(*suspect),
+                    Choice::After(quiet) => quiet,
+                }
+            };
+            tokio::select! {
+                () = drain.cancelled() => {}
+                () = arrived => {}
+                () = tokio::time::sleep_until(wait_until) => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In which order suspects are tried.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    /// Those with fewer deaths behind them first.
+    ByDeaths,
+    /// Nothing is known of any of them: by chance each of the others has its turn before the killer
+    /// sooner or later.
+    ByChance,
+    /// Those of a stream: what comes before a killer is handled before it in any case.
+    AsTheyCame,
+}
+
+/// Which suspect is next.
+enum Choice {
+    /// There is none, and whoever tried them is over.
+    None,
+    Now(Box<Suspect>),
+    /// None is to be tried before this time, unless another one comes.
+    After(Instant),
+}
+
+impl Parked {
+    /// True where somebody has to begin to try them.
+    fn add(
+        &mut self,
+        (held, key): (Held, [u8; 32]),
+        came_back: CameBack,
+        standing: Option<Marker>,
+        order: Order,
+    ) -> bool {
+        // As if its owner had died: who lives is asked when it is its turn.
+        let deaths = standing
+            .as_ref()
+            .map(|standing| standing.deaths_after(Fate::Died));
+        let order = match order {
+            Order::ByDeaths => (deaths.unwrap_or_default(), self.next),
+            Order::ByChance => (Deaths::default(), rand::random()),
+            Order::AsTheyCame => (Deaths::default(), self.next),
+        };
+        self.next += 1;
+        self.latest = Some(Instant::now());
+        self.suspects.push(Suspect {
+            held,
+            key,
+            came_back,
+            standing,
+            order,
+        });
+        !std::mem::replace(&mut self.is_trying, true)
+    }
+
+    /// Takes out those that go back to their queue, since they were not begun.
+    fn take_unwanted(&mut self, all: bool) -> Vec<Suspect> {
+        let suspects = std::mem::take(&mut self.suspects);
+        let is_wanted = |suspect: &Suspect| !all && suspect.held.delivery.settlement.is_wanted();
+        let (wanted, unwanted) = suspects.into_iter().partition(is_wanted);
+        self.suspects = wanted;
+        unwanted
+    }
+
+    fn choose(&mut self, forgets: bool) -> Choice {
+        let numbered = self.suspects.iter().enumerate();
+        let Some((index, first)) = numbered.min_by_key(|(_, suspect)| suspect.order) else {
+            self.is_trying = false;
+            return Choice::None;
+        };
+        let is_known_to_kill = first.order.0 > Deaths::default();
+        let quiet = self.latest.unwrap_or_else(Instant::now) + QUIET;
+        if (is_known_to_kill || forgets) && quiet > Instant::now() {
+            return Choice::After(quiet);
+        }
+        Choice::Now(Box::new(self.suspects.swap_remove(index)))
+    }
+}
+
+impl Pipeline {
+    /// The delivery, where it is to be handled by its worker; none where it waits for its trial.
+    pub(super) async fn unsuspected(self: &Arc<Self>, held: Held) -> Option<Held> {
+        let quarantine = &self.quarantine;
+        let is_suspected = match &self.plan.stream {
+            None => Some(is_suspect(held.delivery.came_back)),
+            Some(_) => quarantine.last_reader.is_suspected(),
+        };
+        if !quarantine.host.is_on || is_suspected == Some(false) && !self.tries_in_order() {
+            return Some(held);
+        }
+        // Apart, so that what every delivery goes through does not carry the room that this takes.
+        self.suspected(held).boxed().await
+    }
+
+    /// Whether what comes now is to wait for those on trial, since all come from a stream.
+    fn tries_in_order(&self) -> bool {
+        self.plan.stream.is_some() && self.quarantine.lock().is_trying
+    }
+
+    async fn suspected(self: &Arc<Self>, mut held: Held) -> Option<Held> {
+        let quarantine = &self.quarantine;
+        let came_back = match &self.plan.stream {
+            None => held.delivery.came_back,
+            Some(stream) => {
+                let died = pin!(self.last_reader_died(&stream.group));
+                if !self.unless_abandoned([&held], died).await? {
+                    return Some(held);
+                }
+                CameBack::Uncounted
+            }
+        };
+        let envelope = &held.delivery.envelope;
+        let original = &held.delivery.original;
+        let key = original.fingerprint(&envelope.message.body, envelope.stream_offset);
+        let standing = self
+            .unless_abandoned([&held], pin!(quarantine.standing(&key)))
+            .await?;
+        let is_owned = standing
+            .as_ref()
+            .is_some_and(|standing| standing.owner.is_some());
+        let deaths = standing.as_ref().map(|standing| standing.deaths);
+        let deaths = deaths.unwrap_or_default();
+        let treated = treatment(came_back, deaths, quarantine.host.forgets);
+        if !is_owned && treated == Treatment::Marked && !self.tries_in_order() {
+            self.watch(&mut held, key, deaths).await;
+            return Some(held);
+        }
+        quarantine.telemetry.entered_quarantine();
+        let order = match (&self.plan.stream, quarantine.host.forgets) {
+            (Some(_), _) => Order::AsTheyCame,
+            (None, true) => Order::ByChance,
+            (None, false) => Order::ByDeaths,
+        };
+        let begins = quarantine
+            .lock()
+            .add((held, key), came_back, standing, order);
+        quarantine.arrived.notify_one();
+        if begins {
+            let pipeline = Arc::clone(self);
+            self.tasks.spawn_work(pipeline.try_suspects());
+        }
+        None
+    }
+
+    /// Whether the last reader of the stream died. From the first look on this one has a marker.
+    async fn last_reader_died(self: &Arc<Self>, group: &str) -> bool {
+        let quarantine = &self.quarantine;
+        let look_up = async {
+            let key = last_reader::key(group);
+            let standing = quarantine.standing(&key).await;
+            let died = match standing.and_then(|marker| marker.owner) {
+                None => false,
+                Some(owner) => {
+                    let fate = quarantine.asked(quarantine.host.fate(&owner)).await;
+                    fate == Some(Fate::Died)
+                }
+            };
+            if let Some(marked) = quarantine.mark(key, Deaths::default(), false).await {
+                let pipeline = Arc::clone(self);
+                self.tasks.spawn_work(async move {
+                    pipeline.tasks.drain().cancelled().await;
+                    pipeline.quarantine.take_name_off(&marked).await;
+                });
+            }
+            died
+        };
+        quarantine.last_reader.look_up(look_up).await
+    }
+
+    /// Marks a delivery that is handled among others.
+    async fn watch(self: &Arc<Self>, held: &mut Held, key: [u8; 32], deaths: Deaths) {
+        if let Some(marked) = self.quarantine.mark(key, deaths, false).await {
+            held.watcher = Some(self.follow(marked).0);
+        }
+    }
+
+    /// Has somebody keep a marker true; the answer is what tells them, and what tells that they are done.
+    fn follow(self: &Arc<Self>, marked: Marked) -> (Watcher, tokio::task::JoinHandle<()>) {
+        let (watcher, ended) = oneshot::channel();
+        let pipeline = Arc::clone(self);
+        let following = self.tasks.spawn_work(async move {
+            let drain = pipeline.tasks.drain();
+            pipeline.quarantine.follow(marked, ended, drain).await;
+        });
+        (Watcher(watcher), following)
+    }
+
+    /// Tries one suspect after the other, for as long as there is one.
+    async fn try_suspects(self: Arc<Self>) {
+        let drain = self.tasks.drain();
+        while let Some(suspect) = self.quarantine.next(drain).await {
+            let trial = AssertUnwindSafe(self.try_alone(suspect)).catch_unwind();
+            if trial.await.is_err() {
+                tracing::error!(
+                    consumer = self.telemetry.consumer(),
+                    "a trial panicked, which is a fault of the host; it goes on with the next one"
+                );
+            }
+            self.quarantine.telemetry.left_quarantine(1);
+        }
+    }
+
+    /// Tries one suspect while nothing else is handled for its consumer.
+    async fn try_alone(self: &Arc<Self>, suspect: Suspect) {
+        let Suspect {
+            mut held,
+            key,
+            came_back,
+            standing,
+            ..
+        } = suspect;
+        let quarantine = &self.quarantine;
+        let drain = self.tasks.drain();
+        let Some(deaths) = drain
+            .run_until_cancelled(self.deaths(&held, standing))
+            .await
+        else {
+            return;
+        };
+        match treatment(came_back, deaths, quarantine.host.forgets) {
+            Treatment::Crash => return self.dead_letter_killer(held, key, deaths).await,
+            // Its owner lives after all.
+            Treatment::Marked | Treatment::Alone => {}
+        }
+        let rights = async {
+            (
+                quarantine.host.trial(deaths).await,
+                quarantine.gate.write().await,
+            )
+        };
+        let Some(_rights) = drain.run_until_cancelled(rights).await else {
+            return;
+        };
+        if !held.delivery.settlement.is_wanted() {
+            return;
+        }
+        QuarantineTold::TriedAlone {
+            delivery: &held.label(),
+            deaths: deaths.alone,
+        }
+        .emit(&quarantine.telemetry);
+        let acks = held.delivery.settlement.acks();
+        let following = match quarantine.mark(key, deaths, true).await {
+            Some(marked) => {
+                let (watcher, following) = self.follow(marked);
+                held.watcher = Some(watcher);
+                Some(following)
+            }
+            None => None,
+        };
+        self.call_now(held).await;
+        if let Some(following) = following {
+            // A panic of it was told by then; what takes longer goes on by itself.
+            let _settled_or_not = timeout(SETTLING, following).await;
+        }
+        // A death over the next one must not bring this one back.
+        acks.send().await;
+    }
+
+    /// The deaths behind a delivery, once it is known what became of whoever had it.
+    async fn deaths(&self, held: &Held, standing: Option<Marker>) -> Deaths {
+        let quarantine = &self.quarantine;
+        let Some(marker) = standing else {
+            return Deaths::default();
+        };
+        let Some(owner) = &marker.owner else {
+            return marker.deaths;
+        };
+        let fate = quarantine.asked(quarantine.host.fate(owner)).await;
+        let fate = fate.unwrap_or(Fate::Lives);
+        if fate == Fate::Died {
+            QuarantineTold::HostDied {
+                delivery: &held.label(),
+                host: &owner.host,
+                was_alone: owner.is_alone,
+            }
+            .emit(&quarantine.telemetry);
+        }
+        marker.deaths_after(fate)
+    }
+
+    /// The end of a message that ended the host too often. It is not called.
+    async fn dead_letter_killer(self: &Arc<Self>, mut held: Held, key: [u8; 32], deaths: Deaths) {
+        // What is known of it stays until it is in the dead-letter queue; the count is the marker's
+        // from now on, should the host die on the way.
+        let marker = nameless(deaths);
+        let value = Value::passing(marker.written(), KEPT);
+        self.quarantine
+            .asked(self.quarantine.markers.set(&key, value))
+            .await;
+        held.watcher = Some(self.follow(Marked { key, marker }).0);
+        let error = format!(
+            "the host died {DEATHS_ALONE} times while it handled this message and nothing else of the \
+             consumer: it is taken for the cause, and was not handled again"
+        );
+        let failure = Failure::new(FailureClass::Crash, error);
+        let disposition = Disposition::DeadLetter(failure);
+        self.settle(held, self.plan.on_its_queue(disposition));
+    }
+}
+
+/// A marker that nobody has.
+fn nameless(deaths: Deaths) -> Marker {
+    Marker {
+        deaths,
+        owner: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::store::{Clock, Memory, Store};
+    use crate::telemetry::Telemetry;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    /// The quarantine of one consumer in a run of the host.
+    fn quarantine(store: &Arc<dyn Store>) -> Quarantine {
+        let name: Arc<str> = "letters".into();
+        let telemetry = Arc::new(Telemetry::new().unwrap().consumer(&name, &name));
+        Quarantine::new(("/", "letters"), &life::tests::run_on(store), &telemetry)
+    }
+
+    fn store() -> Arc<dyn Store> {
+        Arc::new(Memory::new(Clock::system()))
+    }
+
+    fn once() -> Deaths {
+        Deaths::default().and_one(true)
+    }
+
+    /// What a later run of the host finds, once one of `deaths` was marked and ended so.
+    async fn left_by(
+        deaths: Deaths,
+        end: impl FnOnce(oneshot::Sender<bool>, &CancellationToken),
+    ) -> Option<Marker> {
+        let store = store();
+        let quarantine = quarantine(&store);
+        let marked = quarantine.mark(KEY, deaths, true).await.unwrap();
+        let (watcher, ended) = oneshot::channel();
+        let drain = CancellationToken::new();
+        end(watcher, &drain);
+        quarantine.follow(marked, ended, &drain).await;
+        quarantine.standing(&KEY).await
+    }
+
+    #[tokio::test]
+    async fn a_marker_is_there_until_the_call_has_ended() {
+        let store = store();
+        let quarantine = quarantine(&store);
+        let marked = quarantine.mark(KEY, once(), true).await.unwrap();
+        let standing = quarantine.standing(&KEY).await.unwrap();
+        assert_eq!(standing, marked.marker);
+        assert_eq!(standing.deaths_after(Fate::Died), once().and_one(true));
+    }
+
+    #[tokio::test]
+    async fn what_was_handled_is_forgotten_with_its_deaths() {
+        let left = left_by(once(), |watcher, _| watcher.send(true).unwrap());
+        assert_eq!(left.await, None);
+    }
+
+    #[tokio::test]
+    async fn what_went_back_keeps_its_deaths_and_gets_none() {
+        let went_back = left_by(once(), |watcher, _| watcher.send(false).unwrap());
+        assert_eq!(went_back.await, Some(nameless(once())));
+        let dropped = left_by(once(), |watcher, _| drop(watcher));
+        assert_eq!(dropped.await, Some(nameless(once())));
+        let first = left_by(Deaths::default(), |watcher, _| drop(watcher));
+        assert_eq!(first.await, None, "nothing is known of it");
+    }
+
+    #[tokio::test]
+    async fn a_host_that_stops_takes_its_name_off_while_the_call_goes_on() {
+        let store = store();
+        let quarantine = quarantine(&store);
+        let marked = quarantine.mark(KEY, once(), true).await.unwrap();
+        let (watcher, ended) = oneshot::channel();
+        let drain = CancellationToken::new();
+        drain.cancel();
+        let mut following = pin!(quarantine.follow(marked, ended, &drain));
+        assert!(following.as_mut().now_or_never().is_none(), "it goes on");
+        let standing = quarantine.standing(&KEY).await;
+        assert_eq!(standing, Some(nameless(once())));
+        watcher.send(true).unwrap();
+        following.await;
+        assert_eq!(quarantine.standing(&KEY).await, None, "it ended well");
+    }
+
+    #[tokio::test]
+    async fn a_marker_that_another_took_over_is_left_alone() {
+        let store = store();
+        let (first, second) = (quarantine(&store), quarantine(&store));
+        let old = first.mark(KEY, Deaths::default(), true).await.unwrap();
+        let new = second.mark(KEY, once(), true).await.unwrap();
+        first.take_name_off(&old).await;
+        assert_eq!(second.standing(&KEY).await, Some(new.marker));
+    }
+
+    #[tokio::test]
+    async fn a_trial_waits_for_the_calls_and_the_calls_for_the_trial() {
+        let store = store();
+        let quarantine = quarantine(&store);
+        let pass = quarantine.pass().await;
+        assert!(quarantine.gate.write().now_or_never().is_none());
+        drop(pass);
+        let trial = quarantine.gate.write().await;
+        assert!(quarantine.pass().now_or_never().is_none());
+        drop(trial);
+        assert!(quarantine.pass().now_or_never().is_some());
+    }
+}

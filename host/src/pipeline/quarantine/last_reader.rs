@@ -1,0 +1,61 @@
+//! Whether the last reader of a stream died: no message of a stream says that it comes again.
+//!
+//! A reader has a marker of its own in the store, for as long as it reads. One that it finds at its
+//! beginning, of a run that is over, is the trace of a death; then what it reads first is what that run
+//! had in flight, and each message of it is a suspect.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+/// How long a reader that follows a death suspects what it reads. The stored offset is some 200 ms old,
+/// so what the last one had in flight comes within moments.
+const SUSPICION: Duration = Duration::from_secs(10);
+
+/// What is known of the last reader; nothing before the first message.
+#[derive(Default)]
+pub(super) struct LastReader(OnceCell<Option<Instant>>);
+
+impl LastReader {
+    /// Whether messages are suspects now; none where that is still to be looked up.
+    pub(super) fn is_suspected(&self) -> Option<bool> {
+        let until = self.0.get()?;
+        Some(until.is_some_and(|until| Instant::now() < until))
+    }
+
+    /// Notes whether it died, which `look_up` tells.
+    pub(super) async fn look_up(&self, look_up: impl Future<Output = bool>) -> bool {
+        let until = self.0.get_or_init(|| async {
+            let died = look_up.await;
+            died.then(|| Instant::now() + SUSPICION)
+        });
+        until.await.is_some()
+    }
+}
+
+/// The key of the marker that the readers of a group have in turn.
+pub(super) fn key(group: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"reader of a stream: ");
+    hash.update(group);
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_read_is_suspected_only_behind_a_death() {
+        for died in [true, false] {
+            let last = LastReader::default();
+            assert_eq!(last.is_suspected(), None);
+            assert_eq!(last.look_up(async { died }).await, died);
+            assert_eq!(last.is_suspected(), Some(died));
+            // Once.
+            assert_eq!(last.look_up(async { !died }).await, died);
+        }
+    }
+}
