@@ -2,12 +2,6 @@
 //!
 //! Results go to standard output, errors and log lines to standard error.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line is where the program speaks to people"
-)]
-
 mod broker;
 mod check;
 mod completions;
@@ -24,6 +18,7 @@ mod pause;
 mod publish;
 mod remote;
 mod run;
+mod say;
 mod status;
 mod swap;
 mod table;
@@ -34,6 +29,7 @@ use std::process::{ExitCode, Termination};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::say::fault;
 use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
 use crate::config::{self, Environment, Loaded};
@@ -209,7 +205,7 @@ pub fn main() -> Exit {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Broker(arguments) => memory_broker::run(arguments),
         Command::Schema => {
-            println!("{:#}", config::schema());
+            say::json(&format_args!("{:#}", config::schema()));
             Ok(Exit::Done)
         }
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
@@ -237,19 +233,22 @@ fn compact(command: clap::Command) -> clap::Command {
 
 /// Says why nothing was started, whatever the log is set to.
 fn refuse(fault: &StartFault) -> Exit {
-    for line in fault.to_string().lines() {
-        eprintln!("error: {line}");
-    }
     match fault {
-        StartFault::Plan(_) => Exit::Misused,
-        StartFault::Host(_) => Exit::Failed,
+        StartFault::Plan(faults) => {
+            faults.iter().for_each(|fault| fault!("{fault}"));
+            Exit::Misused
+        }
+        StartFault::Host(fault) => {
+            fault!("{fault}");
+            Exit::Failed
+        }
     }
 }
 
 /// Where everything is counted.
 fn telemetry() -> Result<Telemetry, Exit> {
     Telemetry::new().map_err(|error| {
-        eprintln!("error: the metrics could not be set up: {error}");
+        fault!("the metrics could not be set up: {error}");
         Exit::Failed
     })
 }
@@ -263,7 +262,7 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime could not be started: {error}");
+            fault!("the runtime could not be started: {error}");
             return Exit::Failed;
         }
     };
@@ -284,7 +283,7 @@ impl PlanFile {
         let loaded = load_in(&self.file, environment)?;
         if !loaded.warnings.is_empty() {
             let colour = std::io::stderr().is_terminal();
-            eprintln!("{}", config::render(&loaded.warnings, colour));
+            say::note(&config::render(&loaded.warnings, colour));
         }
         Ok(loaded.plan)
     }
@@ -297,7 +296,7 @@ fn load(file: &Path) -> Result<Loaded, Exit> {
 
 fn load_in(file: &Path, environment: &Environment) -> Result<Loaded, Exit> {
     config::load(file, environment).map_err(|problems| {
-        eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+        say::note(&problems.render(std::io::stderr().is_terminal()));
         Exit::Misused
     })
 }

@@ -11,6 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::canary::CanaryRule;
 use crate::status::Version;
 
+/// The largest code that a running host is sent, in bytes. What its files hold may be larger.
+pub const LARGEST_CODE: usize = 256 << 20;
+
 /// Commands that may wait for the one before them.
 const WAITING: usize = 64;
 

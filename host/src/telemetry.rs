@@ -15,6 +15,7 @@ mod crew;
 mod flow;
 mod ledger;
 mod link;
+mod log;
 mod meters;
 mod publisher;
 mod quarantine;
@@ -33,6 +34,7 @@ pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
+pub use self::log::LogTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
 pub use self::stream::StreamTelemetry;
@@ -87,6 +89,11 @@ impl Telemetry {
     /// What one link of a connection tells; `name` is what the broker calls it.
     pub fn link(&self, connection: &str, role: &'static str, name: &str) -> LinkTelemetry {
         LinkTelemetry::new(&self.0, connection, role, name)
+    }
+
+    /// What is counted of the log.
+    pub fn log(&self) -> LogTelemetry {
+        LogTelemetry::new(&self.0)
     }
 
     /// What a component's instances tell.

@@ -15,6 +15,7 @@ fn environment() -> Environment {
     ];
     Environment {
         variables: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        unreadable: ["LATIN".to_owned()].into(),
         hostname: "machine".to_owned(),
         broker: None,
     }

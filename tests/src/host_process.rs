@@ -1,9 +1,10 @@
 //! The real `hive-host`, run as a process: what it logs, how it is stopped, how it ended.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
 use crate::memory_limit::MemoryLimit;
+use crate::ports::reserve_ports;
 use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
 
@@ -33,6 +35,8 @@ pub struct HostProcess {
     log: Arc<Log>,
     collectors: Vec<JoinHandle<()>>,
     quiet: bool,
+    /// Where its admin server is, if that was known before it told.
+    port: Option<u16>,
 }
 
 /// How a process ended, and what it printed.
@@ -46,13 +50,49 @@ pub struct Finished {
     pub stderr: String,
 }
 
+impl Finished {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Notify,
+    reader: Mutex<Reader>,
+    changed: Condvar,
+}
+
+/// What the reader of a host's log does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Reader {
+    #[default]
+    Reads,
+    /// It leaves the pipe open, and takes nothing out of it.
+    Stalls,
+    /// It closes the pipe.
+    Leaves,
 }
 
 impl Log {
+    fn set_reader(&self, reader: Reader) {
+        *self.reader.lock().expect("no holder of this lock panics") = reader;
+        self.changed.notify_all();
+    }
+
+    /// Waits while the reader stalls. Returns whether it reads on.
+    fn reads_on(&self) -> bool {
+        let reader = self.reader.lock().expect("no holder of this lock panics");
+        let stalls = |reader: &mut Reader| *reader == Reader::Stalls;
+        let reader = self.changed.wait_while(reader, stalls);
+        *reader.expect("no holder of this lock panics") == Reader::Reads
+    }
+
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.lines.lock().expect("no holder of this lock panics")
     }
@@ -125,6 +165,36 @@ impl HostProcess {
         Self::start(host, path, &[("FAILPOINTS", failpoints)])
     }
 
+    /// Runs a host on `vhost` whose log goes to a disk without space, from its first line on, and waits
+    /// until it is ready.
+    pub async fn run_on_full_disk(vhost: &Vhost, toml: &HiveToml) -> Result<Self> {
+        let [port] = reserve_ports()?;
+        let toml = toml.clone().host(&format!("admin = \"127.0.0.1:{port}\""));
+        let path = HiveToml::write(&keeper::scratch("host"), &toml.text(vhost))?;
+        let mut command = hive_host(build::host_binary());
+        let disk = OpenOptions::new().write(true).open("/dev/full")?;
+        command
+            .arg("run")
+            .arg(path)
+            .stdout(Stdio::null())
+            .stderr(disk);
+        let host = Self {
+            child: keeper::start(&mut command).context("cannot start hive-host")?,
+            log: Arc::default(),
+            collectors: Vec::new(),
+            quiet: true,
+            port: Some(port),
+        };
+        let look = async || {
+            Ok(host
+                .readiness()
+                .await
+                .is_ok_and(|(status, _)| status == 200))
+        };
+        eventually_within(START_TIMEOUT, "the host is ready", look, |ready| *ready).await?;
+        Ok(host)
+    }
+
     /// Starts `hive-host ARGUMENTS`, whatever they are, for a command that goes on and prints.
     pub fn launch_command(arguments: &[&str]) -> Result<Self> {
         let mut command = hive_host(build::host_binary());
@@ -150,6 +220,7 @@ impl HostProcess {
             log,
             collectors,
             quiet: false,
+            port: None,
         })
     }
 
@@ -242,6 +313,21 @@ impl HostProcess {
         }
     }
 
+    /// Its log is not read any more, from the next line on.
+    pub fn stall_log(&self) {
+        self.log.set_reader(Reader::Stalls);
+    }
+
+    /// Its log is read again.
+    pub fn read_log(&self) {
+        self.log.set_reader(Reader::Reads);
+    }
+
+    /// The reader of its log goes away with the next line.
+    pub fn close_log(&self) {
+        self.log.set_reader(Reader::Leaves);
+    }
+
     /// What it holds now.
     pub fn usage(&self) -> Result<Usage> {
         Usage::of(self.id())
@@ -254,6 +340,9 @@ impl HostProcess {
 
     /// The port of its admin server.
     pub async fn admin_port(&self) -> Result<u16> {
+        if let Some(port) = self.port {
+            return Ok(port);
+        }
         let line = self.wait_for_line("the admin server listens").await?;
         line.split("address=")
             .nth(1)
@@ -390,17 +479,20 @@ pub fn check(toml: &str) -> Result<Finished> {
 
 /// Runs `hive-host` with these arguments until it ends by itself.
 pub fn run_to_end(arguments: &[&str]) -> Result<Finished> {
+    run_into(arguments, Stdio::piped(), Stdio::piped())
+}
+
+/// Runs `hive-host` with these arguments and these outputs until it ends by itself. What goes elsewhere is
+/// not in the answer.
+pub fn run_into(
+    arguments: &[&str],
+    stdout: impl Into<Stdio>,
+    stderr: impl Into<Stdio>,
+) -> Result<Finished> {
     let mut command = hive_host(build::host_binary());
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdout(stdout).stderr(stderr);
     let output = keeper::start(&mut command)?.wait_with_output()?;
-    Ok(Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(Finished::of(output))
 }
 
 /// A command without anything of the developer's own that the host would listen to.
@@ -422,6 +514,9 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Log>) -> JoinHandle<()>
             let line = String::from_utf8_lossy(&line).into_owned();
             log.lines().push(line);
             log.grown.notify_waiters();
+            if !log.reads_on() {
+                return;
+            }
         }
     })
 }

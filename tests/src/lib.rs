@@ -41,7 +41,7 @@ pub use certificates::{Authority, Identity};
 pub use command::{Commands, Started};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
-pub use host_process::{Finished, HostProcess, check, run_to_end};
+pub use host_process::{Finished, HostProcess, check, run_into, run_to_end};
 pub use http::HttpAnswer;
 pub use keeper::{scratch, start};
 pub use languages::{Language, built_example, toolchains};

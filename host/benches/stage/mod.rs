@@ -167,9 +167,8 @@ pub(crate) fn cost<I, T>(input: impl Fn() -> I, mut work: impl FnMut(I) -> T) ->
 /// Reads a hive.toml that has no fault.
 pub(crate) fn plan(path: &Path) -> Plan {
     let environment = Environment {
-        variables: [].into(),
         hostname: "stage".to_owned(),
-        broker: None,
+        ..Environment::default()
     };
     config::load(path, &environment)
         .expect("it has no fault")

@@ -14,10 +14,7 @@ use super::guard::{Guard, guard};
 use super::wire::{DoneView, ErrorView};
 use crate::canary::CanaryRule;
 use crate::config::plan::Password;
-use crate::control::{Answer, Command, Control, NewCode, Refusal};
-
-/// The largest component that is taken.
-const CODE_BYTES: usize = 256 << 20;
+use crate::control::{Answer, Command, Control, LARGEST_CODE, NewCode, Refusal};
 
 /// Deliveries after which a canary is judged, unless somebody says otherwise.
 const DELIVERIES: u32 = 200;
@@ -48,7 +45,7 @@ pub(super) fn routes(by: Guard) -> Router<Sources> {
         .route("/v1/reload", post(reload))
         .route("/v1/consumers/{consumer}/pause", post(pause))
         .route("/v1/consumers/{consumer}/resume", post(resume))
-        .layer(DefaultBodyLimit::max(CODE_BYTES))
+        .layer(DefaultBodyLimit::max(LARGEST_CODE))
         .layer(middleware::from_fn_with_state(by, guard))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::run::Signals;
+use super::say::fault;
 use crate::amqp::{Amqp, Connection, Publisher};
 use crate::config::plan::{ConnectionPlan, TopologyPlan};
 use crate::lifecycle::Tasks;
@@ -40,7 +41,7 @@ impl Broker {
                 Ok((amqp, connection))
             });
         let (amqp, connection) = connected.map_err(|reason| {
-            eprintln!("error: {reason}");
+            fault!("{reason}");
             Exit::Failed
         })?;
         Ok(Self {

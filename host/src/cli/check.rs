@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use self::findings::Findings;
-use super::{Exit, PlanFile};
+use super::{Exit, PlanFile, say};
 use crate::app;
 use crate::config::plan::Plan;
 use crate::config::{self, Environment};
@@ -42,20 +42,20 @@ async fn check(arguments: &Check) -> Result<Exit, Exit> {
     match config::load(&arguments.plan.file, &Environment::of_process()) {
         Ok(loaded) => {
             if !arguments.json && !loaded.warnings.is_empty() {
-                eprintln!("{}", config::render(&loaded.warnings, colour));
+                say::note(&config::render(&loaded.warnings, colour));
             }
             findings.read(&loaded.warnings);
             look_at(&loaded.plan, arguments.broker, &mut findings).await?;
         }
         Err(problems) => {
             if !arguments.json {
-                eprintln!("{}", problems.render(colour));
+                say::note(&problems.render(colour));
             }
             findings.read(problems.iter());
         }
     }
     match arguments.json {
-        true => println!("{:#}", findings.json()),
+        true => say::json(&format_args!("{:#}", findings.json())),
         false => findings.print(),
     }
     Ok(findings.exit())

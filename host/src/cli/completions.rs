@@ -1,11 +1,9 @@
 //! `hive-host completions`: what a shell completes with.
 
-use std::io::Write;
-
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{CommandLine, Exit};
+use super::{CommandLine, Exit, say};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     source <(hive-host completions bash)\n  \
@@ -24,11 +22,6 @@ pub(super) fn run(arguments: &Completions) -> Exit {
     let mut command = CommandLine::command();
     let name = command.get_name().to_owned();
     clap_complete::generate(arguments.shell, &mut command, name, &mut script);
-    match std::io::stdout().write_all(&script) {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            eprintln!("error: standard output cannot be written: {error}");
-            Exit::Failed
-        }
-    }
+    say::result(&String::from_utf8_lossy(&script));
+    Exit::Done
 }

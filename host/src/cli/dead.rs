@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
+use super::say::{self, fault, out, warning};
 use crate::config::plan::Plan;
 use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
 
@@ -135,7 +136,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     if let Dead::Republish { to: Some(to), .. } = &command
         && *to == meant.queue
     {
-        eprintln!("error: --to names the queue that the messages are in, {to:?}; name another");
+        fault!("--to names the queue that the messages are in, {to:?}; name another");
         return Err(Exit::Misused);
     }
     if let Dead::Purge {
@@ -146,8 +147,8 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     } = &command
         && which.is_everything()
     {
-        eprintln!(
-            "error: this deletes every message in {:?}; add --yes for that, or say which with --where or --limit",
+        fault!(
+            "this deletes every message in {:?}; add --yes for that, or say which with --where or --limit",
             meant.queue
         );
         return Err(Exit::Misused);
@@ -174,7 +175,7 @@ impl Which {
     fn meant<'a>(&self, plan: &'a Plan) -> Result<Meant<'a>, Exit> {
         let connection = self.connection.as_deref();
         dead::meant(plan, &self.queue, self.exact, connection).map_err(|reason| {
-            eprintln!("error: {reason}");
+            fault!("{reason}");
             Exit::Misused
         })
     }
@@ -225,7 +226,7 @@ async fn walk(command: &Dead, queue: &str, broker: &Broker) -> Result<Walk, Exit
 }
 
 fn failed(fault: impl std::fmt::Display) -> Exit {
-    eprintln!("error: {fault}");
+    fault!("{fault}");
     Exit::Failed
 }
 
@@ -244,12 +245,12 @@ async fn carry_out(
         Dead::Show { json, .. } => {
             while let Some(one) = walk.next().await.map_err(failed)? {
                 match json {
-                    true => println!("{}", show::whole_json(&one)),
-                    false => println!("{}", show::whole(&one, queue)),
+                    true => say::json(&show::whole_json(&one)),
+                    false => say::lines(&format_args!("{}\n", show::whole(&one, queue))),
                 }
             }
             if !json {
-                println!("{}", print::count(walk, queue, "shown"));
+                out!("{}", print::count(walk, queue, "shown"));
             }
             looked(walk, command.limit());
             Ok(Exit::Done)
@@ -284,11 +285,10 @@ async fn carry_out(
                 Err((purged, fault)) => (purged, Some(fault)),
             };
             match json {
-                true => println!(
-                    "{}",
-                    json!({ "queue": queue, "purged": purged, "there": walk.there() })
-                ),
-                false => println!("{purged} of {} messages deleted from {queue}", walk.there()),
+                true => {
+                    say::json(&json!({ "queue": queue, "purged": purged, "there": walk.there() }))
+                }
+                false => out!("{purged} of {} messages deleted from {queue}", walk.there()),
             }
             fault.map_or(Ok(Exit::Done), |fault| Err(failed(fault)))
         }
@@ -299,15 +299,15 @@ async fn list(walk: &mut Walk, queue: &str, json: bool) -> Result<(), Exit> {
     let mut table = print::table();
     while let Some(one) = walk.next().await.map_err(failed)? {
         match json {
-            true => println!("{}", print::line_json(&one)),
+            true => say::json(&print::line_json(&one)),
             false => table.row(print::line(&one)),
         }
     }
     if !json {
         if walk.matched() > 0 {
-            print!("{table}");
+            say::lines(&table);
         }
-        println!("{}", print::count(walk, queue, "listed"));
+        out!("{}", print::count(walk, queue, "listed"));
     }
     Ok(())
 }
@@ -316,7 +316,7 @@ async fn list(walk: &mut Walk, queue: &str, json: bool) -> Result<(), Exit> {
 async fn dry(walk: &mut Walk, queue: &str, what: &str, json: bool) -> Result<Exit, Exit> {
     list(walk, queue, json).await?;
     if !json {
-        println!("{} {what}; nothing was changed", walk.matched());
+        out!("{} {what}; nothing was changed", walk.matched());
     }
     looked(walk, None);
     Ok(Exit::Done)
@@ -326,16 +326,16 @@ async fn dry(walk: &mut Walk, queue: &str, what: &str, json: bool) -> Result<Exi
 fn looked(walk: &Walk, limit: Option<u64>) {
     let is_limited = limit.is_some_and(|limit| walk.matched() >= limit);
     if walk.seen() < walk.there() && !is_limited {
-        eprintln!(
-            "warning: {} messages were there and {} came; another consumer has the rest, or more than {} stay behind",
+        warning!(
+            "{} messages were there and {} came; another consumer has the rest, or more than {} stay behind",
             walk.there(),
             walk.seen(),
             u16::MAX
         );
     }
     if walk.most_handed_out() >= OFTEN {
-        eprintln!(
-            "warning: the broker has handed out a message here {} times; a quorum queue with a delivery \
+        warning!(
+            "the broker has handed out a message here {} times; a quorum queue with a delivery \
              limit (20 from RabbitMQ 4.0 on, unless set) drops what it has handed out more often: set \
              x-delivery-limit to -1 by a policy",
             walk.most_handed_out()

@@ -14,6 +14,7 @@ use self::build::build;
 use self::sources::Sources;
 use self::stream::Stream;
 use super::run::Signals;
+use super::say::{fault, out};
 use super::{Exit, PlanFile};
 use crate::app::{App, PlanSource, StartFault};
 use crate::config::Environment;
@@ -96,7 +97,7 @@ async fn serve(mut session: Session) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            fault!("{error:#}");
             return Exit::Failed;
         }
     };
@@ -160,7 +161,7 @@ impl Session {
                 Err(fault) => {
                     let _why = super::refuse(&fault);
                     let _drained = attempt.stop(Duration::ZERO).await;
-                    println!("waiting for a change of the sources");
+                    out!("waiting for a change of the sources");
                     self.sources.changed(tasks).await;
                     self.read_again();
                 }
@@ -175,17 +176,15 @@ impl Session {
             .iter()
             .map(|path| path.strip_prefix(here).unwrap_or(path));
         let names = names.map(|path| path.display().to_string());
-        println!("changed: {}", names.collect::<Vec<_>>().join(", "));
+        out!("changed: {}", names.collect::<Vec<_>>().join(", "));
         if changed.contains(&self.source.file) {
             self.read_again();
             match control.ask(Command::Reload).await {
                 Ok(Done::Reloaded { changes }) => {
-                    changes
-                        .iter()
-                        .for_each(|change| println!("reloaded: {change}"));
+                    changes.iter().for_each(|change| out!("reloaded: {change}"));
                 }
                 Ok(_) => {}
-                Err(refusal) => eprintln!("error: {refusal}"),
+                Err(refusal) => fault!("{refusal}"),
             }
         }
         let folder = folder(&self.source.file).to_owned();
@@ -195,7 +194,7 @@ impl Session {
             }
             // Why it is not taken is told by the host itself.
             if let Ok(Done::Unchanged { .. }) = control.file_changed(name).await {
-                println!("{name}: the same code as before");
+                out!("{name}: the same code as before");
             }
         }
     }
@@ -212,6 +211,6 @@ impl Session {
 }
 
 fn gave_up(reason: &str) -> Exit {
-    eprintln!("error: {reason}");
+    fault!("{reason}");
     Exit::Failed
 }

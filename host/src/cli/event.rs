@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 
+use super::say::fault;
+
 /// The fields of an event by name; what it says is its `message`.
 pub(super) type Fields = BTreeMap<&'static str, String>;
 
@@ -19,7 +21,7 @@ pub(super) fn fields(event: &Event<'_>) -> Fields {
 /// told already.
 pub(super) fn follow(subscriber: impl Subscriber + Send + Sync, what: &str) {
     if tracing::subscriber::set_global_default(subscriber).is_err() {
-        eprintln!("error: {what} cannot be shown: there is a log already");
+        fault!("{what} cannot be shown: there is a log already");
     }
 }
 

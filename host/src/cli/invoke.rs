@@ -17,6 +17,7 @@ use self::called::Called;
 use self::log::Log;
 use self::measure::Measure;
 use super::message_flags::MessageFlags;
+use super::say::{self, fault, out};
 use super::{Exit, PlanFile};
 use crate::config::nearest;
 use crate::config::plan::{ComponentPlan, Instances};
@@ -122,7 +123,7 @@ fn planned(file: &Path, name: &str) -> Result<ComponentPlan, Exit> {
         let names = components.keys().map(|name| &**name);
         let advice = nearest::advice(name, names, "the components are");
         let file = file.file.display();
-        eprintln!("error: {file} has no component {name:?}; {advice}");
+        fault!("{file} has no component {name:?}; {advice}");
         Exit::Misused
     })
 }
@@ -140,7 +141,7 @@ async fn invoke(
     let batch: Vec<&Envelope> = deliveries.iter().collect();
     let is_batch = arguments.batch || !generation.takes_single();
     if is_batch && !generation.takes_batches() {
-        eprintln!("error: it exports no hive:consumer/batch-handler; leave --batch out");
+        fault!("it exports no hive:consumer/batch-handler; leave --batch out");
         return Err(Exit::Misused);
     }
     let handed: Vec<Handed<'_>> = match is_batch {
@@ -184,20 +185,20 @@ async fn invoke(
             called
                 .iter()
                 .flat_map(Called::objects)
-                .for_each(|object| println!("{object}"));
+                .for_each(|object| say::json(&object));
             if let Some(measured) = measured {
-                println!("{}", measured.object());
+                say::json(&measured.object());
             }
         }
         false => {
             let many = deliveries.len() > 1;
             let mut number = 0;
             for one in &called {
-                print!("{}", one.text(many, &mut number));
+                say::lines(&one.text(many, &mut number));
             }
-            println!("loaded in {}", measure::milliseconds(loaded));
+            out!("loaded in {}", measure::milliseconds(loaded));
             if let Some(measured) = measured {
-                println!("{measured}");
+                say::lines(&measured);
             }
         }
     }
@@ -215,12 +216,12 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
         instances: INSTANCES,
     };
     let engine = Engine::new(limits, tasks, &telemetry, &store).map_err(|error| {
-        eprintln!("error: {error:#}");
+        fault!("{error:#}");
         Exit::Failed
     })?;
     let loaded = engine.load(plan, &[], Source::File, 1).await;
     loaded.map_err(|fault| {
-        eprintln!("error: {fault}");
+        fault!("{fault}");
         Exit::Misused
     })
 }

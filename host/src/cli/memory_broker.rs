@@ -7,7 +7,9 @@ use clap::Args;
 use hive_broker::{Definitions, Login, Settings, StartError};
 
 use super::broker::told_to_stop;
+use super::say::{self, fault, out};
 use super::{Exit, block_on};
+use crate::files;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host broker\n  \
@@ -62,12 +64,12 @@ pub(super) fn run(arguments: MemoryBroker) -> Result<Exit, Exit> {
 fn read(file: &Path) -> Result<Definitions, Exit> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| {
-        eprintln!("error: {shown} cannot be read: {error}");
+        fault!("{shown} cannot be read: {error}");
         Exit::Misused
     })?;
-    Definitions::read(&text).map_err(|error| {
+    Definitions::read(files::without_mark(&text)).map_err(|error| {
         for fault in error.to_string().lines() {
-            eprintln!("error: {shown}: {fault}");
+            fault!("{shown}: {fault}");
         }
         Exit::Misused
     })
@@ -84,15 +86,15 @@ async fn serve(
     if let Some(definitions) = definitions {
         broker.load(definitions);
     }
-    println!("{}", broker.url());
+    out!("{}", broker.url());
     if let Some(port) = control {
         let address = broker
             .serve_control(port)
             .await
             .map_err(|error| refuse(&error, "--control"))?;
-        println!("http://{address}");
+        out!("http://{address}");
     }
-    eprintln!("memory only, for development and tests; ctrl-c ends it and forgets everything");
+    say::note("memory only, for development and tests; ctrl-c ends it and forgets everything");
     told_to_stop().await;
     Ok(())
 }
@@ -101,11 +103,11 @@ async fn serve(
 fn refuse(error: &StartError, flag: &str) -> Exit {
     match error {
         StartError::Unguarded(_) => {
-            eprintln!("error: {error}: give --user and --password");
+            fault!("{error}: give --user and --password");
             Exit::Misused
         }
         StartError::Listen { .. } => {
-            eprintln!("error: {error}; choose another port with {flag}");
+            fault!("{error}; choose another port with {flag}");
             Exit::Failed
         }
     }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::Exit;
+use super::say::{self, fault};
 use crate::json::read_deliveries;
 use crate::message::Envelope;
 
@@ -16,7 +17,7 @@ pub(super) fn read(file: Option<&Path>, what: &str) -> Result<(String, Vec<u8>),
         None => {
             let mut input = io::stdin();
             if input.is_terminal() {
-                eprintln!("reading {what} from the terminal, up to ctrl-d");
+                say::note(&format!("reading {what} from the terminal, up to ctrl-d"));
             }
             let mut bytes = Vec::new();
             let read = input.read_to_end(&mut bytes).map(|_| bytes);
@@ -26,7 +27,7 @@ pub(super) fn read(file: Option<&Path>, what: &str) -> Result<(String, Vec<u8>),
     match read {
         Ok(bytes) => Ok((name, bytes)),
         Err(error) => {
-            eprintln!("error: {name} cannot be read: {error}");
+            fault!("{name} cannot be read: {error}");
             Err(Exit::Misused)
         }
     }
@@ -37,12 +38,12 @@ pub(super) fn deliveries(name: &str, text: &[u8]) -> Result<Vec<Envelope>, Exit>
     let deliveries = read_deliveries(text).map_err(|faults| {
         for fault in faults {
             let (line, column) = (fault.line, fault.column);
-            eprintln!("error: {name}:{line}:{column}: {}", fault.fault);
+            fault!("{name}:{line}:{column}: {}", fault.fault);
         }
         Exit::Misused
     })?;
     if deliveries.is_empty() {
-        eprintln!("error: {name}: there is no message in it; the least is {{}}");
+        fault!("{name}: there is no message in it; the least is {{}}");
         return Err(Exit::Misused);
     }
     Ok(deliveries)

@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::Exit;
+use super::say::{self, fault, out};
 use project::{File, Language};
 
 pub(super) const EXAMPLES: &str =
@@ -30,7 +31,7 @@ pub(super) struct New {
 
 pub(super) fn run(arguments: &New) -> Result<Exit, Exit> {
     let misused = |reason: String| {
-        eprintln!("error: {reason}");
+        fault!("{reason}");
         Exit::Misused
     };
     let New { name, lang } = arguments;
@@ -39,19 +40,19 @@ pub(super) fn run(arguments: &New) -> Result<Exit, Exit> {
     check_folder(folder).map_err(misused)?;
     let files = lang.project(name);
     write(folder, &files).map_err(|(file, error)| {
-        eprintln!("error: {file} cannot be written: {error}");
+        fault!("{file} cannot be written: {error}");
         Exit::Failed
     })?;
-    println!(
+    say::lines(&format_args!(
         "{name}: a consumer in {}. Next:\n\n  cd {name}",
         lang.name()
-    );
+    ));
     let readme = files.iter().find(|file| file.path == "README.md");
     let readme = readme.map(|file| String::from_utf8_lossy(&file.content));
     for line in commands(&readme.unwrap_or_default()) {
-        println!("  {line}");
+        out!("  {line}");
     }
-    println!("\n{name}/README.md has the rest.");
+    say::lines(&format_args!("\n{name}/README.md has the rest."));
     Ok(Exit::Done)
 }
 

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::dead::shown;
+use crate::escape;
 use crate::json::{base64, write_message};
 use crate::message::{Message, Properties};
 
-/// The first line of a text, and not all of a long one. What would move a terminal's cursor is left out.
+/// The first line of a text, and not all of a long one.
 pub(super) fn cell(text: &str, widest: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut cell: String = plain.clone().take(widest).collect();
-    if plain.count() > widest || text.lines().nth(1).is_some() {
+    let line = escape::line(text.lines().next().unwrap_or_default());
+    let mut cell: String = line.chars().take(widest).collect();
+    if line.chars().count() > widest || text.lines().nth(1).is_some() {
         cell.push('…');
     }
     cell
@@ -84,13 +84,6 @@ pub(super) fn body(body: &[u8], text: &mut String) {
     writeln!(text, "  {:<18} {} bytes, {kind}", "body", body.len())
         .expect("a String takes everything");
     for line in shown.lines() {
-        writeln!(text, "    {}", plain(line)).expect("a String takes everything");
+        writeln!(text, "    {}", escape::lines(line)).expect("a String takes everything");
     }
-}
-
-/// A line without what would move a terminal's cursor.
-pub(super) fn plain(line: &str) -> String {
-    line.chars()
-        .filter(|c| !c.is_control() || *c == '\t')
-        .collect()
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Exit;
 use super::remote::{Content, Where, encoded};
+use super::say::{self, out};
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
@@ -40,10 +41,10 @@ fn command(arguments: &Named, verb: &str, words: impl Fn(bool) -> &'static str) 
         .and_then(|host| host.post(&path, &Content::Nothing));
     match answer {
         Err(exit) => return exit,
-        Ok(answer) if arguments.json => println!("{answer}"),
+        Ok(answer) if arguments.json => say::json(&answer),
         Ok(answer) => {
             let changed = answer["changed"] == Value::Bool(true);
-            println!("{consumer}: {}", words(changed));
+            out!("{consumer}: {}", words(changed));
         }
     }
     Exit::Done

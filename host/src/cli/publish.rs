@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Exit;
 use super::broker::Broker;
 use super::message_flags::MessageFlags;
+use super::say::{self, fault, out};
 use crate::amqp::{Confirmation, Outgoing, PublishFault, Unpublishable};
 use crate::dead::connection_of;
 use crate::json::read_deliveries;
@@ -51,7 +52,7 @@ pub(super) struct Publish {
 
 pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     let misused = |reason: String| {
-        eprintln!("error: {reason}");
+        fault!("{reason}");
         Exit::Misused
     };
     let plan = super::load(&arguments.file)?.plan;
@@ -60,7 +61,7 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     let connection = connection.map_err(misused)?;
     let mut input = Vec::new();
     if let Err(error) = std::io::stdin().read_to_end(&mut input) {
-        eprintln!("error: standard input cannot be read: {error}");
+        fault!("standard input cannot be read: {error}");
         return Err(Exit::Failed);
     }
     let messages = match arguments.json {
@@ -138,11 +139,8 @@ pub(super) async fn publish_all(
 /// Says how many.
 fn tell(tally: &Tally, json: bool) -> Exit {
     match json {
-        true => println!(
-            "{}",
-            json!({ "published": tally.published, "refused": tally.refused })
-        ),
-        false => println!("{} published", tally.published),
+        true => say::json(&json!({ "published": tally.published, "refused": tally.refused })),
+        false => out!("{} published", tally.published),
     }
     match tally.refused == 0 && !tally.broken {
         true => Exit::Done,
@@ -163,7 +161,7 @@ impl Tally {
     fn refused(&mut self, index: usize, reason: &str) {
         self.refused += 1;
         if self.refused <= MOST_TOLD as u64 {
-            eprintln!("error: message {}: {reason}", index + 1);
+            fault!("message {}: {reason}", index + 1);
         }
     }
 
@@ -175,7 +173,7 @@ impl Tally {
                 fault = broker.connection.gave_up() => {
                     // Told once, however many wait.
                     if !self.broken {
-                        eprintln!("error: {fault}");
+                        fault!("{fault}");
                     }
                     self.broken = true;
                     continue;

@@ -8,8 +8,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
+use super::say::{self, fault};
 use crate::config::plan::Password;
 use crate::config::{self, Environment};
+use crate::escape;
 
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -46,20 +48,20 @@ impl Where {
     pub(super) fn find(&self) -> Result<Remote, Exit> {
         let host =
             config::load_host(&self.file, &Environment::of_process()).map_err(|problems| {
-                eprintln!("{problems}");
+                say::note(&problems.to_string());
                 Exit::Misused
             })?;
         let named = self.admin.or(host.admin.map(|admin| admin.address));
         let Some(address) = named else {
-            eprintln!(
-                "error: `host.admin` is \"off\" in {}, so the running host takes no commands; name an address there and restart it",
+            fault!(
+                "`host.admin` is \"off\" in {}, so the running host takes no commands; name an address there and restart it",
                 self.file.display()
             );
             return Err(Exit::Misused);
         };
         if address.port() == 0 {
-            eprintln!(
-                "error: `host.admin` leaves the port to the system in {}; name the one in the host's log with --admin",
+            fault!(
+                "`host.admin` leaves the port to the system in {}; name the one in the host's log with --admin",
                 self.file.display()
             );
             return Err(Exit::Misused);
@@ -131,15 +133,16 @@ impl Remote {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, Exit> {
         let read = answer
-            .and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_json::<Value>()?)));
+            .and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_to_string()?)));
+        let read = read.map(|(status, text)| (status, serde_json::from_str::<Value>(&text), text));
         match read {
-            Ok((status, value)) if status.is_success() => Ok(value),
-            Ok((status, value)) => {
+            Ok((status, Ok(value), _)) if status.is_success() => Ok(value),
+            Ok((status, Ok(value), _)) => {
                 let error = value["error"].as_str().unwrap_or("the host refused");
                 // The faults of a hive.toml say by themselves which are errors.
                 match error.starts_with("error") {
-                    true => eprintln!("{error}"),
-                    false => eprintln!("error: {error}"),
+                    true => say::note(&escape::lines(error)),
+                    false => fault!("{error}"),
                 }
                 // What was sent, or named, is at fault.
                 Err(match status.as_u16() {
@@ -147,9 +150,16 @@ impl Remote {
                     _ => Exit::Failed,
                 })
             }
+            Ok((status, Err(_), text)) => {
+                fault!(
+                    "{} answers {status}: {text}; is that the `host.admin` of a running host?",
+                    self.address
+                );
+                Err(Exit::Failed)
+            }
             Err(error) => {
-                eprintln!(
-                    "error: no host answers at {}: {error}; is it running, and is that its `host.admin`?",
+                fault!(
+                    "no host answers at {}: {error}; is it running, and is that its `host.admin`?",
                     self.address
                 );
                 Err(Exit::Failed)

@@ -1,30 +1,36 @@
 //! `hive-host run`: the main job.
 
-use std::io::IsTerminal;
-
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::Exit;
+use super::say::fault;
 use crate::app::{App, PlanSource};
-use crate::config::plan::{HostPlan, LogFormat, Plan};
+use crate::config::plan::Plan;
 use crate::control::{Command, Control};
 use crate::lifecycle::{Drained, Tasks};
+use crate::log;
+use crate::telemetry::Telemetry;
 
 pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {
-    if let Err(error) = start_log(&plan.host) {
-        eprintln!("error: {error:#}");
-        return Exit::Misused;
-    }
-    super::block_on(serve(plan, source))
-}
-
-async fn serve(plan: Plan, source: PlanSource) -> Exit {
     let telemetry = match super::telemetry() {
         Ok(telemetry) => telemetry,
         Err(exit) => return exit,
     };
+    let log = match log::start(&plan.host, telemetry.log()) {
+        Ok(log) => log,
+        Err(error) => {
+            fault!("{error:#}");
+            return Exit::Misused;
+        }
+    };
+    let exit = super::block_on(serve(plan, source, telemetry));
+    // Its last lines are written now, unless standard error is not read.
+    drop(log);
+    exit
+}
+
+async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     let shutdown_timeout = plan.host.shutdown_timeout;
     let tasks = Tasks::new();
     let mut signals = match Signals::new() {
@@ -122,31 +128,4 @@ impl Signals {
             }
         }
     }
-}
-
-fn start_log(plan: &HostPlan) -> anyhow::Result<()> {
-    // RUST_LOG, which wins over `host.log`, is in the plan already.
-    let filter = EnvFilter::try_new(&plan.log).with_context(|| {
-        format!(
-            "{:?} is not a log filter; an example: info,hive_host=debug",
-            plan.log
-        )
-    })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(quiet_libraries(filter)?)
-        .with_writer(std::io::stderr);
-    match plan.log_format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
-}
-
-/// lapin logs the whole of every message that comes back, and as errors what this host heals and
-/// tells itself. Whoever names it in the filter gets it all the same.
-fn quiet_libraries(filter: EnvFilter) -> anyhow::Result<EnvFilter> {
-    if filter.to_string().contains("lapin") {
-        return Ok(filter);
-    }
-    Ok(filter.add_directive("lapin=off".parse().context("the filter of lapin's lines")?))
 }

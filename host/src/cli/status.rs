@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Exit;
 use super::remote::{SUM_DIGITS, Where};
+use super::say;
 use super::table::{Column, Table};
 
 /// Between two looks, which rates are told from.
@@ -59,7 +60,7 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
     };
     loop {
         if arguments.json {
-            println!("{}", before.said);
+            say::json(&before.said);
             if !arguments.watch {
                 return Ok(());
             }
@@ -71,7 +72,8 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
         std::thread::sleep(LOOK_EVERY);
         let now = look()?;
         if !arguments.json {
-            println!("{clear}{}", told(&before, &now));
+            say::result(clear);
+            say::lines(&format_args!("{}\n", told(&before, &now)));
             if !arguments.watch {
                 return Ok(());
             }

@@ -1,6 +1,6 @@
 //! `hive-host swap` and `hive-host reload`: commands to a running host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::Exit;
 use super::remote::{Content, Remote, SUM_DIGITS, Where, encoded};
+use super::say::{self, fault, out};
+use crate::control::LARGEST_CODE;
+use crate::files;
 
 /// How often a canary is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -71,7 +74,7 @@ pub(super) fn reload(arguments: &Reload) -> Exit {
         Err(exit) => return exit,
     };
     if arguments.json {
-        println!("{answer}");
+        say::json(&answer);
         return Exit::Done;
     }
     let changes = answer["changes"].as_array();
@@ -81,18 +84,17 @@ pub(super) fn reload(arguments: &Reload) -> Exit {
         .filter_map(Value::as_str)
         .collect();
     match changes.is_empty() {
-        true => println!("nothing has changed in {}", arguments.host.file().display()),
-        false => println!("{}", changes.join("\n")),
+        true => out!("nothing has changed in {}", arguments.host.file().display()),
+        false => changes.iter().for_each(|change| out!("{change}")),
     }
     Exit::Done
 }
 
 fn swap(arguments: &Swap) -> Result<Exit, Exit> {
     let host = arguments.host.find()?;
-    let code = arguments.code.as_ref().map(std::fs::read).transpose();
-    let code = code.map_err(|error| {
-        let file = arguments.code.clone().unwrap_or_default();
-        eprintln!("error: {} cannot be read: {error}", file.display());
+    let code = arguments.code.as_deref().map(read).transpose();
+    let code = code.map_err(|reason| {
+        fault!("{reason}");
         Exit::Misused
     })?;
     let content = match &code {
@@ -104,14 +106,29 @@ fn swap(arguments: &Swap) -> Result<Exit, Exit> {
         .post(&path(arguments), &content)
         .map_err(|_told| Exit::Failed)?;
     if arguments.json {
-        println!("{answer}");
+        say::json(&answer);
     } else {
-        println!("{}", sentence(&arguments.component, &answer));
+        out!("{}", sentence(&arguments.component, &answer));
     }
     if answer["done"] == "on_trial" && !arguments.no_wait {
         return verdict(arguments, &host, &answer);
     }
     Ok(Exit::Done)
+}
+
+/// The code in a file, if a running host takes it; or why not.
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let name = file.display();
+    let length = file.metadata().map_or(0, |file| file.len());
+    if length > LARGEST_CODE as u64 {
+        return Err(format!(
+            "{name} has {} MiB, and a running host is sent {} MiB at most; put it where the component's \
+             `path` in hive.toml leads, and swap without a file",
+            length.div_ceil(1 << 20),
+            LARGEST_CODE >> 20
+        ));
+    }
+    files::read(file).map_err(|error| format!("{name} cannot be read: {error}"))
 }
 
 fn path(arguments: &Swap) -> String {
@@ -184,8 +201,8 @@ fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exi
         };
         let component = &arguments.component;
         match promoted {
-            true => println!("{component}: the canary is promoted; {counts}"),
-            false => eprintln!("error: {component}: the canary is rolled back; {counts}"),
+            true => out!("{component}: the canary is promoted; {counts}"),
+            false => fault!("{component}: the canary is rolled back; {counts}"),
         }
         return Ok(if promoted { Exit::Done } else { Exit::Failed });
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::escape;
+
 /// Rows under a heading each. The last column is not filled up.
 pub(super) struct Table {
     columns: Vec<Column>,
@@ -33,9 +35,11 @@ impl Table {
         }
     }
 
-    /// A cell for each column.
+    /// A cell for each column. What comes from outside need not be escaped.
     pub(super) fn row(&mut self, cells: impl Into<Vec<String>>) {
-        self.rows.push(cells.into());
+        let cells = cells.into().into_iter();
+        let cells = cells.map(|cell| escape::line(&cell).into_owned());
+        self.rows.push(cells.collect());
     }
 }
 

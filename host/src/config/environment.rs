@@ -1,6 +1,7 @@
 //! What the loader takes from the process around it, as a plain value that a test can write down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt;
 
 /// Environment variables and the name of the machine.
@@ -8,6 +9,9 @@ use std::fmt;
 pub struct Environment {
     /// The variables, by name.
     pub variables: BTreeMap<String, String>,
+    /// The names of variables that are set to something that is not UTF-8, which no string of a TOML file
+    /// could hold.
+    pub unreadable: BTreeSet<String>,
     /// The machine's name; the default of `host.name`.
     pub hostname: String,
     /// The URL of every connection, whatever the file says; `hive-host dev --broker`.
@@ -15,18 +19,32 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are left out: no string of a
-    /// TOML file could hold them.
+    /// The environment of this process.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
         let hostname = hostname::get().unwrap_or_default();
-        Self {
-            variables,
-            hostname: hostname.to_string_lossy().into_owned(),
-            broker: None,
+        Self::of(std::env::vars_os(), hostname.to_string_lossy().into_owned())
+    }
+
+    fn of(all: impl IntoIterator<Item = (OsString, OsString)>, hostname: String) -> Self {
+        let mut environment = Self {
+            hostname,
+            ..Self::default()
+        };
+        for (name, value) in all {
+            // A name that is not UTF-8 is none that a TOML file could ask for.
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.variables.insert(name, value);
+                }
+                Err(_) => {
+                    environment.unreadable.insert(name);
+                }
+            }
         }
+        environment
     }
 
     /// The value of a variable, if it is set.
@@ -45,7 +63,28 @@ impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment")
             .field("variables", &self.variables.keys())
+            .field("unreadable", &self.unreadable)
             .field("hostname", &self.hostname)
             .finish()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_known_to_be_there() {
+        let all = [
+            (OsString::from("FINE"), OsString::from("ü")),
+            (OsString::from("LATIN"), OsString::from_vec(vec![0xfc])),
+            (OsString::from_vec(vec![0xfc]), OsString::from("x")),
+        ];
+        let environment = Environment::of(all, "machine".to_owned());
+        assert_eq!(environment.get("FINE"), Some("ü"));
+        assert_eq!(environment.get("LATIN"), None);
+        assert_eq!(environment.unreadable, BTreeSet::from(["LATIN".to_owned()]));
     }
 }

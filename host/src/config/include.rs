@@ -1,23 +1,17 @@
 //! `include`: which files it means, and how what they hold becomes part of the whole.
 
+mod walk;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-use glob::{MatchOptions, Pattern};
 
 use super::faults::Faults;
 use super::keys::{self, Shape};
 use super::redact;
 use super::sources::Sources;
 use super::written::{Node, Value};
-
-/// Hidden files are what editors leave behind, so a star does not stand for their dot.
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
+use crate::files;
 
 /// Reads the files that `root`, the tree of the main file, includes. Each is read once, and the main
 /// file is not among them, whatever the globs say.
@@ -33,7 +27,7 @@ pub(crate) fn texts(root: &Node, main: &Path, faults: &mut Faults) -> Vec<(PathB
             if !known.insert(identity(&path)) {
                 continue;
             }
-            match std::fs::read_to_string(&path) {
+            match files::read_text(&path) {
                 Ok(text) => texts.push((path, text)),
                 Err(error) => unreadable(node, &path, &error, faults),
             }
@@ -57,13 +51,8 @@ fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<Pa
     if !pattern.contains(['*', '?', '[']) {
         return vec![base.join(pattern)];
     }
-    let anchored = match Path::new(pattern).is_absolute() || base.as_os_str().is_empty() {
-        true => pattern.to_owned(),
-        // The directory's own name may hold what looks like a glob.
-        false => format!("{}/{pattern}", Pattern::escape(&base.to_string_lossy())),
-    };
-    let matched = match glob::glob_with(&anchored, OPTIONS) {
-        Ok(matched) => matched,
+    let found = match walk::find(base, pattern) {
+        Ok(found) => found,
         Err(error) => {
             let message = format!("is not a glob: {}: {}", redact::quote(pattern), error.msg);
             let remedy = "`*`, `?` and `[a-z]` stand for what is in a name, `**` for directories";
@@ -71,27 +60,22 @@ fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<Pa
             return Vec::new();
         }
     };
-    let mut files = Vec::new();
-    for found in matched {
-        match found {
-            Ok(path) if path.is_dir() => {}
-            Ok(path) => files.push(path),
-            Err(error) => unreadable(node, error.path(), error.error(), faults),
-        }
+    for (folder, error) in &found.unreadable {
+        unreadable(node, folder, error, faults);
     }
-    if files.is_empty() {
+    if found.files.is_empty() {
         let message = format!("matches no file: {}", redact::quote(pattern));
         let remedy = "put a file there, or correct the glob; it is relative to this file";
         faults.warning(node, message, remedy);
     }
-    files.sort();
-    files
+    found.files
 }
 
 fn unreadable(node: &Node, path: &Path, error: &std::io::Error, faults: &mut Faults) {
     let remedy = match error.kind() {
         std::io::ErrorKind::NotFound => "name a file that is there, relative to this one",
         std::io::ErrorKind::InvalidData => "save the file as UTF-8",
+        std::io::ErrorKind::InvalidInput => "name a file, or write a glob that matches files alone",
         _ => "name a file that this user may read",
     };
     let message = format!("cannot read {}: {error}", path.display());

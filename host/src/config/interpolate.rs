@@ -59,6 +59,12 @@ fn value<'a>(
     if !is_name(name) || default.is_some_and(|default| default.contains("${")) {
         return Err(malformed());
     }
+    if environment.unreadable.contains(name) {
+        return Err(InterpolationFault {
+            message: format!("needs the environment variable {name}, whose value is not UTF-8"),
+            remedy: format!("set {name} to a text in UTF-8"),
+        });
+    }
     match default {
         Some(default) => Ok(environment.filled(name).unwrap_or(default)),
         None => environment.get(name).ok_or_else(|| InterpolationFault {
@@ -96,8 +102,8 @@ mod tests {
         let variables = [("HOST", "rabbit"), ("EMPTY", "")];
         let environment = Environment {
             variables: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            hostname: String::new(),
-            broker: None,
+            unreadable: ["LATIN".to_owned()].into(),
+            ..Environment::default()
         };
         interpolate(text, &environment)
     }
@@ -126,6 +132,18 @@ mod tests {
         assert_eq!(faults.len(), 2);
         assert!(faults[0].message.contains("ONE"));
         assert!(faults[1].message.contains("TWO"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf8_is_not_said_to_be_unset() {
+        for text in ["${LATIN}", "${LATIN:-default}"] {
+            let faults = fill(text).unwrap_err();
+            let message = &faults[0].message;
+            assert!(
+                message.contains("LATIN") && message.contains("not UTF-8"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -36,6 +36,20 @@ struct Context<'a> {
     faults: &'a mut Faults,
 }
 
+impl<'a> Context<'a> {
+    /// The value of a variable that the host itself looks at, if it says anything.
+    fn variable(&mut self, name: &str) -> Option<&'a str> {
+        if self.environment.unreadable.contains(name) {
+            self.faults.elsewhere(
+                name,
+                "is not UTF-8",
+                "set it to a text in UTF-8, or not at all",
+            );
+        }
+        self.environment.filled(name)
+    }
+}
+
 /// What is defined under which name: with hundreds of included files, looking through them all for
 /// each name would take longer than reading them.
 struct Names<'a> {

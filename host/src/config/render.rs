@@ -3,6 +3,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::problem::{Problem, Severity};
+use crate::escape;
 
 /// Renders each problem with its line, a caret and the remedy, and closes with their number.
 /// The answer is empty for no problems and ends with a line break otherwise.
@@ -36,8 +37,8 @@ fn group(problem: &Problem) -> Group<'_> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(problem.to_string());
-    let help = Level::HELP.message(problem.remedy.as_str());
+    let title = level.primary_title(escape::line(&problem.to_string()).into_owned());
+    let help = Level::HELP.message(escape::line(&problem.remedy));
     match &problem.excerpt {
         None => Group::with_title(title).element(help),
         Some(excerpt) => {

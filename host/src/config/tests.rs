@@ -25,7 +25,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment {
         variables: variables.iter().map(own).collect(),
         hostname: "machine".to_owned(),
-        broker: None,
+        ..Environment::default()
     }
 }
 

@@ -163,9 +163,8 @@ mod tests {
         let file = folder.path().join("hive.toml");
         std::fs::write(&file, PLAN).expect("there is room for a file");
         let environment = Environment {
-            variables: [].into(),
             hostname: "machine".to_owned(),
-            broker: None,
+            ..Environment::default()
         };
         let plan = config::load(&file, &environment)
             .expect("it is a plan")

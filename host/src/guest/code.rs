@@ -1,6 +1,7 @@
 //! The code of a component: from its file to something that can be linked, with every fault on the
 //! way told.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::engine::Engine;
 use super::exports::{self, Handlers};
 use super::fault::ComponentFault;
 use crate::config::plan::{ComponentPlan, ConsumerPlan};
+use crate::files;
 
 /// Where code comes from.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ impl Content {
     }
 
     fn of_file(path: &Path) -> Result<Self, Vec<String>> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| vec![format!("the file cannot be read: {error}")])?;
+        let bytes =
+            files::read(path).map_err(|error| vec![format!("the file cannot be read: {error}")])?;
         Ok(Self::new(bytes, false))
     }
 
@@ -178,10 +180,17 @@ impl Engine {
             }
             None => {}
         }
-        let is_text = path.extension().is_some_and(|extension| extension == "wat");
         if bytes.is_empty() {
             return Err("the file is empty; was its build interrupted?".to_owned());
         }
+        // What was sent has no name, but begins as text does.
+        let is_text = path.extension().is_some_and(|extension| extension == "wat")
+            || bytes.trim_ascii_start().starts_with(b"(");
+        let bytes: Cow<'_, [u8]> = match is_text {
+            true => wat::parse_bytes(bytes)
+                .map_err(|error| format!("it is not WebAssembly text: {error}"))?,
+            false => bytes.into(),
+        };
         if bytes.starts_with(CORE_MODULE) {
             return Err(
                 "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
@@ -189,10 +198,10 @@ impl Engine {
                     .to_owned(),
             );
         }
-        if !bytes.starts_with(b"\0asm") && !is_text {
+        if !bytes.starts_with(b"\0asm") {
             return Err("it is not WebAssembly: it does not begin with \\0asm".to_owned());
         }
-        Component::new(&self.engine, bytes).map_err(|error| advise(&format!("{error:#}")))
+        Component::new(&self.engine, &bytes).map_err(|error| advise(&format!("{error:#}")))
     }
 
     #[expect(

@@ -67,8 +67,8 @@ impl Instance {
             Ok((handler, batch_handler, lifecycle, started))
         };
         let made = invoke::within(timeout, pin!(making)).await;
-        let (handler, batch_handler, lifecycle, started) =
-            made.map_err(|end| invoke::outcome_of(end, store.data_mut(), timeout))?;
+        let (handler, batch_handler, lifecycle, started) = made
+            .map_err(|end| invoke::outcome_of(end, store.data_mut(), "lifecycle.start", timeout))?;
         store.data().output.end();
         started.map_err(|error| {
             Outcome::Failed(invoke::bounded(format!("lifecycle.start: {error}")))
@@ -126,7 +126,7 @@ impl Instance {
         match answer {
             Ok(Ok(action)) => convert::outcome(action, plan.max_publications),
             Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
-            Err(end) => Err(invoke::outcome_of(end, state, timeout)),
+            Err(end) => Err(invoke::outcome_of(end, state, "handler.handle", timeout)),
         }
     }
 
@@ -157,7 +157,10 @@ impl Instance {
         match answer {
             Ok(Ok(actions)) => convert::outcomes(actions, batch.len(), plan.max_publications),
             Ok(Err(error)) => Ok(of_each(Outcome::Failed(invoke::bounded(error)))),
-            Err(end) => Err(of_each(invoke::outcome_of(end, state, timeout))),
+            Err(end) => {
+                let called = "batch-handler.handle-batch";
+                Err(of_each(invoke::outcome_of(end, state, called, timeout)))
+            }
         }
     }
 
@@ -179,7 +182,7 @@ impl Instance {
         let state = self.store.data_mut();
         state.output.end();
         if let Err(end) = ended {
-            let outcome = invoke::outcome_of(end, state, timeout);
+            let outcome = invoke::outcome_of(end, state, "lifecycle.stop", timeout);
             tracing::warn!(
                 component = &*state.outgoing.component,
                 ?outcome,

@@ -1,8 +1,10 @@
 //! One call: an envelope and a deadline in, an outcome out.
 
+use std::char::DecodeUtf16Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::str::Utf8Error;
 use std::time::Duration;
 
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -104,7 +106,9 @@ pub(super) async fn within<T>(
 }
 
 /// What the end of a call means, with the words that help its author.
-pub(super) fn outcome_of(end: End, state: &mut State, timeout: Duration) -> Outcome {
+///
+/// `called` is the function of the contract that the host called.
+pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
     let End::Stopped(error) = end else {
         return Outcome::TimedOut(timeout);
     };
@@ -125,15 +129,21 @@ pub(super) fn outcome_of(end: End, state: &mut State, timeout: Duration) -> Outc
             state.limits.answer()
         ));
     }
-    Outcome::Trapped(bounded(describe_trap(&error, root, state)))
+    Outcome::Trapped(bounded(describe_trap(&error, root, called, state)))
 }
 
-fn describe_trap(error: &wasmtime::Error, root: String, state: &State) -> String {
+fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &State) -> String {
+    let functions = innermost_functions(error);
     let mut text = match error.downcast_ref::<I32Exit>() {
+        // `wasi:cli/exit.exit`, through which most toolchains exit, only says that it failed.
+        Some(I32Exit(1)) => "the component exited with a failure".to_owned(),
         Some(I32Exit(status)) => format!("the component exited with status {status}"),
+        None if is_no_text(error) => match functions.is_empty() {
+            true => format!("a string in what `{called}` returned is not Unicode text: {root}"),
+            false => format!("a string that it handed to the host is not Unicode text: {root}"),
+        },
         None => root,
     };
-    let functions = innermost_functions(error);
     if !functions.is_empty() {
         text.push_str(" in ");
         text.push_str(&functions.join(" < "));
@@ -143,6 +153,12 @@ fn describe_trap(error: &wasmtime::Error, root: String, state: &State) -> String
         text.push_str(&tail);
     }
     text
+}
+
+/// Whether a string of the component was not in the encoding that it has to be in.
+fn is_no_text(error: &wasmtime::Error) -> bool {
+    let cause = error.root_cause();
+    cause.is::<Utf8Error>() || cause.is::<DecodeUtf16Error>()
 }
 
 fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {

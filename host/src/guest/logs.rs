@@ -102,11 +102,20 @@ impl Lines {
             let excess = self.tail.len().saturating_sub(TAIL_BYTES);
             self.tail.drain(..excess);
         }
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            for part in piece.chunks(LINE_BYTES) {
-                self.buffer(source).extend_from_slice(part);
-                if part.ends_with(b"\n") || self.buffer(source).len() >= LINE_BYTES {
+        for mut piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            while !piece.is_empty() {
+                let buffer = self.buffer(source);
+                let room = LINE_BYTES - buffer.len();
+                let (part, rest) = piece.split_at(room.min(piece.len()));
+                buffer.extend_from_slice(part);
+                piece = rest;
+                if part.ends_with(b"\n") {
                     self.tell_rest(source);
+                } else if buffer.len() == LINE_BYTES {
+                    // The next line begins with the character that does not fit.
+                    let rest = buffer.split_off(whole_characters(buffer));
+                    self.tell_rest(source);
+                    *self.buffer(source) = rest;
                 }
             }
         }
@@ -144,6 +153,16 @@ impl Lines {
             }
         }
     }
+}
+
+/// How many of these bytes, of a text that goes on, are whole characters.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes
+        .utf8_chunks()
+        .last()
+        .map_or(&[][..], |last| last.invalid());
+    let is_cut = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+    bytes.len() - if is_cut { last.len() } else { 0 }
 }
 
 /// One output of an instance, as wasmtime wants it.
@@ -232,8 +251,27 @@ mod tests {
         output
             .lines()
             .write(Source::Stdout, &[b'x'; 3 * LINE_BYTES]);
-        assert!(output.lines().stdout.len() < LINE_BYTES);
+        // Three whole lines with "two", whatever the pieces that it is written in.
+        assert_eq!(output.lines().stdout, b"xxx");
+        for _ in 0..9 {
+            output.lines().write(Source::Stdout, &[b'x'; 1000]);
+        }
+        assert_eq!(output.lines().stdout.len(), 3 + 9000 - LINE_BYTES);
         output.end();
         assert!(output.lines().stdout.is_empty());
+    }
+
+    #[test]
+    fn a_line_is_cut_between_two_characters() {
+        let whole = |text: &[u8]| whole_characters(text);
+        assert_eq!(whole("a☕".as_bytes()), 4);
+        assert_eq!(whole(&"a☕".as_bytes()[..3]), 1);
+        assert_eq!(whole(b"\xff\xe2\x98"), 1);
+        assert_eq!(whole(b"a\xff"), 2);
+        assert_eq!(whole(b""), 0);
+        let output = output();
+        let text = [&[b'x'; LINE_BYTES - 1][..], "☕".as_bytes()].concat();
+        output.lines().write(Source::Stdout, &text);
+        assert_eq!(output.lines().stdout, "☕".as_bytes());
     }
 }

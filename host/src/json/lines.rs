@@ -23,6 +23,8 @@ pub struct Misplaced {
 ///
 /// Every fault, in the order of the text. Behind broken JSON it is read on where a line begins an object.
 pub fn read_deliveries(text: &[u8]) -> Result<Vec<Envelope>, Vec<Misplaced>> {
+    // Some editors put it in front of a file.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let mut deliveries = Vec::new();
     let mut faults = Vec::new();
     let mut rest = 0;
@@ -141,6 +143,8 @@ mod tests {
         let bodies: Vec<&[u8]> = read.iter().map(|one| &*one.message.body).collect();
         assert_eq!(bodies, [b"a", b"b", b"c"]);
         assert_eq!(read_deliveries(b" \n"), Ok(Vec::new()));
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(read_deliveries(marked.as_bytes()).unwrap(), read);
     }
 
     #[test]
@@ -151,6 +155,12 @@ mod tests {
         assert!(told[0].2.contains("did you mean `body`"), "{told:?}");
         assert_eq!((told[1].0, told[1].1), (5, 2), "{told:?}");
         assert_eq!(faults("\n  [1]")[0].0, 2);
+        let told = faults("\u{feff}{\"bdy\": 1}");
+        assert_eq!(
+            (told[0].0, told[0].1),
+            (1, 2),
+            "a byte order mark is seen by nobody"
+        );
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) struct Meters {
     pub(super) swaps: IntCounterVec,
     pub(super) denied: IntCounterVec,
     pub(super) lines_dropped: IntCounterVec,
+    pub(super) log_lines_dropped: IntCounterVec,
 }
 
 impl Meters {
@@ -254,6 +255,11 @@ impl Meters {
                 "hive_guest_lines_dropped_total",
                 "Lines that a component printed beyond its log_lines a second, and that were left out of the log.",
                 &["component"],
+            )?,
+            log_lines_dropped: counter(
+                "hive_log_lines_dropped_total",
+                "Log lines that were dropped: standard error was not read, or could not be written.",
+                &[],
             )?,
             registry,
         })

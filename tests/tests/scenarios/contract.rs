@@ -135,7 +135,7 @@ async fn contract_go() -> Result<()> {
         },
         trap: Failure {
             reason: "trap",
-            says: vec!["exited with status 1".into()],
+            says: vec!["exited with a failure".into()],
         },
     })
     .await

@@ -276,3 +276,54 @@ async fn an_example_is_tried_out_with_its_hive_toml() -> Result<()> {
     assert_says(&done, 0, &["publish "]);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_end_of_a_component_is_told_as_exactly_as_it_is_known() -> Result<()> {
+    for (body, says) in [
+        (
+            "code 3",
+            "failed (trap): the component exited with status 3",
+        ),
+        ("3", "failed (trap): the component exited with a failure"),
+        ("0", "failed (trap): the component exited with status 0"),
+    ] {
+        let ended = invoke(&guest("exit"), &["-p", "type=x"], body).await?;
+        assert_says(&ended, 1, &[says]);
+    }
+    let ended = invoke(&guest("no-text"), &["-p", "type=x"], "").await?;
+    let says = "a string in what `handler.handle` returned is not Unicode text: ";
+    assert_says(&ended, 1, &[says]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_told_for_what_it_is() -> Result<()> {
+    let module = "(module (func (export \"handle\")))";
+    let core = "it is a core WebAssembly module, not a component; build it for wasm32-wasip2";
+    let cases = [
+        (file("core.wat", module)?, core),
+        (file("core-text.wasm", &format!("  {module}"))?, core),
+        (
+            file("broken.wat", "(module")?,
+            "it is not WebAssembly text: ",
+        ),
+        (
+            PathBuf::from("/dev/zero"),
+            "it is a device, not a regular file",
+        ),
+    ];
+    for (component, says) in cases {
+        let ended = invoke(&component, &["-p", "type=x"], "").await?;
+        assert_says(&ended, 2, &[says]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_in_front_of_messages_is_none_of_them() -> Result<()> {
+    let messages = file("marked.json", "\u{feff}{\"body\": \"hello\"}\n")?;
+    let messages = messages.to_string_lossy();
+    let answer = invoke(&guest("stdout"), &["--message", &messages], "").await?;
+    assert_says(&answer, 0, &["out says hello"]);
+    Ok(())
+}

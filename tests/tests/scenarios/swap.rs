@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use hive_tests::{Broker, Finished, HiveToml, HostProcess, Message, Vhost, eventually, guest};
+use hive_tests::{
+    Broker, Commands, Finished, HiveToml, HostProcess, Message, Vhost, eventually, guest,
+};
 use hive_tests::{scratch, text_guest};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -542,4 +544,33 @@ async fn what_a_swap_adds_to_the_latency_is_told() -> Result<()> {
 )]
 fn report(text: &str) {
     println!("{text}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_cannot_be_sent_is_told_before_anything_is_sent() -> Result<()> {
+    let folder = scratch("swap-unsent");
+    let large = folder.join("large.wasm");
+    std::fs::File::create(&large)?.set_len(300 << 20)?;
+    let pipe = folder.join("pipe.wasm");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status()?;
+    assert!(made.success());
+    // No host runs: the file is at fault first.
+    let toml = folder.join("hive.toml");
+    std::fs::write(&toml, "")?;
+    let commands = Commands::on_file(&toml, &[]);
+    for (file, says) in [
+        (
+            large.as_path(),
+            "has 300 MiB, and a running host is sent 256 MiB at most",
+        ),
+        (pipe.as_path(), "it is a pipe, not a regular file"),
+        (Path::new("/dev/zero"), "it is a device, not a regular file"),
+    ] {
+        let file = file.to_string_lossy();
+        let ended = commands.run(&["swap"], &["letters", &file]).await?;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(says), "{ended:?}");
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::at_the_broker::Compared;
 use crate::cli::Exit;
+use crate::cli::say::{fault, out};
 use crate::config::plan::{ConsumerPlan, Plan};
 use crate::config::{Problem, Severity};
 use crate::guest::{Access, ComponentFault, Slot};
@@ -107,30 +108,33 @@ impl Findings {
     /// For people. What is wrong goes to standard error.
     pub(super) fn print(&self) {
         for fault in &self.faults {
-            eprintln!("error: {fault}");
+            fault!("{fault}");
         }
         for component in &self.components {
-            println!("component {}: sha256 {}", component.name, component.sha256);
+            out!("component {}: sha256 {}", component.name, component.sha256);
             for Access { import, granted } in &component.access {
-                println!("  imports {import}: {granted}");
+                out!("  imports {import}: {granted}");
             }
-            println!("  publishes {}", component.publications);
+            out!("  publishes {}", component.publications);
         }
         for consumer in &self.consumers {
             let batches = match &consumer.batch {
                 Some(batch) => format!(" in batches of {batch}"),
                 None => String::new(),
             };
-            println!(
+            out!(
                 "consumer {}: queue {} -> component {}{batches}, {}",
-                consumer.name, consumer.queue, consumer.component, consumer.failed
+                consumer.name,
+                consumer.queue,
+                consumer.component,
+                consumer.failed
             );
         }
         for compared in &self.brokers {
             compared.print();
         }
         if self.exit() == Exit::Done {
-            println!("no faults");
+            out!("no faults");
         }
     }
 
@@ -197,17 +201,17 @@ impl Compared {
         let found = match &self.found {
             Ok(found) => found,
             Err(reason) => {
-                eprintln!("error: {reason}");
+                fault!("{reason}");
                 return;
             }
         };
         let fitting = found.fitting.len();
-        println!("connection {connection}: {fitting} as planned in vhost {vhost}");
+        out!("connection {connection}: {fitting} as planned in vhost {vhost}");
         for missing in &found.missing {
-            println!("  not there, will be declared: {missing}");
+            out!("  not there, will be declared: {missing}");
         }
         for mismatch in &found.mismatches {
-            eprintln!("error: connection {connection}: {mismatch}");
+            fault!("connection {connection}: {mismatch}");
         }
     }
 

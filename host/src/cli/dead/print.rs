@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::amqp::Death;
 use crate::cli::parts::cell;
+use crate::cli::say::{self, fault, out};
 use crate::cli::table::{Column, Table};
 use crate::dead::{Numbered, Replayed, Walk, shown};
 
@@ -124,17 +125,17 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
         broken,
     } = replayed;
     for one in left.iter().take(MOST_TOLD) {
-        eprintln!("error: message {} stays: {}", one.number, one.reason);
+        fault!("message {} stays: {}", one.number, one.reason);
     }
     if left.len() > MOST_TOLD {
-        eprintln!("error: {} more stay", left.len() - MOST_TOLD);
+        fault!("{} more stay", left.len() - MOST_TOLD);
     }
     if let Some(reason) = broken {
-        eprintln!("error: stopped: {reason}");
+        fault!("stopped: {reason}");
     }
     if *doubtful > 0 {
-        eprintln!(
-            "error: {doubtful} were sent and could not be taken off {queue} any more: they may be in both"
+        fault!(
+            "{doubtful} were sent and could not be taken off {queue} any more: they may be in both"
         );
     }
     if json {
@@ -152,7 +153,7 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
             "doubtful": doubtful,
             "stopped": stopped,
         });
-        println!("{summary}");
+        say::json(&summary);
         return;
     }
     let to: Vec<String> = sent
@@ -163,15 +164,15 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
         true => String::new(),
         false => format!(": {}", to.join(", ")),
     };
-    println!(
+    out!(
         "{} of {} messages republished from {queue}{to}",
         replayed.total(),
         walk.there()
     );
     if *back_again > 0 {
-        println!("{back_again} failed again meanwhile, and are not sent twice");
+        out!("{back_again} failed again meanwhile, and are not sent twice");
     }
     if *stopped {
-        println!("stopped by a signal; the rest is where it was");
+        out!("stopped by a signal; the rest is where it was");
     }
 }

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::print::end;
 use crate::amqp::Death;
-use crate::cli::parts::{body, cell, headers, properties};
+use crate::cli::parts::{body, headers, properties};
 use crate::dead::{Numbered, shown};
+use crate::escape;
 use crate::json::write_delivery;
 
 /// What begins with it is the host's bookkeeping, and shown by its meaning.
@@ -25,10 +26,9 @@ pub(super) fn whole_json(one: &Numbered) -> Value {
 
 /// A whole message for people.
 pub(super) fn whole(one: &Numbered, queue: &str) -> String {
-    let mut text = format!("message {} of {queue}\n", one.number);
+    let mut text = format!("message {} of {}\n", one.number, escape::line(queue));
     let mut put = |name: &str, value: &str| {
-        writeln!(text, "  {name:<18} {}", cell(value, usize::MAX))
-            .expect("a String takes everything");
+        writeln!(text, "  {name:<18} {}", escape::line(value)).expect("a String takes everything");
     };
     let Death {
         class,
@@ -64,7 +64,7 @@ pub(super) fn whole(one: &Numbered, queue: &str) -> String {
     let message = &one.letter.delivery.envelope.message;
     for (name, fact) in facts {
         if let Some(fact) = fact {
-            put(name, &fact.replace('\n', " ⏎ "));
+            put(name, &fact);
         }
     }
     for (name, value) in properties(&message.properties) {

@@ -6,8 +6,9 @@ use std::process::Stdio;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::cli::parts::plain;
+use crate::cli::say::{self, fault, out};
 use crate::config::plan::ComponentPlan;
+use crate::escape;
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(super) async fn build(component: &ComponentPlan, folder: &Path) -> Built {
     let Some(command) = build else {
         return Built::Not;
     };
-    println!("building {name}: {command}");
+    out!("building {name}: {command}");
     let begun = Instant::now();
     let output = Command::new("sh")
         .arg("-c")
@@ -38,20 +39,20 @@ pub(super) async fn build(component: &ComponentPlan, folder: &Path) -> Built {
     let output = match output.await {
         Ok(output) => output,
         Err(error) => {
-            eprintln!("error: {name}: `{command}` cannot be run: {error}");
+            fault!("{name}: `{command}` cannot be run: {error}");
             return Built::Failed;
         }
     };
     if output.status.success() {
-        println!("built {name} in {:.1} s", begun.elapsed().as_secs_f64());
+        out!("built {name} in {:.1} s", begun.elapsed().as_secs_f64());
         return Built::Newly;
     }
     for printed in [&output.stdout, &output.stderr] {
         for line in String::from_utf8_lossy(printed).lines() {
-            eprintln!("  {}", plain(line));
+            say::note(&format!("  {}", escape::lines(line)));
         }
     }
     let status = output.status;
-    eprintln!("error: {name}: `{command}` failed ({status}); what was built before stays");
+    fault!("{name}: `{command}` failed ({status}); what was built before stays");
     Built::Failed
 }

@@ -6,6 +6,7 @@ use crate::cli::Exit;
 use crate::cli::broker::Broker;
 use crate::cli::message_file::{self, deliveries};
 use crate::cli::publish::{entity, publish_all};
+use crate::cli::say::{fault, out};
 use crate::config::plan::Plan;
 use crate::dead::connection_of;
 use crate::message::{Envelope, Publication};
@@ -16,7 +17,7 @@ pub(super) fn read(file: &Path, plan: &Plan) -> Result<Vec<Publication>, Exit> {
     let deliveries = deliveries(&name, &text)?;
     let publications = deliveries.into_iter().enumerate().map(|(index, delivery)| {
         publication(delivery, plan).map_err(|reason| {
-            eprintln!("error: {name}: message {}: {reason}", index + 1);
+            fault!("{name}: message {}: {reason}", index + 1);
             Exit::Misused
         })
     });
@@ -70,13 +71,13 @@ pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
     let name = entity(&first.exchange, &first.routing_key);
     let connection = match connection_of(plan, name, None) {
         Ok(connection) => connection,
-        Err(reason) => return eprintln!("error: {reason}"),
+        Err(reason) => return fault!("{reason}"),
     };
     // What is wrong with it has been told.
     let Ok(broker) = Broker::connect(connection, "hive-host dev") else {
         return;
     };
     let tally = publish_all(publications, &broker).await;
-    println!("fed {} messages", tally.published);
+    out!("fed {} messages", tally.published);
     broker.leave().await;
 }

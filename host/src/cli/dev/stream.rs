@@ -9,7 +9,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::cli::event::{Fields, fields, follow};
-use crate::cli::parts::plain;
+use crate::cli::say;
+use crate::escape;
 
 /// Where deliveries are told of.
 const DELIVERIES: &str = "hive_host::telemetry::consumer";
@@ -65,8 +66,8 @@ impl<S: Subscriber> Layer<S> for Stream {
             return;
         };
         match self.coloured {
-            true => println!("\u{1b}[{}m{line}\u{1b}[0m", colour.code()),
-            false => println!("{line}"),
+            true => say::result(&format!("\u{1b}[{}m{line}\u{1b}[0m\n", colour.code())),
+            false => say::result(&format!("{line}\n")),
         }
         if fields
             .get("message")
@@ -102,7 +103,7 @@ fn line(target: &str, level: Level, fields: &Fields) -> Option<(Colour, String)>
         } else {
             Colour::Aside
         };
-        return Some((colour, format!("{who} | {}", plain(message))));
+        return Some((colour, format!("{who} | {}", escape::line(message))));
     }
     if target == DELIVERIES {
         let took = fields.get("took_ms")?;
@@ -114,8 +115,10 @@ fn line(target: &str, level: Level, fields: &Fields) -> Option<(Colour, String)>
         };
         // A traceback has many lines.
         let mut lines = action.lines();
-        let first = plain(lines.next().unwrap_or_default());
-        let rest: String = lines.map(|line| format!("\n    {}", plain(line))).collect();
+        let first = escape::lines(lines.next().unwrap_or_default());
+        let rest: String = lines
+            .map(|line| format!("\n    {}", escape::lines(line)))
+            .collect();
         let shown = format!("{who}: {first} ({took:.1} ms{attempt}){rest}");
         return Some((colour, shown));
     }
@@ -130,7 +133,10 @@ fn line(target: &str, level: Level, fields: &Fields) -> Option<(Colour, String)>
     let rest: String = rest
         .map(|(name, value)| format!(" {name}={value}"))
         .collect();
-    Some((colour, format!("hive: {}{}", plain(message), plain(&rest))))
+    Some((
+        colour,
+        format!("hive: {}{}", escape::line(message), escape::line(&rest)),
+    ))
 }
 
 /// What became of a delivery, in the words of actions.
@@ -202,7 +208,7 @@ mod tests {
             ("delay", "1s"),
         ];
         let raised = of("failed; will be retried", &raised);
-        let whole = "orders o-17: failed (error), retry in 1s: KeyError (1.5 ms)\n    a.py";
+        let whole = "orders o-17: failed (error), retry in 1s: KeyError (1.5 ms)\n    \\u{1b}a.py";
         assert_eq!(raised, whole);
         let trapped = of("dead-lettered", &[("class", "trap"), ("error", "boom")]);
         assert_eq!(

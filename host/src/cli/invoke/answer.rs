@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::cli::parts::{body, headers, plain, properties};
+use crate::cli::parts::{body, headers, properties};
+use crate::escape;
 use crate::json::write_action;
 use crate::message::{Action, Attempt, Publication, Retry};
 use crate::policy::{self, Disposition, Failure, Outcome, RetryPolicy};
@@ -91,10 +92,10 @@ impl Answer {
 /// All lines of it: a traceback has many.
 fn told(what: &str, reason: &str, text: &mut String) {
     let mut lines = reason.lines();
-    let first = plain(lines.next().unwrap_or_default());
+    let first = escape::lines(lines.next().unwrap_or_default());
     writeln!(text, "{what}: {first}").expect("a String takes all");
     for line in lines {
-        writeln!(text, "  {}", plain(line)).expect("a String takes all");
+        writeln!(text, "  {}", escape::lines(line)).expect("a String takes all");
     }
 }
 
@@ -107,7 +108,7 @@ fn publication(publication: &Publication, text: &mut String) {
         delay,
     } = publication;
     let mut put = |name: &str, value: &str| {
-        writeln!(text, "  {name:<18} {}", plain(value)).expect("a String takes all");
+        writeln!(text, "  {name:<18} {}", escape::line(value)).expect("a String takes all");
     };
     match exchange.as_str() {
         "" => put("to queue", &format!("{routing_key:?}")),
@@ -172,7 +173,7 @@ mod tests {
         Answer::Failure { class, error }.write(&mut text);
         assert_eq!(
             text,
-            "failed (error): ValueError: no\n    File \"a.py\", line 3\n  [2J\n"
+            "failed (error): ValueError: no\n    File \"a.py\", line 3\n  \\u{1b}[2J\n"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What is handed to the component: from a file, from standard input, from the flags.
 
 use super::Invoke;
+use crate::cli::say::fault;
 use crate::cli::{Exit, message_file};
 use crate::message::Envelope;
 
@@ -15,7 +16,7 @@ pub(super) fn deliveries(arguments: &Invoke) -> Result<Vec<Envelope>, Exit> {
     if body.is_some() || said.are_there() {
         let (_, bytes) = message_file::read(body.as_deref(), "the body")?;
         let delivery = said.delivery(bytes).map_err(|fault| {
-            eprintln!("error: {fault}");
+            fault!("{fault}");
             Exit::Misused
         })?;
         return Ok(vec![delivery]);

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::cli::event::{fields, follow};
-use crate::cli::parts::plain;
+use crate::escape;
 
 /// One line.
 #[derive(Debug, PartialEq)]
@@ -30,7 +30,8 @@ impl Line {
     }
 
     pub(super) fn write(&self, text: &mut String) {
-        writeln!(text, "  {:<6} {}", self.source, plain(&self.text)).expect("a String takes all");
+        writeln!(text, "  {:<6} {}", self.source, escape::line(&self.text))
+            .expect("a String takes all");
     }
 }
 

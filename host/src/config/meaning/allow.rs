@@ -41,6 +41,14 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
         if let Some(value) = context.environment.get(name) {
             env.push((name.to_owned(), value.to_owned()));
         }
+        if context.environment.unreadable.contains(name) {
+            let message = format!(
+                "is a variable whose value is not UTF-8: {}",
+                redact::quote(name)
+            );
+            let remedy = "set it to a text in UTF-8; the component does not see it as it is";
+            context.faults.warning(at, message, remedy);
+        }
     }
     env
 }

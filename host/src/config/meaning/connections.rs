@@ -136,7 +136,7 @@ fn default_url(context: &mut Context<'_>) -> Option<String> {
     if connections.is_some() && named.iter().all(|(_, node)| node.get("url").is_some()) {
         return None;
     }
-    let Some(text) = context.environment.filled(URL) else {
+    let Some(text) = context.variable(URL) else {
         return Some(DEFAULT_URL.to_owned());
     };
     match url::parse(text) {
@@ -152,7 +152,7 @@ fn default_url(context: &mut Context<'_>) -> Option<String> {
 
 /// RABBITMQ_HEARTBEAT: seconds, or a duration.
 fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
-    let text = context.environment.filled(HEARTBEAT)?;
+    let text = context.variable(HEARTBEAT)?;
     let seconds = text
         .parse::<u16>()
         .map(|seconds| Duration::from_secs(seconds.into()));

@@ -103,7 +103,7 @@ fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
             context.faults.error(node, message, REMEDY);
         }
     }
-    if let Some(text) = context.environment.filled("RUST_LOG") {
+    if let Some(text) = context.variable("RUST_LOG") {
         filter = text.to_owned();
         if EnvFilter::builder().parse(text).is_err() {
             let message = format!("is not a filter of log lines: {}", redact::quote(text));

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 use crate::config::plan::{AuthMechanism, TlsPlan};
 use crate::config::url::BrokerUrl;
 use crate::config::written::Node;
+use crate::files;
 
 use super::Context;
 
@@ -234,7 +235,7 @@ fn text(context: &mut Context<'_>, node: &Node) -> Option<String> {
         return Some(value.to_owned());
     }
     match std::fs::read_to_string(context.base(node).join(value)) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(files::without_mark(&text).to_owned()),
         Err(error) => {
             let message = format!("cannot read the file that it names: {error}");
             let remedy = "name a readable PEM file, relative to this one";

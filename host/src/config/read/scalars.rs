@@ -10,6 +10,7 @@ use crate::config::nearest;
 use crate::config::redact;
 use crate::config::units;
 use crate::config::written::{Node, Value};
+use crate::files;
 
 impl Reader<'_> {
     pub(super) fn scalar(&mut self, value: &DeValue<'_>, shape: &Shape, place: Place) -> Node {
@@ -49,7 +50,10 @@ impl Reader<'_> {
             return place.holding(Value::Text(text));
         };
         match std::fs::read_to_string(self.source.directory().join(path)) {
-            Ok(secret) => place.holding(Value::Text(secret.trim_end_matches(['\r', '\n']).into())),
+            Ok(secret) => {
+                let secret = files::without_mark(&secret).trim_end_matches(['\r', '\n']);
+                place.holding(Value::Text(secret.into()))
+            }
             Err(error) => {
                 let message = format!("cannot read the file that it names: {error}");
                 self.refuse(message, "name a readable file, relative to this one", place)

@@ -1,0 +1,84 @@
+//! How the commands print: results to standard output, faults to standard error, each in one way.
+//!
+//! A reader of results that goes away ends the command: it has nobody left to work for. One of faults does
+//! not. What comes from outside is escaped here, whatever a command prints.
+
+use std::fmt::{Arguments, Display};
+use std::io::{self, ErrorKind, Write};
+use std::process;
+
+use crate::{escape, log};
+
+/// What a shell reports of a program that SIGPIPE has ended, 128 and the number of the signal: a pipeline
+/// with `pipefail` then sees that not everything was read, as of any other tool.
+const READER_IS_GONE: i32 = 128 + 13;
+
+/// Prints one line of a result.
+macro_rules! out {
+    ($($text:tt)*) => {
+        $crate::cli::say::line(format_args!($($text)*))
+    };
+}
+
+/// Says what is wrong, behind `error: `.
+macro_rules! fault {
+    ($($text:tt)*) => {
+        $crate::cli::say::wrong("error", format_args!($($text)*))
+    };
+}
+
+/// Says what should be looked at, behind `warning: `.
+macro_rules! warning {
+    ($($text:tt)*) => {
+        $crate::cli::say::wrong("warning", format_args!($($text)*))
+    };
+}
+
+pub(super) use {fault, out, warning};
+
+/// See [`out`].
+pub(super) fn line(text: Arguments<'_>) {
+    let text = text.to_string();
+    result(&format!("{}\n", escape::line(&text)));
+}
+
+/// Prints a result of several lines. Whoever made it has escaped what stands within a line.
+pub(super) fn lines(text: &impl Display) {
+    let text = text.to_string();
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    result(&format!("{}\n", escape::lines(text)));
+}
+
+/// Prints a result as JSON.
+pub(super) fn json(value: &impl Display) {
+    let text = value.to_string();
+    result(&format!("{}\n", escape::json(&text)));
+}
+
+/// Prints a result as it stands: with what moves a terminal's cursor or colours a line.
+pub(super) fn result(text: &str) {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_bytes());
+    match written.and_then(|()| output.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(READER_IS_GONE),
+        Err(error) => {
+            fault!("standard output cannot be written: {error}");
+            process::exit(1);
+        }
+    }
+}
+
+/// See [`fault`] and [`warning`]. A text of several lines is told whole.
+pub(super) fn wrong(what: &str, text: Arguments<'_>) {
+    note(&format!("{what}: {}", escape::paragraph(&text.to_string())));
+}
+
+/// Puts a text on standard error as it stands; in the log, where one runs, whose lines come first then.
+/// There is no way to tell anybody that it cannot be written.
+pub(super) fn note(text: &str) {
+    let text = format!("{text}\n");
+    if !log::put(&text) {
+        io::stderr().write_all(text.as_bytes()).ok();
+    }
+}
