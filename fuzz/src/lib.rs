@@ -1,4 +1,5 @@
-//! The host's code for AMQP's frames, tables and properties, and what must hold for every input.
+//! The host's code for AMQP's frames, tables and properties, the broker in the process, and what must hold for
+//! every input.
 //!
 //! It is the host's sources that are compiled here, not the host: that would bring wasmtime along, and
 //! make public what is private. A source that comes to need another is to be listed here as well.
@@ -31,4 +32,5 @@ pub mod amqp {
     pub mod messages;
 }
 
+pub mod broker;
 mod wire;

@@ -243,8 +243,8 @@ impl State {
         }
         if queue.arguments.single_active && queue.arguments.kind == QueueKind::Quorum {
             return Err(Refusal::resource_locked(format!(
-                "cannot obtain access to locked {}. basic.get operations are not supported by quorum \
-                 queues with single active consumer",
+                "cannot obtain access to locked {}. basic.get operations are not supported by \
+                 <<\"quorum\">> queues with single active consumer",
                 queue.described()
             )));
         }

@@ -343,6 +343,15 @@ async fn ask_basic(
             let declared = ch.queue_declare("ref.bad2".into(), options, quorum);
             answer(declared.await)
         }
+        64 => {
+            let arguments = [
+                ("x-queue-type", word("quorum")),
+                ("x-single-active-consumer", true.into()),
+            ];
+            declare(ch, "ref.single", &arguments).await.unwrap();
+            let got = ch.basic_get("ref.single".into(), BasicGetOptions::default());
+            answer(got.await)
+        }
         _ => return None,
     })
 }
