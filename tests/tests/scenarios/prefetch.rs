@@ -62,9 +62,9 @@ async fn with_small_bodies_it_grows_and_gives_nothing_back() -> Result<()> {
         first[0] < 256,
         "it asks for {first:?} before it knows anything"
     );
-    let messages = (0..500).map(|number| Message::new(number.to_string()));
+    let messages = (0..150).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", messages).await?;
-    vhost.wait_ready("out", 500).await?;
+    vhost.wait_ready("out", 150).await?;
     eventually("it asks for everything", look, |found| *found == [256]).await?;
     let seen = vhost.drain("out").await?;
     assert!(seen.iter().all(|message| !message.redelivered));
@@ -79,14 +79,14 @@ async fn it_grows_in_the_order_of_the_queue() -> Result<()> {
         vhost.declare_queue(queue, "quorum").await?;
     }
     // All are there before, so that the broker gives them out as fast as it is asked to.
-    let messages = (0..500).map(|number| Message::new(number.to_string()));
+    let messages = (0..150).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", messages).await?;
     let toml = HiveToml::one("letters", "publish", "ordered_by = \"routing-key\"");
     let mut host = HostProcess::run(&vhost, &toml.queue("out", "")).await?;
-    vhost.wait_ready("out", 500).await?;
+    vhost.wait_ready("out", 150).await?;
     let came = vhost.drain("out").await?;
     let came: Vec<String> = came.iter().map(Message::text).collect();
-    let sent: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    let sent: Vec<String> = (0..150).map(|number| number.to_string()).collect();
     assert_eq!(came, sent);
     assert_settled(&vhost, &mut host, "letters").await
 }
