@@ -10,6 +10,8 @@ mod prefetch;
 mod resizing;
 mod subscribing;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -299,18 +301,28 @@ impl Subscription {
                 continue;
             }
             let is_held_back = *held_back.borrow_and_update();
-            let came = tokio::select! {
-                biased;
-                came = live.next(self.subscribing.reading.as_deref()), if !is_held_back => came,
-                _ = wanted.changed() => continue,
-                _ = held_back.changed() => continue,
-                () = sink.unwanted() => {
-                    match sink.end().is_over() {
+            let mut had_to_wait = false;
+            let came = {
+                let mut next = pin!(live.next(self.subscribing.reading.as_deref()));
+                let next = poll_fn(|context| {
+                    let polled = next.as_mut().poll(context);
+                    had_to_wait |= polled.is_pending();
+                    polled
+                });
+                tokio::select! {
+                    biased;
+                    came = next, if !is_held_back => came,
+                    _ = wanted.changed() => continue,
+                    _ = held_back.changed() => continue,
+                    () = sink.unwanted() => match sink.end().is_over() {
                         true => continue,
                         false => Err(NoneCame::Lost("the channel is closed".into())),
-                    }
+                    },
                 }
             };
+            if had_to_wait {
+                sink.was_empty();
+            }
             match came {
                 Ok(delivery) if sink.is_alive() => {
                     if intake == Intake::All
@@ -333,6 +345,8 @@ impl Subscription {
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
                 Ok(_) => {}
+                // lapin tells only that nothing more comes; above it is told why.
+                Err(NoneCame::Lost(_)) if sink.end().is_over() => {}
                 Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
                     self.lost(feed, session, &reason);

@@ -181,7 +181,7 @@ impl Settlement {
         let end = self.sink.end();
         end.over().await;
         match end.cause().await {
-            Cause::TimedOut(after) => after.unwrap_or_else(|| self.sink.age()),
+            Cause::TimedOut(after) => after.unwrap_or_else(|| self.sink.busy_for()),
             Cause::Deleted | Cause::Other(_) => std::future::pending().await,
         }
     }

@@ -4,7 +4,7 @@
 //! what is settled by then is sent first and the channel closed after it, so that the broker takes
 //! back exactly what is not settled.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(crate) struct AckSink {
     /// How the broker ends it.
     end: Arc<End>,
     since: Instant,
+    /// So many milliseconds after that there was a moment with nothing in hand, and nothing to come.
+    idle_until: AtomicU64,
     /// Its queue is a stream, in which nothing may be refused.
     is_stream: AtomicBool,
     /// The channel is closed.
@@ -82,6 +84,7 @@ impl AckSink {
             in_hand: AtomicUsize::new(0),
             end,
             since: Instant::now(),
+            idle_until: AtomicU64::new(0),
             is_stream: AtomicBool::new(false),
             ended: CancellationToken::new(),
         });
@@ -134,9 +137,19 @@ impl AckSink {
         !self.end.is_over() && self.channel.status().connected()
     }
 
-    /// Since it consumes.
-    pub(crate) fn age(&self) -> Duration {
-        self.since.elapsed()
+    /// A delivery has come that was waited for. If nothing else is in hand, none is older.
+    pub(crate) fn was_empty(&self) {
+        if self.in_hand.load(Ordering::Acquire) == 0 {
+            let milliseconds = u64::try_from(self.since.elapsed().as_millis());
+            let until = milliseconds.unwrap_or(u64::MAX);
+            self.idle_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// No delivery of this channel is unacknowledged for longer.
+    pub(crate) fn busy_for(&self) -> Duration {
+        let idle = Duration::from_millis(self.idle_until.load(Ordering::Relaxed));
+        self.since.elapsed().saturating_sub(idle)
     }
 
     /// How the broker ends it.
@@ -287,13 +300,14 @@ impl Flusher {
         while !self.sink.is_left() || consuming {
             tokio::select! {
                 biased;
-                () = self.tasks.close().cancelled() => break,
-                () = self.sink.retire.cancelled() => break,
-                () = self.session.over().cancelled() => break,
+                // First, since others wait for the cause, and whoever is told of the end retires this.
                 () = self.sink.end.over() => {
                     self.find_the_cause().await;
                     break;
                 }
+                () = self.tasks.close().cancelled() => break,
+                () = self.sink.retire.cancelled() => break,
+                () = self.session.over().cancelled() => break,
                 () = self.tasks.drain().cancelled(), if consuming => {
                     consuming = false;
                     self.cancel_consumer().await?;
@@ -377,6 +391,7 @@ impl Flusher {
             };
             let more_urgent = tokio::select! {
                 biased;
+                () = self.sink.end.over() => return Ok(()),
                 () = self.tasks.close().cancelled() => return Ok(()),
                 () = self.sink.retire.cancelled() => return Ok(()),
                 () = self.session.over().cancelled() => return Ok(()),
