@@ -13,9 +13,11 @@ const MEBIBYTE: usize = 1 << 20;
 fn handle(delivery: Delivery) -> Result<Action, String> {
     let body = body(&delivery);
     println!("began {body}");
-    let mut taken: Vec<Vec<u8>> = Vec::new();
-    while body == "eat" {
-        taken.push(std::hint::black_box(vec![1; MEBIBYTE]));
+    if body == "eat" {
+        let mut taken: Vec<Vec<u8>> = Vec::new();
+        loop {
+            taken.push(std::hint::black_box(vec![1; MEBIBYTE]));
+        }
     }
     if let Some(pause) = body.strip_prefix("wait ") {
         let pause = pause.parse().map_err(|_| "that is no number")?;
