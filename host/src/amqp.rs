@@ -67,7 +67,7 @@ pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::settlement::{Acks, Delivery, Fate, Settled, Settlement};
 pub use self::stream::Reading;
-pub use self::topology::{Comparison, EnsureFault};
+pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
 
 use self::runtime::LapinRuntime;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};

@@ -40,6 +40,8 @@ pub use schema::schema;
 use faults::Faults;
 use keys::Key;
 use plan::{HostPlan, Plan};
+#[cfg(test)]
+pub(crate) use read::LONGEST_RETRIED;
 use read::Reader;
 use sources::{Source, Sources};
 use written::Node;

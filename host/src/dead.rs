@@ -42,6 +42,13 @@ pub struct Wanted {
     pub taken: bool,
 }
 
+impl Wanted {
+    /// Whether a message may go back to the queue that was looked at.
+    pub fn puts_back(&self) -> bool {
+        !self.taken || !self.filter.is_everything()
+    }
+}
+
 /// The messages of a queue that are wanted, from its head to what was its end when the walk began.
 #[derive(Debug)]
 pub struct Walk {

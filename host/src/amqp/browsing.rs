@@ -1,7 +1,8 @@
 //! What waits in a queue, read once and in its order: [`Browsing`].
 //!
-//! What is read and not acknowledged goes back when reading ends, all at once with the channel. A quorum
-//! queue then puts it where it was; given back one by one it would end up behind everything else.
+//! What is read and not acknowledged goes back when reading ends, all at once: refused by one frame where the
+//! broker does not count that, or with the channel. A quorum queue then puts it where it was; given back one
+//! by one it would end up behind everything else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,6 +185,7 @@ impl Browsing {
         delivery.properties = without_deaths(delivery.properties);
         let (envelope, original) = receive(self.queue.clone(), delivery);
         if envelope.stream_offset.is_some() {
+            self.sink.is_of_a_stream();
             return Err(BrowseFault::Stream(self.queue.to_string()));
         }
         let settlement = Settlement::new(tag, &self.sink, None);

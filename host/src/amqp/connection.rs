@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::browsing::{BrowseFault, Browsing};
 use super::consumer::Subscription;
-use super::fault::ConnectFault;
+use super::fault::{ConnectFault, Mismatch};
 use super::giving_back::{WayBack, way_back};
 use super::limits::DEFAULT_FRAME_MAX;
 use super::link::{Link, LinkState, Role, Snapshot};
@@ -17,7 +17,7 @@ use super::publisher::Publisher;
 
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
-use super::topology::{Comparison, EnsureFault, Topology};
+use super::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
@@ -114,21 +114,24 @@ impl Connection {
     /// on the next one.
     ///
     /// What was declared before and is not wanted any more stays at the broker: messages may be in it.
+    ///
+    /// The answer is what could not be declared; it is tried again.
     pub async fn declare<'a>(
         &self,
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
-    ) -> Result<(), ConnectFault> {
-        let topology = Arc::new(Topology::new(plan, consumers)?);
+    ) -> Result<Vec<Mismatch>, ConnectFault> {
+        let topology = Topology::new(plan, consumers)?;
+        let topology = Arc::new(topology.following(&self.topology.load()));
         let before = self.topology.swap(topology.clone());
         if self.consuming.current().is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let declared = self.consuming.declare(topology.new_since(&before));
         if tokio::time::timeout(PATIENCE, declared).await.is_err() {
             tracing::debug!(connection = %plan.name, "what is new is declared when the broker is there");
         }
-        Ok(())
+        Ok(self.consuming.mismatches())
     }
 
     /// Whether `plan` can be carried out at all.
@@ -151,8 +154,25 @@ impl Connection {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<Comparison, ConnectFault> {
         let topology = Topology::new(plan, consumers)?;
-        let session = self.unless_given_up(self.consuming.session()).await?;
-        topology.compare(&session).await
+        // The broker may end the connection over an entity: it is asked again, and in the end without that.
+        let mut in_a_row = 0;
+        loop {
+            let session = self.unless_given_up(self.consuming.session()).await?;
+            match topology.compare(&session).await {
+                Ok(found) => return Ok(found),
+                Err(DeclareFault::Connect(fault)) => return Err(fault),
+                Err(DeclareFault::HungUp {
+                    reason,
+                    is_left_out,
+                }) => {
+                    session.discard();
+                    in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
+                    if in_a_row > HANG_UPS {
+                        return Err(topology.lost_while_declaring(&reason));
+                    }
+                }
+            }
+        }
     }
 
     /// The deliveries of a consumer, until its `tasks` drain. Subscribes when it is first asked for one.
@@ -197,6 +217,23 @@ impl Connection {
         let session = self.consuming.current();
         let broker = session.and_then(|session| session.broker());
         way_back(broker, self.topology.load().kind_of(queue))
+    }
+
+    /// What it costs to look at `queue` and put back what is in it.
+    ///
+    /// # Errors
+    ///
+    /// The broker does not answer, or the connection is given up.
+    pub async fn cost_of_looking(&self, queue: &str) -> Result<LookCost, BrowseFault> {
+        let lost = |reason: String| BrowseFault::Lost {
+            queue: queue.to_owned(),
+            reason,
+        };
+        let session = self.unless_given_up(self.consuming.session()).await;
+        let session = session.map_err(|fault| lost(fault.to_string()))?;
+        let topology = self.topology.load_full();
+        let cost = topology.cost_of_looking(&session, queue).await;
+        cost.map_err(|fault| lost(fault.to_string()))
     }
 
     /// What may be published over this connection now.

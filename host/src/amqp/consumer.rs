@@ -34,6 +34,7 @@ use super::original::receive;
 use super::session::Session;
 use super::settlement::{Delivery, Settlement};
 use super::stream::Reading;
+use super::topology::{cannot_be_consumed, consuming_from};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 
@@ -151,6 +152,8 @@ struct Feed {
     /// Cancelled once the channel before this one is closed, and the broker has back what was not
     /// settled on it.
     before: Option<CancellationToken>,
+    /// Where it was tried to subscribe the last time.
+    tried_on: Weak<Session>,
     backoff: Backoff,
     failed: Option<Failed>,
     told: bool,
@@ -184,6 +187,7 @@ impl Subscription {
                     .stream
                     .as_ref()
                     .map(|stream| Arc::new(Reading::new(stream.offset))),
+                fatal: Arc::clone(link.fatal()),
             }),
             link,
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
@@ -198,6 +202,7 @@ impl Subscription {
                 held_back,
                 served: None,
                 before: None,
+                tried_on: Weak::new(),
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
                 failed: None,
                 told: false,
@@ -504,6 +509,14 @@ impl Subscription {
                 () = session.over().cancelled() => return Some(()),
             }
         }
+        if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
+            // Somebody may have deleted the queue and made it again, without its bindings.
+            feed.tried_on = Weak::new();
+            self.link.declare_again(&self.subscribing.plan.queue).await;
+            // What could not be declared is not consumed.
+            return Some(());
+        }
+        feed.tried_on = Arc::downgrade(&session);
         feed.attempt = Some(Attempt {
             on: Arc::downgrade(&session),
             outcome: self
@@ -550,13 +563,22 @@ impl Subscription {
         match outcome {
             Ok(Ok(live)) => {
                 self.consumes(&live.sink);
+                if self.subscribing.reading.is_none() {
+                    self.link.consumes(&plan.queue, &live.sink);
+                }
                 feed.live = Some(live);
                 feed.backoff.reset();
                 feed.told = false;
+                let fatal = self.link.fatal();
+                fatal.answered_lazily(|| consuming_from(&plan.queue));
                 tracing::info!(consumer = %plan.name, queue = %plan.queue, "consuming");
             }
             Ok(Err(fault)) => {
                 self.lost(feed, on, &fault.to_string());
+                if let Some(answer) = fault.internal_error() {
+                    let fatal = self.link.fatal();
+                    fatal.met(cannot_be_consumed(&plan.queue, answer));
+                }
                 if fault.is_not_found() {
                     self.link.is_missing(&plan.queue);
                 }

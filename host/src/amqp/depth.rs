@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Queue};
 use thiserror::Error;
 
 use super::connection::Connection;
 use super::consumer::short;
+use super::frame::BrokerVersion;
 use super::limits::{AskFault, ask, leave};
 use super::session::Session;
 
@@ -55,10 +56,7 @@ impl Connection {
     ) -> Result<u32, DepthFault> {
         let session = self.consuming().current().ok_or(DepthFault::Down)?;
         let was_consumed = is_consumed();
-        let channel = session.channel().await?;
-        let seen = look(&channel, short(queue)).await;
-        leave(&channel, "the queue was looked at").await;
-        let seen = Seen::from(seen?);
+        let seen = seen(&session, queue).await?;
         if seen.messages == 0 && seen.consumers == 0 && was_consumed && is_consumed() {
             let reason = "the queue does not answer the broker";
             return Err(DepthFault::Untold(reason.to_owned()));
@@ -85,6 +83,14 @@ impl From<Queue> for Seen {
     }
 }
 
+/// What a queue has by the broker's word of this moment.
+pub(super) async fn seen(session: &Session, queue: &str) -> Result<Seen, AskFault> {
+    let channel = session.channel().await?;
+    let seen = look(&channel, short(queue)).await;
+    leave(&channel, "the queue was looked at").await;
+    seen.map(Seen::from)
+}
+
 /// What a queue has.
 pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Seen, AskFault> {
     let channel = session.channel().await?;
@@ -101,10 +107,28 @@ pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Se
     Ok(seen)
 }
 
+/// Whether a message that was looked at can go back to its place without being counted.
+pub(super) fn looks_are_free(session: &Session) -> bool {
+    let broker = session.broker();
+    broker.is_some_and(|broker| broker >= BrokerVersion::UNCOUNTED_NACK)
+}
+
 /// How many messages a queue has to give: it is asked for one, which goes back to where it was.
 pub(super) async fn offered(session: &Session, queue: &ShortString) -> Result<u32, AskFault> {
     let channel = session.channel().await?;
     let got = ask(channel.basic_get(queue.clone(), BasicGetOptions::default())).await;
+    if let Ok(Some(message)) = &got
+        && looks_are_free(session)
+    {
+        let options = BasicNackOptions {
+            multiple: false,
+            requeue: true,
+        };
+        let refused = ask(channel.basic_nack(message.delivery.delivery_tag, options)).await;
+        if let Err(fault) = refused {
+            tracing::debug!(%fault, "the message goes back with its channel");
+        }
+    }
     leave(&channel, "the queue was asked").await;
     Ok(got?.map_or(0, |got| got.message_count + 1))
 }

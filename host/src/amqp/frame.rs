@@ -39,6 +39,9 @@ impl BrokerVersion {
     /// The first whose quorum queues count a delivery that is lost with its channel, and not one that is
     /// refused with `basic.nack`.
     pub(super) const UNCOUNTED_NACK: Self = Self { major: 4, minor: 3 };
+    /// The first that cancels a consumer which leaves a message unacknowledged for too long; those before
+    /// close its channel.
+    pub(super) const CANCELS_SLOW_CONSUMERS: Self = Self { major: 4, minor: 3 };
     /// The first whose quorum queues drop what was handed out often, unless told not to.
     pub(super) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
     /// The first that closes a connection over a small `frame_max`, without a word.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use lapin::protocol::AMQPError;
 use lapin::{Channel, Error};
+
+use super::fault::{broker_error, is_internal};
 
 /// For one question to the broker that it answers at once when it is well: a declaration, a
 /// channel to open, a consumer to start. One that comes back after a restart may leave a question
@@ -35,12 +38,20 @@ impl AskFault {
         self.is(540)
     }
 
+    /// The broker's answer, where it failed over what was asked for (541).
+    pub(super) fn internal_error(&self) -> Option<&AMQPError> {
+        self.answer().filter(|answer| is_internal(answer))
+    }
+
     fn is(&self, code: u16) -> bool {
-        let answer = match self {
-            Self::Failed(error) => super::fault::broker_error(error),
+        self.answer().is_some_and(|answer| answer.get_id() == code)
+    }
+
+    fn answer(&self) -> Option<&AMQPError> {
+        match self {
+            Self::Failed(error) => broker_error(error),
             Self::Silent => None,
-        };
-        answer.is_some_and(|answer| answer.get_id() == code)
+        }
     }
 }
 

@@ -1,22 +1,29 @@
 //! A connection that comes back, as the rest of the room sees it: the latest [`Snapshot`] in a watch
 //! channel. `supervisor` is the loop behind it.
 
+mod consumers;
 mod supervisor;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::consumers::Consumers;
 use self::supervisor::Supervisor;
-use super::fault::ConnectFault;
+use super::acks::flusher::AckSink;
+use super::fault::{ConnectFault, Mismatch};
 use super::runtime::LapinRuntime;
 use super::session::SharedSession;
-use super::topology::{Topology, Withheld};
+use super::topology::{Fatal, Topology, Withheld};
 use crate::config::plan::ConnectionPlan;
 use crate::lifecycle::Tasks;
 use crate::telemetry::Telemetry;
+
+/// How long a declaration is waited for before a queue is consumed again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a link is for. Acks must not stop when a full broker stops publications, so each kind of
 /// work has a connection of its own.
@@ -78,7 +85,6 @@ impl Snapshot {
 
     /// None where the session is over, which is told here soon.
     fn delivers_from(&self, queue: &str) -> Option<SharedSession> {
-        let lives = |session: &SharedSession| !session.over().is_cancelled();
         match self.withheld.reason(queue) {
             None => self.session.clone().filter(lives),
             Some(_) => None,
@@ -86,10 +92,16 @@ impl Snapshot {
     }
 }
 
+fn lives(session: &SharedSession) -> bool {
+    !session.over().is_cancelled()
+}
+
 /// The outside of a link.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     latest: watch::Receiver<Snapshot>,
+    fatal: Arc<Fatal>,
+    consumers: Arc<Consumers>,
     wishes: mpsc::UnboundedSender<Wish>,
 }
 
@@ -97,6 +109,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 struct Wish {
     queues: BTreeSet<Arc<str>>,
+    /// They were not declared before, so the broker may end the connection over them.
+    is_new: bool,
     /// Told when it has been tried.
     tried: Option<oneshot::Sender<()>>,
 }
@@ -119,11 +133,21 @@ impl Link {
             gave_up: None,
         });
         let (wishes, wished) = mpsc::unbounded_channel();
+        let fatal = topology
+            .as_ref()
+            .map(|topology| topology.load().fatal().clone());
         let telemetry = telemetry.link(&plan.name, role.as_str(), &name);
+        let consumers = Arc::<Consumers>::default();
         let told = (tell, wished);
-        let supervisor = Supervisor::new(name, plan, topology, lapin, (tasks, telemetry), told);
+        let over = (lapin, consumers.clone());
+        let supervisor = Supervisor::new(name, plan, topology, over, (tasks, telemetry), told);
         tasks.spawn_service(supervisor.run());
-        Self { latest, wishes }
+        Self {
+            latest,
+            fatal: fatal.unwrap_or_default(),
+            consumers,
+            wishes,
+        }
     }
 
     /// Watches the latest.
@@ -131,9 +155,10 @@ impl Link {
         self.latest.clone()
     }
 
-    /// Waits for a session; none once the link has ended.
+    /// Waits for a session that is not over; none once the link has ended.
     pub(super) async fn session(&self) -> Option<SharedSession> {
-        self.wait(|snapshot| snapshot.session.clone()).await
+        self.wait(|snapshot| snapshot.session.clone().filter(lives))
+            .await
     }
 
     /// Waits for a session on which `queue` can be consumed; none once the link has ended.
@@ -156,8 +181,38 @@ impl Link {
     pub(super) fn is_missing(&self, queue: &Arc<str>) {
         self.wish(Wish {
             queues: [queue.clone()].into(),
+            is_new: false,
             tried: None,
         });
+    }
+
+    /// A subscription to `queue` consumes from now on.
+    pub(super) fn consumes(&self, queue: &Arc<str>, sink: &Arc<AckSink>) {
+        self.consumers.add(queue, sink);
+    }
+
+    /// What could not be declared.
+    pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+        self.latest.borrow().withheld.mismatches()
+    }
+
+    /// Over what the broker ends the connection.
+    pub(super) fn fatal(&self) -> &Arc<Fatal> {
+        &self.fatal
+    }
+
+    /// Declares `queue` again, with its bindings, before it is consumed again on the session that there is:
+    /// somebody may have deleted it and made it again. Not waited for for long.
+    pub(super) async fn declare_again(&self, queue: &Arc<str>) {
+        let (tried, was_tried) = oneshot::channel();
+        self.wish(Wish {
+            queues: [queue.clone()].into(),
+            is_new: false,
+            tried: Some(tried),
+        });
+        if tokio::time::timeout(PATIENCE, was_tried).await.is_err() {
+            tracing::debug!(%queue, "it is consumed again before it is declared again");
+        }
     }
 
     /// Declares `queues`, which are new in the topology; resolves when that has been tried, which may
@@ -166,6 +221,7 @@ impl Link {
         let (tried, was_tried) = oneshot::channel();
         self.wish(Wish {
             queues,
+            is_new: true,
             tried: Some(tried),
         });
         if was_tried.await.is_err() {

@@ -10,19 +10,36 @@
 //! does not depend on any of them is consumed all the same ([`Withheld`]).
 
 mod comparison;
+mod declaration;
 mod declarer;
 mod delay_queue;
+mod departure;
+mod fatal;
+mod fate;
+mod inequivalent;
+mod known;
+mod limit;
+mod looking;
 mod on_demand;
+mod restating;
 mod table;
 mod withheld;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 pub use self::comparison::Comparison;
-use self::declarer::{Declarer, QueueDeclaration};
+use self::declaration::QueueDeclaration;
+use self::declarer::{AsItIs, Declarer};
+pub(super) use self::declarer::{cannot_be_consumed, consuming_from};
 use self::delay_queue::{Home, delay_queue};
+pub use self::departure::Departure;
+pub(super) use self::fatal::Fatal;
+pub use self::fate::MessageFate;
+use self::known::Known;
+pub use self::looking::LookCost;
 use self::on_demand::today;
 pub(super) use self::withheld::Withheld;
 use super::delay::{LONGEST_DELAY, delay_queue_name};
@@ -30,22 +47,27 @@ use super::fault::{ConnectFault, Mismatch};
 use super::frame::BrokerVersion;
 use super::limits::AskFault;
 use super::session::Session;
-use crate::config::plan::{ConnectionPlan, ConsumerPlan, QueueKind, TopologyPlan};
+use crate::config::plan::{ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan};
 use crate::policy::OnError;
 
 /// AMQP's longest name.
 const LONGEST_NAME: usize = 255;
 
+/// Connections in a row that the broker may end over declarations without one of them to blame.
+pub(super) const HANG_UPS: u32 = 10;
+
 /// Everything declared on one connection.
 #[derive(Debug)]
 pub(super) struct Topology {
     connection: Arc<str>,
+    vhost: String,
     plan: TopologyPlan,
     /// The names of the plan's queues.
     planned: HashSet<Arc<str>>,
     consumed: Vec<Consumed>,
     /// What was made on demand today.
     made_today: Mutex<HashSet<String>>,
+    known: Arc<Known>,
 }
 
 /// What one consumer implies.
@@ -61,6 +83,30 @@ struct Consumed {
 struct Failures {
     dead_letter: Arc<str>,
     delays: BTreeSet<Duration>,
+}
+
+/// Why a topology could not be declared.
+#[derive(Debug)]
+pub(super) enum DeclareFault {
+    /// The broker went away, or a declaration made it go away.
+    Connect(ConnectFault),
+    /// The broker ended the connection over one entity, which is known from now on: on another connection
+    /// the declaration gets further.
+    HungUp {
+        /// In words.
+        reason: String,
+        /// Whether the entity is left out now.
+        is_left_out: bool,
+    },
+}
+
+impl fmt::Display for DeclareFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(fault) => fault.fmt(f),
+            Self::HungUp { reason, .. } => f.write_str(reason),
+        }
+    }
 }
 
 /// Why a queue could not be made sure of.
@@ -114,10 +160,12 @@ impl Topology {
         let queues = &plan.topology.queues;
         let topology = Self {
             connection: plan.name.clone(),
+            vhost: plan.vhost.clone(),
             plan: plan.topology.clone(),
             planned: queues.iter().map(|queue| queue.name.clone()).collect(),
             consumed: consumers.into_iter().map(Consumed::new).collect(),
             made_today: Mutex::default(),
+            known: Arc::new(Known::new(&plan.vhost)),
         };
         let too_long: Vec<_> = topology
             .names()
@@ -135,6 +183,12 @@ impl Topology {
         let declared = self.plan.queues.iter().filter(|planned| !planned.passive);
         let mut named = declared.filter(|planned| &*planned.name == queue);
         named.next().map(|planned| planned.kind)
+    }
+
+    /// The same with what was found out at the broker for `before`.
+    pub(super) fn following(mut self, before: &Self) -> Self {
+        self.known = Arc::clone(&before.known);
+        self
     }
 
     /// Every name that goes to the broker as a short string.
@@ -156,10 +210,9 @@ impl Topology {
             names.push(consumed.queue.to_string());
             if let Some(failures) = &consumed.failures {
                 names.push(failures.dead_letter.to_string());
-                // No delay has a longer name than this one.
-                let longest = LONGEST_DELAY - Duration::from_millis(1);
-                let name = delay_queue_name(&consumed.queue, longest);
-                names.push(format!("{name}.{}", today(SystemTime::UNIX_EPOCH)));
+                if !failures.delays.is_empty() {
+                    names.push(longest_delay_queue(&consumed.queue));
+                }
             }
         }
         names.into_iter()
@@ -186,10 +239,15 @@ impl Topology {
         }
     }
 
+    /// Over what the broker ends the connection.
+    pub(super) fn fatal(&self) -> &Arc<Fatal> {
+        &self.known.fatal
+    }
+
     /// Declares all of it. What does not fit is in the answer, with whom it keeps from consuming.
     ///
     /// An error is a broker that went away meanwhile, or a declaration that makes it go away.
-    pub(super) async fn declare(&self, session: &Session) -> Result<Withheld, ConnectFault> {
+    pub(super) async fn declare(&self, session: &Session) -> Result<Withheld, DeclareFault> {
         self.declare_where(session, |_| true).await
     }
 
@@ -200,11 +258,42 @@ impl Topology {
         session: &Session,
         before: &Withheld,
         missing: BTreeSet<Arc<str>>,
-    ) -> Result<Withheld, ConnectFault> {
+    ) -> Result<Withheld, DeclareFault> {
         self.declare_where(session, |queue| {
             before.concerns(queue) || missing.contains(queue)
         })
         .await
+    }
+
+    /// Declares what is new on a connection of its own, which a declaration may end without harm. What is
+    /// exclusive belongs to the connection that declares it, and is left for that one.
+    pub(super) async fn rehearse(
+        &self,
+        session: &Session,
+        new: &BTreeSet<Arc<str>>,
+    ) -> Result<(), DeclareFault> {
+        let exclusive = self.plan.queues.iter().filter(|queue| queue.exclusive);
+        let exclusive: HashSet<_> = exclusive.map(|queue| &*queue.name).collect();
+        self.declare_where(session, |queue| {
+            new.contains(queue) && !exclusive.contains(queue)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Tries again, on a connection of their own, the entities that are left out because the broker ended
+    /// the connection over them; the ones that it takes now are not left out any more.
+    pub(super) async fn try_left_out(
+        &self,
+        session: &Session,
+        entities: &BTreeSet<String>,
+    ) -> Result<(), DeclareFault> {
+        let mut declarer = Declarer::trying(session, &self.known, entities);
+        let mut withheld = Withheld::default();
+        let tried = self
+            .declare_each(&mut declarer, |_| true, &mut withheld)
+            .await;
+        self.conclude(declarer, tried).await.map(drop)
     }
 
     /// Declares every exchange, and those queues that `is_wanted`.
@@ -212,28 +301,58 @@ impl Topology {
         &self,
         session: &Session,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> Result<Withheld, ConnectFault> {
-        let mut declarer = Declarer::new(session);
+    ) -> Result<Withheld, DeclareFault> {
+        let mut declarer = Declarer::new(session, &self.known);
         let mut withheld = Withheld::default();
         let declared = self
             .declare_each(&mut declarer, &is_wanted, &mut withheld)
             .await;
+        self.log_departures(&mut declarer);
+        self.conclude(declarer, declared).await?;
+        Ok(withheld)
+    }
+
+    /// Ends a declarer. What was not taken from it made the broker hang up, where anything did.
+    async fn conclude(
+        &self,
+        mut declarer: Declarer<'_>,
+        declared: Result<(), AskFault>,
+    ) -> Result<(), DeclareFault> {
+        let hung_up = declarer.take_hung_up();
         let mismatches = declarer.finish().await;
-        match declared {
-            Ok(()) => Ok(withheld),
-            // The last declaration made the broker hang up.
-            Err(_) if !mismatches.is_empty() => Err(self.fault(mismatches)),
-            Err(fault) => Err(self.unreachable(&fault)),
+        let Err(fault) = declared else {
+            return Ok(());
+        };
+        if let Some(mismatch) = hung_up {
+            return Err(self.hung_up(mismatch));
+        }
+        Err(DeclareFault::Connect(match mismatches.is_empty() {
+            true => self.unreachable(&fault),
+            false => self.fault(mismatches),
+        }))
+    }
+
+    /// The broker went away, or ended one connection after another.
+    pub(super) fn lost_while_declaring(&self, reason: &str) -> ConnectFault {
+        ConnectFault::Unreachable {
+            connection: self.connection.clone(),
+            address: "the broker while declaring".into(),
+            reason: reason.to_owned(),
+            nobody_there: false,
+        }
+    }
+
+    fn hung_up(&self, mismatch: Mismatch) -> DeclareFault {
+        let reason = mismatch.to_string();
+        let is_left_out = self.known.fatal.met(mismatch);
+        DeclareFault::HungUp {
+            reason,
+            is_left_out,
         }
     }
 
     fn unreachable(&self, fault: &AskFault) -> ConnectFault {
-        ConnectFault::Unreachable {
-            connection: self.connection.clone(),
-            address: "the broker while declaring".into(),
-            reason: fault.to_string(),
-            nobody_there: false,
-        }
+        self.lost_while_declaring(&fault.to_string())
     }
 
     async fn declare_each(
@@ -247,7 +366,9 @@ impl Topology {
             self.judge_exchange(declarer, &exchange.name, withheld);
         }
         for queue in self.plan.queues.iter().filter(|q| is_wanted(&q.name)) {
-            declarer.queue(&QueueDeclaration::from(queue)).await?;
+            declarer
+                .queue(&self.declaration(queue, declarer.broker()))
+                .await?;
             for binding in &queue.bindings {
                 declarer.bind_queue(&queue.name, binding).await?;
             }
@@ -264,6 +385,7 @@ impl Topology {
             }
             self.declare_for_failures(declarer, consumed, &mut seen)
                 .await?;
+            self.consume_again(declarer, &consumed.queue).await?;
             for mismatch in declarer.take_mismatches() {
                 withheld.add(None, [consumed.queue.clone()].into(), mismatch);
             }
@@ -297,6 +419,22 @@ impl Topology {
         match consumed.is_empty() {
             true => all().collect(),
             false => consumed,
+        }
+    }
+
+    /// A queue that cannot be consumed from, since the broker ends the connection over that, is a mismatch
+    /// until it is tried again with success.
+    async fn consume_again(
+        &self,
+        declarer: &mut Declarer<'_>,
+        queue: &str,
+    ) -> Result<(), AskFault> {
+        match declarer.tries_again() {
+            true => declarer.consume(queue).await,
+            false => {
+                declarer.leaves_out(|| consuming_from(queue));
+                Ok(())
+            }
         }
     }
 
@@ -340,17 +478,76 @@ impl Topology {
             .collect()
     }
 
+    /// How a queue of the plan is declared. Where it has a limit, what the broker drops goes to the
+    /// dead-letter queue of the first of its consumers that has one.
+    fn declaration(&self, plan: &QueuePlan, broker: Option<BrokerVersion>) -> QueueDeclaration {
+        let mut consumed = self.consumed.iter().filter(|one| one.queue == plan.name);
+        let dead_letter = consumed.find_map(|one| one.failures.as_ref());
+        let dead_letter = dead_letter.map(|failures| &*failures.dead_letter);
+        QueueDeclaration::of_plan(plan, broker, dead_letter)
+    }
+
     /// Whoever made it may have had reasons for its arguments: only a missing one is made.
     async fn dead_letter_queue(
         &self,
         declarer: &mut Declarer<'_>,
         name: &str,
     ) -> Result<(), AskFault> {
-        if declarer.exists(name).await? {
+        let declaration = QueueDeclaration::dead_letter(declarer.broker(), name);
+        if self.known.cannot_be_missed(name) {
+            return declarer.queue(&declaration).await;
+        }
+        match declarer.exists(name).await? {
+            true => self.look_at_limit(declarer, declaration).await,
+            false => declarer.queue(&declaration).await,
+        }
+    }
+
+    /// Finds out once whether a queue that exists drops what is looked at often.
+    async fn look_at_limit(
+        &self,
+        declarer: &mut Declarer<'_>,
+        wanted: QueueDeclaration,
+    ) -> Result<(), AskFault> {
+        if wanted.delivery_limit().is_none() || self.known.found(&wanted).is_some() {
             return Ok(());
         }
-        let declaration = QueueDeclaration::dead_letter(declarer.broker(), name);
-        declarer.queue(&declaration).await
+        let found = declarer.find_out(&wanted).await?;
+        if declarer.tries_again() {
+            return Ok(());
+        }
+        let found = found.unwrap_or_else(|| wanted.clone());
+        self.known.remember(&wanted, &found);
+        if found.is_quorum() && found.delivery_limit() != wanted.delivery_limit() {
+            declarer.is_found(wanted, found);
+        }
+        Ok(())
+    }
+
+    /// In what queues that are consumed as they are differ from what would be declared.
+    fn departures(&self, declarer: &Declarer<'_>, as_they_are: &[AsItIs]) -> Vec<Departure> {
+        // Without a version it is not known what a limit means.
+        let broker = declarer.broker().unwrap_or(BrokerVersion::DELIVERY_LIMIT);
+        let all = as_they_are.iter();
+        all.map(|one| Departure::between(&one.wanted, &one.found, broker, &self.vhost))
+            .collect()
+    }
+
+    fn log_departures(&self, declarer: &mut Declarer<'_>) {
+        let as_they_are = declarer.take_as_they_are();
+        for departure in self.departures(declarer, &as_they_are) {
+            if self.known.is_news(&departure) {
+                let Departure {
+                    queue,
+                    found,
+                    remedy,
+                } = departure;
+                tracing::warn!(
+                    connection = %self.connection, queue, found, remedy,
+                    "a queue is not as it would be declared; it is consumed as it is"
+                );
+            }
+        }
     }
 
     fn plans(&self, queue: &str) -> bool {
@@ -364,9 +561,12 @@ impl Topology {
         name: &str,
     ) -> Result<(), EnsureFault> {
         let planned = self.plan.queues.iter().find(|queue| &*queue.name == name);
-        let mut declarer = Declarer::new(session);
+        let mut declarer = Declarer::new(session, &self.known);
         let declared = match planned {
-            Some(queue) => declarer.queue(&QueueDeclaration::from(queue)).await,
+            Some(queue) => {
+                let declaration = self.declaration(queue, declarer.broker());
+                declarer.queue(&declaration).await
+            }
             None => self.dead_letter_queue(&mut declarer, name).await,
         };
         ensured(name, declarer, declared).await
@@ -377,7 +577,7 @@ impl Topology {
         session: &Session,
         declaration: QueueDeclaration,
     ) -> Result<(), EnsureFault> {
-        let mut declarer = Declarer::new(session);
+        let mut declarer = Declarer::new(session, &self.known);
         let declared = declarer.queue(&declaration).await;
         ensured(&declaration.name, declarer, declared).await
     }
@@ -389,6 +589,13 @@ impl Topology {
             .filter_map(|consumed| consumed.failures.as_ref())
             .any(|failures| failures.delays.contains(&delay))
     }
+}
+
+/// No delay queue of a queue has a longer name than this one.
+fn longest_delay_queue(queue: &str) -> String {
+    let longest = LONGEST_DELAY - Duration::from_millis(1);
+    let name = delay_queue_name(queue, longest);
+    format!("{name}.{}", today(SystemTime::UNIX_EPOCH))
 }
 
 fn name_too_long(name: &str) -> Mismatch {
@@ -411,4 +618,16 @@ async fn ensured(
         queue: queue.to_owned(),
         reason: fault.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LONGEST_RETRIED;
+
+    #[test]
+    fn check_knows_the_longest_name() {
+        let queue = "q".repeat(LONGEST_RETRIED);
+        assert_eq!(longest_delay_queue(&queue).len(), LONGEST_NAME);
+    }
 }

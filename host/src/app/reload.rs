@@ -55,10 +55,10 @@ impl Running {
                 .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
         }
         let generations = self.load_changed(&new, &changes).await?;
-        self.apply(new, &changes, generations).await?;
-        Ok(Done::Reloaded {
-            changes: changes.to_string().lines().map(str::to_owned).collect(),
-        })
+        let not_declared = self.apply(new, &changes, generations).await?;
+        let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
+        changes.extend(not_declared);
+        Ok(Done::Reloaded { changes })
     }
 
     /// The components that are new or run otherwise now, each proven to start, with a store open if
@@ -108,7 +108,7 @@ impl Running {
         mut new: Plan,
         changes: &Changes,
         generations: BTreeMap<Arc<str>, Generation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<String>, Refusal> {
         let stopped = self.consumers_to_stop(changes);
         let is_paused = |name: &&Arc<str>| {
             let consuming = self.consumers.get(*name);
@@ -123,7 +123,7 @@ impl Running {
             self.connect(&new.connections[name], &new)
                 .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
         }
-        self.declare(&new, changes).await?;
+        let not_declared = self.declare(&new, changes).await?;
         for (name, generation) in generations {
             self.take_over(name, generation);
         }
@@ -150,7 +150,7 @@ impl Running {
             }
         }
         self.show();
-        Ok(())
+        Ok(not_declared)
     }
 
     /// Those that are gone, those that changed, and those whose connection is made anew.
@@ -167,8 +167,10 @@ impl Running {
             .collect()
     }
 
-    /// Tells the connections that stay what is declared over them now.
-    async fn declare(&self, new: &Plan, changes: &Changes) -> Result<(), Refusal> {
+    /// Tells the connections that stay what is declared over them now. What cannot be declared is in the
+    /// answer, in words; it is tried again, and readiness has it too.
+    async fn declare(&self, new: &Plan, changes: &Changes) -> Result<Vec<String>, Refusal> {
+        let mut not_declared = Vec::new();
         let of_consumers = [&self.plan, new].into_iter().flat_map(|plan| {
             let names = changes.consumers.ended().chain(&changes.consumers.added);
             names
@@ -186,13 +188,14 @@ impl Running {
             ) else {
                 continue;
             };
-            linked
-                .connection
-                .declare(plan, consumers_of(new, name))
+            let declaring = linked.connection.declare(plan, consumers_of(new, name));
+            let mismatches = declaring
                 .await
                 .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+            let mismatches = mismatches.iter();
+            not_declared.extend(mismatches.map(|one| format!("not declared yet: {one}")));
         }
-        Ok(())
+        Ok(not_declared)
     }
 
     fn take_over(&mut self, name: Arc<str>, generation: Generation) {

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out, warning};
+use crate::amqp::LookCost;
 use crate::config::plan::Plan;
 use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
 
@@ -18,9 +19,6 @@ use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, 
 const LISTED: u64 = 100;
 /// See [`LISTED`].
 const SHOWN: u64 = 10;
-
-/// From here on it is told that a queue with a delivery limit may drop what is looked at so often.
-const OFTEN: u64 = 10;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -113,6 +111,10 @@ pub(super) struct Which {
     /// QUEUE is the name of the queue itself
     #[arg(long)]
     exact: bool,
+    /// Looks even where the broker counts a look as a return of each message, and drops a message that
+    /// returned too often
+    #[arg(long)]
+    counted: bool,
     /// The connection of hive.toml to use, if it does not follow from QUEUE
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
@@ -159,8 +161,9 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
             Err(exit) => return exit,
         };
         let exit = match walk(&command, &meant.queue, &broker).await {
-            Ok(mut walk) => {
+            Ok((mut walk, cost)) => {
                 let exit = carry_out(&command, &meant.queue, &mut walk, &broker).await;
+                counted(&walk, &cost);
                 walk.end().await;
                 exit
             }
@@ -215,14 +218,31 @@ impl Dead {
     }
 }
 
-async fn walk(command: &Dead, queue: &str, broker: &Broker) -> Result<Walk, Exit> {
+async fn walk(command: &Dead, queue: &str, broker: &Broker) -> Result<(Walk, LookCost), Exit> {
     let wanted = Wanted {
         filter: Filter::new(command.which().conditions.clone()),
         limit: command.limit(),
         taken: command.takes(),
     };
+    let cost = match wanted.puts_back() {
+        true => broker.connection.cost_of_looking(queue).await,
+        false => Ok(LookCost::Free),
+    };
+    let cost = cost.map_err(failed)?;
+    if let (LookCost::Return { limit, remedy }, false) = (&cost, command.which().counted) {
+        let often = match limit {
+            Some(limit) => format!("more than {limit} times"),
+            None => "too often".to_owned(),
+        };
+        fault!(
+            "this broker counts each look at {queue:?} as a return of every message in it, and drops a \
+             message that came back {often}, unless a policy says otherwise; {remedy}; or add --counted to \
+             look all the same"
+        );
+        return Err(Exit::Failed);
+    }
     let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
-    walk.await.map_err(failed)
+    Ok((walk.await.map_err(failed)?, cost))
 }
 
 fn failed(fault: impl std::fmt::Display) -> Exit {
@@ -333,12 +353,19 @@ fn looked(walk: &Walk, limit: Option<u64>) {
             u16::MAX
         );
     }
-    if walk.most_handed_out() >= OFTEN {
+}
+
+/// Tells how many looks the broker still allows, where it counts them.
+fn counted(walk: &Walk, cost: &LookCost) {
+    if let LookCost::Return {
+        limit: Some(limit), ..
+    } = cost
+        && walk.seen() > 0
+    {
+        let left = limit.saturating_sub(walk.most_handed_out() + 1);
         warning!(
-            "the broker has handed out a message here {} times; a quorum queue with a delivery \
-             limit (20 from RabbitMQ 4.0 on, unless set) drops what it has handed out more often: set \
-             x-delivery-limit to -1 by a policy",
-            walk.most_handed_out()
+            "the broker counted this look; after {left} more it drops a message of this queue when \
+             that comes back, unless a policy says otherwise"
         );
     }
 }

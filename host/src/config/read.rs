@@ -23,6 +23,18 @@ mod scalars;
 /// The longest name that AMQP can carry: a short string.
 pub(crate) const LONGEST_NAME: usize = 255;
 
+/// The longest name of a queue whose messages are retried: the queue in which one waits is named by it, by the
+/// delay and by the day, as in `orders.retry.23h59m59s999ms.2026-11-28`.
+pub(crate) const LONGEST_RETRIED: usize = 223;
+
+/// Whether the broker could not take a name as it is: it takes line ends out of some, and then does not find
+/// what it has declared.
+fn has_control(name: &str) -> bool {
+    name.chars().any(char::is_control)
+}
+
+const CONTROL_REMEDY: &str = "remove them: line ends, tabs and the like have no place in a name";
+
 /// Walks one file.
 pub(crate) struct Reader<'a> {
     environment: &'a Environment,
@@ -207,6 +219,9 @@ impl<'a> Reader<'a> {
             let message = format!("has a name of {} bytes", name.len());
             self.faults
                 .error(node, message, "shorten it to at most 255 bytes");
+        } else if has_control(name) {
+            let message = format!("has control characters in its name: {name:?}");
+            self.faults.error(node, message, CONTROL_REMEDY);
         }
     }
 

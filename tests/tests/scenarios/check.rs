@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hive_tests::{Broker, HiveToml, Message, check, run_to_end, scratch};
+use hive_tests::{Broker, Commands, HiveToml, Message, Version, check, run_to_end, scratch};
 
 use crate::consuming;
 
@@ -314,5 +314,83 @@ async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
     assert_eq!(code, Some(2), "{told:#}");
     let message = told["problems"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("hive:consumer/handler"), "{told:#}");
+    Ok(())
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_its_delay_queues_is_refused() -> Result<()> {
+    let fits = "q".repeat(223);
+    let finished = check(&HiveToml::one(&fits, "ack", "").text_for(NO_BROKER))?;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let long = "q".repeat(224);
+    let words = ["224 bytes", "delay queues", "223", "limit = 0"];
+    assert_faults(&HiveToml::one(&long, "ack", ""), &words);
+    let never_retried = HiveToml::one(&long, "ack", "retry = { limit = 0 }");
+    let finished = check(&never_retried.text_for(NO_BROKER))?;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    Ok(())
+}
+
+/// The broker takes line ends out of a name and does not find it afterwards.
+#[test]
+fn a_name_with_control_characters_is_refused() {
+    for name in ["line\\nend", "tab\\t", "escape\\u001b[31m", "nul\\u0000"] {
+        let toml = HiveToml::new()
+            .queue(name, "")
+            .component("ack", "")
+            .consumer(name, "ack", "");
+        assert_faults(&toml, &["control characters"]);
+    }
+}
+
+#[tokio::test]
+async fn the_longest_name_that_check_takes_is_consumed_and_retried() -> Result<()> {
+    let name = "q".repeat(223);
+    let toml = HiveToml::one(&name, "fail", r#"retry = { limit = 1, delays = ["20ms"] }"#);
+    let (vhost, _host) = consuming("names", toml).await?;
+    vhost.publish("", &name, Message::new("hello")).await?;
+    let dead = vhost.take_one(&format!("{name}.dead")).await?;
+    assert_eq!(dead.number_of("x-hive-attempts"), Some(2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_line_says_what_becomes_of_each_consumers_messages() -> Result<()> {
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("fates").await?;
+    vhost.declare_queue("plain", "quorum").await?;
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .queue("limited", "delivery_limit = 30")
+        .queue("old", "type = \"classic\"")
+        .component("ack", "")
+        .consumer("letters", "ack", "")
+        .consumer("limited", "ack", "")
+        .consumer("old", "ack", "")
+        .consumer("plain", "ack", "");
+    let commands = Commands::on(&vhost, &toml)?;
+    let checked = commands.run(&["check"], &["--broker", "--json"]).await?;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let checked: serde_json::Value = serde_json::from_str(&checked.stdout)?;
+    let plain = match broker.version() {
+        Version::V3_10 => "comes back, however often",
+        Version::V4_0 | Version::V4_3 => "comes back up to 20 times, then is lost",
+    };
+    let lines = checked["brokers"][0]["consumers"].as_array();
+    let lines = lines.context("a line a consumer")?;
+    for (line, (consumer, words)) in lines.iter().zip([
+        ("letters", "comes back, however often"),
+        (
+            "limited",
+            "comes back up to 30 times, then is dead-lettered to queue \"limited.dead\"",
+        ),
+        ("old", "a classic queue"),
+        ("plain", plain),
+    ]) {
+        assert_eq!(line["consumer"], consumer);
+        let text = line["messages"].as_str().context("the line")?;
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(lines.len(), 4);
     Ok(())
 }

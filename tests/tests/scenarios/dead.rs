@@ -1,7 +1,7 @@
 //! `hive-host dead`: what it finds in a dead-letter queue, and that looking changes nothing.
 
 use anyhow::{Context, Result};
-use hive_tests::{Broker, Commands, Finished, HiveToml, HostProcess, Message, Vhost};
+use hive_tests::{Broker, Commands, Finished, HiveToml, HostProcess, Message, Version, Vhost};
 use lapin::ExchangeKind;
 use lapin::options::{BasicGetOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -64,6 +64,58 @@ async fn bodies(vhost: &Vhost, queue: &str) -> Result<Vec<String>> {
 fn assert_done(finished: &Finished, words: &str) {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.stdout.contains(words), "{finished:?}");
+}
+
+/// A dead-letter queue that somebody declared without a word about a limit.
+#[tokio::test]
+async fn looks_at_a_queue_with_the_brokers_limit_cost_nothing_or_are_refused() -> Result<()> {
+    const LETTERS: u32 = 10;
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("looks").await?;
+    vhost.declare_queue("graveyard", "quorum").await?;
+    let letters = (0..LETTERS).map(|number| Message::new(number.to_string()));
+    vhost.publish_all("", "graveyard", letters).await?;
+    let commands = Commands::on(&vhost, &graveyard())?;
+    if broker.version() == Version::V4_0 {
+        let listed = commands.run(&["dead", "list"], &["graveyard"]).await?;
+        assert_eq!(listed.code, Some(1), "{listed:?}");
+        for word in ["more than 20 times", "rabbitmqctl set_policy", "--counted"] {
+            assert!(listed.stderr.contains(word), "{listed:?}");
+        }
+        for left in ["19 more", "18 more"] {
+            let counted = commands
+                .run(&["dead", "list"], &["graveyard", "--counted"])
+                .await?;
+            assert_done(&counted, "10 listed");
+            assert!(counted.stderr.contains(left), "{counted:?}");
+        }
+    } else {
+        for look in 1..=25 {
+            let listed = commands.run(&["dead", "list"], &["graveyard"]).await?;
+            assert_done(&listed, "10 listed");
+            assert_eq!(listed.stderr, "", "look {look}");
+        }
+    }
+    vhost.wait_ready("graveyard", LETTERS).await
+}
+
+/// Whatever its version, a queue that Hive declares, for dead letters or by hive.toml, can be looked at.
+#[tokio::test]
+async fn looks_at_what_hive_declares_cost_nothing() -> Result<()> {
+    let toml = graveyard().queue("declared", "");
+    let (vhost, mut host) = consuming("looks", toml.clone()).await?;
+    host.stop().await?;
+    let commands = Commands::on(&vhost, &toml)?;
+    for queue in ["graveyard", "declared"] {
+        vhost.publish("", queue, Message::new("hello")).await?;
+        for look in 1..=25 {
+            let listed = commands.run(&["dead", "list"], &[queue, "--exact"]).await?;
+            assert_done(&listed, "1 listed");
+            assert_eq!(listed.stderr, "", "look {look} at {queue}");
+        }
+        vhost.wait_ready(queue, 1).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ mod half_open;
 mod healing;
 mod health;
 mod killed;
+mod limits;
 mod logs;
 mod network;
 mod permissions;
@@ -43,6 +44,8 @@ mod quarantine;
 // Counts what the host holds, as only Linux tells it.
 #[cfg(target_os = "linux")]
 mod reconnects;
+mod refused;
+mod restored;
 mod returns;
 mod store_tls;
 mod taken_away;

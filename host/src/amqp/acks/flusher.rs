@@ -171,6 +171,11 @@ impl AckSink {
         self.is_stream.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it can deliver, and is to.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_alive() && !self.retire.is_cancelled() && !self.leave.is_cancelled()
+    }
+
     /// No more deliveries of this channel are wanted: settle up and close it.
     pub(crate) fn retire(&self) {
         self.retire.cancel();

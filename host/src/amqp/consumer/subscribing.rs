@@ -18,6 +18,7 @@ use crate::amqp::acks::flusher::AckSink;
 use crate::amqp::limits::{AskFault, ask, leave};
 use crate::amqp::session::SharedSession;
 use crate::amqp::stream::{Beginning, Reading, last_offset};
+use crate::amqp::topology::Fatal;
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
 
@@ -36,6 +37,8 @@ pub(super) struct Subscribing {
     pub(super) tasks: Tasks,
     /// Where the queue is a stream.
     pub(super) reading: Option<Arc<Reading>>,
+    /// Over what the broker ends the connection.
+    pub(super) fatal: Arc<Fatal>,
 }
 
 impl Subscribing {
@@ -94,6 +97,7 @@ impl Subscribing {
         let end = session.endings().watch(channel.id());
         self.find_the_end(session).await?;
         let tag = self.tag();
+        let _turn = self.fatal.turn().await;
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
         let consuming = ask(channel.basic_consume(
             short(&self.plan.queue),

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::consumers::Consumers;
 use super::{LinkState, Snapshot, Wish};
 use crate::amqp::backoff::Backoff;
 use crate::amqp::fault::ConnectFault;
 use crate::amqp::runtime::LapinRuntime;
 use crate::amqp::session::{Happening, Happenings, Session, SharedSession};
-use crate::amqp::topology::{Topology, Withheld};
-use crate::config::plan::ConnectionPlan;
+use crate::amqp::topology::{DeclareFault, HANG_UPS, Topology, Withheld};
+use crate::config::plan::{ConnectionPlan, Endpoint};
 use crate::lifecycle::Tasks;
 use crate::telemetry::LinkTelemetry;
 
@@ -33,6 +34,16 @@ const SLOW_FIRST: Duration = Duration::from_secs(1);
 /// there: looking again costs no broker anything then, and whoever waits is to know soon.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The pause before a connection is opened again that the broker ended over a declaration.
+const AFTER_A_HANG_UP: Duration = Duration::from_millis(200);
+
+/// How long declarations on a connection of their own are waited for.
+const ASIDE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often everything is declared again while a session lasts, give or take a tenth, so that what was
+/// deleted by hand comes back.
+const RESTATE_EVERY: Duration = Duration::from_secs(55);
+
 /// How often a failure that goes on is told again.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -42,6 +53,7 @@ pub(super) struct Supervisor {
     plan: Arc<ConnectionPlan>,
     topology: Option<Arc<ArcSwap<Topology>>>,
     lapin: Arc<LapinRuntime>,
+    consumers: Arc<Consumers>,
     tasks: Tasks,
     telemetry: LinkTelemetry,
     tell: watch::Sender<Snapshot>,
@@ -81,7 +93,7 @@ impl Supervisor {
         name: String,
         plan: Arc<ConnectionPlan>,
         topology: Option<Arc<ArcSwap<Topology>>>,
-        lapin: Arc<LapinRuntime>,
+        (lapin, consumers): (Arc<LapinRuntime>, Arc<Consumers>),
         (tasks, telemetry): (&Tasks, LinkTelemetry),
         (tell, wished): (watch::Sender<Snapshot>, mpsc::UnboundedReceiver<Wish>),
     ) -> Self {
@@ -98,6 +110,7 @@ impl Supervisor {
             plan,
             topology,
             lapin,
+            consumers,
             tasks: tasks.clone(),
             tell,
             wished,
@@ -141,11 +154,13 @@ impl Supervisor {
         endpoints.shuffle(&mut rand::rng());
         let mut worst: Option<ConnectFault> = None;
         for endpoint in &endpoints {
-            match Session::open(&self.plan, endpoint, &self.name, &self.lapin).await {
-                Ok((session, happenings)) => {
-                    let session = Arc::new(session);
-                    let withheld = self.declare(&session).await?;
+            match self.open_at(endpoint).await {
+                Ok((session, happenings, Ok(withheld))) => {
                     return Ok((session, happenings, withheld));
+                }
+                Ok((session, _, Err(fault))) => {
+                    session.discard();
+                    return Err(fault);
                 }
                 Err(fault) => {
                     if endpoints.len() > 1 {
@@ -158,23 +173,42 @@ impl Supervisor {
                 }
             }
         }
-        Err(worst.unwrap_or_else(|| ConnectFault::Unreachable {
-            connection: self.plan.name.clone(),
-            address: "any host".into(),
-            reason: "its url names none".into(),
-            nobody_there: false,
-        }))
+        Err(worst.unwrap_or_else(|| self.no_host()))
     }
 
-    async fn declare(&self, session: &SharedSession) -> Result<Withheld, ConnectFault> {
-        let Some(topology) = &self.topology else {
-            return Ok(Withheld::default());
-        };
-        let declared = topology.load_full().declare(session).await;
-        if declared.is_err() {
-            session.discard();
+    /// Opens a session at one endpoint and declares. Where the broker ends it over an entity, it is opened
+    /// again, until the broker takes that or the entity is known and left out.
+    async fn open_at(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<(SharedSession, Happenings, Result<Withheld, ConnectFault>), ConnectFault> {
+        let mut in_a_row = 0;
+        loop {
+            let opened = Session::open(&self.plan, endpoint, &self.name, &self.lapin);
+            let (session, happenings) = opened.await?;
+            let session = Arc::new(session);
+            let Some(topology) = &self.topology else {
+                return Ok((session, happenings, Ok(Withheld::default())));
+            };
+            let topology = topology.load_full();
+            let fault = match topology.declare(&session).await {
+                Ok(withheld) => return Ok((session, happenings, Ok(withheld))),
+                Err(DeclareFault::Connect(fault)) => fault,
+                Err(DeclareFault::HungUp {
+                    reason,
+                    is_left_out,
+                }) => {
+                    in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
+                    if in_a_row <= HANG_UPS {
+                        session.discard();
+                        tokio::time::sleep(AFTER_A_HANG_UP).await;
+                        continue;
+                    }
+                    topology.lost_while_declaring(&reason)
+                }
+            };
+            return Ok((session, happenings, Err(fault)));
         }
-        declared
     }
 
     /// Serves a session to its end.
@@ -196,7 +230,10 @@ impl Supervisor {
         };
         self.tell(LinkState::Open, Some(session.clone()));
         let mut missing = BTreeSet::new();
+        let mut new = BTreeSet::new();
+        let mut has_new = false;
         let mut waiting = Vec::new();
+        let mut restate = Some(next_restatement());
         let reason = loop {
             let happening = tokio::select! {
                 biased;
@@ -205,13 +242,27 @@ impl Supervisor {
                     return Served::Ended;
                 }
                 happening = happenings.next(&session) => happening,
-                Some(Wish { queues, tried }) = self.wished.recv() => {
+                Some(Wish { queues, is_new, tried }) = self.wished.recv() => {
+                    if is_new {
+                        has_new = true;
+                        new.extend(queues.iter().cloned());
+                    }
                     missing.extend(queues);
                     waiting.extend(tried);
                     look_again = Some(Instant::now());
                     continue;
                 }
+                () = sleep_until(restate) => {
+                    self.restate(&session);
+                    restate = Some(next_restatement());
+                    continue;
+                }
                 () = sleep_until(look_again) => {
+                    let new = std::mem::take(&mut new);
+                    if std::mem::take(&mut has_new) {
+                        self.rehearse(&new).await;
+                    }
+                    self.try_left_out().await;
                     match self.look_again(&session, std::mem::take(&mut missing)).await {
                         Ok(withheld) => match self.withhold(withheld) {
                             Ok(next) => look_again = next,
@@ -253,7 +304,7 @@ impl Supervisor {
         &self,
         session: &SharedSession,
         missing: BTreeSet<Arc<str>>,
-    ) -> Result<Withheld, ConnectFault> {
+    ) -> Result<Withheld, DeclareFault> {
         let before = self.tell.borrow().withheld.clone();
         match &self.topology {
             None => Ok(Withheld::default()),
@@ -261,6 +312,107 @@ impl Supervisor {
                 let topology = topology.load_full();
                 topology.declare_again(session, &before, missing).await
             }
+        }
+    }
+
+    /// Declares everything again beside the deliveries, and looks for consumers that the broker has
+    /// forgotten. A session that does not answer is found out by its heartbeat: a broker that stands still
+    /// for a moment has to lose no deliveries.
+    fn restate(&self, session: &SharedSession) {
+        let Some(topology) = &self.topology else {
+            return;
+        };
+        let topology = topology.load_full();
+        let session = Arc::clone(session);
+        let consumers = Arc::clone(&self.consumers);
+        let withheld = self.tell.borrow().withheld.clone();
+        let close = self.tasks.close().clone();
+        let over = session.over().clone();
+        let restating = async move {
+            if let Err(fault) = topology.restate(&session, &withheld).await {
+                tracing::debug!(%fault, "not everything was declared again");
+            }
+            consumers.end_forgotten(&session).await;
+        };
+        self.tasks.spawn_service(async move {
+            tokio::select! {
+                () = close.cancelled() => {}
+                () = over.cancelled() => {}
+                () = restating => {}
+            }
+        });
+    }
+
+    /// Declares what is new on a connection of its own first: if the broker ends that over an entity, what
+    /// is consumed over this one is not hurt.
+    async fn rehearse(&self, new: &BTreeSet<Arc<str>>) {
+        let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
+            return;
+        };
+        let rehearsing = async {
+            let mut in_a_row = 0;
+            while in_a_row <= HANG_UPS {
+                let session = self.open_aside().await?;
+                let rehearsed = topology.rehearse(&session, new).await;
+                session.close().await;
+                match rehearsed {
+                    Ok(()) => break,
+                    Err(DeclareFault::Connect(fault)) => return Err(fault),
+                    Err(DeclareFault::HungUp { is_left_out, .. }) => {
+                        in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
+                        tokio::time::sleep(AFTER_A_HANG_UP).await;
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.aside(rehearsing).await;
+    }
+
+    /// Tries again, each on a connection of its own, what is left out because the broker ends the
+    /// connection over it.
+    async fn try_left_out(&self) {
+        let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
+            return;
+        };
+        for entity in topology.fatal().all_left_out() {
+            let entity = BTreeSet::from([entity]);
+            let trying = async {
+                let session = self.open_aside().await?;
+                let tried = topology.try_left_out(&session, &entity).await;
+                session.close().await;
+                match tried {
+                    Err(DeclareFault::Connect(fault)) => Err(fault),
+                    Ok(()) | Err(DeclareFault::HungUp { .. }) => Ok(()),
+                }
+            };
+            self.aside(trying).await;
+        }
+    }
+
+    /// A connection beside the one that is served.
+    async fn open_aside(&self) -> Result<Session, ConnectFault> {
+        let endpoint = self.plan.endpoints.choose(&mut rand::rng());
+        let endpoint = endpoint.ok_or_else(|| self.no_host())?;
+        let name = format!("{} (declares)", self.name);
+        let opened = Session::open(&self.plan, endpoint, &name, &self.lapin);
+        opened.await.map(|(session, _)| session)
+    }
+
+    async fn aside(&self, doing: impl Future<Output = Result<(), ConnectFault>>) {
+        match tokio::time::timeout(ASIDE_TIMEOUT, doing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::debug!(%fault, "cannot declare on a connection of its own"),
+            Err(_) => tracing::debug!("declaring on a connection of its own takes too long"),
+        }
+    }
+
+    fn no_host(&self) -> ConnectFault {
+        ConnectFault::Unreachable {
+            connection: self.plan.name.clone(),
+            address: "any host".into(),
+            reason: "its url names none".into(),
+            nobody_there: false,
         }
     }
 
@@ -368,6 +520,11 @@ impl Supervisor {
             snapshot.state = state;
         });
     }
+}
+
+/// Hosts that were started together do not all declare together.
+fn next_restatement() -> Instant {
+    Instant::now() + RESTATE_EVERY.mul_f64(rand::random_range(0.9..1.1))
 }
 
 /// Never, where there is nothing to wait for.

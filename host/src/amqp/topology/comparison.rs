@@ -4,11 +4,14 @@
 //! changes nothing: the broker agrees, or says in what it does not. So each is looked up first, and
 //! declared only where it is there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::Topology;
-use super::declarer::{Declarer, QueueDeclaration, describe_exchange};
-use crate::amqp::fault::{ConnectFault, Mismatch};
+use super::declaration::QueueDeclaration;
+use super::declarer::{Declarer, describe_exchange};
+use super::departure::Departure;
+use super::fate::MessageFate;
+use super::{Consumed, DeclareFault, Topology};
+use crate::amqp::fault::Mismatch;
 use crate::amqp::limits::AskFault;
 use crate::amqp::session::Session;
 
@@ -19,6 +22,10 @@ pub struct Comparison {
     pub fitting: Vec<String>,
     /// What is not there; a host that runs declares it.
     pub missing: Vec<String>,
+    /// Queues that are there in another way and are consumed as they are.
+    pub departures: Vec<Departure>,
+    /// What the broker does to the messages of each consumer.
+    pub fates: Vec<MessageFate>,
     /// What is there in another way, or has to be there and is not.
     pub mismatches: Vec<Mismatch>,
 }
@@ -29,31 +36,38 @@ struct Comparing<'a> {
     found: Comparison,
     /// What consumers imply and was looked at: hundreds may share a dead-letter queue.
     seen: HashSet<String>,
+    /// The queues of the plan as they are, or as they will be declared.
+    queues: HashMap<String, QueueDeclaration>,
 }
 
 impl Topology {
     /// Compares all of it.
     ///
-    /// An error is a broker that went away meanwhile.
+    /// An error is a broker that went away meanwhile, or ended the connection over one entity.
     pub(in crate::amqp) async fn compare(
         &self,
         session: &Session,
-    ) -> Result<Comparison, ConnectFault> {
+    ) -> Result<Comparison, DeclareFault> {
         let mut comparing = Comparing {
-            declarer: Declarer::new(session),
+            declarer: Declarer::new(session, &self.known),
             found: Comparison::default(),
             seen: HashSet::new(),
+            queues: HashMap::new(),
         };
         let compared = comparing.topology(self).await;
         let Comparing {
-            declarer,
+            mut declarer,
             mut found,
             ..
         } = comparing;
+        let hung_up = declarer.take_hung_up();
         found.mismatches.extend(declarer.finish().await);
-        match compared {
+        match (compared, hung_up) {
+            (Err(_), Some(mismatch)) => Err(self.hung_up(mismatch)),
             // The last declaration may have made the broker hang up.
-            Err(fault) if found.mismatches.is_empty() => Err(self.unreachable(&fault)),
+            (Err(fault), None) if found.mismatches.is_empty() => {
+                Err(DeclareFault::Connect(self.unreachable(&fault)))
+            }
             _ => Ok(found),
         }
     }
@@ -73,7 +87,11 @@ impl Comparing<'_> {
         // One that is exclusive belongs to the connection that declares it.
         let queues = topology.plan.queues.iter();
         for queue in queues.filter(|queue| !queue.exclusive) {
-            self.queue(&QueueDeclaration::from(queue)).await?;
+            self.queue(
+                topology,
+                &topology.declaration(queue, self.declarer.broker()),
+            )
+            .await?;
         }
         for consumed in &topology.consumed {
             if !topology.plans(&consumed.queue) {
@@ -81,15 +99,17 @@ impl Comparing<'_> {
                 self.declarer.check(&consumed.queue, &whose).await?;
                 self.judge(format!("queue {:?} of {whose}", consumed.queue));
             }
+            self.fate(consumed).await?;
             if let Some(failures) = &consumed.failures
                 && !topology.plans(&failures.dead_letter)
                 && self.seen.insert(failures.dead_letter.to_string())
             {
-                self.dead_letter_queue(&failures.dead_letter).await?;
+                self.dead_letter_queue(topology, &failures.dead_letter)
+                    .await?;
             }
             for declaration in topology.delay_queues(self.declarer.broker(), consumed) {
                 if self.seen.insert(declaration.name.clone()) {
-                    self.queue(&declaration).await?;
+                    self.queue(topology, &declaration).await?;
                 }
             }
         }
@@ -97,23 +117,72 @@ impl Comparing<'_> {
     }
 
     /// Whoever made it may have had reasons for its arguments.
-    async fn dead_letter_queue(&mut self, name: &str) -> Result<(), AskFault> {
+    async fn dead_letter_queue(&mut self, topology: &Topology, name: &str) -> Result<(), AskFault> {
+        let declaration = QueueDeclaration::dead_letter(self.declarer.broker(), name);
         match self.declarer.exists(name).await? {
-            true => self.found.fitting.push(format!("queue {name:?}")),
-            false => {
-                let declaration = QueueDeclaration::dead_letter(self.declarer.broker(), name);
-                self.found.missing.push(declaration.describe());
+            true => {
+                topology
+                    .look_at_limit(&mut self.declarer, declaration)
+                    .await?;
+                self.found.fitting.push(format!("queue {name:?}"));
             }
+            false => self.found.missing.push(declaration.describe()),
         }
+        self.depart(topology);
         Ok(())
     }
 
-    async fn queue(&mut self, declaration: &QueueDeclaration) -> Result<(), AskFault> {
+    /// What becomes of the messages of a consumer.
+    async fn fate(&mut self, consumed: &Consumed) -> Result<(), AskFault> {
+        let Some(broker) = self.declarer.broker() else {
+            return Ok(());
+        };
+        let found = match self.queues.get(&*consumed.queue) {
+            Some(found) if !found.is_passive() => Some(found.clone()),
+            _ if self.declarer.exists(&consumed.queue).await? => {
+                let probably = QueueDeclaration::dead_letter(Some(broker), &consumed.queue);
+                self.declarer.find_out(&probably).await?
+            }
+            _ => return Ok(()),
+        };
+        let fate = MessageFate::of(&consumed.consumer, found.as_ref(), broker);
+        self.found.fates.push(fate);
+        Ok(())
+    }
+
+    /// Takes the queues that are not as they would be declared.
+    fn depart(&mut self, topology: &Topology) {
+        let as_they_are = self.declarer.take_as_they_are();
+        let departures = topology.departures(&self.declarer, &as_they_are);
+        self.found.departures.extend(departures);
+    }
+
+    async fn queue(
+        &mut self,
+        topology: &Topology,
+        declaration: &QueueDeclaration,
+    ) -> Result<(), AskFault> {
         let entity = declaration.describe();
         if declaration.is_passive() || self.declarer.exists(&declaration.name).await? {
             self.declarer.queue(declaration).await?;
+            let as_they_are = self.declarer.take_as_they_are();
+            let found = as_they_are.first().map_or(declaration, |one| &one.found);
+            self.queues.insert(declaration.name.clone(), found.clone());
+            self.found
+                .departures
+                .extend(topology.departures(&self.declarer, &as_they_are));
             self.judge(entity);
         } else {
+            if declaration.may_be_denied() {
+                self.declarer.try_out(declaration).await?;
+            }
+            let denied = self.declarer.take_mismatches();
+            if !denied.is_empty() {
+                self.found.mismatches.extend(denied);
+                return Ok(());
+            }
+            self.queues
+                .insert(declaration.name.clone(), declaration.clone());
             self.found.missing.push(entity);
         }
         Ok(())

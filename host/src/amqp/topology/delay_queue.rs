@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::declarer::{Kind, QueueDeclaration};
+use super::declaration::{Kind, Origin, QueueDeclaration};
 use crate::amqp::delay::{compact, whole_milliseconds};
 use crate::amqp::frame::BrokerVersion;
 use crate::config::plan::Argument;
@@ -16,7 +16,8 @@ pub(super) enum Home<'a> {
     Exchange(&'a str),
 }
 
-/// A queue that holds messages for `delay`.
+/// A queue that holds messages for `delay`. It has no consumer, so nothing comes back to it, and it needs
+/// no word about a delivery limit.
 pub(super) fn delay_queue(
     broker: Option<BrokerVersion>,
     name: &str,
@@ -47,7 +48,7 @@ pub(super) fn delay_queue(
     if broker.is_none_or(|version| version >= BrokerVersion::AT_LEAST_ONCE) {
         arguments.push(("x-dead-letter-strategy".to_owned(), text("at-least-once")));
         arguments.push(("x-overflow".to_owned(), text("reject-publish")));
-        return QueueDeclaration::durable(name, Kind::Quorum, arguments);
+        return QueueDeclaration::durable(name, Kind::Quorum, arguments, Origin::Delay);
     }
     static TOLD: std::sync::Once = std::sync::Once::new();
     TOLD.call_once(|| {
@@ -58,7 +59,7 @@ pub(super) fn delay_queue(
              lost when its queue is missing or full at that moment"
         );
     });
-    QueueDeclaration::durable(name, Kind::Classic, arguments)
+    QueueDeclaration::durable(name, Kind::Classic, arguments, Origin::Delay)
 }
 
 fn milliseconds(count: u64) -> Argument {

@@ -113,7 +113,7 @@ impl Topology {
         };
         let home = Home::Exchange(exchange);
         let queue = delay_queue(session.broker(), &name, home, delay, Some(LEASE));
-        let mut declarer = Declarer::new(session);
+        let mut declarer = Declarer::new(session, &self.known);
         let declared = async {
             declarer.exchange(&fanout).await?;
             declarer.queue(&queue).await?;

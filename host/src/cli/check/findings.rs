@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::at_the_broker::Compared;
 use crate::cli::Exit;
-use crate::cli::say::{fault, out};
+use crate::cli::say::{fault, out, warning};
 use crate::config::plan::{ConsumerPlan, Plan};
 use crate::config::{Problem, Severity};
 use crate::guest::{Access, ComponentFault, Slot};
@@ -210,6 +210,12 @@ impl Compared {
         for missing in &found.missing {
             out!("  not there, will be declared: {missing}");
         }
+        for fate in &found.fates {
+            out!("  consumer {}: {}", fate.consumer, fate.line);
+        }
+        for departure in &found.departures {
+            warning!("connection {connection}: {departure}");
+        }
         for mismatch in &found.mismatches {
             fault!("connection {connection}: {mismatch}");
         }
@@ -229,11 +235,23 @@ impl Compared {
                         "remedy": mismatch.remedy,
                     })
                 });
+                let departures = found.departures.iter().map(|departure| {
+                    json!({
+                        "queue": departure.queue,
+                        "found": departure.found,
+                        "remedy": departure.remedy,
+                    })
+                });
+                let fates = found.fates.iter();
+                let fates =
+                    fates.map(|fate| json!({ "consumer": fate.consumer, "messages": fate.line }));
                 json!({
                     "connection": connection,
                     "vhost": vhost,
+                    "consumers": fates.collect::<Vec<_>>(),
                     "as-planned": found.fitting,
                     "missing": found.missing,
+                    "departures": departures.collect::<Vec<_>>(),
                     "mismatches": mismatches.collect::<Vec<_>>(),
                 })
             }

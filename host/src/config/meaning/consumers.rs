@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Context;
 use crate::config::nearest;
 use crate::config::plan::{Argument, ConsumerPlan, RatePlan, ScalePlan};
-use crate::config::read::LONGEST_NAME;
+use crate::config::read::{LONGEST_NAME, LONGEST_RETRIED};
 use crate::config::redact;
 use crate::config::written::{Node, Value};
 use crate::policy::RetryPolicy;
@@ -66,6 +66,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         least => (least.min(prefetch), prefetch),
     };
     let dead_letter = dead_letter(context, node);
+    check_retried(context, node, &retry, stream.is_some());
     let dedup = dedup::plan(context, node, "dedup");
     let publish_dedup = dedup::plan(context, node, "publish_dedup");
     Some(ConsumerPlan {
@@ -160,6 +161,21 @@ fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
     RetryPolicy {
         limit: limit.unwrap_or(DEFAULT_LIMIT),
         delays,
+    }
+}
+
+/// A message that is retried waits in a queue whose name begins with that of its own.
+fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is_stream: bool) {
+    let Some(at) = node.get("queue") else {
+        return;
+    };
+    let length = at.as_text().map_or(0, str::len);
+    if retry.limit > 0 && !is_stream && length > LONGEST_RETRIED {
+        let message = format!("is too long for its delay queues: {length} bytes");
+        let remedy = format!(
+            "shorten it to at most {LONGEST_RETRIED} bytes, or turn retries off with `limit = 0` in `retry`"
+        );
+        context.faults.error(at, message, remedy);
     }
 }
 

@@ -79,6 +79,10 @@ impl Reader<'_> {
                 let message = format!("must be 1 to 255 bytes long, not {}", text.len());
                 self.refuse(message, "give it a name of that length", place)
             }
+            Shape::Name if super::has_control(&text) => {
+                let message = format!("has control characters: {text:?}");
+                self.refuse(message, super::CONTROL_REMEDY, place)
+            }
             Shape::Choice(words) if !words.contains(&text.as_str()) => {
                 let message = format!("cannot be {}", redact::quote(&text));
                 let remedy = nearest::advice(&text, words.iter().copied(), "choose one of");
