@@ -15,6 +15,7 @@ pub mod policy;
 #[path = "../../host/src/amqp"]
 pub mod amqp {
     mod bookkeeping;
+    mod broker_headers;
     mod copies;
     mod death;
     mod delay;
@@ -22,6 +23,7 @@ pub mod amqp {
     mod frame;
     mod headers;
     mod identity;
+    mod octet_text;
     mod original;
     mod outgoing;
     mod screen;

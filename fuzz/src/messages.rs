@@ -9,9 +9,11 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on, is_death};
+use super::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on};
+use super::broker_headers::is_brokers_own;
 use super::copies::DeadLetterNote;
 use super::frame;
+use super::octet_text::is_holder;
 use super::original::{Original, receive};
 use super::outgoing::{Outgoing, PublishLimits};
 use crate::message::{Attempt, Envelope, Publication};
@@ -40,12 +42,17 @@ pub fn check(input: &[u8]) {
 /// A delivery as lapin makes it from the frames of a broker.
 fn delivery(choices: &mut Choices<'_>) -> Delivery {
     let body = choices.octet().to_string().into_bytes();
-    let mut payload = content_header(choices);
-    frame::mend(HEADER, &mut payload, &OnceLock::new());
+    let payload = screened(content_header(choices));
     let (_, header) = parse_content_header(&payload[..]).expect("the screen made it readable");
     let mut delivery = Delivery::mock(1, "shop".into(), "order.created".into(), false, body);
     delivery.properties = whole_dead_letter(header.properties);
     delivery
+}
+
+/// A content header as lapin gets it.
+fn screened(mut payload: Vec<u8>) -> Vec<u8> {
+    let screened = frame::screen(HEADER, &mut payload, Vec::new(), &OnceLock::new());
+    screened.anew.unwrap_or(payload)
 }
 
 /// A dead letter always says where the message was published to; nobody else may say that it is one.
@@ -135,7 +142,7 @@ fn without_notes(envelope: &Envelope) -> impl std::fmt::Debug {
     let mut properties = envelope.message.properties.clone();
     properties
         .headers
-        .retain(|(name, _)| !name.starts_with(RESERVED) && !is_death(name));
+        .retain(|(name, _)| !name.starts_with(RESERVED) && !is_brokers_own(name));
     properties
 }
 
@@ -153,22 +160,22 @@ fn check_publication(envelope: &Envelope) {
     }
 }
 
-/// What lapin writes is as long as was told, and is what was meant.
+/// What goes out is as long as was told, and is what was meant.
 fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let properties = outgoing.properties_with_id(i64::MAX);
     let written = header_frame(&properties);
-    assert_eq!(
-        written.len(),
-        outgoing.header_frame,
-        "its size was told wrong"
-    );
-    assert!(written.len() <= frame_max as usize, "it is too large");
     // Type, channel and size stand before the payload, one octet after it.
     let payload = &written[7..written.len() - 1];
-    let mut screened = payload.to_vec();
-    frame::mend(HEADER, &mut screened, &OnceLock::new());
-    assert_eq!(payload, screened, "a host that reads it mends it");
-    let (_, read) = parse_content_header(payload).expect("lapin reads what lapin writes");
+    let sent = frame::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
+    let length = sent.len() + written.len() - payload.len();
+    // What a header holds is counted there, and not where it is named.
+    if !outgoing.headers.inner().keys().any(|name| is_holder(name.as_str())) {
+        assert_eq!(length, outgoing.header_frame, "its size was told wrong");
+    }
+    assert!(length <= frame_max as usize, "it is too large");
+    // A host that reads it sees the same.
+    let seen = screened(sent);
+    let (_, read) = parse_content_header(&seen[..]).expect("lapin reads what the screen makes");
     assert_same(&read.properties, &properties);
 }
 

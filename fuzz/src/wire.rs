@@ -51,7 +51,7 @@ const NAMES: [&str; 26] = [
 ];
 
 /// Texts that mean something to somebody.
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 10] = [
     "orders",
     "orders.dead",
     "guest",
@@ -60,6 +60,8 @@ const TEXTS: [&str; 8] = [
     "18446744073709551616",
     "4294967296",
     "3.10.8",
+    "hive-bytes:ff",
+    "hive-bytes:686976652d62797465733a6666",
 ];
 
 /// The types of values that RabbitMQ reads, and `L` and `U`, which other brokers write.

@@ -10,6 +10,7 @@
 //! by one owner each, and how confirmations are matched, is decided here, for reasons told where
 //! it is done. No other room names lapin.
 
+mod broker_headers;
 mod browsing;
 mod came_back;
 mod connection;
@@ -38,6 +39,7 @@ mod frame;
 mod giving_back;
 mod identity;
 mod limits;
+mod octet_text;
 mod runtime;
 mod screen;
 mod session;
@@ -61,6 +63,7 @@ pub use self::depth::DepthFault;
 pub use self::fault::{ConnectFault, Mismatch};
 pub use self::giving_back::WayBack;
 pub use self::headers::Unpublishable;
+pub use self::identity::Fingerprint;
 pub use self::link::{LinkState, Role};
 pub use self::original::{Original, receive};
 pub use self::outgoing::{DelayingExchange, Outgoing, PublishLimits};

@@ -50,6 +50,7 @@ pub use memory_limit::MemoryLimit;
 pub use message::Message;
 pub use ports::reserve_ports;
 pub use proxy::{Direction, Proxy};
+pub use raw::{RawMessage, property};
 pub use redis_server::RedisServer;
 pub use shell::Shell;
 pub use stores::Stores;

@@ -92,11 +92,7 @@ impl Message {
         let mut own = FieldTable::default();
         for (name, value) in self.headers().inner() {
             let name_text = name.as_str();
-            // A quorum queue counts how often it has handed a message out.
-            let added = name_text.starts_with("x-hive-")
-                || name_text == "x-delivery-count"
-                || name_text == "x-death"
-                || name_text.starts_with("x-first-death-");
+            let added = name_text.starts_with("x-hive-") || is_brokers_own(name_text);
             if !added {
                 own.insert(name.clone(), value.clone());
             }
@@ -114,6 +110,14 @@ impl Message {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+}
+
+/// Whether some version of the broker writes a header of this name by itself. A quorum queue counts how
+/// often it has handed a message out.
+pub(crate) fn is_brokers_own(name: &str) -> bool {
+    ["x-delivery-count", "x-acquired-count", "x-death"].contains(&name)
+        || name.starts_with("x-first-death-")
+        || name.starts_with("x-last-death-")
 }
 
 impl From<Delivery> for Message {

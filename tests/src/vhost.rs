@@ -21,7 +21,7 @@ use crate::eventually::eventually;
 use crate::management::Management;
 use crate::message::Message;
 use crate::proxy::Proxy;
-use crate::raw;
+use crate::raw::{self, RawMessage};
 
 /// Publishes in flight at once; the confirmations are waited for after each so many.
 const CONFIRM_WINDOW: usize = 500;
@@ -124,6 +124,16 @@ impl Vhost {
     /// Publishes to a queue a message whose header table holds these bytes, whatever they are.
     pub fn publish_raw(&self, queue: &str, table: &[u8], body: &[u8]) -> Result<()> {
         raw::publish(self.port, &self.name, queue, table, body)
+    }
+
+    /// Publishes messages whose ids, names and routing keys are any bytes.
+    pub fn publish_octets(&self, exchange: &str, messages: &[RawMessage]) -> Result<()> {
+        raw::publish_all(self.port, &self.name, exchange, messages)
+    }
+
+    /// Takes everything that waits in a queue now, as the bytes that stand on the wire.
+    pub fn drain_octets(&self, queue: &str) -> Result<Vec<RawMessage>> {
+        raw::drain(self.port, &self.name, queue)
     }
 
     /// Publishes messages in their order, all confirmed by the broker and taken by a queue.

@@ -5,6 +5,9 @@
 //! 4.0.1 takes a kept `x-death` for a cycle and drops the message, `CC` and `BCC` would route the
 //! copy again, an expiration would end it early, a user-id would be checked against our user.
 
+use super::broker_headers::{STREAM_OFFSET, is_death, is_of_a_delivery};
+use super::octet_text::is_holder;
+
 /// What every header of the host begins with; components may not publish any.
 pub(super) const RESERVED: &str = "x-hive-";
 
@@ -16,6 +19,8 @@ pub(super) const RETRY_QUEUE: &str = "x-hive-retry-queue";
 pub(super) const EXCHANGE: &str = "x-hive-exchange";
 /// The routing key that the original was published with.
 pub(super) const ROUTING_KEY: &str = "x-hive-routing-key";
+/// What the identity of a message without an id is made with, drawn when it first came to a host.
+pub(super) const MARK: &str = "x-hive-mark";
 /// Tells apart what one publisher published, so that a message that comes back is recognised.
 pub(super) const PUBLISH_ID: &str = "x-hive-publish-id";
 /// Before the name of what the original had and the broker must not act on.
@@ -39,28 +44,13 @@ pub(super) const EXPIRATION: &str = "expiration";
 /// See [`EXPIRATION`].
 pub(super) const USER_ID: &str = "user-id";
 
-/// Headers that the broker acts on when a message that has them is published or dead-lettered.
-const ACTED_ON: [&str; 9] = [
-    "x-death",
-    "x-first-death-exchange",
-    "x-first-death-queue",
-    "x-first-death-reason",
-    "x-last-death-exchange",
-    "x-last-death-queue",
-    "x-last-death-reason",
-    "CC",
-    "BCC",
-];
+/// Routing keys beside the one that a message is published with.
+pub(super) const ROUTED_BY: [&str; 2] = ["CC", "BCC"];
 
-/// What a quorum queue adds at each delivery: a fact about the queue that it came from, which
-/// would be wrong in the next.
-pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
-/// The same from RabbitMQ 4.3 on, where it counts deliveries and not failures.
-pub(super) const ACQUIRED_COUNT: &str = "x-acquired-count";
-
-/// Whether the broker acts on a header of this name.
+/// Whether the broker acts on a header of this name when a message that has it is published or
+/// dead-lettered.
 pub(super) fn is_acted_on(name: &str) -> bool {
-    ACTED_ON.contains(&name)
+    is_death(name) || ROUTED_BY.contains(&name)
 }
 
 /// Whether a copy has a header or property of this name under [`STASHED`]. What anybody else puts
@@ -69,17 +59,14 @@ pub(super) fn is_stashed(name: &str) -> bool {
     is_acted_on(name) || name == EXPIRATION || name == USER_ID
 }
 
-/// Whether the broker adds a header of this name when it dead-letters a message.
-pub(super) fn is_death(name: &str) -> bool {
-    is_acted_on(name) && name.starts_with("x-")
-}
-
-/// Whether a header is the host's own business, which no component sees. What a dead letter says
+/// Whether a header is the host's own business, or true of one delivery alone, and no component sees it. What a dead letter says
 /// of itself is everybody's.
 pub(super) fn is_hidden(name: &str, is_dead_letter: bool) -> bool {
     match name {
-        ATTEMPT | RETRY_QUEUE | PUBLISH_ID => true,
-        EXCHANGE | ROUTING_KEY => !is_dead_letter,
-        _ => name.starts_with(STASHED),
+        ATTEMPT | RETRY_QUEUE | MARK | PUBLISH_ID => true,
+        // Where in its stream a dead letter was.
+        EXCHANGE | ROUTING_KEY | STREAM_OFFSET => !is_dead_letter,
+        _ if is_of_a_delivery(name) => true,
+        _ => name.starts_with(STASHED) || is_holder(name),
     }
 }

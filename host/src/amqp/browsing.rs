@@ -14,12 +14,12 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 
 use super::acks::flusher::AckSink;
-use super::bookkeeping::{DELIVERY_COUNT, RESERVED};
+use super::bookkeeping::{REASON, RESERVED};
+use super::broker_headers::delivery_count;
 use super::came_back::CameBack;
 use super::death::{Death, without_deaths};
 use super::depth::{offered, until, waiting};
 use super::fault::describe;
-use super::headers::integer;
 use super::limits::{AskFault, ask};
 use super::original::{Original, header, receive};
 use super::session::SharedSession;
@@ -178,13 +178,13 @@ impl Browsing {
         self.asked = 0;
         let tag = delivery.delivery_tag;
         let came_back = CameBack::of(&delivery);
-        let handed_out = header(&delivery.properties, DELIVERY_COUNT)
-            .and_then(integer)
-            .and_then(|count| u64::try_from(count).ok());
+        let handed_out = delivery_count(&delivery.properties);
+        // A dead letter says where in its stream it was, and is in none itself.
+        let is_dead_letter = header(&delivery.properties, REASON).is_some();
         let death = Death::read(&delivery.properties, &self.queue);
         delivery.properties = without_deaths(delivery.properties);
         let (envelope, original) = receive(self.queue.clone(), delivery);
-        if envelope.stream_offset.is_some() {
+        if envelope.stream_offset.is_some() && !is_dead_letter {
             self.sink.is_of_a_stream();
             return Err(BrowseFault::Stream(self.queue.to_string()));
         }

@@ -2,9 +2,7 @@
 
 use lapin::message::Delivery;
 
-use super::bookkeeping::DELIVERY_COUNT;
-use super::headers::integer;
-use super::original::header;
+use super::broker_headers::delivery_count;
 
 /// Whether a delivery was delivered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +23,9 @@ impl CameBack {
         if !delivery.redelivered {
             return Self::Never;
         }
-        let count = header(&delivery.properties, DELIVERY_COUNT).and_then(integer);
-        match count {
-            Some(1..) => {
-                let count = count.and_then(|count| u32::try_from(count).ok());
-                Self::Counted(count.unwrap_or(u32::MAX))
-            }
-            _ => Self::Uncounted,
+        match delivery_count(&delivery.properties) {
+            Some(count @ 1..) => Self::Counted(u32::try_from(count).unwrap_or(u32::MAX)),
+            Some(0) | None => Self::Uncounted,
         }
     }
 }
@@ -42,6 +36,7 @@ mod tests {
     use lapin::types::{AMQPValue, FieldTable};
 
     use super::*;
+    use crate::amqp::broker_headers::DELIVERY_COUNT;
 
     fn came_back(redelivered: bool, count: Option<AMQPValue>) -> CameBack {
         let mut delivery = Delivery::mock(1, "".into(), "q".into(), redelivered, Vec::new());

@@ -20,6 +20,7 @@ use super::session::SharedSession;
 use super::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
+use crate::message::Publication;
 use crate::telemetry::Telemetry;
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
@@ -272,20 +273,20 @@ impl Connection {
             .await
     }
 
-    /// An exchange that holds what is published to it for about `delay`, and then hands it on to
-    /// `exchange` with its routing key; for [`super::Outgoing::by_way_of`].
+    /// An exchange that holds what is published to it for about `delay`, and then hands it on to that of
+    /// `publication` with its routing key; for [`super::Outgoing::by_way_of`].
     ///
-    /// The broker confirms a delayed publication when it is stored for its delay. Whether a queue
-    /// takes it afterwards is not known then: what none takes is dropped, or kept where the
-    /// exchange itself is missing.
+    /// The broker confirms a delayed publication when it is stored for its delay. Where it is to go is
+    /// there now; whether it still is afterwards, and whether a queue takes it then, is not known. What
+    /// none takes is held.
     pub async fn delaying_exchange(
         &self,
-        exchange: &str,
+        publication: &Publication,
         delay: Duration,
     ) -> Result<DelayingExchange, EnsureFault> {
-        let session = self.session(exchange)?;
+        let session = self.session(&publication.exchange)?;
         let topology = self.topology.load_full();
-        let made = topology.delaying_exchange(&session, exchange, delay);
+        let made = topology.delaying_exchange(&session, publication, delay);
         made.await.map(DelayingExchange)
     }
 
@@ -293,12 +294,12 @@ impl Connection {
     /// through.
     pub async fn ensure_delaying_exchange(
         &self,
-        exchange: &str,
+        publication: &Publication,
         delay: Duration,
     ) -> Result<DelayingExchange, EnsureFault> {
-        let session = self.session(exchange)?;
+        let session = self.session(&publication.exchange)?;
         let topology = self.topology.load_full();
-        let made = topology.ensure_delaying_exchange(&session, exchange, delay);
+        let made = topology.ensure_delaying_exchange(&session, publication, delay);
         made.await.map(DelayingExchange)
     }
 

@@ -10,12 +10,14 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
-    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, QUEUE, REASON, RETRY_QUEUE,
+    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_QUEUE,
     ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
 };
+use super::broker_headers::STREAM_OFFSET;
 use super::death::Death;
 use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
+use super::octet_text::literal;
 use super::original::Original;
 use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID, ROOM_FOR_THE_BROKER};
 use crate::message::Attempt;
@@ -69,14 +71,23 @@ impl Outgoing {
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
         let mut copy = Copy::of(letter, limits);
-        for name in [REASON, ERROR, ATTEMPTS, TIME, QUEUE, CONSUMER] {
+        let notes = [
+            REASON,
+            ERROR,
+            ATTEMPTS,
+            TIME,
+            QUEUE,
+            CONSUMER,
+            STREAM_OFFSET,
+        ];
+        for name in notes {
             copy.headers.remove(name);
         }
         if let Some(exchange) = &death.exchange {
-            copy.set_text(EXCHANGE, exchange);
+            copy.set(EXCHANGE, letter.long_of(exchange));
         }
         if let Some(routing_key) = &death.routing_key {
-            copy.set_text(ROUTING_KEY, routing_key);
+            copy.set(ROUTING_KEY, letter.long_of(routing_key));
         }
         // It is to live as its publisher said, from now on.
         if let Some(expiration) = letter.properties.expiration() {
@@ -110,6 +121,10 @@ impl Outgoing {
         copy.set(TIME, AMQPValue::Timestamp(seconds));
         copy.set_text(QUEUE, &original.queue);
         copy.set_text(CONSUMER, note.consumer);
+        if let Some(offset) = original.stream_offset {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            copy.set(STREAM_OFFSET, AMQPValue::LongLongInt(offset));
+        }
         copy.fit_with_shorter_error(&error, limits);
         copy.fit_without_deaths(limits);
         copy.fit_without_the_largest(limits);
@@ -140,21 +155,21 @@ impl Copy {
         }
         let properties = &original.properties;
         if let Some(expiration) = properties.expiration() {
-            copy.stash(
-                EXPIRATION,
-                AMQPValue::LongString(expiration.as_str().into()),
-            );
+            copy.stash(EXPIRATION, original.long(expiration));
         }
         match properties.user_id() {
             // The broker takes our own, and refuses anybody else's.
             Some(user_id) if limits.user.as_deref() == Some(user_id.as_str()) => {
                 copy.properties = copy.properties.with_user_id(user_id.clone());
             }
-            Some(user_id) => copy.stash(USER_ID, AMQPValue::LongString(user_id.as_str().into())),
+            Some(user_id) => copy.stash(USER_ID, original.long(user_id)),
             None => {}
         }
-        copy.set_text(EXCHANGE, original.exchange.as_str());
-        copy.set_text(ROUTING_KEY, original.routing_key.as_str());
+        copy.set(EXCHANGE, original.long(&original.exchange));
+        copy.set(ROUTING_KEY, original.long(&original.routing_key));
+        if let Some(mark) = original.mark {
+            copy.set_text(MARK, &mark.to_string());
+        }
         copy
     }
 
@@ -216,7 +231,7 @@ impl Copy {
     fn outgoing(self, queue: &str, body: Vec<u8>) -> Result<Outgoing, Unpublishable> {
         Ok(Outgoing {
             exchange: ShortString::default(),
-            routing_key: short("the queue's name", queue)?,
+            routing_key: short("the queue's name", &literal(queue))?,
             properties: self.properties,
             headers: FieldTable::from(self.headers),
             body: Arc::new(body),

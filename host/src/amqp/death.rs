@@ -4,14 +4,12 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::bookkeeping::{
-    ATTEMPTS, CONSUMER, ERROR, EXCHANGE, QUEUE, REASON, ROUTING_KEY, TIME, is_death,
-};
+use super::bookkeeping::{ATTEMPTS, CONSUMER, ERROR, EXCHANGE, QUEUE, REASON, ROUTING_KEY, TIME};
+use super::broker_headers::{DEATHS, FIRST_DEATH, LAST_DEATH, RECORDED, is_death};
+use super::delay::is_delay_queue;
+use super::encode::Entries;
 use super::headers::{integer, nested_text};
-
-/// The broker's own record (RabbitMQ documentation, "Dead Letter Exchanges"): one entry for each queue
-/// and reason, the latest first.
-const HISTORY: &str = "x-death";
+use super::octet_text::standing_for;
 
 /// What is known of the end of a message. A message that nobody dead-lettered has none of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl Death {
             exchange: text(headers, EXCHANGE),
             routing_key: text(headers, ROUTING_KEY),
             broker_reason: None,
-            history: headers.inner().get(HISTORY).map(nested_text),
+            history: headers.inner().get(DEATHS).map(nested_text),
         };
         let Some(entry) = latest(headers, found_in) else {
             return by_host;
@@ -84,7 +82,7 @@ impl Death {
 /// The latest entry of the broker's record, but for those of the dead-letter queue itself: a message
 /// that expired there and came back still belongs where it was before.
 fn latest<'a>(headers: &'a FieldTable, found_in: &str) -> Option<&'a FieldTable> {
-    let Some(AMQPValue::FieldArray(history)) = headers.inner().get(HISTORY) else {
+    let Some(AMQPValue::FieldArray(history)) = headers.inner().get(DEATHS) else {
         return None;
     };
     let mut entries = history.as_slice().iter().filter_map(|entry| match entry {
@@ -112,13 +110,67 @@ pub(super) fn without_deaths(properties: BasicProperties) -> BasicProperties {
     properties.with_headers(FieldTable::from(kept))
 }
 
+/// Takes out of `headers` what the broker wrote when the message left a delay queue of Hive's: whoever
+/// delayed it did so on purpose, and it did not die. `retry_queue` is the one whose delay queues a retry copy
+/// went through.
+pub(super) fn take_off_delays(headers: &mut Entries, retry_queue: Option<&str>) {
+    let Some(AMQPValue::FieldArray(history)) = headers.get(DEATHS) else {
+        return;
+    };
+    let is_delay = |table: &FieldTable| {
+        let queue = text(table, "queue");
+        queue.is_some_and(|queue| is_delay_queue(&queue, retry_queue))
+    };
+    let is_kept =
+        |entry: &&AMQPValue| !matches!(entry, AMQPValue::FieldTable(table) if is_delay(table));
+    let kept: Vec<_> = history.as_slice().iter().filter(is_kept).cloned().collect();
+    if kept.len() == history.as_slice().len() {
+        return;
+    }
+    for (prefix, entry) in [(FIRST_DEATH, kept.last()), (LAST_DEATH, kept.first())] {
+        record_again(headers, prefix, entry, retry_queue);
+    }
+    if kept.is_empty() {
+        headers.remove(DEATHS);
+    } else {
+        headers.insert(DEATHS.into(), AMQPValue::FieldArray(kept.into()));
+    }
+}
+
+/// Writes the first or the last dead-lettering as `entry` has it, where it was one of a delay queue.
+fn record_again(
+    headers: &mut Entries,
+    prefix: &str,
+    entry: Option<&AMQPValue>,
+    retry_queue: Option<&str>,
+) {
+    let name = |what: &str| format!("{prefix}{what}");
+    let recorded = headers.get(name("queue").as_str()).and_then(as_text);
+    if !recorded.is_some_and(|queue| is_delay_queue(&queue, retry_queue)) {
+        return;
+    }
+    for what in RECORDED {
+        let value = match entry {
+            Some(AMQPValue::FieldTable(entry)) => entry.inner().get(what),
+            _ => None,
+        };
+        match value {
+            Some(value) => headers.insert(name(what).into(), value.clone()),
+            None => headers.remove(name(what).as_str()),
+        };
+    }
+}
+
 fn text(table: &FieldTable, name: &str) -> Option<String> {
     table.inner().get(name).and_then(as_text)
 }
 
 fn as_text(value: &AMQPValue) -> Option<String> {
     match value {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        AMQPValue::LongString(text) => Some(match standing_for(text.as_bytes()) {
+            Some(standing) => standing.text,
+            None => text.to_string(),
+        }),
         AMQPValue::ShortString(text) => Some(text.to_string()),
         _ => None,
     }
@@ -175,7 +227,7 @@ mod tests {
         history.push(entry("graveyard", "expired"));
         history.push(entry("orders", "rejected"));
         history.push(entry("orders.wait", "expired"));
-        let death = read(&[(HISTORY, AMQPValue::FieldArray(history))]);
+        let death = read(&[(DEATHS, AMQPValue::FieldArray(history))]);
         assert_eq!(death.reason(), Some("rejected"));
         assert_eq!(death.queue.as_deref(), Some("orders"));
         assert_eq!(death.exchange.as_deref(), Some("shop"));
@@ -189,7 +241,7 @@ mod tests {
         let mut history = FieldArray::default();
         history.push(entry("elsewhere", "maxlen"));
         let death = read(&[
-            (HISTORY, AMQPValue::FieldArray(history)),
+            (DEATHS, AMQPValue::FieldArray(history)),
             (REASON, long("trap")),
             (QUEUE, long("orders")),
             (ATTEMPTS, AMQPValue::LongLongInt(3)),
@@ -203,7 +255,7 @@ mod tests {
     #[test]
     fn only_the_brokers_record_is_taken_off() {
         let headers = table(&[
-            (HISTORY, long("x")),
+            (DEATHS, long("x")),
             ("x-first-death-queue", long("orders")),
             ("x-hive-original-x-death", long("y")),
             ("CC", long("z")),
@@ -214,12 +266,60 @@ mod tests {
         assert!(kept.contains_key("x-hive-original-x-death") && kept.contains_key("CC"));
     }
 
+    /// What is left of the names and queues of these headers.
+    fn without_delays(entries: &[(&str, AMQPValue)]) -> Vec<(String, Option<String>)> {
+        let mut headers = table(entries).inner().clone();
+        take_off_delays(&mut headers, Some("orders"));
+        let kept = headers.iter();
+        kept.map(|(name, value)| (name.to_string(), as_text(value)))
+            .collect()
+    }
+
+    #[test]
+    fn a_delay_is_no_death() {
+        let delayed = entry("hive.delay.10s.shop.2026-11-28", "expired");
+        let retried = entry("orders.retry.10s", "expired");
+        let of = |entries: Vec<AMQPValue>| AMQPValue::FieldArray(entries.into());
+        let first = (
+            "x-first-death-queue",
+            long("hive.delay.10s.shop.2026-11-28"),
+        );
+        let left = without_delays(&[
+            (DEATHS, of(vec![retried.clone(), delayed.clone()])),
+            first.clone(),
+            ("x-first-death-reason", long("expired")),
+            ("x-last-death-queue", long("orders.retry.10s")),
+            ("kept", long("1")),
+        ]);
+        assert_eq!(left, [("kept".to_owned(), Some("1".to_owned()))]);
+
+        let died = entry("others", "rejected");
+        let left = without_delays(&[
+            (DEATHS, of(vec![died, delayed])),
+            first,
+            ("x-first-death-reason", long("expired")),
+            ("x-last-death-queue", long("others")),
+        ]);
+        let told = |name: &str, text: &str| (name.to_owned(), Some(text.to_owned()));
+        assert_eq!(
+            left,
+            [
+                (DEATHS.to_owned(), None),
+                // What the first entry left tells, and the exchange with it.
+                told("x-first-death-exchange", "shop"),
+                told("x-first-death-queue", "others"),
+                told("x-first-death-reason", "rejected"),
+                told("x-last-death-queue", "others"),
+            ]
+        );
+    }
+
     proptest! {
         #[test]
         fn whatever_stands_there_is_read_without_a_panic(
             values in proptest::collection::vec(any_value(), 9),
         ) {
-            let names = [HISTORY, REASON, ERROR, ATTEMPTS, TIME, CONSUMER, QUEUE, EXCHANGE, ROUTING_KEY];
+            let names = [DEATHS, REASON, ERROR, ATTEMPTS, TIME, CONSUMER, QUEUE, EXCHANGE, ROUTING_KEY];
             let entries: Vec<_> = names.into_iter().zip(values).collect();
             let death = read(&entries);
             prop_assert_eq!(death.history.is_some(), true);

@@ -56,9 +56,27 @@ pub(super) fn compact(delay: Duration) -> String {
     text
 }
 
+/// Stands behind the name of a queue in the names of its delay queues.
+const RETRY: &str = ".retry.";
+
+/// What the names of the exchanges and queues begin with that delay publications.
+const DELAYED: &str = "hive.delay.";
+
 /// The queue in which a message from `queue` waits for `delay`.
 pub(super) fn delay_queue_name(queue: &str, delay: Duration) -> String {
-    format!("{queue}.retry.{}", compact(delay))
+    format!("{queue}{RETRY}{}", compact(delay))
+}
+
+/// The exchange, and the queue behind it, in which a publication to `exchange` waits for `delay`; they are
+/// used on one day only.
+pub(super) fn delayed_publications_name(exchange: &str, delay: Duration, today: &str) -> String {
+    format!("{DELAYED}{}.{exchange}.{today}", compact(delay))
+}
+
+/// Whether `name` is that of a queue in which publications wait, or retry copies from `retry_queue`.
+pub(super) fn is_delay_queue(name: &str, retry_queue: Option<&str>) -> bool {
+    let behind = retry_queue.and_then(|queue| name.strip_prefix(queue));
+    name.starts_with(DELAYED) || behind.is_some_and(|behind| behind.starts_with(RETRY))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ShortString};
 
+use super::octet_text::octets;
+
 /// Takes the wire form, piece by piece.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
@@ -101,9 +103,11 @@ fn put_properties(properties: &BasicProperties, headers: &Entries, sink: &mut im
     put_table(headers, sink);
 }
 
+/// As the bytes that it stands for.
 fn put_short(text: &str, sink: &mut impl Sink) {
-    sink.put(&[text.len() as u8]);
-    sink.put(text.as_bytes());
+    let octets = octets(text);
+    sink.put(&[octets.len() as u8]);
+    sink.put(&octets);
 }
 
 fn put_long(bytes: &[u8], sink: &mut impl Sink) {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
+use super::broker_headers::is_brokers_own;
+use super::octet_text::meant;
 use crate::message::{FieldValue, Properties};
 
 /// delivery-mode of a message that survives a restart.
@@ -74,7 +76,9 @@ fn double(value: &AMQPValue) -> Option<f64> {
         AMQPValue::Float(value) => Some(value.into()),
         AMQPValue::Double(value) => Some(value),
         AMQPValue::DecimalValue(value) => {
-            Some(f64::from(value.value) / 10f64.powi(value.scale.into()))
+            // AMQP says unsigned, and every client of RabbitMQ writes and reads it with a sign.
+            let signed = value.value.cast_signed();
+            Some(f64::from(signed) / 10f64.powi(value.scale.into()))
         }
         _ => None,
     }
@@ -165,6 +169,10 @@ fn write_expiration(expiration: Duration) -> Result<ShortString, Unpublishable> 
 fn write_headers(headers: &[(String, FieldValue)]) -> Result<FieldTable, Unpublishable> {
     let mut table = FieldTable::default();
     for (name, value) in headers {
+        // Its own record of another message: it would be wrong of this one, or count against it.
+        if is_brokers_own(name) {
+            continue;
+        }
         if table.contains_key(name) {
             return Err(Unpublishable(format!(
                 "header {name:?} is there twice; a table has each name once"
@@ -183,6 +191,11 @@ fn write_value(name: &str, value: &FieldValue) -> Result<AMQPValue, Unpublishabl
         FieldValue::Void => AMQPValue::Void,
         FieldValue::Boolean(value) => AMQPValue::Boolean(*value),
         FieldValue::Integer(value) => AMQPValue::LongLongInt(*value),
+        FieldValue::Double(value) if !value.is_finite() => {
+            return Err(Unpublishable(format!(
+                "header {name:?} is {value}, and brokers take finite numbers only"
+            )));
+        }
         FieldValue::Double(value) => AMQPValue::Double(*value),
         FieldValue::Text(value) => AMQPValue::LongString(LongString::from(value.as_str())),
         FieldValue::Bytes(value) => AMQPValue::ByteArray(value.as_slice().into()),
@@ -191,9 +204,9 @@ fn write_value(name: &str, value: &FieldValue) -> Result<AMQPValue, Unpublishabl
     })
 }
 
-/// A short string, or whose it is and that it is too long.
+/// A short string of a component's, or whose it is and that it is too long.
 pub(super) fn short(what: &str, text: &str) -> Result<ShortString, Unpublishable> {
-    ShortString::try_new(text).map_err(|_| {
+    ShortString::try_new(meant(text)).map_err(|_| {
         Unpublishable(format!(
             "{what} has {} bytes, and AMQP takes 255 at most",
             text.len()

@@ -1,18 +1,67 @@
 //! What a message is known by: its own id, or what tells it apart from others.
 //!
-//! Publications that come of a delivery get ids made from the delivery's, so that whoever consumes
-//! them can recognise a repeat. It must be the same at every attempt and after every crash.
+//! Publications that come of a delivery get ids made from it, so that whoever consumes them can recognise
+//! a repeat. A false repeat loses a message, so an id must never be shared by two messages.
+//!
+//! - A message with an id is known by that, at every attempt and after every crash.
+//! - So is one in a stream, by its offset.
+//! - Any other may have a twin that is the same in everything. A [`Mark`], drawn when the delivery arrives,
+//!   tells them apart. Retry copies and dead letters carry it, so that every attempt has the same id. A
+//!   delivery that the broker hands out again, as after a crash, is marked anew: nothing says which of the
+//!   twins it is, and its publications are new ones to whoever consumes them.
+//!
+//! What the host itself has to recognise when it comes again goes by its [`Fingerprint`], which twins share:
+//! what is remembered of one of them is as true of the other.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lapin::BasicProperties;
 use sha2::{Digest, Sha256};
 
 use super::encode::{Sink, put_numbered_properties};
+use super::original::Original;
 
 /// Octets of the hash that are kept.
 const KEPT: usize = 16;
 
 /// Room for the index of a publication behind an identity: "-" and a number.
 const ROOM_FOR_INDEX: usize = 21;
+
+/// What a message is and its twins are, at every delivery: see [`Original::fingerprint`].
+pub type Fingerprint = [u8; 32];
+
+/// Tells a message without an id from its twins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u128);
+
+impl Mark {
+    /// One that no other message has, of this host or another.
+    pub(super) fn draw() -> Self {
+        // Its keys come from the system's own source of random numbers.
+        static RANDOM: LazyLock<u128> = LazyLock::new(|| {
+            let half = |which: u8| u128::from(RandomState::new().hash_one(which));
+            half(0) << 64 | half(1)
+        });
+        static DRAWN: AtomicU64 = AtomicU64::new(0);
+        let number = DRAWN.fetch_add(1, Ordering::Relaxed);
+        Self(RANDOM.wrapping_add(number.into()))
+    }
+
+    /// What a copy carries, as [`fmt::Display`] writes it.
+    pub(super) fn read(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
 
 struct Hash(Sha256);
 
@@ -23,9 +72,24 @@ impl Sink for Hash {
 }
 
 impl Hash {
+    fn new() -> Self {
+        Self(Sha256::new())
+    }
+
     fn part(&mut self, bytes: &[u8]) {
         self.put(&(bytes.len() as u64).to_be_bytes());
         self.put(bytes);
+    }
+
+    fn message(&mut self, original: &Original, body: &[u8]) {
+        self.part(original.queue.as_bytes());
+        self.part(original.exchange.as_str().as_bytes());
+        self.part(original.routing_key.as_str().as_bytes());
+        put_numbered_properties(&original.properties, self);
+        self.part(body);
+        if let Some(offset) = original.stream_offset {
+            self.part(&offset.to_be_bytes());
+        }
     }
 
     fn finish(self) -> String {
@@ -38,48 +102,30 @@ impl Hash {
     }
 }
 
-/// The identity of a message from `queue`. `properties` are as they were published, without the host's
-/// bookkeeping.
-pub(super) fn identity(
-    queue: &str,
-    exchange: &str,
-    routing_key: &str,
-    properties: &BasicProperties,
-    body: &[u8],
-) -> String {
-    if let Some(id) = properties.message_id().as_ref().map(|id| id.as_str())
-        && !id.is_empty()
-    {
+/// The message-id, where there is one that is not empty.
+pub(super) fn own_id(properties: &BasicProperties) -> Option<&str> {
+    let id = properties.message_id().as_ref()?.as_str();
+    (!id.is_empty()).then_some(id)
+}
+
+/// The identity of a message, once the host's bookkeeping is taken off.
+pub(super) fn identity(original: &Original, body: &[u8]) -> String {
+    if let Some(id) = own_id(&original.properties) {
         return shorten(id);
     }
-    let mut hash = Hash(Sha256::new());
-    hash.part(queue.as_bytes());
-    hash.part(exchange.as_bytes());
-    hash.part(routing_key.as_bytes());
-    put_numbered_properties(properties, &mut hash);
-    hash.part(body);
+    let mut hash = Hash::new();
+    hash.message(original, body);
+    if let Some(mark) = original.mark {
+        hash.part(mark.to_string().as_bytes());
+    }
     hash.finish()
 }
 
-/// What tells one message of `queue` from every other that is not the same to the byte, whatever ids
-/// their publishers gave them; in a stream, from every other. `offset` is its place there.
-pub(super) fn fingerprint(
-    queue: &str,
-    exchange: &str,
-    routing_key: &str,
-    properties: &BasicProperties,
-    body: &[u8],
-    offset: Option<u64>,
-) -> [u8; 32] {
-    let mut hash = Hash(Sha256::new());
-    hash.part(queue.as_bytes());
-    hash.part(exchange.as_bytes());
-    hash.part(routing_key.as_bytes());
-    put_numbered_properties(properties, &mut hash);
-    hash.part(body);
-    if let Some(offset) = offset {
-        hash.part(&offset.to_be_bytes());
-    }
+/// What tells a message from every other that is not the same to the byte, whatever ids their publishers
+/// gave them; in a stream, from every other.
+pub(super) fn fingerprint(original: &Original, body: &[u8]) -> Fingerprint {
+    let mut hash = Hash::new();
+    hash.message(original, body);
     hash.0.finalize().into()
 }
 
@@ -88,7 +134,7 @@ fn shorten(id: &str) -> String {
     if id.len() + ROOM_FOR_INDEX <= 255 {
         return id.to_owned();
     }
-    let mut hash = Hash(Sha256::new());
+    let mut hash = Hash::new();
     hash.part(id.as_bytes());
     hash.finish()
 }
@@ -97,32 +143,57 @@ fn shorten(id: &str) -> String {
 mod tests {
     use super::*;
 
-    fn identity_of(properties: &BasicProperties, body: &[u8]) -> String {
-        identity("orders", "shop", "order.created", properties, body)
+    fn original(properties: BasicProperties) -> Original {
+        Original {
+            queue: "orders".into(),
+            exchange: "shop".into(),
+            routing_key: "order.created".into(),
+            properties,
+            stream_offset: None,
+            mark: Some(Mark::draw()),
+        }
     }
 
     #[test]
     fn an_id_of_its_own_is_kept() {
         let properties = BasicProperties::default().with_message_id("m-1".into());
-        assert_eq!(identity_of(&properties, b"{}"), "m-1");
+        assert_eq!(original(properties).identity(b"{}"), "m-1");
     }
 
     #[test]
-    fn a_message_without_one_is_known_by_what_it_is() {
-        let properties = BasicProperties::default();
-        let once = identity_of(&properties, b"{}");
-        assert_eq!(once, identity_of(&properties, b"{}"));
-        assert_ne!(once, identity_of(&properties, b"{ }"));
-        let other = properties.with_app_id("shop".into());
-        assert_ne!(once, identity_of(&other, b"{}"));
-        assert_eq!(once.len(), "hive-".len() + 32);
+    fn twins_without_an_id_are_told_apart_and_every_attempt_has_the_same() {
+        let twin = original(BasicProperties::default());
+        let other = original(BasicProperties::default());
+        assert_eq!(twin.fingerprint(b"{}"), other.fingerprint(b"{}"));
+        assert_ne!(twin.identity(b"{}"), other.identity(b"{}"));
+        let written = twin.mark.expect("it was drawn").to_string();
+        let mark = Mark::read(written.as_bytes());
+        let copy = Original { mark, ..other };
+        assert_eq!(twin.identity(b"{}"), copy.identity(b"{}"));
+        assert_ne!(twin.identity(b"{}"), twin.identity(b"{ }"));
+        assert_eq!(twin.identity(b"{}").len(), "hive-".len() + 32);
+    }
+
+    #[test]
+    fn a_message_of_a_stream_is_known_by_its_offset_after_a_crash_too() {
+        let at = |offset| Original {
+            stream_offset: Some(offset),
+            mark: None,
+            ..original(BasicProperties::default())
+        };
+        assert_eq!(at(7).identity(b"{}"), at(7).identity(b"{}"));
+        assert_ne!(at(7).identity(b"{}"), at(8).identity(b"{}"));
     }
 
     #[test]
     fn messages_with_one_id_have_fingerprints_of_their_own() {
         let properties = BasicProperties::default().with_message_id("m-1".into());
-        let of = |body: &[u8], offset| {
-            fingerprint("orders", "shop", "order.created", &properties, body, offset)
+        let of = |body: &[u8], stream_offset| {
+            let original = Original {
+                stream_offset,
+                ..original(properties.clone())
+            };
+            original.fingerprint(body)
         };
         assert_eq!(of(b"{}", None), of(b"{}", None));
         assert_ne!(of(b"{}", None), of(b"{ }", None));
@@ -133,6 +204,6 @@ mod tests {
     fn an_id_without_room_for_an_index_is_hashed() {
         let long = "x".repeat(250);
         let properties = BasicProperties::default().with_message_id(long.as_str().into());
-        assert!(identity_of(&properties, b"").starts_with("hive-"));
+        assert!(original(properties).identity(b"").starts_with("hive-"));
     }
 }

@@ -33,6 +33,11 @@ impl AskFault {
         self.is(404)
     }
 
+    /// Whether it is another connection's alone (405).
+    pub(super) fn is_locked(&self) -> bool {
+        self.is(405)
+    }
+
     /// Whether the broker cannot do what was asked for (540).
     pub(super) fn is_not_implemented(&self) -> bool {
         self.is(540)

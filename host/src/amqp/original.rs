@@ -11,11 +11,15 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
-    ACQUIRED_COUNT, ATTEMPT, DELIVERY_COUNT, EXCHANGE, EXPIRATION, REASON, RESERVED, RETRY_QUEUE,
-    ROUTING_KEY, STASHED, USER_ID, is_death, is_hidden, is_stashed,
+    ATTEMPT, EXCHANGE, EXPIRATION, MARK, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY, STASHED,
+    USER_ID, is_hidden, is_stashed,
 };
+use super::broker_headers::{is_brokers_own, is_death, stream_offset};
+use super::death::take_off_delays;
+use super::encode::Entries;
 use super::headers::{integer, read};
-use super::identity;
+use super::identity::{self, Fingerprint, Mark};
+use super::octet_text;
 use crate::message::{Attempt, Envelope, Message};
 
 /// A message as it was published, to the byte where AMQP has bytes; nothing here is converted.
@@ -26,32 +30,41 @@ pub struct Original {
     pub(super) routing_key: ShortString,
     /// With headers always, if only with a table that is empty.
     pub(super) properties: BasicProperties,
+    /// Where in a stream it is.
+    pub(super) stream_offset: Option<u64>,
+    /// Tells it from others that look the same, where nothing else does.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Original {
-    /// What the message is known by, at every attempt and after every crash: its message-id, or a
-    /// hash over what it is. `body` is the message's.
+    /// What the message is known by: its message-id, or a hash over what it is and what tells it from
+    /// others that look the same. `body` is the message's.
+    ///
+    /// It is the same at every attempt. Only that of a message with an id, or in a stream, is the same too
+    /// when the broker hands it out again, as after a crash: see [`identity`].
     pub fn identity(&self, body: &[u8]) -> String {
-        identity::identity(
-            &self.queue,
-            self.exchange.as_str(),
-            self.routing_key.as_str(),
-            &self.properties,
-            body,
-        )
+        identity::identity(self, body)
     }
 
     /// What tells the message from every other that is not the same to the byte, at every delivery and
-    /// after every crash. `body` is the message's, and `offset` its place in a stream.
-    pub fn fingerprint(&self, body: &[u8], offset: Option<u64>) -> [u8; 32] {
-        identity::fingerprint(
-            &self.queue,
-            self.exchange.as_str(),
-            self.routing_key.as_str(),
-            &self.properties,
-            body,
-            offset,
-        )
+    /// after every crash. `body` is the message's.
+    pub fn fingerprint(&self, body: &[u8]) -> Fingerprint {
+        identity::fingerprint(self, body)
+    }
+
+    /// The bytes of a short string as a long one, which may hold any.
+    pub(super) fn long(&self, text: &ShortString) -> AMQPValue {
+        self.long_of(text.as_str())
+    }
+
+    /// See [`Self::long`].
+    pub(super) fn long_of(&self, text: &str) -> AMQPValue {
+        let holder = octet_text::holder_of(text);
+        let held = holder.and_then(|holder| header(&self.properties, &holder));
+        AMQPValue::LongString(match held {
+            Some(AMQPValue::ByteArray(octets)) => octets.as_slice().into(),
+            _ => octet_text::octets(text).as_ref().into(),
+        })
     }
 
     pub(super) fn headers(&self) -> impl Iterator<Item = (&ShortString, &AMQPValue)> {
@@ -70,9 +83,6 @@ pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
         ..
     } = delivery;
     let read_off = ReadOff::from(&properties, &queue);
-    let stream_offset = header(&properties, "x-stream-offset")
-        .and_then(integer)
-        .and_then(|offset| u64::try_from(offset).ok());
     let original = read_off.original(queue.clone(), exchange, routing_key, properties);
     let is_dead_letter = header(&original.properties, REASON).is_some();
     let envelope = Envelope {
@@ -86,7 +96,7 @@ pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
         routing_key: original.routing_key.to_string(),
         redelivered,
         attempt: read_off.attempt,
-        stream_offset,
+        stream_offset: original.stream_offset,
     };
     (envelope, original)
 }
@@ -97,6 +107,8 @@ struct ReadOff {
     /// It went through one of our delay queues and back.
     came_back: bool,
     has_bookkeeping: bool,
+    /// The queue whose delay queues it went through, this one or another.
+    retry_queue: Option<String>,
 }
 
 impl ReadOff {
@@ -104,12 +116,15 @@ impl ReadOff {
         let headers = properties.headers().iter().flatten();
         let has_bookkeeping = headers
             .map(|(name, _)| name.as_str())
-            .any(|name| name.starts_with(RESERVED) || is_count(name));
+            .any(|name| name.starts_with(RESERVED) || is_brokers_own(name));
+        let retry_queue = match header(properties, RETRY_QUEUE) {
+            Some(AMQPValue::LongString(name)) => std::str::from_utf8(name.as_bytes()).ok(),
+            _ => None,
+        };
         let counts_here = match header(properties, RETRY_QUEUE) {
             // Copies name the queue; whoever counts by hand need not.
             None => true,
-            Some(AMQPValue::LongString(name)) => name.as_bytes() == queue.as_bytes(),
-            Some(_) => false,
+            Some(_) => retry_queue == Some(queue),
         };
         let attempt = header(properties, ATTEMPT)
             .filter(|_| counts_here)
@@ -120,6 +135,7 @@ impl ReadOff {
             attempt: attempt.unwrap_or(Attempt::FIRST),
             came_back: attempt.is_some(),
             has_bookkeeping,
+            retry_queue: retry_queue.map(str::to_owned),
         }
     }
 
@@ -130,22 +146,27 @@ impl ReadOff {
         routing_key: ShortString,
         properties: BasicProperties,
     ) -> Original {
+        let stream_offset = stream_offset(&properties);
+        let mark = match header(&properties, MARK) {
+            Some(AMQPValue::LongString(mark)) => Mark::read(mark.as_bytes()),
+            _ => None,
+        };
+        let needs_mark = stream_offset.is_none() && identity::own_id(&properties).is_none();
+        let whole = |exchange, routing_key, properties| Original {
+            queue,
+            exchange,
+            routing_key,
+            properties,
+            stream_offset,
+            mark: needs_mark.then(|| mark.unwrap_or_else(Mark::draw)),
+        };
         let Some(headers) = properties.headers() else {
-            return Original {
-                queue,
-                exchange,
-                routing_key,
-                properties: properties.with_headers(FieldTable::default()),
-            };
+            let properties = properties.with_headers(FieldTable::default());
+            return whole(exchange, routing_key, properties);
         };
         // As most come: nothing is copied.
         if !self.has_bookkeeping {
-            return Original {
-                queue,
-                exchange,
-                routing_key,
-                properties,
-            };
+            return whole(exchange, routing_key, properties);
         }
         let mut kept = BTreeMap::new();
         let mut stash = BTreeMap::new();
@@ -155,20 +176,26 @@ impl ReadOff {
                 Some(stashed) if is_stashed(stashed) => {
                     stash.insert(stashed.to_owned(), value.clone());
                 }
-                _ if is_count(name.as_str()) => {}
                 _ if self.came_back && is_death(name.as_str()) => {}
+                // It holds what another header or property is named by.
+                _ if octet_text::is_holder(name.as_str()) => {
+                    kept.insert(name.clone(), value.clone());
+                }
                 _ if is_hidden(name.as_str(), is_dead_letter) => {}
                 _ => {
                     kept.insert(name.clone(), value.clone());
                 }
             }
         }
-        let expiration = stash.remove(EXPIRATION).and_then(short);
-        let user_id = stash.remove(USER_ID).and_then(short);
+        take_off_delays(&mut kept, self.retry_queue.as_deref());
+        let expiration = stash.remove(EXPIRATION);
+        let expiration = expiration.and_then(|value| short(&value, &mut kept));
+        let user_id = stash.remove(USER_ID);
+        let user_id = user_id.and_then(|value| short(&value, &mut kept));
         for (name, value) in stash {
             kept.insert(ShortString::try_new(name).unwrap_or_default(), value);
         }
-        let named = |name| header(&properties, name).cloned().and_then(short);
+        let mut named = |name| header(&properties, name).and_then(|text| short(text, &mut kept));
         let (first_exchange, first_routing_key) = (named(EXCHANGE), named(ROUTING_KEY));
         let mut restored = properties.with_headers(FieldTable::from(kept));
         if let Some(expiration) = expiration {
@@ -177,33 +204,34 @@ impl ReadOff {
         if let Some(user_id) = user_id {
             restored = restored.with_user_id(user_id);
         }
-        Original {
-            queue,
-            exchange: first_exchange.unwrap_or(exchange),
-            routing_key: first_routing_key.unwrap_or(routing_key),
-            properties: restored,
-        }
+        whole(
+            first_exchange.unwrap_or(exchange),
+            first_routing_key.unwrap_or(routing_key),
+            restored,
+        )
     }
-}
-
-/// Whether the broker counts in a header of this name.
-fn is_count(name: &str) -> bool {
-    [DELIVERY_COUNT, ACQUIRED_COUNT].contains(&name)
 }
 
 pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
     properties.headers().as_ref()?.inner().get(name)
 }
 
-/// A text that was a short string when it was put away.
-fn short(value: AMQPValue) -> Option<ShortString> {
-    match value {
-        AMQPValue::LongString(text) => {
-            let text = std::str::from_utf8(text.as_bytes()).ok()?;
-            ShortString::try_new(text).ok()
-        }
-        _ => None,
+/// What was a short string when it was put away. What has to hold its bytes is put beside the `kept` headers.
+fn short(value: &AMQPValue, kept: &mut Entries) -> Option<ShortString> {
+    let AMQPValue::LongString(octets) = value else {
+        return None;
+    };
+    let octets = octets.as_bytes();
+    let Some(standing) = octet_text::standing_for(octets) else {
+        return ShortString::try_new(std::str::from_utf8(octets).ok()?).ok();
+    };
+    if octets.len() > usize::from(u8::MAX) {
+        return None;
     }
+    if let Some(holder) = octet_text::holder_of(&standing.text) {
+        kept.insert(holder.into(), AMQPValue::ByteArray(octets.into()));
+    }
+    ShortString::try_new(standing.text).ok()
 }
 
 #[cfg(test)]
@@ -286,7 +314,7 @@ mod tests {
             values in proptest::collection::vec(any_value(), 6),
             number in any::<u32>(),
         ) {
-            let names = [ATTEMPT, EXCHANGE, ROUTING_KEY, REASON, PUBLISH_ID, DELIVERY_COUNT];
+            let names = [ATTEMPT, EXCHANGE, ROUTING_KEY, REASON, PUBLISH_ID, "x-delivery-count"];
             let malformed = names.into_iter().zip(values);
             let malformed = malformed.filter(|(_, value)| integer(value).is_none());
             let headers: Vec<_> = malformed.collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::bookkeeping::{PUBLISH_ID, RESERVED};
+use super::bookkeeping::{PUBLISH_ID, RESERVED, ROUTED_BY};
 use super::copies::without_acted_on;
 use super::encode::header_frame_length;
 use super::headers::{Unpublishable, short, write};
@@ -25,13 +25,13 @@ pub struct PublishLimits {
     pub(super) user: Option<Arc<str>>,
 }
 
-/// What the broker adds to the headers of a message that it dead-letters or hands out again: one entry
-/// of `x-death`, three of `x-first-death-…`, `x-delivery-count`. They name queues and exchanges, each of
-/// 255 bytes at most, four times.
+/// What the broker adds to the headers of a message that it dead-letters or hands out again (see
+/// [`super::broker_headers`]): one entry of `x-death`, three of `x-first-death-…`, three of
+/// `x-last-death-…`, two counts. They name queues and exchanges, each of 255 bytes at most, six times.
 ///
 /// It adds them however large the headers are, and sends a frame that is larger than was agreed on,
 /// which ends the connection of every client that reads it, again and again.
-pub(super) const ROOM_FOR_THE_BROKER: usize = 4 * 255 + 300;
+pub(super) const ROOM_FOR_THE_BROKER: usize = 6 * 255 + 430;
 
 /// A message ready to be published. Clones share the body.
 #[derive(Debug, Clone)]
@@ -65,7 +65,20 @@ impl Outgoing {
         if let Some(user_id) = &asked.user_id {
             sent_by(user_id, limits.user.as_deref())?;
         }
+        if publication.exchange.contains(['\r', '\n']) {
+            return Err(Unpublishable(
+                "the exchange's name has a line end, and no broker has such an exchange".to_owned(),
+            ));
+        }
         let (mut properties, headers) = write(asked)?;
+        for name in ROUTED_BY {
+            let value = headers.inner().get(name);
+            if value.is_some_and(|value| !matches!(value, AMQPValue::FieldArray(_))) {
+                return Err(Unpublishable(format!(
+                    "header {name:?} is no array of routing keys, and the broker refuses any other value"
+                )));
+            }
+        }
         if asked.message_id.as_ref().is_none_or(String::is_empty) {
             properties = properties.with_message_id(short("message-id", message_id)?);
         }
@@ -199,6 +212,16 @@ mod tests {
     fn headers_of_the_host_are_reserved() {
         let error = refusal(one_header("x-hive-attempt", FieldValue::Integer(0)));
         assert!(error.contains("are the host's own"), "{error}");
+    }
+
+    #[test]
+    fn what_no_broker_takes_is_found() {
+        let error = refusal(one_header("CC", FieldValue::Text("out".into())));
+        assert!(error.contains("\"CC\" is no array"), "{error}");
+        for number in [f64::NAN, f64::INFINITY] {
+            let error = refusal(one_header("half", FieldValue::Double(number)));
+            assert!(error.contains("finite"), "{error}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::bookkeeping::{ATTEMPTS, CONSUMER, ERROR, QUEUE, REASON};
 use super::copies::{DeadLetterNote, LONGEST_ERROR, cut};
 use super::headers::{Unpublishable, short};
+use super::octet_text::is_holder;
 use super::original::Original;
 use super::outgoing::{Outgoing, PublishLimits};
 
@@ -79,6 +80,12 @@ fn reply(
     }
     let attempts = AMQPValue::LongLongInt(note.attempt.get().into());
     headers.insert(ATTEMPTS.into(), attempts);
+    // A correlation-id may be named by a hash.
+    for (name, value) in original.headers() {
+        if is_holder(name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
     Ok(Outgoing {
         exchange: ShortString::default(),
         routing_key: ShortString::default(),
@@ -108,6 +115,8 @@ mod tests {
             exchange: "".into(),
             routing_key: "orders".into(),
             properties: asked,
+            stream_offset: None,
+            mark: None,
         };
         let failure = Failure::new(FailureClass::Error, "ä".repeat(10_000));
         let note = DeadLetterNote {

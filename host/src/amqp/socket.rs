@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::endings::Endings;
+use super::screen::outbound::{Outbound, Step};
 use super::screen::{BrokerSlot, Screen};
 use super::transport::Transport;
 use crate::config::plan::{ConnectionPlan, Endpoint};
@@ -27,12 +28,42 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long sent bytes may stay unconfirmed when the plan has no heartbeat to take it from.
 const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
 
-/// A connected socket, whose incoming frames are screened on their way to lapin.
+/// A connected socket, whose frames are screened on their way between the broker and lapin.
 #[derive(Debug)]
 pub(super) struct Socket {
     transport: Transport,
     screen: Screen,
     endings: Endings,
+    outbound: Outbound,
+    instead: Instead,
+}
+
+/// Bytes that are written in the place of some of lapin's.
+#[derive(Debug, Default)]
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How many of lapin's they stand for, which are told to be written once these are.
+    stands_for: usize,
+}
+
+impl Instead {
+    /// Writes what is left of them.
+    fn poll_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.bytes.len() {
+            match ready!(transport.poll_write(cx, &self.bytes[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.written += count,
+            }
+        }
+        self.bytes.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Cuts a socket that somebody else reads and writes, now or at the latest when it is dropped.
@@ -91,10 +122,13 @@ pub(super) async fn dial(
             Transport::Tls(Box::new(stream))
         }
     };
+    let screen = Screen::new(broker, plan.frame_max);
     let socket = Socket {
         transport,
-        screen: Screen::new(broker, plan.frame_max),
+        screen,
         endings,
+        outbound: Outbound::default(),
+        instead: Instead::default(),
     };
     Ok((socket, cut))
 }
@@ -139,6 +173,7 @@ impl futures_io::AsyncRead for Socket {
             transport,
             screen,
             endings,
+            ..
         } = &mut *self;
         loop {
             let handed_out = screen.take(out);
@@ -163,22 +198,59 @@ impl futures_io::AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.transport.poll_write(cx, bytes)
+        let Self {
+            transport,
+            outbound,
+            instead,
+            ..
+        } = &mut *self;
+        if bytes.is_empty() {
+            return transport.poll_write(cx, bytes);
+        }
+        loop {
+            ready!(instead.poll_written(cx, transport))?;
+            // lapin offers the same bytes again until it is told that they are written.
+            if instead.stands_for > 0 {
+                return Poll::Ready(Ok(std::mem::take(&mut instead.stands_for)));
+            }
+            match outbound.next(bytes) {
+                Step::Pass(count) => {
+                    let written = ready!(transport.poll_write(cx, &bytes[..count]))?;
+                    outbound.passed(written);
+                    return Poll::Ready(Ok(written));
+                }
+                Step::Kept(count) => return Poll::Ready(Ok(count)),
+                Step::Instead(count, anew) => {
+                    instead.bytes = anew;
+                    instead.stands_for = count;
+                }
+            }
+        }
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.transport.poll_write_vectored(cx, slices)
+        // lapin has two where its buffer begins again; a frame that goes over the seam is kept meanwhile.
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.poll_write(cx, first.map_or(&[], |slice| slice))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.transport.poll_flush(cx)
+        let Self {
+            transport, instead, ..
+        } = &mut *self;
+        ready!(instead.poll_written(cx, transport))?;
+        transport.poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.transport.poll_shutdown(cx)
+        let Self {
+            transport, instead, ..
+        } = &mut *self;
+        ready!(instead.poll_written(cx, transport))?;
+        transport.poll_shutdown(cx)
     }
 }

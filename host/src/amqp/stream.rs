@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 pub(super) use self::end::last_offset;
 use self::offsets::{Arrival, Offsets};
+use super::broker_headers::STREAM_OFFSET;
 use crate::config::plan::StreamOffset;
 
 /// How far one consumer has read its stream, and whether it goes on.
@@ -214,7 +215,7 @@ impl Beginning {
             StreamOffset::Time(seconds) => AMQPValue::Timestamp(seconds),
         };
         let mut arguments = FieldTable::default();
-        arguments.insert("x-stream-offset".into(), offset);
+        arguments.insert(STREAM_OFFSET.into(), offset);
         arguments
     }
 }

@@ -14,6 +14,7 @@ mod declaration;
 mod declarer;
 mod delay_queue;
 mod departure;
+mod destination;
 mod fatal;
 mod fate;
 mod inequivalent;
@@ -36,6 +37,7 @@ use self::declarer::{AsItIs, Declarer};
 pub(super) use self::declarer::{cannot_be_consumed, consuming_from};
 use self::delay_queue::{Home, delay_queue};
 pub use self::departure::Departure;
+use self::destination::Destinations;
 pub(super) use self::fatal::Fatal;
 pub use self::fate::MessageFate;
 use self::known::Known;
@@ -68,6 +70,8 @@ pub(super) struct Topology {
     /// What was made on demand today.
     made_today: Mutex<HashSet<String>>,
     known: Arc<Known>,
+    /// Where delayed publications go in the end.
+    destinations: Destinations,
 }
 
 /// What one consumer implies.
@@ -123,6 +127,9 @@ pub enum EnsureFault {
     /// The broker says no.
     #[error("{0}")]
     Mismatch(Mismatch),
+    /// Whoever asked for it asked for what cannot be.
+    #[error("{0}")]
+    Impossible(String),
 }
 
 impl Consumed {
@@ -166,6 +173,7 @@ impl Topology {
             consumed: consumers.into_iter().map(Consumed::new).collect(),
             made_today: Mutex::default(),
             known: Arc::new(Known::new(&plan.vhost)),
+            destinations: Destinations::default(),
         };
         let too_long: Vec<_> = topology
             .names()

@@ -49,15 +49,6 @@ impl Transport {
         self.explained(cx, written)
     }
 
-    pub(super) fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(self.writer()).poll_write_vectored(cx, slices);
-        self.explained(cx, written)
-    }
-
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(self.writer()).poll_flush(cx);
         self.explained(cx, flushed)

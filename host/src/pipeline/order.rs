@@ -150,8 +150,9 @@ impl Order {
         let envelope = &delivery.envelope;
         let mut state = self.lock();
         if envelope.redelivered && !state.attempts.is_empty() {
-            let identity = delivery.original.identity(&envelope.message.body);
-            if let Some(attempt) = state.attempts.take(&identity) {
+            // Nothing else says which one the broker hands out again.
+            let fingerprint = delivery.original.fingerprint(&envelope.message.body);
+            if let Some(attempt) = state.attempts.take(&fingerprint) {
                 delivery.envelope.attempt = attempt.max(delivery.envelope.attempt);
             }
         }
@@ -180,8 +181,8 @@ impl State {
             envelope, original, ..
         } = delivery;
         if envelope.attempt > Attempt::FIRST {
-            let identity = original.identity(&envelope.message.body);
-            self.attempts.note(identity, envelope.attempt);
+            let fingerprint = original.fingerprint(&envelope.message.body);
+            self.attempts.note(fingerprint, envelope.attempt);
         }
     }
 }

@@ -351,7 +351,7 @@ impl Pipeline {
         };
         let envelope = &held.delivery.envelope;
         let original = &held.delivery.original;
-        let key = original.fingerprint(&envelope.message.body, envelope.stream_offset);
+        let key = original.fingerprint(&envelope.message.body);
         let standing = self
             .unless_abandoned([&held], pin!(quarantine.standing(&key)))
             .await?;

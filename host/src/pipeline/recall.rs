@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::amqp::Delivery;
+use crate::amqp::{Delivery, Fingerprint};
 use crate::message::Attempt;
 
 /// How many messages are remembered; the oldest goes first. A consumer holds no more than its prefetch,
@@ -30,9 +30,9 @@ pub(super) struct Recall {
 
 #[derive(Debug)]
 struct State {
-    memories: HashMap<String, Memory>,
+    memories: HashMap<Fingerprint, Memory>,
     /// In the order in which they were noted; one that was taken may still stand here.
-    noted: VecDeque<String>,
+    noted: VecDeque<Fingerprint>,
     /// The broker's consumer timeout is no longer than this.
     timeout: Duration,
 }
@@ -62,9 +62,9 @@ impl Default for Recall {
 impl Recall {
     /// Notes what is to be known when this message comes again.
     pub(super) fn note(&self, delivery: &Delivery, memory: Memory) {
-        let identity = identity(delivery);
+        let fingerprint = fingerprint(delivery);
         let mut state = self.lock();
-        state.note(identity, memory);
+        state.note(fingerprint, memory);
         self.is_empty.store(false, Ordering::Relaxed);
     }
 
@@ -73,9 +73,9 @@ impl Recall {
         if self.is_empty.load(Ordering::Relaxed) || !delivery.envelope.redelivered {
             return None;
         }
-        let identity = identity(delivery);
+        let fingerprint = fingerprint(delivery);
         let mut state = self.lock();
-        let memory = state.take(&identity);
+        let memory = state.take(&fingerprint);
         self.is_empty
             .store(state.memories.is_empty(), Ordering::Relaxed);
         memory
@@ -96,9 +96,9 @@ impl Recall {
 }
 
 impl State {
-    fn note(&mut self, identity: String, memory: Memory) {
-        if self.memories.insert(identity.clone(), memory).is_none() {
-            self.noted.push_back(identity);
+    fn note(&mut self, fingerprint: Fingerprint, memory: Memory) {
+        if self.memories.insert(fingerprint, memory).is_none() {
+            self.noted.push_back(fingerprint);
         }
         while self.noted.len() > MOST {
             let Some(oldest) = self.noted.pop_front() else {
@@ -108,8 +108,8 @@ impl State {
         }
     }
 
-    fn take(&mut self, identity: &str) -> Option<Memory> {
-        let memory = self.memories.remove(identity)?;
+    fn take(&mut self, fingerprint: &Fingerprint) -> Option<Memory> {
+        let memory = self.memories.remove(fingerprint)?;
         if self.memories.is_empty() {
             self.noted.clear();
         }
@@ -117,28 +117,38 @@ impl State {
     }
 }
 
-fn identity(delivery: &Delivery) -> String {
+fn fingerprint(delivery: &Delivery) -> Fingerprint {
     let body = &delivery.envelope.message.body;
-    delivery.original.identity(body)
+    delivery.original.fingerprint(body)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What a message of this number is known by.
+    fn known_by(number: usize) -> Fingerprint {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        fingerprint
+    }
+
     #[test]
     fn a_message_is_remembered_until_it_comes_again_and_the_oldest_is_forgotten_first() {
         let recall = Recall::default();
         let mut state = recall.lock();
         for number in 0..=MOST {
-            state.note(number.to_string(), Memory::Overran(Attempt::FIRST));
+            state.note(known_by(number), Memory::Overran(Attempt::FIRST));
         }
-        assert_eq!(state.take("0"), None);
-        let latest = MOST.to_string();
+        assert_eq!(state.take(&known_by(0)), None);
+        let latest = known_by(MOST);
         assert_eq!(state.take(&latest), Some(Memory::Overran(Attempt::FIRST)));
         assert_eq!(state.take(&latest), None);
-        state.note("1".into(), Memory::SetAside("too large".into()));
-        assert_eq!(state.take("1"), Some(Memory::SetAside("too large".into())));
+        state.note(known_by(1), Memory::SetAside("too large".into()));
+        assert_eq!(
+            state.take(&known_by(1)),
+            Some(Memory::SetAside("too large".into()))
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod reply;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -56,6 +57,8 @@ struct SoFar {
     outgoing: Option<Vec<(usize, Outgoing)>>,
     /// So many publications are on their way through a queue that holds them, where they are to be.
     detoured: usize,
+    /// Those whose way was made again, by their index, since the broker refused them.
+    ensured: BTreeSet<usize>,
     fresh: Option<Fresh>,
     /// The copy for the dead-letter queue is there.
     is_copied: bool,
@@ -340,8 +343,9 @@ impl Settler {
         };
         while let Some(publication) = publications.get(so_far.detoured) {
             if let Some(delay) = publication.delay {
-                let exchange = &publication.exchange;
-                let detour = self.connection.delaying_exchange(exchange, delay).await?;
+                let detour = self.connection.delaying_exchange(publication, delay).await;
+                let detour =
+                    detour.map_err(|fault| blamed(publications, so_far.detoured, fault))?;
                 let (_, one) = &mut outgoing[so_far.detoured];
                 *one = one.clone().by_way_of(detour);
             }
@@ -356,43 +360,52 @@ impl Settler {
         publications: &[Publication],
         so_far: &mut SoFar,
     ) -> Result<(), Setback> {
-        let outgoing = std::mem::take(so_far.outgoing.get_or_insert_default());
-        if outgoing.is_empty() {
-            return Ok(());
-        }
-        let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
-        let confirmation = self.publisher.publish(outgoing).await;
-        failpoint::reached("publish.submitted");
-        let Err(Unconfirmed { fault, rest }) = confirmation.or_the_rest().await else {
-            failpoint::reached("publish.confirmed");
-            return Ok(());
-        };
-        let Some(rest) = rest else {
-            return Err(Setback::Stopped(fault.to_string()));
-        };
-        let rest = rest.into_iter();
-        so_far.outgoing = Some(rest.map(|(place, one)| (indices[place], one)).collect());
-        let (index, reason) = match fault {
-            PublishFault::Unroutable { index, text } => {
-                (indices[index], format!("no queue takes it ({text})"))
+        loop {
+            let outgoing = std::mem::take(so_far.outgoing.get_or_insert_default());
+            if outgoing.is_empty() {
+                return Ok(());
             }
-            PublishFault::Refused { index, text } => {
-                (indices[index], format!("the broker refuses it ({text})"))
+            let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
+            let confirmation = self.publisher.publish(outgoing).await;
+            failpoint::reached("publish.submitted");
+            let Err(Unconfirmed { fault, rest }) = confirmation.or_the_rest().await else {
+                failpoint::reached("publish.confirmed");
+                return Ok(());
+            };
+            let Some(rest) = rest else {
+                return Err(Setback::Stopped(fault.to_string()));
+            };
+            let rest = rest.into_iter();
+            so_far.outgoing = Some(rest.map(|(place, one)| (indices[place], one)).collect());
+            let (index, reason) = match fault {
+                PublishFault::Unroutable { index, text } => {
+                    (indices[index], format!("no queue takes it ({text})"))
+                }
+                PublishFault::Refused { index, text } => {
+                    (indices[index], format!("the broker refuses it ({text})"))
+                }
+                fault => return Err(Setback::Away(fault.to_string())),
+            };
+            match publications[index].delay {
+                // Somebody may have deleted what it goes through, which is not the component's fault.
+                Some(delay) if !so_far.ensured.contains(&index) => {
+                    let made = (self.connection)
+                        .ensure_delaying_exchange(&publications[index], delay)
+                        .await;
+                    let detour = made.map_err(|fault| blamed(publications, index, fault))?;
+                    so_far.ensured.insert(index);
+                    for (other, one) in so_far.outgoing.iter_mut().flatten() {
+                        if *other == index {
+                            *one = one.clone().by_way_of(detour.clone());
+                        }
+                    }
+                }
+                _ => {
+                    let error = describe(publications, index, &reason);
+                    return Err(Setback::Unpublishable(error));
+                }
             }
-            fault => return Err(Setback::Away(fault.to_string())),
-        };
-        if let Some(delay) = publications[index].delay {
-            // Somebody deleted what it goes through, which is not the component's fault.
-            self.connection
-                .ensure_delaying_exchange(&publications[index].exchange, delay)
-                .await?;
-            return Err(Setback::Away(describe(publications, index, &reason)));
         }
-        Err(Setback::Unpublishable(describe(
-            publications,
-            index,
-            &reason,
-        )))
     }
 
     /// Puts a copy that carries the number of `attempt` in the delay queue.
@@ -614,6 +627,16 @@ impl Settler {
     }
 }
 
+/// What follows where the way of a delayed publication cannot be made sure of.
+fn blamed(publications: &[Publication], index: usize, fault: EnsureFault) -> Setback {
+    match Setback::from(fault) {
+        Setback::Unpublishable(reason) => {
+            Setback::Unpublishable(describe(publications, index, &reason))
+        }
+        other => other,
+    }
+}
+
 /// Names a publication that cannot be.
 fn describe(publications: &[Publication], index: usize, reason: &str) -> String {
     let publication = &publications[index];
@@ -634,7 +657,10 @@ impl From<Unpublishable> for Setback {
 
 impl From<EnsureFault> for Setback {
     fn from(fault: EnsureFault) -> Self {
-        Self::Away(fault.to_string())
+        match fault {
+            EnsureFault::Impossible(reason) => Self::Unpublishable(reason),
+            fault => Self::Away(fault.to_string()),
+        }
     }
 }
 

@@ -205,7 +205,13 @@ async fn headers_that_break_a_client_do_not_break_the_host() -> Result<()> {
     assert_settled(&vhost, &mut host, "letters").await?;
     let mut bodies = Vec::new();
     for queue in ["out", "letters.dead"] {
-        bodies.extend(vhost.drain(queue).await?.iter().map(Message::text));
+        // The name goes on as it came, which would break this test's own client too.
+        let found = vhost.drain_octets(queue)?;
+        bodies.extend(
+            found
+                .iter()
+                .map(|one| String::from_utf8_lossy(&one.body).into_owned()),
+        );
     }
     bodies.sort();
     assert_eq!(bodies, ["nested", "not UTF-8", "plain"]);

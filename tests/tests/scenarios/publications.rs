@@ -105,6 +105,39 @@ async fn a_user_id_that_the_broker_refuses_fails_its_delivery_alone() -> Result<
     Ok(())
 }
 
+/// A broker ends the connection over a double that is not finite, and the channel over `CC` as text.
+#[tokio::test]
+async fn headers_that_no_broker_takes_fail_their_delivery_alone() -> Result<()> {
+    for (body, told) in [("nan", "finite"), ("inf", "finite"), ("cc", "\"CC\"")] {
+        for delay in [None, Some(1000_i64)] {
+            let message = match delay {
+                None => Message::new(body),
+                Some(delay) => Message::new(body).header("delay-ms", delay),
+            };
+            assert_unpublishable(&dead_alone("bad-header", message).await?, told);
+        }
+    }
+    Ok(())
+}
+
+/// As without the delay: found when it is published, and not when the delay is over.
+#[tokio::test]
+async fn a_delayed_publication_that_can_arrive_nowhere_fails_its_delivery_alone() -> Result<()> {
+    let later = || Message::new("later").header("delay-ms", 1000_i64);
+    // One byte more than fits beside what is said of the delay.
+    let long = "e".repeat(231);
+    let nowhere = [
+        (later().text_header("exchange", "not.there"), "not.there"),
+        (later().text_header("routing-key", "no.queue"), "no.queue"),
+        (later().text_header("exchange", &long), "can have 230"),
+        (later().text_header("exchange", "two\nlines"), "line end"),
+    ];
+    for (message, told) in nowhere {
+        assert_unpublishable(&dead_alone("publish", message).await?, told);
+    }
+    Ok(())
+}
+
 /// One of two cannot be routed: the input fails whole, and is not acked for the half that went.
 #[tokio::test]
 async fn one_bad_publication_of_two_fails_the_delivery() -> Result<()> {

@@ -147,7 +147,9 @@ async fn a_consumer_that_is_paused_25_times_loses_nothing() -> Result<()> {
         tell(&host, "resume", &file).await?;
     }
     tell(&host, "pause", &file).await?;
-    host.stop().await?;
+    // What is in hand may take longer than the stop.
+    host.sigterm();
+    host.wait().await?;
     assert_none_lost(&vhost).await
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hive_tests::{HiveToml, Message};
-use lapin::types::{AMQPValue, FieldArray, FieldTable};
+use lapin::types::{AMQPValue, DecimalValue, FieldArray, FieldTable};
 
 use crate::consuming;
 
@@ -53,6 +53,34 @@ async fn s15_header_names_and_values_come_and_go_unchanged() -> Result<()> {
         .header("nested-table", AMQPValue::FieldTable(table));
     let arrived = echoed(sent.clone()).await?;
     assert_eq!(arrived.own_headers(), sent.headers());
+    Ok(())
+}
+
+/// As RabbitMQ's clients write it: with a sign, which AMQP's own words leave out.
+#[tokio::test]
+async fn a_negative_decimal_is_negative() -> Result<()> {
+    let minus = |value: i32, scale| {
+        AMQPValue::DecimalValue(DecimalValue {
+            scale,
+            value: value.cast_unsigned(),
+        })
+    };
+    let sent = Message::new("hello")
+        .header("whole", minus(-12_345, 0))
+        .header("price", minus(-12_345, 2))
+        .header("least", minus(i32::MIN, 9));
+    let arrived = echoed(sent).await?;
+    for (name, value) in [
+        ("whole", -12_345.0),
+        ("price", -123.45),
+        ("least", -2.147_483_648),
+    ] {
+        assert_eq!(
+            arrived.value(name),
+            Some(&AMQPValue::Double(value)),
+            "{name}"
+        );
+    }
     Ok(())
 }
 

@@ -5,42 +5,36 @@
 //! up the whole connection over it, and the message comes back at every reconnection, for ever.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use super::{Cursor, Mended};
+use super::{Cursor, Way};
+use crate::amqp::broker_headers;
+use crate::amqp::octet_text::is_holder;
 
 /// The octets that tell the length of a table.
 const LENGTH: usize = 4;
 
-/// What RabbitMQ adds. Nobody who published the message will miss it.
-const BROKERS_OWN: [&[u8]; 5] = [
-    b"x-delivery-count",
-    b"x-death",
-    b"x-first-death-exchange",
-    b"x-first-death-queue",
-    b"x-first-death-reason",
-];
-
 /// One header: its name, its type and its value.
 struct Entry {
     octets: Range<usize>,
-    is_brokers_own: bool,
+    name: Range<usize>,
 }
 
 /// Takes headers out of the payload of a header frame until it is shorter by `excess`: the broker's own
 /// first, then the largest. Gives the new length; a payload that makes no sense keeps its own.
 pub(in crate::amqp) fn trim(payload: &mut [u8], excess: usize) -> usize {
-    let mut cursor = Cursor {
-        bytes: payload,
-        at: 0,
-        mended: Mended::Nothing,
-    };
+    let mut cursor = Cursor::new(payload, Way::In);
     let Some((table, entries)) = headers(&mut cursor) else {
         return payload.len();
     };
     let mut order: Vec<&Entry> = entries.iter().collect();
-    order.sort_by_key(|entry| (!entry.is_brokers_own, Reverse(entry.octets.len())));
+    // Nobody who published the message misses the broker's own.
+    let is_brokers_own = |entry: &Entry| {
+        let name = std::str::from_utf8(&payload[entry.name.clone()]);
+        name.is_ok_and(broker_headers::is_brokers_own)
+    };
+    order.sort_by_key(|entry| (!is_brokers_own(entry), Reverse(entry.octets.len())));
     let mut gone = 0;
     let mut left_out = HashSet::new();
     for entry in order {
@@ -66,6 +60,27 @@ pub(in crate::amqp) fn trim(payload: &mut [u8], excess: usize) -> usize {
     to
 }
 
+/// What the headers of a payload hold for strings that are named by their hash, by the headers' names; none
+/// where the payload makes no sense.
+pub(super) fn held(payload: &mut [u8]) -> Option<BTreeMap<String, Vec<u8>>> {
+    let mut held = BTreeMap::new();
+    let mut cursor = Cursor::new(payload, Way::Out);
+    let Some((_, entries)) = headers(&mut cursor) else {
+        return Some(held);
+    };
+    for Entry { octets, name } in entries {
+        let value = &payload[name.end..octets.end];
+        let name = std::str::from_utf8(&payload[name]).ok()?;
+        // Its type, four octets of length, the bytes.
+        if is_holder(name)
+            && let [b'x', _, _, _, _, bytes @ ..] = value
+        {
+            held.insert(name.to_owned(), bytes.to_vec());
+        }
+    }
+    Some(held)
+}
+
 /// Where the entries of the header table stand, all of them and each.
 fn headers(cursor: &mut Cursor<'_>) -> Option<(Range<usize>, Vec<Entry>)> {
     // Class, weight, size of the body.
@@ -86,11 +101,10 @@ fn headers(cursor: &mut Cursor<'_>) -> Option<(Range<usize>, Vec<Entry>)> {
     while cursor.at < end {
         let start = cursor.at;
         let name = cursor.octets_of_short_string()?;
-        let is_brokers_own = BROKERS_OWN.contains(&&cursor.bytes[name]);
         cursor.value(0)?;
         entries.push(Entry {
             octets: start..cursor.at,
-            is_brokers_own,
+            name,
         });
     }
     (cursor.at == end).then_some((table, entries))

@@ -7,6 +7,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 use serde_json::{Map, Number, Value};
 
 use super::{Unpublishable, double, integer};
+use crate::amqp::octet_text::meant;
 
 pub(super) fn to_json(value: &AMQPValue) -> Value {
     match value {
@@ -70,7 +71,7 @@ fn from_value(name: &str, value: Value) -> Result<AMQPValue, Unpublishable> {
         Value::Object(entries) => {
             let mut table = FieldTable::default();
             for (key, value) in entries {
-                let key = ShortString::try_new(key).map_err(|_| {
+                let key = ShortString::try_new(meant(&key)).map_err(|_| {
                     Unpublishable(format!(
                         "header {name:?} has a nested name of more than 255 bytes"
                     ))

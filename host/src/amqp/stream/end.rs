@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::Channel;
-use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions};
 use lapin::types::ShortString;
 use tokio::time::{Instant, timeout};
 
 use super::Beginning;
-use crate::amqp::headers::integer;
+use crate::amqp::broker_headers::stream_offset;
 use crate::amqp::limits::{AskFault, ask};
 use crate::config::plan::StreamOffset;
 
@@ -47,16 +46,10 @@ pub(in crate::amqp) async fn last_offset(
         && let Ok(Some(delivery)) = timeout(patience, deliveries.next()).await
     {
         let delivery = delivery.map_err(AskFault::Failed)?;
-        highest = highest.max(offset(&delivery));
+        highest = highest.max(stream_offset(&delivery.properties));
         let credit = channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default());
         ask(credit).await?;
         patience = QUIET;
     }
     Ok(highest)
-}
-
-fn offset(delivery: &Delivery) -> Option<u64> {
-    let headers = delivery.properties.headers().as_ref()?;
-    let offset = integer(headers.inner().get("x-stream-offset")?)?;
-    u64::try_from(offset).ok()
 }

@@ -8,10 +8,11 @@ use lapin::types::ShortString;
 
 use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
-use super::{EnsureFault, Topology, ensured, name_too_long};
-use crate::amqp::delay::{compact, delay_queue_name, rung};
+use super::{EnsureFault, LONGEST_NAME, Topology, ensured};
+use crate::amqp::delay::{compact, delay_queue_name, delayed_publications_name, rung};
 use crate::amqp::session::Session;
 use crate::config::plan::{Arguments, BindingPlan, ExchangePlan};
+use crate::message::Publication;
 use crate::moments;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.
@@ -76,22 +77,29 @@ impl Topology {
     }
 
     /// An exchange that holds what is published to it for `delay`, or the next rung of the ladder,
-    /// and hands it on to `exchange` with the routing key that it came with.
+    /// and hands it on to the exchange of `publication` with the routing key that it came with.
     ///
     /// It is a fanout with one delay queue behind it, for one day, as in [`Self::delay_queue`].
     /// Publishing to the queue itself would lose the routing key, which dead-lettering goes by.
     pub(in crate::amqp) async fn delaying_exchange(
         &self,
         session: &Session,
-        exchange: &str,
+        publication: &Publication,
         delay: Duration,
     ) -> Result<ShortString, EnsureFault> {
+        let exchange = publication.exchange.as_str();
         let delay = rung(delay);
         let today = today(SystemTime::now());
-        let name = format!("hive.delay.{}.{exchange}.{today}", compact(delay));
+        let name = delayed_publications_name(exchange, delay, &today);
         let Ok(short_name) = ShortString::try_new(name.as_str()) else {
-            return Err(EnsureFault::Mismatch(name_too_long(&name)));
+            return Err(EnsureFault::Impossible(format!(
+                "the exchange's name has {} bytes, and can have {} for a delay of {}",
+                exchange.len(),
+                LONGEST_NAME + exchange.len() - name.len(),
+                compact(delay),
+            )));
         };
+        self.destinations.find(session, publication).await?;
         if self.is_made(&name) {
             return Ok(short_name);
         }
@@ -129,11 +137,12 @@ impl Topology {
     pub(in crate::amqp) async fn ensure_delaying_exchange(
         &self,
         session: &Session,
-        exchange: &str,
+        publication: &Publication,
         delay: Duration,
     ) -> Result<ShortString, EnsureFault> {
         self.lock_made().clear();
-        self.delaying_exchange(session, exchange, delay).await
+        self.destinations.forget();
+        self.delaying_exchange(session, publication, delay).await
     }
 
     fn is_made(&self, name: &str) -> bool {

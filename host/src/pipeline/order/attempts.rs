@@ -3,18 +3,19 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::amqp::Fingerprint;
 use crate::message::Attempt;
 
 /// How many are remembered; the oldest goes first. A consumer holds no more than its prefetch, of
 /// which few fail at one time.
 const MOST: usize = 4096;
 
-/// Attempts by the identity of the message.
+/// Attempts by what the messages are known by.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    next: HashMap<String, Attempt>,
+    next: HashMap<Fingerprint, Attempt>,
     /// In the order in which they were noted; an entry that was taken may still stand here.
-    noted: VecDeque<String>,
+    noted: VecDeque<Fingerprint>,
 }
 
 impl Attempts {
@@ -23,10 +24,10 @@ impl Attempts {
         self.next.is_empty()
     }
 
-    /// The message of this identity is to be tried as this attempt next.
-    pub(super) fn note(&mut self, identity: String, next: Attempt) {
-        if self.next.insert(identity.clone(), next).is_none() {
-            self.noted.push_back(identity);
+    /// The message of this fingerprint is to be tried as this attempt next.
+    pub(super) fn note(&mut self, fingerprint: Fingerprint, next: Attempt) {
+        if self.next.insert(fingerprint, next).is_none() {
+            self.noted.push_back(fingerprint);
         }
         while self.noted.len() > MOST {
             let Some(oldest) = self.noted.pop_front() else {
@@ -37,8 +38,8 @@ impl Attempts {
     }
 
     /// The attempt that this message has come to, which is forgotten then.
-    pub(super) fn take(&mut self, identity: &str) -> Option<Attempt> {
-        let attempt = self.next.remove(identity)?;
+    pub(super) fn take(&mut self, fingerprint: &Fingerprint) -> Option<Attempt> {
+        let attempt = self.next.remove(fingerprint)?;
         if self.next.is_empty() {
             self.noted.clear();
         }
@@ -50,15 +51,22 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    /// What a message of this number is known by.
+    fn known_by(number: usize) -> Fingerprint {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        fingerprint
+    }
+
     #[test]
     fn an_attempt_is_remembered_until_it_is_made() {
         let mut attempts = Attempts::default();
         assert!(attempts.is_empty());
-        attempts.note("a".to_owned(), Attempt::FIRST.next());
-        attempts.note("a".to_owned(), Attempt::FIRST.next().next());
-        assert_eq!(attempts.take("b"), None);
-        assert_eq!(attempts.take("a").map(Attempt::get), Some(3));
-        assert_eq!(attempts.take("a"), None);
+        attempts.note(known_by(1), Attempt::FIRST.next());
+        attempts.note(known_by(1), Attempt::FIRST.next().next());
+        assert_eq!(attempts.take(&known_by(2)), None);
+        assert_eq!(attempts.take(&known_by(1)).map(Attempt::get), Some(3));
+        assert_eq!(attempts.take(&known_by(1)), None);
         assert!(attempts.is_empty());
     }
 
@@ -66,11 +74,11 @@ mod tests {
     fn the_oldest_are_forgotten_first() {
         let mut attempts = Attempts::default();
         for number in 0..=MOST {
-            attempts.note(number.to_string(), Attempt::FIRST.next());
+            attempts.note(known_by(number), Attempt::FIRST.next());
         }
-        assert_eq!(attempts.take("0"), None);
-        assert!(attempts.take("1").is_some());
-        assert!(attempts.take(&MOST.to_string()).is_some());
+        assert_eq!(attempts.take(&known_by(0)), None);
+        assert!(attempts.take(&known_by(1)).is_some());
+        assert!(attempts.take(&known_by(MOST)).is_some());
         assert!(attempts.noted.len() <= MOST);
     }
 }
