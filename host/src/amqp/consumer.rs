@@ -368,9 +368,16 @@ impl Subscription {
         let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.feed.lock()).await else {
             return 0;
         };
+        // While every worker is busy, nobody else takes over the stream that has replaced the one here, whose
+        // end is not the end of the consumer.
+        let concluding = self.conclude_resizing(&mut feed);
+        let is_concluded = tokio::time::timeout(TURN_TIMEOUT, concluding).await.is_ok();
         match &mut feed.live {
             // What came over a dead channel waits at the broker again.
-            Some(live) if live.sink.is_alive() => live.look_ahead(),
+            Some(live) if live.sink.is_alive() => match is_concluded {
+                true => live.look_ahead(),
+                false => live.ahead.len(),
+            },
             _ => 0,
         }
     }

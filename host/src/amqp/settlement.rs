@@ -32,6 +32,11 @@ impl Acks {
     pub async fn send(&self) {
         self.0.send_all().await;
     }
+
+    /// Resolves when the channel is gone.
+    pub async fn gone(&self) {
+        self.0.ended().cancelled().await;
+    }
 }
 
 /// Whether the broker will hear of a settlement.

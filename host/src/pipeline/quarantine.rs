@@ -56,6 +56,8 @@ pub(super) struct Quarantine {
     gate: RwLock<()>,
     parked: Mutex<Parked>,
     arrived: Notify,
+    /// The last suspect was tried.
+    emptied: Notify,
     /// Where the queue is a stream.
     last_reader: LastReader,
     telemetry: Arc<ConsumerTelemetry>,
@@ -112,6 +114,7 @@ impl Quarantine {
             gate: RwLock::new(()),
             parked: Mutex::default(),
             arrived: Notify::new(),
+            emptied: Notify::new(),
             last_reader: LastReader::default(),
             telemetry: Arc::clone(telemetry),
         }
@@ -224,7 +227,10 @@ impl Quarantine {
                 // They go back to their queue, behind no lock of this room.
                 drop(unwanted);
                 match choice {
-                    Choice::None => return None,
+                    Choice::None => {
+                        self.emptied.notify_waiters();
+                        return None;
+                    }
                     Choice::Now(suspect) => return Some(*suspect),
                     Choice::After(quiet) => quiet,
                 }
@@ -234,6 +240,19 @@ impl Quarantine {
                 () = arrived => {}
                 () = tokio::time::sleep_until(wait_until) => {}
             }
+        }
+    }
+
+    /// Waits until no suspect is left.
+    async fn is_empty(&self) {
+        loop {
+            let mut emptied = pin!(self.emptied.notified());
+            // From here on, so that the last one does not slip in between looking and waiting.
+            emptied.as_mut().enable();
+            if !self.lock().is_trying {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -325,7 +344,15 @@ impl Pipeline {
             None => Some(is_suspect(held.delivery.came_back)),
             Some(_) => quarantine.last_reader.is_suspected(),
         };
-        if !quarantine.host.is_on || is_suspected == Some(false) && !self.tries_in_order() {
+        if !quarantine.host.is_on {
+            return Some(held);
+        }
+        if is_suspected == Some(false) {
+            // Behind those on trial, in the order of the stream. It is not parked with them: as long as a
+            // stream has more to read, there would always be another one.
+            if self.tries_in_order() {
+                quarantine.is_empty().boxed().await;
+            }
             return Some(held);
         }
         // Apart, so that what every delivery goes through does not carry the room that this takes.
@@ -488,7 +515,13 @@ impl Pipeline {
             }
             None => None,
         };
-        self.call_now(held).await;
+        tokio::select! {
+            biased;
+            () = self.call_now(held) => {}
+            // Nothing comes of the call any more, and the message comes again. The others of the
+            // consumer do not wait for it.
+            () = acks.gone() => {}
+        }
         if let Some(following) = following {
             // A panic of it was told by then; what takes longer goes on by itself.
             let _settled_or_not = timeout(SETTLING, following).await;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, scratch};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Version, Vhost, eventually, scratch};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -313,11 +313,12 @@ async fn a_pause_finishes_what_is_in_hand_and_gives_back_the_rest_unharmed() -> 
         .filter_map(|left| left.number_of("x-delivery-count"))
         .filter(|count| *count > 0)
         .collect();
-    assert_eq!(
-        counted,
-        [1, 1, 1, 1],
-        "those that were let out count one delivery more"
-    );
+    // 4.3 does not count what is given back with `basic.nack`.
+    let expected: &[i64] = match vhost.version() {
+        Version::V3_10 | Version::V4_0 => &[1, 1, 1, 1],
+        Version::V4_3 => &[],
+    };
+    assert_eq!(counted, expected, "the broker's count of those let out");
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
 }

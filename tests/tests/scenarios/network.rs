@@ -101,7 +101,7 @@ async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_el
     proxy.cut();
     host.wait_for_count("started", 4).await?;
     let mut ids: Vec<String> = vhost
-        .take("out", 4)
+        .take("out", 2)
         .await?
         .iter()
         .map(|message| message.id().to_owned())
@@ -109,10 +109,9 @@ async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_el
     ids.sort();
     assert_eq!(
         ids,
-        ["a", "a", "b", "b"],
-        "the work was finished, and done again"
+        ["a", "b"],
+        "the work was done again, and published once"
     );
-    host.wait_for_count("acknowledged=false", 2).await?;
     host.wait_for_count("acknowledged=true", 2).await?;
     let instances = host.metric(r#"hive_instances{component="slow"}"#).await?;
     assert!(instances <= 2.0, "{instances} instances for two workers");

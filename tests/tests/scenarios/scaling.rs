@@ -16,6 +16,11 @@ use crate::network::behind_proxy;
 /// One for each ten messages, looked at so often that a test need not wait for it.
 const SCALE: &str = r#"scale = { min = 1, max = 5, messages_per_instance = 10, every = "100ms" }"#;
 
+/// The same with all that a test publishes handed out at once.
+fn all_at_once() -> String {
+    format!("{SCALE}\nprefetch = 256")
+}
+
 /// What handlers of the guest `gate` wait for.
 struct Gate {
     folder: PathBuf,
@@ -169,7 +174,7 @@ async fn s23_workers_follow_the_queue_and_give_their_memory_back() -> Result<()>
         HiveToml::new()
             .queue("letters", "")
             .component("gate", &keys)
-            .consumer("letters", "gate", SCALE)
+            .consumer("letters", "gate", &all_at_once())
     })
     .await?;
     stage.wait_for_workers(1).await?;
@@ -233,7 +238,7 @@ async fn s23_a_queue_that_is_gone_holds_the_number_of_workers() -> Result<()> {
 
 #[tokio::test]
 async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers() -> Result<()> {
-    let stage = Stage::set("mute", |gate| gate.toml(SCALE)).await?;
+    let stage = Stage::set("mute", |gate| gate.toml(&all_at_once())).await?;
     stage.publish(50).await?;
     stage.host.wait_for_count("started", 5).await?;
     let broker = Broker::shared().await?;

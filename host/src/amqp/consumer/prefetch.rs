@@ -9,9 +9,9 @@ const BUDGET: usize = 64 << 20;
 
 /// What it begins with: nothing is known of the bodies yet. RabbitMQ takes bodies of up to 16 MiB, and
 /// of 128 MiB before 4.0.
-const FIRST: u16 = 4;
+const FIRST: u16 = 8;
 
-/// How much more it asks for at once. From 4 to 256 in two steps, within 36 deliveries.
+/// How much more it asks for at once. From 8 to 256 in two steps, within 72 deliveries.
 const STEP: u16 = 8;
 
 /// Deliveries without a large body before it asks for more again, once a large one has come: each
@@ -109,8 +109,8 @@ mod tests {
     fn with_small_bodies_it_asks_for_everything_within_a_few_dozen() {
         let mut prefetch = Prefetch::new(1, 256);
         assert_eq!(prefetch.now(), FIRST);
-        assert_eq!(after(&mut prefetch, 4, KIB), 32);
-        assert_eq!(after(&mut prefetch, 32, KIB), 256);
+        assert_eq!(after(&mut prefetch, 8, KIB), 64);
+        assert_eq!(after(&mut prefetch, 64, KIB), 256);
         assert_eq!(after(&mut prefetch, 10_000, 100 * KIB), 256);
     }
 
