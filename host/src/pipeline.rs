@@ -241,8 +241,9 @@ impl Pipeline {
     /// done later, and alone.
     async fn call(self: &Arc<Self>, held: Held) {
         if let Some(held) = self.unsuspected(held).await {
-            let _pass = self.quarantine.pass().await;
-            self.call_now(held).await;
+            let acks = held.delivery.settlement.acks();
+            let call = self.call_now(held);
+            self.quarantine.among_others(acks, call).await;
         }
     }
 

@@ -339,9 +339,10 @@ impl Subscription {
                     if std::mem::take(&mut live.is_overdue) {
                         self.consumes(&sink);
                     }
-                    if let Some(delivery) = self.deliver(delivery, &sink) {
+                    if let Some(mut delivery) = self.deliver(delivery, &sink) {
                         if let Intake::One(number) = intake {
                             feed.served = Some(number);
+                            delivery.settlement.is_the_only_one();
                             // At once, so that the broker has no time to let out another.
                             self.rest(feed);
                         }

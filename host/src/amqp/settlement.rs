@@ -35,7 +35,7 @@ impl Acks {
 
     /// Resolves when the channel is gone.
     pub async fn gone(&self) {
-        self.0.ended().cancelled().await;
+        self.0.gone().await;
     }
 }
 
@@ -72,6 +72,8 @@ pub struct Settlement {
     /// In a stream, whose broker takes an ack for a credit and nothing else for an answer.
     place: Option<Place>,
     is_settled: bool,
+    /// Its channel delivers nothing else, and is to be closed once this one is settled.
+    is_the_only_one: bool,
     /// Let go of when it is settled, or dropped.
     _in_hand: InHand,
 }
@@ -101,8 +103,14 @@ impl Settlement {
             sink: Arc::clone(sink),
             place,
             is_settled: false,
+            is_the_only_one: false,
             _in_hand: InHand::new(sink),
         }
+    }
+
+    /// That its channel is to be closed is no reason to give it back: it was delivered to be tried.
+    pub(super) fn is_the_only_one(&mut self) {
+        self.is_the_only_one = true;
     }
 
     /// The message is done with.
@@ -161,7 +169,7 @@ impl Settlement {
     /// Whether it is still to be begun, if it was not: its channel neither is gone nor is to be closed
     /// once what was begun is settled.
     pub fn is_wanted(&self) -> bool {
-        self.sink.is_alive() && !self.sink.is_leaving()
+        self.sink.is_alive() && (self.is_the_only_one || !self.sink.is_leaving())
     }
 
     /// Whether settling can still reach the broker. A delivery that cannot be settled comes again,
@@ -177,7 +185,10 @@ impl Settlement {
 
     /// Resolves when its channel is gone, or is to be closed once nothing of it is in hand.
     pub async fn unwanted(&self) {
-        self.sink.unwanted().await;
+        match self.is_the_only_one {
+            true => self.sink.gone().await,
+            false => self.sink.unwanted().await,
+        }
     }
 
     /// Resolves when its channel is gone because a delivery of it was unacknowledged for longer than the

@@ -31,7 +31,7 @@ use self::marker::{Fate, Marker};
 use self::verdict::{DEATHS_ALONE, Deaths, Treatment, is_suspect, treatment};
 use super::Pipeline;
 use super::held::Held;
-use crate::amqp::CameBack;
+use crate::amqp::{Acks, CameBack};
 use crate::failpoint;
 use crate::policy::{Disposition, Failure, FailureClass};
 use crate::store::{Bucket, Operation, StoreFault, Value, Write};
@@ -120,8 +120,20 @@ impl Quarantine {
         }
     }
 
-    /// For a call among others: they wait while a suspect is on trial.
-    pub(super) async fn pass(&self) -> RwLockReadGuard<'_, ()> {
+    /// Makes a call among others: they wait while a suspect is on trial. A trial waits for them in turn, but
+    /// not for a call whose channel is gone: it may run for hours, and nothing comes of it.
+    pub(super) async fn among_others(&self, acks: Acks, call: impl Future<Output = ()>) {
+        let pass = self.pass().await;
+        let mut call = pin!(call);
+        tokio::select! {
+            biased;
+            () = &mut call => return,
+            () = acks.gone() => drop(pass),
+        }
+        call.await;
+    }
+
+    async fn pass(&self) -> RwLockReadGuard<'_, ()> {
         self.gate.read().await
     }
 

@@ -133,7 +133,7 @@ async fn what_is_shown_can_be_published() -> Result<()> {
         .text_header("who", "me");
     vhost.publish("", "letters.dead", broken).await?;
     let shown = commands
-        .run(&["dead", "show"], &["letters", "--json"])
+        .run(&["dead", "show"], &["letters", "--json", "--counted"])
         .await?;
     let mended = shown.stdout.replace("brokn", "mended");
     let done = commands

@@ -166,6 +166,15 @@ impl AckSink {
         }
     }
 
+    /// Resolves when nothing can be settled any more.
+    pub(crate) async fn gone(&self) {
+        tokio::select! {
+            () = self.retire.cancelled() => {}
+            () = self.end.over() => {}
+            () = self.ended.cancelled() => {}
+        }
+    }
+
     /// Its queue turned out to be a stream.
     pub(crate) fn is_of_a_stream(&self) {
         self.is_stream.store(true, Ordering::Relaxed);
