@@ -41,7 +41,7 @@ impl Original {
     /// others that look the same. `body` is the message's.
     ///
     /// It is the same at every attempt. Only that of a message with an id, or in a stream, is the same too
-    /// when the broker hands it out again, as after a crash: see [`identity`].
+    /// when the broker hands it out again, as after a crash: see `identity`.
     pub fn identity(&self, body: &[u8]) -> String {
         identity::identity(self, body)
     }
