@@ -105,7 +105,10 @@ fn check_way_out(payload: &[u8]) {
     let sent = frame::restored(HEADER, &seen).unwrap_or(seen);
     // Headers that only held something leave a table behind that holds nothing.
     let had_headers = payload.get(12).is_some_and(|flags| flags & 0x20 != 0);
-    assert!(sent == payload || !had_headers, "{payload:?} became {sent:?}");
+    assert!(
+        sent == payload || !had_headers,
+        "{payload:?} became {sent:?}"
+    );
 }
 
 impl Reading {

@@ -169,7 +169,12 @@ fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let sent = frame::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
     let length = sent.len() + written.len() - payload.len();
     // What a header holds is counted there, and not where it is named.
-    if !outgoing.headers.inner().keys().any(|name| is_holder(name.as_str())) {
+    if !outgoing
+        .headers
+        .inner()
+        .keys()
+        .any(|name| is_holder(name.as_str()))
+    {
         assert_eq!(length, outgoing.header_frame, "its size was told wrong");
     }
     assert!(length <= frame_max as usize, "it is too large");
