@@ -81,6 +81,10 @@ fn check_envelope(envelope: &Envelope) {
 }
 
 fn check_retry(envelope: &Envelope, original: &Original) {
+    // No message of a stream is retried.
+    if envelope.stream_offset.is_some() {
+        return;
+    }
     let copy = |frame_max| {
         Outgoing::retry_copy(
             original,

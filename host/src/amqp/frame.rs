@@ -244,6 +244,8 @@ fn method(cursor: &mut Cursor<'_>, broker: &OnceLock<BrokerVersion>) -> Option<(
 }
 
 fn server_version(cursor: &mut Cursor<'_>) -> Option<BrokerVersion> {
+    // Names in it that are not UTF-8 get longer, and with them the table.
+    cursor.within.push(cursor.at);
     let length = cursor.u32()? as usize;
     let end = cursor.at.checked_add(length)?;
     while cursor.at < end {
