@@ -26,6 +26,9 @@ struct Reading {
     frame_max: Option<u32>,
 }
 
+/// What the name of a header begins with that holds the bytes of a long text.
+const HOLDER: &[u8] = b"hive-bytes-held:";
+
 /// Screens a stream and compares what comes out with what went in.
 pub fn check(input: &[u8]) {
     let mut choices = Choices(input);
@@ -87,7 +90,9 @@ fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u3
         // Of two headers of one name lapin keeps one, and how deep the other goes is not seen here.
         let is_all = written(&before).len() == frame.len();
         let stands_for_others = frame.windows(BEGINNING.len()).any(|at| at == BEGINNING);
-        if is_all && depth(&before) <= DEEPEST && !is_shorter && !stands_for_others {
+        // The header frame behind a method frame holds the long texts of that one too.
+        let holds = mended.windows(HOLDER.len()).any(|at| at == HOLDER);
+        if is_all && depth(&before) <= DEEPEST && !is_shorter && !stands_for_others && !holds {
             assert_eq!(mended, frame, "nothing was wrong with it");
         }
     }
