@@ -69,8 +69,10 @@ pub fn check(input: &[u8]) {
 fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u32>) {
     assert_eq!(mended[..3], frame[..3], "it is another frame");
     let is_shorter = mended.len() < frame.len();
-    // A long text that is not UTF-8 has its hash in its place, which may be shorter.
-    let has_a_hash = mended.windows(BEGINNING.len()).any(|at| at == BEGINNING);
+    // A long text that is not UTF-8 has its hash in its place, which may be shorter. What came as such a
+    // text from outside is not left to stand for another.
+    let has = |frame: &[u8]| frame.windows(BEGINNING.len()).any(|at| at == BEGINNING);
+    let has_a_hash = has(mended) || has(frame);
     if !has_a_hash && (frame[0] != HEADER || frame.len() <= LEAST_FRAME_MAX as usize) {
         assert!(!is_shorter, "it was not too large");
     }
@@ -89,7 +91,7 @@ fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u3
         assert!(after.is_ok(), "lapin would have taken it: {mended:?}");
         // Of two headers of one name lapin keeps one, and how deep the other goes is not seen here.
         let is_all = written(&before).len() == frame.len();
-        let stands_for_others = frame.windows(BEGINNING.len()).any(|at| at == BEGINNING);
+        let stands_for_others = has(frame);
         // The header frame behind a method frame holds the long texts of that one too.
         let holds = mended.windows(HOLDER.len()).any(|at| at == HOLDER);
         if is_all && depth(&before) <= DEEPEST && !is_shorter && !stands_for_others && !holds {
