@@ -150,6 +150,7 @@ impl<'a> Reader<'a> {
             if node.get(key.name).is_none() {
                 let example = match key.shape {
                     Shape::Integer(..) => "…",
+                    Shape::Ratio => "0.5",
                     _ => "\"…\"",
                 };
                 let remedy = format!("add `{} = {example}` to `{}`", key.name, node.key);
