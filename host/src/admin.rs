@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hive_telemetry::Telemetry;
 use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
@@ -24,7 +25,6 @@ use self::guard::Guard;
 use self::wire::{ComponentView, ConsumerView, Readiness, StatusView};
 use crate::lifecycle::Tasks;
 use crate::status::Status;
-use crate::telemetry::Telemetry;
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -52,6 +52,8 @@ mod transport;
 use std::io;
 use std::sync::Arc;
 
+use hive_telemetry::Telemetry;
+
 pub use self::browsing::{BrowseFault, Browsing, Letter};
 pub use self::came_back::CameBack;
 pub use self::connection::{Connection, StateWatch};
@@ -75,7 +77,6 @@ pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFa
 use self::runtime::LapinRuntime;
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
-use crate::telemetry::Telemetry;
 
 /// Every connection of a host.
 #[derive(Debug)]

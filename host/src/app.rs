@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_telemetry::{ComponentServes, Telemetry};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -34,7 +35,6 @@ use crate::lifecycle::Tasks;
 use crate::pipeline::Quarantines;
 use crate::status::Version;
 use crate::store::{OnDemand, Store};
-use crate::telemetry::{ComponentServes, Telemetry};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.

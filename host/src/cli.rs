@@ -28,12 +28,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use hive_telemetry::Telemetry;
 
 use self::say::fault;
 use crate::app::{PlanSource, StartFault};
 use crate::config::plan::Plan;
 use crate::config::{self, Environment, Loaded};
-use crate::telemetry::Telemetry;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hive_telemetry::LedgerTelemetry;
 use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,6 @@ use crate::lifecycle::Tasks;
 use crate::message::{Envelope, Publication};
 use crate::message_key::Key;
 use crate::store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
-use crate::telemetry::LedgerTelemetry;
 
 pub use self::publications::Fresh;
 

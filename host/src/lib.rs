@@ -28,7 +28,6 @@ pub mod moments;
 pub mod scaling;
 pub mod status;
 pub mod store;
-pub mod telemetry;
 mod tls;
 
 pub mod admin;

@@ -27,6 +27,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran, Telemetry};
+
 use crate::amqp::Connection;
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
@@ -35,7 +37,6 @@ use crate::ledger::{Ledger, Ledgers};
 use crate::lifecycle::Tasks;
 use crate::policy::{self, AfterOverrun, Disposition, Outcome};
 use crate::store::Store;
-use crate::telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran, Telemetry};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::telemetry::DeliveryCounts;
+use hive_telemetry::DeliveryCounts;
 
 /// The host at one moment.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ use hive_host::lifecycle::Tasks;
 use hive_host::message::{Attempt, Envelope, FieldValue, Message, Properties};
 use hive_host::policy::{Disposition, Outcome, RetryPolicy, decide};
 use hive_host::store::{OnDemand, Store};
-use hive_host::telemetry::Telemetry;
+use hive_telemetry::Telemetry;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hive_telemetry::Telemetry;
 use tokio::sync::watch;
 
 use super::browsing::{BrowseFault, Browsing};
@@ -21,7 +22,6 @@ use super::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost,
 use crate::config::plan::{ConnectionPlan, ConsumerPlan};
 use crate::lifecycle::Tasks;
 use crate::message::Publication;
-use crate::telemetry::Telemetry;
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hive_telemetry::Telemetry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::consumers::Consumers;
@@ -20,7 +21,6 @@ use super::session::SharedSession;
 use super::topology::{Fatal, Topology, Withheld};
 use crate::config::plan::ConnectionPlan;
 use crate::lifecycle::Tasks;
-use crate::telemetry::Telemetry;
 
 /// How long a declaration is waited for before a queue is consumed again.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hive_telemetry::PublisherTelemetry;
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{mpsc, oneshot};
@@ -35,7 +36,6 @@ use super::link::{Link, LinkState};
 use super::outgoing::Outgoing;
 use super::session::SharedSession;
 use crate::lifecycle::Tasks;
-use crate::telemetry::PublisherTelemetry;
 
 /// Submissions that may wait for the publisher before submitting waits too.
 const QUEUED: usize = 256;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::watch;
 
 use crate::amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
@@ -13,7 +14,6 @@ use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,
 };
-use crate::telemetry::ConsumerTelemetry;
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
 pub(super) struct Board(ArcSwap<Wanted>);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hive_telemetry::Telemetry;
 use tokio::sync::{mpsc, watch};
 
 use super::board::{Board, Crewed, Watched};
@@ -18,7 +19,6 @@ use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::{Pipeline, Quarantines};
 use crate::status::PausedBy;
 use crate::store::{OnDemand, Store};
-use crate::telemetry::Telemetry;
 
 /// What runs now.
 pub(super) struct Running {

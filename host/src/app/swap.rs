@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use hive_telemetry::{CanaryDecided, SwapRefused};
+
 use super::running::Running;
 use crate::canary::{CanaryRule, Verdict};
 use crate::config::nearest;
 use crate::control::{Answer, Done, NewCode, Refusal};
 use crate::guest::{ComponentFault, Generation, Slot, Source, Trial};
 use crate::status::Version;
-use crate::telemetry::{CanaryDecided, SwapRefused};
 
 impl Running {
     /// Carries out [`crate::control::Command::Swap`]. `conclude` is called with a canary that is now

@@ -1,6 +1,7 @@
 //! `hive-host run`: the main job.
 
 use anyhow::Context;
+use hive_telemetry::Telemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Exit;
@@ -10,7 +11,6 @@ use crate::config::plan::Plan;
 use crate::control::{Command, Control};
 use crate::lifecycle::{Drained, Tasks};
 use crate::log;
-use crate::telemetry::Telemetry;
 
 pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {
     let telemetry = match super::telemetry() {

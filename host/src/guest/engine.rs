@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use hive_telemetry::Telemetry;
 use wasmtime::component::Linker;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -18,7 +19,6 @@ use super::places::Places;
 use super::state::State;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
-use crate::telemetry::Telemetry;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
 /// much late at most.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hive_telemetry::ComponentTelemetry;
 use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -22,7 +23,6 @@ use crate::config::plan::{ComponentPlan, ConsumerPlan, Instances};
 use crate::policy::Outcome;
 use crate::status::Version;
 use crate::store::Store;
-use crate::telemetry::ComponentTelemetry;
 
 /// One version of a component: compiled, checked, linked, and proven to start.
 pub struct Generation {

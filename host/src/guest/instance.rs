@@ -6,6 +6,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use hive_telemetry::CountedInstance;
 use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -23,7 +24,6 @@ use super::warm::OnTheRoll;
 use crate::config::plan::ComponentPlan;
 use crate::message::Envelope;
 use crate::policy::Outcome;
-use crate::telemetry::CountedInstance;
 
 /// An instance between two calls.
 pub(super) struct Instance {

@@ -210,9 +210,10 @@ impl OutputStream for Printer {
 
 #[cfg(test)]
 mod tests {
+    use hive_telemetry::Telemetry;
+
     use super::*;
     use crate::lifecycle::Tasks;
-    use crate::telemetry::Telemetry;
 
     fn output() -> Output {
         let telemetry = Telemetry::new().expect("its metrics have names of their own");

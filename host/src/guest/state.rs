@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -13,7 +14,6 @@ use super::capability::keyvalue::KeyValue;
 use super::generation::Generation;
 use super::limits::Limits;
 use super::logs::Output;
-use crate::telemetry::ComponentTelemetry;
 
 /// The data of an instance's store.
 pub(super) struct State {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hive_telemetry::Telemetry;
+
 use super::*;
 use crate::message::{Attempt, Message};
 use crate::store::{Clock, Memory};
-use crate::telemetry::Telemetry;
 
 /// A store in memory whose clock a test moves.
 fn store() -> (Arc<dyn Store>, Arc<AtomicU64>) {

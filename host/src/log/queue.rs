@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::telemetry::LogTelemetry;
+use hive_telemetry::LogTelemetry;
 
 /// How much may wait, with what is being written. Lines lie one after the other in one buffer and cost
 /// nothing beside their bytes, so that a bound in bytes bounds everything.
@@ -126,8 +126,9 @@ pub(super) fn count(lines: &[u8]) -> u64 {
 mod tests {
     use std::sync::Arc;
 
+    use hive_telemetry::Telemetry;
+
     use super::*;
-    use crate::telemetry::Telemetry;
 
     fn queue() -> (Telemetry, Arc<Queue>) {
         let telemetry = Telemetry::new().expect("its metrics have names of their own");

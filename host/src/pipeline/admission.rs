@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -16,7 +17,6 @@ use super::order::{Order, Turn};
 use crate::amqp::{Connection, Delivery, Lead, Subscription};
 use crate::config::plan::ConsumerPlan;
 use crate::lifecycle::Tasks;
-use crate::telemetry::ConsumerTelemetry;
 
 /// Lets deliveries in, one at a time for each worker that is free.
 pub(super) struct Admission {

@@ -11,6 +11,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
+use hive_telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -23,7 +24,6 @@ use crate::amqp::Lead;
 use crate::config::plan::{BatchPlan, ConsumerPlan};
 use crate::failpoint;
 use crate::guest::Call;
-use crate::telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
 
 /// What the workers of a consumer with batches share.
 pub(super) struct Batches {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,7 +17,6 @@ use crate::amqp::{ConsumerWatch, Intake, Subscription};
 use crate::config::plan::{ConsumerPlan, PauseOnPlan};
 use crate::lifecycle::Tasks;
 use crate::status::{Pause, PausedBy};
-use crate::telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry};
 
 /// The flow of one consumer.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hive_telemetry::InHand;
+
 use super::breaker::Verdict;
 use super::flow::Watched;
 use super::keeping::Patience;
@@ -10,7 +12,6 @@ use super::quarantine::Watcher;
 use crate::amqp::Delivery;
 use crate::ledger::Lease;
 use crate::policy::{Disposition, FailureClass};
-use crate::telemetry::InHand;
 
 /// One delivery, from its arrival to its settlement.
 ///

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hive_telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -20,7 +21,6 @@ use super::flow::Flow;
 use super::held::Held;
 use crate::lifecycle::Tasks;
 use crate::status::Kept;
-use crate::telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 
 /// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer
 /// to acknowledge it (`consumer_timeout`, half an hour by default) before it takes everything back.

@@ -12,6 +12,7 @@ mod lanes;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,7 +24,6 @@ use crate::config::plan::{OrderedRetry, OrderingPlan};
 use crate::message::Attempt;
 use crate::message_key::Key;
 use crate::policy::Disposition;
-use crate::telemetry::ConsumerTelemetry;
 
 /// The lanes of one consumer.
 #[derive(Debug)]

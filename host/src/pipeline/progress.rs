@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_telemetry::{StreamTelemetry, Telemetry};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::amqp::{Reading, Subscription};
@@ -14,7 +15,6 @@ use crate::config::plan::{ConsumerPlan, StreamPlan};
 use crate::guest::Slot;
 use crate::lifecycle::Tasks;
 use crate::store::{Bucket, Namespace, Store, StoreFault, Value};
-use crate::telemetry::{StreamTelemetry, Telemetry};
 
 /// Between two writes, so that a fast stream does not write for each message.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hive_telemetry::{ConsumerTelemetry, QuarantineTold};
 use tokio::sync::{Notify, RwLock, RwLockReadGuard, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -35,7 +36,6 @@ use crate::amqp::{Acks, CameBack};
 use crate::failpoint;
 use crate::policy::{Disposition, Failure, FailureClass};
 use crate::store::{Bucket, Operation, StoreFault, Value, Write};
-use crate::telemetry::{ConsumerTelemetry, QuarantineTold};
 
 /// How long nothing more may have been parked before one with deaths behind it is tried: what a host
 /// left behind when it died comes at once, and the innocent of them are to go first.
@@ -594,11 +594,11 @@ fn nameless(deaths: Deaths) -> Marker {
 
 #[cfg(test)]
 mod tests {
+    use hive_telemetry::Telemetry;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::store::{Clock, Memory, Store};
-    use crate::telemetry::Telemetry;
 
     const KEY: [u8; 32] = [7; 32];
 

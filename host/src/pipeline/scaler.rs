@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hive_telemetry::CrewScaled;
 use tokio::time::MissedTickBehavior;
 
 use super::Pipeline;
@@ -9,7 +10,6 @@ use super::crew::Crew;
 use crate::amqp::{ConsumerState, DepthFault};
 use crate::config::plan::ScalePlan;
 use crate::scaling::{Look, Rule};
-use crate::telemetry::CrewScaled;
 
 /// Scales a crew of this consumer for as long as it is polled.
 pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Crew>) {

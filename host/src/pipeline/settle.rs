@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
+
 use super::breaker::Verdict;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
@@ -25,7 +27,6 @@ use crate::lifecycle::Tasks;
 use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure};
 use crate::store::StoreFault;
-use crate::telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
 /// How much is told of the error over which a stream is read no further, in bytes.
 const LONGEST_REASON: usize = 300;

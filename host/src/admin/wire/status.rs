@@ -1,10 +1,10 @@
 //! The answer of `/v1/status`: what the host is doing at this moment.
 
+use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
 use super::{ComponentView, KeptView, Link, PauseView};
 use crate::status::{ConsumerStatus, CrewStatus, Status};
-use crate::telemetry::DeliveryCounts;
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {

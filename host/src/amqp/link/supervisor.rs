@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hive_telemetry::LinkTelemetry;
 use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -21,7 +22,6 @@ use crate::amqp::session::{Happening, Happenings, Session, SharedSession};
 use crate::amqp::topology::{DeclareFault, HANG_UPS, Topology, Withheld};
 use crate::config::plan::{ConnectionPlan, Endpoint};
 use crate::lifecycle::Tasks;
-use crate::telemetry::LinkTelemetry;
 
 /// A session that lasted this long was a success: the next loss backs off from the start.
 const STEADY_AFTER: Duration = Duration::from_secs(2);

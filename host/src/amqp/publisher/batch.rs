@@ -1,11 +1,11 @@
 //! The publications of one barrier, and what became of each.
 
+use hive_telemetry::{PublicationEnd, PublisherTelemetry};
 use tokio::sync::{mpsc, oneshot};
 
 use super::round::Broken;
 use super::{PublishFault, Unconfirmed};
 use crate::amqp::outgoing::Outgoing;
-use crate::telemetry::{PublicationEnd, PublisherTelemetry};
 
 /// Publications in one batch, about: a submission is never split.
 const LARGEST: usize = 200;
@@ -199,10 +199,11 @@ impl Item {
 
 #[cfg(test)]
 mod tests {
+    use hive_telemetry::Telemetry;
+
     use super::*;
     use crate::amqp::outgoing::PublishLimits;
     use crate::message::{Message, Publication};
-    use crate::telemetry::Telemetry;
 
     fn outgoing(mandatory: bool) -> Outgoing {
         let mut publication = Publication {

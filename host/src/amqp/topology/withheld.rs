@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hive_telemetry::LinkTelemetry;
+
 use crate::amqp::fault::Mismatch;
-use crate::telemetry::LinkTelemetry;
 
 /// Every mismatch, each with the consumed queues that wait for it to be mended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use crate::cli::event::{Fields, fields, follow};
 use crate::cli::say;
 use crate::escape;
+use crate::log::OURS;
 
 /// Where deliveries are told of.
-const DELIVERIES: &str = "hive_host::telemetry::consumer";
+const DELIVERIES: &str = "hive_telemetry::consumer";
 
 /// What is followed. Clones are of the same.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ impl Stream {
         };
         let wanted = Targets::new()
             .with_target("guest", Level::INFO)
-            .with_target("hive_host", Level::INFO)
+            .with_target(OURS, Level::INFO)
             .with_target(DELIVERIES, Level::DEBUG);
         let shown = tracing_subscriber::registry()
             .with(wanted)

@@ -1,6 +1,7 @@
 //! `wasi:filesystem`: the directories that `allow.dirs` names, and nothing outside of them. That a path
 //! leads out, by `..` or by a link, is for wasmtime to find; here it is told.
 
+use hive_telemetry::CapabilityDenied;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
@@ -14,7 +15,6 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use super::Quoted;
 use crate::config::plan::ComponentPlan;
 use crate::guest::state::State;
-use crate::telemetry::CapabilityDenied;
 
 type Dir = Resource<Descriptor>;
 

@@ -12,6 +12,7 @@ mod target;
 use std::fmt;
 use std::sync::Arc;
 
+use hive_telemetry::{CapabilityDenied, ComponentTelemetry};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -25,7 +26,6 @@ use self::target::{Refusal, Target};
 use super::Quoted;
 use crate::config::plan::{ComponentPlan, HttpGrant};
 use crate::guest::state::State;
-use crate::telemetry::{CapabilityDenied, ComponentTelemetry};
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
 const CONNECTIONS: usize = 32;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use hive_telemetry::{CapabilityDenied, ComponentTelemetry};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
 
 use self::bindings::wasi::keyvalue::{atomics, batch, store};
@@ -11,7 +12,6 @@ use super::Quoted;
 use crate::config::plan::ComponentPlan;
 use crate::guest::state::State;
 use crate::store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
-use crate::telemetry::{CapabilityDenied, ComponentTelemetry};
 
 mod bindings {
     wasmtime::component::bindgen!({

@@ -1,10 +1,11 @@
 //! `allow.publish`: where a component may publish. Nothing of a delivery is published if one of its
 //! publications is not allowed.
 
+use hive_telemetry::ComponentTelemetry;
+
 use crate::config::plan::{ComponentPlan, PublishGrant};
 use crate::message::{FieldValue, Publication};
 use crate::policy::Outcome;
-use crate::telemetry::ComponentTelemetry;
 
 /// Headers with further routing keys, to which the broker sends the message too (RabbitMQ,
 /// "Sender-selected Distribution").

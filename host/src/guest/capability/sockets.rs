@@ -1,12 +1,12 @@
 //! `wasi:sockets`: denied, and no key grants it. A component reaches the network through `wasi:http`
 //! or not at all, since a raw socket would say nothing of whom it speaks to.
 
+use hive_telemetry::CapabilityDenied;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets::instance_network::Host;
 use wasmtime_wasi::sockets::WasiSocketsView;
 
 use crate::guest::state::State;
-use crate::telemetry::CapabilityDenied;
 
 /// Puts itself in front of the function that everything begins with: to bind, to connect and to look
 /// up a name takes the network that it gives. What is then done with it, wasmtime denies.

@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
 
 use crate::lifecycle::Tasks;
-use crate::telemetry::ComponentTelemetry;
 
 const SECOND: Duration = Duration::from_secs(1);
 

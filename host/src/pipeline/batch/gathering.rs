@@ -1,9 +1,9 @@
 //! What has been gathered for one batch, and when that is due. Pure: it is told the time.
 
+use hive_telemetry::BatchReason;
 use tokio::time::Instant;
 
 use crate::config::plan::BatchPlan;
-use crate::telemetry::BatchReason;
 
 /// Deliveries on their way to be one batch.
 pub(super) struct Gathering<T> {

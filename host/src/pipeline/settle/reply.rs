@@ -1,9 +1,10 @@
 //! The answer to whoever waits for one, when the delivery ends in the dead-letter queue.
 
+use hive_telemetry::FailureReplied;
+
 use super::{Setback, Settler};
 use crate::amqp::{DeadLetterNote, Outgoing, PublishFault, Unpublishable};
 use crate::pipeline::held::Held;
-use crate::telemetry::FailureReplied;
 
 impl Settler {
     /// Replies, where the consumer does and somebody asked, and waits until the broker has the reply.
