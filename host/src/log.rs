@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use hive_telemetry::LogTelemetry;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -25,12 +26,14 @@ use self::fields::Escaped;
 use self::queue::Queue;
 use crate::config::plan::{HostPlan, LogFormat};
 use crate::escape;
-use crate::telemetry::LogTelemetry;
 
 /// How long the end of the process waits for lines to be written. A reader that takes longer is stalled.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The queue of the log that runs in this process.
+/// How the targets of our lines begin: those of every crate of the host. Filters compare beginnings.
+pub const OURS: &str = "hive_";
+
 static RUNNING: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The log that was started. When it is dropped, the lines that are queued get a second to be written.
@@ -46,7 +49,7 @@ pub fn start(plan: &HostPlan, telemetry: LogTelemetry) -> anyhow::Result<Log> {
     // RUST_LOG, which wins over `host.log`, is in the plan already.
     let filter = EnvFilter::try_new(&plan.log).with_context(|| {
         format!(
-            "{:?} is not a log filter; an example: info,hive_host=debug",
+            "{:?} is not a log filter; an example: info,hive=debug",
             plan.log
         )
     })?;

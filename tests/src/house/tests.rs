@@ -50,7 +50,7 @@ fn rule_2_message_and_policy_know_no_library() {
 fn rule_3_libraries_stay_in_their_rooms() {
     assert_breaks("pipeline.rs", "use lapin::Channel;", &[3]);
     assert_breaks("app.rs", "fn f(_: wasmtime_wasi::WasiCtx) {}", &[3]);
-    assert_breaks("telemetry.rs", "use axum as web;", &[3]);
+    assert_breaks("status.rs", "use axum as web;", &[3]);
     assert_breaks("ledger.rs", "pub(crate) use {redb::Database};", &[3]);
     assert_breaks("amqp/consumer.rs", "use lapin::Channel;", &[]);
     assert_breaks("guest.rs", "use wasmtime::Engine;", &[]);
@@ -93,21 +93,63 @@ fn rule_5_derives_of_serde_have_their_places() {
 fn rule_6_admin_keeps_off_the_data_path() {
     assert_breaks("admin/routes.rs", "use std::sync::Mutex;", &[6]);
     assert_breaks("admin.rs", "use crate::pipeline::Worker;", &[6]);
-    assert_breaks("admin.rs", "use crate::telemetry::Snapshot;", &[]);
+    assert_breaks("admin.rs", "use hive_telemetry::Snapshot;", &[]);
+}
+
+/// Checks a manifest of that crate and those dependencies against the rules it is to break.
+#[track_caller]
+fn assert_manifest_breaks(name: &str, dependencies: &[&str], rules: &[u8]) {
+    let manifest = Manifest {
+        name: name.to_owned(),
+        file: "host/Cargo.toml".into(),
+        dependencies: dependencies.iter().copied().map(str::to_owned).collect(),
+    };
+    let ours = ["hive-host", "hive-broker", "hive-telemetry", "hive-tests"];
+    let breaches = check_manifest(&manifest, &ours.map(str::to_owned));
+    let broken: Vec<u8> = breaches.iter().filter_map(|breach| breach.rule).collect();
+    assert_eq!(broken, rules, "{name}: {dependencies:?}");
 }
 
 #[test]
-fn rule_7_telemetry_is_a_leaf() {
-    assert_breaks(
-        "telemetry/events.rs",
-        "use crate::config::plan::Plan;",
-        &[7],
-    );
-    assert_breaks(
-        "telemetry/events.rs",
-        "use crate::policy::FailureClass;",
-        &[],
-    );
+fn rule_7_a_crate_depends_on_no_other_than_the_table_says() {
+    assert_manifest_breaks("hive-telemetry", &["tracing", "hive-broker"], &[7]);
+    assert_manifest_breaks("hive-host", &["hive-telemetry", "hive-broker"], &[]);
+    assert_manifest_breaks("hive-new", &[], &[7]);
+}
+
+#[test]
+fn rule_3_libraries_stay_in_their_crates() {
+    assert_manifest_breaks("hive-telemetry", &["prometheus"], &[]);
+    assert_manifest_breaks("hive-host", &["prometheus-client", "tokio"], &[3]);
+}
+
+#[test]
+fn a_manifest_is_read_without_what_only_its_tests_use() -> anyhow::Result<()> {
+    let metadata = serde_json::json!({
+        "workspace_root": "/hive",
+        "packages": [
+            { "name": "hive-host", "manifest_path": "/hive/host/Cargo.toml", "dependencies": [
+                { "name": "tokio", "kind": null },
+                { "name": "proptest", "kind": "dev" },
+            ] },
+            { "name": "hive-guest", "manifest_path": "/hive/guest-sdk/Cargo.toml", "dependencies": [] },
+        ],
+    });
+    let read = manifests(&metadata)?;
+    let host = Manifest {
+        name: "hive-host".to_owned(),
+        file: "host/Cargo.toml".into(),
+        dependencies: vec!["tokio".to_owned()],
+    };
+    assert_eq!(read, std::slice::from_ref(&host));
+    let tree = ["hive-host", "lapin", "wasmtime"].map(str::to_owned);
+    assert!(check_tree(&host, &tree).is_empty(), "the host has them all");
+    let telemetry = Manifest {
+        name: "hive-telemetry".to_owned(),
+        ..host
+    };
+    assert_eq!(check_tree(&telemetry, &tree).len(), 2);
+    Ok(())
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
-use hive_tests::house::{Breach, check, check_opening};
+use anyhow::{Context, Result, ensure};
+use hive_tests::house::{Breach, check, check_manifest, check_opening, check_tree, manifests};
 
 #[test]
 fn the_rooms_of_the_host_know_only_whom_they_may() -> Result<()> {
@@ -20,11 +21,21 @@ fn the_rooms_of_the_host_know_only_whom_they_may() -> Result<()> {
 }
 
 #[test]
-fn the_broker_knows_no_other_crate_of_the_workspace() -> Result<()> {
-    let manifest = workspace().join("host").join("broker").join("Cargo.toml");
-    let ours = |name: &String| name.starts_with("hive");
-    let known: Vec<String> = dependencies(&manifest)?.into_iter().filter(ours).collect();
-    assert!(known.is_empty(), "{known:?}");
+fn the_crates_of_the_host_depend_only_on_whom_they_may() -> Result<()> {
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata = serde_json::from_str(&metadata)?;
+    let host = manifests(&metadata)?;
+    let ours = metadata["packages"].as_array().context("no packages")?;
+    let ours: Vec<String> = ours
+        .iter()
+        .filter_map(|package| package["name"].as_str().map(str::to_owned))
+        .collect();
+    let mut breaches = Vec::new();
+    for manifest in host {
+        breaches.extend(check_manifest(&manifest, &ours));
+        breaches.extend(check_tree(&manifest, &tree(&manifest.name)?));
+    }
+    assert_none(&breaches);
     Ok(())
 }
 
@@ -42,6 +53,36 @@ fn every_source_says_what_it_is_for() -> Result<()> {
 fn assert_none(breaches: &[Breach]) {
     let lines: Vec<String> = breaches.iter().map(Breach::to_string).collect();
     assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+/// The names of everything that a crate is built from, on this machine's platform.
+fn tree(name: &str) -> Result<Vec<String>> {
+    let lines = cargo(&[
+        "tree",
+        "--package",
+        name,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ])?;
+    let names = lines.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// What cargo answers; it downloads nothing.
+fn cargo(arguments: &[&str]) -> Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let answered = Command::new(cargo)
+        .args(arguments)
+        .args(["--offline", "--locked"])
+        .current_dir(workspace())
+        .output()?;
+    let told = String::from_utf8_lossy(&answered.stderr);
+    ensure!(answered.status.success(), "cargo {arguments:?}: {told}");
+    Ok(String::from_utf8(answered.stdout)?)
 }
 
 fn workspace() -> PathBuf {

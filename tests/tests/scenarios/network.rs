@@ -91,7 +91,7 @@ pub(crate) async fn assert_nothing_left(vhost: &Vhost, host: &mut HostProcess) -
 async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_else() -> Result<()> {
     let toml = HiveToml::one("letters", "slow", "concurrency = 2")
         .queue("out", "")
-        .host(r#"log = "info,hive_host=debug""#)
+        .host(r#"log = "info,hive=debug""#)
         .connection(r#"reconnect = { first = "20ms", max = "200ms" }"#);
     let (vhost, proxy, mut host) = behind_proxy("s24", &toml).await?;
     let messages = ["a", "b"]

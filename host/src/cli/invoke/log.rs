@@ -11,6 +11,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::cli::event::{fields, follow};
 use crate::escape;
+use crate::log::OURS;
 
 /// One line.
 #[derive(Debug, PartialEq)]
@@ -58,7 +59,7 @@ impl<S: Subscriber> Layer<S> for Log {
         let source = match metadata.target() {
             "guest" if *metadata.level() == Level::INFO => "stdout",
             "guest" => "stderr",
-            target if target.starts_with("hive_host") => "host",
+            target if target.starts_with(OURS) => "host",
             _ => return,
         };
         let text = fields(event).remove("message").unwrap_or_default();
