@@ -26,7 +26,7 @@ struct Reading {
     frame_max: Option<u32>,
 }
 
-/// What the name of a header begins with that holds the bytes of a long text.
+/// The prefix of the headers that hold the bytes of a long text.
 const HOLDER: &[u8] = b"hive-bytes-held:";
 
 /// Screens a stream and compares what comes out with what went in.
@@ -69,8 +69,8 @@ pub fn check(input: &[u8]) {
 fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u32>) {
     assert_eq!(mended[..3], frame[..3], "it is another frame");
     let is_shorter = mended.len() < frame.len();
-    // A long text that is not UTF-8 has its hash in its place, which may be shorter. What came as such a
-    // text from outside is not left to stand for another.
+    // A long text that is not UTF-8 is replaced by its hash, which may be shorter. A text from outside that
+    // already looks like such a hash must not be taken for one.
     let has = |frame: &[u8]| frame.windows(BEGINNING.len()).any(|at| at == BEGINNING);
     let has_a_hash = has(mended) || has(frame);
     if !has_a_hash && (frame[0] != HEADER || frame.len() <= LEAST_FRAME_MAX as usize) {
@@ -103,7 +103,7 @@ fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u3
     }
 }
 
-/// What nothing is lost of on the way in goes out as it came.
+/// A frame that loses nothing on the way in goes out unchanged.
 fn check_way_out(payload: &[u8]) {
     let mut seen = payload.to_vec();
     let screened = frame::screen(HEADER, &mut seen, Vec::new(), &OnceLock::new());

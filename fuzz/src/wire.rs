@@ -20,7 +20,7 @@ pub(crate) const FRAME_END: u8 = 0xce;
 /// The class of messages.
 const BASIC: u16 = 60;
 
-/// Names that somebody acts on: the host, the broker.
+/// Names that the host or the broker acts on.
 const NAMES: [&str; 26] = [
     "x-hive-attempt",
     "x-hive-retry-queue",
@@ -50,7 +50,7 @@ const NAMES: [&str; 26] = [
     "version",
 ];
 
-/// Texts that mean something to somebody.
+/// Texts with a meaning for the host or the broker.
 const TEXTS: [&str; 10] = [
     "orders",
     "orders.dead",

@@ -136,7 +136,7 @@ impl Broker {
         keeper::signal(self.id(), "STOP");
     }
 
-    /// Lets it go on after [`Broker::sigstop`].
+    /// Lets it continue after [`Broker::sigstop`].
     pub fn sigcont(&self) {
         keeper::signal(self.id(), "CONT");
     }
@@ -245,17 +245,17 @@ impl Broker {
         self.server().id()
     }
 
-    /// Has a quorum queue stand still, so that it answers nobody, until it is resumed.
+    /// Suspends a quorum queue, so that it answers no request until it is resumed.
     pub fn suspend_queue(&self, vhost: &Vhost, queue: &str) -> Result<()> {
         self.tell_queue("suspend", vhost, queue)
     }
 
-    /// Has it go on.
+    /// Resumes a suspended queue.
     pub fn resume_queue(&self, vhost: &Vhost, queue: &str) -> Result<()> {
         self.tell_queue("resume", vhost, queue)
     }
 
-    /// Has a quorum queue answer a second late whoever asks it next, and those behind.
+    /// Delays a quorum queue's answer to the next request, and to those behind it, by a second.
     pub fn delay_queue_answer(&self, vhost: &Vhost, queue: &str) -> Result<()> {
         self.suspend_queue(vhost, queue)?;
         let resume = format!(
@@ -278,7 +278,7 @@ impl Broker {
         self.rabbitmqctl(&["eval", &told]).map(drop)
     }
 
-    /// What it has logged so far.
+    /// The text of its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default()
     }
@@ -290,7 +290,7 @@ impl Broker {
     }
 }
 
-/// Ends it early, for a private broker; what is left is the keeper's.
+/// Stops a private broker early; the keeper cleans up the rest.
 impl Drop for Broker {
     fn drop(&mut self) {
         let mut children: Vec<&mut Child> = self.port_mapper.iter_mut().collect();
@@ -365,8 +365,8 @@ fn environment(
     ]
 }
 
-/// Erlang's port mapper, in the foreground: left to start it by itself, a node makes a daemon of it,
-/// which stays behind for ever. Where there is no such command, the node does just that.
+/// Erlang's port mapper, in the foreground: a node that starts it by itself makes a daemon of it, which stays
+/// for ever. On a machine without that command the node does just that.
 fn start_port_mapper(programs: &Programs, port: u16) -> Option<Child> {
     let mut command = programs.port_mapper();
     command

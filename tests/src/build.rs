@@ -1,8 +1,8 @@
-//! What the scenarios run, made from source by cargo: the host, the guests, the orders example.
+//! The programs of the scenarios, built from source by cargo: the host, the guests, the orders example.
 //!
-//! Each is asked of cargo once a process; cargo knows by itself whether anything has to be done.
-//! `scripts/test` builds everything first and says so with `HIVE_TESTS_BUILT=1`, since a cargo that
-//! is asked for other packages than before may choose other features and build half the tree again.
+//! Each is built once a process; cargo knows by itself what is up to date. `scripts/test` builds everything
+//! first and sets `HIVE_TESTS_BUILT=1`, because a cargo that builds other packages than before may choose other
+//! features and build half the tree again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ const WASM: &str = "wasm32-wasip2";
 /// The folder of the workspace.
 ///
 /// # Panics
-/// Never: this crate stands in it.
+/// Never: this crate is in it.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -85,7 +85,7 @@ fn profile() -> &'static [&'static str] {
 /// The guest `tests/guests/examples/NAME.rs`, compiled.
 ///
 /// # Panics
-/// When the guests do not compile, or when there is none of that name.
+/// If the guests do not compile, or there is no guest of that name.
 pub fn guest(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -95,10 +95,10 @@ pub fn guest(name: &str) -> PathBuf {
     existing(folder.join(format!("{}.wasm", name.replace('-', "_"))))
 }
 
-/// The component of the core module `tests/guests/text/NAME.wat`: what no Rust can be compiled to.
+/// The component of the core module `tests/guests/text/NAME.wat`, for code that cannot be written in Rust.
 ///
 /// # Errors
-/// When there is none of that name, or it does not fit the contract.
+/// If there is no module of that name, or it does not fit the contract.
 pub fn text_guest(name: &str) -> Result<PathBuf> {
     let source = workspace()
         .join("tests/guests/text")
@@ -136,8 +136,8 @@ pub fn contenders() -> PathBuf {
     target_folder().join("contenders")
 }
 
-/// What another contender of the bench is run with: its interpreter, and its program in
-/// `tests/contenders`. None where `scripts/prepare-contenders` has not got the interpreter.
+/// The interpreter of another contender of the bench, and its program in `tests/contenders`. `None` if
+/// `scripts/prepare-contenders` has not installed the interpreter.
 pub fn contender(interpreter: &str, program: &str) -> Option<(PathBuf, PathBuf)> {
     let interpreter = contenders().join(interpreter);
     let program = workspace().join("tests/contenders").join(program);

@@ -28,7 +28,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// A new one, which nobody trusts yet. Two of one name differ in their keys alone.
+    /// A new authority, which no client trusts yet. Two with the same name differ in their keys only.
     pub fn new(name: &str) -> Result<Self> {
         let mut params = params(name, &[])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -16,7 +16,7 @@ use crate::{Broker, HiveToml, HostProcess, Message, build};
 /// A component that does harm with every delivery, and how each delivery has to end.
 #[derive(Debug, Clone, Copy)]
 pub struct Hostile {
-    /// What it does.
+    /// Its behaviour.
     pub name: &'static str,
     guest: Guest,
     keys: &'static str,
@@ -24,7 +24,7 @@ pub struct Hostile {
     pub reason: &'static str,
     /// A part of `x-hive-error`.
     pub error: &'static str,
-    /// What its plan lets one instance have, in MiB.
+    /// The memory limit of one instance in its plan, in MiB.
     pub memory_mib: u64,
     /// How many deliveries it gets.
     deliveries: usize,
@@ -148,7 +148,7 @@ pub const ALL: &[Hostile] = &[
     ),
 ];
 
-/// What came of one.
+/// The result of one attack.
 #[derive(Debug)]
 pub struct Report {
     /// Its dead letters, all of them.
@@ -184,7 +184,7 @@ impl Hostile {
         let host = HostProcess::run(&vhost, &toml).await?;
         let channel = vhost.channel().await?;
         let mut neighbour = Neighbour::new(channel).await?;
-        // The first ones find cold paths; they are not what is measured.
+        // The first trips run through cold paths and are not measured.
         neighbour.trips(20).await?;
         let alone = p99(neighbour.trips(trips).await?);
 
@@ -223,7 +223,7 @@ impl Hostile {
     }
 }
 
-/// Whoever waits for the neighbour's answers.
+/// A client that waits for the neighbour's answers.
 struct Neighbour {
     channel: Channel,
     answers: Consumer,

@@ -1,5 +1,5 @@
-//! What is not of Rust, made from source by `scripts/build-languages`: the guests of the contract test
-//! and the examples of other languages.
+//! Components in other languages than Rust, built from source by `scripts/build-languages`: the guests of the
+//! contract test and the examples.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -19,13 +19,13 @@ impl Management {
         Self { port }
     }
 
-    /// What is at `path`, such as `/queues/VHOST/NAME`.
+    /// Gets `path`, such as `/queues/VHOST/NAME`.
     pub fn get(&self, path: &str) -> Result<Value> {
         let body = self.request("GET", path, None)?;
         serde_json::from_str(&body).with_context(|| format!("GET {path} answered {body}"))
     }
 
-    /// Makes or changes what is at `path`.
+    /// Creates or changes `path`.
     pub fn put(&self, path: &str, body: &Value) -> Result<()> {
         self.request("PUT", path, Some(body)).map(drop)
     }
@@ -36,7 +36,7 @@ impl Management {
         serde_json::from_str(&answer).with_context(|| format!("POST {path} answered {answer}"))
     }
 
-    /// Removes what is at `path`; a connection is closed by it.
+    /// Deletes `path`; deleting a connection closes it.
     pub fn delete(&self, path: &str) -> Result<()> {
         self.request("DELETE", path, None).map(drop)
     }

@@ -15,7 +15,7 @@ const PROMISES: &str = "tests/promises.toml";
 const RESULTS: &str = "tests/broker-results.txt";
 const PAGE: &str = "docs/brokers.md";
 
-/// The page without its matrix, which stands in for this mark.
+/// The page without its matrix, which replaces this mark.
 const TEXT: &str = include_str!("matrix/page.md");
 const MARK: &str = "{matrix}";
 
@@ -37,7 +37,7 @@ struct Shown {
     what: String,
     /// Scenarios, as in `killed::a_host_that`.
     tests: Vec<String>,
-    /// What is different on a version, in words.
+    /// The difference on a version, in words.
     notes: BTreeMap<String, String>,
 }
 
@@ -70,7 +70,7 @@ impl Matrix {
             .collect()
     }
 
-    /// What `results` do not show: each way and the version on which a test of it did not pass.
+    /// The gaps in `results`: each way, and the version on which one of its tests did not pass.
     pub fn gaps(&self, results: &Results) -> Vec<String> {
         let shown = self.promises.iter().flat_map(|promise| &promise.shown);
         let gaps = shown.flat_map(|shown| {
@@ -179,10 +179,10 @@ impl Results {
         passed.is_some_and(|passed| tests.iter().all(|test| passed.contains(test)))
     }
 
-    /// Writes what concerns the matrix to the record, and the page anew.
+    /// Writes the results that concern the matrix to the record, and the page again.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// If a file cannot be written.
     pub fn record(&self, matrix: &Matrix) -> Result<()> {
         let named = matrix.tests();
         let mut text = String::new();

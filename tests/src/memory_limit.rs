@@ -20,9 +20,9 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// A group with room for so many bytes; none where this process may not make one: without root, or
-    /// where the kernel's files are not mounted to be written. A line of the run's output says so then,
-    /// as a test that does nothing is never taken for one that passed.
+    /// A group with room for this many bytes. `None` if this process may not make one: without root, or if the
+    /// kernel's files are mounted read-only. A line of the run's output then says so, so that a test that did
+    /// nothing is not taken for one that passed.
     pub fn new(bytes: u64, test: &str) -> Option<Self> {
         match Self::made(bytes) {
             Ok(limit) => Some(limit),

@@ -4,7 +4,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 
-/// A message with everything about it that AMQP can tell.
+/// A message with everything that AMQP can carry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The exchange it was published to; empty before it is published.
@@ -106,7 +106,7 @@ impl Message {
         id.map_or("", |id| id.as_str())
     }
 
-    /// The body as text, with what is no UTF-8 replaced.
+    /// The body as text, with invalid UTF-8 replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -1,8 +1,8 @@
-//! Ports for the servers that the tests start: each handed out once, in this process and in all others.
+//! Ports for the servers of the tests. Each is handed out once, in this process and in all others.
 //!
-//! A port that the system chose and that was closed again may be given to the next connection or test
-//! before its server listens. So ports come from below the range that the system gives out by itself, and
-//! a file with a lock stands for each one that is taken; the lock ends with the process that holds it.
+//! The system may give a port that it chose, and that was closed again, to the next connection or test before
+//! its server listens. So these ports are below the range that the system hands out, and each taken one has a
+//! file with a lock; the lock ends with the process that holds it.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -76,7 +76,7 @@ mod tests {
         Ok(())
     }
 
-    /// A lock belongs to an open file, so another process is no different from a second opening.
+    /// A lock belongs to an open file, so opening the file a second time behaves like another process.
     #[test]
     fn another_process_does_not_get_a_port_that_is_reserved() -> Result<()> {
         let [port] = reserve_ports()?;

@@ -1,7 +1,7 @@
 //! A TCP proxy that does to a connection what networks do: it cuts, resets, swallows and slows.
 //!
-//! It runs on a thread of its own, so that a scenario that blocks for a while holds nothing up. Every
-//! fault is one the kernel carries out on a real socket: to a host it is not told from a bad link.
+//! It runs on its own thread, so that a scenario that blocks does not hold it up. The kernel carries out every
+//! fault on a real socket: a host cannot distinguish it from a bad link.
 
 mod line;
 mod pump;
@@ -79,7 +79,7 @@ impl Proxy {
         self.rule(|rules, _| rules.allow(bytes));
     }
 
-    /// Swallows what goes in a direction, the end of a connection as well: nobody is told.
+    /// Swallows everything in one direction, the end of a connection too: neither peer notices.
     pub fn black_hole(&self, direction: Direction) {
         self.rule(|rules, accepted| rules.swallow(Some(direction), accepted));
     }
@@ -104,8 +104,8 @@ impl Proxy {
         self.rule(|rules, _| rules.door = Door::Silent);
     }
 
-    /// Ends every fault. A connection that lost bytes in a black hole, or was never answered, stays as
-    /// it is: to go on would hand out a stream with a hole in it.
+    /// Ends every fault. A connection that lost bytes in a black hole, or was never answered, stays broken:
+    /// continuing would deliver a stream with a hole in it.
     pub fn pass(&self) {
         self.rule(Rules::pass);
     }

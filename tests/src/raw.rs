@@ -1,5 +1,5 @@
-//! A client that writes and reads AMQP's frames by hand, for messages that no client library would write or
-//! read and that RabbitMQ hands out all the same: ids, names and routing keys that are no text.
+//! A client that writes and reads AMQP frames by hand, for messages that RabbitMQ delivers but no client
+//! library can write or read: ids, names and routing keys that are not text.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 const FRAME_END: u8 = 0xce;
 
-/// What stands in front of the properties in a content header: class, weight, size of the body.
+/// The fields in front of the properties in a content header: class, weight, size of the body.
 const BEFORE_PROPERTIES: usize = 12;
 
 /// The bits of the property flags, of 16 (AMQP 0-9-1, section 4.2.6.1).
@@ -123,7 +123,7 @@ impl RawMessage {
     }
 }
 
-/// What is left of a payload.
+/// The rest of a payload.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -185,7 +185,7 @@ pub(crate) fn publish_all(
     close(&mut stream)
 }
 
-/// Publishes one message to a queue. `table` is what stands in the header table, without its length.
+/// Publishes one message to a queue. `table` is the content of the header table, without its length.
 pub(crate) fn publish(
     port: u16,
     vhost: &str,
@@ -311,7 +311,7 @@ fn send(stream: &mut TcpStream, kind: u8, channel: u16, parts: &[&[u8]]) -> Resu
     Ok(stream.write_all(&frame)?)
 }
 
-/// Reads one frame that is no heartbeat: its type and its payload.
+/// Reads the next frame that is not a heartbeat: its type and its payload.
 fn receive(stream: &mut TcpStream) -> Result<(u8, Vec<u8>)> {
     loop {
         let mut head = [0; 7];

@@ -18,7 +18,7 @@ pub struct TlsBroker {
     port: u16,
 }
 
-/// What a listener wants of clients.
+/// What a listener requires of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
     /// Nothing: they are not asked for a certificate.
@@ -97,7 +97,7 @@ impl TlsBroker {
         Ok(port)
     }
 
-    /// Makes it read its certificates anew, which it does every two minutes by itself.
+    /// Makes it read its certificates again, which it does by itself every two minutes.
     pub fn reread_certificates(&self) -> Result<()> {
         let answer = self
             .broker

@@ -1,10 +1,10 @@
-//! What a process holds, as the Linux kernel counts it.
+//! The resources that a process holds, as the Linux kernel counts them.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// What a process holds at one moment.
+/// The resources of a process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Threads.
@@ -26,20 +26,20 @@ impl Usage {
     }
 }
 
-/// The most resident memory that a process ever had, in KiB.
+/// The peak resident memory of a process, in KiB.
 ///
 /// # Errors
-/// When there is no such process.
+/// If there is no such process.
 pub fn peak_kib(process: u32) -> Result<u64> {
     number(process, "VmHWM:")
 }
 
-/// The time that a process has had a processor for, its ended threads' too, to a hundredth of a second.
+/// The processor time of a process, including its ended threads, to a hundredth of a second.
 ///
 /// # Errors
-/// When there is no such process.
+/// If there is no such process.
 pub fn processor_time(process: u32) -> Result<Duration> {
-    /// The kernel counts so for whoever reads it, on every architecture that this runs on.
+    /// The kernel reports in this unit on every architecture that the tests run on.
     const TICKS_A_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // Behind the name of the program, which may hold anything: user and system time are the 14th and 15th

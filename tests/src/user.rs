@@ -7,7 +7,7 @@ use crate::broker::Broker;
 use crate::eventually;
 use crate::vhost::Vhost;
 
-/// Somebody whom nobody else is, in one vhost.
+/// A user of the broker for one test, in one vhost.
 #[derive(Debug)]
 pub struct User<'a> {
     broker: &'a Broker,
@@ -40,8 +40,8 @@ impl<'a> User<'a> {
         self.vhost.url_as(&self.name, Self::PASSWORD)
     }
 
-    /// Gives them these rights and no others: patterns of names. A channel that is open already may
-    /// go on by what it was told before.
+    /// Gives the user these rights and no others: patterns of names. A channel that is already open may
+    /// continue with the rights that it had.
     pub fn permit(&self, configure: &str, write: &str, read: &str) -> Result<()> {
         let rights = json!({"configure": configure, "write": write, "read": read});
         self.vhost.management().put(&self.rights(), &rights)

@@ -23,7 +23,7 @@ use crate::message::Message;
 use crate::proxy::Proxy;
 use crate::raw::{self, RawMessage};
 
-/// Publishes in flight at once; the confirmations are waited for after each so many.
+/// Publications in flight at once; the confirmations are awaited after each window.
 const CONFIRM_WINDOW: usize = 500;
 
 /// Deliveries in flight at once, where many are taken.
@@ -32,7 +32,7 @@ const WINDOW: u16 = 500;
 /// No message for so long, and none is expected any more.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A virtual host that nobody else uses.
+/// A virtual host of one test.
 #[derive(Debug)]
 pub struct Vhost {
     name: String,
@@ -103,7 +103,7 @@ impl Vhost {
         if let Some(open) = connection.as_ref().filter(|open| open.status().connected()) {
             match open.create_channel().await {
                 Ok(channel) => return Ok(channel),
-                // What the scenario did meanwhile may have closed it, and only now it is known.
+                // The scenario may have closed the connection meanwhile, which only shows now.
                 Err(error) if open.status().connected() => return Err(error.into()),
                 Err(_) => {}
             }
@@ -224,7 +224,7 @@ impl Vhost {
         Ok(close(&channel).await?)
     }
 
-    /// Deletes a queue with what is in it.
+    /// Deletes a queue with its messages.
     pub async fn delete_queue(&self, name: &str) -> Result<()> {
         let channel = self.channel().await?;
         channel
@@ -233,8 +233,8 @@ impl Vhost {
         Ok(close(&channel).await?)
     }
 
-    /// How many messages wait in a queue, by the broker's own word of this moment. Fails where
-    /// there is no such queue.
+    /// How many messages wait in a queue at this moment, as the broker reports it. Fails if there is no such
+    /// queue.
     pub async fn ready(&self, queue: &str) -> Result<u32> {
         Ok(self.look_at(queue).await?.message_count())
     }
@@ -265,8 +265,8 @@ impl Vhost {
         Ok(())
     }
 
-    /// Everything that the management interface tells of a queue. It is a second old: good for
-    /// counters that only grow, and not to see whether something is over.
+    /// Everything that the management interface reports about a queue. It is a second old: good for counters
+    /// that only grow, not for seeing whether something is over.
     pub fn counters(&self, queue: &str) -> Result<Value> {
         self.management
             .get(&format!("/queues/{}/{queue}", self.name))
@@ -387,12 +387,12 @@ impl Vhost {
         }
     }
 
-    /// Has a queue look at what is in it, of which nothing is to be due any more: what has expired goes.
+    /// Makes a queue without consumers look at its messages, so that expired ones leave it.
     pub async fn wake(&self, queue: &str) -> Result<()> {
         let channel = self.channel().await?;
         let asked = channel.basic_get(queue.into(), BasicGetOptions::default());
         let got = asked.await?;
-        // What was got goes back with the channel.
+        // Closing the channel returns the message.
         close(&channel).await?;
         ensure!(got.is_none(), "a message in `{queue}` has not expired");
         Ok(())

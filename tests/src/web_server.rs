@@ -132,7 +132,7 @@ impl Listener for TlsListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            // Whoever does not trust the certificate hangs up, and the next one is waited for.
+            // A client that does not trust the certificate hangs up; the server waits for the next one.
             if let Ok((stream, address)) = self.listener.accept().await
                 && let Ok(stream) = self.acceptor.accept(stream).await
             {

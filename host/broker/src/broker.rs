@@ -60,7 +60,7 @@ pub enum StartError {
     Listen {
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Others than this machine could connect as `guest`.
@@ -164,12 +164,12 @@ impl Broker {
         self.address
     }
 
-    /// What clients connect to: the vhost `/`.
+    /// The URL for clients of the vhost `/`.
     pub fn url(&self) -> String {
         self.url_of("/")
     }
 
-    /// What clients of a vhost connect to.
+    /// The URL for clients of a vhost.
     pub fn url_of(&self, vhost: &str) -> String {
         let Login { user, password } = &self.login;
         format!(
@@ -186,7 +186,7 @@ impl Broker {
         serve(&self.shared, link, "in the process".to_owned(), true).await;
     }
 
-    /// What the broker's clock says.
+    /// The current time of the broker's clock.
     pub fn now(&self) -> Time {
         self.shared.with(|state| state.now)
     }
@@ -197,7 +197,7 @@ impl Broker {
         self.shared.turn(by);
     }
 
-    /// Shows a fault, or gets one ready. `Err` says what is wrong with the order.
+    /// Carries out a fault, or prepares it. `Err` describes an invalid request.
     pub fn inject(&self, fault: Fault) -> Result<(), String> {
         self.shared.with(|state| state.inject(fault))
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::time::Time;
 
-/// How the clock of a broker moves when nobody turns it.
+/// How the clock of a broker moves while no test turns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pace {
     /// With the machine's.

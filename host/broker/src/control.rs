@@ -17,10 +17,10 @@ use crate::faults::Fault;
 use crate::server::Shared;
 use crate::state::Vhost;
 
-/// A page of messages where nobody says how many.
+/// The number of messages on a page if the request names none.
 const PEEKED: usize = 10;
 
-/// Binds the port, on this machine alone: whoever reaches it needs no password.
+/// Binds the port on the loopback address only: every client that reaches it is trusted, without a password.
 pub(crate) async fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;

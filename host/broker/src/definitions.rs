@@ -10,7 +10,7 @@ use crate::queue::{Arguments, described};
 use crate::routing::{Binding, Destination, Exchange, Kind};
 use crate::state::{Made, Password, Permission, Policy, State, User, Vhost};
 
-/// What is wrong with a definitions file. Nothing of it has been loaded.
+/// An error in a definitions file. Nothing of the file has been loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct DefinitionsError(pub Vec<String>);
@@ -46,7 +46,7 @@ struct Bound {
 }
 
 impl Definitions {
-    /// Reads the text of a file. All of its faults are told at once.
+    /// Parses the text of a file, and reports all of its errors at once.
     pub fn read(text: &str) -> Result<Self, DefinitionsError> {
         let root: Value = serde_json::from_str(text)
             .map_err(|error| DefinitionsError(vec![format!("not JSON: {error}")]))?;
@@ -238,7 +238,7 @@ impl Item<'_> {
         match self.fields.get("arguments") {
             None | Some(Value::Null) => Ok(FieldTable::default()),
             Some(Value::Object(object)) => table(object),
-            // What some tools write for an empty object.
+            // Some tools write an empty list for an empty object.
             Some(Value::Array(list)) if list.is_empty() => Ok(FieldTable::default()),
             Some(_) => Err("arguments must be an object".to_owned()),
         }

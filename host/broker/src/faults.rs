@@ -39,7 +39,7 @@ pub enum Fault {
     },
     /// Publishers are blocked, as by RabbitMQ's alarms.
     Block {
-        /// What clients are told: `low on memory`.
+        /// The reason that clients see, such as `low on memory`.
         reason: String,
     },
     /// The end of [`Fault::Block`].
@@ -85,7 +85,7 @@ struct Answer {
     times: u64,
 }
 
-/// What a method meets.
+/// The fault that a method runs into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hit {
     Answer(Refusal),

@@ -19,7 +19,7 @@ pub(crate) struct Message {
     pub(crate) exchange: Arc<str>,
     /// The key that it was published with, then those of its CC and BCC headers.
     pub(crate) routing_keys: Vec<Arc<str>>,
-    /// How many of the routing keys, at the end, nobody is to see.
+    /// How many of the routing keys, from the end, consumers must not see (`BCC`).
     pub(crate) hidden_keys: usize,
     pub(crate) properties: Properties,
     pub(crate) body: Bytes,

@@ -6,7 +6,7 @@ use crate::state::{Limits, State};
 use crate::time::Time;
 use crate::wire::Decoder;
 
-/// What a client sends until it is in: header, login, limits, vhost, and channel 1.
+/// The frames that a client sends until it is logged in: header, login, limits, vhost, and channel 1.
 const ENTRY: &[&[u8]] = &[
     b"AMQP\0\0\x09\x01",
     b"\x01\0\0\0\0\0\x24\0\x0a\0\x0b\0\0\0\0\x05PLAIN\0\0\0\x0c\0guest\0guest\x05en_US\xce",
@@ -15,12 +15,12 @@ const ENTRY: &[&[u8]] = &[
     b"\x01\0\x01\0\0\0\x05\0\x14\0\x0a\0\xce",
 ];
 
-/// Feeds the octets of one client to a broker, in pieces, and lets a day pass. Whatever they are, the
-/// broker stands, and what it answers is frames.
+/// Feeds the octets of one client to a broker, in pieces, and lets a day pass. Whatever the octets are, the
+/// broker must survive, and its answers must be valid frames.
 ///
 /// # Panics
 ///
-/// Where the broker answers something that is no frame.
+/// If the broker answers with something that is not a frame.
 pub fn feed(octets: &[u8], piece: usize, logged_in: bool) {
     let mut state = State::new(Limits::default(), Time::from_millis(0));
     let id = state.connect("fuzz".to_owned(), true);

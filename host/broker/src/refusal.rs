@@ -1,4 +1,4 @@
-//! What the broker answers to a method that it does not carry out: the code and the words of RabbitMQ.
+//! The broker's answer to a method that it refuses, with RabbitMQ's code and text.
 
 use std::fmt;
 
@@ -70,7 +70,7 @@ impl Refusal {
         !matches!(self.code, 311 | 312 | 313 | 403..=406)
     }
 
-    /// What the client reads: the code's name and the explanation.
+    /// The text for the client: the code's name and the explanation.
     pub(crate) fn text(&self) -> String {
         let name = name_of(self.code);
         let mut text = format!("{name} - {}", self.explanation);

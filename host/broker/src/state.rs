@@ -31,7 +31,7 @@ pub(crate) use self::queues::Made;
 pub(crate) use self::users::{Password, Permission, User, Users};
 pub(crate) use self::vhost::{Policy, Vhost};
 
-/// What a broker promises to its clients, and takes from them at most.
+/// What a broker offers to its clients, and the limits that it accepts from them.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) heartbeat: u16,

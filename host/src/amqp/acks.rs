@@ -12,7 +12,7 @@ pub(super) mod flusher;
 
 use std::collections::VecDeque;
 
-/// What to tell the broker, in the order in which to tell it.
+/// The next frame for the broker; the order matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
     /// `basic.ack`, `multiple`: every tag up to this one.
@@ -32,11 +32,11 @@ enum Tag {
     Acked,
     /// To be requeued.
     Requeued,
-    /// The broker was told.
+    /// The broker has received the settlement.
     Told,
 }
 
-/// How urgently the broker is to be told.
+/// How urgently the settlement must be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     /// Nothing is owed.
@@ -155,7 +155,7 @@ impl Window {
         }
     }
 
-    /// Takes what is owed. Acks above the frontier are taken `with_late` only, or when they are
+    /// Takes the acks that are due. Acks above the frontier are taken only `with_late`, or when they amount to
     /// a quarter of the prefetch: each of them costs a frame of its own.
     pub(super) fn take(&mut self, with_late: bool) -> Vec<Frame> {
         let mut frames = Vec::new();

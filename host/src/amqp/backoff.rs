@@ -24,7 +24,7 @@ impl Backoff {
         }
     }
 
-    /// What failed works again.
+    /// The operation works again.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }

@@ -18,17 +18,17 @@ const ACQUIRED_COUNT: &str = "x-acquired-count";
 /// Written by streams.
 pub(super) const STREAM_OFFSET: &str = "x-stream-offset";
 
-/// What is true of one delivery alone.
+/// Headers that are true of one delivery only.
 const OF_A_DELIVERY: [&str; 3] = [DELIVERY_COUNT, ACQUIRED_COUNT, STREAM_OFFSET];
 
 /// The record of dead-lettering (RabbitMQ documentation, "Dead Letter Exchanges"): one entry for each queue
 /// and reason, the latest first.
 pub(super) const DEATHS: &str = "x-death";
-/// What the names of the other two records begin with; behind it stand `exchange`, `queue` and `reason`.
+/// The prefixes of the other two records; `exchange`, `queue` and `reason` follow.
 pub(super) const FIRST_DEATH: &str = "x-first-death-";
 /// See [`FIRST_DEATH`]. Written since RabbitMQ 3.13.
 pub(super) const LAST_DEATH: &str = "x-last-death-";
-/// What is recorded of the first and of the last dead-lettering.
+/// The fields that are recorded of the first and of the last dead-lettering.
 pub(super) const RECORDED: [&str; 3] = ["exchange", "queue", "reason"];
 
 /// Whether a header of this name is true of one delivery alone.

@@ -1,8 +1,8 @@
-//! What waits in a queue, read once and in its order: [`Browsing`].
+//! Reads the messages of a queue once and in their order: [`Browsing`].
 //!
-//! What is read and not acknowledged goes back when reading ends, all at once: refused by one frame where the
-//! broker does not count that, or with the channel. A quorum queue then puts it where it was; given back one
-//! by one it would end up behind everything else.
+//! Messages that were read and not acknowledged go back when reading ends, all at once: refused by one frame if
+//! the broker does not count that, otherwise by closing the channel. A quorum queue then puts them where they
+//! were; given back one by one they would end up behind everything else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,16 +29,16 @@ use crate::lifecycle::Tasks;
 /// When nothing has come for so long, the queue is asked whether anything is left.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// How often it is asked before whoever else consumes from it is taken to have the rest.
+/// Empty answers after which another consumer is assumed to have the rest.
 const QUESTIONS: u32 = 10;
 
 /// Why a queue cannot be read, or not to its end.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BrowseFault {
-    /// There is none of that name.
+    /// There is no queue of that name.
     #[error("there is no queue {0:?} at the broker")]
     NoSuchQueue(String),
-    /// What is read from a stream stays in it, so that nothing here would mean what it says.
+    /// Reading a stream does not remove anything from it, so the operations here make no sense on one.
     #[error("{0:?} is a stream, which gives nothing away and takes nothing back")]
     Stream(String),
     /// The broker refuses, or is gone.
@@ -46,7 +46,7 @@ pub enum BrowseFault {
     Lost {
         /// The queue.
         queue: String,
-        /// What the broker or the connection says.
+        /// The error of the broker or of the connection.
         reason: String,
     },
 }
@@ -63,7 +63,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// What the message is known by, however often it dies: see [`Original::identity`].
+    /// The identity of the message, however often it is dead-lettered: see [`Original::identity`].
     pub fn identity(&self) -> String {
         let original = &self.delivery.original;
         let kept: BTreeMap<_, _> = original
@@ -79,7 +79,7 @@ impl Letter {
     }
 }
 
-/// Reads what is in a queue, and nothing that comes after.
+/// Reads the messages that are in a queue, and none that arrive later.
 #[derive(Debug)]
 pub struct Browsing {
     queue: Arc<str>,
@@ -88,7 +88,7 @@ pub struct Browsing {
     sink: Arc<AckSink>,
     /// Who else consumed at the beginning.
     others: u32,
-    /// What was there at the beginning, and what of it has not come yet.
+    /// Messages that were there at the beginning and have not arrived yet.
     there: u32,
     left: u32,
     asked: u32,
@@ -139,8 +139,9 @@ impl Browsing {
         self.there
     }
 
-    /// The next message; none when all have come that were there at the beginning, or that can: what
-    /// somebody else took meanwhile is not waited for long. Dropping the future loses none.
+    /// The next message. `None` when all that were there at the beginning have arrived, or no more can:
+    /// messages that another consumer took meanwhile are not waited for long. Dropping the future loses no
+    /// message.
     pub async fn next(&mut self) -> Result<Option<Letter>, BrowseFault> {
         while self.left > 0 {
             match tokio::time::timeout(SILENCE, self.stream.next()).await {
@@ -160,8 +161,8 @@ impl Browsing {
         Ok(None)
     }
 
-    /// Ends reading. What was not acknowledged is in its place again when this returns, for whoever looks
-    /// next, but for a broker that is slow.
+    /// Ends reading. When this returns, unacknowledged messages are in their places again for the next reader,
+    /// unless the broker is slow.
     pub(crate) async fn end(self) {
         self.sink.retire();
         self.sink.ended().cancelled().await;
@@ -218,7 +219,7 @@ fn lost(queue: &str, reason: &str) -> BrowseFault {
     }
 }
 
-/// No queue has a name that is too long for AMQP, so the empty one stands for it: there is none either.
+/// A name that is too long for AMQP is replaced by the empty one: no queue has either.
 fn name(queue: &str) -> ShortString {
     ShortString::try_new(queue).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use super::encode::Entries;
 use super::headers::{integer, nested_text};
 use super::octet_text::standing_for;
 
-/// What is known of the end of a message. A message that nobody dead-lettered has none of it.
+/// The record of a message's end. A message that was not dead-lettered has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Death {
     /// The class of the failure, where a host dead-lettered it.
@@ -110,9 +110,9 @@ pub(super) fn without_deaths(properties: BasicProperties) -> BasicProperties {
     properties.with_headers(FieldTable::from(kept))
 }
 
-/// Takes out of `headers` what the broker wrote when the message left a delay queue of Hive's: whoever
-/// delayed it did so on purpose, and it did not die. `retry_queue` is the one whose delay queues a retry copy
-/// went through.
+/// Removes from `headers` what the broker wrote when the message left a delay queue of Hive's: the delay was on
+/// purpose, and the message did not die. `retry_queue` is the queue whose delay queues a retry copy went
+/// through.
 pub(super) fn take_off_delays(headers: &mut Entries, retry_queue: Option<&str>) {
     let Some(AMQPValue::FieldArray(history)) = headers.get(DEATHS) else {
         return;
@@ -266,7 +266,7 @@ mod tests {
         assert!(kept.contains_key("x-hive-original-x-death") && kept.contains_key("CC"));
     }
 
-    /// What is left of the names and queues of these headers.
+    /// The names and queues that remain of these headers.
     fn without_delays(entries: &[(&str, AMQPValue)]) -> Vec<(String, Option<String>)> {
         let mut headers = table(entries).inner().clone();
         take_off_delays(&mut headers, Some("orders"));
@@ -305,7 +305,7 @@ mod tests {
             left,
             [
                 (DEATHS.to_owned(), None),
-                // What the first entry left tells, and the exchange with it.
+                // The values of the first remaining entry, and its exchange.
                 told("x-first-death-exchange", "shop"),
                 told("x-first-death-queue", "others"),
                 told("x-first-death-reason", "rejected"),

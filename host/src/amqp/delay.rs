@@ -59,7 +59,7 @@ pub(super) fn compact(delay: Duration) -> String {
 /// Stands behind the name of a queue in the names of its delay queues.
 const RETRY: &str = ".retry.";
 
-/// What the names of the exchanges and queues begin with that delay publications.
+/// The prefix of the exchanges and queues that delay publications.
 const DELAYED: &str = "hive.delay.";
 
 /// The queue in which a message from `queue` waits for `delay`.

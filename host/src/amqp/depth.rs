@@ -21,13 +21,13 @@ use super::session::Session;
 const BACK_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Why nobody knows how many messages wait in a queue.
+/// Why the depth of a queue is unknown.
 #[derive(Debug, Error)]
 pub enum DepthFault {
-    /// There is no connection to ask over.
+    /// There is no open connection.
     #[error("the connection is down")]
     Down,
-    /// The broker refuses to tell, or does not answer.
+    /// The broker refuses, or does not answer.
     #[error("{0}")]
     Untold(String),
 }
@@ -39,16 +39,17 @@ impl From<AskFault> for DepthFault {
 }
 
 impl Connection {
-    /// How many messages of `queue` no consumer has been given. Where it `is_consumed` by this host, before
-    /// and after, a broker that knows of no consumer knows nothing of the queue.
+    /// How many messages of `queue` were not delivered to a consumer. If this host consumes the queue
+    /// (`is_consumed`), before and after the question, then an answer without consumers means that the broker
+    /// knows nothing of the queue.
     ///
-    /// Asked on a channel of its own: a broker closes the channel where there is no such queue, and lets
-    /// it stand still where the queue has no leader.
+    /// The question has a channel of its own: the broker closes the channel if there is no such queue, and
+    /// blocks it if the queue has no leader.
     ///
     /// # Errors
     ///
-    /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or
-    /// for itself.
+    /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or for
+    /// itself.
     pub async fn depth(
         &self,
         queue: &str,
@@ -65,7 +66,7 @@ impl Connection {
     }
 }
 
-/// What a queue has that others may consume from, or nobody.
+/// The messages and consumers of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen {
     /// Messages that wait.
@@ -83,7 +84,7 @@ impl From<Queue> for Seen {
     }
 }
 
-/// What a queue has by the broker's word of this moment.
+/// The messages and consumers of a queue, as the broker reports them at this moment.
 pub(super) async fn seen(session: &Session, queue: &str) -> Result<Seen, AskFault> {
     let channel = session.channel().await?;
     let seen = look(&channel, short(queue)).await;
@@ -91,7 +92,7 @@ pub(super) async fn seen(session: &Session, queue: &str) -> Result<Seen, AskFaul
     seen.map(Seen::from)
 }
 
-/// What a queue has.
+/// The messages and consumers of a queue.
 pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Seen, AskFault> {
     let channel = session.channel().await?;
     let seen = look(&channel, queue.clone()).await;
@@ -100,7 +101,7 @@ pub(super) async fn waiting(session: &Session, queue: &ShortString) -> Result<Se
     if seen.messages == 0 {
         seen.messages = offered(session, queue).await?;
         if seen.messages > 0 {
-            // Whoever reads from here on is to find it at the head.
+            // A reader that starts now must find the message at the head.
             until(session, queue, |now| now.messages >= seen.messages).await;
         }
     }

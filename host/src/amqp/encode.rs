@@ -1,7 +1,7 @@
 //! The wire form of properties and tables, fed into anything that takes bytes.
 //!
-//! lapin encodes what it sends. Here it is for what has to be known before: how large a header
-//! frame gets, and what a message without an id is told apart by.
+//! lapin encodes the frames that it sends. This module computes what must be known before: how large a header
+//! frame becomes, and the bytes that identify a message without an id.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Sink for Length {
     }
 }
 
-/// What a table holds.
+/// The entries of a table.
 pub(super) type Entries = BTreeMap<ShortString, AMQPValue>;
 
 /// The length of a value in a table on the wire.
@@ -103,7 +103,7 @@ fn put_properties(properties: &BasicProperties, headers: &Entries, sink: &mut im
     put_table(headers, sink);
 }
 
-/// As the bytes that it stands for.
+/// Writes the bytes that the text stands for.
 fn put_short(text: &str, sink: &mut impl Sink) {
     let octets = octets(text);
     sink.put(&[octets.len() as u8]);
@@ -115,8 +115,8 @@ fn put_long(bytes: &[u8], sink: &mut impl Sink) {
     sink.put(bytes);
 }
 
-/// In front of the entries goes their number, where the wire has their length: it takes as much
-/// room, tells nested tables apart as well, and costs no second walk.
+/// Writes the number of entries where the wire has their length: it takes as much room, distinguishes nested
+/// tables too, and needs no second walk.
 fn put_count(count: usize, sink: &mut impl Sink) {
     sink.put(&(count as u32).to_be_bytes());
 }

@@ -1,9 +1,8 @@
-//! How the broker ends what a channel consumes, known as soon as its frame is on the wire.
+//! The end of a channel's deliveries, known as soon as the broker's frame is on the wire.
 //!
-//! lapin tells it behind everything that it has buffered, and of a cancelled consumer it tells nothing
-//! but the end of a stream. By then a prefetch of deliveries may have been handled whose acks go
-//! nowhere. The screen sees the frame before lapin does, and whoever consumes on the channel is told
-//! here.
+//! lapin reports it behind everything that it has buffered, and reports a cancelled consumer only as the end of
+//! a stream. By then a prefetch of deliveries may have been handled whose acks go nowhere. The screen sees the
+//! frame before lapin does, and the consumer on the channel is notified here.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +32,8 @@ pub(super) struct End {
 /// Why a channel's deliveries ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// A delivery was unacknowledged for longer than the broker's consumer timeout, which is told
-    /// where the broker told it.
+    /// A delivery was unacknowledged for longer than the broker's consumer timeout, which is included if the
+    /// broker reported it.
     TimedOut(Option<Duration>),
     /// The queue is gone, and everything in it.
     Deleted,
@@ -82,7 +81,7 @@ impl End {
         self.over.cancelled().await;
     }
 
-    /// The cause was found out, or told. The first word stands.
+    /// The cause was found out, or reported. The first cause counts.
     pub(super) fn because(&self, cause: Cause) {
         self.cause.send_if_modified(|known| {
             let is_first = known.is_none();
@@ -126,7 +125,7 @@ impl std::fmt::Display for Cause {
     }
 }
 
-/// What the broker means by closing a channel that consumes: "PRECONDITION_FAILED - delivery
+/// The cause behind the broker's text when it closes a channel that consumes: "PRECONDITION_FAILED - delivery
 /// acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. ...".
 fn cause(code: u16, text: String) -> Cause {
     if code != PRECONDITION_FAILED || !text.contains("timed out") {

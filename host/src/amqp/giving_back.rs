@@ -23,7 +23,7 @@ pub(super) enum AtTheEnd {
     Refuse,
 }
 
-/// How one delivery goes back while its channel goes on.
+/// How one delivery goes back while its channel stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WayBack {
     /// It is refused.

@@ -7,15 +7,15 @@ use lapin::{Channel, Error};
 
 use super::fault::{broker_error, is_internal};
 
-/// For one question to the broker that it answers at once when it is well: a declaration, a
-/// channel to open, a consumer to start. One that comes back after a restart may leave a question
-/// about a quorum queue unanswered and answer the next, so waiting longer only makes it silent longer.
+/// For one question that a healthy broker answers at once: a declaration, opening a channel, starting a
+/// consumer. After a restart a broker may leave a question about a quorum queue unanswered and answer the next
+/// one, so waiting longer does not help.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For saying goodbye to a channel or a connection; nothing depends on the answer.
 pub(super) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a frame may hold until the broker said otherwise.
+/// The size of a frame until the broker has proposed one.
 pub(super) const DEFAULT_FRAME_MAX: u32 = 131_072;
 
 /// How asking the broker ended when it did not end well.
@@ -23,12 +23,12 @@ pub(super) const DEFAULT_FRAME_MAX: u32 = 131_072;
 pub(super) enum AskFault {
     /// The broker, or lapin, answered with an error.
     Failed(Error),
-    /// No answer at all: whatever is on the other side, it is no use any more.
+    /// No answer at all: the connection is of no use any more.
     Silent,
 }
 
 impl AskFault {
-    /// Whether the broker does not have what was asked for (404).
+    /// Whether the broker does not have the entity (404).
     pub(super) fn is_not_found(&self) -> bool {
         self.is(404)
     }
@@ -38,12 +38,12 @@ impl AskFault {
         self.is(405)
     }
 
-    /// Whether the broker cannot do what was asked for (540).
+    /// Whether the broker does not support the request (540).
     pub(super) fn is_not_implemented(&self) -> bool {
         self.is(540)
     }
 
-    /// The broker's answer, where it failed over what was asked for (541).
+    /// The broker's answer, if it failed over the request (541).
     pub(super) fn internal_error(&self) -> Option<&AMQPError> {
         self.answer().filter(|answer| is_internal(answer))
     }

@@ -1,5 +1,5 @@
-//! A connection that comes back, as the rest of the room sees it: the latest [`Snapshot`] in a watch
-//! channel. `supervisor` is the loop behind it.
+//! A connection that is opened again after each loss. The other modules see the latest [`Snapshot`] in a watch
+//! channel; `supervisor` is the loop behind it.
 
 mod consumers;
 mod supervisor;
@@ -25,8 +25,8 @@ use crate::lifecycle::Tasks;
 /// How long a declaration is waited for before a queue is consumed again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a link is for. Acks must not stop when a full broker stops publications, so each kind of
-/// work has a connection of its own.
+/// The purpose of a link. Acks must not stop when a full broker stops publications, so each purpose has a
+/// connection of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Deliveries come over it and acks go.
@@ -69,7 +69,7 @@ pub(super) struct Snapshot {
     pub(super) state: LinkState,
     /// The session, while there is one.
     pub(super) session: Option<SharedSession>,
-    /// What cannot be declared, and whom that keeps waiting.
+    /// Entities that cannot be declared, and the consumers that wait for them.
     pub(super) withheld: Arc<Withheld>,
     /// Why it is not tried any more.
     pub(super) gave_up: Option<ConnectFault>,
@@ -83,7 +83,7 @@ impl Snapshot {
         }
     }
 
-    /// None where the session is over, which is told here soon.
+    /// `None` if the session is over, which is reported here soon.
     fn delivers_from(&self, queue: &str) -> Option<SharedSession> {
         match self.withheld.reason(queue) {
             None => self.session.clone().filter(lives),
@@ -105,7 +105,7 @@ pub(super) struct Link {
     wishes: mpsc::UnboundedSender<Wish>,
 }
 
-/// Queues that somebody wants to have declared on the session that there is.
+/// Queues that must be declared on the current session.
 #[derive(Debug)]
 struct Wish {
     queues: BTreeSet<Arc<str>>,
@@ -116,7 +116,7 @@ struct Wish {
 }
 
 impl Link {
-    /// Starts the loop. A consuming link has its `topology` declared before it is told open.
+    /// Starts the loop. A consuming link declares its `topology` before it is reported open.
     pub(super) fn start(
         role: Role,
         host_name: &str,
@@ -176,8 +176,7 @@ impl Link {
         self.latest.borrow().session.clone()
     }
 
-    /// Somebody deleted `queue`: it is declared again, if the plan declares it, and waited for if
-    /// it does not.
+    /// `queue` was deleted: it is declared again if the plan declares it, and waited for otherwise.
     pub(super) fn is_missing(&self, queue: &Arc<str>) {
         self.wish(Wish {
             queues: [queue.clone()].into(),
@@ -191,7 +190,7 @@ impl Link {
         self.consumers.add(queue, sink);
     }
 
-    /// What could not be declared.
+    /// The entities that could not be declared.
     pub(super) fn mismatches(&self) -> Vec<Mismatch> {
         self.latest.borrow().withheld.mismatches()
     }
@@ -201,8 +200,8 @@ impl Link {
         &self.fatal
     }
 
-    /// Declares `queue` again, with its bindings, before it is consumed again on the session that there is:
-    /// somebody may have deleted it and made it again. Not waited for for long.
+    /// Declares `queue` again, with its bindings, before it is consumed again on the current session: it may
+    /// have been deleted and made again. The wait is short.
     pub(super) async fn declare_again(&self, queue: &Arc<str>) {
         let (tried, was_tried) = oneshot::channel();
         self.wish(Wish {
@@ -215,8 +214,8 @@ impl Link {
         }
     }
 
-    /// Declares `queues`, which are new in the topology; resolves when that has been tried, which may
-    /// be never where there is no session.
+    /// Declares `queues`, which are new in the topology. Resolves after the attempt, which may be never if
+    /// there is no session.
     pub(super) async fn declare(&self, queues: BTreeSet<Arc<str>>) {
         let (tried, was_tried) = oneshot::channel();
         self.wish(Wish {

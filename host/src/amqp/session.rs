@@ -43,7 +43,7 @@ pub(super) struct Session {
     users: TaskTracker,
 }
 
-/// What happened to a session.
+/// An event of a session.
 #[derive(Debug)]
 pub(super) enum Happening {
     /// The broker takes no publications for now.
@@ -121,7 +121,7 @@ impl Session {
         ask(self.connection.create_channel()).await
     }
 
-    /// The broker's version, where it told one.
+    /// The broker's version, if it announced one.
     pub(super) fn broker(&self) -> Option<BrokerVersion> {
         self.broker
     }
@@ -141,7 +141,7 @@ impl Session {
         &self.over
     }
 
-    /// Held by whoever still owes the broker something; [`Session::close`] waits for all of them.
+    /// Held by each task that still owes the broker something; [`Session::close`] waits for all of them.
     pub(super) fn user(&self) -> TaskTrackerToken {
         self.users.token()
     }
@@ -175,7 +175,7 @@ impl Session {
     }
 }
 
-/// What lapin tells of one connection. There is one listener only: several would compete.
+/// lapin's events of one connection. There is only one listener: several would compete.
 pub(super) struct Happenings {
     events: std::pin::Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
 }
@@ -191,7 +191,7 @@ impl Happenings {
                 event = self.events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => return Happening::Blocked(reason),
                     Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
-                    // Errors of a channel are told here as well; whoever has the channel sees them.
+                    // Errors of a channel are reported here too; the owner of the channel sees them itself.
                     Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
                     Some(Event::Error(error)) => return Happening::Lost(describe(&error)),
                     Some(_) => {}

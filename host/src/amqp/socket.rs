@@ -43,12 +43,12 @@ pub(super) struct Socket {
 struct Instead {
     bytes: Vec<u8>,
     written: usize,
-    /// How many of lapin's they stand for, which are told to be written once these are.
+    /// How many of lapin's bytes they replace. lapin is told that those are written once these are.
     stands_for: usize,
 }
 
 impl Instead {
-    /// Writes what is left of them.
+    /// Writes the rest of them.
     fn poll_written(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,10 +66,10 @@ impl Instead {
     }
 }
 
-/// Cuts a socket that somebody else reads and writes, now or at the latest when it is dropped.
+/// Cuts a socket that other code reads and writes, now or at the latest when it is dropped.
 ///
-/// lapin's io loop is a thread that ends only when its socket does, so whoever opens a connection
-/// keeps this beside it: no path out of a session leaves the thread behind.
+/// lapin's io loop is a thread that ends only when its socket does, so the code that opens a connection keeps
+/// this beside it: no path out of a session leaves the thread behind.
 #[derive(Debug)]
 pub(super) struct Cut(std::net::TcpStream);
 
@@ -209,7 +209,7 @@ impl futures_io::AsyncWrite for Socket {
         }
         loop {
             ready!(instead.poll_written(cx, transport))?;
-            // lapin offers the same bytes again until it is told that they are written.
+            // lapin offers the same bytes again until they are reported as written.
             if instead.stands_for > 0 {
                 return Poll::Ready(Ok(std::mem::take(&mut instead.stands_for)));
             }

@@ -1,8 +1,8 @@
 //! Reading a stream: [`Reading`], which a subscription and its deliveries share.
 //!
-//! To the broker, an ack on a stream is a credit for more, and a refusal is an error that ends the
-//! connection. What is handled is the reader's own to know, and what has to come again is read again:
-//! over the same connection, from the lowest offset that is not handled.
+//! To the broker, an ack on a stream is a credit for more, and a refusal is an error that ends the connection.
+//! So the reader itself records which messages are handled. Messages that must come again are read again: over
+//! the same connection, from the lowest unhandled offset.
 
 mod end;
 mod offsets;
@@ -17,15 +17,15 @@ use self::offsets::{Arrival, Offsets};
 use super::broker_headers::STREAM_OFFSET;
 use crate::config::plan::StreamOffset;
 
-/// How far one consumer has read its stream, and whether it goes on.
+/// How far one consumer has read its stream, and whether it continues.
 #[derive(Debug)]
 pub struct Reading {
     /// Where to begin as long as the position is not known.
     offset: StreamOffset,
     state: Mutex<State>,
-    /// Wakes whoever reads from the broker: something has to be read again, or not at all.
+    /// Wakes the task that reads from the broker: something has to be read again, or reading ends.
     interrupt: Notify,
-    /// Wakes whoever keeps the position.
+    /// Wakes the task that stores the position.
     moved: Notify,
     /// Why nothing is read, while it has stopped.
     stopped: watch::Sender<Option<Arc<str>>>,
@@ -40,7 +40,7 @@ struct State {
     closed: bool,
 }
 
-/// A message of a stream that is in hand. Dropped, it is read again.
+/// A message of a stream in flight. If it is dropped, the stream is read again from there.
 #[derive(Debug)]
 pub(super) struct Place {
     offset: u64,
@@ -57,7 +57,7 @@ pub(super) struct Beginning {
 }
 
 impl Reading {
-    /// Nothing was read yet; it begins at `offset`, unless it is told to resume.
+    /// Nothing was read yet; it begins at `offset`, unless it resumes.
     pub fn new(offset: StreamOffset) -> Self {
         Self {
             offset,
@@ -68,8 +68,7 @@ impl Reading {
         }
     }
 
-    /// Everything below `position` is none of its business any more: to be told before the first
-    /// delivery.
+    /// Skips everything below `position`. To be called before the first delivery.
     pub fn resume(&self, position: u64) {
         self.lock().offsets.resume(position);
         self.moved.notify_one();
@@ -95,7 +94,7 @@ impl Reading {
         self.lock().closed = true;
     }
 
-    /// Whether nobody has a message in hand.
+    /// Whether no message is in flight.
     pub fn is_idle(&self) -> bool {
         self.lock().offsets.in_hand() == 0
     }
@@ -121,7 +120,7 @@ impl Reading {
         self.stop("the queue is not a stream: its messages have no offset; remove `stream`");
     }
 
-    /// Begins to read anew.
+    /// Begins to read again.
     pub(super) fn begin(&self) -> Beginning {
         let mut state = self.lock();
         state.again = false;
@@ -149,12 +148,12 @@ impl Reading {
         })
     }
 
-    /// Whether the broker has to be asked anew; not told again.
+    /// Whether the broker must be asked again; true only once for each reason.
     pub(super) fn take_again(&self) -> bool {
         std::mem::take(&mut self.lock().again)
     }
 
-    /// Resolves when what is being read is not what is to be read any more.
+    /// Resolves when the current reading is not the wanted one any more.
     pub(super) async fn interrupted(&self) {
         while !self.lock().again && self.stopped.borrow().is_none() {
             self.interrupt.notified().await;

@@ -65,8 +65,8 @@ impl Transport {
         }
     }
 
-    /// In TLS 1.3 a broker that refuses the client's certificate says so after the handshake, and
-    /// closes. Whoever writes meanwhile learns of a reset, while the reason waits to be read.
+    /// In TLS 1.3 a broker that refuses the client's certificate says so after the handshake, and closes. A
+    /// client that writes meanwhile sees a reset, while the reason is still unread.
     fn explained<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -82,8 +82,8 @@ impl Transport {
                 Poll::Ready(Err(reason))
             }
             Poll::Ready(_) => written,
-            // What cannot be written to any more is soon ready to be read to its end; until then
-            // writing fails again, and comes by here again.
+            // A socket that cannot be written to any more can soon be read to its end; until then the next
+            // write fails again and comes here again.
             Poll::Pending => Poll::Pending,
         }
     }

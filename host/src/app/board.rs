@@ -1,4 +1,4 @@
-//! What is wanted, beside what watches it: the source of every [`Status`].
+//! The wanted state beside the current one: the source of every [`Status`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::status::{
 /// Knows every consumer from the start, and how it is doing once it has been started.
 pub(super) struct Board(ArcSwap<Wanted>);
 
-/// What is wanted now. A reload puts another in its place.
+/// The wanted state. A reload replaces it.
 struct Wanted {
     connections: Vec<Arc<str>>,
     consumers: BTreeMap<Arc<str>, ConsumerPlan>,
     watched: Option<Watched>,
 }
 
-/// What there is of it.
+/// The current state.
 #[derive(Default)]
 pub(super) struct Watched {
     pub(super) links: Vec<(Arc<str>, Role, StateWatch)>,

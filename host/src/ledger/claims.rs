@@ -1,4 +1,4 @@
-//! Which keys are in hand in this host, one delivery each.
+//! The keys in flight in this host, one delivery each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,18 +7,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::Known;
 
-/// The keys in hand, each with the signal of its end.
+/// The keys in flight, each with the signal of its end.
 #[derive(Default)]
 pub(super) struct Claims(Mutex<HashMap<Known, CancellationToken>>);
 
-/// One key in hand. Whoever waits for it goes on when this is dropped.
+/// One key in flight. Tasks that wait for it continue when this is dropped.
 pub(super) struct Place {
     claims: Arc<Claims>,
     known: Known,
 }
 
 impl Claims {
-    /// Takes a key in hand; an error is the signal of the end of whoever has it.
+    /// Claims a key. The error is the signal of the end of the current holder.
     pub(super) fn take(self: &Arc<Self>, known: Known) -> Result<Place, CancellationToken> {
         let mut claims = self.lock();
         if let Some(over) = claims.get(&known) {

@@ -1,4 +1,4 @@
-//! The publications of one delivery: which of them are no repeats.
+//! Which publications of one delivery are not repeats.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ pub struct Fresh {
 }
 
 impl Ledger {
-    /// Claims what a delivery wants to publish; none has no key. Of two with one key the first goes
-    /// out. What another delivery is publishing now is waited for.
+    /// Claims the keys of a delivery's publications; a publication may have no key. Of two with the same key
+    /// the first is published. If another delivery is publishing one now, this waits for it.
     ///
     /// # Errors
     ///
-    /// A store that cannot tell; then nothing is claimed.
+    /// If the store does not answer; then nothing is claimed.
     pub async fn claim_publications(
         self: &Arc<Self>,
         wanted: &[Option<Known>],
@@ -35,8 +35,8 @@ impl Ledger {
             }
         }
         let mut leases = Vec::new();
-        // In the order of the keys, whoever claims them: two deliveries that publish the same would
-        // otherwise wait for one another.
+        // Always in the order of the keys: two deliveries that publish the same would otherwise wait for one
+        // another.
         for (known, index) in first {
             let mut looks = 0;
             loop {

@@ -1,7 +1,7 @@
-//! What stands between a subscription and the workers: which delivery is handled next, and when.
+//! The step between a subscription and its workers: which delivery is handled next, and when.
 //!
-//! A consumer without order and without a rate is not slowed by any of it: its workers wait at the
-//! subscription itself. Otherwise one of them leads at a time, as there, and chooses for all.
+//! A consumer without order and without a rate is not slowed by it: its workers wait at the subscription
+//! itself. Otherwise one of them holds the receive turn at a time, as there, and chooses for all.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::lifecycle::Tasks;
 pub(super) struct Admission {
     flow: Arc<Flow>,
     order: Option<Arc<Order>>,
-    /// Held by the worker that leads. None where there is no rate.
+    /// Held by the worker with the receive turn. `None` if there is no rate.
     bucket: Mutex<Option<Bucket>>,
     /// Whether anything is to be chosen or waited for here.
     is_plain: bool,
@@ -56,14 +56,14 @@ impl Admission {
         self.flow.subscription()
     }
 
-    /// What pauses the consumer.
+    /// The pauses of the consumer.
     pub(super) fn flow(&self) -> &Arc<Flow> {
         &self.flow
     }
 
-    /// The next delivery; none once the host drains. Any number of workers may wait here, and
-    /// dropping the future loses no delivery. `lead` is that of the subscription; where anything is to be
-    /// chosen it is kept by nobody.
+    /// The next delivery; `None` once the host drains. Any number of workers may wait here, and dropping the
+    /// future loses no delivery. `lead` is that of the subscription; if there is a choice to make, no worker
+    /// keeps it.
     pub(super) async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Held> {
         if self.is_plain {
             return Some(self.hold(self.next_live(lead).await?, None));
@@ -123,7 +123,7 @@ impl Admission {
         }
     }
 
-    /// What is owed for a delivery is owed from here on.
+    /// From here on the delivery has a settlement duty.
     fn hold(&self, delivery: Box<Delivery>, turn: Option<Turn>) -> Held {
         Held {
             delivery,

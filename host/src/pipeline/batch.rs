@@ -1,9 +1,9 @@
-//! Batches: deliveries gathered by size and time, handed over in one call, settled each alone.
+//! Batches: deliveries gathered by size and time, handed over in one call, settled one by one.
 //!
-//! One worker gathers at a time, so that a batch is what came one after the other; once it is due the
-//! next worker gathers while this one has its batch handled. What is gathered is unacknowledged and
-//! in nobody's hands but the gatherer's: it goes back as it came if the host stops, or if its channel
-//! dies, before the component has seen it.
+//! One worker gathers at a time, so that a batch holds consecutive deliveries; once it is due the next worker
+//! gathers while this one has its batch handled. Gathered deliveries are unacknowledged and held by the
+//! gatherer only: they go back as they came if the host stops, or if their channel dies, before the component
+//! has seen them.
 
 mod gathering;
 
@@ -25,7 +25,7 @@ use crate::config::plan::{BatchPlan, ConsumerPlan};
 use crate::failpoint;
 use crate::guest::Call;
 
-/// What the workers of a consumer with batches share.
+/// State shared by the workers of a consumer with batches.
 pub(super) struct Batches {
     rule: BatchPlan,
     /// Whose turn it is to gather.
@@ -49,8 +49,8 @@ impl Batches {
 }
 
 impl Pipeline {
-    /// Handles one batch after the other, until the host drains or this worker is too many. Whoever
-    /// gathers stays, since what is gathered must not be dropped: then another one goes.
+    /// Handles one batch after the other, until the host drains or this worker is not needed any more. A worker
+    /// that gathers stays, because gathered deliveries must not be dropped; then another one leaves.
     pub(super) async fn work_in_batches(self: &Arc<Self>, batches: &Batches, seat: &mut Seat) {
         while let Some(turn) = seat.next(pin!(batches.turn())).await {
             let Some(batch) = self.gather(batches, turn).await else {
@@ -65,7 +65,7 @@ impl Pipeline {
         }
     }
 
-    /// The next batch that is due. None once the host drains: what was gathered by then went back.
+    /// The next batch that is due. `None` once the host drains: the deliveries gathered by then went back.
     async fn gather(
         self: &Arc<Self>,
         batches: &Batches,
@@ -101,8 +101,7 @@ impl Pipeline {
             if gathering.last().is_some_and(is_stale) {
                 drop_stale(&mut gathering);
             }
-            // A repeat is no part of the batch, nor is one that waits for another of its key.
-            // Nor is one that may end the host.
+            // A batch excludes repeats, deliveries that wait for another one of their key, and suspects.
             if let Some(held) = self.taken(held).await
                 && let Some(held) = self.unsuspected(held).await
             {
@@ -176,7 +175,7 @@ fn drop_stale(gathering: &mut Gathering<Held>) -> bool {
     deliveries > 0
 }
 
-/// What a batch is called in log lines.
+/// The name of a batch in log lines.
 struct BatchLabel<'a> {
     size: usize,
     first: Label<'a>,

@@ -111,7 +111,7 @@ impl Breaker {
         }
     }
 
-    /// Somebody says that all is well.
+    /// The consumer is resumed by hand.
     pub(super) fn reset(&mut self) {
         self.stands(Stand::Closed);
     }
@@ -134,7 +134,7 @@ impl Breaker {
         self.failed += usize::from(failed);
     }
 
-    /// At least one: nothing is no failure.
+    /// At least one: a window without failures must not open it.
     fn failures_to_open(&self) -> usize {
         let of_last = f64::from(self.plan.of_last);
         ((self.plan.failure_ratio * of_last - 1e-9).ceil() as usize).max(1)
@@ -232,7 +232,7 @@ mod tests {
     }
 
     proptest! {
-        /// It opens exactly when, of the last so many, the failures are as many as the ratio says.
+        /// It opens exactly when the share of failures in the window reaches the ratio.
         #[test]
         fn it_is_open_if_and_only_if_so_many_failed(
             of_last in 1u16..20, ratio in 0.05f64..1.0,

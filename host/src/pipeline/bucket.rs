@@ -12,9 +12,9 @@ use crate::config::plan::RatePlan;
 /// A bucket that begins full.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// What one token takes to come.
+    /// The time in which one token arrives.
     each: Duration,
-    /// What all tokens but one take to come.
+    /// The time in which all tokens but one arrive.
     slack: Duration,
     full_at: Instant,
 }
@@ -35,7 +35,7 @@ impl Bucket {
         self.full_at.checked_sub(self.slack).unwrap_or(self.full_at)
     }
 
-    /// Takes a token. Whoever takes one before its time has the next ones come later.
+    /// Takes a token. A token that is taken early delays the next ones.
     pub(super) fn take(&mut self, now: Instant) {
         self.full_at = self.full_at.max(now) + self.each;
     }
@@ -90,8 +90,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over any time there are no more than the burst and what came in that time, and whoever
-        /// takes all there is gets no fewer.
+        /// In any interval at most the burst plus the tokens of that interval are taken, and a worker that
+        /// takes all there are gets no fewer.
         #[test]
         fn over_any_time_it_is_the_rate_and_a_burst(
             limit in 1u32..2000, per in 1u64..100, burst in 1u32..500,

@@ -11,9 +11,8 @@ use crate::ledger::{Claim, Known, Ledger, Wait};
 use crate::store::StoreFault;
 
 impl Pipeline {
-    /// The delivery to handle, with its claim; none where it is handled by nobody, or later: a
-    /// repeat is acknowledged at once, and one whose key is in hand elsewhere waits for that aside,
-    /// while the worker goes on.
+    /// The delivery to handle, with its lease. `None` if it is not handled now: a repeat is acknowledged at
+    /// once, and one whose key is in flight elsewhere waits aside, while the worker continues.
     pub(super) async fn claimed(self: &Arc<Self>, held: Held) -> Option<Held> {
         let Some(ledger) = &self.ledger else {
             return Some(held);
@@ -61,8 +60,8 @@ impl Pipeline {
         }
     }
 
-    /// Waits until the key is free, or was handled, and asks a store again that did not tell. A host that
-    /// stops waits for nobody: what waits here was not begun, and goes back as what was not taken yet.
+    /// Waits until the key is free or handled, and asks a store that failed again. A host that stops does not
+    /// wait: these deliveries were not begun, and go back like untouched ones.
     async fn claim_again(
         self: &Arc<Self>,
         mut next: Next,
@@ -96,14 +95,14 @@ impl Pipeline {
     }
 }
 
-/// What follows a claim.
+/// The step after a claim.
 enum Next {
     /// It is ours.
     Handle(Held),
     /// The delivery is settled, or on its way to be.
     Over,
-    /// Somebody has it.
+    /// Another delivery has the lease.
     Wait(Held, Wait),
-    /// The store does not tell.
+    /// The store did not answer.
     Ask(Held, StoreFault),
 }

@@ -1,7 +1,7 @@
 //! The workers of one consumer: as many as are wanted at the moment.
 //!
-//! What a worker does (single deliveries, batches) is a future over its [`Seat`]. A worker that is too
-//! many learns of it between two pieces of work, so that what is in hand is always finished.
+//! The work (single deliveries, batches) is a future over its [`Seat`]. A worker that is not needed any more
+//! learns of it between two pieces of work, so that deliveries in flight are always finished.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -106,7 +106,7 @@ impl Crew {
         self.roster.borrow().wanted
     }
 
-    /// How many have something in hand.
+    /// How many have a delivery in flight.
     pub(super) fn busy(&self) -> u16 {
         self.toil.busy.load(Ordering::Relaxed)
     }
@@ -135,7 +135,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Whoever calls has counted it in the roster.
+    /// The caller has counted it in the roster.
     fn take(crew: &Arc<Crew>) -> Self {
         crew.slot.worker_comes();
         crew.telemetry.worker_came();
@@ -146,7 +146,7 @@ impl Seat {
         }
     }
 
-    /// Works until nothing comes any more, or until nobody wants it.
+    /// Works until there is nothing more to do, or until the worker is not needed any more.
     async fn hold(mut self) {
         let crew = Arc::clone(&self.crew);
         let mut in_a_row = 0;
@@ -170,8 +170,8 @@ impl Seat {
         }
     }
 
-    /// What `wait` gives; none where it gives none, and where this worker is too many. It learns of that
-    /// here alone, also while it waits: `wait` is dropped then, and must lose nothing by it.
+    /// The result of `wait`; `None` if it has none, or if this worker is not needed any more. A worker learns
+    /// that only here, also while it waits: `wait` is dropped then, and must lose nothing by it.
     pub(super) async fn next<T>(
         &mut self,
         mut wait: Pin<&mut impl Future<Output = Option<T>>>,
@@ -186,7 +186,7 @@ impl Seat {
         None
     }
 
-    /// So many messages are in hand for as long as the answer lives.
+    /// This many messages are in flight for as long as the returned value lives.
     pub(super) fn toil(&self, messages: usize) -> Toiling {
         self.crew.toil.busy.fetch_add(1, Ordering::Relaxed);
         Toiling {
@@ -230,7 +230,7 @@ impl Seat {
     }
 }
 
-/// How long a worker rests after so many panics in a row: what made it panic comes again.
+/// The pause of a worker after this many panics in a row: the message that caused them comes again.
 fn rest(in_a_row: u32) -> Duration {
     let doubled = 1 << in_a_row.saturating_sub(1).min(16);
     FIRST_REST.saturating_mul(doubled).min(LONGEST_REST)
@@ -245,7 +245,7 @@ impl Drop for Seat {
     }
 }
 
-/// A piece of work in hand: whichever way it ends, its time is counted.
+/// A piece of work in flight: whichever way it ends, its time is counted.
 pub(super) struct Toiling {
     crew: Arc<Crew>,
     since: Instant,

@@ -1,7 +1,7 @@
 //! Whether a consumer consumes now: paused by hand, paused because its component fails, or not.
 //!
-//! What decides is pure (`breaker`); here it is carried out. A paused consumer has none at the
-//! broker: what is in hand is finished, and what was let out beyond that goes back to the queue.
+//! The decision is pure (`breaker`); this module carries it out. A paused consumer has no subscription at the
+//! broker: deliveries in flight are finished, and other prefetched deliveries go back to the queue.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -77,7 +77,7 @@ impl Flow {
         })
     }
 
-    /// Whether its consumer consumes, apart from what is said here.
+    /// Whether its consumer consumes, apart from pauses.
     pub fn watch(&self) -> ConsumerWatch {
         self.subscription.watch()
     }
@@ -103,7 +103,7 @@ impl Flow {
         drop(self.watched());
     }
 
-    /// Stops consuming until somebody resumes. False if somebody has paused it already.
+    /// Stops consuming until the consumer is resumed. False if it is already paused by hand.
     pub fn pause(&self) -> bool {
         let mut state = self.lock();
         if state.by_hand.is_some() {
@@ -115,7 +115,7 @@ impl Flow {
         true
     }
 
-    /// Goes on, whoever paused it. False if nobody did.
+    /// Resumes, whatever the reason for the pause was. False if it was not paused.
     pub fn resume(&self) -> bool {
         let mut state = self.lock();
         let by_hand = state.by_hand.take();
@@ -131,7 +131,7 @@ impl Flow {
         true
     }
 
-    /// Why it does not consume, if somebody or something wants it so.
+    /// The pause, if there is one.
     pub fn paused(&self) -> Option<Pause> {
         let state = self.lock();
         if let Some(since) = state.by_hand {
@@ -213,7 +213,7 @@ impl Flow {
         self.carry_out(&mut state);
     }
 
-    /// Has the subscription take in what is wanted now.
+    /// Applies the wanted demand to the subscription.
     fn carry_out(&self, state: &mut State) {
         let stand = state.breaker.as_ref().map(Breaker::stand);
         let intake = match (state.by_hand, stand) {

@@ -1,12 +1,11 @@
-//! Deliveries that are kept in the host while something they need is away: [`Keeping`].
+//! Deliveries that stay in the host while something they need is unavailable: [`Keeping`].
 //!
-//! A broker that does not take a publication, a store that does not answer, an instance that cannot be
-//! had: none of it is the message's fault, and giving the message back would only bring it here again.
-//! Some brokers count that, and drop a message that came back too often. So it stays here,
-//! unacknowledged, and what failed is tried again with growing pauses. No worker is held meanwhile, only
-//! a place in the prefetch.
+//! A broker that does not take a publication, a store that does not answer, an instance that cannot be made:
+//! none of it is the message's fault, and giving the message back would only bring it here again. Some brokers
+//! count that, and drop a message that was returned too often. So it stays here, unacknowledged, and the failed
+//! step is retried with growing pauses. It holds no worker, only a place in the prefetch.
 //!
-//! While the store is away the whole consumer takes nothing more: whatever it handled could not be
+//! While the store is down the whole consumer takes no further deliveries: their effects could not be
 //! remembered.
 
 use std::collections::BTreeMap;
@@ -31,14 +30,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What passes sooner is told to nobody but the log.
+/// Shorter disturbances appear only in the log.
 const WORTH_TELLING: Duration = Duration::from_secs(3);
 
 /// The deliveries of one consumer that are kept.
 pub struct Keeping {
     flow: Arc<Flow>,
     kept: Mutex<Register>,
-    /// The store has answered somebody.
+    /// The store has answered a request.
     store_works: Notify,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
@@ -57,10 +56,10 @@ struct Entry {
     trouble: Trouble,
 }
 
-/// What a delivery is kept for.
+/// The reason why a delivery is kept.
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
-    /// The broker, or the host, could not go on.
+    /// The broker or the host could not continue.
     Away(String),
     /// The store could not.
     Store(String),
@@ -157,7 +156,7 @@ impl Keeping {
         }
     }
 
-    /// What is kept, where it has lasted.
+    /// The kept deliveries, if it has lasted for a while.
     pub fn status(&self) -> Option<Kept> {
         let kept = self.lock();
         let oldest = kept.entries.values().min_by_key(|entry| entry.since.0)?;
@@ -202,7 +201,7 @@ impl Keeping {
         self.told(&kept);
         drop(kept);
         if was_for_the_store {
-            // It works again, or nobody knows; one try more costs little.
+            // It works again, or its state is unknown; one more try costs little.
             self.store_works.notify_waiters();
         }
     }
@@ -220,7 +219,7 @@ impl Keeping {
 }
 
 impl Patience {
-    /// What it was kept for works again.
+    /// The obstacle is gone.
     pub(super) fn over(&mut self) {
         *self = Self::default();
     }
@@ -232,8 +231,8 @@ impl Drop for Place {
     }
 }
 
-/// The pause after so many tries, for a `draw` from 0 to 1. Half of it is drawn, so that what failed at
-/// one time is not tried at one time.
+/// The pause after this many tries, for a `draw` from 0 to 1. Half of it is random, so that deliveries that
+/// failed together are not retried together.
 fn pause(tries: u32, draw: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(16));
     let longest = doubled.min(LONGEST_PAUSE);

@@ -1,8 +1,8 @@
-//! How far a stream was read, kept in the store: looked up before the first delivery, written down as
-//! deliveries are handled, and once more at the end.
+//! The position in a stream, kept in the store: read before the first delivery, written as deliveries are
+//! handled, and once more at the end.
 //!
-//! What is written down is the lowest offset that is not handled. It lags behind by [`PAUSE`] at most,
-//! which is what a crash repeats besides what was in hand.
+//! The stored position is the lowest unhandled offset. It lags behind by [`PAUSE`] at most; after a crash, the
+//! messages of that time are repeated besides those in flight.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Progress {
     reading: Arc<Reading>,
     group: Arc<str>,
     bucket: Bucket,
-    /// What stands in the store; none for nothing.
+    /// The position in the store; `None` if it has none.
     stored: Mutex<Option<u64>>,
     resumed: OnceCell<()>,
     begun: OnceCell<()>,
@@ -73,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// Starts to write down how far it is, and to go on with other code where the component's stopped.
+    /// Starts to store the position, and to resume with other code where the component stopped the consumer.
     pub(super) fn start(self: &Arc<Self>, slot: &Arc<Slot>) {
         let (progress, slot) = (Arc::clone(self), Arc::clone(slot));
         self.tasks

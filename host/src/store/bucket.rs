@@ -9,7 +9,7 @@ use super::{Answer, Namespace, Operation, Store, StoreFault, Value, Write};
 pub struct Page {
     /// The keys.
     pub keys: Vec<Vec<u8>>,
-    /// The place to go on behind; none if there was nothing at all.
+    /// The cursor for the next page; `None` if there was nothing at all.
     pub last: Option<u64>,
     /// Whether there is anything behind it.
     pub more: bool,
@@ -47,7 +47,7 @@ impl Bucket {
         self.change(key, Operation::Set(value)).await.map(|_| ())
     }
 
-    /// Sets a value where nothing stands; tells what stands there otherwise.
+    /// Sets a value if the key has none; otherwise returns the existing one.
     pub async fn claim(&self, key: &[u8], value: Value) -> Result<Result<(), Vec<u8>>, StoreFault> {
         let answer = self.change(key, Operation::Claim(value)).await?;
         Ok(match answer {
@@ -56,7 +56,7 @@ impl Bucket {
         })
     }
 
-    /// Sets a value where exactly `expected` stands; tells whether it does.
+    /// Sets a value if the existing one is exactly `expected`; returns whether it is.
     pub async fn swap(
         &self,
         key: &[u8],
@@ -72,14 +72,14 @@ impl Bucket {
         self.change(key, Operation::Delete).await.map(|_| ())
     }
 
-    /// Deletes what stands there if it is exactly `expected`; tells whether it was.
+    /// Deletes the value if it is exactly `expected`; returns whether it was.
     pub async fn delete_if(&self, key: &[u8], expected: Vec<u8>) -> Result<bool, StoreFault> {
         let answer = self.change(key, Operation::DeleteIf(expected)).await?;
         Ok(answer == Answer::Done)
     }
 
-    /// Adds to the number that stands there, from 0 on; none if there is no number, or the sum is too
-    /// large for one.
+    /// Adds to the number under the key, from 0 on; `None` if the value is not a number, or the sum is too
+    /// large.
     pub async fn increment(&self, key: &[u8], by: u64) -> Result<Option<u64>, StoreFault> {
         Ok(match self.change(key, Operation::Increment(by)).await? {
             Answer::Counted(sum) => Some(sum),
@@ -87,7 +87,7 @@ impl Bucket {
         })
     }
 
-    /// Carries out all of the writes or none, in one step that nobody sees half of.
+    /// Carries out all of the writes or none, in one step; no reader sees half of it.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Vec<Answer>, StoreFault> {
         self.store.write(&self.namespace, writes).await
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What is wrong with a store. One failure may be everybody's, so it can be cloned.
+/// A fault of a store. It can be cloned, because one fault may fail many calls.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreFault {
     /// Another process has the file.
@@ -24,7 +24,7 @@ pub enum StoreFault {
     NotAStore {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// What the file is instead.
         why: String,
     },
     /// The file cannot be opened or made.
@@ -35,7 +35,7 @@ pub enum StoreFault {
     CannotOpen {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         why: String,
     },
     /// The server does not answer.
@@ -43,7 +43,7 @@ pub enum StoreFault {
     Away {
         /// The server, without user and password.
         address: String,
-        /// What became of the last try.
+        /// The error of the last try.
         why: String,
     },
     /// The server answers, and won't have this host.
@@ -51,10 +51,10 @@ pub enum StoreFault {
     Unusable {
         /// The server, without user and password.
         address: String,
-        /// What it says, and what to do.
+        /// The server's answer, and the remedy.
         why: String,
     },
-    /// What was asked did not happen.
+    /// The operation was not carried out.
     #[error("the store failed: {0}")]
     Failed(String),
     /// A store in memory has no room for it.

@@ -15,7 +15,7 @@ use super::{Answer, Clock, Namespace, Operation, Page, Promised, Store, StoreFau
 /// Bytes that all entries take together, so that no component can fill the host's memory.
 const MOST: usize = 256 << 20;
 
-/// What an entry takes beside its bytes: its places in the maps.
+/// The size of an entry beside its bytes: its places in the maps.
 const ENTRY: usize = 256;
 
 /// A store in memory, behind one lock that is held for a few look-ups at a time.
@@ -55,7 +55,7 @@ impl Memory {
         }
     }
 
-    /// An empty store that takes so many bytes.
+    /// An empty store with room for this many bytes.
     #[cfg(test)]
     pub(super) fn with_room(clock: Clock, most: usize) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Memory {
         }
     }
 
-    /// What its entries take.
+    /// The bytes that its entries take.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.tables().bytes
@@ -82,7 +82,7 @@ impl Memory {
         let now = self.clock.now();
         let mut tables = self.tables();
         let wanted: usize = writes.iter().map(room).sum();
-        // What may go, the oldest first, goes for what is new.
+        // Entries that may be dropped make room for new ones, the oldest first.
         while namespace.bound.is_some() && tables.bytes.saturating_add(wanted) > self.most {
             if !tables.remove_oldest(&namespace.name) {
                 break;

@@ -1,4 +1,4 @@
-//! What can be done to an entry, and what comes of it; pure.
+//! The operations on an entry, and their results; pure.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 pub struct Write {
     /// Whose entry.
     pub key: Vec<u8>,
-    /// What to do to it.
+    /// The operation.
     pub operation: Operation,
 }
 
-/// What to do to an entry.
+/// An operation on an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Whatever stands there.
@@ -20,9 +20,9 @@ pub enum Operation {
     Claim(Value),
     /// Only where exactly this stands, or nothing.
     Swap {
-        /// What has to stand there; none for nothing.
+        /// The value that must exist; `None` if there must be none.
         expected: Option<Vec<u8>>,
-        /// What stands there then.
+        /// The new value.
         value: Value,
     },
     /// Whatever stands there.
@@ -33,16 +33,16 @@ pub enum Operation {
     Increment(u64),
 }
 
-/// What is to stand under a key.
+/// A value to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// The value.
     pub bytes: Vec<u8>,
-    /// How long it is there; none for ever.
+    /// Its lifetime; `None` for ever.
     pub lives: Option<Duration>,
 }
 
-/// What became of an operation.
+/// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It was carried out.
@@ -71,7 +71,7 @@ impl Value {
     }
 }
 
-/// What stands under a key.
+/// The existing value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Which entry of the store it was, counted from its first.
@@ -87,7 +87,7 @@ impl Entry {
     }
 }
 
-/// What is to be done about an entry.
+/// The change that an operation makes to an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Nothing,
@@ -128,7 +128,7 @@ pub(super) fn decide(operation: Operation, standing: Option<&Entry>, now: u64) -
     }
 }
 
-/// None where there is no number, or the sum is too large for one.
+/// `None` if the value is not a number, or the sum is too large.
 fn sum(standing: Option<&[u8]>, by: u64) -> Option<u64> {
     let number: u64 = match standing {
         None => 0,

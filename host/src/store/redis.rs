@@ -1,8 +1,8 @@
 //! A store on a Redis server, which several hosts share.
 //!
-//! Each call is one script, which Redis carries out in one step and by its own clock. Entries end by
-//! themselves at the server. A server that is away is waited for within [`PATIENCE`]; then the call
-//! fails, and whoever made it tries again later.
+//! Each call is one script, which Redis carries out in one step and by its own clock. Entries expire by
+//! themselves at the server. A call waits for an unreachable server up to [`PATIENCE`]; then it fails, and its
+//! caller tries again later.
 
 mod line;
 mod opening;
@@ -25,7 +25,7 @@ pub struct Redis {
     line: Line,
     prefix: Arc<str>,
     scripts: Scripts,
-    /// The clock of a test; none for the server's.
+    /// The clock of a test; `None` for the server's.
     clock: Option<Clock>,
 }
 
@@ -73,8 +73,8 @@ impl Redis {
         })
     }
 
-    /// What the keys of a namespace begin with: a hash tag, so that they would be on one node of a
-    /// cluster. Its name holds no brace, so that no key of one can be that of another.
+    /// The prefix of a namespace's keys: a hash tag, so that they are on one node of a cluster. Its name
+    /// contains no brace, so that no key of one namespace can be that of another.
     fn base(&self, namespace: &Namespace) -> String {
         let name = namespace.name.replace('%', "%25");
         let name = name.replace('{', "%7b").replace('}', "%7d");
@@ -176,7 +176,7 @@ impl Store for Redis {
     }
 }
 
-/// Five arguments: the key, what to do, what has to stand there, the value and how long it lives.
+/// Adds five arguments: the key, the operation, the expected value, the new value and its lifetime.
 fn add(invocation: &mut ScriptInvocation<'_>, key: Vec<u8>, operation: Operation) {
     let expecting = |expected: Option<Vec<u8>>| {
         expected.map_or(Vec::new(), |expected| [&b"="[..], &expected].concat())

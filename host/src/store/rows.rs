@@ -1,5 +1,5 @@
-//! Carries writes out on the rows of a store, and keeps what is found by them: which entries end
-//! when, and in which order they were made.
+//! Carries out writes on the rows of a store, and maintains its indexes: by expiry, and by the order of
+//! creation.
 
 use super::Namespace;
 use super::operation::{Answer, Effect, Entry, Write, decide};

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What has become of the orders so far.
+/// The state of the orders so far.
 #[derive(Debug, Default)]
 struct Tally {
     sent: u64,
@@ -44,7 +44,7 @@ impl Tally {
         self.dead.values().sum()
     }
 
-    /// More than was sent is no loss: a message may come twice, and is then priced twice.
+    /// Getting more than was sent is not a loss: a message may be delivered twice, and is then priced twice.
     fn lost(&self) -> u64 {
         self.sent
             .saturating_sub(self.priced + self.dead() + self.waiting)
@@ -96,7 +96,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Publishes the samples of the example in turns, telling what comes of them in the meantime.
+/// Publishes the samples of the example in turns, and reports the results meanwhile.
 async fn send(vhost: &Vhost, tally: &mut Tally) -> Result<()> {
     let samples = samples()?;
     for (name, body) in samples.iter().cycle().take(samples.len() * TIMES) {
@@ -142,7 +142,7 @@ async fn tell_priced(vhost: &Vhost, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Looks into the queues, once nobody changes them any more.
+/// Counts the messages in the queues, when nothing changes them any more.
 async fn count_the_rest(vhost: &Vhost, tally: &mut Tally) -> Result<()> {
     tell_priced(vhost, tally).await?;
     tally.waiting = u64::from(vhost.ready(QUEUE).await?);

@@ -114,7 +114,7 @@ async fn measure(broker: &Broker, language: Language, messages: usize) -> Result
 /// A host at work on the guest.
 struct Running(HostProcess);
 
-/// Runs a host for which messages wait, and tells how long it took to handle all of them.
+/// Runs a host for which messages wait, and returns how long it took to handle all of them.
 async fn run(
     vhost: &Vhost,
     toml: &HiveToml,
@@ -132,7 +132,7 @@ async fn run(
     Ok((Running(host), started.elapsed()))
 }
 
-/// Waits for so many messages to have come out.
+/// Waits until this many messages have come out.
 async fn arrived(vhost: &Vhost, mut left: usize) -> Result<()> {
     let is_last = |_| {
         left -= 1;
@@ -153,7 +153,7 @@ impl Running {
         ))
     }
 
-    /// Ends it with everything acknowledged, so that nothing comes back for the next one.
+    /// Stops it with everything acknowledged, so that no message is redelivered to the next one.
     async fn stop(mut self) -> Result<()> {
         self.0.stop().await
     }

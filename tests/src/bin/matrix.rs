@@ -1,4 +1,4 @@
-//! Writes docs/brokers.md anew, after it has taken in the output of test runs: `matrix 4.3=FILE`.
+//! Writes docs/brokers.md again, after reading the output of test runs: `matrix 4.3=FILE`.
 
 use std::path::Path;
 

@@ -148,7 +148,7 @@ fn is_name(word: &str) -> bool {
     word.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// Cuts the module of unit tests, which stands at the end and may look into every room.
+/// Cuts off the module of unit tests at the end, which may use every room.
 fn without_tests(mut words: Vec<String>) -> Vec<String> {
     let start = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
     let is_start = |window: &[String]| window.iter().zip(start).all(|(word, other)| word == other);

@@ -22,7 +22,7 @@ pub(super) struct Line {
     pub(super) rules: watch::Receiver<Rules>,
 }
 
-/// The sockets of a connection that is over, and how their peers are told.
+/// The sockets of a connection that is over, and how their peers learn of it.
 pub(super) struct Parting {
     end: End,
     sockets: Vec<TcpStream>,
@@ -53,7 +53,7 @@ impl Line {
 
     async fn carry(&self, client: &mut TcpStream, broker: &mut TcpStream) -> End {
         for socket in [&*client, &*broker] {
-            // Small frames would wait for one another; a socket that is gone already tells so below.
+            // Small frames would wait for one another. A socket that is already gone causes an error below.
             drop(socket.set_nodelay(true));
         }
         let both = async {
@@ -88,7 +88,7 @@ impl Line {
         ended.err().unwrap_or(End::Fin)
     }
 
-    /// What `work` gives, unless the connection is ended before.
+    /// The result of `work`, unless the connection ends first.
     async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Result<T, End> {
         let mut rules = self.rules.clone();
         let ended = rules.wait_for(|rules| rules.end_of(self.number).is_some());

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::rules::{Allowance, Direction, Rules};
 
-/// What is read at once.
+/// The size of one read.
 const CHUNK: usize = 8 * 1024;
 /// Chunks under way: what a slow link holds before it takes no more.
 const UNDER_WAY: usize = 8;
@@ -84,14 +84,14 @@ impl<'a> Pump<'a> {
         self.rules.borrow().swallows(self.way, self.connection)
     }
 
-    /// Who was to get the bytes is gone, which is told the other way.
+    /// The receiver is gone; the other direction reports that.
     fn unheard(&self) -> Stop {
         Stop::Gone {
             word: self.way.back(),
         }
     }
 
-    /// How much of so many bytes may go at once.
+    /// How many of these bytes may pass at once.
     fn most(&mut self, bytes: usize) -> usize {
         let rules = *self.rules.borrow();
         let piece = rules
@@ -108,7 +108,7 @@ impl<'a> Pump<'a> {
         })
     }
 
-    /// How long so many bytes keep the link busy.
+    /// How long this many bytes keep the link busy.
     fn takes(&self, bytes: usize) -> Duration {
         let bandwidth = self.rules.borrow().bandwidth;
         let nanoseconds = |bandwidth| bytes as u64 * 1_000_000_000 / bandwidth;

@@ -1,5 +1,5 @@
-//! What a proxy does at the moment. Connections are numbered as they are accepted, so that a fault
-//! is for those up to a number: a connection can't miss one that was over before it looked.
+//! The current faults of a proxy. Connections are numbered as they are accepted, and a fault applies up to a
+//! number, so that a connection cannot miss a fault that ended before it looked.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Direction {
     }
 }
 
-/// What becomes of a new connection.
+/// The treatment of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Door {
     #[default]
@@ -45,8 +45,8 @@ pub(super) enum End {
     Rst,
 }
 
-/// Bytes that a connection may still bring from the broker. The number tells one allowance from the
-/// next, which starts to count anew.
+/// How many more bytes a connection may carry from the broker. The number distinguishes one allowance from the
+/// next, which counts again from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Allowance {
     pub(super) number: u64,
@@ -83,7 +83,7 @@ impl Rules {
         self.black_hole = direction;
     }
 
-    /// Lets so many more bytes through for each connection.
+    /// Lets this many more bytes through for each connection.
     pub(super) fn allow(&mut self, bytes: u64) {
         self.allowances += 1;
         self.allowance = Some(Allowance {

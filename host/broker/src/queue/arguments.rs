@@ -13,7 +13,7 @@ const DEFAULT_DELIVERY_LIMIT: u64 = 20;
 
 const LONGEST_TTL: i64 = 3_153_600_000_000;
 
-/// What a queue is built like.
+/// The type of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum QueueKind {
     #[default]
@@ -86,7 +86,7 @@ impl QueueKind {
     }
 }
 
-/// What a full queue does.
+/// How a full queue behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Overflow {
     #[default]
@@ -108,7 +108,7 @@ pub(crate) struct Arguments {
     pub(crate) dead_letter_key: Option<Arc<str>>,
     /// A message that cannot be dead-lettered stays and is tried again.
     pub(crate) at_least_once: bool,
-    /// `None` is no limit.
+    /// `None`: no limit.
     pub(crate) delivery_limit: Option<u64>,
     pub(crate) single_active: bool,
     pub(crate) max_priority: Option<u8>,

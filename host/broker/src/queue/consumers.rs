@@ -22,7 +22,7 @@ pub(crate) struct ConsumerKey {
 pub(crate) struct Consumer {
     pub(crate) key: ConsumerKey,
     pub(crate) no_ack: bool,
-    /// How many deliveries it may have unacknowledged; 0 is no limit.
+    /// How many deliveries it may have unacknowledged; 0 means no limit.
     pub(crate) prefetch: u32,
     pub(crate) priority: i64,
     pub(crate) exclusive: bool,
@@ -46,7 +46,7 @@ pub(super) struct Consumers {
     active: Option<ConsumerKey>,
 }
 
-/// What happens where a consumer with a higher priority joins a queue with a single active one.
+/// The effect of a consumer with a higher priority that joins a queue with a single active consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takeover {
     /// First come, first served: classic queues.

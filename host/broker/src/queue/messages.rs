@@ -44,7 +44,7 @@ struct Held {
     entry: Entry,
 }
 
-/// What became of a message that was published to a queue.
+/// The result of publishing a message to a queue.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Push {
     Stored,
@@ -72,7 +72,7 @@ pub(crate) struct Delivery {
     pub(crate) headers: Vec<(&'static str, AMQPValue)>,
 }
 
-/// What a client does with a delivery.
+/// How a client settles a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settlement {
     Acknowledged,
@@ -148,7 +148,7 @@ impl Queue {
         }
     }
 
-    /// What error texts call it.
+    /// The name of the queue in error texts.
     pub(crate) fn described(&self) -> String {
         described(&self.name, &self.vhost)
     }
@@ -205,7 +205,7 @@ impl Queue {
         self.consumers.remove(key)
     }
 
-    /// Stores a message, unless the queue is full and rejects what is published.
+    /// Stores a message, unless the queue is full and rejects publications.
     pub(crate) fn push(&mut self, message: &Arc<Message>, now: Time) -> Push {
         if let Some(stream) = &mut self.stream {
             stream.append(message.clone(), now, self.arguments.max_bytes);
@@ -273,7 +273,7 @@ impl Queue {
         self.arguments.overflow != Overflow::DropHead && self.stream.is_none() && self.is_full()
     }
 
-    /// Removes from the head what is above the limits, once consumers have got what they can.
+    /// Removes messages above the limits from the head, after consumers have got as many as they can take.
     pub(crate) fn trim(&mut self) -> Vec<Dead> {
         let mut dead = Vec::new();
         let Arguments {
@@ -295,8 +295,8 @@ impl Queue {
         dead
     }
 
-    /// Removes from the head what has expired. As in RabbitMQ, a message behind one that lives longer waits
-    /// until it is at the head.
+    /// Removes expired messages from the head. As in RabbitMQ, a message behind one that lives longer waits
+    /// until it reaches the head.
     pub(crate) fn expire(&mut self, now: Time) -> Vec<Dead> {
         self.drop_aged(now);
         let mut dead = Vec::new();
@@ -456,7 +456,7 @@ impl Queue {
         count
     }
 
-    /// Whether nobody has used the queue for as long as `x-expires` says.
+    /// Whether the queue has been unused for `x-expires`.
     pub(crate) fn has_lapsed(&self, now: Time) -> bool {
         self.lapses().is_some_and(|lapses| lapses <= now)
     }
@@ -491,7 +491,7 @@ pub(crate) struct Delivered {
     pub(crate) queue: QueueId,
     pub(crate) sequence: u64,
     pub(crate) channel: ChannelKey,
-    /// The tag of the consumer; none for `basic.get`.
+    /// The tag of the consumer; `None` for `basic.get`.
     pub(crate) consumer: Option<Arc<str>>,
 }
 
@@ -504,7 +504,7 @@ impl Delivered {
     }
 }
 
-/// What RabbitMQ's error texts call a queue.
+/// The description of a queue in RabbitMQ's error texts.
 pub(crate) fn described(name: &str, vhost: &str) -> String {
     format!("queue '{name}' in vhost '{vhost}'")
 }

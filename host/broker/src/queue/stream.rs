@@ -80,7 +80,7 @@ impl Stream {
         }
     }
 
-    /// Removes what is older than `max_age`, but for the last message.
+    /// Removes the messages that are older than `max_age`, except the last one.
     pub(crate) fn drop_aged(&mut self, max_age: Duration, now: Time) {
         while self.log.len() > 1 && self.log[0].at.after(max_age) <= now {
             self.drop_first();

@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// What the words mean, without any thought for speed.
+    /// The definition of the pattern language, without any optimisation.
     fn by_definition(pattern: &[&str], key: &[&str]) -> bool {
         match pattern.split_first() {
             None => key.is_empty(),

@@ -22,13 +22,13 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client gets to agree that its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// What the two halves of a connection share.
+/// State shared by the two halves of a connection.
 struct Client<'a> {
     shared: &'a Shared,
     id: u64,
     wake: Arc<Notify>,
     unblocked: Arc<Notify>,
-    /// There is nothing more to read; the writer ends with what is left.
+    /// There is nothing more to read; the writer ends after the rest of its data.
     is_ending: AtomicBool,
 }
 
@@ -100,7 +100,7 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// What the writer does next.
+/// The writer's next step.
 enum Next {
     Write(Vec<u8>),
     /// Nothing to write; a heartbeat after this long.
@@ -115,7 +115,7 @@ impl Client<'_> {
         loop {
             match self.shared.with(|state| state.input(self.id, &mut decoder)) {
                 Flow::Ended => return,
-                // What has been read already is looked at again afterwards.
+                // The bytes that were already read are processed afterwards.
                 Flow::Blocked => {
                     while self.shared.with(|state| state.holds(self.id)) {
                         self.unblocked.notified().await;

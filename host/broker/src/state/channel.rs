@@ -1,4 +1,4 @@
-//! A connection and its channels as the broker knows them, and what is on its way to the client.
+//! The broker's view of a connection and its channels, and the frames on their way to the client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) enum Phase {
     Closed,
 }
 
-/// What a client says that it understands.
+/// The capabilities that a client announces.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Capabilities {
     pub(crate) cancel_notify: bool,
@@ -52,9 +52,9 @@ pub(crate) struct Connection {
     /// Seconds that the client and the broker agreed upon; 0 is none.
     pub(crate) heartbeat: u16,
     pub(crate) channels: BTreeMap<u16, Channel>,
-    /// Whether the client has been told that publishers are blocked.
+    /// Whether the client was notified that publishers are blocked.
     pub(crate) told_blocked: bool,
-    /// What it has to be told once nobody is blocked any more.
+    /// Wakes the connection when publishers are not blocked any more, so that it notifies the client.
     pub(crate) wake: Arc<Notify>,
     /// Wakes the reader after an alarm.
     pub(crate) unblocked: Arc<Notify>,
@@ -70,7 +70,7 @@ pub(crate) struct Reply {
     pub(crate) name: Arc<str>,
 }
 
-/// What a channel has of a publication whose frames have not all come.
+/// The part of a publication that has arrived, while some of its frames are missing.
 #[derive(Debug, Default)]
 pub(crate) enum Assembly {
     #[default]
@@ -206,7 +206,7 @@ impl Connection {
             0,
             AMQPClass::Connection(connection::AMQPMethod::Close(close)),
         );
-        // A reader that an alarm holds has to see that there is no more to do.
+        // A reader that an alarm blocks has to see that the connection is over.
         self.unblocked.notify_one();
     }
 

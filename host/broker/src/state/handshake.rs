@@ -8,10 +8,10 @@ use super::channel::{Capabilities, Phase};
 use crate::refusal::Refusal;
 use crate::wire::{boolean, text};
 
-/// What the broker opens with where the client did not speak AMQP 0-9-1.
+/// The broker's answer to a client that does not speak AMQP 0-9-1.
 const PROTOCOL_HEADER: &[u8; 8] = b"AMQP\0\0\x09\x01";
 
-/// What a RabbitMQ of that version says of itself, so that clients treat this broker alike.
+/// The version that this broker announces, so that clients treat it like that RabbitMQ.
 const VERSION: &str = "4.3.6";
 
 /// The smallest frame that AMQP lets anybody agree on.
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// Refuses what a client asks for outside of what the broker allows; 0 is no limit.
+/// Refuses a limit of the client that exceeds the broker's; 0 means no limit.
 fn check_limit(name: &str, least: u32, most: u32, asked: u32) -> Result<(), Refusal> {
     let (is_wrong, word, kind, allowed) = if asked != 0 && asked < least {
         (true, "lower", "minimum", least)

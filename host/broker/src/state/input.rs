@@ -1,4 +1,4 @@
-//! What a client's frames do: the order that they have to come in, and who carries out which method.
+//! The effect of a client's frames: the order in which they must arrive, and who carries out which method.
 
 use amq_protocol::protocol::{AMQPClass, access, basic, channel, confirm};
 use bytes::{Bytes, BytesMut};
@@ -16,7 +16,7 @@ const BASIC: u16 = 60;
 /// No message is larger, whatever the broker's own limit (RabbitMQ's `MAX_MSG_SIZE`).
 const LARGEST_EVER: u64 = 512 * 1024 * 1024;
 
-/// What the reader of a connection is to do next.
+/// The next step for the reader of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// Read on.
@@ -50,7 +50,7 @@ impl State {
         self.settle_down();
     }
 
-    /// Reads what has come from a client.
+    /// Processes the bytes that have arrived from a client.
     pub(crate) fn input(&mut self, id: u64, decoder: &mut Decoder) -> Flow {
         loop {
             let Some(connection) = self.connections.get(&id) else {
@@ -70,7 +70,7 @@ impl State {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Flow::More,
                 Err(refusal) => {
-                    // Where the next frame begins, nobody knows.
+                    // After a bad frame the start of the next one is unknown.
                     self.fail_connection(id, &refusal, (0, 0));
                     return Flow::Ended;
                 }
@@ -482,7 +482,7 @@ impl Connection {
         }
     }
 
-    /// Lets the reader go on.
+    /// Lets the reader continue.
     pub(crate) fn release(&mut self) {
         use amq_protocol::protocol::connection::{AMQPMethod, Unblocked};
         if std::mem::take(&mut self.told_blocked) {

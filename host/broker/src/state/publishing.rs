@@ -18,7 +18,7 @@ use crate::wire::{Field, Properties};
 /// The name that a client gives for its own replies.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-/// What a publication needs of its channel.
+/// The properties of a channel that a publication needs.
 struct Publisher {
     vhost: Arc<str>,
     key: ChannelKey,

@@ -107,7 +107,8 @@ impl State {
         let mut name = without_line_ends(declare.queue.as_str());
         let vhost = self.vhost_of(at);
         if name.starts_with(REPLY_TO) {
-            // Whoever asks wants to know whether somebody waits for the reply.
+            // A requester that asks for its reply queue wants to know whether a client still waits for the
+            // reply.
             if !self.replies.contains_key(&*name) {
                 return Err(Refusal::not_found(format!(
                     "no {}",
@@ -287,7 +288,7 @@ impl State {
         Ok(())
     }
 
-    /// Deletes a queue with its messages and bindings, and tells its consumers.
+    /// Deletes a queue with its messages and bindings, and cancels its consumers.
     pub(crate) fn delete_queue(&mut self, id: QueueId) {
         let Some(queue) = self.queues.remove(&id) else {
             return;
@@ -353,7 +354,7 @@ impl State {
     }
 }
 
-/// What a new queue is to be.
+/// The properties of a new queue.
 pub(crate) struct Made<'a> {
     pub(crate) name: &'a str,
     pub(crate) durable: bool,

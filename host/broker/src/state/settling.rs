@@ -1,4 +1,4 @@
-//! What clients do with their deliveries, and what becomes of those that they never settle.
+//! How clients settle their deliveries, and what happens to deliveries that are never settled.
 
 use amq_protocol::protocol::basic;
 
@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    /// Cancels a consumer from the broker's side, and tells the client if it understands that.
+    /// Cancels a consumer from the broker's side, and notifies the client if it supports that.
     pub(super) fn cancel_from_here(&mut self, key: &ConsumerKey) {
         let at = At {
             connection: key.channel.connection,

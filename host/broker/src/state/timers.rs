@@ -1,5 +1,4 @@
-//! What time does: messages and queues that expire, dead letters that are tried again, and faults that the
-//! operator orders.
+//! Effects of time: messages and queues expire, dead letters are tried again, and ordered faults happen.
 
 use std::cmp::Reverse;
 
@@ -64,7 +63,7 @@ impl State {
         self.stir(id);
     }
 
-    /// Shows a fault; `Err` says what is wrong with the order.
+    /// Carries out a fault; `Err` describes an invalid request.
     pub(crate) fn inject(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
             Fault::DropConfirms { times } => self.faults.dropped_confirms += times,

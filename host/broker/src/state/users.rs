@@ -14,7 +14,7 @@ const SALT: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Users {
     by_name: BTreeMap<String, User>,
-    /// Whom a client is that comes with EXTERNAL and names nobody.
+    /// The user of a client that logs in with EXTERNAL and names no user.
     pub(crate) external: String,
 }
 
@@ -57,13 +57,13 @@ impl Password {
     }
 }
 
-/// What RabbitMQ keeps of a password.
+/// The hash that RabbitMQ stores of a password.
 fn hash_of(salt: &[u8], password: &[u8]) -> Vec<u8> {
     let hash = Sha256::new().chain_update(salt).chain_update(password);
     [salt, &hash.finalize()].concat()
 }
 
-/// What a user may do in one vhost: patterns of the names of what it may touch.
+/// The permissions of a user in one vhost: patterns of names.
 #[derive(Debug, Clone)]
 pub(crate) struct Permission {
     pub(crate) configure: Regex,
@@ -71,7 +71,7 @@ pub(crate) struct Permission {
     pub(crate) read: Regex,
 }
 
-/// What is done to an exchange or a queue.
+/// The kind of operation on an exchange or a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Configure,

@@ -16,7 +16,7 @@ pub(crate) struct Vhost {
     pub(crate) name: Arc<str>,
     pub(crate) exchanges: BTreeMap<String, Exchange>,
     pub(crate) queues: HashMap<Arc<str>, QueueId>,
-    /// What a queue is that does not say.
+    /// The type of queues that are declared without one.
     pub(crate) default_queue_type: Option<String>,
     pub(crate) policies: Vec<Policy>,
 }
@@ -142,7 +142,7 @@ impl Vhost {
     }
 }
 
-/// What RabbitMQ's error texts call an exchange.
+/// The description of an exchange in RabbitMQ's error texts.
 pub(crate) fn exchange_called(name: &str, vhost: &str) -> String {
     let name = if name.is_empty() { "amq.default" } else { name };
     format!("exchange '{name}' in vhost '{vhost}'")

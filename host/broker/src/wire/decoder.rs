@@ -14,7 +14,7 @@ const FRAME_END: u8 = 0xce;
 
 /// Type, channel and length.
 const HEAD: usize = 7;
-/// What a frame has beside its payload.
+/// The size of a frame without its payload.
 pub(super) const OVERHEAD: usize = HEAD + 1;
 
 /// The largest frame before the limits are agreed upon.
@@ -35,7 +35,7 @@ pub(crate) enum Frame {
     Heartbeat(u16),
 }
 
-/// Holds what has come from a client and has not been read yet.
+/// Holds the bytes of a client that have not been parsed yet.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     buffer: BytesMut,
@@ -135,7 +135,7 @@ fn read_method(payload: &[u8]) -> Result<AMQPClass, Refusal> {
     }
 }
 
-/// What stands before the table of a method.
+/// An argument in front of the table of a method.
 enum Part {
     Short,
     ShortText,

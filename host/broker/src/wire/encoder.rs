@@ -25,7 +25,7 @@ fn frame(out: &mut Vec<u8>, frame: &AMQPFrame) {
     }
 }
 
-/// Appends the header and the body of a message, in frames of `frame_max` at most; 0 is no limit.
+/// Appends the header and the body of a message, in frames of at most `frame_max`; 0 means no limit.
 pub(crate) fn content(
     out: &mut Vec<u8>,
     channel: u16,

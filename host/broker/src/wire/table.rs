@@ -72,7 +72,7 @@ fn check_array(mut rest: &[u8], depth: usize) -> Option<()> {
     Some(())
 }
 
-/// What follows a length of four octets.
+/// The bytes after a length of four octets.
 pub(super) fn prefixed(bytes: &[u8]) -> Option<&[u8]> {
     let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?);
     bytes.get(4..)?.get(..usize::try_from(length).ok()?)

@@ -92,7 +92,7 @@ async fn a_quorum_queue_counts_failures_and_gives_up_at_its_limit() {
             header(&got, "x-acquired-count"),
             header(&got, "x-delivery-count"),
         ));
-        // The first goes back in a way that is no failure.
+        // The first return is not a failure.
         if round == 0 {
             nack(&got.acker).await;
         } else {

@@ -1,4 +1,4 @@
-//! What time does to messages and queues, and where they go then. Hours pass in milliseconds.
+//! How messages and queues expire, and where expired messages go. Hours pass in milliseconds.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is refused, with RabbitMQ's codes and words. `HIVE_BROKER_RABBITMQ=amqp://…` asks a RabbitMQ 4.3 for
-//! the same, so that the words here are known to be its own.
+//! Refused methods, with RabbitMQ's codes and texts. `HIVE_BROKER_RABBITMQ=amqp://…` asks a RabbitMQ 4.3 the
+//! same, which shows that the texts here are RabbitMQ's own.
 
 use hive_broker::{Broker, Settings};
 use lapin::options::{
@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Channel, Connection, Error, ErrorKind, ExchangeKind
 
 use super::support::{connect, declare, soon, table, word};
 
-/// What a method is answered: nothing, or a code and a text.
+/// The answer to a method: nothing, or a code and a text.
 fn answer<T>(result: Result<T, Error>) -> String {
     match result {
         Ok(_) => "ok".to_owned(),

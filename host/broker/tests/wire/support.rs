@@ -61,7 +61,7 @@ impl Bench {
         publish(&self.channel, queue, body, properties).await;
     }
 
-    /// Has the broker confirm what is published.
+    /// Turns on publisher confirms.
     pub(crate) async fn confirms(&self) {
         let options = ConfirmSelectOptions::default();
         self.channel.confirm_select(options).await.unwrap();

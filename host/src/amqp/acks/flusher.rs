@@ -1,8 +1,8 @@
-//! Sends what a channel's ack window owes: the only task that settles anything on that channel.
+//! Sends the acks that a channel's ack window owes. It is the only task that settles anything on that channel.
 //!
-//! It owns the channel's end as well. Whatever ends it, a stop, a new subscription or an error,
-//! what is settled by then is sent first and the channel closed after it, so that the broker takes
-//! back exactly what is not settled.
+//! It also closes the channel. Whatever ends it (a stop, a new subscription, an error), it first sends what is
+//! settled by then and closes the channel afterwards, so that the broker takes back exactly the unsettled
+//! deliveries.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,8 +31,8 @@ const SOON: Duration = Duration::from_millis(5);
 /// come again though it is done, so this is not for ever.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How long somebody waits for acks that are sent at once. A broker that takes longer is in trouble, and
-/// what it did not hear comes again.
+/// How long a caller waits for acks that are sent at once. A broker that takes longer is in trouble, and
+/// redelivers what it did not receive.
 const SENDING: Duration = Duration::from_secs(1);
 
 /// Takes the settlements of one channel.
@@ -40,7 +40,7 @@ const SENDING: Duration = Duration::from_secs(1);
 pub(crate) struct AckSink {
     window: Mutex<Window>,
     channel: Channel,
-    /// What consumes on it: one, and for a moment two while the prefetch changes.
+    /// The tags of the consumers on it: one, and for a moment two while the prefetch changes.
     consumer_tags: Mutex<Vec<ShortString>>,
     wake: Notify,
     /// All that is owed is to be sent now.
@@ -48,14 +48,15 @@ pub(crate) struct AckSink {
     /// All that was owed was sent.
     sent: Notify,
     retire: CancellationToken,
-    /// Nothing more is to be delivered; the channel stays until nothing is in hand.
+    /// No further deliveries are wanted; the channel stays open until nothing is in flight.
     leave: CancellationToken,
-    /// Deliveries of this channel that somebody has the duty to settle.
+    /// Deliveries of this channel that must still be settled.
     in_hand: AtomicUsize,
     /// How the broker ends it.
     end: Arc<End>,
     since: Instant,
-    /// So many milliseconds after that there was a moment with nothing in hand, and nothing to come.
+    /// The last moment, in milliseconds since then, at which nothing was in flight and no delivery was on its
+    /// way.
     idle_until: AtomicU64,
     /// Its queue is a stream, in which nothing may be refused.
     is_stream: AtomicBool,
@@ -137,7 +138,7 @@ impl AckSink {
         !self.end.is_over() && self.channel.status().connected()
     }
 
-    /// A delivery has come that was waited for. If nothing else is in hand, none is older.
+    /// An awaited delivery has arrived. If nothing else is in flight, no delivery is older.
     pub(crate) fn was_empty(&self) {
         if self.in_hand.load(Ordering::Acquire) == 0 {
             let milliseconds = u64::try_from(self.since.elapsed().as_millis());
@@ -157,7 +158,8 @@ impl AckSink {
         &self.end
     }
 
-    /// Resolves when nobody wants its deliveries any more: it is closed, or is to be closed soon.
+    /// Resolves when the deliveries of this channel are not wanted any more: it is closed, or will be closed
+    /// soon.
     pub(crate) async fn unwanted(&self) {
         tokio::select! {
             () = self.leave.cancelled() => {}
@@ -190,7 +192,7 @@ impl AckSink {
         self.retire.cancel();
     }
 
-    /// The same, but what is in hand is settled first.
+    /// The same, but deliveries in flight are settled first.
     pub(crate) fn leave(&self) {
         self.leave.cancel();
     }
@@ -203,11 +205,11 @@ impl AckSink {
         self.is_urgent.store(true, Ordering::Release);
         self.wake.notify_one();
         let sent = self.ended.run_until_cancelled(sent);
-        // Whether they were or not, nobody can do more.
+        // Whether they were sent or not, nothing more can be done.
         let _sent_or_not = tokio::time::timeout(SENDING, sent).await;
     }
 
-    /// Whether the channel is to be closed once what is in hand is settled.
+    /// Whether the channel will be closed once the deliveries in flight are settled.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leave.is_cancelled()
     }
@@ -227,7 +229,7 @@ impl AckSink {
         self.consumer_tags().retain(|one| one != tag);
     }
 
-    /// The channel holds at most so many deliveries from now on.
+    /// From now on the channel holds at most this many deliveries.
     pub(crate) fn resize(&self, prefetch: u16) {
         self.lock().resize(prefetch);
     }
@@ -243,7 +245,7 @@ impl AckSink {
         &self.ended
     }
 
-    /// One more delivery is in hand.
+    /// One more delivery is in flight.
     pub(crate) fn hand_out(&self) {
         self.in_hand.fetch_add(1, Ordering::AcqRel);
     }
@@ -255,7 +257,7 @@ impl AckSink {
         }
     }
 
-    /// Whether nobody has anything to settle any more.
+    /// Whether every delivery is settled.
     fn is_left(&self) -> bool {
         self.leave.is_cancelled() && self.in_hand.load(Ordering::Acquire) == 0
     }
@@ -293,7 +295,7 @@ impl Flusher {
                 self.session.discard();
             }
         }
-        // Whoever waits for anything with a delivery of this channel in hand waits in vain.
+        // A task that waits for something while it holds a delivery of this channel waits in vain.
         self.sink.retire.cancel();
         self.sink.lock().close();
         if let Err(fault) = self.refuse_the_rest().await {
@@ -314,7 +316,8 @@ impl Flusher {
         while !self.sink.is_left() || consuming {
             tokio::select! {
                 biased;
-                // First, since others wait for the cause, and whoever is told of the end retires this.
+                // Checked first, since other tasks wait for the cause, and the one that learns of the end
+                // retires this.
                 () = self.sink.end.over() => {
                     self.find_the_cause().await;
                     break;
@@ -363,8 +366,8 @@ impl Flusher {
         Ok(())
     }
 
-    /// Gives back what is not settled in the way that the broker does not count, where closing the
-    /// channel would be counted.
+    /// Gives back the unsettled deliveries in the way that the broker does not count, if closing the channel
+    /// would be counted.
     async fn refuse_the_rest(&self) -> Result<(), AskFault> {
         let sink = &self.sink;
         if at_the_end(self.session.broker()) == AtTheEnd::Close
@@ -374,7 +377,8 @@ impl Flusher {
         {
             return Ok(());
         }
-        // What is refused would come again at once otherwise. One that was cancelled before stays so.
+        // Otherwise the refused deliveries would be redelivered at once. A consumer that was cancelled before
+        // stays cancelled.
         self.cancel_consumer().await?;
         let options = BasicNackOptions {
             multiple: true,
@@ -384,8 +388,8 @@ impl Flusher {
         ask(sink.channel.basic_nack(0, options)).await
     }
 
-    /// What is in the buffer already is not handed out any more; it goes back when the channel
-    /// closes, which is when the last delivery in hand is settled.
+    /// Deliveries that are already in the buffer are not handed out any more. They go back when the channel
+    /// closes, which is when the last delivery in flight is settled.
     async fn cancel_consumer(&self) -> Result<(), AskFault> {
         let tags = self.sink.consumer_tags().clone();
         for tag in tags {

@@ -18,21 +18,21 @@ pub(super) struct Live {
     pub(super) stream: lapin::Consumer,
     /// Its consumer tag.
     pub(super) tag: ShortString,
-    /// What was taken off the stream by a look at how much there is.
+    /// Deliveries that were taken off the stream to count them.
     pub(super) ahead: VecDeque<Next>,
     pub(super) sink: Arc<AckSink>,
     pub(super) session: Weak<Session>,
     /// When the first message of a stream is overdue, which was handled before.
     pub(super) overdue: Option<Instant>,
-    /// It was overdue, and told to be.
+    /// The subscription was overdue, and it was reported.
     pub(super) is_overdue: bool,
-    /// What was wanted when it was made.
+    /// The demand when it was made.
     pub(super) intake: Intake,
-    /// Whether what is in hand is to be settled before the channel is closed.
+    /// Whether deliveries in flight are settled before the channel is closed.
     pub(super) gently: bool,
 }
 
-/// What comes of waiting for the broker, where that is no delivery.
+/// Results of waiting for the broker other than a delivery.
 pub(super) enum NoneCame {
     /// The channel is gone, for this reason.
     Lost(String),
@@ -78,11 +78,11 @@ impl Live {
     }
 }
 
-/// What a stream of deliveries gives; none at its end.
+/// The next item of a stream of deliveries; `None` at its end.
 pub(super) type Next = Option<Result<lapin::message::Delivery, lapin::Error>>;
 
 impl Live {
-    /// How many deliveries have come that nobody has taken.
+    /// How many deliveries have arrived and were not taken.
     pub(super) fn look_ahead(&mut self) -> usize {
         let is_delivery = |next: &Next| matches!(next, Some(Ok(_)));
         // Behind an error or the end nothing comes.
@@ -94,8 +94,8 @@ impl Live {
         self.ahead.iter().filter(|next| is_delivery(next)).count()
     }
 
-    /// Takes nothing more. What is in hand is settled, and then the channel is closed: what was let
-    /// out and not handed out goes back.
+    /// Takes no further deliveries. Those in flight are settled, then the channel is closed, and prefetched
+    /// deliveries that were not handed out go back.
     pub(super) fn leave(mut self) {
         self.gently = true;
     }

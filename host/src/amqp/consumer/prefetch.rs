@@ -1,14 +1,14 @@
-//! How many unacknowledged deliveries a consumer asks for whose hive.toml does not say it; pure.
+//! The prefetch of a consumer whose hive.toml does not set it; pure.
 //!
-//! The bodies of what is prefetched are in the host's memory. It begins with few and asks for more as
-//! long as the bodies that come leave room in a budget.
+//! The bodies of prefetched deliveries are in the host's memory. The prefetch starts small and grows while the
+//! bodies that arrive leave room in a budget.
 
-/// What the bodies of one consumer's prefetched deliveries may take together, if each is as large as the
-/// largest that came lately.
+/// The most memory for the bodies of one consumer's prefetched deliveries, if each is as large as the largest
+/// recent one.
 const BUDGET: usize = 64 << 20;
 
-/// What it begins with: nothing is known of the bodies yet. RabbitMQ takes bodies of up to 16 MiB, and
-/// of 128 MiB before 4.0.
+/// The first prefetch, when the size of the bodies is still unknown. RabbitMQ accepts bodies of up to 16 MiB,
+/// and of 128 MiB before 4.0.
 const FIRST: u16 = 8;
 
 /// How much more it asks for at once. From 8 to 256 in two steps, within 72 deliveries.
@@ -45,7 +45,7 @@ impl Prefetch {
         }
     }
 
-    /// What is asked for.
+    /// The current prefetch.
     pub(super) fn now(&self) -> u16 {
         self.now
     }
@@ -56,7 +56,7 @@ impl Prefetch {
         self.most = self.now;
     }
 
-    /// A body of this length has come; what is to be asked for from now on, if that is another number.
+    /// A body of this length has arrived. Returns the new prefetch if it changes.
     pub(super) fn came(&mut self, body: usize) -> Option<u16> {
         if self.least == self.most {
             return None;
@@ -65,7 +65,7 @@ impl Prefetch {
         self.largest = self.largest.max(body);
         let room = u16::try_from(BUDGET / self.largest.max(1)).unwrap_or(u16::MAX);
         let room = room.clamp(self.least, self.most);
-        // Not at every byte too much: what is outstanding is not taken back by it.
+        // A small excess changes nothing: lowering the prefetch does not take back outstanding deliveries.
         let is_too_much = self.largest.saturating_mul(self.now.into()) > 2 * BUDGET;
         if is_too_much && room < self.now {
             self.seen = 0;
@@ -96,10 +96,10 @@ mod tests {
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
 
-    /// What it asks for after this many bodies of this length.
+    /// The prefetch after this many bodies of this length.
     fn after(prefetch: &mut Prefetch, bodies: u32, length: usize) -> u16 {
         for _ in 0..bodies {
-            // What it answers is what it asks for from then on.
+            // The result is the prefetch from then on.
             let _changed = prefetch.came(length);
         }
         prefetch.now()

@@ -29,7 +29,7 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// Tells apart the consumer tags of one host.
 static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
 
-/// What a consumer is subscribed with.
+/// The parameters of a subscription.
 #[derive(Debug)]
 pub(super) struct Subscribing {
     pub(super) plan: Arc<ConsumerPlan>,
@@ -42,9 +42,8 @@ pub(super) struct Subscribing {
 }
 
 impl Subscribing {
-    /// Goes on to its end, whoever waits for it: the broker has no word for a question that is taken
-    /// back, and would let deliveries out to a channel that nobody reads. A result that nobody takes
-    /// closes its channel.
+    /// Runs to its end even if its caller is gone: the broker cannot take a question back, and would deliver to
+    /// a channel that no task reads. A result without a receiver closes its channel.
     pub(super) fn start(
         self: &Arc<Self>,
         session: &SharedSession,
@@ -108,8 +107,8 @@ impl Subscribing {
         let stream = match consuming.await {
             Ok(stream) => stream,
             Err(fault) => {
-                // A quorum queue without a leader answers when it has one, and holds up nobody but this
-                // channel. What it hands out then goes back when the channel closes behind it.
+                // A quorum queue without a leader answers when it has one, and holds up only this channel. Its
+                // deliveries go back when the channel closes afterwards.
                 if matches!(fault, AskFault::Silent) {
                     leave(&channel, "the queue does not answer").await;
                 }
@@ -158,8 +157,8 @@ impl Subscribing {
         short(&format!("{}.{number}", self.tag_prefix))
     }
 
-    /// Makes a number of the place at which its stream is begun with `offset = "next"`: without one, what
-    /// is published while the connection is down, before the first message, would be passed over.
+    /// Turns `offset = "next"` into a number when the stream is first read. Without a number, messages that are
+    /// published while the connection is down, before the first message, would be skipped.
     async fn find_the_end(&self, session: &SharedSession) -> Result<(), AskFault> {
         let Some(reading) = self.reading.as_ref().filter(|r| r.begins_at_the_end()) else {
             return Ok(());

@@ -1,8 +1,8 @@
 //! Makes a content header fit in a frame again, by leaving headers out.
 //!
-//! A broker keeps whoever publishes to the frame size that was agreed on, and then adds headers of its
-//! own to what it dead-letters or hands out once more. The larger frame goes out as it is, lapin gives
-//! up the whole connection over it, and the message comes back at every reconnection, for ever.
+//! A broker limits publishers to the frame size that was agreed on, and then adds headers of its own to
+//! messages that it dead-letters or redelivers. It sends the larger frame as it is, lapin gives up the whole
+//! connection over it, and the message is redelivered at every reconnection, for ever.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -12,7 +12,7 @@ use super::{Cursor, Way};
 use crate::amqp::broker_headers;
 use crate::amqp::octet_text::is_holder;
 
-/// The octets that tell the length of a table.
+/// The octets of a table's length.
 const LENGTH: usize = 4;
 
 /// One header: its name, its type and its value.
@@ -29,7 +29,7 @@ pub(in crate::amqp) fn trim(payload: &mut [u8], excess: usize) -> usize {
         return payload.len();
     };
     let mut order: Vec<&Entry> = entries.iter().collect();
-    // Nobody who published the message misses the broker's own.
+    // The publisher does not miss the broker's own headers.
     let is_brokers_own = |entry: &Entry| {
         let name = std::str::from_utf8(&payload[entry.name.clone()]);
         name.is_ok_and(broker_headers::is_brokers_own)
@@ -60,8 +60,8 @@ pub(in crate::amqp) fn trim(payload: &mut [u8], excess: usize) -> usize {
     to
 }
 
-/// What the headers of a payload hold for strings that are named by their hash, by the headers' names; none
-/// where the payload makes no sense.
+/// The bytes that the headers of a payload hold for strings that are replaced by their hash, by the headers'
+/// names; `None` if the payload is malformed.
 pub(super) fn held(payload: &mut [u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut held = BTreeMap::new();
     let mut cursor = Cursor::new(payload, Way::Out);

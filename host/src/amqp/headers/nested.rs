@@ -1,6 +1,6 @@
 //! Nested tables and arrays as JSON text, the only shape in which the WIT has them.
 //!
-//! JSON has fewer types than AMQP: a timestamp becomes a number, bytes become text, and what is no
+//! JSON has fewer types than AMQP: a timestamp becomes a number, bytes become text, and a float that is not a
 //! number becomes null. Copies made by the host do not pass through here and keep every type.
 
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};

@@ -65,7 +65,7 @@ proptest! {
         prop_assert_eq!(read, properties);
     }
 
-    /// What a component publishes as it came is what came, as far as a component can see.
+    /// A message that a component publishes unchanged is the one that arrived, as far as a component can see.
     #[test]
     fn a_value_of_any_type_is_the_same_after_a_component_published_it(value in any_scalar()) {
         let seen = read_value(&value);

@@ -1,7 +1,7 @@
-//! The loop behind a link: connect, declare, tell, wait for the loss, back off, again.
+//! The loop behind a link: connect, declare, report, wait for the loss, back off, again.
 //!
-//! What heals by waiting is tried again soon; what somebody has to change first is tried slowly.
-//! A queue that cannot be declared keeps its own consumers waiting, and nobody else.
+//! Faults that pass by themselves are retried soon; faults that need an operator are retried slowly. A queue
+//! that cannot be declared holds up its own consumers only.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,12 +26,11 @@ use crate::lifecycle::Tasks;
 /// A session that lasted this long was a success: the next loss backs off from the start.
 const STEADY_AFTER: Duration = Duration::from_secs(2);
 
-/// The first pause before what somebody has to change is tried again; it doubles up to the plan's
-/// longest.
+/// The first pause before a fault that needs an operator is retried; it doubles up to the plan's longest.
 const SLOW_FIRST: Duration = Duration::from_secs(1);
 
-/// The longest pause where the broker is known to be well, since it had let us in, and where none is
-/// there: looking again costs no broker anything then, and whoever waits is to know soon.
+/// The longest pause if the broker is known to be well, since it had accepted us, and if no broker listens:
+/// trying costs no broker anything then, and the operator should see the change soon.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The pause before a connection is opened again that the broker ended over a declaration.
@@ -40,11 +39,11 @@ const AFTER_A_HANG_UP: Duration = Duration::from_millis(200);
 /// How long declarations on a connection of their own are waited for.
 const ASIDE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often everything is declared again while a session lasts, give or take a tenth, so that what was
-/// deleted by hand comes back.
+/// How often everything is declared again while a session lasts, plus or minus a tenth, so that entities that
+/// were deleted by hand return.
 const RESTATE_EVERY: Duration = Duration::from_secs(55);
 
-/// How often a failure that goes on is told again.
+/// How often a failure that continues is logged again.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The inside of a link.
@@ -62,7 +61,7 @@ pub(super) struct Supervisor {
     backoff: Backoff,
     /// For what heals soon: a count of its own, or many short pauses would be followed by a long one.
     soon: Backoff,
-    /// For what somebody has to change.
+    /// For faults that need an operator.
     slow: Backoff,
     /// Whether it has been open before.
     opened: bool,
@@ -75,7 +74,7 @@ struct Failing {
     since: Instant,
     told: Instant,
     count: u32,
-    /// Whether somebody has to change something.
+    /// Whether the fault needs an operator.
     permanent: bool,
 }
 
@@ -88,7 +87,7 @@ enum Served {
 }
 
 impl Supervisor {
-    /// A link that has not been tried yet. It tells the latest, and is told what to declare.
+    /// A link that has not been tried yet. It publishes its latest state, and receives the queues to declare.
     pub(super) fn new(
         name: String,
         plan: Arc<ConnectionPlan>,
@@ -166,7 +165,7 @@ impl Supervisor {
                     if endpoints.len() > 1 {
                         self.telemetry.trying_next_host(&fault);
                     }
-                    // Of several, the one that waits for somebody's hand says the most.
+                    // Of several faults, one that needs an operator matters most.
                     if worst.as_ref().is_none_or(|worst| !worst.is_permanent()) {
                         worst = Some(fault);
                     }
@@ -271,7 +270,7 @@ impl Supervisor {
                         Err(fault) => break fault.to_string(),
                     }
                     for tried in waiting.drain(..) {
-                        // Whoever asked may have lost patience.
+                        // The caller may have stopped waiting.
                         let _nobody_waits = tried.send(());
                     }
                     continue;
@@ -299,7 +298,7 @@ impl Supervisor {
         Served::Lost(pause)
     }
 
-    /// Declares what is missing, and what could not be declared before.
+    /// Declares missing entities, and those that could not be declared before.
     async fn look_again(
         &self,
         session: &SharedSession,
@@ -343,8 +342,8 @@ impl Supervisor {
         });
     }
 
-    /// Declares what is new on a connection of its own first: if the broker ends that over an entity, what
-    /// is consumed over this one is not hurt.
+    /// Declares new entities on a separate connection first: if the broker ends that one over an entity, the
+    /// consumers of this one are not affected.
     async fn rehearse(&self, new: &BTreeSet<Arc<str>>) {
         let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
             return;
@@ -369,8 +368,8 @@ impl Supervisor {
         self.aside(rehearsing).await;
     }
 
-    /// Tries again, each on a connection of its own, what is left out because the broker ends the
-    /// connection over it.
+    /// Retries the entities that are left out because the broker ends the connection over them, each on a
+    /// separate connection.
     async fn try_left_out(&self) {
         let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
             return;
@@ -446,7 +445,7 @@ impl Supervisor {
         }
     }
 
-    /// What follows a failure to open.
+    /// The consequence of a failure to open.
     fn failed(&mut self, fault: ConnectFault) -> Served {
         let tell_again = self.fails(fault.is_permanent());
         if self.is_exhausted() {
@@ -469,8 +468,8 @@ impl Supervisor {
         Served::Lost(pause)
     }
 
-    /// Counts a failure. If it is time to tell of it, for how long it has been so; zero for the
-    /// first of its kind.
+    /// Counts a failure. If it should be logged now, returns how long it has lasted; zero for the first of its
+    /// kind.
     fn fails(&mut self, permanent: bool) -> Option<Duration> {
         let now = Instant::now();
         let failing = self.failing.get_or_insert(Failing {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
-/// Where submissions stand in line. Clones are one line.
+/// The queue of submissions. Clones share one queue.
 #[derive(Debug)]
 pub(super) struct Line<T> {
     room: mpsc::Sender<T>,
@@ -21,14 +21,14 @@ impl<T> Clone for Line<T> {
 }
 
 impl<T> Line<T> {
-    /// A line with so much room, and whoever takes from it.
+    /// A queue with this much room, and its receiver.
     pub(super) fn new(room: usize) -> (Self, mpsc::Receiver<T>) {
         let (room, taken) = mpsc::channel(room);
         let turn = Arc::default();
         (Self { room, turn }, taken)
     }
 
-    /// Waits for room, behind everybody whose wait began before. False where nobody takes any more.
+    /// Waits for room, behind all callers that began to wait earlier. False if the receiver is gone.
     pub(super) async fn stand(&self, one: T) -> bool {
         // Room alone is given in order too, but two who have it may come to use it in any.
         let _turn = self.turn.lock().await;

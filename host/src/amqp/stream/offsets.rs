@@ -1,8 +1,8 @@
 //! Which offsets of a stream are handled: pure.
 //!
-//! A stream hands out its messages in order, and its offsets may have holes: whatever a reader was
-//! not given between two messages is not there. So nothing is counted up; what is remembered is how
-//! far messages were handed out, and which of those are still open. Everything else below is done.
+//! A stream delivers its messages in order, and its offsets may have holes: an offset between two deliveries
+//! that was not delivered does not exist. So nothing is counted up. The state is how far messages were
+//! delivered, and which of those are still open; everything else below is done.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) struct Offsets {
     /// Everything below was handed out; none before the first message.
     end: Option<u64>,
-    /// What is not handled, of that.
+    /// The delivered offsets that are not handled.
     open: BTreeMap<u64, Open>,
     /// The number of the reading that is under way.
     reading: u64,
@@ -19,18 +19,18 @@ pub(super) struct Offsets {
 
 #[derive(Debug)]
 struct Open {
-    /// Somebody has it in hand; else it was given back.
+    /// Whether a worker has it in flight; otherwise it was given back.
     in_hand: bool,
     /// The last reading that came past it.
     passed_by: u64,
 }
 
-/// What is to be done about a message that came.
+/// The next step for a message that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// It is to be handled.
     Wanted,
-    /// It is handled, or in somebody's hand.
+    /// It is handled, or in flight.
     Known,
 }
 
@@ -46,12 +46,12 @@ impl Offsets {
         lowest.or(self.end)
     }
 
-    /// How many somebody has in hand.
+    /// How many are in flight.
     pub(super) fn in_hand(&self) -> usize {
         self.open.values().filter(|open| open.in_hand).count()
     }
 
-    /// The stream is read anew, from the position or before it.
+    /// The stream is read again, from the position or from before it.
     pub(super) fn begin(&mut self) {
         self.reading += 1;
     }
@@ -79,8 +79,8 @@ impl Offsets {
         Arrival::Wanted
     }
 
-    /// What was given back and lies below `offset`, without this reading having come past it, is not
-    /// in the stream any more.
+    /// A message that was given back, lies below `offset`, and did not come again in this reading, is not in
+    /// the stream any more.
     fn give_up_below(&mut self, offset: u64) {
         let reading = self.reading;
         while let Some(lowest) = self.open.first_entry()
@@ -92,13 +92,13 @@ impl Offsets {
         }
     }
 
-    /// A message that was in hand is handled.
+    /// A message that was in flight is handled.
     pub(super) fn handled(&mut self, offset: u64) {
         self.open.remove(&offset);
     }
 
-    /// A message that was in hand is not handled. Tells whether the reading that is under way has come
-    /// past it, so that another is needed.
+    /// A message that was in flight is not handled. Returns whether the current reading has passed it, so that
+    /// another is needed.
     pub(super) fn given_back(&mut self, offset: u64) -> bool {
         let Some(open) = self.open.get_mut(&offset) else {
             return false;
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(offsets.position(), Some(6));
     }
 
-    /// What happens next to the reader of a stream.
+    /// The next event for the reader of a stream.
     #[derive(Debug, Clone)]
     enum Step {
         Read,
@@ -207,8 +207,8 @@ mod tests {
     }
 
     proptest! {
-        /// Every message is handled in the end, in one process once, and what was written down never
-        /// lies behind one that is not handled.
+        /// Every message is handled in the end, once in each process, and the stored offset is never behind an
+        /// unhandled message.
         #[test]
         fn nothing_is_passed_over(
             holes in proptest::collection::btree_set(0u64..60, 0..20),

@@ -15,18 +15,18 @@ use crate::amqp::fault::Mismatch;
 use crate::amqp::limits::AskFault;
 use crate::amqp::session::Session;
 
-/// What a broker has of a topology. Bindings are not in it: a broker does not say which there are.
+/// The broker's side of a topology. Bindings are not in it, because a broker does not list them.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// What is there as planned.
+    /// Entities that exist as planned.
     pub fitting: Vec<String>,
-    /// What is not there; a host that runs declares it.
+    /// Entities that do not exist; a running host declares them.
     pub missing: Vec<String>,
     /// Queues that are there in another way and are consumed as they are.
     pub departures: Vec<Departure>,
-    /// What the broker does to the messages of each consumer.
+    /// The broker's treatment of the messages of each consumer.
     pub fates: Vec<MessageFate>,
-    /// What is there in another way, or has to be there and is not.
+    /// Entities that exist with other arguments, or must exist and do not.
     pub mismatches: Vec<Mismatch>,
 }
 
@@ -34,7 +34,7 @@ pub struct Comparison {
 struct Comparing<'a> {
     declarer: Declarer<'a>,
     found: Comparison,
-    /// What consumers imply and was looked at: hundreds may share a dead-letter queue.
+    /// Entities of consumers that were looked at already: hundreds of consumers may share a dead-letter queue.
     seen: HashSet<String>,
     /// The queues of the plan as they are, or as they will be declared.
     queues: HashMap<String, QueueDeclaration>,
@@ -116,7 +116,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Whoever made it may have had reasons for its arguments.
+    /// Another program may have made the queue, with arguments for reasons of its own.
     async fn dead_letter_queue(&mut self, topology: &Topology, name: &str) -> Result<(), AskFault> {
         let declaration = QueueDeclaration::dead_letter(self.declarer.broker(), name);
         match self.declarer.exists(name).await? {
@@ -132,7 +132,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// What becomes of the messages of a consumer.
+    /// The fate of a consumer's messages.
     async fn fate(&mut self, consumed: &Consumed) -> Result<(), AskFault> {
         let Some(broker) = self.declarer.broker() else {
             return Ok(());

@@ -11,7 +11,7 @@ const X_QUEUE_TYPE: &str = "x-queue-type";
 const X_DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const X_OVERFLOW: &str = "x-overflow";
 
-/// What Hive adds for the drops of a queue with a limit.
+/// The arguments that Hive adds for the messages that a queue with a limit drops.
 const FOR_DROPS: [&str; 4] = [
     X_DEAD_LETTER_EXCHANGE,
     "x-dead-letter-routing-key",
@@ -131,7 +131,7 @@ impl QueueDeclaration {
     }
 
     fn limit(&mut self, broker: Option<BrokerVersion>, dead_letter: Option<&str>) {
-        // A value that is no number is the broker's to refuse.
+        // The broker refuses a value that is not a number.
         if self.has(X_DELIVERY_LIMIT) && limit::integer(&self.arguments).is_none() {
             return;
         }
@@ -182,7 +182,7 @@ impl QueueDeclaration {
         self.kind() == Some("quorum")
     }
 
-    /// The type that is declared; none where the broker chooses, or is not asked.
+    /// The declared type; `None` if the broker chooses it, or is not asked.
     pub(super) fn kind(&self) -> Option<&str> {
         match self.get(X_QUEUE_TYPE) {
             Some(Argument::Text(kind)) => Some(kind),
@@ -209,9 +209,8 @@ impl QueueDeclaration {
         limit::integer(&self.arguments)
     }
 
-    /// What to declare in its place where the broker answers that it has the queue with another delivery
-    /// limit, or without what Hive added: the queue as it is. None where the difference is one that
-    /// hive.toml is to be changed for.
+    /// The declaration to use instead if the broker answers that the queue has another delivery limit, or lacks
+    /// Hive's additions: the queue as it is. `None` if the difference needs a change of hive.toml.
     pub(super) fn as_it_is(&self, answer: &str) -> Option<Self> {
         let Inequivalent { argument, current } = Inequivalent::read(answer)?;
         let mut instead = self.clone();
@@ -234,8 +233,8 @@ impl QueueDeclaration {
         (instead != *self).then_some(instead)
     }
 
-    /// The same with what the broker says that it has in place of what is declared, whatever it is. For a
-    /// queue that hive.toml says nothing of.
+    /// The same declaration with the value that the broker reports for the argument, whatever it is. For a
+    /// queue that hive.toml does not declare.
     pub(super) fn found(&self, answer: &str) -> Option<Self> {
         let Inequivalent { argument, current } = Inequivalent::read(answer)?;
         let mut found = self.clone();
@@ -425,7 +424,7 @@ mod tests {
             words(&found),
             ["x-delivery-limit = 5", "x-queue-type = quorum"]
         );
-        // What hive.toml does not say is as much of a mismatch as it was.
+        // A difference that hive.toml does not mention is still a mismatch.
         let other = inequivalent(X_DEAD_LETTER_EXCHANGE, "the value 'x' of type 'longstr'");
         assert_eq!(found.as_it_is(&other), None);
     }

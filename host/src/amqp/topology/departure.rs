@@ -1,4 +1,4 @@
-//! What is said of a queue that exists in another way than Hive declares it, and is consumed all the same.
+//! A queue that exists with other arguments than Hive declares, and is consumed as it is.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Departure {
     pub queue: String,
     /// In what it differs, and what follows from that.
     pub found: String,
-    /// What to do about it: a command where there is one.
+    /// The remedy: a command if there is one.
     pub remedy: String,
 }
 

@@ -12,12 +12,12 @@ use crate::amqp::fault::Mismatch;
 /// The third 541 in a row over one entity is not the broker's restart.
 const TIMES: u32 = 3;
 
-/// What was met on one connection of the plan.
+/// The fatal entities of one connection of the plan.
 #[derive(Debug, Default)]
 pub(in crate::amqp) struct Fatal {
     cases: Mutex<BTreeMap<String, Case>>,
-    /// While an entity is suspected, one subscription is made at a time: the broker tells every one that is
-    /// on its way that the connection ends.
+    /// While an entity is suspected, one subscription is made at a time: the broker reports the end of the
+    /// connection to every one that is on its way.
     turn: tokio::sync::Mutex<()>,
 }
 

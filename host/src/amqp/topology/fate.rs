@@ -1,10 +1,10 @@
-//! What a broker does to the messages of a consumer that fail, are slow, or are in flight when the host dies.
+//! The broker's treatment of messages that fail, are slow, or are in flight when the host dies.
 
 use super::declaration::QueueDeclaration;
 use super::limit::Limit;
 use crate::amqp::frame::BrokerVersion;
 
-/// What one broker does to the messages of one consumer, in a line.
+/// One broker's treatment of the messages of one consumer, in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageFate {
     /// The consumer.
@@ -14,7 +14,7 @@ pub struct MessageFate {
 }
 
 impl MessageFate {
-    /// For a consumer of the queue that was `found`; none where the broker does not say what it is like.
+    /// For a consumer of the queue that was `found`; `None` if the broker does not report its arguments.
     pub(super) fn of(
         consumer: &str,
         found: Option<&QueueDeclaration>,

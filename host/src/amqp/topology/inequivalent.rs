@@ -11,7 +11,7 @@ pub(super) struct Inequivalent<'a> {
     pub(super) current: Current,
 }
 
-/// What the queue has of an argument.
+/// The queue's value of an argument.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Current {
     /// The queue was declared without it.
@@ -70,7 +70,7 @@ fn argument(value: &str, kind: &str) -> Option<Argument> {
     }
 }
 
-/// Where both sides have a value, the broker prints none of the types.
+/// If both sides have a value, the broker prints neither type.
 fn untyped(value: &str) -> Argument {
     if let Ok(number) = value.parse() {
         return Argument::Integer(number);

@@ -1,4 +1,4 @@
-//! What a connection has found out about queues that exist in another way than Hive declares them.
+//! The queues of a connection that are known to exist with other arguments than Hive declares.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -1,8 +1,8 @@
-//! The delivery limit of a quorum queue: what Hive declares, and what follows from it.
+//! The delivery limit of a quorum queue: what Hive declares, and its effect.
 //!
-//! RabbitMQ 4.0 and later drop a message that came back more than 20 times where nothing else is
-//! declared, and take -1 for no limit. Before 4.0 nothing declared is no limit, and -1 means that the
-//! first return drops the message. So the same wish is declared in another way to each.
+//! RabbitMQ 4.0 and later drop a message that was returned more than 20 times if nothing else is declared, and
+//! accept -1 for no limit. Before 4.0, declaring nothing means no limit, and -1 means that the first return
+//! drops the message. So the same wish needs a different declaration for each.
 
 use crate::amqp::frame::BrokerVersion;
 use crate::config::plan::{Argument, Arguments};
@@ -10,20 +10,20 @@ use crate::config::plan::{Argument, Arguments};
 /// The argument of a declaration.
 pub(super) const X_DELIVERY_LIMIT: &str = "x-delivery-limit";
 
-/// What holds from RabbitMQ 4.0 on where neither an argument nor a policy says otherwise.
+/// The limit from RabbitMQ 4.0 on, if neither an argument nor a policy sets one.
 const DEFAULT: i64 = 20;
 
-/// What a queue has: as declared, or as a broker understands what was declared.
+/// The limit of a queue: as declared, or as a broker understands the declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     /// Nothing is dropped.
     Unlimited,
-    /// A message is dropped when it comes back once more than this.
+    /// A message is dropped at the return after this many.
     Returns(i64),
 }
 
 impl Limit {
-    /// What `[queues.NAME]` asks for; no limit where it says nothing.
+    /// The limit that `[queues.NAME]` asks for; no limit if it sets none.
     pub(super) fn wanted(arguments: &Arguments) -> Self {
         match integer(arguments) {
             Some(limit @ 0..) => Self::Returns(limit),
@@ -31,7 +31,7 @@ impl Limit {
         }
     }
 
-    /// What holds on `broker` for a queue with this argument, where no policy says otherwise.
+    /// The limit on `broker` for a queue with this argument, if no policy sets another.
     pub(super) fn held(argument: Option<i64>, broker: BrokerVersion) -> Self {
         let has_default = broker >= BrokerVersion::DELIVERY_LIMIT;
         match argument {

@@ -1,4 +1,4 @@
-//! What could not be declared, and which queues are not consumed because of it.
+//! Entities that could not be declared, and the queues that are not consumed because of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What has been gathered for one batch, and when that is due. Pure: it is told the time.
+//! The deliveries gathered for one batch, and when the batch is due. Pure: the time is a parameter.
 
 use hive_telemetry::BatchReason;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ impl<T> Gathering<T> {
         pending.into_iter().map(|(one, _)| one).collect()
     }
 
-    /// When it is due at the latest; none while it is empty.
+    /// When it is due at the latest; `None` while it is empty.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (_, since) = self.pending.first()?;
         Some(*since + self.rule.wait)

@@ -1,15 +1,15 @@
-//! Who waits for whom where deliveries are kept in order: a lane for each key. Pure.
+//! Which delivery waits for which, if deliveries are kept in order: a lane for each key. Pure.
 //!
-//! Of each key one is out, in the hands of a worker; those behind it wait in its lane, in their
-//! order. One that is to be tried again keeps its lane until then. What waits is bounded by the
-//! consumer's prefetch, since none of it has been acknowledged.
+//! Of each key one delivery is with a worker; those behind it wait in its lane, in their order. A delivery that
+//! will be retried keeps its lane until then. The consumer's prefetch bounds the waiting deliveries, since none
+//! of them has been acknowledged.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-/// What a lane is found by.
+/// The key of a lane.
 pub(super) type LaneKey = Arc<[u8]>;
 
 /// Lanes of whatever is kept in order.
@@ -19,8 +19,8 @@ pub(super) struct Lanes<T> {
     lanes: HashMap<LaneKey, VecDeque<T>>,
     /// Those whose turn has come, in the order in which it came.
     ready: VecDeque<(LaneKey, T)>,
-    /// Those whose turn it is, and that are tried again at a time; the number tells apart those of
-    /// one time.
+    /// Deliveries at the head of their lanes that are retried at a certain time; the number distinguishes those
+    /// of the same time.
     held: BTreeMap<(Instant, u64), (LaneKey, T)>,
     last: u64,
 }
@@ -169,7 +169,7 @@ mod tests {
         assert!(lanes.take(now).is_some());
     }
 
-    /// A step of whoever uses the lanes.
+    /// A step of the code that uses the lanes.
     #[derive(Debug, Clone)]
     enum Step {
         Arrive(u8),

@@ -14,18 +14,18 @@ use tokio::time::Instant;
 /// so what the last one had in flight comes within moments.
 const SUSPICION: Duration = Duration::from_secs(10);
 
-/// What is known of the last reader; nothing before the first message.
+/// The fate of the last reader; unknown before the first message.
 #[derive(Default)]
 pub(super) struct LastReader(OnceCell<Option<Instant>>);
 
 impl LastReader {
-    /// Whether messages are suspects now; none where that is still to be looked up.
+    /// Whether messages are suspects now; `None` if that must still be looked up.
     pub(super) fn is_suspected(&self) -> Option<bool> {
         let until = self.0.get()?;
         Some(until.is_some_and(|until| Instant::now() < until))
     }
 
-    /// Notes whether it died, which `look_up` tells.
+    /// Records whether it died, by `look_up`.
     pub(super) async fn look_up(&self, look_up: impl Future<Output = bool>) -> bool {
         let until = self.0.get_or_init(|| async {
             let died = look_up.await;

@@ -1,7 +1,7 @@
-//! What stands in the store about a message that is being handled and may end the host; pure.
+//! The marker in the store for a message that is being handled and may end the host; pure.
 //!
-//! A marker is written before the call and goes when the call has ended in a way that the host
-//! survived. One whose owner is gone is the trace of a death.
+//! A marker is written before the call and removed when the call has ended in a way that the host survived. A
+//! marker whose owner is gone is the trace of a death.
 
 use super::verdict::Deaths;
 
@@ -25,7 +25,7 @@ pub(super) struct Owner {
     pub(super) host: Box<str>,
 }
 
-/// What became of the owner of a marker.
+/// The fate of a marker's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is gone, and left the marker.
@@ -35,7 +35,7 @@ pub(super) enum Fate {
 }
 
 impl Marker {
-    /// As it is kept: `ALONE AMONG-OTHERS`, and `alone|beside LIFE HOST` while somebody has it.
+    /// The stored form: `ALONE AMONG-OTHERS`, and `alone|beside LIFE HOST` while a host handles the message.
     pub(super) fn written(&self) -> Vec<u8> {
         let Deaths {
             alone,

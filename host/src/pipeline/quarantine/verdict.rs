@@ -1,8 +1,8 @@
-//! What the host does with a message that may have ended it; pure.
+//! The decision about a message that may have ended the host; pure.
 //!
-//! Two things are known of such a message. How often it came back is the broker's word, and counts
-//! stops, pauses and lost connections too: it makes a message a suspect, and no more. The deaths that
-//! the host itself recorded are evidence, and they alone dead-letter a message.
+//! Two facts are known. The broker counts how often the message was returned, and includes stops, pauses and
+//! lost connections: that makes it a suspect, and no more. The deaths that the host itself recorded are
+//! evidence, and only they dead-letter a message.
 
 use crate::amqp::CameBack;
 
@@ -44,7 +44,7 @@ impl Deaths {
     }
 }
 
-/// What to do with a delivery.
+/// The treatment of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Handle it beside others, with a marker in the store for as long as that lasts.
@@ -64,10 +64,9 @@ pub(super) fn is_suspect(came_back: CameBack) -> bool {
     }
 }
 
-/// What to do with a suspect. `forgets`: the store does not outlive the host, so that `deaths` are
-/// never more than none.
+/// The treatment of a suspect. `forgets`: the store does not outlive the host, so `deaths` are always zero.
 pub(super) fn treatment(came_back: CameBack, deaths: Deaths, forgets: bool) -> Treatment {
-    // The first death of a message whose returns nobody counts left no marker.
+    // If the broker does not count returns, the first death of a message left no marker.
     let among_others = match came_back {
         CameBack::Uncounted => deaths.among_others.saturating_add(1),
         CameBack::Never | CameBack::Counted(_) => DEATHS_AMONG_OTHERS,

@@ -1,4 +1,4 @@
-//! The answer to whoever waits for one, when the delivery ends in the dead-letter queue.
+//! The reply to a waiting requester, when the delivery is dead-lettered.
 
 use hive_telemetry::FailureReplied;
 
@@ -7,10 +7,10 @@ use crate::amqp::{DeadLetterNote, Outgoing, PublishFault, Unpublishable};
 use crate::pipeline::held::Held;
 
 impl Settler {
-    /// Replies, where the consumer does and somebody asked, and waits until the broker has the reply.
+    /// Sends a reply, if the consumer replies and the message asked for one, and waits until the broker has it.
     ///
-    /// One that it will not have is told of and given up: the message is in the dead-letter queue, and
-    /// would be there once more for each further try.
+    /// A reply that the broker refuses is logged and given up: the message is in the dead-letter queue, and
+    /// each further try would put it there once more.
     pub(super) async fn reply(&self, held: &Held, note: DeadLetterNote<'_>) -> Result<(), Setback> {
         if !self.plan.reply_on_failure {
             return Ok(());

@@ -21,7 +21,7 @@ const ORDER: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("order")
 const ENDS: TableDefinition<(u64, u64), (&str, &[u8])> = TableDefinition::new("ends");
 /// Namespace to its number of entries.
 const COUNTS: TableDefinition<&str, u64> = TableDefinition::new("counts");
-/// What is known of the file as a whole.
+/// Facts about the file as a whole.
 const FACTS: TableDefinition<&str, u64> = TableDefinition::new("hive-store");
 
 /// The layout of these tables.
@@ -42,7 +42,7 @@ pub(super) fn lay_out(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Holds what is in the file against what this host makes of it; says what is wrong.
+/// Checks that this host can use the file; the error says what is wrong.
 pub(super) fn check(database: &Database) -> Result<(), String> {
     let say = |error: redb::Error| error.to_string();
     let transaction = database.begin_read().map_err(|error| say(error.into()))?;
@@ -76,7 +76,7 @@ fn entry_of((number, ends, value): (u64, u64, &[u8])) -> Entry {
     }
 }
 
-/// What was answered by now.
+/// The answers so far.
 pub(super) struct Reading {
     entries: ReadOnlyTable<EntryKey, EntryRow>,
     order: ReadOnlyTable<(&'static str, u64), &'static [u8]>,

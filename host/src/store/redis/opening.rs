@@ -20,7 +20,7 @@ use crate::tls::{self, Peer};
 /// For one try to connect, and for one answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why there is no connection.
+/// Why the connection could not be opened.
 #[derive(Debug)]
 pub(super) enum Closed {
     /// The server is there, and won't have us; or we won't have it.
@@ -97,7 +97,7 @@ fn settings(plan: &RedisPlan) -> RedisConnectionInfo {
     }
 }
 
-/// What an error of a connection means. In TLS 1.3 a server refuses a certificate after the handshake.
+/// The meaning of a connection's error. In TLS 1.3 a server refuses a certificate after the handshake.
 pub(super) fn closed(plan: &RedisPlan, error: &RedisError) -> Closed {
     let server = Peer {
         kind: "server",
@@ -113,7 +113,7 @@ pub(super) fn closed(plan: &RedisPlan, error: &RedisError) -> Closed {
     }
 }
 
-/// What it says when it won't have us, with what to do.
+/// The server's refusal, with the remedy.
 pub(super) fn refused(why: &str) -> String {
     format!("{why}; correct user, password and database in the URL, or the server's settings")
 }

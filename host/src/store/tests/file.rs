@@ -1,4 +1,4 @@
-//! What a store in a file has to stand.
+//! Tests of a store in a file.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What was answered survives the process that answered.
+//! Answered writes survive a `kill -9` of the process.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::*;
 
 const CHILD: &str = "HIVE_TEST_STORE";
 
-/// The process that is killed: counts for ever from several tasks, and tells of each number that was
+/// The process that is killed: several tasks count for ever, and it prints each number whose write was
 /// answered.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the other half of `what_was_answered_survives_kill_9`"]
@@ -56,13 +56,13 @@ async fn what_was_answered_survives_kill_9() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it had written into the pipe by then was answered as well.
+        // Numbers that it had written into the pipe by then were answered too.
         lines.map_while(Result::ok).for_each(&mut note);
         let store = open(&path).await.unwrap();
         for (key, number) in &told {
             let kept = in_box(&store).get(key.as_bytes()).await.unwrap().unwrap();
             let kept: u64 = String::from_utf8(kept).unwrap().parse().unwrap();
-            // Its last write may have been done and not told.
+            // Its last write may have happened without being printed.
             assert!(
                 (*number..=number + 1).contains(&kept),
                 "{key}: {kept}, told {number}"

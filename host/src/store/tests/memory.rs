@@ -1,4 +1,4 @@
-//! What a store in memory has to stand.
+//! Tests of a store in memory.
 
 use super::*;
 

@@ -51,7 +51,7 @@ async fn how_fast_a_file_is() {
         let writes = (0..1000).map(write).collect();
         in_box(&store).write(writes).await.unwrap();
     }
-    // What a killed process leaves is what is in the file while it is open.
+    // The file of a killed process is as it is while it is open.
     let left = folder.path().join("left.db");
     std::fs::copy(&path, &left).unwrap();
     let size = std::fs::metadata(&left).unwrap().len() >> 20;

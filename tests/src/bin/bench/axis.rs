@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
-/// What spans more is shown on a logarithmic axis.
+/// A range wider than this gets a logarithmic axis.
 const DECADE: f64 = 10.0;
 
 /// More of them, and powers of ten alone have a tick.
@@ -16,7 +16,7 @@ pub(crate) struct Axis {
     pub(crate) title: String,
     is_logarithmic: bool,
     range: Range<f64>,
-    /// Where they are, and what stands beside them.
+    /// The positions of the ticks, and their labels.
     ticks: Vec<(f64, String)>,
 }
 
@@ -54,7 +54,7 @@ impl Axis {
         }
     }
 
-    /// What stands beside the tick at this value.
+    /// The label of the tick at this value.
     pub(crate) fn label(&self, value: f64) -> String {
         let tick = self.ticks.iter().find(|(tick, _)| *tick == value);
         tick.map_or_else(String::new, |(_, label)| label.clone())
@@ -68,7 +68,7 @@ impl Axis {
     }
 }
 
-/// The library's own logarithmic axes choose their ticks by themselves, and cannot be told their labels.
+/// The library's own logarithmic axes choose their ticks by themselves and do not accept labels.
 impl Ranged for Axis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;

@@ -12,10 +12,10 @@ const MOST_BYTES: usize = 200 << 20;
 /// there and back.
 const FOR_EACH_OF_PREFETCH: u32 = 10_000;
 
-/// Messages for each consumer more than one: so many are handled while it is being started.
+/// Messages for each consumer beyond the first: this many are handled while the consumer starts.
 const FOR_EACH_CONSUMER: u32 = 500;
 
-/// What contenders do, and under which conditions.
+/// The work of the contenders, and its conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bout {
     pub(crate) work: Work,
@@ -29,7 +29,7 @@ pub(crate) struct Bout {
 }
 
 impl Bout {
-    /// What the others are variations of.
+    /// The bout that the others are variations of.
     pub(crate) const BASE: Self = Self {
         work: Work::Ack,
         size: 1024,
@@ -95,7 +95,7 @@ impl Bout {
         let wanted = self.work.messages() / contender.share(self.work);
         let wanted = wanted.min(FOR_EACH_OF_PREFETCH.saturating_mul(self.prefetch.into()));
         let while_starting = FOR_EACH_CONSUMER * (self.consumers - 1);
-        // What is bounded by its bytes is few already.
+        // A number that is bounded by its bytes is small already.
         let scaled = (wanted + while_starting).saturating_mul(percent) / 100;
         scaled.clamp(1, most)
     }

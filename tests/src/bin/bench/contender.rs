@@ -46,7 +46,7 @@ impl Contender {
         }
     }
 
-    /// What it is run with, where that is neither this program nor the host.
+    /// Its interpreter and program, if it is neither this program nor the host.
     fn program(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Amqplib => Some(("node", "amqplib_consumer.js")),
@@ -61,8 +61,8 @@ impl Contender {
             .is_none_or(|(interpreter, program)| contender(interpreter, program).is_some())
     }
 
-    /// One thread of an interpreter does one thing at once, so that more is no other bout for it; nor is it
-    /// for one task.
+    /// One thread of an interpreter does one thing at a time, so a higher concurrency makes no difference to
+    /// it; nor to a single task.
     pub(crate) fn takes_part_in(self, bout: &Bout) -> bool {
         let is_alone = !matches!(
             self,
@@ -122,8 +122,8 @@ pub(crate) fn hive_toml(bout: &Bout, instances: &str) -> HiveToml {
         Work::Publish => ("enrich", "config = { work = \"publish\" }\n"),
         Work::Retry => ("enrich", "config = { work = \"retry\" }\n"),
     };
-    // Many consumers have one queue for what fails, and none for what waits: that it is there costs broker
-    // and host the same for each, and nothing fails here.
+    // All consumers share one dead-letter queue and have no delay queues: their existence costs broker and host
+    // the same for each consumer, and nothing fails here.
     let retry = match bout.consumers {
         1 => "limit = 3, delays = [\"100ms\"]",
         _ => "limit = 0, dead_letter = \"bench.dead\"",

@@ -1,9 +1,9 @@
-//! What a component costs, against the same work done by other clients on the same broker.
+//! The cost of a component, compared with the same work by other clients on the same broker.
 //!
-//! A queue is filled, then emptied by one contender, a process of its own each time. Contenders take
-//! turns, round by round, so that whatever else the machine does in the meantime meets them all.
-//! Throughput runs from the last look that saw the queue full to the first that saw the work done, by the
-//! broker's own count; the broker shares the machine, so the processor time of the client stands beside it.
+//! A queue is filled, then emptied by one contender, each time in a process of its own. Contenders take turns,
+//! round by round, so that other load on the machine affects all of them. Throughput is measured by the
+//! broker's own counts, from the last look that saw the queue full to the first that saw the work done. The
+//! broker shares the machine, so the client's processor time is reported too.
 
 mod axis;
 mod bout;
@@ -37,10 +37,10 @@ struct Options {
     /// 1 and 4: hours
     #[arg(long)]
     matrix: bool,
-    /// Rounds, of which the medians are told: 5, with --plot 3
+    /// Rounds, of which the medians are reported: 5, with --plot 3
     #[arg(long)]
     rounds: Option<usize>,
-    /// Unacknowledged messages that the broker lets out at once
+    /// The prefetch
     #[arg(long, default_value_t = Bout::BASE.prefetch)]
     prefetch: u16,
     /// A hundredth of the messages, in percent: less is sooner, and less sure: 100, with --plot 40
@@ -53,7 +53,7 @@ struct Options {
     /// prefetch, body, consumers
     #[arg(long, value_name = "TEXT")]
     bout: Option<String>,
-    /// In place of all that: so many queues with a consumer each, on one host
+    /// Instead of all that: this many queues with a consumer each, on one host
     #[arg(long, value_name = "QUEUES", num_args = 0..=1, default_missing_value = "10000")]
     scale: Option<u32>,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
@@ -70,7 +70,7 @@ struct Options {
     role: Option<Role>,
 }
 
-/// What the bench starts itself as.
+/// The roles in which the bench starts itself.
 #[derive(Debug, Subcommand)]
 enum Role {
     /// A native consumer

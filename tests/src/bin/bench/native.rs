@@ -115,7 +115,7 @@ async fn together_with_others(
     loop {
         let next = match deliveries.next().now_or_never() {
             Some(next) => next,
-            // Nothing more is here: what is owed can wait for a moment, what is published cannot.
+            // No further delivery has arrived: acknowledgements can wait for a moment, publications cannot.
             None if !unconfirmed.is_empty() => {
                 settle(&channel, &mut unconfirmed, last, &mut owed).await?;
                 continue;

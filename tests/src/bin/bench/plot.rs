@@ -109,7 +109,7 @@ fn panel(
             Some((f64::from(point.value), of(point, taken)))
         };
         let mut points: Vec<(f64, f64)> = points.iter().filter_map(value).collect();
-        // What was measured once has nothing that grows: it is as high everywhere.
+        // A series with a single point is drawn as a horizontal line.
         if let ([(_, height)], Some((last, _))) = (&points[..], ticks.last()) {
             points.push((*last, *height));
         }

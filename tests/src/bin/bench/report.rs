@@ -1,4 +1,4 @@
-//! What is told of a bout, and of a sweep.
+//! The report of a bout, and of a sweep.
 
 use std::time::SystemTime;
 
@@ -129,7 +129,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// What the figures are of.
+/// The machine that the figures are from.
 pub(crate) fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -142,7 +142,7 @@ pub(crate) fn machine() -> String {
     format!("{cores} cores ({model}), Linux {}", kernel.trim())
 }
 
-/// What the figures of a plot are of: how they were got, and where.
+/// How and where the figures of a plot were measured.
 pub(crate) fn caption(broker: &Broker, rounds: usize) -> Result<[String; 2]> {
     let overview = broker.management().get("/overview")?;
     let rabbitmq = overview["rabbitmq_version"].as_str().unwrap_or("unknown");

@@ -21,7 +21,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// A contender that takes longer stands still.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
 
-/// What a run took.
+/// The cost of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Taken {
     /// Messages a second.
@@ -42,7 +42,7 @@ pub(crate) struct Ring<'b> {
     percent: u32,
 }
 
-/// What one look at a contender saw.
+/// The result of one look at a contender.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     /// Whether time runs.
@@ -114,8 +114,7 @@ impl<'b> Ring<'b> {
         let waiting = look(channel, QUEUE).await?;
         let is_off = waiting < count;
         Ok(match self.bout.work {
-            // A queue of which the last message was let out has a prefetch of them that nobody has handled
-            // yet.
+            // After the last message of a queue was delivered, a prefetch of messages is still unhandled.
             Work::Ack => Look {
                 is_off,
                 done: match waiting {

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 use super::contender::acked;
 use super::say;
 
-/// Consumers in one included file, and over one connection: a broker lets a connection have 2047 channels
-/// unless it is told otherwise.
+/// Consumers in one included file, and over one connection: a broker allows 2047 channels for each connection
+/// by default.
 const IN_A_FILE: u32 = 1000;
 
 /// For allocators to settle.

@@ -1,4 +1,4 @@
-//! What a host costs that has little to do: its memory, and the time until its first delivery.
+//! The cost of a host that has little to do: its memory, and the time until its first delivery.
 
 use std::time::Duration;
 

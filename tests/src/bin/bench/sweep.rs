@@ -8,7 +8,7 @@ use super::contender::Contender;
 use super::report::Table;
 use super::ring::Ring;
 
-/// The bytes that a prefetch lets out at once, at most, so that it is still a part of what waits.
+/// The largest size of a prefetch in bytes, so that it is only a part of the waiting messages.
 const MOST_OUT: u32 = 64 << 20;
 
 /// The one thing that grows.
@@ -20,7 +20,7 @@ pub(crate) enum Sweep {
     Consumers,
 }
 
-/// What was measured where that thing has this value.
+/// The measurement at this value.
 #[derive(Debug)]
 pub(crate) struct Point {
     pub(crate) value: u32,
@@ -44,7 +44,7 @@ impl Sweep {
         }
     }
 
-    /// What its axis says, with the unit.
+    /// The label of its axis, with the unit.
     pub(crate) fn axis(self) -> &'static str {
         match self {
             Self::Concurrency => "concurrency (calls at once)",
@@ -91,7 +91,7 @@ impl Sweep {
                 concurrency: value.try_into()?,
                 ..base
             },
-            // No more calls at once than messages are let out: a host refuses it.
+            // The concurrency is at most the prefetch: a host refuses anything else.
             Self::Prefetch => Bout {
                 prefetch: value.try_into()?,
                 concurrency: base.concurrency.min(value.try_into()?),

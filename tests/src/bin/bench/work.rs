@@ -1,4 +1,4 @@
-//! What is done with each message, and the queues that it takes.
+//! The work on each message, and the queues that it needs.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub(crate) const OUT: &str = "bench.out";
 /// Where a message waits for its second try: the delay queue that a host makes for `QUEUE`.
 pub(crate) const DELAY: &str = "bench.retry.100ms";
 
-/// What is done with a message.
+/// The work on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
     /// It is acknowledged.
@@ -56,7 +56,7 @@ impl fmt::Display for Work {
     }
 }
 
-/// The message of that number: JSON of so many bytes.
+/// The message with that number: JSON of this many bytes.
 pub(crate) fn message(number: u32, size: usize) -> Message {
     let bare = json!({"id": number, "pad": ""}).to_string().len();
     let pad = "x".repeat(size.saturating_sub(bare));

@@ -24,7 +24,7 @@ pub(crate) struct Account {
     left: HashMap<usize, u32>,
 }
 
-/// What became of all of them.
+/// The fate of all messages.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     /// By what they asked for: how many there were, and how many of them came to where that leads.
@@ -40,7 +40,7 @@ pub(crate) struct Verdict {
 }
 
 impl Account {
-    /// Reads from the log of a host that has ended what only the component can tell.
+    /// Reads from the log of a host that has ended what only the component can report.
     pub(crate) fn add_log(&mut self, host: &mut HostProcess) {
         for line in host.lines_to_the_end() {
             if let Some(number) = number_after(&line, "handled ") {
@@ -70,7 +70,7 @@ impl Account {
         Ok(())
     }
 
-    /// Compares it with what was asked for.
+    /// Compares the results with what the messages asked for.
     pub(crate) fn judge(&self, traffic: &Traffic) -> Verdict {
         let mut verdict = Verdict {
             sent_again: traffic.sent_again(),
@@ -128,7 +128,7 @@ fn number_after(line: &str, word: &str) -> Option<usize> {
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Takes everything out of a queue that nobody else consumes, and gives the bodies.
+/// Removes all messages from a queue that has no other consumer, and returns their bodies.
 async fn empty(vhost: &Vhost, queue: &str) -> Result<Vec<String>> {
     let count = vhost.ready(queue).await? as usize;
     let channel = vhost.channel().await?;

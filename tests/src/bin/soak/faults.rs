@@ -1,4 +1,4 @@
-//! The faults, each a real one: what is killed is killed, what is cut is cut.
+//! The faults. Each is real: processes are killed and links are cut.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub(crate) enum Fault {
     BreakFrames { after: u64, held: Duration },
     /// Bytes of one direction vanish while the connection looks well.
     BlackHole { to_broker: bool, held: Duration },
-    /// Nobody gets through to the broker.
+    /// The broker's port refuses connections.
     Refuse { held: Duration },
-    /// The broker's port answers, and nobody speaks.
+    /// The broker's port accepts connections and never answers.
     Silence { held: Duration },
     /// The link is slow.
     Latency { held: Duration },

@@ -81,7 +81,7 @@ async fn main() -> Result<()> {
     let mut stage = Stage::set(version).await?;
     let begun = Instant::now();
     let mut report = Report::new(version, options.messages, options.seed);
-    // Half of a portion before each fault and half after, so that there is always something in hand.
+    // Half of a portion before each fault and half after, so that some deliveries are always in flight.
     let portion = (options.messages / options.faults.max(1)).max(2) as usize / 2;
     for (number, fault) in schedule.iter().enumerate() {
         traffic.publish(&stage.vhost, portion).await;

@@ -8,7 +8,7 @@ use hive_tests::Version;
 
 use crate::account::Verdict;
 
-/// What happened on the way.
+/// The events of the run.
 pub(crate) struct Report {
     version: Version,
     messages: u32,
@@ -31,7 +31,7 @@ impl Report {
         self.silences.entry(kind).or_default().push(silence);
     }
 
-    /// In Markdown, as it stands in the documentation.
+    /// In Markdown, for the documentation.
     pub(crate) fn table(&self, verdict: &Verdict, took: Duration) -> String {
         let mut all: Vec<Duration> = self.silences.values().flatten().copied().collect();
         let mut text = String::from("\n| | |\n|---|---:|\n");

@@ -1,4 +1,4 @@
-//! What is sent: numbered messages, each with what it asks for.
+//! The traffic: numbered messages, each with the behaviour that it asks for.
 
 use hive_tests::{HiveToml, Message, Vhost};
 use rand::Rng;
@@ -14,10 +14,10 @@ pub(crate) const QUEUES: [(&str, &str); 4] = [
     ("cards", "classic"),
 ];
 
-/// Messages for one confirmation of the broker: what is not confirmed is sent again.
+/// Messages for each wait for the broker's confirmations; unconfirmed messages are sent again.
 const WINDOW: usize = 200;
 
-/// What a message asks of the component.
+/// The behaviour that a message asks of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Ack,
@@ -83,7 +83,7 @@ impl Traffic {
         }
     }
 
-    /// What each asked for; its place is its number.
+    /// The behaviour of each message; the index is its number.
     pub(crate) fn asked(&self) -> &[Behaviour] {
         &self.asked
     }
@@ -135,7 +135,7 @@ impl Traffic {
     }
 }
 
-/// What a reload changes back and forth.
+/// The values between which a reload changes the prefetch.
 pub(crate) const PREFETCHES: [u16; 2] = [200, 100];
 
 /// A host that consumes all of it, from queues as they are by default.

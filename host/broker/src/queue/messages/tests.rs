@@ -234,7 +234,7 @@ fn a_dead_letter_that_no_queue_took_is_due_after_a_while() {
     assert_eq!(queue.due_stuck(at(181_000)), [dead]);
 }
 
-/// What may be done to a queue.
+/// An operation on a queue.
 #[derive(Debug, Clone)]
 enum Step {
     Push,
