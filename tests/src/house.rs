@@ -4,6 +4,7 @@
 //! the rooms of the crate `hive-host` the paths that a file names are read here.
 
 mod crates;
+pub mod documents;
 mod paths;
 
 use std::fmt;

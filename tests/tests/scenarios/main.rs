@@ -84,6 +84,7 @@ mod tools;
 
 // The tests' own ground.
 mod brokers;
+mod documents;
 mod harness;
 mod house;
 

@@ -1,0 +1,101 @@
+//! What the documents say of the repository, held against the repository.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use hive_tests::house::documents::{dead_links, headings, is_numbered, numbered, quoted, words};
+use hive_tests::workspace;
+
+/// Not ours, or made: nothing in there is a document.
+const ELSEWHERE: [&str; 5] = ["target", ".toolchains", ".git", "node_modules", "build"];
+
+/// Becomes docs/brokers.md, and its links lead from there.
+const TEMPLATE: &str = "tests/src/matrix/page.md";
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() -> Result<()> {
+    let mut dead = Vec::new();
+    for path in files(workspace(), "md")? {
+        if path.ends_with(TEMPLATE) {
+            continue;
+        }
+        let page = std::fs::read_to_string(&path)?;
+        let folder = path.parent().context("a file is in a folder")?;
+        let read = |file: &Path| {
+            let file = folder.join(file);
+            file.exists().then(|| std::fs::read_to_string(&file).ok())
+        };
+        let name = path.strip_prefix(workspace())?.display();
+        let links = dead_links(&page, read);
+        dead.extend(links.iter().map(|link| format!("{name}: {link}")));
+    }
+    assert!(dead.is_empty(), "lead nowhere:\n{}", dead.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn each_numbered_behaviour_has_its_scenarios() -> Result<()> {
+    let page = std::fs::read_to_string(workspace().join("docs/behaviours.md"))?;
+    let listed: BTreeSet<&str> = quoted(&page)
+        .into_iter()
+        .filter(|name| is_numbered(name))
+        .collect();
+    let mut written = BTreeSet::new();
+    for path in files(&workspace().join("tests/tests/scenarios"), "rs")? {
+        let source = std::fs::read_to_string(path)?;
+        written.extend(numbered(&source).into_iter().map(str::to_owned));
+    }
+    let written: BTreeSet<&str> = written.iter().map(String::as_str).collect();
+    let gone: Vec<_> = listed.difference(&written).collect();
+    assert!(gone.is_empty(), "docs/behaviours.md lists {gone:?}");
+    let unlisted: Vec<_> = written.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "docs/behaviours.md lacks {unlisted:?}");
+    Ok(())
+}
+
+#[test]
+fn the_runbook_knows_every_alert_and_only_metrics_that_exist() -> Result<()> {
+    let docs = workspace().join("docs");
+    let runbook = std::fs::read_to_string(docs.join("runbook.md"))?;
+    let operations = std::fs::read_to_string(docs.join("operations.md"))?;
+    let known = words(&operations, "hive_");
+    let unknown: Vec<_> = words(&runbook, "hive_")
+        .into_iter()
+        .filter(|metric| !known.contains(metric))
+        .collect();
+    assert!(unknown.is_empty(), "are no metrics: {unknown:?}");
+    let sections = headings(&runbook);
+    let alerts: Vec<&str> = runbook
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(!alerts.is_empty(), "the runbook has no rules");
+    for alert in alerts {
+        assert!(
+            sections.contains(&alert.to_lowercase()),
+            "{alert} has no section"
+        );
+    }
+    Ok(())
+}
+
+/// The files below `folder` whose names end so.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let is_ours = !path
+            .file_name()
+            .and_then(OsStr::to_str)
+            .is_some_and(|name| ELSEWHERE.contains(&name));
+        if path.is_dir() && !path.is_symlink() && is_ours {
+            found.extend(files(&path, extension)?);
+        } else if path.extension() == Some(OsStr::new(extension)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
