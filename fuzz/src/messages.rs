@@ -172,7 +172,7 @@ fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let payload = &written[7..written.len() - 1];
     let sent = frame::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
     let length = sent.len() + written.len() - payload.len();
-    // What a header holds is counted there, and not where it is named.
+    // A header's content is counted with the header, and not where it is referred to.
     if !outgoing
         .headers
         .inner()

@@ -166,7 +166,7 @@ pub(crate) fn any_frame(choices: &mut Choices<'_>) -> Vec<u8> {
     }
 }
 
-/// The methods that carry text, and the one that says how large a frame may be.
+/// The methods that carry text, and the one that negotiates the size of a frame.
 fn method(choices: &mut Choices<'_>) -> Vec<u8> {
     match choices.octet() % 8 {
         0 => start(choices),

@@ -29,7 +29,7 @@ use crate::status::Status;
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the routes read.
+/// The state that the routes read.
 #[derive(Clone)]
 pub struct Sources {
     /// The host at this moment.
@@ -49,7 +49,7 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Somebody else has the port, or the address is not this machine's.
+    /// Another program has the port, or the address is not this machine's.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         TcpListener::bind(address).await.map(Self)
     }
@@ -121,7 +121,7 @@ async fn whole(State(sources): State<Sources>) -> Response {
     Json(StatusView::from(&status)).into_response()
 }
 
-/// Every consumer that is wanted: whether it consumes, and why not where it does not.
+/// Every consumer of the plan: whether it consumes, and why not.
 async fn consumers(State(sources): State<Sources>) -> Response {
     let status = (sources.status)();
     let consumers: Vec<_> = status.consumers.iter().map(ConsumerView::from).collect();

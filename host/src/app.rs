@@ -55,14 +55,14 @@ pub struct App {
 pub struct PlanSource {
     /// hive.toml.
     pub file: PathBuf,
-    /// What its variables are filled from.
+    /// The source of its variables.
     pub environment: Environment,
 }
 
 /// Why a host does not start.
 #[derive(Debug, Error)]
 pub enum StartFault {
-    /// What hive.toml names cannot be run.
+    /// A component of hive.toml cannot be run.
     #[error("{}", Lines(.0))]
     Plan(Vec<ComponentFault>),
     /// The machine or the broker won't have it.
@@ -145,7 +145,7 @@ impl App {
         })
     }
 
-    /// Resolves when a connection is given up, with the reason: the host cannot go on.
+    /// Resolves when a connection is given up, with the reason: the host cannot continue.
     pub async fn gave_up(&mut self) -> String {
         match self.gave_up.recv().await {
             Some(reason) => reason,
@@ -153,7 +153,7 @@ impl App {
         }
     }
 
-    /// Takes commands.
+    /// The handle for commands.
     pub fn control(&self) -> &Control {
         &self.control
     }
@@ -171,8 +171,8 @@ struct Judged {
     verdict: Verdict,
 }
 
-/// Carries out commands, one after the other, until the host drains; then tells the instances once
-/// no delivery is in hand any more.
+/// Carries out commands, one after the other, until the host drains. Then stops the instances, once no delivery
+/// is in flight any more.
 async fn run(mut running: Running, mut orders: Orders) {
     let (drain, close) = (running.tasks.drain().clone(), running.tasks.close().clone());
     let (judge, mut judged) = mpsc::channel::<Judged>(16);
@@ -213,7 +213,7 @@ async fn run(mut running: Running, mut orders: Orders) {
                     Command::Pause { consumer } => running.pause(&consumer),
                     Command::Resume { consumer } => running.resume(&consumer),
                 };
-                // Whoever asked may have gone; it is done all the same, and told in the log.
+                // The caller may be gone; the command is carried out and logged all the same.
                 let _nobody_waits = answer.send(done);
             }
         }
@@ -225,7 +225,7 @@ async fn run(mut running: Running, mut orders: Orders) {
     running.store.close().await;
 }
 
-/// Tells that `version` serves, and what served before.
+/// Reports that `version` serves, and which one served before.
 fn tell_serving(
     component: &str,
     before: Option<&Version>,

@@ -1,10 +1,9 @@
-//! The certificate authorities that this machine trusts, for every TLS connection that names none of
-//! its own.
+//! The certificate authorities that this machine trusts, for every TLS connection that does not name its own.
 
 use tokio_rustls::rustls::RootCertStore;
 
-/// The machine's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Reading them takes
-/// some milliseconds. Where there are none, nobody is trusted.
+/// The machine's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Reading them takes some
+/// milliseconds. If there are none, no certificate is trusted.
 pub fn of_this_machine() -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

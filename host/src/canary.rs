@@ -1,11 +1,11 @@
-//! A canary: a new version of a component that gets a share of the deliveries, until enough of them
-//! tell whether it fails more often than the one it is to replace. Pure.
+//! A canary: a new version of a component that gets a share of the deliveries, until there are enough of them
+//! to see whether it fails more often than the current one. Pure.
 
 /// How much more often than the current generation a new one may fail and still be taken: one
 /// delivery in a hundred.
 pub const TOLERANCE: f64 = 0.01;
 
-/// What a canary is to get, and when it is judged.
+/// The share of a canary, and when it is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CanaryRule {
     /// Of a hundred deliveries; above 0, 100 at most.
@@ -14,12 +14,12 @@ pub struct CanaryRule {
     pub deliveries: u32,
 }
 
-/// What became of deliveries while a canary was on trial.
+/// The results of deliveries while a canary was on trial.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// What the canary answered.
+    /// The canary's results.
     pub canary: Answered,
-    /// What the current generation answered meanwhile.
+    /// The results of the current generation in the same time.
     pub current: Answered,
 }
 
@@ -32,12 +32,12 @@ pub struct Answered {
     pub failed: u32,
 }
 
-/// What a trial ended in.
+/// The end of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The canary is made current.
     Promote,
-    /// The current generation goes on, and the canary goes.
+    /// The current generation stays, and the canary ends.
     RollBack,
 }
 
@@ -60,10 +60,10 @@ impl Answered {
 }
 
 impl CanaryRule {
-    /// None while it cannot be told yet.
+    /// `None` while the result is open.
     ///
-    /// A canary is rolled back as soon as it could not be promoted any more even if all the rest of
-    /// its deliveries were handled.
+    /// A canary is rolled back as soon as it could not be promoted any more even if all the rest of its
+    /// deliveries were handled.
     pub fn judge(&self, tally: &Tally) -> Option<Verdict> {
         let allowed = tally.current.failure_ratio() + TOLERANCE;
         if f64::from(tally.canary.failed) > allowed * f64::from(self.deliveries) {

@@ -17,10 +17,10 @@ pub const LARGEST_CODE: usize = 256 << 20;
 /// Commands that may wait for the one before them.
 const WAITING: usize = 64;
 
-/// What is asked for.
+/// The command.
 #[derive(Debug)]
 pub enum Command {
-    /// Puts other code in the place of a component.
+    /// Replaces the code of a component.
     Swap {
         /// The component's name.
         component: String,
@@ -31,12 +31,12 @@ pub enum Command {
     },
     /// Reads hive.toml again, and applies what changed.
     Reload,
-    /// Stops a consumer until somebody resumes it.
+    /// Pauses a consumer until it is resumed by hand.
     Pause {
         /// The consumer's name.
         consumer: String,
     },
-    /// Has a paused consumer go on, whatever paused it.
+    /// Resumes a paused consumer, whatever the reason for the pause was.
     Resume {
         /// The consumer's name.
         consumer: String,
@@ -48,52 +48,52 @@ pub enum Command {
 pub enum NewCode {
     /// The file that hive.toml names, as it is now.
     File,
-    /// The same, because it changed: nothing is done if its content is what serves. Where a canary is
-    /// on trial that is a conflict, and whoever asked asks again later.
+    /// The same after a change of the file: nothing happens if the content is that of the current version.
+    /// While a canary is on trial it is a conflict, and the caller tries again later.
     ChangedFile,
     /// This content of a file.
     Content(Vec<u8>),
-    /// What served before; the end of a canary where one is on trial.
+    /// The version that served before; ends a canary that is on trial.
     Before,
 }
 
-/// What was done.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub enum Done {
     /// `after` serves now, and `before` did.
     Swapped {
-        /// What served.
+        /// The version that served before.
         before: Version,
-        /// What serves.
+        /// The current version.
         after: Version,
     },
     /// `canary` is on trial; `current` still serves the rest.
     OnTrial {
-        /// What serves.
+        /// The current version.
         current: Version,
-        /// What gets a share.
+        /// The version that gets a share.
         canary: Version,
     },
     /// The canary is gone; `current` serves on.
     TrialEnded {
-        /// What serves.
+        /// The current version.
         current: Version,
-        /// What was on trial.
+        /// The version that was on trial.
         canary: Version,
     },
     /// The file holds what serves already.
     Unchanged {
-        /// What serves.
+        /// The current version.
         current: Version,
     },
-    /// hive.toml was applied: one line for each change, none if there was none.
+    /// hive.toml was applied: one line for each change.
     Reloaded {
         /// The changes.
         changes: Vec<String>,
     },
     /// The consumer is paused.
     Paused {
-        /// False: it was already.
+        /// False if it already was in that state.
         changed: bool,
     },
     /// The consumer is not paused any more.
@@ -108,9 +108,9 @@ pub enum Done {
 pub enum Refusal {
     /// There is nothing of that name.
     Unknown(String),
-    /// What is asked for cannot be done now.
+    /// The command cannot be carried out now.
     Conflict(String),
-    /// What is to be taken over is faulty; what was there goes on.
+    /// The code or the file has a fault; the current one stays.
     Faulty(String),
     /// The host is stopping.
     Stopping,
@@ -131,17 +131,17 @@ pub type Answer = Result<Done, Refusal>;
 /// A command, and where its answer goes.
 #[derive(Debug)]
 pub struct Order {
-    /// What is asked for.
+    /// The command.
     pub command: Command,
-    /// Whoever asked may have gone.
+    /// The caller may be gone.
     pub answer: oneshot::Sender<Answer>,
 }
 
-/// Gives commands. Clones share the line.
+/// Sends commands. Clones share one queue.
 #[derive(Debug, Clone)]
 pub struct Control(mpsc::Sender<Order>);
 
-/// Takes commands.
+/// Receives commands.
 pub type Orders = mpsc::Receiver<Order>;
 
 /// Both ends of a line of commands.
@@ -151,7 +151,7 @@ pub fn line() -> (Control, Orders) {
 }
 
 impl Control {
-    /// Has a command carried out. Dropping the future does not call it off.
+    /// Has a command carried out. Dropping the future does not cancel it.
     pub async fn ask(&self, command: Command) -> Answer {
         let (answer, answered) = oneshot::channel();
         let order = Order { command, answer };

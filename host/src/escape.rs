@@ -32,14 +32,14 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// A text whose lines behind the first are indented, so that none of them can be taken for a line of the
+/// A text whose lines after the first are indented, so that none of them can be taken for a line of the
 /// program's own.
 pub fn paragraph(text: &str) -> String {
     let text = text.trim_end().replace("\r\n", "\n");
     lines(&text).replace('\n', "\n  ")
 }
 
-/// JSON text, which stays the same JSON: within it such characters stand in strings alone.
+/// JSON text that is still the same JSON: such characters occur only within strings.
 pub fn json(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);
@@ -79,7 +79,7 @@ impl<T: Display> Display for Shown<T> {
     }
 }
 
-/// What is written to it comes out as by [`line()`].
+/// Escapes what is written to it as [`line()`] does.
 pub struct Line<W>(pub W);
 
 impl<W: Write> Write for Line<W> {

@@ -48,10 +48,10 @@ use crate::store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write
 
 pub use self::publications::Fresh;
 
-/// What stands under a key that was committed. No token of a claim is so short.
+/// The value of a committed key. No token of a lease is so short.
 const COMMITTED: &[u8] = b"done";
 
-/// How often claims on a shared store are renewed, and the size is told.
+/// How often leases on a shared store are renewed, and the size is reported.
 const TICK: Duration = Duration::from_secs(3);
 
 /// The pauses between looks at a claim of another host.
@@ -59,7 +59,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// See [`FIRST_LOOK`].
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// What one consumer remembers, of one kind.
+/// The keys that one consumer remembers, of one kind.
 pub struct Ledger {
     key: Key,
     period: Option<Duration>,
@@ -69,7 +69,7 @@ pub struct Ledger {
     shared: Option<Arc<Shared>>,
 }
 
-/// What a consumer remembers: of its deliveries, and of what its component publishes.
+/// The keys of a consumer's deliveries, and of its component's publications.
 #[derive(Default)]
 pub struct Ledgers {
     /// `dedup`.
@@ -78,21 +78,21 @@ pub struct Ledgers {
     pub publications: Option<Arc<Ledger>>,
 }
 
-/// A key as it is kept: a hash, so that each takes the same room and tells nothing of a message.
+/// A key as it is stored: a hash, so that all take the same room and reveal nothing of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Known([u8; 32]);
 
-/// What stands under a key.
+/// The state of a key.
 pub enum Claim {
     /// Nothing: it is ours now.
     Fresh(Lease),
-    /// It was dealt with.
+    /// It was handled.
     Done,
-    /// Somebody is at it.
+    /// Another delivery holds the lease.
     Busy(Wait),
 }
 
-/// For the end of somebody else's claim.
+/// For the end of another delivery's lease.
 pub enum Wait {
     /// Another delivery of this host has it.
     Here(CancellationToken),
@@ -110,7 +110,7 @@ pub struct Lease {
 }
 
 impl Ledgers {
-    /// What this consumer is to remember, in `store`. `vhost` is where its queue is.
+    /// The ledger of this consumer, in `store`. `vhost` is that of its queue.
     pub fn of(
         plan: &ConsumerPlan,
         vhost: &str,
@@ -162,14 +162,14 @@ impl Ledger {
         ledger
     }
 
-    /// What a delivery is known by; none where it has no key, and so is never a repeat.
+    /// The key of a delivery; `None` if it has none, and so is never a repeat.
     pub fn known(&self, envelope: &Envelope) -> Option<Known> {
         let key = self.key.of(envelope)?;
         Some(self.hashed(&[&key]))
     }
 
-    /// What a publication is known by: its key and where it goes, since what goes to two places is
-    /// no repeat. `message_id` is what it goes out with where it has none of its own.
+    /// The key of a publication, with its destination: the same key to two destinations is not a repeat.
+    /// `message_id` is the one that the host gives it if it has none of its own.
     pub fn known_publication(&self, publication: &Publication, message_id: &str) -> Option<Known> {
         let key = self.key.of_publication(publication, message_id)?;
         let Publication {
@@ -191,11 +191,11 @@ impl Ledger {
         Known(hash.finalize().into())
     }
 
-    /// Claims a key, or tells who has.
+    /// Claims a key, or returns who holds it.
     ///
     /// # Errors
     ///
-    /// A store that cannot tell; then nothing is claimed.
+    /// If the store does not answer; then nothing is claimed.
     pub async fn claim(self: &Arc<Self>, known: Known) -> Result<Claim, StoreFault> {
         let place = match self.claims.take(known) {
             Ok(place) => place,
@@ -247,11 +247,11 @@ impl Wait {
 }
 
 impl Lease {
-    /// Remembers the key: what was claimed has been dealt with, and all that it caused is confirmed.
+    /// Commits the key: its delivery was handled, and everything that it caused is confirmed.
     ///
     /// # Errors
     ///
-    /// A store that failed: the key may or may not be remembered.
+    /// If the store failed: the key may or may not be stored.
     pub async fn commit(&self) -> Result<(), StoreFault> {
         commit(&self.ledger, std::slice::from_ref(self)).await
     }

@@ -93,8 +93,8 @@ impl Drop for Log {
     }
 }
 
-/// lapin logs the whole of every message that comes back, and as errors what this host heals and
-/// logs itself. A filter that names it gets it all the same.
+/// lapin logs the whole of every returned message, and logs as errors what this host recovers from and logs
+/// itself. A filter that names lapin gets it all the same.
 fn quiet_libraries(filter: EnvFilter) -> anyhow::Result<EnvFilter> {
     if filter.to_string().contains("lapin") {
         return Ok(filter);

@@ -23,7 +23,7 @@ pub struct Envelope {
     pub redelivered: bool,
     /// Which try this is.
     pub attempt: Attempt,
-    /// The offset in a stream queue; none for any other queue.
+    /// The offset in a stream; `None` for any other queue.
     pub stream_offset: Option<u64>,
 }
 
@@ -96,7 +96,7 @@ impl Attempt {
     /// The first try.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// The try numbered `number`; none for 0, since tries are counted from 1.
+    /// The attempt numbered `number`; `None` for 0, since attempts are counted from 1.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
     }
@@ -131,7 +131,7 @@ pub struct Publication {
     pub exchange: String,
     /// Where the exchange routes by.
     pub routing_key: String,
-    /// What to publish.
+    /// The message to publish.
     pub message: Message,
     /// Whether a message that no queue takes fails the delivery.
     pub mandatory: bool,
@@ -148,7 +148,7 @@ pub struct Retry {
     pub delay: Option<Duration>,
 }
 
-/// What a component answered.
+/// The answer of a component.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Done.

@@ -1,9 +1,8 @@
-//! What makes messages one another's kin: the key by which deliveries are kept in order, or known
-//! to be repeated. Pure.
+//! The key of a message, by which deliveries are kept in order, or recognised as repeats. Pure.
 //!
-//! A key is bytes. Two messages have the same key if what the file names has the same text in both:
-//! the integer 7 of one publisher and the text "7" of another are one key. What has no text that
-//! every reader agrees on gives no key, since a key by chance would take one message for another.
+//! A key is bytes. Two messages have the same key if the value that the file names has the same text in both:
+//! the integer 7 of one publisher and the text "7" of another are one key. A value without a text that every
+//! reader agrees on gives no key, since a key by chance would take one message for another.
 
 use std::fmt;
 
@@ -30,11 +29,11 @@ pub enum Key {
 /// A text that names no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyFault {
-    /// It is none of the forms.
+    /// It has none of the known forms.
     Unknown,
     /// `header:` with nothing behind it.
     NoHeader,
-    /// What stands behind `json:` is no pointer.
+    /// The text after `json:` is not a JSON pointer.
     NoPointer,
 }
 
@@ -60,12 +59,12 @@ impl Key {
         }
     }
 
-    /// The key of a message; none where it has none, or an empty one.
+    /// The key of a message; `None` if it has none, or an empty one.
     pub fn of(&self, envelope: &Envelope) -> Option<Vec<u8>> {
         self.within(&envelope.message, &envelope.routing_key)
     }
 
-    /// The key of a publication; `message_id` is what it goes out with where it has none of its own.
+    /// The key of a publication; `message_id` is the one that the host gives it if it has none of its own.
     pub fn of_publication(&self, publication: &Publication, message_id: &str) -> Option<Vec<u8>> {
         let key = self.within(&publication.message, &publication.routing_key);
         match self {
@@ -122,7 +121,7 @@ fn is_pointer(text: &str) -> bool {
             .all(|behind| behind.starts_with(['0', '1']))
 }
 
-/// A floating point number is no key: how many of its digits count is the reader's choice.
+/// A floating point number is not a key: readers differ in how many of its digits count.
 fn of_field(value: &FieldValue) -> Option<Vec<u8>> {
     match value {
         FieldValue::Void | FieldValue::Double(_) | FieldValue::Nested(_) => None,

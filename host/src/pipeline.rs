@@ -123,22 +123,22 @@ impl Pipeline {
         })
     }
 
-    /// Pauses it, and tells whether it consumes.
+    /// Pauses it, and reports whether it consumes.
     pub fn flow(&self) -> &Arc<Flow> {
         self.admission.flow()
     }
 
-    /// What it keeps until something works again.
+    /// The deliveries that it keeps.
     pub fn keeping(&self) -> &Arc<Keeping> {
         &self.keeping
     }
 
-    /// What is told of its deliveries.
+    /// The telemetry of its deliveries.
     pub fn telemetry(&self) -> &Arc<ConsumerTelemetry> {
         &self.telemetry
     }
 
-    /// Starts the workers, and what scales them; tells how many there are.
+    /// Starts the workers and their scaler; returns how many there are.
     pub fn start(self: &Arc<Self>) -> watch::Receiver<Roster> {
         if let Some(progress) = &self.progress {
             progress.start(&self.slot);
@@ -198,8 +198,8 @@ impl Pipeline {
         }
     }
 
-    /// What stands between the arrival of a delivery and the call, which is the same for a single one
-    /// and for one of a batch; none where it is not to be handled now.
+    /// The steps between the arrival of a delivery and the call, the same for a single one and for one of a
+    /// batch; `None` if it must not be handled now.
     async fn taken(self: &Arc<Self>, held: Held) -> Option<Held> {
         failpoint::reached("delivery.received");
         let mut held = self.recalled(held)?;
@@ -214,7 +214,7 @@ impl Pipeline {
         self.claimed(held).await
     }
 
-    /// The delivery to handle; none where it came here before, and is not to be handled again.
+    /// The delivery to handle; `None` if it was here before, and must not be handled again.
     fn recalled(self: &Arc<Self>, mut held: Held) -> Option<Held> {
         let disposition = match self.recall.take(&held.delivery) {
             None => return Some(held),
@@ -238,8 +238,7 @@ impl Pipeline {
         None
     }
 
-    /// Has the component handle a delivery that is no repeat, unless it may end the host: then that is
-    /// done later, and alone.
+    /// Has the component handle a delivery that is not a repeat. A suspect is handled later, and alone.
     async fn call(self: &Arc<Self>, held: Held) {
         if let Some(held) = self.unsuspected(held).await {
             let acks = held.delivery.settlement.acks();
@@ -248,8 +247,8 @@ impl Pipeline {
         }
     }
 
-    /// Has the component handle a delivery, and settles it. Where it takes batches, this one is a batch
-    /// by itself.
+    /// Has the component handle a delivery, and settles it. If the component takes batches, this delivery is a
+    /// batch by itself.
     async fn call_now(self: &Arc<Self>, held: Held) {
         if let Some(batches) = &self.batches {
             return self.call_with_batch(batches, vec![held]).await;
@@ -275,7 +274,7 @@ impl Pipeline {
         }
     }
 
-    /// Goes on with a delivery once what failed may work again, while the worker goes on with others.
+    /// Continues a delivery when the failed step may work again; meanwhile the worker continues with others.
     fn later(self: &Arc<Self>, held: Held, trouble: Trouble) {
         let pipeline = Arc::clone(self);
         let was_taken = matches!(trouble, Trouble::Away(_));
@@ -293,8 +292,7 @@ impl Pipeline {
         });
     }
 
-    /// Keeps a delivery until what failed is to be tried again; none where it is not kept any more, and is
-    /// settled.
+    /// Keeps a delivery until the failed step is retried; `None` if it is not kept any more, and is settled.
     async fn kept(self: &Arc<Self>, mut held: Held, trouble: Trouble) -> Option<Held> {
         let reason = trouble.reason().to_owned();
         match self.keeping.wait(&mut held, trouble).await {
@@ -313,8 +311,8 @@ impl Pipeline {
             .spawn_work(async move { settler.set_aside(held, reason).await });
     }
 
-    /// The broker took deliveries back while they were handled, because that took too long. It hands them
-    /// out again; each has spent an attempt if it was this call that took so long.
+    /// The broker took deliveries back while they were handled, because that took too long. It redelivers them;
+    /// each has spent an attempt if it was this call that took so long.
     fn overran(&self, batch: impl IntoIterator<Item = Held>, ran: Duration, timeout: Duration) {
         let is_the_reason = self.recall.is_the_reason(ran, timeout);
         for mut held in batch {
@@ -335,7 +333,7 @@ impl Pipeline {
         }
     }
 
-    /// What follows from the component's answer to one delivery.
+    /// The consequence of the component's answer to one delivery.
     fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, generation: &Arc<Generation>) {
         failpoint::reached("delivery.handled");
         if !matches!(outcome, Outcome::HostFault(_)) {
@@ -352,7 +350,7 @@ impl Pipeline {
         }
     }
 
-    /// Settles aside whatever the broker has to confirm first, while the worker goes on.
+    /// Settles a delivery aside if the broker has to confirm something first, while the worker continues.
     fn settle(self: &Arc<Self>, held: Held, disposition: Disposition) {
         let settler = Arc::clone(&self.settler);
         let mut settling = Box::pin(settler.settle(held, disposition));
@@ -369,8 +367,8 @@ impl Pipeline {
         }
     }
 
-    /// What `work` gives, unless the deliveries in hand are to be dropped, or were taken back by the
-    /// broker because they were in hand for too long.
+    /// The result of `work`, unless the deliveries in flight must be dropped, or the broker took them back
+    /// because they were in flight for too long.
     async fn unless_cut<T>(
         &self,
         in_hand: &[Held],
@@ -421,6 +419,6 @@ enum Ended<T> {
     Done(T),
     /// The host stops.
     Abandoned,
-    /// The broker has taken its deliveries back, whose consumer timeout is no longer than this.
+    /// The broker has taken its deliveries back; its consumer timeout is at most this.
     Overran(Duration),
 }

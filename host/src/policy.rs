@@ -1,7 +1,7 @@
-//! What becomes of a delivery: an [`Outcome`] and an [`Attempt`] in, a [`Disposition`] out.
+//! The decision about a delivery: an [`Outcome`] and an [`Attempt`] in, a [`Disposition`] out.
 //!
-//! Pure, so that every rule of the retry law can be read and tested here, with no broker and no
-//! clock. Carrying a disposition out, in the order that loses nothing, is `pipeline::settle`'s.
+//! Pure, so that every rule of the retry law can be read and tested here, with no broker and no clock.
+//! `pipeline::settle` carries a disposition out, in the order that loses nothing.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::message::{Action, Attempt, Publication, Retry};
 
 /// How one call of a component ended.
 ///
-/// A component's failure is a value here and never an `Err`: it is an expected thing with a rule
-/// of its own, and each kind can be told from the others in the log and in the dead letter.
+/// A component's failure is a value here and never an `Err`: it is expected, has a rule of its own, and each
+/// kind is distinguished in the log and in the dead letter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// It was handled; these publications come of it, often none.
@@ -66,12 +66,12 @@ impl RetryPolicy {
     }
 }
 
-/// Why a delivery failed: its class, as told in logs, metrics and headers, and the words.
+/// Why a delivery failed: its class, for logs, metrics and headers, and the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The kind.
     pub class: FailureClass,
-    /// What the component or the host said about it. Not bounded yet.
+    /// The error text of the component or the host. Not bounded yet.
     pub error: String,
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for FailureClass {
     }
 }
 
-/// What to do with a delivery now.
+/// The next step with a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Disposition {
     /// Acknowledge it.
@@ -129,19 +129,19 @@ pub enum Disposition {
     RetryAfter {
         /// How long it stays in a delay queue.
         delay: Duration,
-        /// What went wrong.
+        /// The failure.
         failure: Failure,
     },
     /// Put it in the dead-letter queue.
     DeadLetter(Failure),
     /// Pass over it: a message of a stream, which can neither leave it nor be put into it again.
     Skip(Failure),
-    /// Read no further than this message of a stream, until somebody has changed something.
+    /// Read no further than this message of a stream, until an operator has changed something.
     Stop(Failure),
     /// Keep it in the host, unacknowledged, and try the same attempt again there: giving it back would
     /// be counted against the message, and only bring it here again.
     Keep {
-        /// Why the host could not go on.
+        /// Why the host could not continue.
         reason: String,
     },
 }
@@ -175,8 +175,8 @@ pub fn decide(outcome: Outcome, attempt: Attempt, policy: &RetryPolicy) -> Dispo
     retry_or_dead_letter(failure, asked_delay, attempt, policy)
 }
 
-/// What follows a publication that the broker would not take: the component named an exchange,
-/// a routing key or a property that cannot work, so it spends a retry like any other failure.
+/// The decision about a publication that the broker refused: the component named an exchange, a routing key or
+/// a property that cannot work, so it spends a retry like any other failure.
 pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolicy) -> Disposition {
     retry_or_dead_letter(
         Failure::new(FailureClass::Publish, error),
@@ -186,7 +186,7 @@ pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolic
     )
 }
 
-/// What becomes of a message that comes again because handling it took longer than the broker's consumer
+/// The decision about a message that is redelivered because handling it took longer than the broker's consumer
 /// timeout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AfterOverrun {
@@ -208,7 +208,7 @@ pub fn decide_overrun(overran: Attempt, policy: &RetryPolicy) -> AfterOverrun {
     ))
 }
 
-/// What becomes of a message of a stream that failed.
+/// The treatment of a message of a stream that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     /// The consumer stops in front of it.
@@ -499,7 +499,7 @@ mod tests {
             prop_assert_eq!(delays_until_dead(&policy(limit, &seconds)), expected);
         }
 
-        /// Acknowledged alone is only what was handled, and with it goes out all that came of it.
+        /// Only a handled delivery is acknowledged directly, and all of its publications are sent with it.
         #[test]
         fn no_outcome_yields_loss(outcome in any_outcome(), (limit, number) in any_stage()) {
             let disposition = decide(outcome.clone(), attempt(number), &policy(limit, &[1]));

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::config::plan::ScalePlan;
 
-/// Looks that are remembered: fewer workers are wanted only when so many in a row agree on it.
+/// Looks that are remembered: fewer workers are wanted only if this many in a row agree.
 const LOOKS: usize = 3;
 
-/// What was seen of a consumer at one look.
+/// The state of a consumer at one look.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     /// Messages that wait: at the broker, or here and not begun. None: it cannot be known.
     pub depth: Option<u64>,
-    /// Whether nothing is consumed, because it was paused: what waits then waits for no worker.
+    /// Whether the consumer is paused: waiting messages then do not wait for a worker.
     pub is_paused: bool,
     /// Workers that there are.
     pub workers: u16,
@@ -29,24 +29,24 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Rule {
     plan: ScalePlan,
-    /// What one message takes of a worker's time, recent ones counting more; none before the first.
+    /// The worker time of one message, with more weight for recent ones; `None` before the first.
     pace: Option<Duration>,
-    /// What `target_wait` asked for at the last looks.
+    /// The numbers that `target_wait` asked for at the last looks.
     recent: VecDeque<u64>,
 }
 
-/// What a rule says.
+/// The result of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
     /// So many workers, within the bounds of the plan.
     pub wanted: u16,
-    /// What was asked for before the bounds; none where nothing was.
+    /// The number that was asked for, before the bounds; `None` if none was.
     pub asked: Option<u64>,
     /// Why.
     pub because: Because,
 }
 
-/// Why so many workers are wanted. Where two rules ask for the same, the later one here is named.
+/// Why this many workers are wanted. If two rules ask for the same number, the later one here is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Because {
     /// `messages_per_instance` asks for them.
@@ -55,7 +55,7 @@ pub enum Because {
     Wait,
     /// `target_wait` asked for them at one of the last looks.
     Recently,
-    /// Nothing was answered yet, so nobody knows how long one takes: nothing is changed.
+    /// No call has ended yet, so the time of one is unknown: nothing changes.
     NoPace,
     /// How much waits cannot be known: nothing is changed.
     DepthUnknown,
@@ -73,7 +73,7 @@ impl Rule {
         }
     }
 
-    /// What one message takes of a worker's time, as far as the rule knows.
+    /// The worker time of one message, as far as the rule knows it.
     pub fn pace(&self) -> Option<Duration> {
         self.pace
     }
@@ -139,7 +139,7 @@ impl Rule {
     }
 }
 
-/// The mean of what was known and what is new; what is new alone at first.
+/// The mean of the known time and the new one; at first the new one alone.
 fn paced(known: Option<Duration>, (messages, time): (u64, Duration)) -> Option<Duration> {
     if messages == 0 {
         return known;

@@ -113,7 +113,7 @@ impl RedisServer {
         self.ready().await
     }
 
-    /// Has it carry out a command that it answers with `OK`.
+    /// Sends a command that is answered with `OK`.
     pub fn command(&self, words: &[&str]) -> Result<()> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;

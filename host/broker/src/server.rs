@@ -105,7 +105,7 @@ pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
-                    // A small answer is not to wait for the next one.
+                    // A small answer must not wait for the next one.
                     if socket.set_nodelay(true).is_ok() {
                         let shared = shared.clone();
                         clients.spawn(async move {

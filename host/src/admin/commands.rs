@@ -16,7 +16,7 @@ use crate::canary::CanaryRule;
 use crate::config::plan::Password;
 use crate::control::{Answer, Command, Control, LARGEST_CODE, NewCode, Refusal};
 
-/// Deliveries after which a canary is judged, unless somebody says otherwise.
+/// Deliveries after which a canary is judged, unless the request names another number.
 const DELIVERIES: u32 = 200;
 
 /// Where commands go, and who may give them.
@@ -34,7 +34,7 @@ pub struct Commands {
 struct How {
     /// Of a hundred deliveries, those that the new version gets on trial.
     canary: Option<f64>,
-    /// Those after which it is judged.
+    /// The number of deliveries after which it is judged.
     deliveries: Option<u32>,
 }
 

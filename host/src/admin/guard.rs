@@ -1,5 +1,5 @@
-//! Who may give commands: whoever knows `host.admin_token`, or, where none is set, whoever is on this
-//! machine and is no web page.
+//! Which clients may give commands: those that know `host.admin_token` or, if none is set, those on this
+//! machine that are not a web page.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use super::wire::ErrorView;
 use crate::config::plan::Password;
 
-/// The media types of commands. A web page of another origin may not send them without being asked
-/// first (Fetch Standard, "CORS-safelisted request-header"), and nobody answers that question here.
+/// The media types of commands. The browser asks before a web page of another origin may send them (Fetch
+/// Standard, "CORS-safelisted request-header"), and this server never answers that question.
 const TYPES: [&str; 2] = ["application/json", "application/wasm"];
 
 /// Decides about commands.
 #[derive(Clone)]
 pub(super) struct Guard {
-    /// Nobody from elsewhere can reach the server.
+    /// The server is reachable from this machine only.
     is_loopback: bool,
     token: Option<Password>,
 }
@@ -39,7 +39,7 @@ impl Guard {
         }
         if let Some(token) = &self.token {
             let sent = text(header::AUTHORIZATION).and_then(|sent| sent.strip_prefix("Bearer "));
-            // Sums take as long to compare wherever they begin to differ, and so tell nothing.
+            // Comparing checksums takes equally long wherever they differ, and so reveals nothing.
             let is_known = sent
                 .is_some_and(|sent| Sha256::digest(sent) == Sha256::digest(token.expose_secret()));
             return (!is_known).then_some((

@@ -1,4 +1,4 @@
-//! What the admin server writes, as it stands in JSON.
+//! The JSON that the admin server writes.
 
 mod status;
 
@@ -18,7 +18,7 @@ pub(super) struct Readiness<'a> {
     consumers: Counts,
     /// The consumers that are wanted and are not there.
     missing: Vec<Missing<'a>>,
-    /// Those that somebody or something wants to stand still.
+    /// Consumers that are paused.
     paused: Vec<Paused<'a>>,
     /// Those that keep deliveries in the host until something works again.
     keeping: Vec<Keeping<'a>>,

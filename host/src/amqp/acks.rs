@@ -97,7 +97,7 @@ impl Window {
         self.requeued = 0;
     }
 
-    /// `tag` is done. None when it cannot be settled any more.
+    /// `tag` is handled. `None` if it cannot be settled any more.
     pub(super) fn ack(&mut self, tag: u64) -> Option<Due> {
         self.settle(tag, Tag::Acked)?;
         self.acked_above += 1;
@@ -105,7 +105,7 @@ impl Window {
         Some(self.due())
     }
 
-    /// `tag` goes back to its queue. None when it cannot be settled any more.
+    /// `tag` goes back to its queue. `None` if it cannot be settled any more.
     pub(super) fn requeue(&mut self, tag: u64) -> Option<Due> {
         self.settle(tag, Tag::Requeued)?;
         self.requeued += 1;
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(window.ack(5), Some(Due::Now));
         let singles: Vec<_> = (2..=5).map(Frame::Ack).collect();
         assert_eq!(window.take(false), singles);
-        // The slow one and its successor: the broker knows 2 to 5 no more, so 6 is named.
+        // The slow one and its successor: the broker does not know 2 to 5 any more, so 6 is named.
         window.ack(6);
         window.ack(1);
         assert_eq!(window.take(false), [Frame::AckUpTo(6)]);

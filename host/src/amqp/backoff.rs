@@ -38,8 +38,8 @@ impl Backoff {
 
     /// The pause after the failures so far, for a `draw` from 0 to 1.
     ///
-    /// Full jitter, so that many hosts that lost one broker do not come back as one; but never
-    /// less than half of the first pause, so that a broken broker is not hammered by chance.
+    /// Full jitter, so that many hosts that lost one broker do not reconnect at once; but never less than half
+    /// of the first pause, so that a broken broker is not hammered by chance.
     fn pause(&self, draw: f64) -> Duration {
         let longest = self
             .first

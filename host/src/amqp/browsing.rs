@@ -26,7 +26,7 @@ use super::session::SharedSession;
 use super::settlement::{Delivery, Settlement};
 use crate::lifecycle::Tasks;
 
-/// When nothing has come for so long, the queue is asked whether anything is left.
+/// After this long without a message, the queue is asked whether anything is left.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// Empty answers after which another consumer is assumed to have the rest.

@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One `[connections.NAME]`, kept up until the host stops.
 ///
-/// Deliveries and publications have a link each: a broker that is short of memory or disk stops
-/// reading from whoever publishes, and acks must go on then.
+/// Deliveries and publications have a link each: a broker that is short of memory or disk stops reading from
+/// publishing connections, and acks must still get through.
 #[derive(Debug)]
 pub struct Connection {
     plan: Arc<ConnectionPlan>,
@@ -86,7 +86,7 @@ impl Connection {
         }))
     }
 
-    /// Resolves if the connection is given up, with the reason: the host cannot go on.
+    /// Resolves if the connection is given up, with the reason: the host cannot continue.
     pub async fn gave_up(&self) -> ConnectFault {
         tokio::select! {
             fault = self.consuming.gave_up() => fault,
@@ -186,15 +186,14 @@ impl Connection {
         )
     }
 
-    /// A publisher of its own for a consumer, so that one consumer's publications do not wait for
-    /// another's.
+    /// A publisher for one consumer, so that its publications do not wait for another's.
     pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(consumer);
         Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
     }
 
-    /// Reads what waits in `queue`, with at most `at_once` messages in hand. What is read goes back when
-    /// `tasks` stop, unless it was acknowledged.
+    /// Reads the messages in `queue`, with at most `at_once` unacknowledged. Messages that were read go back
+    /// when `tasks` stop, unless they were acknowledged.
     ///
     /// # Errors
     ///
@@ -220,7 +219,7 @@ impl Connection {
         way_back(broker, self.topology.load().kind_of(queue))
     }
 
-    /// What it costs to look at `queue` and put back what is in it.
+    /// The cost of looking at the messages of `queue` and putting them back.
     ///
     /// # Errors
     ///
@@ -237,7 +236,7 @@ impl Connection {
         cost.map_err(|fault| lost(fault.to_string()))
     }
 
-    /// What may be published over this connection now.
+    /// The current limits for publications over this connection.
     pub fn publish_limits(&self) -> PublishLimits {
         let negotiated = self.publishing.current().map(|session| session.frame_max());
         PublishLimits {
@@ -260,7 +259,7 @@ impl Connection {
             .await
     }
 
-    /// The same when a copy was returned, because somebody deleted the delay queue.
+    /// The same after a copy was returned, because the delay queue was deleted.
     pub async fn ensure_delay_queue(
         &self,
         queue: &str,
@@ -290,8 +289,7 @@ impl Connection {
         made.await.map(DelayingExchange)
     }
 
-    /// The same when a publication was returned or refused, because somebody deleted what it goes
-    /// through.
+    /// The same after a publication was returned or refused, because its exchange or queue was deleted.
     pub async fn ensure_delaying_exchange(
         &self,
         publication: &Publication,
@@ -303,14 +301,14 @@ impl Connection {
         made.await.map(DelayingExchange)
     }
 
-    /// Declares a dead-letter queue again, when a copy was returned because somebody deleted it.
+    /// Declares a dead-letter queue again, after a copy was returned because the queue was deleted.
     pub async fn ensure_dead_letter_queue(&self, name: &str) -> Result<(), EnsureFault> {
         let session = self.session(name)?;
         let topology = self.topology.load_full();
         topology.ensure_dead_letter_queue(&session, name).await
     }
 
-    /// What is waited for on the consuming link, or why that is tried no more. A link that has ended says
+    /// The result of a wait on the consuming link, or why the link was given up. A link that has ended reports
     /// nothing itself.
     async fn unless_given_up<T>(
         &self,
@@ -327,7 +325,7 @@ impl Connection {
         &self.consuming
     }
 
-    /// Without waiting for one to come back: the delivery that asks can be given back instead.
+    /// Without waiting for a reconnection: the delivery that needs it can be given back instead.
     fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
         self.consuming
             .current()

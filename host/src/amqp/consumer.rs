@@ -43,8 +43,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long a look at what has come waits for its turn. Somebody who keeps it out for so long is waiting
-/// for the broker, so that nothing has come.
+/// How long counting the buffered deliveries waits for its turn. A worker that holds the turn for this long is
+/// waiting for the broker, so nothing is buffered.
 const TURN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How much of its queue a subscription wants.
@@ -52,9 +52,9 @@ const TURN_TIMEOUT: Duration = Duration::from_millis(50);
 pub enum Intake {
     /// Whatever there is, as far as the prefetch goes.
     All,
-    /// One delivery and no more; the number tells it from the one wanted before.
+    /// One delivery and no more; the number distinguishes it from the one wanted before.
     One(u64),
-    /// Nothing: the broker is told that nobody consumes.
+    /// Nothing: the consumer is cancelled at the broker.
     Nothing,
 }
 
@@ -70,8 +70,8 @@ pub struct Subscription {
     held_back: watch::Sender<bool>,
 }
 
-/// The right to wait for the broker, which one worker of a subscription has at a time. Whoever has had a
-/// delivery gives it up, or goes on with it at once.
+/// The right to wait for the broker, which one worker of a subscription has at a time. A worker that got a
+/// delivery gives it up, or continues with it at once.
 #[derive(Debug, Default)]
 pub struct Lead<'a>(Option<MutexGuard<'a, Feed>>);
 
@@ -98,7 +98,7 @@ pub enum ConsumerState {
     Waiting(Arc<str>),
 }
 
-/// Tells whether a consumer consumes, at any time.
+/// Reports whether a consumer consumes, at any time.
 #[derive(Debug, Clone)]
 pub struct ConsumerWatch {
     queue: Arc<str>,
@@ -159,7 +159,7 @@ struct Feed {
     told: bool,
 }
 
-/// Outlives whoever began it: the next one waits for it too.
+/// Outlives the worker that began it: the next worker waits for it too.
 #[derive(Debug)]
 struct Attempt {
     on: Weak<Session>,
@@ -210,7 +210,7 @@ impl Subscription {
         }
     }
 
-    /// Tells whether it consumes.
+    /// Reports whether it consumes.
     pub fn watch(&self) -> ConsumerWatch {
         ConsumerWatch {
             queue: self.subscribing.plan.queue.clone(),
@@ -224,19 +224,19 @@ impl Subscription {
         self.subscribing.reading.as_ref()
     }
 
-    /// Tells why it does not consume though the broker could be asked.
+    /// Records why it does not consume although the broker could be asked.
     pub fn waits(&self, reason: &str) {
         self.standing.send_replace(Standing::Waiting(reason.into()));
     }
 
-    /// From now on so much is wanted. Whoever waits for the next delivery carries it out: while every
-    /// worker is busy, the broker lets out as much as before.
+    /// The demand from now on. The worker that waits for the next delivery applies it: while every worker is
+    /// busy, the broker delivers as much as before.
     pub fn take_in(&self, intake: Intake) {
         self.intake.send_replace(intake);
     }
 
-    /// Whether nothing is to be handed out for now. The broker lets out no more than the prefetch
-    /// meanwhile, and has nothing back.
+    /// Whether deliveries are held back for now. Meanwhile the broker delivers no more than the prefetch, and
+    /// gets nothing back.
     pub fn hold_back(&self, is_held: bool) {
         self.held_back.send_if_modified(|held| {
             let changes = *held != is_held;
@@ -245,11 +245,11 @@ impl Subscription {
         });
     }
 
-    /// The next delivery; none once the host drains.
+    /// The next delivery; `None` once the host drains.
     ///
-    /// Any number of workers may wait here. One of them waits for the broker and subscribes again
-    /// where needed, the others wait for that one, and whoever has a delivery gives up the `lead`: no
-    /// task and no queue stands between the socket and the worker. Dropping the future loses no delivery.
+    /// Any number of workers may wait here. One of them waits for the broker and subscribes again if necessary,
+    /// the others wait for that one. A worker that has a delivery gives up the `lead`: there is no task and no
+    /// queue between the socket and the worker. Dropping the future loses no delivery.
     pub async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
         tokio::select! {
             biased;
@@ -300,7 +300,7 @@ impl Subscription {
             };
             let sink = Arc::clone(&live.sink);
             if sink.end().is_over() {
-                // What is buffered cannot be settled, and comes again.
+                // Buffered deliveries cannot be settled, and are redelivered.
                 let (session, reason) = (live.session.clone(), reason_of(&sink).await);
                 self.lost(feed, session, &reason);
                 continue;
@@ -343,7 +343,7 @@ impl Subscription {
                         if let Intake::One(number) = intake {
                             feed.served = Some(number);
                             delivery.settlement.is_the_only_one();
-                            // At once, so that the broker has no time to let out another.
+                            // At once, so that the broker has no time to deliver another.
                             self.rest(feed);
                         }
                         return Some(delivery);
@@ -351,7 +351,7 @@ impl Subscription {
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
                 Ok(_) => {}
-                // lapin tells only that nothing more comes; above it is told why.
+                // lapin reports only the end; the cause was handled above.
                 Err(NoneCame::Lost(_)) if sink.end().is_over() => {}
                 Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
@@ -363,18 +363,18 @@ impl Subscription {
         }
     }
 
-    /// How many deliveries the broker has handed out that nobody has taken off with
-    /// [`Subscription::next`]. It counts them as given, so no question to it tells.
+    /// How many deliveries have arrived and were not taken by [`Subscription::next`]. The broker counts them as
+    /// delivered, so asking it does not help.
     pub async fn prefetched(&self) -> usize {
         let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.feed.lock()).await else {
             return 0;
         };
-        // While every worker is busy, nobody else takes over the stream that has replaced the one here, whose
-        // end is not the end of the consumer.
+        // While every worker is busy, none takes over the stream that has replaced the one here, whose end is
+        // not the end of the consumer.
         let concluding = self.conclude_resizing(&mut feed);
         let is_concluded = tokio::time::timeout(TURN_TIMEOUT, concluding).await.is_ok();
         match &mut feed.live {
-            // What came over a dead channel waits at the broker again.
+            // Deliveries over a dead channel wait at the broker again.
             Some(live) if live.sink.is_alive() => match is_concluded {
                 true => live.look_ahead(),
                 false => live.ahead.len(),
@@ -383,7 +383,7 @@ impl Subscription {
         }
     }
 
-    /// None where it is not to be handled.
+    /// `None` if it must not be handled.
     fn deliver(
         &self,
         delivery: lapin::message::Delivery,
@@ -442,7 +442,7 @@ impl Subscription {
         }
     }
 
-    /// Subscribes to its stream anew where something in it has to come again.
+    /// Subscribes to its stream again if a message of it must be read again.
     async fn read_again(&self, feed: &mut Feed) {
         if self.reading().is_some_and(|reading| reading.take_again()) {
             feed.live = None;
@@ -451,8 +451,8 @@ impl Subscription {
         }
     }
 
-    /// The stream ends before a message that was handled: it was deleted and made anew, or the broker
-    /// has lost its end. What is published comes once its offsets are as high again.
+    /// The stream ends before a message that was handled: it was deleted and made again, or the broker has lost
+    /// its end. New messages are delivered once their offsets are as high again.
     fn tell_overdue(&self, live: &mut Live) {
         live.overdue = None;
         live.is_overdue = true;
@@ -471,7 +471,7 @@ impl Subscription {
         self.standing.send_replace(Standing::Consuming(sink));
     }
 
-    /// Stops to consume, because somebody wants it so.
+    /// Stops consuming on request.
     fn rest(&self, feed: &mut Feed) {
         if let Some(live) = feed.live.take() {
             feed.before = Some(live.sink.ended().clone());
@@ -502,7 +502,7 @@ impl Subscription {
     /// Begins a try. None once the link has ended.
     async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
         let session = self.link.session_for(&self.subscribing.plan.queue).await?;
-        // What that one held is older than what the broker would let out now.
+        // The deliveries of the old channel are older than those that the broker would deliver now.
         if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
             before.cancelled().await;
         }
@@ -518,10 +518,10 @@ impl Subscription {
             }
         }
         if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
-            // Somebody may have deleted the queue and made it again, without its bindings.
+            // The queue may have been deleted and made again, without its bindings.
             feed.tried_on = Weak::new();
             self.link.declare_again(&self.subscribing.plan.queue).await;
-            // What could not be declared is not consumed.
+            // A queue that could not be declared is not consumed.
             return Some(());
         }
         feed.tried_on = Arc::downgrade(&session);

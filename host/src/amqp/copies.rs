@@ -1,7 +1,7 @@
-//! Copies of a message: for another try, and for the dead-letter queue.
+//! Copies of a message: for another attempt, and for the dead-letter queue.
 //!
-//! Both keep every property and header of the original as it came, bar what the broker acts on;
-//! that is stashed under names of ours and comes back in [`super::original`].
+//! Both keep every property and header of the original, except those that the broker acts on; they are stashed
+//! under names of ours and restored in [`super::original`].
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,7 +36,7 @@ pub struct DeadLetterNote<'a> {
     pub consumer: &'a str,
     /// The last attempt.
     pub attempt: Attempt,
-    /// What went wrong.
+    /// The failure.
     pub failure: &'a Failure,
     /// When.
     pub time: SystemTime,

@@ -22,7 +22,7 @@ pub struct Death {
     pub error: Option<String>,
     /// How often it was tried.
     pub attempts: Option<u64>,
-    /// When, in seconds since the Unix epoch.
+    /// When it died, in seconds since the Unix epoch.
     pub time: Option<u64>,
     /// The consumer that failed on it.
     pub consumer: Option<String>,
@@ -32,7 +32,7 @@ pub struct Death {
     pub exchange: Option<String>,
     /// The routing key that it was published with first.
     pub routing_key: Option<String>,
-    /// The broker's record as JSON text, where there is one.
+    /// The broker's record as JSON text, if there is one.
     pub history: Option<String>,
 }
 
@@ -137,7 +137,7 @@ pub(super) fn take_off_delays(headers: &mut Entries, retry_queue: Option<&str>) 
     }
 }
 
-/// Writes the first or the last dead-lettering as `entry` has it, where it was one of a delay queue.
+/// Writes the first or the last dead-lettering from `entry`, if the recorded one was that of a delay queue.
 fn record_again(
     headers: &mut Entries,
     prefix: &str,

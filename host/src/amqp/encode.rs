@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, ShortString};
 
 use super::octet_text::octets;
 
-/// Takes the wire form, piece by piece.
+/// Receives the wire form, piece by piece.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }

@@ -90,7 +90,7 @@ impl End {
         });
     }
 
-    /// Why it ended, if that is known by now.
+    /// Why it ended, if that is known already.
     pub(super) fn known_cause(&self) -> Option<Cause> {
         self.cause.borrow().clone()
     }

@@ -1,4 +1,4 @@
-//! Why a connection or a declaration failed, told apart by whether waiting helps.
+//! Why a connection or a declaration failed, and whether waiting helps.
 
 use std::fmt;
 use std::io;
@@ -18,17 +18,17 @@ const LEAST_FRAME_MAX: u32 = 8192;
 /// Why a connection is not open.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectFault {
-    /// Nobody answers, or the connection broke. Waiting helps.
+    /// No broker answers, or the connection broke. Waiting helps.
     #[error("connection {connection:?}: cannot reach {address}: {reason}")]
     Unreachable {
         /// The connection's name in the plan.
         connection: Arc<str>,
         /// Host and port, or all of them.
         address: String,
-        /// What went wrong.
+        /// The cause.
         reason: String,
-        /// Nobody listens at the port, or whoever does hangs up without a word of AMQP, as a
-        /// balancer with no broker behind it: looking again soon costs no broker anything.
+        /// No program listens at the port, or the one that does hangs up without speaking AMQP, as a load
+        /// balancer without a broker behind it: trying again soon costs no broker anything.
         nobody_there: bool,
     },
     /// The broker is there and does not let us in.
@@ -55,7 +55,7 @@ pub enum ConnectFault {
         connection: Arc<str>,
         /// Host and port.
         address: String,
-        /// What is wrong, and with whose certificate.
+        /// What is wrong with which certificate.
         reason: String,
         /// Who can do what about it.
         remedy: String,
@@ -71,12 +71,12 @@ pub enum ConnectFault {
 }
 
 impl ConnectFault {
-    /// Whether trying again soon is no use, because somebody has to change something first.
+    /// Whether trying again soon is useless, because an operator has to change something first.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::Unreachable { .. })
     }
 
-    /// Whether there is no broker where it is to be, as while it restarts.
+    /// Whether no broker listens at the address, as during its restart.
     pub(super) fn nobody_there(&self) -> bool {
         matches!(
             self,
@@ -111,7 +111,7 @@ impl ConnectFault {
         self
     }
 
-    /// What the socket says of a connection to `address` that did not open.
+    /// The fault of a TCP connection to `address` that did not open.
     pub(super) fn dialling(plan: &ConnectionPlan, address: String, error: &io::Error) -> Self {
         let connection = plan.name.clone();
         match tls::trouble(error, plan) {
@@ -130,7 +130,7 @@ impl ConnectFault {
         }
     }
 
-    /// What lapin says of it, once the socket was connected.
+    /// The fault that lapin reports after the socket was connected.
     pub(super) fn opening(plan: &ConnectionPlan, address: String, error: &lapin::Error) -> Self {
         let connection = plan.name.clone();
         match error.kind() {
@@ -158,11 +158,11 @@ impl ConnectFault {
 /// An exchange, a queue or a binding that the broker does not have as the plan does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What it is and what the plan says of it.
+    /// The entity, and its declaration in the plan.
     pub entity: String,
     /// The broker's words.
     pub answer: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -199,7 +199,7 @@ pub(super) fn broker_error(error: &lapin::Error) -> Option<&AMQPError> {
     }
 }
 
-/// 320 and 541 come from a broker that stops, restarts or is told to drop us: none of our doing.
+/// 320 and 541 come from a broker that stops, restarts or is told to drop us: not our fault.
 pub(super) fn is_brokers_own(error: &AMQPError) -> bool {
     matches!(error.get_id(), 200 | 320 | 541)
 }
@@ -222,9 +222,8 @@ pub(super) fn describe(error: &lapin::Error) -> String {
     }
 }
 
-/// 403 access refused, 530 not allowed: who we are or where we go. But a vhost that is full or
-/// down is told by the same numbers, and waiting heals that. 503 is a way to log in that the broker
-/// does not know.
+/// 403 access refused, 530 not allowed: a wrong user or vhost. But a vhost that is full or down has the same
+/// codes, and waiting helps there. 503 is a login mechanism that the broker does not know.
 fn is_refusal(error: &AMQPError) -> bool {
     let text = error.get_message().as_str();
     let passes = text.contains(" limit (") || text.contains("is down");

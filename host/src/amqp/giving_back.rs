@@ -40,7 +40,7 @@ pub(super) fn at_the_end(broker: Option<BrokerVersion>) -> AtTheEnd {
     }
 }
 
-/// For a delivery from a queue of `broker`, whose kind is known where hive.toml declares it.
+/// For a delivery from a queue of `broker`, whose kind is known if hive.toml declares it.
 pub(super) fn way_back(broker: Option<BrokerVersion>, kind: Option<QueueKind>) -> WayBack {
     let Some(version) = broker else {
         // A broker that hides its version. A copy is right on each.

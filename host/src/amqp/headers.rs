@@ -22,8 +22,8 @@ const TRANSIENT: u8 = 1;
 /// RabbitMQ's longest expiration, in milliseconds; it closes the channel over a longer one.
 const LONGEST_EXPIRATION: u64 = u32::MAX as u64;
 
-/// A publication that cannot be put on the wire, or that the broker would answer by closing the
-/// channel. Found before anything is written, so it harms nobody else.
+/// A publication that cannot be put on the wire, or over which the broker would close the channel. Found before
+/// anything is written, so no other publication is affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unpublishable(pub String);

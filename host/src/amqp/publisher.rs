@@ -80,19 +80,19 @@ pub enum PublishFault {
 }
 
 impl PublishFault {
-    /// Whether it is the publication's own fault, so that trying the same again is no use.
+    /// Whether the fault is the publication's own, so that trying the same again is useless.
     pub fn is_its_own(&self) -> bool {
         matches!(self, Self::Unroutable { .. } | Self::Refused { .. })
     }
 }
 
-/// What one call published, where not all of it is known to be stored.
+/// The publications of one call, if not all of them are known to be stored.
 #[derive(Debug)]
 pub struct Unconfirmed {
-    /// What stood in the way; of several faults the one that says most.
+    /// The fault; of several the most specific one.
     pub fault: PublishFault,
-    /// What is not stored, or not known to be, each with its place in the call: it can be published
-    /// again. None where the publisher is gone, and took it along.
+    /// The publications that are not stored, or not known to be, each with its index in the call: they can be
+    /// published again. `None` if the publisher is gone, and they with it.
     pub rest: Option<Vec<(usize, Outgoing)>>,
 }
 
@@ -220,7 +220,7 @@ impl Task {
             let panicked = tokio::select! {
                 biased;
                 settled = settled => settled.is_err(),
-                // What has no verdict by then is answered as disconnected.
+                // Publications without a verdict by then are answered as disconnected.
                 () = abandon.cancelled() => false,
             };
             if panicked {
@@ -255,8 +255,8 @@ impl Task {
                 .round(&channel, &session, &mut items, &mut deadline)
                 .await;
             let Some(broken) = ended else {
-                // A full quorum queue may go on refusing what comes over a channel that it has refused
-                // once, long after it has room again (seen on RabbitMQ 3.10.8).
+                // A full quorum queue may refuse everything over a channel that it has refused once, long after
+                // it has room again (seen on RabbitMQ 3.10.8).
                 if batch.has_nacks() {
                     self.leave_channel().await;
                 }
@@ -272,7 +272,7 @@ impl Task {
         }
     }
 
-    /// One try at `items`; none when each has its verdict.
+    /// One try at `items`; `None` when each has its verdict.
     async fn round(
         &self,
         channel: &Channel,
@@ -290,7 +290,7 @@ impl Task {
                 biased;
                 ended = &mut work => return ended,
                 () = session.over().cancelled() => {
-                    // What ended it is told to whoever publishes as well, a little later.
+                    // The cause of the end reaches the publishing task as well, a little later.
                     let last_words = tokio::time::timeout(PAUSE, &mut work).await;
                     return last_words.unwrap_or(Some(Broken::Connection(None)));
                 }
@@ -306,7 +306,7 @@ impl Task {
         }
     }
 
-    /// A channel that publishes; none when there is no connection until the deadline.
+    /// A channel that publishes; `None` if there is no connection until the deadline.
     async fn channel(&mut self, deadline: &mut Instant) -> Option<(Channel, SharedSession)> {
         loop {
             let session = self.session(deadline).await?;

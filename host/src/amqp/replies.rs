@@ -1,4 +1,4 @@
-//! The answer to whoever asked, where handling the question has ended in the dead-letter queue.
+//! The reply to a requester whose message was dead-lettered.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::octet_text::is_holder;
 use super::original::Original;
 use super::outgoing::{Outgoing, PublishLimits};
 
-/// What the reply says of itself in its property `type`.
+/// The reply's property `type`.
 const KIND: &str = "hive.failure";
 
 /// The longest error text in a header of it: with it the reply fits into the smallest frame that AMQP
@@ -21,10 +21,10 @@ const KIND: &str = "hive.failure";
 const LONGEST_HEADER: usize = 1024;
 
 impl Outgoing {
-    /// The reply that says why a message was dead-lettered; none where nobody asked for any.
+    /// The reply that says why a message was dead-lettered; `None` if the message did not ask for a reply.
     ///
-    /// It goes to the message's `reply-to` through the default exchange, and is not mandatory: whoever
-    /// asked may be gone. `message_id` is that of the reply.
+    /// It goes to the message's `reply-to` through the default exchange, and is not mandatory: the requester
+    /// may be gone. `message_id` is that of the reply.
     pub fn failure_reply(
         original: &Original,
         note: DeadLetterNote<'_>,

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::socket::Socket;
 
-/// Lapin does little here: it reads and writes on threads of its own, one a connection.
+/// Lapin does little here: it reads and writes on its own threads, one for each connection.
 const THREADS: usize = 1;
 
 /// Owns the threads; dropped last.

@@ -126,7 +126,7 @@ impl Session {
         self.broker
     }
 
-    /// Tells how the deliveries of its channels end.
+    /// Reports how the deliveries of its channels end.
     pub(super) fn endings(&self) -> &Endings {
         &self.endings
     }
@@ -152,7 +152,7 @@ impl Session {
         self.cut.now();
     }
 
-    /// Takes leave of the broker, once everybody who uses the session has settled up.
+    /// Closes the connection, once every user of the session has settled its deliveries.
     pub(super) async fn close(&self) {
         self.users.close();
         if tokio::time::timeout(FLUSH_TIMEOUT, self.users.wait())

@@ -13,17 +13,17 @@ use crate::message::Envelope;
 /// One message that was handed to us, with the duty to settle it.
 #[derive(Debug)]
 pub struct Delivery {
-    /// What the component sees.
+    /// The message for the component.
     pub envelope: Envelope,
-    /// What copies are made from.
+    /// The source of copies.
     pub original: Original,
     /// Whether it was delivered before.
     pub came_back: CameBack,
-    /// How the broker is told.
+    /// The duty to answer the broker.
     pub settlement: Settlement,
 }
 
-/// The acks of the channel that a delivery came over, for whoever outlives the delivery.
+/// The acks of a delivery's channel, for code that outlives the delivery.
 #[derive(Debug)]
 pub struct Acks(Arc<AckSink>);
 
@@ -50,7 +50,7 @@ pub enum Settled {
     Lost,
 }
 
-/// What becomes of a delivery that cannot be settled any more.
+/// The fate of a delivery that cannot be settled any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// The broker hands it out again.
@@ -61,9 +61,9 @@ pub enum Fate {
 
 /// The duty to settle one delivery, on the channel that delivered it.
 ///
-/// Dropped unsettled, it leaves the message unacknowledged on purpose: the broker hands it out
-/// again when the channel closes. That is the safe end for a task that is abandoned. One that panics
-/// has the channel go on, so there the message goes back at once.
+/// If it is dropped unsettled, the message stays unacknowledged on purpose: the broker redelivers it when the
+/// channel closes. That is the safe end for a task that is abandoned. After a panic the channel stays open, so
+/// there the message goes back at once.
 #[derive(Debug)]
 #[must_use = "a delivery that is not settled blocks a place in the prefetch window"]
 pub struct Settlement {
@@ -96,7 +96,7 @@ impl Drop for InHand {
 }
 
 impl Settlement {
-    /// `place` is where it stands in a stream.
+    /// `place` is its position in a stream.
     pub(super) fn new(tag: u64, sink: &Arc<AckSink>, place: Option<Place>) -> Self {
         Self {
             tag,
@@ -108,7 +108,7 @@ impl Settlement {
         }
     }
 
-    /// That its channel is to be closed is no reason to give it back: it was delivered to be tried.
+    /// A channel that will be closed is no reason to give it back: it was delivered to be tried.
     pub(super) fn is_the_only_one(&mut self) {
         self.is_the_only_one = true;
     }
@@ -183,7 +183,7 @@ impl Settlement {
         self.place.is_some()
     }
 
-    /// Resolves when its channel is gone, or is to be closed once nothing of it is in hand.
+    /// Resolves when its channel is gone, or will be closed once nothing on it is in flight.
     pub async fn unwanted(&self) {
         match self.is_the_only_one {
             true => self.sink.gone().await,
@@ -191,8 +191,8 @@ impl Settlement {
         }
     }
 
-    /// Resolves when its channel is gone because a delivery of it was unacknowledged for longer than the
-    /// broker's consumer timeout, which is no longer than the answer.
+    /// Resolves when its channel is gone because one of its deliveries was unacknowledged for longer than the
+    /// broker's consumer timeout. Returns an upper bound of that timeout.
     pub async fn timed_out(&self) -> Duration {
         let end = self.sink.end();
         end.over().await;
@@ -202,8 +202,7 @@ impl Settlement {
         }
     }
 
-    /// What becomes of the message; none while it can be settled. A question to the broker may come
-    /// before the answer.
+    /// The fate of the message; `None` while it can be settled. May ask the broker first.
     pub async fn fate(&self) -> Option<Fate> {
         if self.is_live() || self.is_of_a_stream() {
             return None;
@@ -215,7 +214,7 @@ impl Settlement {
         let cause = tokio::select! {
             biased;
             cause = end.cause() => cause,
-            // Its channel was closed for another reason meanwhile, and nobody asks any more.
+            // The channel was closed for another reason meanwhile, so no answer is needed.
             () = self.sink.ended().cancelled() => return Some(Fate::ComesAgain),
         };
         Some(match cause {

@@ -110,7 +110,7 @@ impl Reading {
         self.stopped.send_replace(None);
     }
 
-    /// Tells why nothing is read while it has stopped.
+    /// Reports why nothing is read while it has stopped.
     pub fn stopped(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.stopped.subscribe()
     }

@@ -67,14 +67,14 @@ pub(super) struct Topology {
     /// The names of the plan's queues.
     planned: HashSet<Arc<str>>,
     consumed: Vec<Consumed>,
-    /// What was made on demand today.
+    /// Entities made on demand today.
     made_today: Mutex<HashSet<String>>,
     known: Arc<Known>,
     /// Where delayed publications go in the end.
     destinations: Destinations,
 }
 
-/// What one consumer implies.
+/// The entities that one consumer implies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Consumed {
     consumer: Arc<str>,
@@ -127,7 +127,7 @@ pub enum EnsureFault {
     /// The broker says no.
     #[error("{0}")]
     Mismatch(Mismatch),
-    /// Whoever asked for it asked for what cannot be.
+    /// The caller asked for something impossible.
     #[error("{0}")]
     Impossible(String),
 }
@@ -159,7 +159,7 @@ impl Consumed {
 }
 
 impl Topology {
-    /// What `plan` declares, and what `consumers` imply.
+    /// The declarations of `plan`, and those that `consumers` imply.
     pub(super) fn new<'a>(
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
@@ -247,7 +247,7 @@ impl Topology {
         }
     }
 
-    /// Over what the broker ends the connection.
+    /// Entities over which the broker ends the connection.
     pub(super) fn fatal(&self) -> &Arc<Fatal> {
         &self.known.fatal
     }
@@ -259,8 +259,8 @@ impl Topology {
         self.declare_where(session, |_| true).await
     }
 
-    /// Declares again what could not be declared `before`, and queues that are `missing` now, since
-    /// somebody deleted them.
+    /// Declares again what could not be declared `before`, and queues that are `missing` now because they were
+    /// deleted.
     pub(super) async fn declare_again(
         &self,
         session: &Session,
@@ -273,8 +273,8 @@ impl Topology {
         .await
     }
 
-    /// Declares what is new on a connection of its own, which a declaration may end without harm. What is
-    /// exclusive belongs to the connection that declares it, and is left for that one.
+    /// Declares new entities on a separate connection, which a declaration may end without harm. Exclusive ones
+    /// belong to the connection that declares them, and are left for that one.
     pub(super) async fn rehearse(
         &self,
         session: &Session,
@@ -419,8 +419,8 @@ impl Topology {
         }
     }
 
-    /// Those of `queues` that are consumed. All that are consumed, if none of them is: then somebody
-    /// publishes there, and nobody knows who.
+    /// The consumed ones of `queues`. All consumed queues if none of them is: then some program publishes
+    /// there, and it is unknown which.
     fn consumed_of(&self, queues: &BTreeSet<&str>) -> BTreeSet<Arc<str>> {
         let all = || self.consumed.iter().map(|consumed| consumed.queue.clone());
         let consumed: BTreeSet<_> = all().filter(|queue| queues.contains(&**queue)).collect();
@@ -495,7 +495,7 @@ impl Topology {
         QueueDeclaration::of_plan(plan, broker, dead_letter)
     }
 
-    /// Whoever made it may have had reasons for its arguments: only a missing one is made.
+    /// Another program may have made it, with arguments for reasons of its own: only a missing one is made.
     async fn dead_letter_queue(
         &self,
         declarer: &mut Declarer<'_>,

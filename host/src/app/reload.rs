@@ -134,7 +134,7 @@ impl Running {
                 self.telemetry.component_gone(name, &sha256);
             }
         }
-        // What waits for a restart is told again at the next reload.
+        // Changes that wait for a restart are reported again at the next reload.
         let shutdown_timeout = new.host.shutdown_timeout;
         new.host = self.plan.host.clone();
         new.host.shutdown_timeout = shutdown_timeout;
@@ -144,7 +144,7 @@ impl Running {
         let missing = plans.filter(|plan| !self.consumers.contains_key(&plan.name));
         for consumer in missing.cloned().collect::<Vec<_>>() {
             self.consume(&consumer);
-            // Whoever paused it did not mean the consumer as it was written that day.
+            // A pause by hand holds for the consumer, whatever its keys are now.
             if paused.contains(&consumer.name) {
                 self.consumers[&consumer.name].crewed.flow.pause();
             }
@@ -153,7 +153,7 @@ impl Running {
         Ok(not_declared)
     }
 
-    /// Those that are gone, those that changed, and those whose connection is made anew.
+    /// Consumers that were removed or changed, and those whose connection is opened again.
     fn consumers_to_stop(&self, changes: &Changes) -> BTreeSet<Arc<str>> {
         let connections = &changes.connections;
         let of_connection = self.plan.consumers.values().filter(|consumer| {
@@ -167,8 +167,8 @@ impl Running {
             .collect()
     }
 
-    /// Tells the connections that stay what is declared over them now. What cannot be declared is in the
-    /// answer, in words; it is tried again, and readiness has it too.
+    /// Applies the topology to the connections that stay. Entities that cannot be declared are in the answer,
+    /// in words; they are retried, and readiness has them too.
     async fn declare(&self, new: &Plan, changes: &Changes) -> Result<Vec<String>, Refusal> {
         let mut not_declared = Vec::new();
         let of_consumers = [&self.plan, new].into_iter().flat_map(|plan| {

@@ -20,7 +20,7 @@ use crate::pipeline::{Pipeline, Quarantines};
 use crate::status::PausedBy;
 use crate::store::{OnDemand, Store};
 
-/// What runs now.
+/// Everything that runs.
 pub(super) struct Running {
     pub(super) plan: Plan,
     pub(super) source: PlanSource,
@@ -52,7 +52,7 @@ pub(super) struct Consuming {
 }
 
 impl Consuming {
-    /// Whether somebody paused it.
+    /// Whether it is paused by hand.
     pub(super) fn is_paused_by_hand(&self) -> bool {
         let paused = self.crewed.flow.paused();
         paused.is_some_and(|pause| pause.by == PausedBy::Hand)
@@ -121,8 +121,8 @@ impl Running {
             .insert(plan.name.clone(), Consuming { crewed, tasks });
     }
 
-    /// Has these consumers finish what is in their hands, and takes them off. What is not finished
-    /// after `shutdown_timeout` goes back to the broker.
+    /// Removes these consumers, after their deliveries in flight. Deliveries that are not finished after
+    /// `shutdown_timeout` go back to the broker.
     pub(super) async fn stop_consumers(&mut self, names: impl IntoIterator<Item = &Arc<str>>) {
         let timeout = self.plan.host.shutdown_timeout;
         let stopped = names
@@ -146,7 +146,7 @@ impl Running {
         }
     }
 
-    /// Closes a connection that nobody consumes over any more.
+    /// Closes a connection without consumers.
     pub(super) async fn disconnect(&mut self, name: &Arc<str>) {
         if let Some(linked) = self.connections.remove(name) {
             linked.tasks.stop(self.plan.host.shutdown_timeout).await;
@@ -154,7 +154,7 @@ impl Running {
         }
     }
 
-    /// What is on the board, and what is watched, is what runs.
+    /// Updates the board and the watched files to what runs.
     pub(super) fn show(&self) {
         let mut watched = Watched {
             slots: self.slots.clone(),
@@ -173,7 +173,7 @@ impl Running {
             .send_replace(self.plan.host.shutdown_timeout);
     }
 
-    /// Tells warm instances that the host stops, once no delivery is in hand any more.
+    /// Notifies idle instances that the host stops, once no delivery is in flight any more.
     pub(super) async fn drain_components(&self) {
         join_all(self.slots.values().map(async |slot| {
             if let Some(trial) = slot.trial() {

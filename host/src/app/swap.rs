@@ -120,7 +120,7 @@ impl Running {
         })
     }
 
-    /// Gives what served, and what serves.
+    /// Returns the version that served before, and the current one.
     pub(super) fn make_current(
         &self,
         name: &Arc<str>,

@@ -19,7 +19,7 @@ use crate::config::plan::ComponentPlan;
 use crate::control::{Control, Refusal};
 use crate::lifecycle::Tasks;
 
-/// A file that was not touched for so long is taken for written to its end.
+/// A file that has not changed for this long counts as written completely.
 const SETTLED: Duration = Duration::from_millis(200);
 
 /// How often files are looked at without a notice.
@@ -31,7 +31,7 @@ const LONGEST_CHAIN: usize = 40;
 /// Path by component.
 type Paths = BTreeMap<Arc<str>, PathBuf>;
 
-/// Says which files are watched.
+/// Sets which files are watched.
 pub(super) struct Files(watch::Sender<Paths>);
 
 /// A file as it looked once.
@@ -43,14 +43,14 @@ struct Look {
     changed: (i64, i64),
 }
 
-/// What is known of one file.
+/// The state of one file.
 struct Seen {
     path: PathBuf,
     /// How it looked when it was last taken; none before the first time.
     taken: Option<Look>,
-    /// How it looks now, and since when, where that is another way.
+    /// Its new look, and since when, if it changed.
     pending: Option<(Look, Instant)>,
-    /// Whether it was told that it has to wait.
+    /// Whether it was logged that it has to wait.
     is_put_off: bool,
 }
 
@@ -90,7 +90,7 @@ impl Seen {
     }
 }
 
-/// Has one file taken that changed.
+/// Swaps to one file that changed.
 async fn take(component: &Arc<str>, file: &mut Seen, before: Option<Look>, control: &Control) {
     match control.file_changed(component).await {
         Err(Refusal::Conflict(_)) => {
@@ -105,13 +105,13 @@ async fn take(component: &Arc<str>, file: &mut Seen, before: Option<Look>, contr
                 );
             }
         }
-        // Why it was not taken has been told, and asking again would change nothing.
+        // The refusal was logged, and trying again would change nothing.
         Ok(_) | Err(_) => file.is_put_off = false,
     }
 }
 
 impl Files {
-    /// Starts to watch, nothing so far; `control` is told of what changes.
+    /// Starts to watch, at first no file; `control` gets the changes.
     pub(super) fn start(control: Control, tasks: &Tasks) -> Self {
         let (files, wanted) = watch::channel(Paths::new());
         let drain = tasks.drain().clone();

@@ -1,7 +1,7 @@
-//! What differs between two plans: what a reload has to do, and what it tells.
+//! The difference between two plans: what a reload has to do, and what it reports.
 //!
-//! Pure. Nothing secret is in it: values are shown of keys that hold none, and of the others it says
-//! only that they changed.
+//! Pure. It contains no secret: values are shown only for keys that hold none; of the others it says only that
+//! they changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct Changes {
     pub host_at_once: Vec<KeyChange>,
     /// How a broker is reached: what changed here needs a new connection.
     pub connections: Section,
-    /// What is declared over a connection that was there before; it needs no new one.
+    /// Changes of the topology of a connection that existed before; they need no new connection.
     pub topology: BTreeMap<Arc<str>, TopologyChanges>,
     /// `[components.NAME]`. A file whose content changed under the same path is not seen here.
     pub components: Section,
@@ -37,7 +37,7 @@ pub struct Changes {
     pub store_at_restart: Vec<KeyChange>,
 }
 
-/// What became of the entries of one section. A name is in one of the three at most.
+/// The changes of one section. A name is in at most one of the three.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Section {
     /// Only in the new plan.
@@ -126,12 +126,12 @@ impl fmt::Display for Changes {
 }
 
 impl Section {
-    /// What is not there any more as it was.
+    /// Entries that were removed or changed.
     pub fn ended(&self) -> impl Iterator<Item = &Arc<str>> {
         self.removed.iter().chain(self.changed.keys())
     }
 
-    /// What is there as it was not before.
+    /// Entries that were added or changed.
     pub fn begun(&self) -> impl Iterator<Item = &Arc<str>> {
         self.added.iter().chain(self.changed.keys())
     }

@@ -1,4 +1,4 @@
-//! What the loader takes from the process around it, as a plain value that a test can write down.
+//! The parts of the process's environment that the loader uses, as a plain value that a test can construct.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

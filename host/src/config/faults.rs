@@ -1,4 +1,4 @@
-//! Gathers what is wrong while the loader goes on, so that one run tells everything.
+//! Collects faults while the loader continues, so that one run reports all of them.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::redact;
 use super::sources::{Source, Sources};
 use super::written::Node;
 
-/// What was found so far.
+/// The faults found so far.
 pub(crate) struct Faults {
     found: Vec<Found>,
     /// Where the values of secret keys stand.
@@ -46,7 +46,7 @@ impl Faults {
             self.incomplete.push(source.range());
             self.names_are_missing();
         }
-        // Without a place it would be told of the main file.
+        // A fault without a place would be reported for the main file.
         let span = Some(source.placed(span.unwrap_or(0..0)));
         let remedy = match duplicate {
             true => "keep one of them, and merge the rest into it",
@@ -77,8 +77,8 @@ impl Faults {
         self.names_are_missing
     }
 
-    /// A key that should stand in this node, a table, is not there. Not told of a text that does
-    /// not parse as a whole; of the whole configuration, not told where any text does not.
+    /// A required key is missing in this table. Not reported for a text that does not parse as a whole; for the
+    /// whole configuration, not reported if any text does not parse.
     pub(crate) fn missing(&mut self, table: &Node, key: &str, remedy: impl Into<String>) {
         let unseen = match table.key.is_empty() {
             true => self.names_are_missing,
@@ -137,12 +137,12 @@ impl Faults {
         self.push(Severity::Warning, &node.key, span, message, remedy);
     }
 
-    /// What stands here is never shown.
+    /// The value at this place is never shown.
     pub(crate) fn secret(&mut self, span: Range<usize>) {
         self.secrets.push(span);
     }
 
-    /// Forgets what was found under keys that do not matter.
+    /// Drops the faults under keys that do not matter.
     pub(crate) fn keep(&mut self, matters: impl Fn(&str) -> bool) {
         self.found.retain(|found| matters(&found.key));
     }
@@ -152,8 +152,7 @@ impl Faults {
         self.found.iter().any(|f| f.severity == Severity::Error)
     }
 
-    /// Everything that was found, in the order of the files and of their lines; what is in no line
-    /// comes last.
+    /// All faults, in the order of the files and of their lines; those without a line come last.
     pub(crate) fn finish(mut self, sources: &Sources) -> Vec<Problem> {
         self.found
             .sort_by_key(|found| found.span.as_ref().map_or(usize::MAX, |span| span.start));

@@ -41,7 +41,7 @@ fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The files that one element of `include` stands for, in sorted order.
+/// The files that one element of `include` names, in sorted order.
 fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<PathBuf> {
     if pattern.is_empty() {
         let remedy = "name a file, or a glob such as \"consumers.d/*.toml\"";
@@ -83,8 +83,8 @@ fn unreadable(node: &Node, path: &Path, error: &std::io::Error, faults: &mut Fau
     faults.names_are_missing();
 }
 
-/// Joins the trees of all files into that of the first one. What two files define is told, and is in
-/// the whole twice, so that whatever else is wrong with it is told in the same run.
+/// Joins the trees of all files into that of the first one. A name that two files define is reported, and is in
+/// the result twice, so that other faults in both are reported in the same run.
 pub(crate) fn merged(
     mut main: Node,
     included: Vec<Node>,
@@ -131,14 +131,14 @@ pub(crate) fn merged(
     main
 }
 
-/// Whether a section that is no table, which has been told, should have held names.
+/// Whether a section that is not a table (already reported) should contain names.
 fn holds_names(section: &str) -> bool {
     keys::INCLUDED
         .iter()
         .any(|key| key.name == section && matches!(key.shape, Shape::Named(_)))
 }
 
-/// Notes what is defined where, and tells of what another file has defined before.
+/// Records where a name is defined, and reports names that another file has defined before.
 fn define(
     entries: &[(String, Node)],
     defined: &mut HashMap<String, Range<usize>>,

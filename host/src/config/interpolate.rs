@@ -2,15 +2,15 @@
 
 use super::environment::Environment;
 
-/// What is wrong with a string that cannot be filled.
+/// Why the variables of a string cannot be replaced.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InterpolationFault {
     pub(crate) message: String,
     pub(crate) remedy: String,
 }
 
-/// The string with every variable filled in. `$${` stands for a literal `${`. As in a shell, the
-/// default is taken for a variable that is unset or empty.
+/// The string with every variable replaced. `$${` stands for a literal `${`. As in a shell, the default applies
+/// to a variable that is unset or empty.
 pub(crate) fn interpolate(
     text: &str,
     environment: &Environment,
@@ -86,7 +86,7 @@ fn unclosed() -> InterpolationFault {
     }
 }
 
-/// What stands between the braces is not repeated: it may be the default of a secret.
+/// The text between the braces is not repeated: it may be the default of a secret.
 fn malformed() -> InterpolationFault {
     InterpolationFault {
         message: "has a `${…}` that names no environment variable".to_owned(),

@@ -77,7 +77,7 @@ impl Plan {
 pub struct HostPlan {
     /// Consumer tags and connection names start with it.
     pub name: Arc<str>,
-    /// Where health and metrics are served; none for nowhere.
+    /// The address of health and metrics; `None` if they are off.
     pub admin: Option<AdminPlan>,
     /// Who knows it may swap and reload over the admin server. Never printed.
     pub admin_token: Option<Password>,
@@ -98,7 +98,7 @@ pub struct HostPlan {
 pub struct AdminPlan {
     /// The address to listen on; port 0 takes any that is free.
     pub address: SocketAddr,
-    /// Whether the file names it. The host runs without a default that somebody else has taken.
+    /// Whether the file names it. If the default address is in use, the host runs without it.
     pub is_named: bool,
 }
 
@@ -158,7 +158,7 @@ impl ConnectionPlan {
 pub struct Password(SecretString);
 
 impl Password {
-    /// For whoever logs in with it.
+    /// For the code that logs in with it.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -245,7 +245,7 @@ impl fmt::Debug for TlsPlan {
     }
 }
 
-/// What is declared on one connection.
+/// The topology of one connection.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TopologyPlan {
     /// `[exchanges.NAME]`.
@@ -307,14 +307,14 @@ pub enum QueueKind {
     Stream,
 }
 
-/// A binding to the exchange or queue that it stands in.
+/// A binding to the exchange or queue that contains it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BindingPlan {
     /// The exchange bound from.
     pub exchange: String,
     /// Empty where the exchange does not look at it.
     pub routing_key: String,
-    /// What a headers exchange matches by.
+    /// The arguments that a headers exchange matches.
     pub arguments: Arguments,
 }
 
@@ -363,11 +363,11 @@ pub struct ComponentPlan {
     pub max_answer: u64,
     /// Lines a second that its instances together may print; the rest is counted and not kept.
     pub log_lines: u32,
-    /// What `wasi:config/store` answers.
+    /// The values of `wasi:config/store`.
     pub config: Vec<(String, String)>,
     /// The SHA-256 that its file must have, in lower-case hexadecimal; none is any.
     pub sha256: Option<String>,
-    /// What it may reach outside itself.
+    /// Its grants.
     pub allow: AllowPlan,
 }
 
@@ -386,11 +386,11 @@ impl fmt::Debug for ComponentPlan {
 pub enum Instances {
     /// One instance serves many deliveries, until it fails or is recycled.
     Reuse {
-        /// `recycle_after`: deliveries that it serves; none for no end.
+        /// `recycle_after`: the deliveries that it serves; `None` for no limit.
         after: Option<u64>,
-        /// `recycle_above`: bytes of memory beyond which it goes after a delivery; none for `memory`.
+        /// `recycle_above`: bytes of memory above which it is dropped after a delivery; `None` for `memory`.
         above: Option<u64>,
-        /// `recycle_idle`: how long it may go unused; none for ever.
+        /// `recycle_idle`: how long it may be idle; `None` for ever.
         idle: Option<Duration>,
     },
     /// A new instance for each delivery.
@@ -408,22 +408,21 @@ pub struct ConsumerPlan {
     pub component: Arc<str>,
     /// The name of its connection; it is in the plan.
     pub connection: Arc<str>,
-    /// Unacknowledged deliveries that the broker lets out at once; at least `concurrency`, or as many as
-    /// so many full batches have.
+    /// The prefetch: at least `concurrency`, or the deliveries of that many full batches.
     pub prefetch: u16,
-    /// What it may begin with, and goes back to while bodies are large; `prefetch` where that is fixed.
+    /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
     pub least_prefetch: u16,
     /// Deliveries, or batches, handled at once, at most; at least 1.
     pub concurrency: u16,
-    /// Its component is handed batches; none for single deliveries.
+    /// Batches; `None` for single deliveries.
     pub batch: Option<BatchPlan>,
-    /// How many of those are handled at once by what waits; none for `concurrency` at all times.
+    /// The number of workers by queue depth; `None` for `concurrency` at all times.
     pub scale: Option<ScalePlan>,
-    /// In which order deliveries are handled; none for any.
+    /// The order in which deliveries are handled; `None` for any.
     pub ordering: Option<OrderingPlan>,
-    /// How often; none for as often as they come.
+    /// The rate; `None` for no limit.
     pub rate: Option<RatePlan>,
-    /// When it stops by itself; none for never.
+    /// When it pauses by itself; `None` for never.
     pub pause_on: Option<PauseOnPlan>,
     /// When and how often a failed delivery comes again.
     pub retry: RetryPolicy,
@@ -433,7 +432,7 @@ pub struct ConsumerPlan {
     pub dedup: Option<DedupPlan>,
     /// `publish_dedup`: which publications are not published, since they were before.
     pub publish_dedup: Option<DedupPlan>,
-    /// How its stream is read; none where the queue is no stream.
+    /// How its stream is read; `None` if the queue is not a stream.
     pub stream: Option<StreamPlan>,
     /// Whether a message with a reply-to is answered when it is dead-lettered.
     pub reply_on_failure: bool,

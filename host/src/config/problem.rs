@@ -31,7 +31,7 @@ pub(crate) struct Excerpt {
     pub(super) line: usize,
     /// Without its line end, redacted.
     pub(super) text: String,
-    /// What the caret points at, in bytes of `text`.
+    /// The part of `text` that the caret marks, in bytes.
     pub(super) span: Range<usize>,
 }
 
@@ -52,17 +52,17 @@ impl Problem {
         &self.file
     }
 
-    /// The line in the file, counted from 1; none where no line is at fault.
+    /// The line in the file, counted from 1; `None` if the fault has no line.
     pub fn line(&self) -> Option<usize> {
         self.excerpt.as_ref().map(|excerpt| excerpt.line)
     }
 
-    /// What is wrong; reads as a sentence after [`Problem::key`].
+    /// The fault; reads as a sentence after [`Problem::key`].
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to do about it.
+    /// The remedy.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }

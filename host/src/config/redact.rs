@@ -1,13 +1,13 @@
-//! Strikes secrets out of the lines that a problem shows.
+//! Removes secrets from the lines that a problem shows.
 //!
-//! Two rules. What stands between `://` and the last `@` of a line is user info, under whatever
-//! key. And the value of a secret key is struck out but for what is known to be harmless.
+//! Two rules. The text between `://` and the last `@` of a line is user info, under whatever key. And the value
+//! of a secret key is removed, except for parts that are known to be harmless.
 
 use std::ops::Range;
 
 use super::problem::Excerpt;
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 const STRUCK: &str = "***";
 
 /// The line of `text` in which `span` begins, with the secrets struck out of it. `secrets` are the
@@ -54,8 +54,8 @@ fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
 }
 
-/// User info in a URL: what stands between `://` and the last `@`. Without an `@` it may be there
-/// all the same, its host forgotten: the word after a colon that is no port is taken for it.
+/// User info in a URL: the text between `://` and the last `@`. Without an `@` there may still be user info,
+/// with its host forgotten: a word after a colon that is not a port is taken for it.
 fn user_info(line: &str, from: usize) -> Option<Range<usize>> {
     let start = from + line[from..].find("://")? + "://".len();
     let rest = &line[start..];
@@ -69,7 +69,7 @@ fn user_info(line: &str, from: usize) -> Option<Range<usize>> {
     (!a_port && !bracketed).then_some(start..line.len())
 }
 
-/// What to strike out of the value of a secret key.
+/// The part of a secret key's value that is removed.
 fn secret_part(line: &str, value: Range<usize>) -> Option<Range<usize>> {
     let written = line[value.clone()].trim_matches(['"', '\'']);
     if written.contains("://") {

@@ -1,7 +1,7 @@
 //! The texts that the loader reads: hive.toml first, then the files that it includes.
 //!
-//! They stand behind one another on one line of positions, so that a span alone says in which file
-//! it is, and whatever is found wrong needs to carry nothing else.
+//! All of them share one line of positions, one file behind the other, so that a span alone says in which file
+//! it is.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

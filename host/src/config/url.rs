@@ -30,7 +30,7 @@ pub(crate) struct BrokerUrl {
     pub(crate) mechanism: AuthMechanism,
 }
 
-/// What is wrong with a URL.
+/// The fault of a URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UrlFault {
     pub(crate) message: String,
@@ -156,7 +156,7 @@ fn cut(text: &str) -> Result<Parts<'_>, UrlFault> {
 }
 
 impl Parts<'_> {
-    /// Whether one connection plan can stand for both.
+    /// Whether one connection plan can cover both.
     fn is_alike(&self, other: &Parts<'_>) -> bool {
         self.tls == other.tls
             && self.user_info == other.user_info

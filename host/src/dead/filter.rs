@@ -63,11 +63,11 @@ enum Kind {
 pub struct Filter(Vec<Condition>);
 
 impl Condition {
-    /// As in `reason=error`, `class!=timeout`, `error~refused`, `older=1h`.
+    /// Parses a condition such as `reason=error`, `class!=timeout`, `error~refused`, `older=1h`.
     ///
     /// # Errors
     ///
-    /// In words: no operator, an unknown field, a value that is none of its kind.
+    /// In words: no operator, an unknown field, a value of the wrong kind.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (field, operator, value) = split(text).ok_or_else(|| {
             "write FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains), as in reason=error"

@@ -1,4 +1,4 @@
-//! Which queue somebody means who names one, and over which connection it is reached.
+//! Which queue a name on the command line means, and over which connection it is reached.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

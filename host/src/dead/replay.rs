@@ -20,11 +20,10 @@ use crate::amqp::{
 /// Letters on their way at once.
 const ON_THE_WAY: usize = 200;
 
-/// Letters that cannot be sent before it is no use to go on: they would fill the broker's window.
+/// After this many letters that cannot be sent, replaying stops: they would fill the broker's window.
 const MOST_LEFT: usize = 100;
 
-/// How long letters on their way get once it is told to stop: a broker that is short of memory confirms
-/// none.
+/// How long letters on their way get after a stop: a broker that is short of memory confirms none.
 const LAST_CONFIRMATIONS: Duration = Duration::from_secs(10);
 
 /// Where letters go.
@@ -45,7 +44,7 @@ pub struct Left {
     pub reason: String,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub struct Replayed {
     /// How many went to each queue.
@@ -54,12 +53,12 @@ pub struct Replayed {
     pub left: Vec<Left>,
     /// How many had been sent, and were dead again before their turn; they are not sent twice.
     pub back_again: u64,
-    /// How many may have gone and be among the dead as well: the connection broke, or the broker had not
-    /// confirmed them when it was told to stop.
+    /// How many may have been sent and still be among the dead letters: the connection broke, or the broker had
+    /// not confirmed them at the stop.
     pub doubtful: u64,
-    /// Whether it was told to stop before the end.
+    /// Whether it was stopped before the end.
     pub stopped: bool,
-    /// What kept it from going on.
+    /// Why it could not continue.
     pub broken: Option<String>,
 }
 
@@ -85,8 +84,8 @@ struct Flight {
 
 /// Sends every letter of `walk`, until `stop` resolves.
 ///
-/// No letter is sent twice. The walk ends at what was there when it began; and one that was sent and is
-/// dead again by the time that the walk gets there is known by its identity and its time.
+/// No letter is sent twice. The walk ends at the messages that were there when it began; a letter that was sent
+/// and is dead again before the walk ends is recognised by its identity and its time.
 pub async fn replay(
     walk: &mut Walk,
     target: &Target,
@@ -212,11 +211,11 @@ impl Replayed {
     }
 }
 
-/// Deletes every letter of `walk`, until `stop` resolves. Gives how many are gone.
+/// Deletes every letter of `walk`, until `stop` resolves. Returns how many were deleted.
 ///
 /// # Errors
 ///
-/// Why it could not go on; the number of those that went is in it.
+/// Why it could not continue, with the number of deleted letters.
 pub async fn purge(
     walk: &mut Walk,
     stop: impl Future<Output = ()>,

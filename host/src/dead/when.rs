@@ -18,7 +18,7 @@ pub fn moment(text: &str) -> Option<u64> {
 
 /// A moment as [`moment`] reads it.
 pub fn shown(seconds: u64) -> String {
-    // Later than the year 9999 there is no text for it.
+    // Times after the year 9999 have no text.
     const LAST: u64 = 253_402_300_799;
     match seconds {
         0..=LAST => {

@@ -1,4 +1,4 @@
-//! What a component imports, and what of it the plan grants: the answer of `hive-host check`.
+//! The imports of a component, and what the plan grants of them: for `hive-host check`.
 
 use std::fmt::Display;
 
@@ -9,11 +9,11 @@ use crate::config::plan::{AllowPlan, ComponentPlan};
 pub struct Access {
     /// The interface.
     pub import: String,
-    /// What it reaches, or the key that grants it.
+    /// The grant, or the key that would grant it.
     pub granted: String,
 }
 
-/// What comes of each import.
+/// The grant of each import.
 pub(super) fn of(imports: &[String], plan: &ComponentPlan) -> Vec<Access> {
     imports
         .iter()

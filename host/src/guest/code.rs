@@ -1,5 +1,4 @@
-//! The code of a component: from its file to something that can be linked, with every fault on the
-//! way told.
+//! The code of a component: from its file to something that can be linked, with a report of every fault.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -20,13 +19,13 @@ use crate::files;
 pub enum Source {
     /// The file that the plan names.
     File,
-    /// What was read or sent before.
+    /// Content that was read or sent before.
     Content(Content),
-    /// What was compiled before.
+    /// Code that was compiled before.
     Compiled(Code),
 }
 
-/// What a component's file holds.
+/// The content of a component's file.
 #[derive(Debug)]
 pub struct Content {
     bytes: Vec<u8>,
@@ -89,7 +88,7 @@ impl std::fmt::Debug for Code {
 }
 
 impl Engine {
-    /// What the file of the plan holds now.
+    /// The current content of the plan's file.
     ///
     /// # Errors
     ///
@@ -99,11 +98,11 @@ impl Engine {
         self.aside(plan, move || Content::of_file(&path)).await
     }
 
-    /// What was sent in place of the file.
+    /// Content that was sent instead of the file.
     ///
     /// # Errors
     ///
-    /// The host fails to sum it up.
+    /// The host fails to compute its checksum.
     pub async fn sent(
         &self,
         plan: &ComponentPlan,
@@ -183,7 +182,7 @@ impl Engine {
         if bytes.is_empty() {
             return Err("the file is empty; was its build interrupted?".to_owned());
         }
-        // What was sent has no name, but begins as text does.
+        // Code that was sent has no name; text is recognised by its beginning.
         let is_text = path.extension().is_some_and(|extension| extension == "wat")
             || bytes.trim_ascii_start().starts_with(b"(");
         let bytes: Cow<'_, [u8]> = match is_text {

@@ -69,7 +69,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What an answer means. `Err` is that of one which goes over a limit.
+/// The outcome of an answer. `Err` is the outcome of one that exceeds a limit.
 pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Outcome, Outcome> {
     if let types::Action::Publish(publications) = &action
         && publications.len() as u64 > u64::from(max_publications)
@@ -83,8 +83,8 @@ pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Ou
     Ok(Action::from(action).into())
 }
 
-/// What the answer to a batch of `deliveries` means for each of them. `Err` is that of one in which an
-/// action goes over a limit: it fails its own delivery alone.
+/// The outcomes of the answer to a batch of `deliveries`. `Err` is the outcome of an answer that exceeds a
+/// limit; an action that does so fails only its own delivery.
 pub(super) fn outcomes(
     actions: Vec<types::Action>,
     deliveries: usize,

@@ -10,8 +10,8 @@ const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
 const CONTRACT: &str = "0.1.";
 
-/// The packages whose interfaces the host links; a `/` at the end stands for the whole package, and a
-/// version for that one alone.
+/// The packages whose interfaces the host links. A `/` at the end stands for the whole package; with a version,
+/// only that one is linked.
 const LINKED: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
@@ -74,7 +74,7 @@ pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handler
     }
 }
 
-/// What a component imports, by name.
+/// The imports of a component, by name.
 pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
     component
         .component_type()

@@ -17,7 +17,7 @@ pub struct ComponentFault {
 }
 
 impl ComponentFault {
-    /// What is wrong with the component of a plan.
+    /// The fault of a plan's component.
     pub(super) fn of(plan: &ComponentPlan, reasons: Vec<String>) -> Self {
         Self {
             component: plan.name.to_string(),

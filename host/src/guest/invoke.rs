@@ -32,7 +32,7 @@ const FRAMES: usize = 4;
 pub struct Call<'a> {
     /// The consumer's name.
     pub consumer: &'a str,
-    /// What tells this delivery, or this batch, from others.
+    /// Identifies this delivery or batch.
     pub delivery: &'a (dyn fmt::Display + Sync),
 }
 
@@ -80,7 +80,7 @@ impl Generation {
         }
     }
 
-    /// What the component may not publish is its failure.
+    /// A publication that is not allowed is a failure of the component.
     pub(super) fn checked(&self, outcome: Outcome) -> Outcome {
         publish::checked(outcome, &self.plan, &self.telemetry)
     }
@@ -105,7 +105,7 @@ pub(super) async fn within<T>(
     }
 }
 
-/// What the end of a call means, with the words that help its author.
+/// The outcome of a call's end, with words that help the component's author.
 ///
 /// `called` is the function of the contract that the host called.
 pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
@@ -155,7 +155,7 @@ fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &St
     text
 }
 
-/// Whether a string of the component was not in the encoding that it has to be in.
+/// Whether a string of the component had an invalid encoding.
 fn is_no_text(error: &wasmtime::Error) -> bool {
     let cause = error.root_cause();
     cause.is::<Utf8Error>() || cause.is::<DecodeUtf16Error>()
@@ -173,8 +173,8 @@ fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
         .collect()
 }
 
-/// The functions of a frame, from the innermost: with what was inlined, file and line where the
-/// component has debug information, else its one function where it has a name.
+/// The functions of a frame, from the innermost: with inlined ones, file and line if the component has debug
+/// information; otherwise the one function, if it has a name.
 fn functions(frame: &FrameInfo) -> Vec<String> {
     let inlined = frame.symbols().iter().filter_map(|symbol| {
         let name = demangled(symbol.name()?);

@@ -1,5 +1,5 @@
-//! What one instance may use: the memory of all its linear memories together, the elements of all
-//! its tables together, and how much it may answer.
+//! The limits of one instance: the memory of all its linear memories together, the elements of all its tables
+//! together, and the size of its answers.
 
 use wasmtime::ResourceLimiter;
 
@@ -46,7 +46,7 @@ impl Limits {
         self.memory_used as u64
     }
 
-    /// What was denied since the last call began: the reason behind whatever trap followed.
+    /// What was denied since the last call began: the reason behind a trap that followed.
     pub(super) fn take_denied(&mut self) -> Option<String> {
         self.denied.take()
     }
@@ -101,8 +101,8 @@ impl ResourceLimiter for Limits {
     }
 }
 
-/// Whether a growth fails by what the component says itself: nothing is used, and nothing denied. It is
-/// asked after the limits, since the maximum of a table is the pool's where it has none of its own.
+/// Whether a growth fails by the component's own declaration: nothing is used, and nothing denied. Checked
+/// after the limits, since a table without a maximum of its own has the pool's.
 fn beyond(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_some_and(|maximum| desired > maximum)
 }

@@ -1,4 +1,4 @@
-//! A call by itself, with what it took: for whoever looks at a component without a broker.
+//! A single call with its time and memory, for tools that run a component without a broker.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::invoke::Call;
 use crate::message::Envelope;
 use crate::policy::Outcome;
 
-/// What is handed over in one call.
+/// The input of one call.
 #[derive(Debug, Clone, Copy)]
 pub enum Handed<'a> {
     /// A delivery, to the handler.
@@ -27,14 +27,14 @@ impl Handed<'_> {
     }
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Measured {
     /// One for each delivery, in their order.
     pub outcomes: Vec<Outcome>,
     /// From the wish for an instance to the answer; making the instance is in it, where it was made.
     pub took: Duration,
-    /// Bytes of all memories of the instance after the call; none where it did not start.
+    /// Bytes of all memories of the instance after the call; `None` if it did not start.
     pub memory: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! Room for instances in the whole host: no more than its pool holds, and nobody is turned away for
-//! it. Whoever needs a place waits for one, and idle instances of others make room.
+//! Instance permits for the whole host: no more than its pool holds. A caller that needs one waits, and idle
+//! instances of other components make room.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -25,7 +25,7 @@ pub(super) struct Places {
 pub(super) type Place = OwnedSemaphorePermit;
 
 impl Places {
-    /// So many places, and a sweep of instances that nobody uses.
+    /// This many permits, and a sweep of idle instances.
     pub(super) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
         let places = Arc::new(Self {
             free: Arc::new(Semaphore::new(count as usize)),
@@ -49,7 +49,7 @@ impl Places {
         places
     }
 
-    /// From now on `warm` may have to give up an idle instance to somebody else.
+    /// From now on `warm` may have to give up an idle instance for another component.
     pub(super) fn keep_in_view(&self, warm: &Arc<Warm>) {
         self.view(|in_view| in_view.push(Arc::downgrade(warm)));
     }
@@ -67,14 +67,14 @@ impl Places {
             .expect("the semaphore is never closed")
     }
 
-    /// Whether somebody waits for a place, so that none is to be kept for later.
+    /// Whether a caller waits for a permit, so that none may be kept for later.
     pub(super) fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
     fn make_room(&self) {
         let generations = self.living();
-        // Whoever gave up a place last is asked last.
+        // The generation that gave up a permit last is asked last.
         if let Some(index) = generations.iter().position(|warm| warm.give_place()) {
             self.view(|in_view| {
                 if index < in_view.len() {

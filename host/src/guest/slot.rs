@@ -61,8 +61,8 @@ impl Slot {
         self.newest.load(Ordering::Relaxed) + 1
     }
 
-    /// The generation that takes the next delivery. Whoever holds it keeps it to the end of the
-    /// call, so a swap never changes code under a delivery.
+    /// The generation that takes the next delivery. The caller keeps it to the end of the call, so a swap never
+    /// changes code under a delivery.
     pub fn deal(&self) -> Arc<Generation> {
         match &*self.trial.load() {
             Some(trial) if trial.deal() => Arc::clone(&trial.canary),
@@ -90,8 +90,8 @@ impl Slot {
         }
     }
 
-    /// Makes `next` current, in one step: whoever asks for a generation gets the old or the new one.
-    /// A canary that was on trial goes. Gives the old one.
+    /// Makes `next` current, in one step: a caller gets the old or the new generation. A canary on trial ends.
+    /// Returns the old generation.
     pub fn replace(&self, next: Arc<Generation>) -> Arc<Generation> {
         self.count(&next);
         let old = self.current.swap(Arc::clone(&next));
@@ -128,12 +128,12 @@ impl Slot {
         }
     }
 
-    /// Somebody will ask for an instance at times, one at once.
+    /// One more worker will need an instance from time to time.
     pub fn worker_comes(&self) {
         self.workers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Somebody won't any more.
+    /// A worker will not need one any more.
     pub fn worker_goes(&self) {
         self.workers.fetch_sub(1, Ordering::Relaxed);
     }

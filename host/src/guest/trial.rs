@@ -30,7 +30,7 @@ impl Trial {
         }
     }
 
-    /// What it is judged by.
+    /// The rule by which it is judged.
     pub fn rule(&self) -> CanaryRule {
         self.rule
     }
@@ -40,7 +40,7 @@ impl Trial {
         &self.canary
     }
 
-    /// What has been counted.
+    /// The counts so far.
     pub fn tally(&self) -> Tally {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,7 +53,7 @@ impl Trial {
         }
     }
 
-    /// Counts an answer.
+    /// Counts a result.
     pub(super) fn saw(&self, by_canary: bool, handled: bool) {
         let verdict = {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +75,7 @@ impl Trial {
         self.over.cancel();
     }
 
-    /// The verdict, once there is one; none where it ended without.
+    /// The verdict, once there is one; `None` if the trial ended without.
     pub async fn verdict(&self) -> Option<Verdict> {
         self.over.cancelled().await;
         self.verdict.get().copied()

@@ -73,7 +73,7 @@ impl Warm {
         self.idle().instances.pop().map(|(instance, _)| instance)
     }
 
-    /// Keeps an instance for later; one that nobody will want is stopped.
+    /// Keeps an instance for later, or stops it if it is not needed.
     pub(super) fn keep(&self, instance: Instance) {
         let mut idle = self.idle();
         match idle.retired {
@@ -99,7 +99,7 @@ impl Warm {
         }
     }
 
-    /// Gives up the place of one instance, for somebody who waits for a place; false if there is none.
+    /// Gives up the permit of one idle instance for a waiting caller; false if there is none.
     pub(super) fn give_place(&self) -> bool {
         let mut idle = self.idle();
         if idle.instances.is_empty() {
@@ -119,7 +119,7 @@ impl Warm {
             let enrolled = Arc::strong_count(&self.roll) - 1;
             let count = enrolled.saturating_sub(most).min(idle.instances.len());
             let mut spare: Vec<_> = idle.instances.drain(..count).collect();
-            // While nobody else counts them.
+            // While no other code counts them.
             spare
                 .iter_mut()
                 .for_each(|(instance, _)| instance.strike_off());
@@ -161,7 +161,7 @@ impl Warm {
                     let _turn = stops.acquire().await;
                     instance.stop(reason, timeout).await;
                 });
-                // A host that is out of time goes without telling it.
+                // A host that has run out of time does not notify it.
                 let _told = tasks.unless_abandoned(stopping).await;
             });
         }

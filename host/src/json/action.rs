@@ -1,4 +1,4 @@
-//! What a component answered.
+//! The answer of a component.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-//! Takes an object apart key by key, and tells what is left over.
+//! Takes an object apart key by key, and reports unknown keys.
 
 use serde_json::{Map, Value};
 
 use crate::config::nearest;
 
-/// Why a text is none of what it should be. The words begin with the key, where there is one.
+/// Why a text is not valid. The message begins with the key, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub(super) String);
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// What stands at `key`, if anything does.
+    /// The value at `key`, if there is one.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.push(key);
         self.object.get(key)
@@ -77,12 +77,12 @@ impl<'a> Fields<'a> {
         self.read(key, number)
     }
 
-    /// What must be there.
+    /// A required value.
     pub(super) fn required<T>(&self, key: &'static str, found: Option<T>) -> Result<T, Malformed> {
         found.ok_or_else(|| Malformed(format!("`{key}` is missing")))
     }
 
-    /// Tells of a key that nobody asked for.
+    /// Reports a key that is not known.
     pub(super) fn end(self) -> Result<(), Malformed> {
         let Self { object, known } = self;
         match object.keys().find(|key| !known.contains(&key.as_str())) {

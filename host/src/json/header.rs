@@ -20,13 +20,13 @@ pub(super) fn write(value: &FieldValue) -> Value {
         FieldValue::Timestamp(seconds) => json!({ "timestamp": seconds }),
         FieldValue::Nested(text) => match serde_json::from_str(text) {
             Ok(value @ (Value::Object(_) | Value::Array(_))) => json!({ "nested": value }),
-            // No table at all; whoever publishes it is told so.
+            // Not a valid table; publishing it gives the error.
             _ => json!({ "nested": text }),
         },
     }
 }
 
-/// A number that comes back as it was, to the last bit; JSON has no others.
+/// A number that is read back to the last bit; JSON has no others.
 fn write_double(value: f64) -> Value {
     let comes_back = |number: &Number| {
         let read: Result<Number, _> = serde_json::from_str(&number.to_string());

@@ -13,7 +13,7 @@ pub struct Misplaced {
     pub line: usize,
     /// The byte of that line, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The fault there.
     pub fault: Malformed,
 }
 
@@ -45,7 +45,7 @@ pub fn read_deliveries(text: &[u8]) -> Result<Vec<Envelope>, Vec<Misplaced>> {
             Some(Err(error)) => {
                 let place = begin + offset(&text[begin..], error.line(), error.column());
                 let words = error.to_string();
-                // The place that it tells is that in the part which it was given.
+                // The place in the message is relative to this part of the text.
                 let words = words
                     .rsplit_once(" at line ")
                     .map_or(&*words, |(words, _)| words);
@@ -88,7 +88,7 @@ fn misplaced(text: &[u8], place: usize, fault: Malformed) -> Misplaced {
     }
 }
 
-/// Where `key` stands in the text of an object, which is JSON: not within something in it.
+/// The position of `key` in the text of an object, which is JSON: not within a nested value.
 fn key_in(object: &[u8], key: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;

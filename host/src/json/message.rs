@@ -1,4 +1,4 @@
-//! A message, and what has one in it: a delivery and a publication.
+//! A message, and the two forms that contain one: a delivery and a publication.
 
 use std::time::Duration;
 

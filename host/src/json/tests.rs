@@ -1,5 +1,5 @@
-//! Tests of the parent: what is written is read back as it was, and what people write is understood or
-//! answered.
+//! Tests of the parent: written JSON is read back unchanged, and JSON by people is understood or answered with
+//! an error.
 
 use std::time::Duration;
 
@@ -171,7 +171,7 @@ proptest! {
         prop_assert_eq!(read_action(&through_text(&write_action(&action))), Ok(action));
     }
 
-    /// The other way round: what is understood is written such that it means the same.
+    /// The other way round: JSON that is understood is written with the same meaning.
     #[test]
     fn what_is_understood_means_the_same_once_it_is_written(value in any_json()) {
         if let Ok(message) = read_message(&value) {

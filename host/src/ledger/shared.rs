@@ -23,11 +23,11 @@ const LEASE: Duration = Duration::from_secs(10);
 /// Claims that are given back in one write.
 const TOGETHER: usize = 256;
 
-/// What a claim is told from others by: the run of a host, and a number of its own.
+/// The owner of a lease: the run of a host, and a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token(Vec<u8>);
 
-/// What stands under a key now.
+/// The current state of a key.
 pub(super) enum Standing {
     /// Our claim.
     Ours(Token),
@@ -62,7 +62,7 @@ impl Shared {
         shared
     }
 
-    /// Claims a key that no delivery of this host has in hand.
+    /// Claims a key that no delivery of this host holds.
     pub(super) async fn claim(
         &self,
         bucket: &Bucket,
@@ -144,7 +144,7 @@ impl Shared {
     }
 }
 
-/// What is refused has ended, or was committed meanwhile.
+/// A refused write means that the lease has ended, or that the key was committed meanwhile.
 async fn tell(bucket: &Bucket, writes: Vec<Write>) {
     if writes.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The lines of the log that wait to be written: bounded, and never waited for by whoever adds one.
+//! The lines of the log that wait to be written: bounded, and adding one never waits.
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,7 +51,7 @@ impl Queue {
         }
     }
 
-    /// Adds lines, or drops and counts them where there is no room for all of them.
+    /// Adds lines, or drops and counts them if there is no room for all of them.
     pub(super) fn push(&self, lines: &[u8]) {
         let mut state = self.state();
         let used = state.lines.len() + state.taken;
@@ -100,7 +100,7 @@ impl Queue {
         }
     }
 
-    /// Has everything written that is there, and waits for that for as long as `timeout`.
+    /// Waits until everything in the queue is written, for at most `timeout`.
     pub(super) fn end(&self, timeout: Duration) {
         let mut state = self.state();
         state.ended = true;
@@ -164,7 +164,7 @@ mod tests {
                 taken
             });
             let mut taken = writer.join().unwrap();
-            // What is being written takes room too.
+            // Lines that are being written take room too.
             queue.push(&line);
             assert_eq!(counted(&telemetry), 4);
             assert!(queue.next(&mut taken, 2));

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::queue::{Queue, count};
 
-/// Where whoever shares standard error has made it non-blocking, a full pipe is tried again so often.
+/// The pause before a full pipe is tried again, if a process that shares standard error has made it
+/// non-blocking.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes what comes into `queue` until the log ends.

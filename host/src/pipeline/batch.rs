@@ -34,7 +34,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// None for a consumer without.
+    /// `None` for a consumer without batches.
     pub(super) fn of(plan: &ConsumerPlan, telemetry: &Telemetry) -> Option<Self> {
         Some(Self {
             rule: plan.batch?,

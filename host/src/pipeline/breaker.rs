@@ -119,7 +119,7 @@ impl Breaker {
     fn stands(&mut self, stand: Stand) {
         self.stand = stand;
         self.pass += 1;
-        // What tripped it is told with the pause; what comes after it begins from nothing.
+        // The window that tripped it is reported with the pause; the next one begins empty.
         if stand == Stand::Closed {
             self.last.clear();
             self.failed = 0;

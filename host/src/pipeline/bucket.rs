@@ -55,7 +55,7 @@ mod tests {
         }
     }
 
-    /// Takes as many as there are; how many that is.
+    /// Takes all tokens; returns how many there were.
     fn take_all(bucket: &mut Bucket, now: Instant) -> u32 {
         let mut taken = 0;
         while bucket.next() <= now {

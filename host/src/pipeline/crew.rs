@@ -19,10 +19,10 @@ use crate::lifecycle::Tasks;
 
 /// How long a worker rests after a panic.
 const FIRST_REST: Duration = Duration::from_millis(100);
-/// See [`FIRST_REST`]. One that worked for longer without a panic begins anew.
+/// See [`FIRST_REST`]. After a longer time without a panic the pauses begin again from the first.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
-/// What one worker does until its seat gives it nothing more. It is asked for again after a panic.
+/// The work of one worker until its seat gives it nothing more. It is started again after a panic.
 type Worker = dyn for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync;
 
 /// A worker at work.
@@ -45,11 +45,11 @@ pub struct Roster {
     pub present: u16,
     /// So many there are to be.
     pub wanted: u16,
-    /// Messages that wait, at the last look; none where nobody looks, or where it could not be known.
+    /// Waiting messages at the last look; `None` if they are not measured, or were unknown.
     pub waiting: Option<u64>,
 }
 
-/// What the workers of a crew do together.
+/// The work of all workers of a crew together.
 #[derive(Default)]
 struct Toil {
     busy: AtomicU16,
@@ -58,7 +58,7 @@ struct Toil {
 }
 
 impl Crew {
-    /// A crew that nobody has joined yet. Its workers ask for instances of `slot`.
+    /// A crew without workers. Its workers will ask for instances of `slot`.
     pub(super) fn new(
         worker: impl for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync + 'static,
         slot: &Arc<Slot>,
@@ -75,8 +75,8 @@ impl Crew {
         })
     }
 
-    /// From now on there are to be so many: who is missing comes at once, who is too many goes when
-    /// nothing is in hand any more.
+    /// Sets the number of workers: missing ones start at once, superfluous ones leave when they have no
+    /// delivery in flight.
     pub(super) fn resize(self: &Arc<Self>, wanted: u16) {
         let mut missing = 0;
         self.roster.send_modify(|roster| {
@@ -120,7 +120,7 @@ impl Crew {
         (messages, Duration::from_nanos(nanos))
     }
 
-    /// Gives back the instances that the workers who are there have no use for.
+    /// Gives back the instances that the current workers do not need.
     pub(super) fn give_back(&self) {
         self.slot.give_back();
     }

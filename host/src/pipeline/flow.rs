@@ -36,7 +36,7 @@ struct State {
     breaker: Option<Breaker>,
     /// Since when the breaker is not closed, and what it saw.
     tripped: Option<Tripped>,
-    /// Tells apart the single deliveries that are tried.
+    /// Distinguishes the single probe deliveries.
     probes: u64,
 }
 
@@ -156,7 +156,7 @@ impl Flow {
         })
     }
 
-    /// Has the breaker try one when its time has come, until the host drains.
+    /// Has the breaker try a probe delivery when its time has come, until the host drains.
     pub(super) async fn keep_time(self: Arc<Self>, tasks: Tasks) {
         loop {
             let turned = self.turned.notified();

@@ -1,4 +1,4 @@
-//! A delivery in hand, with everything that is owed for it until it is settled.
+//! A delivery in flight, with everything that is owed for it until it is settled.
 
 use std::fmt;
 
@@ -15,13 +15,13 @@ use crate::policy::{Disposition, FailureClass};
 
 /// One delivery, from its arrival to its settlement.
 ///
-/// What is owed is held here as owned values: dropped at any step, each gives back what it stands
-/// for, and the broker hands the delivery out again.
+/// Its duties are held here as owned values: dropped at any step, each is given back, and the broker redelivers
+/// the message.
 pub(super) struct Held {
     pub(super) delivery: Box<Delivery>,
     /// Counts it as in flight.
     pub(super) in_hand: InHand,
-    /// Its claim on its key, where it has one and `dedup` asks for it.
+    /// Its lease on its key, if it has a key and `dedup` is on.
     pub(super) lease: Option<Lease>,
     /// Where a breaker is to hear how it ends.
     pub(super) watched: Option<Watched>,
@@ -35,7 +35,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// What it is called in log lines.
+    /// Its name in log lines.
     pub(super) fn label(&self) -> Label<'_> {
         let properties = &self.delivery.envelope.message.properties;
         Label {
@@ -45,8 +45,8 @@ impl Held {
         }
     }
 
-    /// Tells the breaker what a disposition says of the component, as soon as it is known: carrying it
-    /// out takes a while, in which others would be begun. That it works is known in the end alone.
+    /// Reports to the breaker what a disposition says of the component, as soon as it is known: carrying it out
+    /// takes a while, in which other deliveries would be started. A success is only known in the end.
     pub(super) fn judge(&mut self, disposition: &Disposition) {
         let verdict = match disposition {
             Disposition::Ack | Disposition::Publish(_) => return,
@@ -66,8 +66,8 @@ impl Held {
     }
 }
 
-/// What a delivery is called in log lines: its offset in a stream, its message-id, or its delivery tag
-/// where it has neither.
+/// The name of a delivery in log lines: its offset in a stream, its message-id, or its delivery tag if it has
+/// neither.
 pub(super) struct Label<'a> {
     pub(super) message_id: Option<&'a str>,
     pub(super) offset: Option<u64>,

@@ -31,7 +31,7 @@ pub(super) struct Order {
     by: Key,
     retry: OrderedRetry,
     lanes: Mutex<State>,
-    /// Somebody's turn has come, or will come at another time than was known.
+    /// A lane's turn has come, or will come at another time than was known.
     changed: Notify,
     telemetry: Arc<ConsumerTelemetry>,
 }
@@ -136,7 +136,7 @@ impl Order {
         drop(given_up);
     }
 
-    /// The consumer goes on.
+    /// The consumer resumes.
     pub(super) fn open(&self) {
         self.lock().is_open = true;
     }
@@ -175,7 +175,7 @@ impl Order {
 }
 
 impl State {
-    /// It comes again as it was published: the attempts that it has behind it would be made anew.
+    /// The broker redelivers it as it was published, which would start its attempts again.
     fn remember(&mut self, delivery: &Delivery) {
         let Delivery {
             envelope, original, ..

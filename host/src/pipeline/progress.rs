@@ -39,7 +39,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// None where the consumer reads no stream.
+    /// `None` if the consumer reads no stream.
     pub(super) fn of(
         (plan, vhost): (&ConsumerPlan, &str),
         subscription: &Subscription,

@@ -69,7 +69,7 @@ struct Parked {
     suspects: Vec<Suspect>,
     latest: Option<Instant>,
     next: u64,
-    /// Somebody tries them.
+    /// A worker tries them.
     is_trying: bool,
 }
 
@@ -78,13 +78,13 @@ struct Suspect {
     held: Held,
     key: [u8; 32],
     came_back: CameBack,
-    /// What stands in the store; none for nothing.
+    /// The marker in the store; `None` if there is none.
     standing: Option<Marker>,
     /// How soon it is tried, the smallest first.
     order: (Deaths, u64),
 }
 
-/// A marker of this host that stands in the store.
+/// A marker of this host in the store.
 struct Marked {
     key: [u8; 32],
     marker: Marker,
@@ -97,7 +97,7 @@ pub(super) struct Watcher(oneshot::Sender<bool>);
 impl Watcher {
     /// It left; `is_done` where it does not come again as it is.
     pub(super) fn tell(self, is_done: bool) {
-        // Whoever heard it may be over: the host stops.
+        // The receiver may be gone: the host stops.
         let _nobody_hears = self.0.send(is_done);
     }
 }
@@ -137,14 +137,13 @@ impl Quarantine {
         self.gate.read().await
     }
 
-    /// What stands under a key; nothing where the store cannot tell.
+    /// The marker under a key; `None` also if the store does not answer.
     async fn standing(&self, key: &[u8; 32]) -> Option<Marker> {
         let bytes = self.asked(self.markers.get(key)).await?;
         Marker::read(&bytes?)
     }
 
-    /// Writes a marker before a call; none where the store does not take it: the call is made all the
-    /// same.
+    /// Writes a marker before a call; `None` if the store does not take it: the call is made all the same.
     async fn mark(&self, key: [u8; 32], deaths: Deaths, is_alone: bool) -> Option<Marked> {
         let marker = Marker {
             deaths,
@@ -160,7 +159,7 @@ impl Quarantine {
         Some(Marked { key, marker })
     }
 
-    /// Takes this host's name off a marker that is still its own: what was known before stays.
+    /// Takes this host's name off a marker that is still its own; the known deaths stay.
     async fn take_name_off(&self, marked: &Marked) {
         let own = marked.marker.written();
         let deaths = marked.marker.deaths;
@@ -182,12 +181,12 @@ impl Quarantine {
     async fn change(&self, key: [u8; 32], operation: Operation) {
         let key = key.to_vec();
         let write = Write { key, operation };
-        // What a failure leaves behind is a marker of this run, which no death is read from while it
-        // lasts; the fault was told.
+        // A failure leaves a marker of this run behind, which counts as no death while the run lasts. The fault
+        // was logged.
         let _told = self.asked(self.markers.write(vec![write])).await;
     }
 
-    /// None where the store cannot be used now.
+    /// `None` if the store cannot be used now.
     async fn asked<T>(&self, question: impl Future<Output = Result<T, StoreFault>>) -> Option<T> {
         if !self.host.asks_the_store() {
             return None;
@@ -223,7 +222,7 @@ impl Quarantine {
         }
     }
 
-    /// The next suspect to be tried; none where none is left, or where the host drains.
+    /// The next suspect to be tried; `None` if none is left, or if the host drains.
     async fn next(&self, drain: &tokio_util::sync::CancellationToken) -> Option<Suspect> {
         loop {
             let mut arrived = pin!(self.arrived.notified());
@@ -287,7 +286,7 @@ enum Order {
 
 /// Which suspect is next.
 enum Choice {
-    /// There is none, and whoever tried them is over.
+    /// There is none, and the task that tried them has ended.
     None,
     Now(Box<Suspect>),
     /// None is to be tried before this time, unless another one comes.
@@ -295,7 +294,7 @@ enum Choice {
 }
 
 impl Parked {
-    /// True where somebody has to begin to try them.
+    /// True if a task must begin to try them.
     fn add(
         &mut self,
         (held, key): (Held, [u8; 32]),
@@ -324,7 +323,7 @@ impl Parked {
         !std::mem::replace(&mut self.is_trying, true)
     }
 
-    /// Takes out those that go back to their queue, since they were not begun.
+    /// Removes suspects that go back to their queue, since they were not begun.
     fn take_unwanted(&mut self, all: bool) -> Vec<Suspect> {
         let suspects = std::mem::take(&mut self.suspects);
         let is_wanted = |suspect: &Suspect| !all && suspect.held.delivery.settlement.is_wanted();
@@ -349,7 +348,7 @@ impl Parked {
 }
 
 impl Pipeline {
-    /// The delivery, where it is to be handled by its worker; none where it waits for its trial.
+    /// The delivery, if its worker may handle it; `None` if it waits for its trial.
     pub(super) async fn unsuspected(self: &Arc<Self>, held: Held) -> Option<Held> {
         let quarantine = &self.quarantine;
         let is_suspected = match &self.plan.stream {
@@ -453,7 +452,8 @@ impl Pipeline {
         }
     }
 
-    /// Has somebody keep a marker true; the answer is what tells them, and what tells that they are done.
+    /// Starts a task that keeps a marker up to date. Returns the handle that notifies it, and the one that
+    /// waits for its end.
     fn follow(self: &Arc<Self>, marked: Marked) -> (Watcher, tokio::task::JoinHandle<()>) {
         let (watcher, ended) = oneshot::channel();
         let pipeline = Arc::clone(self);
@@ -535,14 +535,14 @@ impl Pipeline {
             () = acks.gone() => {}
         }
         if let Some(following) = following {
-            // A panic of it was told by then; what takes longer goes on by itself.
+            // A panic of it was logged by then; a slower task continues by itself.
             let _settled_or_not = timeout(SETTLING, following).await;
         }
         // A death over the next one must not bring this one back.
         acks.send().await;
     }
 
-    /// The deaths behind a delivery, once it is known what became of whoever had it.
+    /// The deaths behind a delivery, once the fate of the marker's owner is known.
     async fn deaths(&self, held: &Held, standing: Option<Marker>) -> Deaths {
         let quarantine = &self.quarantine;
         let Some(marker) = standing else {
@@ -566,8 +566,8 @@ impl Pipeline {
 
     /// The end of a message that ended the host too often. It is not called.
     async fn dead_letter_killer(self: &Arc<Self>, mut held: Held, key: [u8; 32], deaths: Deaths) {
-        // What is known of it stays until it is in the dead-letter queue; the count is the marker's
-        // from now on, should the host die on the way.
+        // The marker stays until the message is in the dead-letter queue; its count is the valid one from now
+        // on, should the host die on the way.
         let marker = nameless(deaths);
         let value = Value::passing(marker.written(), KEPT);
         self.quarantine
@@ -584,7 +584,7 @@ impl Pipeline {
     }
 }
 
-/// A marker that nobody has.
+/// A marker without an owner.
 fn nameless(deaths: Deaths) -> Marker {
     Marker {
         deaths,
@@ -617,7 +617,7 @@ mod tests {
         Deaths::default().and_one(true)
     }
 
-    /// What a later run of the host finds, once one of `deaths` was marked and ended so.
+    /// The marker that a later run of the host finds, after one of `deaths` was marked and ended so.
     async fn left_by(
         deaths: Deaths,
         end: impl FnOnce(oneshot::Sender<bool>, &CancellationToken),

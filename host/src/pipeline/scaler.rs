@@ -16,7 +16,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     let mut looks = tokio::time::interval(plan.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rule = Rule::new(plan);
-    // A consumer that does not consume yet is told of elsewhere, with the reason.
+    // A consumer that does not consume yet is reported elsewhere, with the reason.
     let (mut was_known, mut told) = (false, false);
     loop {
         looks.tick().await;
@@ -52,10 +52,10 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
     }
 }
 
-/// What waits: at the broker, and here.
+/// The waiting messages: at the broker, and here.
 ///
-/// The broker counts what it has handed out as given, and with a large `prefetch` it hands out more than
-/// the workers can begin for a long time: a queue that looks empty to it may have hundreds waiting.
+/// The broker counts prefetched messages as delivered, and with a large `prefetch` it delivers more than the
+/// workers can start for a long time: a queue that looks empty to it may have hundreds waiting here.
 async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
     // In this order, so that what comes over in between is missed once and not counted twice: workers
     // that are there for one look alone are worth nothing.

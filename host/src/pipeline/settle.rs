@@ -28,7 +28,7 @@ use crate::message::{Attempt, Publication};
 use crate::policy::{self, Disposition, Failure};
 use crate::store::StoreFault;
 
-/// How much is told of the error over which a stream is read no further, in bytes.
+/// The length of the reported error over which a stream is read no further, in bytes.
 const LONGEST_REASON: usize = 300;
 
 /// How long a copy stays in a delay queue that is there only because every other way back is counted.

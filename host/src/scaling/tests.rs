@@ -1,4 +1,4 @@
-//! What the rules want of given looks, and what holds for any.
+//! The decisions of the rules for given looks, and properties that hold for any.
 
 use proptest::prelude::*;
 

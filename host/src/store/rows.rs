@@ -4,8 +4,7 @@
 use super::Namespace;
 use super::operation::{Answer, Effect, Entry, Write, decide};
 
-/// Entries that have ended and are swept away with each write. More than one, so that what ends never
-/// gathers faster than it goes.
+/// How many expired entries each write sweeps away. More than one, so that they never accumulate.
 const SWEPT: usize = 2;
 
 /// The rows of a store during a change.

@@ -40,7 +40,7 @@ pub(in crate::admin) struct ConsumerView<'a> {
 struct CrewView {
     workers: u16,
     workers_wanted: u16,
-    /// Messages that wait; null where nobody looks, or where it cannot be known.
+    /// Waiting messages; null if they are not measured, or unknown.
     waiting: Option<u64>,
     in_flight: u64,
     /// Deliveries since the host started, by the way they left.

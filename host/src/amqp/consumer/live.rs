@@ -22,7 +22,7 @@ pub(super) struct Live {
     pub(super) ahead: VecDeque<Next>,
     pub(super) sink: Arc<AckSink>,
     pub(super) session: Weak<Session>,
-    /// When the first message of a stream is overdue, which was handled before.
+    /// When the first message of a stream counts as overdue, which was handled before.
     pub(super) overdue: Option<Instant>,
     /// The subscription was overdue, and it was reported.
     pub(super) is_overdue: bool,

@@ -59,8 +59,8 @@ impl Resizing {
 }
 
 impl Live {
-    /// Takes its deliveries off the new consumer, behind those of the old one. Where both had some, the
-    /// broker gave them out in turns; they are handed on in its order.
+    /// Takes the deliveries of the new consumer, behind those of the old one. If both had some, the broker gave
+    /// them out in turns; they are handed on in its order.
     pub(super) fn resize(&mut self, Resized { stream, prefetch }: Resized) {
         let mut old = std::mem::replace(&mut self.stream, stream);
         // A cancelled one ends with none, after all that came.

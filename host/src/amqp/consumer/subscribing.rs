@@ -26,7 +26,7 @@ use crate::lifecycle::Tasks;
 /// nothing says so.
 const OVERDUE: Duration = Duration::from_secs(10);
 
-/// Tells apart the consumer tags of one host.
+/// Distinguishes the consumer tags of one host.
 static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// The parameters of a subscription.
@@ -56,7 +56,7 @@ impl Subscribing {
             .spawn_service(async move { subscribing.consume(&session, intake, prefetch).await })
     }
 
-    /// Has a consumer ask for another number of deliveries. Goes on to its end, as above.
+    /// Subscribes again with another prefetch. Runs to its end, as above.
     pub(super) fn resize(
         &self,
         live: &mut Live,

@@ -40,7 +40,7 @@ fn delivery(properties: BasicProperties) -> Delivery {
     delivery
 }
 
-/// What the broker makes of a copy that went through a delay queue.
+/// A copy after its way through a delay queue, as the broker delivers it.
 fn come_back(outgoing: &Outgoing) -> Delivery {
     let mut headers = outgoing
         .properties_with_id(7)

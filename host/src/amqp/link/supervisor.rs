@@ -36,7 +36,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// The pause before a connection is opened again that the broker ended over a declaration.
 const AFTER_A_HANG_UP: Duration = Duration::from_millis(200);
 
-/// How long declarations on a connection of their own are waited for.
+/// How long declarations on a separate connection may take.
 const ASIDE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often everything is declared again while a session lasts, plus or minus a tenth, so that entities that
@@ -59,7 +59,8 @@ pub(super) struct Supervisor {
     wished: mpsc::UnboundedReceiver<Wish>,
     /// For what heals by waiting.
     backoff: Backoff,
-    /// For what heals soon: a count of its own, or many short pauses would be followed by a long one.
+    /// For faults that pass by themselves: a separate count, or many short pauses would be followed by a long
+    /// one.
     soon: Backoff,
     /// For faults that need an operator.
     slow: Backoff,
@@ -314,9 +315,9 @@ impl Supervisor {
         }
     }
 
-    /// Declares everything again beside the deliveries, and looks for consumers that the broker has
-    /// forgotten. A session that does not answer is found out by its heartbeat: a broker that stands still
-    /// for a moment has to lose no deliveries.
+    /// Declares everything again beside the deliveries, and looks for consumers that the broker has forgotten.
+    /// A session that does not answer is left to its heartbeat: a broker that stalls for a moment must not cost
+    /// any deliveries.
     fn restate(&self, session: &SharedSession) {
         let Some(topology) = &self.topology else {
             return;
@@ -526,7 +527,7 @@ fn next_restatement() -> Instant {
     Instant::now() + RESTATE_EVERY.mul_f64(rand::random_range(0.9..1.1))
 }
 
-/// Never, where there is nothing to wait for.
+/// Never resolves if there is nothing to wait for.
 async fn sleep_until(then: Option<Instant>) {
     match then {
         Some(then) => tokio::time::sleep_until(then).await,

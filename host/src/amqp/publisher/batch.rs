@@ -16,14 +16,14 @@ const CONNECTIONS_LOST: u32 = 2;
 /// The same where the broker calls the error its own, as it also does when it restarts.
 const INTERNAL_ERRORS: u32 = 4;
 
-/// What one call submitted.
+/// The publications of one call.
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) answer: oneshot::Sender<Result<(), Unconfirmed>>,
 }
 
-/// What became of a publication.
+/// The fate of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Stored,
@@ -138,7 +138,7 @@ impl Batch {
                 }
                 Err(told) => {
                     told.rest.get_or_insert_default().push(returned);
-                    // What is a publication's own fault says more than what befell the whole batch.
+                    // A fault of the publication itself is more specific than one of the whole batch.
                     if fault.is_its_own() && !told.fault.is_its_own() {
                         told.fault = fault;
                     }
@@ -182,7 +182,7 @@ impl Item {
         }
     }
 
-    /// None where it is stored, or nobody minds that it is not.
+    /// `None` if it is stored, or need not be.
     fn fault(&self) -> Option<PublishFault> {
         let index = self.index;
         match self.verdict.clone().unwrap_or(Verdict::Disconnected) {
@@ -220,7 +220,7 @@ mod tests {
         Outgoing::publication(&mut publication, "m", &limits).expect("it can be published")
     }
 
-    /// What one submission of `mandatory` publications is told, given their verdicts.
+    /// The result of one submission of `mandatory` publications, given their verdicts.
     fn told(verdicts: &[(bool, Option<Verdict>)]) -> Result<(), PublishFault> {
         answered(verdicts).map_err(|unconfirmed| unconfirmed.fault)
     }

@@ -97,9 +97,9 @@ pub(super) async fn publish_round(channel: &Channel, items: &mut [&mut Item]) ->
             returned.insert(id, text);
         }
     }
-    // A message comes back before it is confirmed, but lapin may hold it until a later
-    // confirmation. At a barrier that held, none is left. At one that broke, none is left if none
-    // was seen at all; otherwise those that a return would matter to are published again.
+    // The broker returns a message before it confirms it, but lapin may hold the return until a later
+    // confirmation. At a barrier that held, none is left. At one that broke, none is left if none was seen at
+    // all; otherwise the publications that a return would matter to are published again.
     let complete = broken.is_none() || returned.is_empty();
     for item in confirmed {
         item.verdict = match returned.remove(&item.id) {

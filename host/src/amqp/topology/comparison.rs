@@ -150,7 +150,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Takes the queues that are not as they would be declared.
+    /// Records the queues that differ from their declarations.
     fn depart(&mut self, topology: &Topology) {
         let as_they_are = self.declarer.take_as_they_are();
         let departures = topology.departures(&self.declarer, &as_they_are);
@@ -188,7 +188,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Takes what came of a declaration.
+    /// Records the result of a declaration.
     fn judge(&mut self, entity: String) {
         let mismatches = self.declarer.take_mismatches();
         if mismatches.is_empty() {

@@ -147,8 +147,8 @@ impl QueueDeclaration {
         }
     }
 
-    /// At least once, where that changes nothing else: a queue that is bounded and drops its oldest
-    /// message would refuse the newest instead.
+    /// At least once, if that changes nothing else: a queue that is bounded and drops its oldest message would
+    /// refuse the newest instead.
     fn dead_letter_drops(&mut self, broker: Option<BrokerVersion>, queue: &str) {
         let overflow = self.get(X_OVERFLOW).cloned();
         let is_bounded = self.has("x-max-length") || self.has("x-max-length-bytes");

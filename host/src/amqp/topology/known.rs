@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::declaration::QueueDeclaration;
 use super::fatal::Fatal;
 
-/// The broker cuts its words there.
+/// The broker cuts its text at this length.
 const LONGEST_ANSWER: usize = 255;
 
 /// Kept for as long as the connection, so that a difference is met and logged once, and not at each

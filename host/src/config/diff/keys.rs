@@ -1,7 +1,7 @@
-//! Which keys of two entries of one name differ.
+//! The keys in which two entries of the same name differ.
 //!
-//! Every plan is taken apart here field by field, so that a key that is added to one does not
-//! compile until somebody has said what it means to change it.
+//! Every plan is taken apart here field by field, so that a new key does not compile until its change is
+//! handled here.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::policy::RetryPolicy;
 pub struct KeyChange {
     /// Within its table, as in `retry.limit`.
     pub key: &'static str,
-    /// The old and the new value; none where they may be secret or long.
+    /// The old and the new value; `None` if they may be secret or long.
     pub values: Option<(String, String)>,
 }
 
@@ -99,8 +99,8 @@ pub(super) fn of_host(old: &HostPlan, new: &HostPlan) -> (Vec<KeyChange>, Vec<Ke
     (at_restart.0, at_once.0)
 }
 
-/// The keys of `[connections.NAME]`; what is declared over it is `topology`'s. What the URL holds
-/// goes by the name of `url`, and is not shown.
+/// The keys of `[connections.NAME]`; its topology is in `topology`. Changes in the URL are reported as `url`,
+/// without values.
 pub(super) fn of_connection(old: &ConnectionPlan, new: &ConnectionPlan) -> Vec<KeyChange> {
     let ConnectionPlan {
         name: _,
@@ -350,7 +350,7 @@ fn server(plan: &StorePlan) -> Option<&RedisPlan> {
     }
 }
 
-/// What the URL of a Redis server holds.
+/// The contents of a Redis server's URL.
 fn of_url(server: &RedisPlan) -> impl PartialEq {
     let RedisPlan {
         endpoint,
@@ -363,7 +363,7 @@ fn of_url(server: &RedisPlan) -> impl PartialEq {
     (endpoint, database, username, password, tls.is_some())
 }
 
-/// A retry rule alone has no meaning, so it is told of where both have an order.
+/// A retry rule has no meaning without an order, so it is reported only if both have one.
 fn of_ordering(differing: &mut Differing, old: Option<&OrderingPlan>, new: Option<&OrderingPlan>) {
     let by = |ordering: Option<&OrderingPlan>| ordering.map(|ordering| ordering.by.clone());
     differing.shown("ordered_by", &by(old), &by(new), |by| match by {
@@ -416,10 +416,10 @@ fn bytes(bytes: &u64) -> String {
     }
 }
 
-/// When an instance is recycled: after so many deliveries, above so many bytes, after so long.
+/// When an instance is recycled: after this many deliveries, above this many bytes, after this long.
 type Recycled = (Option<u64>, Option<u64>, Option<Duration>);
 
-/// What `instances` and the keys that begin with `recycle_` say.
+/// The values of `instances` and of the keys that begin with `recycle_`.
 fn kept(instances: Instances) -> (&'static str, Recycled) {
     match instances {
         Instances::Reuse { after, above, idle } => ("reuse", (after, above, idle)),

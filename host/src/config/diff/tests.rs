@@ -202,7 +202,7 @@ fn file() -> impl Strategy<Value = String> {
         ("[store]", "", ""),
         ("path = '", "a'", "b'"),
     ];
-    // What the others need to be a file that can be run.
+    // The other parts that a valid file needs.
     let needed = |part: &str| part.starts_with('[') && !part.contains(".d]");
     let parts: Vec<_> = parts
         .into_iter()

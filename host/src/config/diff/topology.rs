@@ -1,12 +1,11 @@
-//! What differs in what is declared over one connection.
+//! Changes of the topology of one connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::config::plan::{ExchangePlan, QueuePlan, TopologyPlan};
 
-/// Exchanges and queues that are declared otherwise than before. The host declares what is new, and
-/// deletes nothing.
+/// Exchanges and queues whose declaration changed. The host declares new ones, and deletes none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopologyChanges {
     /// By name.
@@ -15,7 +14,7 @@ pub struct TopologyChanges {
     pub queues: Declarations,
 }
 
-/// What became of the declarations of one kind. A name is in one of the three at most.
+/// The changes of the declarations of one kind. A name is in at most one of the three.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declarations {
     /// Only in the new plan.
@@ -32,7 +31,7 @@ impl TopologyChanges {
     }
 }
 
-/// The way from `old` to `new`. In which order the file has them is no difference.
+/// The way from `old` to `new`. The order in the file does not matter.
 pub(super) fn changes(old: &TopologyPlan, new: &TopologyPlan) -> TopologyChanges {
     let TopologyPlan { exchanges, queues } = old;
     let exchange = |exchange: &ExchangePlan| exchange.name.clone();

@@ -1,7 +1,7 @@
-//! Which files a glob stands for.
+//! The files that a glob matches.
 //!
-//! Not the walk of the crate `glob`: it follows links in a circle until the system refuses the path, and
-//! ends the process at a name that is not UTF-8. Its patterns match one name each here.
+//! This does not use the walk of the crate `glob`: that one follows circular links until the system refuses the
+//! path, and ends the process at a name that is not UTF-8. Here its patterns match one name each.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, PatternError};
 
-/// Hidden files are what editors leave behind, so a star does not stand for their dot.
+/// A star does not match a leading dot: hidden files are left behind by editors.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -26,10 +26,10 @@ enum Part {
     Folders,
 }
 
-/// What was found.
+/// The matches so far.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Everything that matches and is no folder, in order.
+    /// All matches that are not folders, in order.
     pub(super) files: Vec<PathBuf>,
     /// Folders that could not be read.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,

@@ -1,4 +1,4 @@
-//! What is at the broker: connections, exchanges, queues.
+//! The keys of the broker's side: connections, exchanges, queues.
 
 use super::{COUNT, Key, LONGEST_TTL, SOME_TIME, Shape, key};
 

@@ -1,4 +1,4 @@
-//! What runs, and what it may reach.
+//! The keys of components, and of what they may reach.
 
 use super::{Key, SOME_TIME, Shape, key};
 

@@ -10,7 +10,7 @@ use crate::config::plan::{AllowPlan, DirGrant, Glob, HttpGrant, PublishGrant};
 use crate::config::redact;
 use crate::config::written::Node;
 
-/// What the component is granted.
+/// The grants of the component.
 pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
     let Some(allow) = component.get("allow") else {
         return AllowPlan::default();
@@ -115,7 +115,7 @@ fn is_a_directory(context: &mut Context<'_>, node: &Node, path: &Path) {
     context.faults.error(node, message, remedy);
 }
 
-/// What the component calls a directory, without a `/` at its end.
+/// The component's name of a directory, without a `/` at its end.
 fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<String> {
     let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
     let inner = text
@@ -133,7 +133,7 @@ fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Stri
     }
 }
 
-/// None where nothing is said: then the component may publish anywhere.
+/// `None` if the key is missing: then the component may publish anywhere.
 fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>> {
     allow.get("publish")?;
     let mut grants = Vec::new();

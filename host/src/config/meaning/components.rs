@@ -84,7 +84,7 @@ fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
     Instances::Fresh
 }
 
-/// The sum as the host writes one; what is none is told.
+/// The checksum in the host's form; an invalid one is reported.
 fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
     /// Digits of 256 bits.
     const DIGITS: usize = 64;

@@ -20,8 +20,8 @@ mod stream;
 mod flow;
 
 const DEFAULT_PREFETCH: u16 = 256;
-/// The prefetch of a queue with a single active consumer, where none is written. It cannot grow, since
-/// the consumer that it would need may stand behind that of another host.
+/// The default prefetch of a queue with a single active consumer. It cannot grow: growing needs a second
+/// consumer, which may be queued behind that of another host.
 const SINGLE_ACTIVE_PREFETCH: u16 = 16;
 const DEFAULT_LIMIT: u32 = 15;
 const DEFAULT_DELAY: Duration = Duration::from_secs(10);

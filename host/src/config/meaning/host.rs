@@ -43,7 +43,7 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
     })
 }
 
-/// Where health and metrics are served. A machine's own name stands for its loopback address.
+/// The address of health and metrics. A machine's own name stands for its loopback address.
 fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
     let Some(node) = host.and_then(|host| host.get("admin")) else {
         return Some(AdminPlan {
@@ -74,7 +74,7 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
     })
 }
 
-/// What commands to the admin server have to know.
+/// The token that commands to the admin server must send.
 fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
     /// Shorter ones can be guessed.
     const SHORTEST: usize = 16;

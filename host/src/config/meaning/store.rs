@@ -9,7 +9,7 @@ use crate::config::written::Node;
 /// The file that a host without `[store]` keeps beside its hive.toml.
 const DEFAULT_FILE: &str = "hive.db";
 
-/// What the keys of a host begin with, on a server that others may use as well.
+/// The prefix of a host's keys, on a server that others may use as well.
 const DEFAULT_PREFIX: &str = "hive:";
 
 /// The keys of `[store]` that belong to one kind alone.
@@ -58,7 +58,7 @@ fn embedded(context: &mut Context<'_>, store: Option<&Node>) -> StorePlan {
     }
 }
 
-/// None where the fault has been told.
+/// `None` if a fault was reported.
 fn redis(context: &mut Context<'_>, store: &Node) -> Option<RedisPlan> {
     let Some(at) = store.get("url") else {
         let remedy = "say where the server is, as in `url = \"redis://localhost:6379\"`";

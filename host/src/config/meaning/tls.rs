@@ -21,7 +21,7 @@ const KINDS: &str = "`ca` and `cert` hold certificates, `key` the private key of
 
 type Chain = Vec<CertificateDer<'static>>;
 
-/// What the URL beside `tls` says of it.
+/// Whether the URL beside `tls` has TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scheme {
     /// What it begins with, with TLS and without.

@@ -47,9 +47,9 @@ pub enum HttpHost {
 pub struct DirGrant {
     /// The directory; absolute, or relative to the working directory.
     pub host: PathBuf,
-    /// What the component calls it: absolute, and no two alike.
+    /// The component's name of it: absolute and unique.
     pub guest: String,
-    /// Whether it may change what is in it.
+    /// Whether the component may change its content.
     pub write: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a component has that hive.toml says nothing more of.
+//! The defaults of a component.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::message_key::Key;
 pub struct OrderingPlan {
     /// Deliveries with one key are handled one at a time and in order.
     pub by: Key,
-    /// What those behind do while one is tried again.
+    /// The behaviour of later messages of a key while an earlier one waits for its retry.
     pub retry: OrderedRetry,
 }
 

@@ -15,7 +15,7 @@ enum Piece {
 }
 
 impl Glob {
-    /// The pattern that `text` writes; none if it ends in a `\` that takes nothing.
+    /// The pattern in `text`; `None` if it ends in a `\` that escapes nothing.
     pub fn parse(text: &str) -> Option<Self> {
         let mut pieces = Vec::new();
         let mut characters = text.chars();

@@ -19,20 +19,20 @@ pub enum StorePlan {
     Redis(RedisPlan),
 }
 
-/// A Redis server, and what is ours on it.
+/// A Redis server, and the part of it that is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisPlan {
     /// Where it is.
     pub endpoint: Endpoint,
     /// The number of the database.
     pub database: u16,
-    /// The user; none for the server's default user.
+    /// The user; `None` for the server's default user.
     pub username: Option<String>,
     /// Never printed.
     pub password: Option<Password>,
     /// For `rediss://`.
     pub tls: Option<TlsPlan>,
-    /// What every key begins with.
+    /// The prefix of every key.
     pub prefix: Arc<str>,
 }
 

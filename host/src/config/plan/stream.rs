@@ -10,10 +10,10 @@ use crate::policy::{Disposition, OnError, in_a_stream};
 pub struct StreamPlan {
     /// Where to begin as long as no offset is stored.
     pub offset: StreamOffset,
-    /// What becomes of a message that fails.
+    /// The treatment of a message that fails.
     pub on_error: OnError,
-    /// Under which name the offset is stored: whoever has the same name and the same store goes on
-    /// where another stopped.
+    /// The name under which the offset is stored: a consumer with the same name and store continues where
+    /// another stopped.
     pub group: Arc<str>,
 }
 
@@ -24,17 +24,17 @@ pub enum StreamOffset {
     First,
     /// The chunk of messages that was written last.
     Last,
-    /// What is published from now on.
+    /// Messages that are published from now on.
     Next,
     /// The message of this offset.
     Number(u64),
-    /// What was published from then on, in seconds since the Unix epoch.
+    /// Messages that were published from then on, in seconds since the Unix epoch.
     Time(u64),
 }
 
 impl ConsumerPlan {
-    /// What is done to a message on the kind of queue that it came from: the retry law's
-    /// `disposition`, unless that queue is a stream, where `on_error` decides.
+    /// The disposition for a message by the kind of its queue: the retry policy's `disposition`, or `on_error`
+    /// for a stream.
     pub fn on_its_queue(&self, disposition: Disposition) -> Disposition {
         match &self.stream {
             Some(stream) => in_a_stream(disposition, stream.on_error),

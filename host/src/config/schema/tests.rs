@@ -7,7 +7,7 @@ use regex_lite::Regex;
 
 use super::*;
 
-/// What is wrong with `value`, in the part of JSON Schema that ours makes use of.
+/// The faults of `value`, by the part of JSON Schema that our schema uses.
 fn faults(schema: &Value, value: &Value, place: &str) -> Vec<String> {
     let fault = |what: &str| vec![format!("{place}: {what}")];
     if let Some(choices) = schema["anyOf"].as_array() {

@@ -1,4 +1,4 @@
-//! Text of which nobody knows what it holds: it is told without a panic, and without a password.
+//! Arbitrary text is reported without a panic, and without a password.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What may stand behind the `?` of a broker's URL.
+//! The query of a broker's URL.
 
 use std::time::Duration;
 

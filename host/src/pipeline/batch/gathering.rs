@@ -38,7 +38,7 @@ impl<T> Gathering<T> {
         before - self.pending.len()
     }
 
-    /// Takes all that there is.
+    /// Takes all gathered deliveries.
     pub(super) fn take(&mut self) -> Vec<T> {
         let pending = std::mem::take(&mut self.pending);
         pending.into_iter().map(|(one, _)| one).collect()

@@ -72,7 +72,7 @@ impl<T> Lanes<T> {
         self.held.insert((at, self.last), (key, one));
     }
 
-    /// Takes one whose turn has come; it is out then.
+    /// Takes a delivery whose turn has come.
     pub(super) fn take(&mut self, now: Instant) -> Option<(LaneKey, T)> {
         while let Some(first) = self.held.first_entry()
             && first.key().0 <= now
@@ -93,7 +93,7 @@ impl<T> Lanes<T> {
         behind + self.ready.len() + self.held.len()
     }
 
-    /// Gives up everything that waits. What is out keeps its lane.
+    /// Gives up all waiting deliveries. Those with a worker keep their lanes.
     pub(super) fn clear(&mut self) -> Vec<T> {
         let held = std::mem::take(&mut self.held).into_values();
         let mut gone = Vec::new();

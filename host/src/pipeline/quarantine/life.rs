@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a store that failed is not asked again: a suspect must not wait for it each time.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-/// What the quarantines of all consumers of a host share.
+/// State shared by the quarantines of all consumers of a host.
 pub struct Quarantines {
     /// `host.quarantine`.
     pub(super) is_on: bool,
@@ -99,8 +99,8 @@ impl Quarantines {
         }
     }
 
-    /// What became of the owner of a marker. On a store of this host alone any other run is over; on a
-    /// shared one it takes until the other one's word has ended, or was renewed.
+    /// The fate of a marker's owner. On a store of this host alone any other run is over; on a shared one it
+    /// takes until the other run's entry has expired, or was renewed.
     pub(super) async fn fate(&self, owner: &Owner) -> Result<Fate, StoreFault> {
         if owner.life == self.life {
             return Ok(Fate::Lives);
@@ -169,7 +169,7 @@ impl Quarantines {
     }
 }
 
-/// Markers of one queue at most; the oldest goes for a new one. No host has so many in flight.
+/// The most markers of one queue; a new one replaces the oldest. No host has so many in flight.
 const MARKERS: u64 = 100_000;
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Marker {
         .into_bytes()
     }
 
-    /// None for anything else: then nothing is known of the message.
+    /// `None` for anything else: then nothing is known of the message.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let mut parts = text.splitn(5, ' ');

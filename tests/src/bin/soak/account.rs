@@ -27,7 +27,8 @@ pub(crate) struct Account {
 /// The fate of all messages.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
-    /// By what they asked for: how many there were, and how many of them came to where that leads.
+    /// By the behaviour that they asked for: how many there were, and how many of them ended in the right
+    /// place.
     pub(crate) arrived: BTreeMap<&'static str, (usize, usize)>,
     /// Nowhere.
     pub(crate) lost: Vec<usize>,

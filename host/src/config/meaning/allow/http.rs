@@ -8,7 +8,7 @@ use crate::config::plan::{HttpGrant, HttpHost};
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// What is wrong with an entry.
+/// The fault of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Reads as a sentence after the key.

@@ -5,7 +5,7 @@ use crate::config::meaning::Context;
 use crate::config::plan::BatchPlan;
 use crate::config::written::Node;
 
-/// None inside for a consumer without batches; none at all where a fault was told.
+/// The inner `None` means a consumer without batches, the outer one a fault that was reported.
 pub(super) fn plan(node: &Node) -> Option<Option<BatchPlan>> {
     let Some(at) = node.get("batch") else {
         return Some(None);
@@ -21,9 +21,8 @@ pub(super) fn size(node: &Node) -> Option<u16> {
     node.get("batch")?.integer("size")
 }
 
-/// The prefetch of a consumer with batches: a batch is full only if the broker lets out as many
-/// unacknowledged deliveries, for each of those that are worked on at once.
-/// `key` says how many those are.
+/// The prefetch of a consumer with batches: a batch is full only if the broker delivers as many unacknowledged
+/// messages, for each batch that is handled at once. `key` says how many those are.
 pub(super) fn prefetch(
     context: &mut Context<'_>,
     node: &Node,

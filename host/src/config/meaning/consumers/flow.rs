@@ -15,7 +15,7 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 /// As long as a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// What is let out at once of a consumer with a rate, if nobody says how much: this long's worth.
+/// The default prefetch of a consumer with a rate: what it handles in this time.
 const WAIT_BY_DEFAULT: Duration = Duration::from_secs(60);
 
 pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<OrderingPlan> {
@@ -68,7 +68,7 @@ pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
         context.faults.error(limit_at, message, remedy);
         return None;
     };
-    // What comes in a tenth of a second.
+    // The tokens of a tenth of a second.
     let tenth = u64::from(limit) / (10 * per.as_secs());
     let burst = at.integer("burst");
     Some(RatePlan {
@@ -78,7 +78,7 @@ pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
     })
 }
 
-/// The prefetch of a consumer with a rate, where none is written: what is let out waits in the host.
+/// The default prefetch of a consumer with a rate: prefetched deliveries wait in the host.
 pub(super) fn prefetch_for(rate: &RatePlan, usual: u16, concurrency: u16) -> u16 {
     let worth = WAIT_BY_DEFAULT.as_secs() * u64::from(rate.limit) / rate.per.as_secs();
     let worth = worth.saturating_add(rate.burst.into()).min(usual.into());

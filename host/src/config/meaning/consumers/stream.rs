@@ -18,7 +18,7 @@ const NAMED: &[(&str, StreamOffset)] = &[
     ("next", StreamOffset::Next),
 ];
 
-/// What else a consumer may have, and why not of a stream.
+/// Keys that a consumer of a stream may not have, and why.
 const MEANINGLESS: &[(&str, &str)] = &[
     (
         "ordered_by",
@@ -34,7 +34,7 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ),
 ];
 
-/// How the consumer at `node` reads its stream; none where it reads none.
+/// How the consumer at `node` reads its stream; `None` if it reads none.
 pub(super) fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<StreamPlan> {
     let written = node.get("stream");
     let declared = declared(context, node);
@@ -96,7 +96,7 @@ pub(super) fn check_groups(
     }
 }
 
-/// What the file says of the kind of queue; none where it leaves that to the broker.
+/// The kind of queue that the file declares; `None` if it leaves that to the broker.
 fn declared(context: &Context<'_>, node: &Node) -> Option<QueueKind> {
     let queue = context.names.queues.get(node.text("queue")?)?;
     let is_open = queue.boolean("passive") == Some(true) && queue.get("type").is_none();
@@ -146,7 +146,7 @@ fn offset(context: &mut Context<'_>, stream: &Node) -> StreamOffset {
     StreamOffset::Next
 }
 
-/// What is set beside it and has no meaning for a stream.
+/// Reports keys beside it that have no meaning for a stream.
 fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
     if let Some(retry) = node.get("retry") {
         for key in ["limit", "delays"] {

@@ -1,9 +1,9 @@
-//! Which addresses are the internet's, and which are this machine's, its network's, or nobody's.
+//! Which addresses belong to the public internet, and which to this machine, its network, or no one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is that a public name must not lead to; none is an address of the public internet.
-/// After the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890).
+/// Why a public name must not resolve to this address; `None` for an address of the public internet. After the
+/// IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890).
 pub(super) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address.to_canonical() {
         IpAddr::V4(address) => not_public_v4(address),
@@ -29,7 +29,7 @@ fn not_public_v4(address: Ipv4Addr) -> Option<&'static str> {
     }
 }
 
-/// What is not of the internet's own 2000::/3 is refused, known or not.
+/// Everything outside of the internet's own 2000::/3 is refused, known or not.
 fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     /// Networks through which IPv4 is reached have the address of IPv4 in their own.
     const REACHES_IPV4: &str = "an address that stands for one of IPv4";

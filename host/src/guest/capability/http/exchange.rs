@@ -59,7 +59,7 @@ pub(super) async fn send(
     let response = response.map_err(|_| Error::ConnectionReadTimeout)??;
     let response = response.map(|incoming| WasiBody::new(ResponseBody::new(incoming, patience)));
     let moving = async move {
-        // A connection that outlived its call would be one that nobody waits for.
+        // A connection must not outlive its call.
         if !connection.is_terminated()
             && let Ok(Err(error)) = timeout_at(patience.deadline, connection).await
         {
@@ -69,7 +69,7 @@ pub(super) async fn send(
     Ok((response, moving))
 }
 
-/// What a server wants of a URI; the rest of it is for proxies.
+/// The part of a URI for a server; the rest is for proxies.
 fn path(uri: &Uri) -> Result<Uri, Error> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     Uri::builder()

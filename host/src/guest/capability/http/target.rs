@@ -30,12 +30,12 @@ pub(super) enum Host {
 pub(super) enum Refusal {
     /// No entry is for this host and port.
     NotNamed,
-    /// The name leads to an address that is no entry by itself.
+    /// The name resolves to an internal address that has no entry of its own.
     LeadsInside(IpAddr, &'static str),
 }
 
 impl Target {
-    /// None is a URI that names nobody, or more than a host and a port.
+    /// `None` for a URI without a host, or with more than a host and a port.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         let authority = uri.authority()?;
         if authority.as_str().contains('@') {
@@ -43,7 +43,7 @@ impl Target {
         }
         let tls = *uri.scheme()? == Scheme::HTTPS;
         let host = authority.host();
-        // Not `Authority::port`, which has none where the digits are too large a number.
+        // Not `Authority::port`, which is `None` if the number is too large.
         let port = match authority.as_str().strip_prefix(host)? {
             "" => default_port(tls),
             port => port.strip_prefix(':')?.parse().ok()?,
