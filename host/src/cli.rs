@@ -6,6 +6,7 @@ mod broker;
 mod check;
 mod completions;
 mod dead;
+mod demo;
 mod dev;
 mod event;
 mod invoke;
@@ -138,6 +139,12 @@ enum Command {
     /// failure (error, trap, timeout, limit); 2 for an error in the component file or the message.
     #[command(after_help = invoke::EXAMPLES)]
     Invoke(invoke::Invoke),
+    /// Runs the orders example on a broker in this process: no RabbitMQ and no file is needed.
+    ///
+    /// Publishes a few orders, shows what becomes of each, and ends with what the broker then has. Takes
+    /// about two seconds.
+    #[command(after_help = "Example:\n  hive-host demo")]
+    Demo,
     /// For development: builds, runs, builds again after a change, and shows each delivery.
     ///
     /// Runs each component's `build` command in the shell, in the folder of hive.toml. That folder and
@@ -202,6 +209,7 @@ pub fn main() -> Exit {
         Command::Dead(dead) => dead::run(dead),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),
+        Command::Demo => demo::run(),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Broker(arguments) => memory_broker::run(arguments),
         Command::Schema => {

@@ -53,6 +53,9 @@ pub struct Loaded {
     pub plan: Plan,
     /// What is odd about it, in the order of the files.
     pub warnings: Vec<Problem>,
+    /// Whether the file or the environment says where a broker is. Where neither does, every connection
+    /// has the default URL.
+    pub names_a_broker: bool,
 }
 
 /// Reads the file at `path`, and those that it includes. On failure every fault of every file is in
@@ -106,6 +109,7 @@ fn load_text(path: &Path, text: &str, environment: &Environment) -> Result<Loade
         Some(plan) if !failed => Ok(Loaded {
             plan,
             warnings: problems,
+            names_a_broker: meaning::names_a_broker(&written, environment),
         }),
         _ => Err(Problems::new(problems)),
     }

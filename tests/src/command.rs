@@ -14,10 +14,10 @@ use crate::host_process::{Finished, hive_host};
 use crate::keeper;
 use crate::vhost::Vhost;
 
-/// Runs commands on one hive.toml.
+/// Runs commands on one hive.toml, or without one.
 #[derive(Debug)]
 pub struct Commands {
-    file: PathBuf,
+    file: Option<PathBuf>,
     variables: Vec<(String, String)>,
 }
 
@@ -32,16 +32,24 @@ impl Commands {
     pub fn on(vhost: &Vhost, toml: &HiveToml) -> Result<Self> {
         let file = HiveToml::write(&keeper::scratch("command"), &toml.text(vhost))?;
         Ok(Self {
-            file,
+            file: Some(file),
             variables: Vec::new(),
         })
+    }
+
+    /// On no file, with these variables.
+    pub fn anywhere(variables: &[(&str, &str)]) -> Self {
+        Self {
+            file: None,
+            ..Self::on_file(Path::new(""), variables)
+        }
     }
 
     /// On the file of somebody else, with these variables.
     pub fn on_file(file: &Path, variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter();
         Self {
-            file: file.to_owned(),
+            file: Some(file.to_owned()),
             variables: variables
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
@@ -96,7 +104,7 @@ impl Commands {
         let mut command = hive_host(build::host_binary());
         command
             .args(verb)
-            .arg(&self.file)
+            .args(&self.file)
             .args(arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())

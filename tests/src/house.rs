@@ -21,7 +21,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 12] = [
+const LIBRARIES: [Library; 13] = [
     Library {
         rule: 3,
         name: "base64",
@@ -35,6 +35,11 @@ const LIBRARIES: [Library; 12] = [
     Library {
         rule: 3,
         name: "hive_broker",
+        rooms: &["cli"],
+    },
+    Library {
+        rule: 3,
+        name: "hive_demo",
         rooms: &["cli"],
     },
     Library {

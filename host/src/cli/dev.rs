@@ -1,15 +1,17 @@
 //! `hive-host dev`: builds, runs, builds again when a source changes, and shows each delivery.
 
+mod brought;
 mod build;
 mod feed;
 mod sources;
-mod stream;
+pub(super) mod stream;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
+use self::brought::Choice;
 use self::build::build;
 use self::sources::Sources;
 use self::stream::Stream;
@@ -26,15 +28,19 @@ use crate::message::Publication;
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host dev hive.toml\n  \
     hive-host dev hive.toml --feed messages.jsonl\n  \
+    hive-host dev hive.toml --broker memory --port 0\n  \
     hive-host dev hive.toml --broker amqp://guest:guest@localhost:5672/dev";
 
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     #[command(flatten)]
     file: PlanFile,
-    /// The broker to use instead of every connection's `url`
-    #[arg(long, value_name = "URL")]
+    /// The broker to use instead of every connection's `url`; `memory` is one in this process
+    #[arg(long, value_name = "URL|memory")]
     broker: Option<String>,
+    /// The port of the broker in this process: 5672 unless set, 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
     /// Publishes the messages of this file (docs/message-format.md) when every consumer consumes
     #[arg(long, value_name = "FILE.JSONL")]
     feed: Option<PathBuf>,
@@ -50,31 +56,18 @@ struct Session {
     sources: Sources,
     feed: Vec<Publication>,
     stream: Stream,
+    /// The broker in this process, where there is one: it outlives every build and every start.
+    _brought: Option<hive_broker::Broker>,
 }
 
 pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
-    let environment = Environment {
-        broker: arguments.broker.clone(),
-        ..Environment::of_process()
-    };
-    // As its folder tells of it, so that it is known again when it changes.
-    let file = arguments.file.file.as_path();
-    let file = folder(file).join(file.file_name().unwrap_or_default());
-    let plan = watched(PlanFile { file: file.clone() }.load_in(&environment)?);
-    let feed = arguments.feed.as_deref();
-    let feed = feed.map_or_else(|| Ok(Vec::new()), |file| feed::read(file, &plan))?;
-    let mut folders = vec![folder(&file).to_owned()];
-    folders.extend(arguments.sources.iter().cloned());
-    let made = plan.components.values();
-    let made = made.map(|component| component.path.clone()).collect();
-    let session = Session {
-        plan,
-        source: PlanSource { file, environment },
-        sources: Sources::new(folders, made),
-        feed,
-        stream: Stream::start(),
-    };
-    Ok(super::block_on(serve(session)))
+    Ok(super::block_on(async {
+        let session = Session::prepare(arguments).await;
+        match session {
+            Ok(session) => serve(session).await,
+            Err(exit) => exit,
+        }
+    }))
 }
 
 /// What nothing is built for here is somebody else's to build, and taken when it changes.
@@ -117,6 +110,35 @@ async fn serve(mut session: Session) -> Exit {
 }
 
 impl Session {
+    async fn prepare(arguments: &Dev) -> Result<Self, Exit> {
+        let mut environment = Environment::of_process();
+        // As its folder tells of it, so that it is known again when it changes.
+        let file = arguments.file.file.as_path();
+        let file = folder(file).join(file.file_name().unwrap_or_default());
+        let choice = Choice::of(arguments, &file, &environment)?;
+        let brought = brought::start(&choice).await?;
+        environment.broker = match (&brought, choice) {
+            (Some(broker), _) => Some(broker.url()),
+            (None, Choice::Url(url)) => Some(url),
+            (None, _) => None,
+        };
+        let plan = watched(PlanFile { file: file.clone() }.load_in(&environment)?);
+        let feed = arguments.feed.as_deref();
+        let feed = feed.map_or_else(|| Ok(Vec::new()), |file| feed::read(file, &plan))?;
+        let mut folders = vec![folder(&file).to_owned()];
+        folders.extend(arguments.sources.iter().cloned());
+        let made = plan.components.values();
+        let made = made.map(|component| component.path.clone()).collect();
+        Ok(Self {
+            plan,
+            source: PlanSource { file, environment },
+            sources: Sources::new(folders, made),
+            feed,
+            stream: Stream::start(),
+            _brought: brought,
+        })
+    }
+
     /// Gives an exit where it cannot go on.
     async fn work(&mut self, tasks: &Tasks) -> Exit {
         let mut app = match self.start(tasks).await {

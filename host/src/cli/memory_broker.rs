@@ -17,7 +17,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host broker --address 0.0.0.0 --user dev --password secret";
 
 /// Where RabbitMQ listens, so that a client with default settings finds this broker too.
-const PORT: u16 = 5672;
+pub(super) const PORT: u16 = 5672;
 
 #[derive(Debug, Args)]
 pub(super) struct MemoryBroker {

@@ -24,6 +24,8 @@ mod store;
 mod tls;
 mod topology;
 
+pub(crate) use connections::names_a_broker;
+
 /// The connection that is meant where none is named.
 const MAIN: &str = "main";
 

@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 3] = [
+const CRATES: [Crate; 4] = [
     Crate {
         name: "hive-telemetry",
         may_use: &[],
@@ -29,8 +29,13 @@ const CRATES: [Crate; 3] = [
         without: &["lapin", "wasmtime"],
     },
     Crate {
+        name: "hive-demo",
+        may_use: &[],
+        without: &["lapin", "wasmtime"],
+    },
+    Crate {
         name: "hive-host",
-        may_use: &["hive-broker", "hive-telemetry"],
+        may_use: &["hive-broker", "hive-demo", "hive-telemetry"],
         without: &[],
     },
 ];

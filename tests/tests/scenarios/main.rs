@@ -71,7 +71,9 @@ mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
+mod demo;
 mod dev;
+mod dev_memory;
 mod examples;
 mod invoke;
 mod new;

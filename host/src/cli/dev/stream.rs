@@ -18,7 +18,7 @@ const DELIVERIES: &str = "hive_telemetry::consumer";
 
 /// What is followed. Clones are of the same.
 #[derive(Debug, Clone)]
-pub(super) struct Stream {
+pub(in crate::cli) struct Stream {
     coloured: bool,
     consuming: watch::Sender<usize>,
 }
@@ -33,8 +33,18 @@ enum Colour {
 }
 
 impl Stream {
-    /// Shows what is logged from here on.
-    pub(super) fn start() -> Self {
+    /// Shows deliveries, and what is logged, from here on.
+    pub(in crate::cli) fn start() -> Self {
+        Self::start_from(Level::INFO)
+    }
+
+    /// Shows deliveries, and faults of the host, from here on.
+    pub(in crate::cli) fn start_brief() -> Self {
+        Self::start_from(Level::WARN)
+    }
+
+    /// Shows deliveries, and what the host logs at this level or above.
+    fn start_from(level: Level) -> Self {
         let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let stream = Self {
             coloured: std::io::stdout().is_terminal() && !wants_none,
@@ -42,7 +52,7 @@ impl Stream {
         };
         let wanted = Targets::new()
             .with_target("guest", Level::INFO)
-            .with_target(OURS, Level::INFO)
+            .with_target(OURS, level)
             .with_target(DELIVERIES, Level::DEBUG);
         let shown = tracing_subscriber::registry()
             .with(wanted)

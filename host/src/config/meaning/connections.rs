@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::tls::{self, Scheme};
 use super::{Context, MAIN};
+use crate::config::environment::Environment;
 use crate::config::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
 use crate::config::redact;
 use crate::config::units;
@@ -49,6 +50,18 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConnectionP
         add(name, plan_of(name, Some(node)));
     }
     plans
+}
+
+/// Whether the file or the environment says where a broker is.
+pub(crate) fn names_a_broker(root: &Node, environment: &Environment) -> bool {
+    let connections = root.named("connections").iter();
+    environment.broker.is_some()
+        || environment.filled(URL).is_some()
+        || environment.unreadable.contains(URL)
+        || connections
+            .filter(|(_, node)| node.get("url").is_some())
+            .count()
+            > 0
 }
 
 fn plan(
