@@ -21,7 +21,7 @@ const LEAST_FRAME_MAX: u32 = 4096;
 struct Reading {
     /// So many bytes come at once, at most.
     piece: usize,
-    /// So many are taken at once.
+    /// This many are taken at once.
     room: usize,
     frame_max: Option<u32>,
 }

@@ -157,6 +157,6 @@ pub enum Action {
     Publish(Vec<Publication>),
     /// Not now.
     Retry(Retry),
-    /// Never, for this reason.
+    /// The message can never be handled, for this reason.
     Reject(String),
 }

@@ -1,8 +1,8 @@
-//! How the host is doing, at one moment: every connection, every consumer that hive.toml wants,
-//! and why one that is wanted is not there.
+//! The host's state at one moment: every connection, every consumer of hive.toml, and why a wanted one does not
+//! consume.
 //!
-//! A consumer must never be silently dead. So what is wanted is compared with what is, here and
-//! nowhere else, and both readiness and metrics are told from it.
+//! A consumer must never be silently dead. So the wanted state is compared with the actual one, here and
+//! nowhere else; readiness and metrics come from it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,11 +44,12 @@ pub struct ConsumerStatus {
     pub component: Arc<str>,
     /// The connection that it consumes over.
     pub connection: Arc<str>,
-    /// Why it does not consume; none while it does.
+    /// Why it does not consume; `None` while it does.
     pub waiting: Option<Arc<str>>,
-    /// Why it is not wanted to consume now; none while it is.
+    /// The pause; `None` while it is not paused.
     pub paused: Option<Pause>,
-    /// Deliveries that it has kept for a while, since what they need is away; none where it keeps none.
+    /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
+    /// none.
     pub kept: Option<Kept>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
@@ -59,7 +60,7 @@ pub struct ConsumerStatus {
 pub struct Kept {
     /// How many.
     pub deliveries: usize,
-    /// What the oldest one is kept for.
+    /// Why the oldest one is kept.
     pub reason: Arc<str>,
     /// Since when that one is.
     pub since: SystemTime,
@@ -74,7 +75,7 @@ pub struct CrewStatus {
     pub workers: u16,
     /// Those that there are to be.
     pub wanted: u16,
-    /// Messages that wait, where somebody looks: a consumer with `scale`.
+    /// Waiting messages, if they are measured: for a consumer with `scale`.
     pub waiting: Option<u64>,
     /// Since the host started.
     pub deliveries: DeliveryCounts,
@@ -83,7 +84,7 @@ pub struct CrewStatus {
 /// A pause of a consumer.
 #[derive(Debug, Clone)]
 pub struct Pause {
-    /// What paused it.
+    /// The cause of the pause.
     pub by: PausedBy,
     /// The same in words, and what ends it.
     pub reason: Arc<str>,
@@ -91,7 +92,7 @@ pub struct Pause {
     pub since: SystemTime,
 }
 
-/// What pauses a consumer.
+/// The cause of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PausedBy {
     /// An operator.
@@ -139,7 +140,7 @@ pub struct CanaryStatus {
     pub version: Version,
     /// Of a hundred deliveries, those that it gets.
     pub percent: f64,
-    /// Deliveries after which it is judged.
+    /// The number of deliveries after which it is judged.
     pub wanted: u32,
     /// Deliveries that it answered, and those of them that failed.
     pub canary: (u32, u32),

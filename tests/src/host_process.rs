@@ -68,7 +68,7 @@ struct Log {
     changed: Condvar,
 }
 
-/// What the reader of a host's log does.
+/// The behaviour of the reader of a host's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Reader {
     #[default]

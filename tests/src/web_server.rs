@@ -85,7 +85,7 @@ impl WebServer {
         self.port
     }
 
-    /// Requests that it was asked so far.
+    /// Requests so far.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }

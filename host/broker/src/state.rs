@@ -102,7 +102,7 @@ impl State {
         self.last_id
     }
 
-    /// A name that no client thought of, such as RabbitMQ gives to queues and consumers.
+    /// A generated name, such as RabbitMQ gives to queues and consumers.
     fn fresh_name(&mut self, prefix: &str) -> String {
         use base64::Engine as _;
         use sha2::Digest as _;

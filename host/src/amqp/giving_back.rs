@@ -14,7 +14,7 @@
 use super::frame::BrokerVersion;
 use crate::config::plan::QueueKind;
 
-/// How all that a channel still holds goes back when the channel is closed.
+/// How the unsettled deliveries of a channel go back when the channel is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtTheEnd {
     /// With the channel. That keeps the order of the queue.

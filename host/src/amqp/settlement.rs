@@ -74,7 +74,7 @@ pub struct Settlement {
     is_settled: bool,
     /// Its channel delivers nothing else, and is to be closed once this one is settled.
     is_the_only_one: bool,
-    /// Let go of when it is settled, or dropped.
+    /// Released when it is settled, or dropped.
     _in_hand: InHand,
 }
 

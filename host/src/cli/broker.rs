@@ -13,7 +13,7 @@ use crate::amqp::{Amqp, Connection, Publisher};
 use crate::config::plan::{ConnectionPlan, TopologyPlan};
 use crate::lifecycle::Tasks;
 
-/// Failures in a row before a connection is given up: somebody waits for the command.
+/// Failures in a row before a connection is given up: the user waits for the command.
 const TRIES: u32 = 2;
 
 /// A broker that is spoken to.
@@ -53,7 +53,7 @@ impl Broker {
         })
     }
 
-    /// What publishes over it.
+    /// A publisher on it.
     pub(super) fn publisher(&self) -> Publisher {
         self.connection.publisher(self.name, &self.tasks)
     }
@@ -61,7 +61,7 @@ impl Broker {
     /// Sends what is owed to the broker, and takes leave of it. What was read and not acknowledged goes
     /// back.
     pub(super) async fn leave(self) {
-        // Nothing is in hand that a deadline could cut short.
+        // Nothing is in flight that a deadline could cut short.
         let _drained = self.tasks.stop(Duration::ZERO).await;
     }
 }

@@ -342,7 +342,7 @@ async fn dry(walk: &mut Walk, queue: &str, what: &str, json: bool) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Tells what a look could not reach, and what looking costs.
+/// Prints which messages a look could not reach, and what looking costs.
 fn looked(walk: &Walk, limit: Option<u64>) {
     let is_limited = limit.is_some_and(|limit| walk.matched() >= limit);
     if walk.seen() < walk.there() && !is_limited {
@@ -355,7 +355,7 @@ fn looked(walk: &Walk, limit: Option<u64>) {
     }
 }
 
-/// Tells how many looks the broker still allows, where it counts them.
+/// Prints how many looks the broker still allows, if it counts them.
 fn counted(walk: &Walk, cost: &LookCost) {
     if let LookCost::Return {
         limit: Some(limit), ..

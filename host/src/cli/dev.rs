@@ -49,7 +49,7 @@ pub(super) struct Dev {
     sources: Vec<PathBuf>,
 }
 
-/// What is worked on.
+/// The state of the command.
 struct Session {
     plan: Plan,
     source: PlanSource,
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
     }))
 }
 
-/// What nothing is built for here is somebody else's to build, and taken when it changes.
+/// A component without a `build` is built by other means, and swapped when its file changes.
 fn watched(mut plan: Plan) -> Plan {
     for component in plan.components.values_mut() {
         component.watch |= component.build.is_none();
@@ -112,7 +112,7 @@ async fn serve(mut session: Session) -> Exit {
 impl Session {
     async fn prepare(arguments: &Dev) -> Result<Self, Exit> {
         let mut environment = Environment::of_process();
-        // As its folder tells of it, so that it is known again when it changes.
+        // In the form that its folder lists it, so that a change is recognised.
         let file = arguments.file.file.as_path();
         let file = folder(file).join(file.file_name().unwrap_or_default());
         let choice = Choice::of(arguments, &file, &environment)?;
@@ -139,7 +139,7 @@ impl Session {
         })
     }
 
-    /// Gives an exit where it cannot go on.
+    /// Returns an exit if it cannot continue.
     async fn work(&mut self, tasks: &Tasks) -> Exit {
         let mut app = match self.start(tasks).await {
             Ok(app) => app,
@@ -170,11 +170,11 @@ impl Session {
             self.sources.look(tasks).await;
             let folder = folder(&self.source.file).to_owned();
             for component in self.plan.components.values() {
-                // What was built before serves as well.
+                // After a failed build the previous component still serves.
                 let _built = build(component, &folder).await;
             }
             let telemetry = super::telemetry()?;
-            // What a start that failed has begun must not be there at the next one.
+            // Tasks of a failed start must not be there at the next one.
             let attempt = tasks.branch();
             let (plan, source) = (self.plan.clone(), self.source.clone());
             match App::start(plan, source, &attempt, &telemetry).await {
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    /// Takes over what changed: hive.toml itself, and whatever is built.
+    /// Applies the changes: hive.toml itself, and everything that is built.
     async fn take(&mut self, changed: &[PathBuf], control: &Control) {
         let here = folder(&self.source.file);
         let names = changed
@@ -214,7 +214,7 @@ impl Session {
             if build(component, &folder).await != build::Built::Newly {
                 continue;
             }
-            // Why it is not taken is told by the host itself.
+            // The host itself reports why it is refused.
             if let Ok(Done::Unchanged { .. }) = control.file_changed(name).await {
                 out!("{name}: the same code as before");
             }

@@ -1,4 +1,4 @@
-//! What is logged, for commands that show it themselves.
+//! Log events, for commands that show them themselves.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::say::fault;
 /// The fields of an event by name; what it says is its `message`.
 pub(super) type Fields = BTreeMap<&'static str, String>;
 
-/// Takes an event apart.
+/// Splits an event into its fields.
 pub(super) fn fields(event: &Event<'_>) -> Fields {
     let mut read = Read::default();
     event.record(&mut read);

@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Invoke) -> Result<Exit, Exit> {
     }))
 }
 
-/// What the component may do and use.
+/// The grants and limits of the component.
 fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
     let Invoke {
         component,
@@ -108,7 +108,7 @@ fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
     if arguments.fresh {
         plan.instances = Instances::Fresh;
     }
-    // Nothing is drowned here, and somebody wants to read it.
+    // The user wants to read every line, and there is no flood to protect from.
     plan.log_lines = u32::MAX;
     Ok(plan)
 }
@@ -210,7 +210,7 @@ async fn invoke(
 
 async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
     let telemetry = super::telemetry()?;
-    // What it keeps is gone afterwards: the file of the plan may be in use.
+    // Its entries are deleted afterwards: the file of the plan may be in use.
     let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
     let limits = EngineLimits {
         instances: INSTANCES,

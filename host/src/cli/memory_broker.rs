@@ -99,7 +99,7 @@ async fn serve(
     Ok(())
 }
 
-/// Says why the broker does not start, with the flag that helps.
+/// Prints why the broker does not start, with the flag that helps.
 fn refuse(error: &StartError, flag: &str) -> Exit {
     match error {
         StartError::Unguarded(_) => {

@@ -16,7 +16,7 @@ use project::{File, Language};
 pub(super) const EXAMPLES: &str =
     "Examples:\n  hive-host new greeter --lang rust\n  hive-host new greeter --lang python";
 
-/// The commands of the README that lead to a consumer that runs stand in so many of its blocks.
+/// The commands of the README up to a running consumer are in this many of its blocks.
 const BLOCKS_TO_RUN: usize = 3;
 
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &New) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-/// What somebody wrote is never written over.
+/// Existing files are never overwritten.
 fn check_folder(folder: &Path) -> Result<(), String> {
     let shown = folder.display();
     match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {

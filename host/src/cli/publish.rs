@@ -23,7 +23,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
 /// On their way at once.
 const ON_THE_WAY: usize = 200;
 
-/// Faults that are told one by one.
+/// Faults that are listed one by one.
 const MOST_TOLD: usize = 10;
 
 #[derive(Debug, Args)]
@@ -88,7 +88,8 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     }))
 }
 
-/// What of hive.toml tells the connection: the exchange, or the queue that the default one leads to.
+/// The entity that determines the connection of hive.toml: the exchange, or the queue that the default one
+/// leads to.
 pub(super) fn entity<'a>(exchange: &'a str, routing_key: &'a str) -> &'a str {
     match exchange {
         "" => routing_key,
@@ -108,14 +109,14 @@ fn lines(input: &[u8]) -> Result<Vec<Message>, String> {
     Ok(messages.collect())
 }
 
-/// Publishes all of them, in their order; those that the broker won't have are told.
+/// Publishes all of them, in their order; those that the broker refuses are reported.
 pub(super) async fn publish_all(
     publications: impl IntoIterator<Item = Publication>,
     broker: &Broker,
 ) -> Tally {
     let limits = broker.connection.publish_limits();
     let publisher = broker.publisher();
-    // Tells apart what is published without an id, now and at every other time.
+    // Distinguishes publications without an id, within this run and from those of others.
     let run: u64 = rand::rng().random();
     let mut tally = Tally::default();
     let mut pending: Vec<(usize, Confirmation)> = Vec::new();
@@ -136,7 +137,7 @@ pub(super) async fn publish_all(
     tally
 }
 
-/// Says how many.
+/// Prints how many.
 fn tell(tally: &Tally, json: bool) -> Exit {
     match json {
         true => say::json(&json!({ "published": tally.published, "refused": tally.refused })),
@@ -148,12 +149,12 @@ fn tell(tally: &Tally, json: bool) -> Exit {
     }
 }
 
-/// What became of the messages.
+/// The results of the messages.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) published: u64,
     refused: u64,
-    /// The broker is gone, so that it is no use to go on.
+    /// The broker is gone, so that continuing is useless.
     broken: bool,
 }
 

@@ -67,7 +67,7 @@ impl Faults {
         self.push(Severity::Error, &node.key, span, message, remedy);
     }
 
-    /// Something names a table that is not there because what should hold it could not be read.
+    /// A name refers to a table that is missing only because its section could not be read.
     pub(crate) fn names_are_missing(&mut self) {
         self.names_are_missing = true;
     }

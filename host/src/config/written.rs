@@ -13,7 +13,7 @@ use super::plan::Arguments;
 pub(crate) struct Node {
     /// The full dotted key; empty for the file as a whole.
     pub(crate) key: String,
-    /// Where the value stands, or the key where the value is a table.
+    /// The position of the value, or of the key if the value is a table.
     pub(crate) span: Range<usize>,
     pub(crate) value: Value,
 }

@@ -193,7 +193,7 @@ fn start_clock(engine: &wasmtime::Engine) -> anyhow::Result<()> {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    // What is denied is told by functions that stand in front of wasmtime's.
+    // Functions in front of wasmtime's log what is denied.
     linker.allow_shadowing(true);
     capability::env::link(&mut linker)?;
     capability::dirs::link(&mut linker)?;

@@ -91,7 +91,7 @@ impl Crew {
         self.telemetry.workers_wanted(wanted);
     }
 
-    /// Notes how much waits.
+    /// Records the number of waiting messages.
     pub(super) fn saw(&self, waiting: Option<u64>) {
         self.roster.send_modify(|roster| roster.waiting = waiting);
     }

@@ -39,7 +39,7 @@ pub(super) struct Settler {
     plan: Arc<ConsumerPlan>,
     connection: Arc<Connection>,
     publisher: Publisher,
-    /// What was published, where `publish_dedup` asks for it.
+    /// The published keys, if `publish_dedup` is on.
     published: Option<Arc<Ledger>>,
     keeping: Arc<Keeping>,
     recall: Arc<Recall>,
@@ -56,7 +56,7 @@ struct SoFar {
     /// Publications that are not confirmed yet, each with its index among all; none before they were
     /// prepared.
     outgoing: Option<Vec<(usize, Outgoing)>>,
-    /// So many publications are on their way through a queue that holds them, where they are to be.
+    /// This many publications are on their way through a queue that delays them.
     detoured: usize,
     /// Those whose way was made again, by their index, since the broker refused them.
     ensured: BTreeSet<usize>,
@@ -65,13 +65,13 @@ struct SoFar {
     is_copied: bool,
 }
 
-/// What kept a disposition from being carried out.
+/// Why a disposition could not be carried out.
 enum Setback {
     /// The component asked for a publication that cannot be: its own fault.
     Unpublishable(String),
     /// A copy of the message cannot be published: nothing but the dead-letter queue is left.
     Uncopyable(String),
-    /// The broker did not take it, or did not answer: nobody's fault.
+    /// The broker refused it, or did not answer: not the message's fault.
     Away(String),
     /// The store did not.
     Store(String),
@@ -79,7 +79,7 @@ enum Setback {
     Stopped(String),
 }
 
-/// What follows a setback.
+/// The step after a setback.
 enum Next {
     /// Another disposition.
     Do(Disposition),
@@ -235,7 +235,7 @@ impl Settler {
         }
     }
 
-    /// What to do when the disposition could not be carried out.
+    /// The next step after the disposition could not be carried out.
     fn after(&self, setback: Setback, disposition: &Disposition, attempt: Attempt) -> Next {
         match (setback, disposition) {
             (Setback::Unpublishable(error), _) => {
@@ -388,7 +388,7 @@ impl Settler {
                 fault => return Err(Setback::Away(fault.to_string())),
             };
             match publications[index].delay {
-                // Somebody may have deleted what it goes through, which is not the component's fault.
+                // Its exchange or queue may have been deleted, which is not the component's fault.
                 Some(delay) if !so_far.ensured.contains(&index) => {
                     let made = (self.connection)
                         .ensure_delaying_exchange(&publications[index], delay)
@@ -428,7 +428,7 @@ impl Settler {
             failpoint::reached("retry.confirmed");
             return Ok(());
         }
-        // Somebody deleted the queue.
+        // The queue was deleted.
         self.connection
             .ensure_delay_queue(&self.plan.queue, delay)
             .await?;
@@ -481,7 +481,7 @@ impl Settler {
         match self.publisher.publish(vec![copy]).await.await {
             Ok(()) => Ok(true),
             Err(PublishFault::Unroutable { .. }) => Ok(false),
-            // Of the copy itself, unless nobody but its operator can do anything about it.
+            // A fault of the copy itself, unless only the operator can mend it.
             Err(PublishFault::Refused { text, .. }) if !is_a_lack_of_rights(&text) => Err(
                 Setback::Uncopyable(format!("the broker refuses its copy ({text})")),
             ),
@@ -498,8 +498,8 @@ impl Settler {
         ))
     }
 
-    /// Keeps a delivery in hand for another try, since those of its key must not overtake it. Where
-    /// that is not possible any more it is left unsettled, and goes back in its place in the queue.
+    /// Keeps a delivery for another attempt, because later ones of its key must not overtake it. If that is not
+    /// possible any more it is left unsettled, and goes back to its place in the queue.
     fn keep(&self, mut held: Held, disposition: &Disposition, delay: Duration) {
         let attempt = held.delivery.envelope.attempt;
         let Disposition::RetryAfter { failure, .. } = disposition else {
@@ -565,9 +565,9 @@ impl Settler {
         self.answer(held, exit);
     }
 
-    /// Answers the broker, and tells of it.
+    /// Answers the broker, and reports the settlement.
     fn answer(&self, held: Held, exit: Exit<'_>) {
-        // The claim is held to the end: whoever waits for it finds what became of this one.
+        // The lease is held to the end: a delivery that waits for it then finds the result.
         let Held {
             delivery,
             in_hand,
@@ -628,7 +628,7 @@ impl Settler {
     }
 }
 
-/// What follows where the way of a delayed publication cannot be made sure of.
+/// The consequence if the queue for a delayed publication cannot be ensured.
 fn blamed(publications: &[Publication], index: usize, fault: EnsureFault) -> Setback {
     match Setback::from(fault) {
         Setback::Unpublishable(reason) => {

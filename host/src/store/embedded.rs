@@ -130,7 +130,7 @@ impl Store for Embedded {
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             let (closed, closing) = oneshot::channel();
-            // Closed already, which is as good.
+            // It is closed already, which is fine.
             if self.jobs.send(Job::Close(closed)).await.is_ok() {
                 closing.await.unwrap_or_default();
             }

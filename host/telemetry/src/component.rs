@@ -141,7 +141,7 @@ impl ComponentTelemetry {
 }
 
 impl Lines {
-    /// How many were not told since the last line, if one may be told at `now`.
+    /// How many lines were left out since the last report, if a report is due at `now`.
     fn next(&mut self, now: Instant) -> Option<u64> {
         if self.since.is_none_or(|since| now - since >= PERIOD) {
             self.since = Some(now);

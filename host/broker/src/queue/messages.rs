@@ -391,7 +391,7 @@ impl Queue {
         headers
     }
 
-    /// Settles a delivery of `channel`; gives the message back that is dead thereby.
+    /// Settles a delivery of `channel`; returns the message if that makes it a dead letter.
     pub(crate) fn settle(&mut self, delivered: &Delivered, how: Settlement) -> Option<Dead> {
         let key = delivered.consumer_key();
         if let Some(consumer) = key.as_ref().and_then(|key| self.consumers.get_mut(key)) {

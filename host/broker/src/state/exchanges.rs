@@ -244,7 +244,7 @@ fn not_default(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses a declaration that is not what the exchange is.
+/// Refuses a declaration that differs from the exchange.
 fn assert_same(
     exchange: &Exchange,
     called: &str,

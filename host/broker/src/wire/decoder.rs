@@ -57,7 +57,7 @@ impl Decoder {
         &mut self.buffer
     }
 
-    /// The limit that the client and the broker agreed upon; 0 is none.
+    /// The limit that the client and the broker agreed upon; 0 means no limit.
     pub(crate) fn set_frame_max(&mut self, frame_max: u32) {
         self.frame_max = frame_max;
     }

@@ -390,7 +390,7 @@ impl Supervisor {
         }
     }
 
-    /// A connection beside the one that is served.
+    /// A connection besides the one in use.
     async fn open_aside(&self) -> Result<Session, ConnectFault> {
         let endpoint = self.plan.endpoints.choose(&mut rand::rng());
         let endpoint = endpoint.ok_or_else(|| self.no_host())?;

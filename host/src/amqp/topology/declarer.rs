@@ -225,8 +225,8 @@ impl<'a> Declarer<'a> {
         (!drops_everything(&instead, self.broker())).then_some(instead)
     }
 
-    /// Finds out what a queue is like that exists and is not declared in hive.toml, beginning with what it
-    /// probably is. None where the broker does not say.
+    /// Finds out the arguments of a queue that exists and is not declared in hive.toml, starting from the most
+    /// likely ones. `None` if the broker does not report them.
     pub(super) async fn find_out(
         &mut self,
         probably: &QueueDeclaration,

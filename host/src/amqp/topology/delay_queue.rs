@@ -1,4 +1,4 @@
-//! What a delay queue is declared as.
+//! The declaration of a delay queue.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub(super) enum Home<'a> {
     Exchange(&'a str),
 }
 
-/// A queue that holds messages for `delay`. It has no consumer, so nothing comes back to it, and it needs
-/// no word about a delivery limit.
+/// A queue that holds messages for `delay`. It has no consumer, so no message returns to it, and it needs no
+/// delivery limit.
 pub(super) fn delay_queue(
     broker: Option<BrokerVersion>,
     name: &str,
@@ -44,7 +44,7 @@ pub(super) fn delay_queue(
         let expires = milliseconds(whole_milliseconds(delay + lease));
         arguments.push(("x-expires".to_owned(), expires));
     }
-    // An unknown version is a broker that hides it, or none of RabbitMQ's: most are recent.
+    // An unknown version is a broker that hides it, or that is not RabbitMQ: most are recent.
     if broker.is_none_or(|version| version >= BrokerVersion::AT_LEAST_ONCE) {
         arguments.push(("x-dead-letter-strategy".to_owned(), text("at-least-once")));
         arguments.push(("x-overflow".to_owned(), text("reject-publish")));

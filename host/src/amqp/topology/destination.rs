@@ -33,7 +33,7 @@ enum Destination {
 }
 
 impl Destination {
-    /// None where nobody minds that it is not there.
+    /// `None` if a missing destination is no fault.
     fn of(publication: &Publication) -> Option<Self> {
         match (publication.exchange.as_str(), publication.mandatory) {
             ("", false) => None,
@@ -58,7 +58,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// What was found lately.
+/// Destinations that were found lately.
 #[derive(Debug, Default)]
 pub(super) struct Destinations {
     found: Mutex<HashMap<Destination, Instant>>,
@@ -119,7 +119,7 @@ impl Destinations {
     }
 }
 
-/// Asks on a channel of its own, which the broker closes over what is missing.
+/// Asks on a channel of its own, because the broker closes the channel if the destination is missing.
 async fn look(session: &Session, destination: &Destination) -> Result<(), AskFault> {
     debug_assert!(destination.name().len() <= LONGEST_NAME);
     let name = ShortString::try_new(destination.name()).unwrap_or_default();
@@ -142,7 +142,7 @@ async fn look(session: &Session, destination: &Destination) -> Result<(), AskFau
             let asked = channel.queue_declare(name, options, FieldTable::default());
             match ask(asked).await {
                 Ok(_) => Ok(()),
-                // Somebody else's alone, and there.
+                // Exclusive to another connection, and there.
                 Err(fault) if fault.is_locked() => Ok(()),
                 Err(fault) => Err(fault),
             }

@@ -75,7 +75,7 @@ impl Limit {
     }
 }
 
-/// The argument, where it is one that the broker takes.
+/// The argument, if the broker would accept it.
 pub(super) fn integer(arguments: &Arguments) -> Option<i64> {
     arguments.iter().find_map(|(name, value)| match value {
         Argument::Integer(limit) if name == X_DELIVERY_LIMIT => Some(*limit),

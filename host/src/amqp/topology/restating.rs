@@ -1,7 +1,7 @@
-//! Declares everything again from time to time, so that what was deleted by hand comes back.
+//! Declares everything again from time to time, so that entities that were deleted by hand return.
 //!
-//! A binding that was removed is not missed by anybody until messages fail to arrive, and a queue that was
-//! deleted and made again by hand has none. Declaring what is there changes nothing.
+//! A removed binding is noticed only when messages fail to arrive, and a queue that was deleted and made again
+//! by hand has none. Declaring an existing entity changes nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::amqp::limits::AskFault;
 use crate::amqp::session::Session;
 use crate::config::plan::QueuePlan;
 
-/// The pause between two entities: nobody waits for the end, and deliveries share the connection.
+/// The pause between two entities: nothing waits for the end, and deliveries share the connection.
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Topology {
@@ -32,7 +32,8 @@ impl Topology {
             self.known.fatal.met(mismatch);
         }
         for mismatch in declarer.finish().await {
-            // Who may not configure cannot restore anything either, and is told so at the next connection.
+            // A user without the configure permission cannot restore anything, and gets that error at the next
+            // connection.
             let is_forbidden = mismatch.answer.starts_with("403");
             if !is_forbidden && self.known.is_news(&mismatch) {
                 tracing::warn!(

@@ -1,11 +1,11 @@
-//! What the brokers of a plan have of its exchanges and queues.
+//! Compares the exchanges and queues of a plan with those at its brokers.
 
 use crate::amqp::Comparison;
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
 use crate::config::plan::{ConnectionPlan, Plan};
 
-/// What one connection leads to.
+/// The result for one connection.
 pub(super) struct Compared {
     /// The connection's name.
     pub(super) connection: String,

@@ -1,4 +1,4 @@
-//! What a check has found, for people and for scripts.
+//! The findings of a check, for people and for scripts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::config::{Problem, Severity};
 use crate::guest::{Access, ComponentFault, Slot};
 use crate::policy::OnError;
 
-/// In the order in which it is looked for.
+/// In the order of the checks.
 #[derive(Default)]
 pub(super) struct Findings {
-    /// Of the file, which have been told already where people read.
+    /// Faults of the file, which are printed already for people.
     problems: Vec<Problem>,
     /// Of the components.
     faults: Vec<String>,
@@ -63,7 +63,7 @@ impl From<&ConsumerPlan> for Consumer {
 }
 
 impl Findings {
-    /// What is wrong with the file.
+    /// The faults of the file.
     pub(super) fn read<'a>(&mut self, problems: impl IntoIterator<Item = &'a Problem>) {
         self.problems.extend(problems.into_iter().cloned());
     }

@@ -59,7 +59,7 @@ pub(super) fn count(walk: &Walk, queue: &str, what: &str) -> String {
     }
 }
 
-/// What is known of a message's end.
+/// The record of a message's end.
 pub(super) fn end(one: &Numbered) -> Value {
     let Death {
         class,
@@ -114,7 +114,7 @@ pub(super) fn line_json(one: &Numbered) -> Value {
     line
 }
 
-/// What came of a replay; what went wrong goes to standard error.
+/// The result of a replay; errors go to standard error.
 pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool) {
     let Replayed {
         sent,

@@ -11,7 +11,7 @@ use crate::dead::{Numbered, shown};
 use crate::escape;
 use crate::json::write_delivery;
 
-/// What begins with it is the host's bookkeeping, and shown by its meaning.
+/// The prefix of the host's bookkeeping, which is shown by its meaning.
 const BOOKKEEPING: &str = "x-hive-";
 
 /// A whole message as JSON: a delivery, with what is known of its end.

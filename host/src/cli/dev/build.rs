@@ -10,7 +10,7 @@ use crate::cli::say::{self, fault, out};
 use crate::config::plan::ComponentPlan;
 use crate::escape;
 
-/// What came of it.
+/// The result of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Built {
     /// There is no command.

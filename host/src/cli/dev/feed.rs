@@ -11,7 +11,7 @@ use crate::config::plan::Plan;
 use crate::dead::connection_of;
 use crate::message::{Envelope, Publication};
 
-/// What a file holds, each message to where it says.
+/// The messages of a file, each with its destination.
 pub(super) fn read(file: &Path, plan: &Plan) -> Result<Vec<Publication>, Exit> {
     let (name, text) = message_file::read(Some(file), "messages as JSON")?;
     let deliveries = deliveries(&name, &text)?;
@@ -63,7 +63,7 @@ fn publication(delivery: Envelope, plan: &Plan) -> Result<Publication, String> {
     })
 }
 
-/// Publishes them in their order; what goes wrong is told, and nothing ends over it.
+/// Publishes them in their order; errors are printed, and end nothing.
 pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
     let Some(first) = publications.first() else {
         return;
@@ -73,7 +73,7 @@ pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
         Ok(connection) => connection,
         Err(reason) => return fault!("{reason}"),
     };
-    // What is wrong with it has been told.
+    // The fault has been printed.
     let Ok(broker) = Broker::connect(connection, "hive-host dev") else {
         return;
     };

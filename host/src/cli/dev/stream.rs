@@ -16,14 +16,14 @@ use crate::log::OURS;
 /// Where deliveries are told of.
 const DELIVERIES: &str = "hive_telemetry::consumer";
 
-/// What is followed. Clones are of the same.
+/// The stream of events. Clones share it.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Stream {
     coloured: bool,
     consuming: watch::Sender<usize>,
 }
 
-/// How a line is coloured, where it is.
+/// The colour of a line, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Colour {
     Good,
@@ -61,7 +61,7 @@ impl Stream {
         stream
     }
 
-    /// Resolves when so many consumers have begun to consume.
+    /// Resolves when this many consumers have begun to consume.
     pub(super) async fn consuming(&self, consumers: usize) {
         let mut begun = self.consuming.subscribe();
         // The sender lives as long as this.
@@ -150,7 +150,7 @@ fn line(target: &str, level: Level, fields: &Fields) -> Option<(Colour, String)>
     ))
 }
 
-/// What became of a delivery, in the words of actions.
+/// The result of a delivery, in the words of actions.
 fn action(message: &str, fields: &Fields) -> (Colour, String) {
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
     let (class, error) = (field("class"), field("error"));

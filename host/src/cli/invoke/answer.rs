@@ -1,4 +1,4 @@
-//! What a component answered, or how it failed, for people and for scripts.
+//! A component's answer or failure, for people and for scripts.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use crate::json::write_action;
 use crate::message::{Action, Attempt, Publication, Retry};
 use crate::policy::{self, Disposition, Failure, Outcome, RetryPolicy};
 
-/// What would become of nothing at all here, so that each failure shows its class.
+/// A policy without retries, so that each failure shows its class.
 const NO_RETRIES: RetryPolicy = RetryPolicy {
     limit: 0,
     delays: Vec::new(),
 };
 
-/// The class of what is no fault of the component.
+/// The class of a problem outside the component.
 const HOST: &str = "host";
 
 /// The end of one delivery.

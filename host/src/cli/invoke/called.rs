@@ -1,4 +1,4 @@
-//! What is printed of a call.
+//! The printed form of a call.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Called {
 }
 
 impl Called {
-    /// An object for each delivery of a call. What is known of the call as a whole stands in the first one.
+    /// An object for each delivery of a call. Facts about the call as a whole are in the first one.
     pub(super) fn objects(&self) -> impl Iterator<Item = Value> {
         let objects = self.answers.iter().map(Answer::object).enumerate();
         objects.map(|(index, mut object)| {

@@ -1,4 +1,4 @@
-//! What is handed to the component: from a file, from standard input, from the flags.
+//! The input for the component: from a file, from standard input, from the flags.
 
 use super::Invoke;
 use crate::cli::say::fault;

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 
-/// What calls took, and how many of the answers are failures.
+/// The times of calls, and the number of failures.
 #[derive(Debug, Default)]
 pub(super) struct Measure {
     took: Vec<Duration>,
     failures: usize,
 }
 
-/// What is told of them.
+/// The printed summary.
 #[derive(Debug, PartialEq)]
 pub(super) struct Spread {
     calls: usize,
@@ -39,7 +39,7 @@ impl Measure {
     pub(super) fn result(&self, is_fresh: bool) -> Spread {
         let mut sorted = self.took.clone();
         sorted.sort_unstable();
-        // The nearest rank: the smallest that so many of a hundred are not above.
+        // The nearest rank: the smallest value that this percentage of all do not exceed.
         let at = |percent: usize| {
             let rank = (sorted.len() * percent).div_ceil(100);
             sorted

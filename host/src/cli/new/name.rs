@@ -1,4 +1,4 @@
-//! What a project can be called: what a crate, an npm package, a Go module and a queue can be called alike.
+//! Valid names of a project: they must be valid for a crate, an npm package, a Go module and a queue.
 
 /// crates.io and Cargo take no longer ones.
 const LONGEST: usize = 64;
@@ -62,7 +62,7 @@ const TAKEN: [&str; 55] = [
     "yield",
 ];
 
-/// The fault tells what to write instead.
+/// The error says what to write instead.
 pub(super) fn check(name: &str) -> Result<(), String> {
     if name.len() > LONGEST {
         return Err(format!(

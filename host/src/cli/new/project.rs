@@ -1,5 +1,5 @@
-//! What a project is made of, language by language: the templates of `host/templates`, and the contract and
-//! the SDK as they stand in this repository, all of it within the binary.
+//! The files of a project, language by language: the templates of `host/templates`, and the contract and the
+//! SDK of this repository, all of it embedded in the binary.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(super) struct File {
     pub(super) content: Cow<'static, [u8]>,
 }
 
-/// One file of the repository, and where it stands in a project.
+/// One file of the repository, and its place in a project.
 #[derive(Debug, Clone, Copy)]
 struct Source {
     path: &'static str,
@@ -151,7 +151,7 @@ impl Language {
             .replace("{{rust}}", env!("CARGO_PKG_RUST_VERSION"))
     }
 
-    /// What is written for each project: placeholders are filled in.
+    /// Files that are written for each project: placeholders are replaced.
     fn templates(self) -> [&'static [Source]; 3] {
         match self {
             Self::Rust => [CONFIGURATION, NAME_IN_JSON, RUST],
@@ -164,7 +164,7 @@ impl Language {
         }
     }
 
-    /// What stands in the repository as it does in a project.
+    /// Files that are copied unchanged from the repository.
     fn taken_over(self) -> [&'static [Source]; 2] {
         match self {
             Self::Rust => [CONTRACT, SDK_OF_RUST],

@@ -182,7 +182,7 @@ fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
     heartbeat
 }
 
-/// A heartbeat travels in seconds.
+/// AMQP carries a heartbeat in whole seconds.
 fn whole_seconds(context: &mut Context<'_>, node: &Node) -> Option<Duration> {
     let heartbeat = node.as_duration()?;
     if heartbeat.subsec_nanos() > 0 {

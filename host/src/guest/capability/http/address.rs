@@ -31,7 +31,7 @@ fn not_public_v4(address: Ipv4Addr) -> Option<&'static str> {
 
 /// Everything outside of the internet's own 2000::/3 is refused, known or not.
 fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
-    /// Networks through which IPv4 is reached have the address of IPv4 in their own.
+    /// NAT64 and similar networks have the IPv4 address within the IPv6 address.
     const REACHES_IPV4: &str = "an address that stands for one of IPv4";
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("an unspecified address"),
