@@ -26,9 +26,9 @@ lint:
 test *filter:
     HIVE_BROKER={{ broker }} scripts/test {{ filter }}
 
-# The orders example on a private RabbitMQ.
-demo:
-    HIVE_BROKER={{ broker }} scripts/demo
+# The orders example in one process; `just demo --rabbitmq` on a private RabbitMQ.
+demo *arguments:
+    HIVE_BROKER={{ broker }} scripts/demo {{ arguments }}
 
 # Everything that a change has to pass, as CI runs it.
 ci:
