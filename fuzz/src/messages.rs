@@ -1,4 +1,4 @@
-//! What becomes of a message: what a component sees of it, the copies, what a component publishes.
+//! The life of a message: the component's view of it, its copies, and the component's publications.
 
 use std::sync::OnceLock;
 use std::time::UNIX_EPOCH;
@@ -55,7 +55,7 @@ fn screened(mut payload: Vec<u8>) -> Vec<u8> {
     screened.anew.unwrap_or(payload)
 }
 
-/// A dead letter always says where the message was published to; nobody else may say that it is one.
+/// A dead letter always says where the message was published to; only the host may mark a message as one.
 fn whole_dead_letter(properties: BasicProperties) -> BasicProperties {
     let mut headers = properties.headers().clone().unwrap_or_default();
     if headers.contains_key(REASON) {
@@ -134,7 +134,7 @@ fn check_dead_letter(envelope: &Envelope, original: &Original, attempt: Attempt)
     let dead = dead_letter(LARGE_FRAME);
     check_wire(&dead, LARGE_FRAME);
 
-    // Whoever reads the dead-letter queue with a component sees the message as it was, and the note.
+    // A component that reads the dead-letter queue sees the message as it was, and the note.
     let (read, _) = receive("orders.dead".into(), come_back(&dead, "orders.dead"));
     assert_eq!(read.attempt, Attempt::FIRST);
     assert_same(&without_notes(&read), &without_notes(envelope));
@@ -158,13 +158,13 @@ fn check_publication(envelope: &Envelope) {
         mandatory: true,
         delay: None,
     };
-    // It may ask for what cannot be published, and is told so.
+    // It may ask for something that cannot be published, and gets an error.
     if let Ok(outgoing) = Outgoing::publication(&mut publication, "m-0", &limits(LARGE_FRAME)) {
         check_wire(&outgoing, LARGE_FRAME);
     }
 }
 
-/// What goes out is as long as was told, and is what was meant.
+/// The published bytes have the computed length and the intended content.
 fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let properties = outgoing.properties_with_id(i64::MAX);
     let written = header_frame(&properties);

@@ -179,7 +179,7 @@ enum Command {
     New(new::New),
 }
 
-/// What a subcommand works on.
+/// The file that a subcommand works on.
 #[derive(Debug, Args)]
 struct PlanFile {
     /// The file that configures the host

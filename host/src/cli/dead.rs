@@ -15,7 +15,7 @@ use crate::amqp::LookCost;
 use crate::config::plan::Plan;
 use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
 
-/// What `list` and `show` print where they are not told how much.
+/// The default limit of `list` and `show`.
 const LISTED: u64 = 100;
 /// See [`LISTED`].
 const SHOWN: u64 = 10;

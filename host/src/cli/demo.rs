@@ -76,7 +76,7 @@ fn files(component: &[u8]) -> io::Result<TempDir> {
     Ok(folder)
 }
 
-/// What hive.toml says, whatever the environment of the process says.
+/// The plan of hive.toml, independent of the environment of the process.
 fn plan(folder: &TempDir, url: &str) -> Result<(Plan, PlanSource), Exit> {
     let file = folder.path().join("hive.toml");
     let environment = Environment {
@@ -95,7 +95,7 @@ async fn publish(plan: &Plan) -> Result<(), Exit> {
         let tally = publish_all(ORDERS.iter().map(order), &broker).await;
         broker.leave().await;
         if tally.published < ORDERS.len() as u64 {
-            // Why has been told.
+            // The reason has been printed.
             return Err(Exit::Failed);
         }
     }

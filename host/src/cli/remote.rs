@@ -37,7 +37,7 @@ pub(super) struct Remote {
     agent: ureq::Agent,
 }
 
-/// What is sent along.
+/// The body of a request.
 pub(super) enum Content<'a> {
     Nothing,
     Code(&'a [u8]),
@@ -105,7 +105,7 @@ pub(super) fn encoded(name: &str) -> String {
 }
 
 impl Remote {
-    /// Gives a command; an error has been told.
+    /// Sends a command; an error has been printed.
     pub(super) fn post(&self, path: &str, content: &Content<'_>) -> Result<Value, Exit> {
         let (kind, body): (_, &[u8]) = match content {
             Content::Nothing => ("application/json", b"{}"),
@@ -119,7 +119,7 @@ impl Remote {
         self.answer(request.send(body))
     }
 
-    /// Reads; an error has been told.
+    /// Reads; an error has been printed.
     pub(super) fn get(&self, path: &str) -> Result<Value, Exit> {
         self.answer(self.agent.get(self.url(path)).call())
     }
@@ -144,7 +144,7 @@ impl Remote {
                     true => say::note(&escape::lines(error)),
                     false => fault!("{error}"),
                 }
-                // What was sent, or named, is at fault.
+                // The code or the name that was sent has a fault.
                 Err(match status.as_u16() {
                     422 => Exit::Misused,
                     _ => Exit::Failed,

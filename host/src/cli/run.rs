@@ -60,7 +60,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     let gave_up = tokio::select! {
         signal = signals.stop(Some((&control, &tasks))) => {
             let shutdown_timeout = app.shutdown_timeout();
-            // Before it is told, so that nothing is taken after the line.
+            // Before the log line, so that nothing is taken after it.
             tasks.drain().cancel();
             tracing::info!(signal, ?shutdown_timeout, "draining: nothing new is taken, what is in hand is finished");
             None
@@ -120,7 +120,7 @@ impl Signals {
                     Some((control, tasks)) => {
                         tracing::info!("SIGHUP: hive.toml is read again");
                         let control = control.clone();
-                        // What comes of it is told in the log.
+                        // The result is in the log.
                         tasks.spawn_service(async move { control.ask(Command::Reload).await });
                     }
                     None => tracing::warn!("SIGHUP: ignored while the host starts or stops"),

@@ -9,8 +9,8 @@ use std::process;
 
 use crate::{escape, log};
 
-/// What a shell reports of a program that SIGPIPE has ended, 128 and the number of the signal: a pipeline
-/// with `pipefail` then sees that not everything was read, as of any other tool.
+/// The exit code that a shell reports for a program that SIGPIPE has ended, 128 and the number of the signal: a
+/// pipeline with `pipefail` then sees that not everything was read, as with any other tool.
 const READER_IS_GONE: i32 = 128 + 13;
 
 /// Prints one line of a result.
@@ -42,7 +42,7 @@ pub(super) fn line(text: Arguments<'_>) {
     result(&format!("{}\n", escape::line(&text)));
 }
 
-/// Prints a result of several lines. Whoever made it has escaped what stands within a line.
+/// Prints a result of several lines. The caller has escaped the text within each line.
 pub(super) fn lines(text: &impl Display) {
     let text = text.to_string();
     let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -69,7 +69,7 @@ pub(super) fn result(text: &str) {
     }
 }
 
-/// See [`fault`] and [`warning`]. A text of several lines is told whole.
+/// See [`fault`] and [`warning`]. A text of several lines is printed whole.
 pub(super) fn wrong(what: &str, text: Arguments<'_>) {
     note(&format!("{what}: {}", escape::paragraph(&text.to_string())));
 }

@@ -12,13 +12,13 @@ use super::remote::{SUM_DIGITS, Where};
 use super::say;
 use super::table::{Column, Table};
 
-/// Between two looks, which rates are told from.
+/// The time between two looks, from which rates are computed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// To the upper left corner, and nothing below it.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// The counters of a consumer that are told with their rates.
+/// The counters of a consumer that are shown with their rates.
 const COUNTERS: [&str; 3] = ["acked", "retried", "dead_lettered"];
 
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(super) struct Status {
     json: bool,
 }
 
-/// What the host said at one moment.
+/// The host's answer at one moment.
 struct Look {
     at: Instant,
     said: Value,

@@ -1,4 +1,4 @@
-//! What the help of every command has to be.
+//! Requirements for the help of every command.
 
 use clap::{Command, CommandFactory};
 
@@ -18,7 +18,7 @@ fn paths(command: &Command, path: &[String], all: &mut Vec<Vec<String>>) {
     all.push(path);
 }
 
-/// What is printed where somebody asks for help with it.
+/// The output of the help of a command.
 fn help(path: &[String]) -> String {
     let asked = path.iter().cloned().chain(["--help".to_owned()]);
     let command = compact(CommandLine::command()).term_width(COLUMNS);

@@ -19,11 +19,11 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// Whether the table it stands in needs it.
     pub(crate) required: bool,
-    /// What it means and its default, for whoever writes the file.
+    /// Its meaning and its default, for the author of a file.
     pub(crate) meaning: &'static str,
 }
 
-/// What a value may be.
+/// The shape of a value.
 pub(crate) enum Shape {
     Boolean,
     /// From the first to the second.
@@ -40,7 +40,7 @@ pub(crate) enum Shape {
     Ratio,
     /// From the first to the second, in milliseconds.
     Duration(u64, u64),
-    /// At least so many bytes.
+    /// At least this many bytes.
     Size(u64),
     /// As [`Shape::Duration`], or this word.
     DurationOr(&'static str, u64, u64),
@@ -68,7 +68,7 @@ const LONGEST: u64 = 365 * 24 * 3_600_000;
 /// The broker holds a time to live in 32 bits.
 const LONGEST_TTL: u64 = u32::MAX as u64;
 
-/// Each is given its share of the address space, which has room for about so many.
+/// Each gets its share of the address space, which has room for about this many.
 const MOST_INSTANCES: i64 = 10_000;
 
 const SOME_TIME: Shape = Shape::Duration(1, LONGEST);

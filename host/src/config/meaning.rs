@@ -1,7 +1,7 @@
-//! hive.toml as meant: defaults, names that lead somewhere, and keys that go together.
+//! hive.toml as meant: defaults, names that refer to something, and keys that must fit together.
 //!
-//! The reader has told of every value that is wrong by itself. What is left is what a table of
-//! keys cannot know: how one key bears on another.
+//! The reader has reported every value that is wrong by itself. The rest is beyond a table of keys: how one key
+//! affects another.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(crate) use connections::names_a_broker;
 /// The connection that is meant where none is named.
 const MAIN: &str = "main";
 
-/// What every part of the meaning needs.
+/// The context that every part of the meaning needs.
 struct Context<'a> {
     root: &'a Node,
     names: Names<'a>,
@@ -52,8 +52,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What is defined under which name: with hundreds of included files, looking through them all for
-/// each name would take longer than reading them.
+/// The definitions by name: with hundreds of included files, searching them all for each name would take longer
+/// than reading them.
 struct Names<'a> {
     connections: HashMap<&'a str, &'a Node>,
     components: HashMap<&'a str, &'a Node>,

@@ -42,7 +42,7 @@ fn table(keys: &[Key]) -> Value {
     table
 }
 
-/// What it means, and of a duration or a size the range, which no pattern can say.
+/// The meaning, and of a duration or a size the range, which no pattern can express.
 fn description(key: &Key) -> String {
     let meaning = key.meaning;
     match range(&key.shape) {
@@ -95,7 +95,7 @@ fn of(shape: &Shape) -> Value {
             "patternProperties": { "^.{1,255}$": table(keys) },
             "additionalProperties": false,
         }),
-        // What AMQP has and TOML too: everything but dates.
+        // The types that both AMQP and TOML have: everything but dates.
         Shape::Arguments => json!({ "type": "object" }),
         Shape::Texts => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })

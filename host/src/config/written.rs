@@ -29,7 +29,7 @@ pub(crate) enum Value {
     List(Vec<Node>),
     /// The keys that are set, of those that it knows.
     Table(&'static [Key], Vec<(String, Node)>),
-    /// What stands under names of the user's choice.
+    /// Values under names of the user's choice.
     Named(Vec<(String, Node)>),
     Arguments(Arguments),
     Texts(Vec<(String, String)>),

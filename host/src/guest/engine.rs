@@ -30,15 +30,15 @@ const CORE_INSTANCES: u32 = 20;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 10;
 
-/// What a 32-bit memory can have. A place is reserved at this size anyway, and the limit of a component
-/// may be raised while the host runs.
+/// The largest 32-bit memory. A permit reserves this size anyway, and the limit of a component may be raised
+/// while the host runs.
 const LARGEST_MEMORY: usize = 1 << 32;
 
 /// The stack of a component, and the host's beside it.
 const WASM_STACK: usize = 512 * 1024;
 const ASYNC_STACK: usize = 2 * 1024 * 1024;
 
-/// What the pool is made for.
+/// The parameters of the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineLimits {
     /// Instances that exist at once.
@@ -57,9 +57,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for so many instances. They come from a pool reserved at start, or each from memory
-    /// mapped for it where no pool can be had. Its clock ticks until the last clone is gone.
-    /// What components keep in buckets is kept in `store`.
+    /// An engine for this many instances. They come from a pool that is reserved at start, or each from its own
+    /// mapping if there can be no pool. Its clock ticks until the last clone is gone. `store` holds the buckets
+    /// of components.
     pub fn new(
         limits: EngineLimits,
         tasks: &Tasks,
@@ -105,7 +105,7 @@ fn config(pool: Option<EngineLimits>) -> Config {
         // The component model's own concurrency costs more than a microsecond a call, and the
         // contract has no async function.
         .concurrency_support(false)
-        // A trap is told with file and line where the component says them; they are looked up then.
+        // A trap is reported with file and line if the component has them; they are looked up then.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         // One compilation would take every core and stall the deliveries of other components.
         .parallel_compilation(false)

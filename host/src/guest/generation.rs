@@ -121,7 +121,7 @@ impl Generation {
         &self.version
     }
 
-    /// What it was made from.
+    /// The code that it was made from.
     pub fn code(&self) -> &Code {
         &self.code
     }
@@ -136,7 +136,7 @@ impl Generation {
         fits.map_err(|reasons| ComponentFault::of(&self.plan, reasons))
     }
 
-    /// What the component imports, and what of it the plan grants.
+    /// The imports of the component, and what the plan grants of them.
     pub fn access(&self) -> Vec<Access> {
         access::of(&self.code.imports, &self.plan)
     }

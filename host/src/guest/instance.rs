@@ -164,14 +164,14 @@ impl Instance {
         }
     }
 
-    /// What it prints from here on belongs to this call, whose clock runs.
+    /// Its output from here on belongs to this call, whose clock runs.
     fn begin_call(&mut self, call: &Call<'_>, deliveries: u64, timeout: Duration) {
         self.served += deliveries;
         self.store.data().output.begin(call.consumer, call.delivery);
         begin(&mut self.store, timeout);
     }
 
-    /// Tells it why it goes. What it does wrong now is told in the log and harms nobody.
+    /// Notifies it of the reason. A failure of it now is logged and has no other effect.
     pub(super) async fn stop(mut self, reason: StopReason, timeout: Duration) {
         let Some(lifecycle) = &self.lifecycle else {
             return;

@@ -1,5 +1,4 @@
-//! What a component prints: log lines that say whose they are, and the tail of stderr that
-//! explains a trap.
+//! The output of a component: log lines with its name, and the tail of stderr that explains a trap.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +65,7 @@ impl Output {
         lines.tail.clear();
     }
 
-    /// Ends the call: a last line without a newline is told too.
+    /// Ends the call: a last line without a newline is logged too.
     pub(super) fn end(&self) {
         let mut lines = self.lines();
         lines.tell_rest(Source::Stdout);

@@ -1,4 +1,4 @@
-//! What the host keeps for one instance, beside the instance itself.
+//! The host's state for one instance, beside the instance itself.
 
 use std::sync::Arc;
 

@@ -11,13 +11,13 @@ use crate::cli::say::{fault, out};
 use crate::cli::{Exit, load_in};
 use crate::config::Environment;
 
-/// What `--broker` says for a broker in this process.
+/// The value of `--broker` for a broker in this process.
 const MEMORY: &str = "memory";
 
 /// The broker to work with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// What hive.toml and the environment name.
+    /// The broker of hive.toml and the environment.
     Configured,
     /// This one, for every connection.
     Url(String),
@@ -26,7 +26,7 @@ pub(super) enum Choice {
 }
 
 impl Choice {
-    /// What the arguments say; without a word about a broker, what the file and the environment say.
+    /// The broker of the arguments; if they name none, that of the file and the environment.
     pub(super) fn of(
         arguments: &Dev,
         file: &Path,
@@ -80,7 +80,7 @@ mod tests {
 
     const URL: &str = "amqp://u:p@h";
 
-    /// What is chosen for a file with these connections.
+    /// The choice for a file with these connections.
     fn chosen(
         connections: &str,
         variable: Option<&str>,

@@ -20,7 +20,7 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The variable that names the broker.
 const URL: &str = "RABBITMQ_URL";
-/// What is told of the URL that wins over those in the file.
+/// The name of the URL that takes precedence over those in the file, for messages.
 const FORCED_URL: &str = "--broker";
 /// The variable whose heartbeat wins over every other.
 const HEARTBEAT: &str = "RABBITMQ_HEARTBEAT";

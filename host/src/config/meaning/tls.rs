@@ -24,14 +24,14 @@ type Chain = Vec<CertificateDer<'static>>;
 /// Whether the URL beside `tls` has TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scheme {
-    /// What it begins with, with TLS and without.
+    /// Its schemes, with TLS and without.
     pub(super) schemes: [&'static str; 2],
     /// Whether it asks for TLS; none where it is at fault.
     pub(super) is_tls: Option<bool>,
 }
 
-/// What `tls` of a section says, or none where it is at fault. The files are read even where the URL is
-/// at fault, so that theirs are told in the same run.
+/// The plan of a section's `tls`; `None` if it has a fault. The files are read even if the URL has a fault, so
+/// that theirs are reported in the same run.
 pub(super) fn plan(
     context: &mut Context<'_>,
     section: Option<&Node>,
@@ -94,7 +94,7 @@ fn digest(authorities: &RootCertStore, identity: Option<&CertifiedKey>) -> [u8; 
     hash.finalize().into()
 }
 
-/// `auth_mechanism=external` logs in with a certificate; tells what stands in its way.
+/// `auth_mechanism=external` logs in with a certificate; reports why it cannot.
 pub(super) fn external(
     url: &BrokerUrl,
     connection: Option<&Node>,
@@ -132,8 +132,8 @@ fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
     }
 }
 
-/// The authorities that are named; they replace the system's, since whoever names one means that
-/// one. The outer none is a fault.
+/// The named authorities; they replace the system's, because a file that names one means that one. The outer
+/// `None` is a fault.
 fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertStore>> {
     let Some(node) = tls.get("ca") else {
         return Some(None);
@@ -173,7 +173,7 @@ fn identity(
             context.faults.error(key, message, remedy);
             None
         }
-        // What it says more may quote the key.
+        // The rest of the error may quote the key.
         Err(_) => {
             let message = "holds a private key of a kind that is not supported";
             let remedy = "use an ECDSA (P-256, P-384), Ed25519 or RSA key (2048 to 8192 bits)";
@@ -185,7 +185,7 @@ fn identity(
 
 fn certificates(context: &mut Context<'_>, node: &Node) -> Option<Chain> {
     let text = text(context, node)?;
-    // What a PEM reader says of a broken file quotes it.
+    // The error of a PEM reader about a broken file quotes it.
     match CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Chain, _>>() {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {

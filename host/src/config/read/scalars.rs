@@ -212,7 +212,7 @@ impl Shape {
         )
     }
 
-    /// What a value of this shape is, in the words of the file.
+    /// The kind of value of this shape, in the words of the file.
     fn wanted(&self) -> &'static str {
         match self {
             Self::Boolean => "true or false",

@@ -1,5 +1,5 @@
-//! How many lines of a component are told: so many a second over all its instances. The rest is
-//! counted and not kept, so that no component can fill a disk or drown the lines of another.
+//! How many lines of a component are logged: this many a second over all its instances. The rest is counted and
+//! dropped, so that no component can fill a disk or drown the lines of another.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,12 +28,12 @@ struct Second {
     left_out: u64,
 }
 
-/// What becomes of a line.
+/// The treatment of a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Told,
     LeftOut,
-    /// The first one of its second; somebody has to say so at this time.
+    /// The first one of its second that is left out; the report is due at this time.
     FirstLeftOut(Instant),
 }
 
@@ -75,7 +75,7 @@ impl LineRate {
         })
     }
 
-    /// Whether the next line is told.
+    /// Whether the next line is logged.
     pub(super) fn tells(self: &Arc<Self>) -> bool {
         let line = self.second().line(self.limit, Instant::now());
         if line == Line::Told {
