@@ -302,7 +302,7 @@ pub(crate) fn engine(
         .map(|consumer| u32::from(consumer.concurrency))
         .sum();
     let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);
-    // While one version takes over from another, both have instances.
+    // During a swap, both versions have instances.
     let wanted = handling
         .saturating_mul(2)
         .saturating_add(components.saturating_mul(SPARE_INSTANCES));

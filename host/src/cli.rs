@@ -239,7 +239,7 @@ fn compact(command: clap::Command) -> clap::Command {
         .mut_subcommands(compact)
 }
 
-/// Says why nothing was started, whatever the log is set to.
+/// Prints why nothing was started, whatever the log level is.
 fn refuse(fault: &StartFault) -> Exit {
     match fault {
         StartFault::Plan(faults) => {
@@ -261,7 +261,7 @@ fn telemetry() -> Result<Telemetry, Exit> {
     })
 }
 
-/// Runs a subcommand that waits for things.
+/// Runs an asynchronous subcommand.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("hive")

@@ -155,7 +155,7 @@ pub struct Report {
     pub dead: Vec<Message>,
     /// The 99th percentile of the neighbour's round trips without it.
     pub alone: Duration,
-    /// The same while it did its worst.
+    /// The same during the attack.
     pub beside: Duration,
     /// Round trips of the neighbour in that time.
     pub trips: usize,

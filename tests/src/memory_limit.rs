@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 /// Where a process joins a group, and the rest of its command line follows.
 const JOIN: &str = r#"echo $$ > "$0" && exec "$@""#;
 
-/// A group of processes that have so much memory together. Removed when it is dropped.
+/// A group of processes with a common memory limit. Removed when it is dropped.
 #[derive(Debug)]
 pub struct MemoryLimit {
     group: PathBuf,

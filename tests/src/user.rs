@@ -52,8 +52,8 @@ impl<'a> User<'a> {
         self.vhost.management().delete(&self.rights())
     }
 
-    /// Closes every connection of theirs, as an operator would. Returns when those are gone, which the
-    /// broker does not wait for.
+    /// Closes every connection of the user, as an operator would. Returns when they are gone, which the broker
+    /// does not wait for.
     pub async fn close_connections(&self) -> Result<()> {
         let before = self.broker.connections(self.vhost)?;
         let close = ["close_all_user_connections", &self.name, "a test"];

@@ -65,7 +65,7 @@ pub enum Fault {
         /// The queue.
         queue: String,
     },
-    /// Forgets all faults that wait for their occasion.
+    /// Forgets all faults that were ordered and have not happened yet.
     Clear,
 }
 

@@ -135,7 +135,7 @@ impl ConsumerWatch {
     }
 }
 
-/// Where deliveries come from now.
+/// The current source of deliveries.
 #[derive(Debug)]
 struct Feed {
     live: Option<Live>,

@@ -89,7 +89,7 @@ impl Outgoing {
         if let Some(routing_key) = &death.routing_key {
             copy.set(ROUTING_KEY, letter.long_of(routing_key));
         }
-        // It is to live as its publisher said, from now on.
+        // Its time to live starts again, as its publisher set it.
         if let Some(expiration) = letter.properties.expiration() {
             copy.unstash(EXPIRATION);
             copy.properties = copy.properties.with_expiration(expiration.clone());

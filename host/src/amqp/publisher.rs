@@ -55,7 +55,7 @@ pub enum PublishFault {
     /// No queue took it.
     #[error("publication {index} was returned: {text}")]
     Unroutable {
-        /// Which one.
+        /// Its index in the call.
         index: usize,
         /// The broker's words.
         text: String,
@@ -63,7 +63,7 @@ pub enum PublishFault {
     /// The broker closes the channel over it: the exchange is missing, or not ours to publish to.
     #[error("publication {index} was refused: {text}")]
     Refused {
-        /// Which one.
+        /// Its index in the call.
         index: usize,
         /// The broker's words.
         text: String,

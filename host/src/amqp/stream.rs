@@ -79,7 +79,7 @@ impl Reading {
         self.offset == StreamOffset::Next && self.position().is_none()
     }
 
-    /// The lowest offset that is not handled; none before the first message.
+    /// The lowest unhandled offset; `None` before the first message.
     pub fn position(&self) -> Option<u64> {
         self.lock().offsets.position()
     }

@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    /// Builds and starts, again and again until what was built can be run.
+    /// Builds and starts, until the result can be run.
     async fn start(&mut self, tasks: &Tasks) -> Result<App, Exit> {
         loop {
             self.sources.look(tasks).await;

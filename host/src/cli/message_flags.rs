@@ -47,7 +47,7 @@ impl MessageFlags {
         Ok(delivery)
     }
 
-    /// In the terms of the message format.
+    /// With the names of the message format.
     fn object(&self) -> Result<Value, String> {
         let mut object = Map::new();
         for property in &self.properties {

@@ -20,7 +20,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
     echo '{\"id\": 1}' | hive-host publish hive.toml orders order.created -p content-type=application/json\n  \
     hive-host dead show hive.toml orders --json | jq -c '…' | hive-host publish hive.toml '' orders.created --json";
 
-/// On their way at once.
+/// Publications in flight.
 const ON_THE_WAY: usize = 200;
 
 /// Faults that are listed one by one.

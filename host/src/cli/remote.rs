@@ -77,7 +77,7 @@ impl Where {
         })
     }
 
-    /// The file.
+    /// The hive.toml of the command.
     pub(super) fn file(&self) -> &Path {
         &self.file
     }

@@ -161,7 +161,7 @@ fn consumers(before: &Look, now: &Look) -> Table {
     table
 }
 
-/// How many, and how many a second since the look before, if there was one.
+/// A count, and its rate since the look before, if there was one.
 fn counted(consumer: &Value, then: Option<&Value>, counter: &str, seconds: f64) -> String {
     let count = |consumer: &Value| consumer["deliveries"][counter].as_u64();
     let Some(now) = count(consumer) else {
@@ -174,7 +174,7 @@ fn counted(consumer: &Value, then: Option<&Value>, counter: &str, seconds: f64) 
     format!("{now} ({rate:.1}/s)")
 }
 
-/// How many there are, and how many there are to be where that is another number.
+/// The number of workers, and the wanted number if it differs.
 fn workers(consumer: &Value) -> String {
     let (there, wanted) = (&consumer["workers"], &consumer["workers_wanted"]);
     match there == wanted {

@@ -11,7 +11,7 @@ use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 pub struct Meant<'a> {
     /// Its name.
     pub queue: String,
-    /// How it is reached.
+    /// The connection to it.
     pub connection: &'a ConnectionPlan,
 }
 

@@ -32,7 +32,8 @@ impl Handed<'_> {
 pub struct Measured {
     /// One for each delivery, in their order.
     pub outcomes: Vec<Outcome>,
-    /// From the wish for an instance to the answer; making the instance is in it, where it was made.
+    /// From the request for an instance to the answer, including the creation of the instance if a new one was
+    /// made.
     pub took: Duration,
     /// Bytes of all memories of the instance after the call; `None` if it did not start.
     pub memory: Option<u64>,

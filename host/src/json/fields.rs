@@ -10,7 +10,7 @@ use crate::config::nearest;
 pub struct Malformed(pub(super) String);
 
 impl Malformed {
-    /// The same with the place that it is in before it.
+    /// The same error, with the place of the surrounding value in front.
     pub(super) fn at(self, place: &str) -> Self {
         let Self(words) = self;
         Self(format!("{place} {words}"))

@@ -114,7 +114,7 @@ impl Crew {
     /// The messages that were done with since this was last asked, and the time of workers that they
     /// took.
     pub(super) fn done(&self) -> (u64, Duration) {
-        // A worker may add to one of them in between; the next answer makes up for it.
+        // A worker may add to one of them in between; the next call includes that.
         let nanos = self.toil.nanos.swap(0, Ordering::Relaxed);
         let messages = self.toil.messages.swap(0, Ordering::Relaxed);
         (messages, Duration::from_nanos(nanos))

@@ -359,7 +359,7 @@ impl Pipeline {
             return Some(held);
         }
         if is_suspected == Some(false) {
-            // Behind those on trial, in the order of the stream. It is not parked with them: as long as a
+            // Behind those on trial, in the order of the stream. It is not parked with the others: as long as a
             // stream has more to read, there would always be another one.
             if self.tries_in_order() {
                 quarantine.is_empty().boxed().await;

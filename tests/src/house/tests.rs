@@ -96,7 +96,7 @@ fn rule_6_admin_keeps_off_the_data_path() {
     assert_breaks("admin.rs", "use hive_telemetry::Snapshot;", &[]);
 }
 
-/// Checks a manifest of that crate and those dependencies against the rules it is to break.
+/// Checks a manifest of that crate with these dependencies against the rules that it breaks.
 #[track_caller]
 fn assert_manifest_breaks(name: &str, dependencies: &[&str], rules: &[u8]) {
     let manifest = Manifest {

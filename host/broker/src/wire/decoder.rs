@@ -159,7 +159,7 @@ fn check_table(payload: &[u8]) -> Option<()> {
         (50, 50) => &[Short, ShortText, ShortText, ShortText],
         // basic.consume
         (60, 20) => &[Short, ShortText, ShortText, Octet],
-        // connection.start, which only a broker sends, and would be read all the same
+        // connection.start, which only a broker sends, and which is parsed all the same
         (10, 10) => &[Octet, Octet],
         _ => return Some(()),
     };

@@ -277,7 +277,7 @@ impl QueueDeclaration {
         }
     }
 
-    /// In words.
+    /// The declaration in words.
     pub(super) fn describe(&self) -> String {
         let QueueDeclareOptions {
             passive,

@@ -11,7 +11,7 @@ use crate::amqp::fault::Mismatch;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::amqp) struct Withheld {
     mismatches: Vec<(Mismatch, BTreeSet<Arc<str>>)>,
-    /// Queues of the plan that do not fit, consumed or not.
+    /// Queues of the plan that the broker has with other arguments, consumed or not.
     at_fault: BTreeSet<Arc<str>>,
     reasons: BTreeMap<Arc<str>, Arc<str>>,
 }

@@ -25,7 +25,7 @@ pub(super) struct Findings {
     pub(super) brokers: Vec<Compared>,
 }
 
-/// One that can be run.
+/// A component that can be run.
 struct Component {
     name: String,
     sha256: String,
@@ -85,7 +85,7 @@ impl Findings {
         self.consumers = plan.consumers.values().map(Consumer::from).collect();
     }
 
-    /// Some do not.
+    /// Records the components that cannot be run.
     pub(super) fn cannot_be_run(&mut self, faults: &[ComponentFault]) {
         self.faults = faults.iter().map(ToString::to_string).collect();
     }

@@ -33,7 +33,7 @@ enum Colour {
 }
 
 impl Stream {
-    /// Shows deliveries, and what is logged, from here on.
+    /// Shows deliveries and log lines from here on.
     pub(in crate::cli) fn start() -> Self {
         Self::start_from(Level::INFO)
     }

@@ -35,7 +35,7 @@ impl Measure {
         self.failures
     }
 
-    /// Of no calls all are zero.
+    /// Without calls, all are zero.
     pub(super) fn result(&self, is_fresh: bool) -> Spread {
         let mut sorted = self.took.clone();
         sorted.sort_unstable();

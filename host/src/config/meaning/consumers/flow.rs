@@ -12,7 +12,7 @@ use crate::message_key::{Key, KeyFault};
 const DEFAULT_OF_LAST: u16 = 100;
 const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 
-/// As long as a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
+/// The longest time that a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The default prefetch of a consumer with a rate: what it handles in this time.
