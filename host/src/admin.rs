@@ -1,7 +1,7 @@
 //! The admin server: health, readiness, metrics and commands over HTTP, on `host.admin`.
 //!
-//! It reads snapshots and holds no lock that a delivery waits for. What it is asked to do goes to
-//! whoever carries out [`crate::control::Command`]s.
+//! It reads snapshots and holds no lock that a delivery waits for. It passes commands to the task that carries
+//! out [`crate::control::Command`]s.
 
 mod commands;
 mod guard;

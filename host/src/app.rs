@@ -1,8 +1,8 @@
-//! The composition root: a plan in, a running host out, and whatever changes it while it runs.
+//! The composition root: turns a plan into a running host, and changes it while it runs.
 //!
-//! Everything is bound and compiled before anything is consumed, so that a host that cannot do its
-//! job says so before it has touched a message. A broker that is not there, or not as planned, is
-//! no such case: the host waits for it, tells so, and consumes what can be consumed.
+//! Everything is bound and compiled before anything is consumed, so that a host that cannot do its job fails
+//! before it has touched a message. A broker that is unreachable, or has another topology, does not count as
+//! such: the host waits for it, reports it, and consumes from the queues that it can.
 
 mod board;
 mod pause;

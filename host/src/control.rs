@@ -1,7 +1,7 @@
-//! What an operator may ask of a running host: a closed set of commands, carried out one at a time.
+//! The commands that an operator may give to a running host: a closed set, carried out one at a time.
 //!
-//! Whoever takes commands from outside ([`crate::admin`], a signal, a file that changed) holds a
-//! [`Control`]; `app` holds the [`Orders`] and carries them out.
+//! Sources of commands ([`crate::admin`], a signal, a file that changed) hold a [`Control`]; `app` holds the
+//! [`Orders`] and carries them out.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The log of a host: lines that are formatted where something happens, queue up, and are written to
-//! standard error by a thread of their own.
+//! The log of a host: lines are formatted where an event happens, wait in a queue, and a separate thread writes
+//! them to standard error.
 //!
-//! Logging never stops, slows or fails a delivery. Whoever logs puts a line into a bounded queue and goes
-//! on; a reader that stalls, a pipe without a reader and a full disk concern the writer alone. Lines that
+//! Logging never stops, slows or fails a delivery. The code that logs puts a line into a bounded queue and
+//! continues; a reader that stalls, a pipe without a reader and a full disk affect the writer only. Lines that
 //! find the queue full, or that cannot be written, are dropped and counted.
 
 mod fields;

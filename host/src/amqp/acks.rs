@@ -1,12 +1,12 @@
-//! Which acknowledgements of one channel are owed to the broker: pure, and nobody else sends any.
+//! The acknowledgements that one channel owes the broker: pure, and the only source of them.
 //!
-//! Deliveries are settled in any order, and one `basic.ack` with `multiple` settles all up to a
-//! tag: twice the throughput of one ack each. So the window keeps a *frontier*, below which every
-//! tag is settled, and acks up to there in one go. What is settled above the frontier waits for
-//! the slow one below it, unless it is so much that the broker would stop delivering.
+//! Deliveries are settled in any order, and one `basic.ack` with `multiple` settles all up to a tag: twice the
+//! throughput of one ack each. So the window keeps a *frontier*, below which every tag is settled, and acks up
+//! to there in one go. Tags that are settled above the frontier wait for the slow one below it, unless there
+//! are so many that the broker would stop delivering.
 //!
-//! Two rules keep the channel alive, since the broker closes it over an unknown tag: a tag is sent
-//! once, and a `multiple` names a tag that is still unsettled at the broker.
+//! Two rules keep the channel alive, since the broker closes it over an unknown tag: a tag is sent once, and a
+//! `multiple` names a tag that is still unsettled at the broker.
 
 pub(super) mod flusher;
 

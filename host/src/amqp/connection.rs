@@ -110,13 +110,14 @@ impl Connection {
         }
     }
 
-    /// Declares from now on what `plan` says and `consumers` imply, and what is new in that at once.
-    /// Resolves when that has been tried; at once where there is no session, since all of it is declared
-    /// on the next one.
+    /// Sets the topology: the declarations of `plan`, and those that `consumers` imply. New ones are declared
+    /// at once. Resolves after the attempt; at once if there is no session, since all of it is declared on the
+    /// next one.
     ///
-    /// What was declared before and is not wanted any more stays at the broker: messages may be in it.
+    /// Entities that were declared before and are not wanted any more stay at the broker: they may hold
+    /// messages.
     ///
-    /// The answer is what could not be declared; it is tried again.
+    /// Returns the entities that could not be declared; they are tried again.
     pub async fn declare<'a>(
         &self,
         plan: &ConnectionPlan,

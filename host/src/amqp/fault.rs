@@ -55,7 +55,7 @@ pub enum ConnectFault {
         connection: Arc<str>,
         /// Host and port.
         address: String,
-        /// What is wrong with which certificate.
+        /// The fault, and whose certificate has it.
         reason: String,
         /// Who can do what about it.
         remedy: String,

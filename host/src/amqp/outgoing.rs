@@ -25,11 +25,11 @@ pub struct PublishLimits {
     pub(super) user: Option<Arc<str>>,
 }
 
-/// What the broker adds to the headers of a message that it dead-letters or hands out again (see
-/// [`super::broker_headers`]): one entry of `x-death`, three of `x-first-death-…`, three of
-/// `x-last-death-…`, two counts. They name queues and exchanges, each of 255 bytes at most, six times.
+/// The room for the headers that the broker adds to a message that it dead-letters or redelivers (see
+/// [`super::broker_headers`]): one entry of `x-death`, three of `x-first-death-…`, three of `x-last-death-…`,
+/// two counts. They name queues and exchanges, each of at most 255 bytes, six times.
 ///
-/// It adds them however large the headers are, and sends a frame that is larger than was agreed on,
+/// The broker adds them however large the headers are, and sends a frame that is larger than was agreed on,
 /// which ends the connection of every client that reads it, again and again.
 pub(super) const ROOM_FOR_THE_BROKER: usize = 6 * 255 + 430;
 

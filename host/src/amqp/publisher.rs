@@ -1,14 +1,13 @@
-//! Confirmed, mandatory publications: [`Publisher`], one task and one channel for each consumer that
-//! publishes.
+//! Confirmed, mandatory publications: [`Publisher`], one task and one channel for each consumer that publishes.
 //!
-//! The task publishes what is ready as one batch, waits until the broker has confirmed all of it,
-//! and only then looks at what came back. lapin hands a returned message to whichever confirmation
-//! completes next, and mixes confirmations up when two tasks publish on one channel; behind such a
-//! barrier neither can hide a loss, and it is faster than any other safe way.
+//! The task publishes everything that is ready as one batch, waits until the broker has confirmed all of it,
+//! and only then looks at the returned messages. lapin hands a returned message to whichever confirmation
+//! completes next, and mixes confirmations up when two tasks publish on one channel; behind such a barrier
+//! neither can hide a loss, and it is faster than any other safe way.
 //!
-//! Every publication goes out as mandatory and carries an id of ours, so that what comes back is
-//! recognised whatever it is attached to. What is not confirmed when a channel or a connection
-//! breaks is published again with the same ids.
+//! Every publication is mandatory and carries an id of ours, so that a returned message is recognised whatever
+//! it is attached to. Publications that are not confirmed when a channel or a connection breaks are published
+//! again with the same ids.
 
 mod batch;
 mod line;

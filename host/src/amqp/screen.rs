@@ -1,18 +1,17 @@
-//! Screens the frames between a broker and lapin, so that no message can kill a connection and each is
-//! passed on as it came.
+//! Screens the frames between a broker and lapin, so that no message can kill a connection and each is passed
+//! on unchanged.
 //!
-//! AMQP says that a short string is UTF-8 and no broker checks it, while lapin drops the whole
-//! connection over one that is not. A single message with a binary correlation id would come back
-//! at every reconnection, for ever. So lapin gets a text that stands for the bytes
-//! ([`super::octet_text`]), and what it sends has the bytes again ([`Outbound`]). A table nested some
-//! thousand levels deep would overflow the stack of lapin's io thread and take the process with it; it
-//! becomes a byte array, which has the same layout.
+//! AMQP requires short strings to be UTF-8 and no broker checks it, while lapin drops the whole connection over
+//! one that is not. A single message with a binary correlation id would be redelivered at every reconnection,
+//! for ever. So lapin gets a text that stands for the bytes ([`super::octet_text`]), and the frames that it
+//! sends get the bytes back ([`Outbound`]). A table nested some thousand levels deep would overflow the stack
+//! of lapin's io thread and take the process with it; it becomes a byte array, which has the same layout.
 //!
-//! Nor does a broker check that the headers it sends fit in a frame, once it has added its own. What
-//! lapin would not take is left out.
+//! Nor does a broker check that the headers that it sends fit in a frame, once it has added its own. Headers
+//! that lapin would not take are left out.
 //!
-//! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a
-//! channel's deliveries long before lapin tells of it.
+//! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a channel's
+//! deliveries long before lapin reports it.
 
 pub(super) mod outbound;
 

@@ -1,13 +1,13 @@
 //! Exchanges, queues and bindings, declared at every (re)connection before anything is consumed.
 //!
-//! First what the plan names: exchanges, then queues, then bindings. Then what consumers imply: a
-//! dead-letter queue for each, and a delay queue for each delay before a retry. A delay queue has
-//! no consumer: a message waits there until its time to live is over, and the broker dead-letters
-//! it back into the queue it came from.
+//! First the plan's own: exchanges, then queues, then bindings. Then those that consumers imply: a dead-letter
+//! queue for each, and a delay queue for each delay before a retry. A delay queue has no consumer: a message
+//! waits there until its time to live is over, and the broker dead-letters it back into the queue that it came
+//! from.
 //!
-//! The broker closes a channel over a declaration that it does not agree with, and nothing but
-//! that channel. So every entity that is not as planned is told, and not only the first; and what
-//! does not depend on any of them is consumed all the same ([`Withheld`]).
+//! Over a declaration that it disagrees with, the broker closes the channel, and nothing else. So every
+//! mismatch is reported, and not only the first; and consumers that do not depend on one consume
+//! ([`Withheld`]).
 
 mod comparison;
 mod declaration;

@@ -56,7 +56,7 @@ struct Session {
     sources: Sources,
     feed: Vec<Publication>,
     stream: Stream,
-    /// The broker in this process, where there is one: it outlives every build and every start.
+    /// The broker in this process, if there is one: it outlives every build and every start.
     _brought: Option<hive_broker::Broker>,
 }
 

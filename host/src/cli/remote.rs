@@ -83,7 +83,7 @@ impl Where {
     }
 }
 
-/// An address that stands for every one of a machine stands for this machine here.
+/// An unspecified address, on which the server listens on all interfaces, means this machine here.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -93,7 +93,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A name as it stands in a path (RFC 3986, section 2.1).
+/// A name as a part of a path (RFC 3986, section 2.1).
 pub(super) fn encoded(name: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     name.bytes()

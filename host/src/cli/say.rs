@@ -1,7 +1,7 @@
-//! How the commands print: results to standard output, faults to standard error, each in one way.
+//! How the commands print: results to standard output, errors to standard error, each in one way.
 //!
-//! A reader of results that goes away ends the command: it has nobody left to work for. One of faults does
-//! not. What comes from outside is escaped here, whatever a command prints.
+//! If the reader of results goes away, the command ends: there is nothing left to do. If the reader of errors
+//! goes away, it continues. Texts from outside are escaped here, whatever a command prints.
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind, Write};
@@ -20,14 +20,14 @@ macro_rules! out {
     };
 }
 
-/// Says what is wrong, behind `error: `.
+/// Prints an error, behind `error: `.
 macro_rules! fault {
     ($($text:tt)*) => {
         $crate::cli::say::wrong("error", format_args!($($text)*))
     };
 }
 
-/// Says what should be looked at, behind `warning: `.
+/// Prints a warning, behind `warning: `.
 macro_rules! warning {
     ($($text:tt)*) => {
         $crate::cli::say::wrong("warning", format_args!($($text)*))
@@ -74,8 +74,8 @@ pub(super) fn wrong(what: &str, text: Arguments<'_>) {
     note(&format!("{what}: {}", escape::paragraph(&text.to_string())));
 }
 
-/// Puts a text on standard error as it stands; in the log, where one runs, whose lines come first then.
-/// There is no way to tell anybody that it cannot be written.
+/// Writes a text to standard error unchanged; while a log runs, through the log, after the lines that wait
+/// there. If it cannot be written, there is no way to report that.
 pub(super) fn note(text: &str) {
     let text = format!("{text}\n");
     if !log::put(&text) {

@@ -107,8 +107,8 @@ impl Faults {
         }
     }
 
-    /// The key of this node is not one of its table's. The keys behind a broken table header come
-    /// out at the top of the file, where nothing is said of them.
+    /// The key of this node is unknown in its table. The keys behind a broken table header appear at the top of
+    /// the file, where they are not reported.
     pub(crate) fn unknown(&mut self, node: &Node, remedy: impl Into<String>) {
         let displaced = self.is_incomplete(node) && !node.key.contains('.');
         if !displaced {

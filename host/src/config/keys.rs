@@ -17,7 +17,7 @@ use consumers::CONSUMER;
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// Whether the table it stands in needs it.
+    /// Whether its table requires it.
     pub(crate) required: bool,
     /// Its meaning and its default, for the author of a file.
     pub(crate) meaning: &'static str,
@@ -48,7 +48,7 @@ pub(crate) enum Shape {
     /// One string, or an array of strings.
     TextOrTexts,
     Table(&'static [Key]),
-    /// A table, or a string that stands for one with this key alone.
+    /// A table, or a string that means a table with this key only.
     Short(&'static str, &'static [Key]),
     /// Tables under names of the user's choice.
     Named(&'static [Key]),

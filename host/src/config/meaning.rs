@@ -74,7 +74,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The plan, unless a fault stands in its way; then each of them is in `faults`.
+/// The plan, unless there are faults; they are in `faults`.
 pub(crate) fn plan(
     root: &Node,
     environment: &Environment,

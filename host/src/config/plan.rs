@@ -143,8 +143,8 @@ pub struct ConnectionPlan {
 }
 
 impl ConnectionPlan {
-    /// Whom the broker takes us for, if the plan says so: with EXTERNAL it takes that from the
-    /// certificate, by rules of its own.
+    /// The user that the broker sees, if the plan names one: with EXTERNAL the broker derives it from the
+    /// certificate, by its own rules.
     pub fn user(&self) -> Option<&str> {
         match self.mechanism {
             AuthMechanism::Plain => Some(&self.username),

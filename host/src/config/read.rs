@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-/// A name as it stands in a dotted key.
+/// A name as a part of a dotted key.
 fn quoted(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     match !name.is_empty() && name.chars().all(bare) {
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
         self.refuse(message, format!("write {wanted} here"), place)
     }
 
-    /// Tells of a fault, and leaves a faulty value behind.
+    /// Reports a fault, and returns a faulty value.
     fn refuse(
         &mut self,
         message: impl Into<String>,
@@ -273,7 +273,7 @@ fn in_file_order<'t, 'i>(
     entries
 }
 
-/// The type of a value and, where that is short, the value.
+/// The type of a value and, if it is short, the value.
 fn kind(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the string {}", redact::quote(text)),

@@ -1,7 +1,7 @@
 //! hive.toml as written: a tree of typed values, each with its key and its place in the file.
 //!
-//! A value of the wrong type is in the tree as [`Value::Faulty`]: its key was set, and what is
-//! wrong with it has been told, so the readers below answer none and nobody complains twice.
+//! A value of the wrong type is in the tree as [`Value::Faulty`]: its key was set, and its fault has been
+//! reported, so the readers below return `None` and the fault is not reported twice.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// The elements of a list; none when the key is not set.
+    /// The elements of a list; empty if the key is not set.
     pub(crate) fn list(&self, key: &str) -> &[Node] {
         match self.get(key).map(|node| &node.value) {
             Some(Value::List(values)) => values,

@@ -67,7 +67,7 @@ pub(super) fn publications(plan: &ComponentPlan) -> String {
     }
 }
 
-/// None of nothing.
+/// `None` for an empty list.
 fn list(granted: impl IntoIterator<Item: Display>) -> Option<String> {
     let granted: Vec<String> = granted.into_iter().map(|one| one.to_string()).collect();
     (!granted.is_empty()).then(|| granted.join(", "))

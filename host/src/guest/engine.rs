@@ -143,7 +143,7 @@ fn pooling(limits: EngineLimits) -> PoolingAllocationConfig {
     pool
 }
 
-/// Compiled code is kept between runs; without a place for it every start compiles anew.
+/// Compiled code is kept between runs; without a folder for it every start compiles again.
 fn cache() -> Option<Cache> {
     let directory = cache_directory()?;
     let mut config = CacheConfig::new();
@@ -174,7 +174,7 @@ fn cache_directory() -> Option<PathBuf> {
     std::path::absolute(directory).ok()
 }
 
-/// A thread of its own, since components may keep every other thread busy.
+/// A thread of its own, because components may keep every other thread busy.
 fn start_clock(engine: &wasmtime::Engine) -> anyhow::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()

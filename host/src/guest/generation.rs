@@ -46,13 +46,13 @@ pub struct Generation {
 }
 
 impl Engine {
-    /// Compiles and checks the code of a component, and starts one instance of it: signatures are
-    /// only checked then, and what fails to start must not be given a delivery. `consumers` are those
-    /// of the component, `number` tells this generation from the ones before.
+    /// Compiles and checks the code of a component, and starts one instance of it: signatures are only checked
+    /// then, and code that does not start must not get a delivery. `consumers` are those of the component,
+    /// `number` distinguishes this generation from earlier ones.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the file, what it exports and what it imports.
+    /// Every fault of the file, its exports and its imports.
     pub async fn load(
         &self,
         plan: &ComponentPlan,
@@ -211,8 +211,7 @@ impl Generation {
         }
     }
 
-    /// Another version has taken over: warm instances are stopped, and those in use when they come
-    /// back.
+    /// Another version has taken over: idle instances are stopped, and the others when their call has ended.
     pub(super) fn retire(&self) {
         self.warm.retire(StopReason::Swap);
     }

@@ -154,7 +154,7 @@ impl Lines {
     }
 }
 
-/// How many of these bytes, of a text that goes on, are whole characters.
+/// How many of these bytes, the beginning of a longer text, are whole characters.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = bytes
         .utf8_chunks()

@@ -85,7 +85,7 @@ impl Warm {
         }
     }
 
-    /// Stops all of them, and those that come back.
+    /// Stops all of them, and those whose calls end later.
     pub(super) fn retire(&self, reason: StopReason) {
         for (instance, _) in self.close(reason) {
             self.stop(instance, reason);

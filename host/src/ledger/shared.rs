@@ -1,8 +1,8 @@
-//! Claims on a store that several hosts share: entries with an owner and an end.
+//! Leases on a store that several hosts share: entries with an owner and an expiry.
 //!
-//! A claim ends [`LEASE`] after it was made or renewed, so that the keys of a host that was killed are
-//! free again soon. Within one host `claims` keeps two deliveries from one key, so a claim of this run that
-//! is not in hand any more is nobody's, and is taken over at once.
+//! A lease expires [`LEASE`] after it was made or renewed, so that the keys of a host that was killed are free
+//! again soon. Within one host `claims` keeps two deliveries from one key, so a lease of this run that no
+//! delivery holds has no owner, and is taken over at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -190,7 +190,7 @@ mod tests {
         queue.push(b"two\n");
         queue.end(Duration::from_secs(60));
         assert_eq!(writer.join().unwrap(), b"one\ntwo\n");
-        // There is no writer any more.
+        // The writer has ended.
         queue.push(b"three\n");
         queue.end(Duration::from_millis(10));
     }

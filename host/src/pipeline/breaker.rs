@@ -1,9 +1,8 @@
-//! When a consumer stops by itself because its component fails, and when it goes on: a circuit
-//! breaker. Pure.
+//! When a consumer pauses by itself because its component fails, and when it resumes: a circuit breaker. Pure.
 //!
-//! Closed, it counts how many of the last deliveries failed. Open, nothing is handed over for a
-//! while. Half-open, one delivery is, and how that ends decides. Every delivery is dealt a
-//! [`Pass`], so that one from before cannot decide about what is now.
+//! Closed, it counts how many of the last deliveries failed. Open, no delivery is handed over for a while.
+//! Half-open, one probe delivery is, and its result decides. Every delivery gets a [`Pass`], so that one from
+//! an earlier state cannot decide about the current one.
 
 use std::collections::VecDeque;
 

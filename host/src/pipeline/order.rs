@@ -1,10 +1,10 @@
 //! Deliveries of one key one at a time and in order: `ordered_by`.
 //!
-//! Each key has a lane. The delivery that is out holds a [`Turn`] until it is settled, and those
-//! behind it wait here, in nobody's hands, so that workers go on with other keys. What is to be
-//! tried again is kept here too, with its lane, because a message that goes back to its queue is
-//! overtaken by those behind it. Whatever waits here is unacknowledged: if the host dies, or its
-//! channel does, the broker hands it out again in the order of the queue.
+//! Each key has a lane. The delivery that is being handled holds a [`Turn`] until it is settled, and those
+//! behind it wait here, without a worker, so that workers continue with other keys. A delivery that will be
+//! retried is kept here too, with its lane, because a message that goes back to its queue is overtaken by those
+//! behind it. All waiting deliveries are unacknowledged: if the host dies, or its channel does, the broker
+//! redelivers them in the order of the queue.
 
 mod attempts;
 mod lanes;

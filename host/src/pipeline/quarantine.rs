@@ -1,15 +1,15 @@
-//! Messages that may have ended the host: each is tried alone, and one that ends the host again and
-//! again is dead-lettered before it is handled.
+//! Messages that may have ended the host: each is tried alone, and one that ends the host again and again is
+//! dead-lettered before it is handled.
 //!
-//! Whether a delivery is a suspect at all, and what follows from the deaths behind it, is pure
-//! (`verdict`). A delivery that is none passes a gate and costs nothing else. A suspect leaves its
-//! worker: it is parked here, unacknowledged as the deliveries that are prefetched, until its trial. The
-//! ones without a recorded death go first, so that a killer is tried when its neighbours are done.
+//! Whether a delivery is a suspect, and what follows from the deaths behind it, is decided in `verdict`, which
+//! is pure. A delivery that is not a suspect passes a gate and costs nothing else. A suspect leaves its worker:
+//! it is parked here, unacknowledged like prefetched deliveries, until its trial. Those without a recorded
+//! death go first, so that a killer is tried when its neighbours are done.
 //!
-//! A *marker* in the store (`marker`) tells a death from every other reason why a message comes back. It
-//! is written before the call and removed when that has ended in any way that the host survives; a host
-//! that is asked to stop takes its name off at once, so that not even being killed later, with the call
-//! still running, is held against the message.
+//! A *marker* in the store (`marker`) distinguishes a death from every other reason for a redelivery. It is
+//! written before the call and removed when the call has ended in any way that the host survives. A host that
+//! is asked to stop takes its name off at once, so that being killed later, with the call still running, does
+//! not count against the message.
 
 mod last_reader;
 mod life;

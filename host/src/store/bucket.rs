@@ -42,7 +42,7 @@ impl Bucket {
         self.store.read(&self.namespace, keys).await
     }
 
-    /// Sets a value, whatever stands there.
+    /// Sets a value, whether or not there was one.
     pub async fn set(&self, key: &[u8], value: Value) -> Result<(), StoreFault> {
         self.change(key, Operation::Set(value)).await.map(|_| ())
     }
@@ -67,7 +67,7 @@ impl Bucket {
         Ok(self.change(key, swap).await? == Answer::Done)
     }
 
-    /// Deletes what stands there, if anything does.
+    /// Deletes the value, if there is one.
     pub async fn delete(&self, key: &[u8]) -> Result<(), StoreFault> {
         self.change(key, Operation::Delete).await.map(|_| ())
     }
@@ -92,8 +92,8 @@ impl Bucket {
         self.store.write(&self.namespace, writes).await
     }
 
-    /// Some of the keys, in the order that their entries were made, from behind a place that an
-    /// earlier page named. What stands there throughout is met exactly once.
+    /// Some of the keys, in the order in which their entries were made, after a cursor from an earlier page. A
+    /// key that exists the whole time is returned exactly once.
     pub async fn keys(&self, behind: Option<u64>, most: usize) -> Result<Page, StoreFault> {
         self.store.keys(&self.namespace, behind, most).await
     }

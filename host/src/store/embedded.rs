@@ -1,8 +1,7 @@
 //! A store in one file, which survives `kill -9` and a power cut.
 //!
-//! One thread writes. It takes every write that waits at that moment into one transaction, so that
-//! many writers share the one wait for the disk; a write is answered once that is over. Reads see
-//! what was answered, and wait for nobody.
+//! One thread writes. It takes all waiting writes into one transaction, so that many writers share one wait for
+//! the disk; a write is answered once that is over. Reads see the answered writes, and never wait.
 
 mod file;
 mod tables;
@@ -18,7 +17,7 @@ use self::file::StoreFile;
 use super::{Answer, Clock, Namespace, Page, Promised, Store, StoreFault, Write};
 use crate::lifecycle::Tasks;
 
-/// Writes that wait at most; whoever has one more waits for its place.
+/// The most waiting writes; a further one waits for room.
 const WAITING: usize = 1024;
 
 /// A store in one file.
@@ -28,7 +27,7 @@ pub struct Embedded {
     tasks: Tasks,
 }
 
-/// What the writing thread is asked to do.
+/// A job for the writing thread.
 enum Job {
     Write(Request),
     Close(oneshot::Sender<()>),
@@ -139,7 +138,7 @@ impl Store for Embedded {
     }
 }
 
-/// Writes until it is told to close, or nobody is there to ask for anything.
+/// Writes until it must close, or until the last sender is gone.
 fn serve(file: &StoreFile, mut waiting: mpsc::Receiver<Job>) {
     let mut gathered = Vec::new();
     while waiting.blocking_recv_many(&mut gathered, WAITING) > 0 {
@@ -150,7 +149,7 @@ fn serve(file: &StoreFile, mut waiting: mpsc::Receiver<Job>) {
                 Job::Close(closed) => {
                     commit(file, requests);
                     file.close();
-                    // Whoever asked may have left meanwhile.
+                    // The caller may be gone.
                     closed.send(()).unwrap_or_default();
                     return;
                 }
@@ -165,7 +164,7 @@ fn commit(file: &StoreFile, requests: Vec<Request>) {
     let mut asked = Vec::new();
     let mut answers = Vec::new();
     for request in requests {
-        // Its delivery has been given up: what nobody waits for is better not done.
+        // Its delivery has been given up, so the write is better not done.
         if !request.answer.is_closed() {
             asked.push((request.namespace, request.writes));
             answers.push(request.answer);
@@ -174,7 +173,7 @@ fn commit(file: &StoreFile, requests: Vec<Request>) {
     if asked.is_empty() {
         return;
     }
-    // A send that fails has nobody to tell.
+    // A failed send means that the caller is gone.
     match file.write(asked) {
         Ok(written) => {
             for (answer, written) in answers.into_iter().zip(written) {

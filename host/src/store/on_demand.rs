@@ -1,4 +1,4 @@
-//! The store of a plan, opened when somebody needs it: a host whose plan uses none makes no file.
+//! The store of a plan, opened when it is first needed: a host whose plan uses none makes no file.
 
 use std::sync::Arc;
 
@@ -29,13 +29,12 @@ impl OnDemand {
         }
     }
 
-    /// Opens it, if it is not open. Whoever knows of the need calls this, to learn early of what stands
-    /// in the way.
+    /// Opens it, if it is not open. Code that knows of the need calls this, to learn early of a fault.
     ///
     /// # Errors
     ///
-    /// A file that is held, is something else, or cannot be had; a server that is away, or won't have
-    /// this host.
+    /// A file that another process holds, is something else, or cannot be opened; a server that is unreachable,
+    /// or refuses this host.
     pub async fn open(&self) -> Result<&Arc<dyn Store>, StoreFault> {
         // Apart, so that whatever is asked of an open store does not carry the room that opening takes.
         let opening = || self.opening().boxed();

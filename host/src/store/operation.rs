@@ -14,7 +14,7 @@ pub struct Write {
 /// An operation on an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Whatever stands there.
+    /// Deletes the value, whatever it is.
     Set(Value),
     /// Only where nothing stands.
     Claim(Value),
@@ -25,7 +25,7 @@ pub enum Operation {
         /// The new value.
         value: Value,
     },
-    /// Whatever stands there.
+    /// Deletes the value, whatever it is.
     Delete,
     /// Only where exactly this stands.
     DeleteIf(Vec<u8>),
@@ -49,7 +49,7 @@ pub enum Answer {
     Done,
     /// It was counted up to this.
     Counted(u64),
-    /// Nothing was changed because of what stands there.
+    /// Nothing was changed, because of the existing value.
     Refused(Option<Vec<u8>>),
 }
 
@@ -62,7 +62,7 @@ impl Value {
         }
     }
 
-    /// A value that is there for so long.
+    /// A value with this lifetime.
     pub fn passing(bytes: impl Into<Vec<u8>>, lives: Duration) -> Self {
         Self {
             bytes: bytes.into(),

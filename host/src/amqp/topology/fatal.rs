@@ -1,8 +1,8 @@
 //! Entities over which the broker ends the connection, and not only the channel.
 //!
 //! RabbitMQ answers 541 to a declaration that it refuses on principle (a deprecated feature), and to one that
-//! makes it fail. It also answers 541 to anything at all while it restarts. So an entity is blamed when it
-//! was the one asked for several times in a row; it is left out then, and tried on a connection of its own.
+//! makes it fail. It also answers 541 to anything at all while it restarts. So an entity is blamed if it was
+//! the one asked for several times in a row; it is left out then, and tried on a separate connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};

@@ -141,8 +141,8 @@ fn read_url(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Broker
     }
 }
 
-/// The URL of a connection that has none; none where RABBITMQ_URL is wrong. It is not looked at
-/// when every connection has its own.
+/// The URL of a connection that has none; `None` if RABBITMQ_URL is wrong. It is not read if every connection
+/// has its own.
 fn default_url(context: &mut Context<'_>) -> Option<String> {
     let connections = context.root.get("connections");
     let named = context.root.named("connections");

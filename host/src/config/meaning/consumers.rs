@@ -164,7 +164,7 @@ fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
     }
 }
 
-/// A message that is retried waits in a queue whose name begins with that of its own.
+/// A message that is retried waits in a queue whose name begins with that of the consumer's queue.
 fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is_stream: bool) {
     let Some(at) = node.get("queue") else {
         return;
@@ -179,7 +179,7 @@ fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is
     }
 }
 
-/// The dead-letter queue: a queue of its own, or a message would come back for ever.
+/// The dead-letter queue: another queue than the consumer's, or a message would be redelivered for ever.
 fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     let queue_node = node.get("queue")?;
     let queue = queue_node.as_text()?;

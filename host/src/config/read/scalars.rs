@@ -61,7 +61,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The text with its variables filled in; none when one of them is at fault.
+    /// The text with its variables replaced; `None` if one of them has a fault.
     pub(super) fn fill(&mut self, text: &str, place: &Place) -> Option<String> {
         let faults = match super::interpolate(text, self.environment) {
             Ok(filled) => return Some(filled),

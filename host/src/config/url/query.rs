@@ -41,7 +41,7 @@ impl Query {
         query
     }
 
-    /// None when the key is unknown or its value wrong.
+    /// `None` if the key is unknown or its value wrong.
     fn set(&mut self, key: &str, value: &str) -> Option<()> {
         match key {
             "heartbeat" => self.heartbeat = Some(Duration::from_secs(number::<u16>(value)?.into())),

@@ -133,7 +133,7 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-/// Tells of requests that are not sent.
+/// Logs requests that are not sent.
 struct Denial {
     component: Arc<str>,
     telemetry: ComponentTelemetry,

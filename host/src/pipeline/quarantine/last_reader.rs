@@ -1,8 +1,8 @@
-//! Whether the last reader of a stream died: no message of a stream says that it comes again.
+//! Whether the last reader of a stream died: a stream does not say that a message is a redelivery.
 //!
-//! A reader has a marker of its own in the store, for as long as it reads. One that it finds at its
-//! beginning, of a run that is over, is the trace of a death; then what it reads first is what that run
-//! had in flight, and each message of it is a suspect.
+//! A reader has a marker of its own in the store, for as long as it reads. A marker that it finds when it
+//! starts, of a run that is over, is the trace of a death. Then the first messages that it reads were in flight
+//! in that run, and each of them is a suspect.
 
 use std::time::Duration;
 

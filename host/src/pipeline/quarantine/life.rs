@@ -1,5 +1,5 @@
-//! One run of the host, as far as quarantine is concerned: its id, whether other runs go on, and what
-//! the consumers of a host have in common: [`Quarantines`].
+//! One run of the host, as far as quarantine is concerned: its id, whether other runs are alive, and the state
+//! that the consumers of a host share: [`Quarantines`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub(super) struct StoreFile {
 
 enum Held {
     Open(Arc<Database>),
-    /// The disk failed it, after which it takes nothing; it is opened anew at the next need.
+    /// After a disk error it refuses everything; it is opened again when it is needed next.
     Failed,
     Closed,
 }
@@ -140,7 +140,7 @@ impl StoreFile {
         }
     }
 
-    /// Unless somebody else has opened it anew meanwhile.
+    /// Unless another call has opened it again meanwhile.
     fn give_up(&self, database: &Arc<Database>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(&*held, Held::Open(open) if Arc::ptr_eq(open, database)) {
@@ -149,7 +149,7 @@ impl StoreFile {
     }
 }
 
-/// After such an error the database refuses everything until it is opened anew.
+/// After such an error the database refuses everything until it is opened again.
 fn is_the_disk(error: &redb::Error) -> bool {
     matches!(
         error,
@@ -202,7 +202,7 @@ fn private(path: &Path) -> io::Result<File> {
     options.mode(0o600).open(path)
 }
 
-/// Gives the file its name, for good; a file that has the name already stays.
+/// Gives the file its final name; an existing file of that name stays.
 fn publish(fresh: &Path, path: &Path) -> io::Result<()> {
     match std::fs::hard_link(fresh, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -37,7 +37,7 @@ pub(super) struct Line {
     closed: AtomicBool,
 }
 
-/// What is sent.
+/// A request to the server.
 enum Request<'a> {
     Script(&'a ScriptInvocation<'a>),
     Command(&'a Cmd),
@@ -58,7 +58,7 @@ impl Request<'_> {
 #[derive(Default)]
 struct Live {
     connection: Option<MultiplexedConnection>,
-    /// Which one it is, so that nobody ends one that was made after the one that failed him.
+    /// Its number, so that a call ends only the connection that failed it, and not a newer one.
     number: u64,
     /// The server was away when it was last asked.
     is_away: bool,
@@ -74,7 +74,7 @@ impl Line {
         }
     }
 
-    /// Says something to the server, and hears of it.
+    /// Sends a request to see whether the server answers.
     pub(super) async fn check(&self) -> Result<(), StoreFault> {
         let ping = redis::cmd("PING");
         let told = self.tell(Request::Command(&ping), Repeat::Harmless).await;
@@ -146,7 +146,7 @@ impl Line {
         }
     }
 
-    /// The connection that there is, or a new one. Whoever comes meanwhile waits for it.
+    /// The current connection, or a new one. Calls that arrive meanwhile wait for it.
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), Closed> {
         let mut live = self.live.lock().await;
         if let Some(connection) = &live.connection {

@@ -85,7 +85,7 @@ pub(super) fn prefetch_for(rate: &RatePlan, usual: u16, concurrency: u16) -> u16
     u16::try_from(worth).unwrap_or(usual).max(concurrency)
 }
 
-/// Warns of a prefetch that takes so long at this rate that the broker may lose patience.
+/// Warns of a prefetch that takes so long at this rate that the broker's consumer timeout may pass.
 pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePlan, prefetch: u16) {
     let wait = rate.per * u32::from(prefetch) / rate.limit;
     if wait > LONGEST_WAIT {
