@@ -25,6 +25,7 @@ pub mod json;
 pub mod lifecycle;
 pub mod log;
 pub mod moments;
+pub mod recent;
 pub mod scaling;
 pub mod status;
 pub mod store;

@@ -166,6 +166,13 @@ pub struct Mismatch {
     pub remedy: String,
 }
 
+impl Mismatch {
+    /// Whether the broker gives the same answer until somebody changes rights (403) or an entity (406).
+    pub fn is_for_good(&self) -> bool {
+        self.answer.starts_with("403") || self.answer.starts_with("406")
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

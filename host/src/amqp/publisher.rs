@@ -10,6 +10,7 @@
 //! again with the same ids.
 
 mod batch;
+mod doubts;
 mod line;
 mod round;
 
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::batch::{Batch, Item, Submission, Verdict};
+use self::doubts::Doubts;
 use self::line::Line;
 use self::round::{Broken, publish_round};
 use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
@@ -162,6 +164,7 @@ impl Publisher {
             tasks: self.tasks.clone(),
             telemetry: self.telemetry.clone(),
             open: None,
+            doubts: Doubts::default(),
             next_id: 0,
         };
         self.tasks.spawn_service(task.run());
@@ -198,6 +201,7 @@ struct Task {
     tasks: Tasks,
     telemetry: PublisherTelemetry,
     open: Option<Open>,
+    doubts: Doubts,
     next_id: i64,
 }
 
@@ -249,10 +253,13 @@ impl Task {
                 return batch.settle_rest(Verdict::Disconnected);
             };
             batch.refuse_too_large(session.frame_max());
-            let mut items = batch.unsettled(if singly { 1 } else { usize::MAX });
+            let mut items = batch.next_round(singly, &self.doubts);
             let ended = self
                 .round(&channel, &session, &mut items, &mut deadline)
                 .await;
+            for item in items.iter().filter(|item| item.was_taken()) {
+                self.doubts.taken(&item.outgoing);
+            }
             let Some(broken) = ended else {
                 // A full quorum queue may refuse everything over a channel that it has refused once, long after
                 // it has room again (seen on RabbitMQ 3.10.8).
@@ -263,9 +270,13 @@ impl Task {
             };
             tracing::debug!(consumer = %self.consumer, ?broken, "a batch broke off");
             let culprit = broken.culprit();
-            singly |= culprit.is_some();
-            if let (Some(words), [item]) = (culprit, items.as_mut_slice()) {
-                item.blame(&broken, words);
+            match (culprit, items.as_mut_slice()) {
+                (Some(words), [item]) => {
+                    self.doubts.refused(&item.outgoing);
+                    item.blame(&broken, words);
+                }
+                (Some(_), _) => singly = true,
+                (None, _) => {}
             }
             self.leave_channel().await;
         }

@@ -6,7 +6,6 @@
 //! behind it. All waiting deliveries are unacknowledged: if the host dies, or its channel does, the broker
 //! redelivers them in the order of the queue.
 
-mod attempts;
 mod lanes;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,14 +15,15 @@ use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::attempts::Attempts;
 use self::lanes::{LaneKey, Lanes};
 use super::keeping::LONGEST_HOLD;
-use crate::amqp::Delivery;
+use super::recall::MOST;
+use crate::amqp::{Delivery, Fingerprint};
 use crate::config::plan::{OrderedRetry, OrderingPlan};
 use crate::message::Attempt;
 use crate::message_key::Key;
 use crate::policy::Disposition;
+use crate::recent::Recent;
 
 /// The lanes of one consumer.
 #[derive(Debug)]
@@ -39,7 +39,9 @@ pub(super) struct Order {
 #[derive(Debug)]
 struct State {
     lanes: Lanes<Parked>,
-    attempts: Attempts,
+    /// The attempts of messages that were held for another try and then went back to their queue, which
+    /// hands them out as they were published.
+    attempts: Recent<Fingerprint, Attempt>,
     is_open: bool,
 }
 
@@ -67,7 +69,7 @@ impl Order {
             retry: plan.retry,
             lanes: Mutex::new(State {
                 lanes: Lanes::default(),
-                attempts: Attempts::default(),
+                attempts: Recent::of(MOST),
                 is_open: true,
             }),
             changed: Notify::new(),

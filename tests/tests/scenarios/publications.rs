@@ -1,9 +1,10 @@
 //! Publications that the broker would not take: the delivery's own failure, and nobody else's.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, Message};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, User, eventually};
 use tokio::time::Instant;
 
 use crate::{assert_settled, consuming};
@@ -136,6 +137,57 @@ async fn a_delayed_publication_that_can_arrive_nowhere_fails_its_delivery_alone(
         assert_unpublishable(&dead_alone("publish", message).await?, told);
     }
     Ok(())
+}
+
+/// The broker closes the channel over it, and repeats what is beside it on its way. At the attempts that follow
+/// nothing is beside it.
+#[tokio::test]
+async fn a_publication_that_is_refused_again_and_again_repeats_no_neighbour() -> Result<()> {
+    const GOOD: usize = 1500;
+    const ATTEMPTS: i64 = 21;
+    let keys = "concurrency = 8\nprefetch = 512\nretry = { limit = 20, delays = [\"50ms\"] }";
+    let toml = HiveToml::one("letters", "publish", keys).queue("out", "");
+    let (vhost, mut host) = consuming("refused-again", toml).await?;
+    let bad = Message::new("bad").text_header("exchange", "not.there");
+    vhost.publish("", "letters", bad).await?;
+    let refused = r#"hive_publications_total{consumer="letters",result="refused"}"#;
+    let look = async || host.metric(refused).await;
+    eventually("it was refused once", look, |count| *count >= 1.0).await?;
+    let good = (0..GOOD).map(|number| Message::new(number.to_string()));
+    vhost.publish_all("", "letters", good).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    assert_unpublishable(&dead, "not.there");
+    assert_eq!(dead.number_of("x-hive-attempts"), Some(ATTEMPTS));
+    vhost.wait_ready("letters", 0).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    let mut came = BTreeMap::<String, usize>::new();
+    for message in vhost.drain("out").await? {
+        *came.entry(message.text()).or_default() += 1;
+    }
+    assert_eq!(came.len(), GOOD);
+    came.retain(|_, count| *count > 1);
+    assert!(came.is_empty(), "these came more than once: {came:?}");
+    Ok(())
+}
+
+/// As where the publication itself would be refused: a component that may not publish there is told so.
+#[tokio::test]
+async fn a_delayed_publication_without_the_right_to_delay_it_fails_its_delivery() -> Result<()> {
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("no-delay").await?;
+    let user = User::new(broker, &vhost)?;
+    user.permit("^(letters|out)", ".*", ".*")?;
+    let toml = HiveToml::one("letters", "publish", "retry = { limit = 0 }").queue("out", "");
+    let mut host = HostProcess::run_at(&user.url(), &toml).await?;
+    let later = Message::new("later").header("delay-ms", 1000_i64);
+    vhost.publish("", "letters", later).await?;
+    let dead = vhost.take_one("letters.dead").await?;
+    assert_unpublishable(&dead, "403 ACCESS_REFUSED");
+    vhost
+        .publish("", "letters", Message::new("at once"))
+        .await?;
+    assert_eq!(vhost.take_one("out").await?.text(), "at once");
+    assert_settled(&vhost, &mut host, "letters").await
 }
 
 /// One of two cannot be routed: the input fails whole, and is not acked for the half that went.

@@ -3,6 +3,7 @@
 use hive_telemetry::{PublicationEnd, PublisherTelemetry};
 use tokio::sync::{mpsc, oneshot};
 
+use super::doubts::Doubts;
 use super::round::Broken;
 use super::{PublishFault, Unconfirmed};
 use crate::amqp::outgoing::Outgoing;
@@ -96,21 +97,36 @@ impl Batch {
         self.items.iter().any(nacked)
     }
 
-    /// The first `count` without a verdict.
-    pub(super) fn unsettled(&mut self, count: usize) -> Vec<&mut Item> {
-        let unsettled = self.items.iter_mut().filter(|item| item.verdict.is_none());
-        unsettled.take(count).collect()
+    /// What is published next: the first without a verdict, and those behind it that may go together with
+    /// it. Publications stay in their order.
+    pub(super) fn next_round(&mut self, singly: bool, doubts: &Doubts) -> Vec<&mut Item> {
+        let mut round: Vec<&mut Item> = Vec::new();
+        for item in self.unsettled() {
+            let is_alone = singly || doubts.concern(&item.outgoing);
+            if is_alone && !round.is_empty() {
+                break;
+            }
+            round.push(item);
+            if is_alone {
+                break;
+            }
+        }
+        round
+    }
+
+    fn unsettled(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.items.iter_mut().filter(|item| item.verdict.is_none())
     }
 
     pub(super) fn settle_rest(&mut self, verdict: Verdict) {
-        for item in self.unsettled(usize::MAX) {
+        for item in self.unsettled() {
             item.verdict = Some(verdict.clone());
         }
     }
 
     /// A connection that came back may take less than the one that sizes were checked against.
     pub(super) fn refuse_too_large(&mut self, frame_max: u32) {
-        for item in self.unsettled(usize::MAX) {
+        for item in self.unsettled() {
             let length = item.outgoing.header_frame;
             if length > frame_max as usize {
                 item.verdict = Some(Verdict::Refused(format!(
@@ -154,6 +170,14 @@ impl Batch {
 }
 
 impl Item {
+    /// Whether the broker has taken it, if only to return it.
+    pub(super) fn was_taken(&self) -> bool {
+        matches!(
+            self.verdict,
+            Some(Verdict::Stored | Verdict::Returned(_) | Verdict::Nacked)
+        )
+    }
+
     /// A round with this item alone broke off.
     pub(super) fn blame(&mut self, broken: &Broken, words: String) {
         if self.verdict.is_some() {
@@ -292,6 +316,54 @@ mod tests {
     fn what_has_no_verdict_is_not_called_stored() {
         let fault = told(&[(true, Some(Verdict::Stored)), (true, None)]);
         assert_eq!(fault, Err(PublishFault::Disconnected));
+    }
+
+    #[test]
+    fn what_was_refused_goes_alone_and_in_its_place_until_it_is_taken() {
+        let (answer, _confirmation) = oneshot::channel();
+        let (_submit, mut queue) = mpsc::channel(1);
+        let to = |exchange: &str| Outgoing {
+            exchange: exchange.into(),
+            ..outgoing(true)
+        };
+        let submission = Submission {
+            outgoing: vec![to("a"), to("b"), to("bad"), to("a"), to("b")],
+            answer,
+        };
+        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        let mut doubts = Doubts::default();
+        assert_eq!(batch.next_round(false, &doubts).len(), 5);
+        assert_eq!(batch.next_round(true, &doubts).len(), 1);
+        doubts.refused(&Outgoing {
+            properties: lapin::BasicProperties::default(),
+            ..to("bad")
+        });
+        let mut rounds = Vec::new();
+        while batch.is_unsettled() {
+            let round = batch.next_round(false, &doubts);
+            rounds.push(round.len());
+            for item in round {
+                item.verdict = Some(Verdict::Stored);
+            }
+        }
+        assert_eq!(rounds, [2, 1, 2]);
+        doubts.taken(&to("bad"));
+        assert!(!doubts.concern(&to("bad")));
+    }
+
+    #[test]
+    fn a_message_that_was_refused_is_known_by_its_id_wherever_it_goes() {
+        let mut doubts = Doubts::default();
+        let with_id = |id: &str| {
+            let one = outgoing(true);
+            let properties = one.properties.clone().with_message_id(id.into());
+            Outgoing { properties, ..one }
+        };
+        doubts.refused(&with_id("m-1"));
+        assert!(doubts.concern(&with_id("m-1")));
+        assert!(!doubts.concern(&with_id("m-2")));
+        doubts.taken(&with_id("m-1"));
+        assert!(!doubts.concern(&with_id("m-1")));
     }
 
     #[test]
