@@ -216,6 +216,7 @@ impl Pipeline {
 
     /// The delivery to handle; `None` if it was here before, and must not be handled again.
     fn recalled(self: &Arc<Self>, mut held: Held) -> Option<Held> {
+        self.recall.restore_mark(&mut held.delivery);
         let disposition = match self.recall.take(&held.delivery) {
             None => return Some(held),
             Some(Memory::SetAside(reason)) => {

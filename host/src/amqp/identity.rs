@@ -7,8 +7,9 @@
 //! - So is one in a stream, by its offset.
 //! - Any other may have a twin that is the same in everything. A [`Mark`], drawn when the delivery arrives,
 //!   tells them apart. Retry copies and dead letters carry it, so that every attempt has the same id. A
-//!   delivery that the broker hands out again, as after a crash, is marked anew: nothing says which of the
-//!   twins it is, and its publications are new ones to whoever consumes them.
+//!   delivery that the broker hands out again is marked anew: nothing says which of the twins it is. The
+//!   host may give it a mark that it had drawn for one of them and lost with its delivery, unacknowledged:
+//!   no message is done with under that mark, and of twins each may have the other's.
 //!
 //! What the host itself has to recognise when it comes again goes by its [`Fingerprint`], which twins share:
 //! what is remembered of one of them is as true of the other.
@@ -34,8 +35,18 @@ const ROOM_FOR_INDEX: usize = 21;
 pub type Fingerprint = [u8; 32];
 
 /// Tells a message without an id from its twins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark(u128);
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    number: u128,
+    /// For this delivery; a copy carries its own.
+    is_drawn: bool,
+}
+
+impl PartialEq for Mark {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
 
 impl Mark {
     /// One that no other message has, of this host or another.
@@ -47,19 +58,31 @@ impl Mark {
         });
         static DRAWN: AtomicU64 = AtomicU64::new(0);
         let number = DRAWN.fetch_add(1, Ordering::Relaxed);
-        Self(RANDOM.wrapping_add(number.into()))
+        Self {
+            number: RANDOM.wrapping_add(number.into()),
+            is_drawn: true,
+        }
     }
 
     /// What a copy carries, as [`fmt::Display`] writes it.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        u128::from_str_radix(text, 16).ok().map(Self)
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Some(Self {
+            number,
+            is_drawn: false,
+        })
+    }
+
+    /// Whether it was drawn as this delivery arrived.
+    pub(super) fn is_drawn(self) -> bool {
+        self.is_drawn
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.number)
     }
 }
 

@@ -41,7 +41,7 @@ impl Original {
     /// others that look the same. `body` is the message's.
     ///
     /// It is the same at every attempt. Only that of a message with an id, or in a stream, is the same too
-    /// when the broker hands it out again, as after a crash: see `identity`.
+    /// whenever the broker hands it out again: see `identity`.
     pub fn identity(&self, body: &[u8]) -> String {
         identity::identity(self, body)
     }
@@ -50,6 +50,18 @@ impl Original {
     /// after every crash. `body` is the message's.
     pub fn fingerprint(&self, body: &[u8]) -> Fingerprint {
         identity::fingerprint(self, body)
+    }
+
+    /// The mark that was drawn as this delivery arrived; none where nothing had to be drawn.
+    pub fn drawn_mark(&self) -> Option<Mark> {
+        self.mark.filter(|mark| mark.is_drawn())
+    }
+
+    /// Has the message known by `mark` in the place of the one that was drawn for it.
+    pub fn set_drawn_mark(&mut self, mark: Mark) {
+        if self.drawn_mark().is_some() {
+            self.mark = Some(mark);
+        }
     }
 
     /// The bytes of a short string as a long one, which may hold any.

@@ -5,17 +5,17 @@
 //! leave the host in no way but back to its queue. Neither may be handled for ever, so both are
 //! remembered here, by what the message is, until it comes again. A host that ends forgets them.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::amqp::{Delivery, Fingerprint};
+use crate::amqp::{Delivery, Fingerprint, Mark};
 use crate::message::Attempt;
+use crate::recent::Recent;
 
-/// How many messages are remembered; the oldest goes first. A consumer holds no more than its prefetch,
-/// of which few end like this.
-const MOST: usize = 4096;
+/// How many messages are remembered: a consumer holds no more than its prefetch, and few of them end like
+/// this.
+pub(super) const MOST: usize = 4096;
 
 /// RabbitMQ's consumer timeout, unless it is configured otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -30,9 +30,9 @@ pub(super) struct Recall {
 
 #[derive(Debug)]
 struct State {
-    memories: HashMap<Fingerprint, Memory>,
-    /// In the order in which they were noted; one that was taken may still stand here.
-    noted: VecDeque<Fingerprint>,
+    memories: Recent<Fingerprint, Memory>,
+    /// The marks of deliveries that come again, by which the ids of their publications are made.
+    marks: Recent<Fingerprint, Vec<Mark>>,
     /// The broker's consumer timeout is no longer than this.
     timeout: Duration,
 }
@@ -50,8 +50,8 @@ impl Default for Recall {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
-                memories: HashMap::new(),
-                noted: VecDeque::new(),
+                memories: Recent::of(MOST),
+                marks: Recent::of(MOST),
                 timeout: DEFAULT_TIMEOUT,
             }),
             is_empty: AtomicBool::new(true),
@@ -64,21 +64,59 @@ impl Recall {
     pub(super) fn note(&self, delivery: &Delivery, memory: Memory) {
         let fingerprint = fingerprint(delivery);
         let mut state = self.lock();
-        state.note(fingerprint, memory);
+        state.memories.note(fingerprint, memory);
         self.is_empty.store(false, Ordering::Relaxed);
     }
 
     /// What is known of a message that was delivered, which is forgotten then.
     pub(super) fn take(&self, delivery: &Delivery) -> Option<Memory> {
-        if self.is_empty.load(Ordering::Relaxed) || !delivery.envelope.redelivered {
+        if !self.may_know(delivery) {
             return None;
         }
         let fingerprint = fingerprint(delivery);
         let mut state = self.lock();
-        let memory = state.take(&fingerprint);
-        self.is_empty
-            .store(state.memories.is_empty(), Ordering::Relaxed);
+        let memory = state.memories.take(&fingerprint);
+        self.is_empty.store(state.is_empty(), Ordering::Relaxed);
         memory
+    }
+
+    /// Notes the mark of a delivery that was not acknowledged and comes again.
+    pub(super) fn note_mark(&self, delivery: &Delivery) {
+        let Some(mark) = delivery.original.drawn_mark() else {
+            return;
+        };
+        let fingerprint = fingerprint(delivery);
+        let mut state = self.lock();
+        let mut marks = state.marks.take(&fingerprint).unwrap_or_default();
+        if marks.len() < MOST {
+            marks.push(mark);
+        }
+        state.marks.note(fingerprint, marks);
+        self.is_empty.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives a delivery that came again a mark that was noted of it, or of a message that is the same in
+    /// everything: of such messages each may have the other's, as long as no two have one.
+    pub(super) fn restore_mark(&self, delivery: &mut Delivery) {
+        if !self.may_know(delivery) || delivery.original.drawn_mark().is_none() {
+            return;
+        }
+        let fingerprint = fingerprint(delivery);
+        let mut state = self.lock();
+        let Some(mut marks) = state.marks.take(&fingerprint) else {
+            return;
+        };
+        if let Some(mark) = marks.pop() {
+            delivery.original.set_drawn_mark(mark);
+        }
+        if !marks.is_empty() {
+            state.marks.note(fingerprint, marks);
+        }
+        self.is_empty.store(state.is_empty(), Ordering::Relaxed);
+    }
+
+    fn may_know(&self, delivery: &Delivery) -> bool {
+        !self.is_empty.load(Ordering::Relaxed) && delivery.envelope.redelivered
     }
 
     /// Whether a call is the reason that the broker's consumer timeout has passed, which is no longer than
@@ -96,24 +134,8 @@ impl Recall {
 }
 
 impl State {
-    fn note(&mut self, fingerprint: Fingerprint, memory: Memory) {
-        if self.memories.insert(fingerprint, memory).is_none() {
-            self.noted.push_back(fingerprint);
-        }
-        while self.noted.len() > MOST {
-            let Some(oldest) = self.noted.pop_front() else {
-                break;
-            };
-            self.memories.remove(&oldest);
-        }
-    }
-
-    fn take(&mut self, fingerprint: &Fingerprint) -> Option<Memory> {
-        let memory = self.memories.remove(fingerprint)?;
-        if self.memories.is_empty() {
-            self.noted.clear();
-        }
-        Some(memory)
+    fn is_empty(&self) -> bool {
+        self.memories.is_empty() && self.marks.is_empty()
     }
 }
 
@@ -125,31 +147,6 @@ fn fingerprint(delivery: &Delivery) -> Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What a message of this number is known by.
-    fn known_by(number: usize) -> Fingerprint {
-        let mut fingerprint = Fingerprint::default();
-        fingerprint[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        fingerprint
-    }
-
-    #[test]
-    fn a_message_is_remembered_until_it_comes_again_and_the_oldest_is_forgotten_first() {
-        let recall = Recall::default();
-        let mut state = recall.lock();
-        for number in 0..=MOST {
-            state.note(known_by(number), Memory::Overran(Attempt::FIRST));
-        }
-        assert_eq!(state.take(&known_by(0)), None);
-        let latest = known_by(MOST);
-        assert_eq!(state.take(&latest), Some(Memory::Overran(Attempt::FIRST)));
-        assert_eq!(state.take(&latest), None);
-        state.note(known_by(1), Memory::SetAside("too large".into()));
-        assert_eq!(
-            state.take(&known_by(1)),
-            Some(Memory::SetAside("too large".into()))
-        );
-    }
 
     #[test]
     fn a_call_is_blamed_that_took_half_of_the_shortest_timeout_known() {

@@ -128,6 +128,10 @@ impl Settler {
             }
             let carried_out = self.carry_out(&held, &mut disposition, &mut so_far).await;
             let Err(setback) = carried_out else {
+                // Its channel was lost meanwhile, so that it cannot be acknowledged.
+                if held.delivery.settlement.fate().await == Some(Fate::ComesAgain) {
+                    self.recall.note_mark(&held.delivery);
+                }
                 return self.conclude(held, &disposition);
             };
             let attempt = held.delivery.envelope.attempt;
@@ -583,6 +587,9 @@ impl Settler {
         if let (Exit::Lost, Some(turn)) = (&exit, turn.take()) {
             turn.give_up(&delivery);
         }
+        if matches!(exit, Exit::Lost | Exit::Requeued { .. }) {
+            self.recall.note_mark(&delivery);
+        }
         // One that stops its stream is read again, and one that goes back comes again.
         let is_done = !matches!(
             exit,
@@ -630,11 +637,15 @@ impl Settler {
 
 /// The consequence if the queue for a delayed publication cannot be ensured.
 fn blamed(publications: &[Publication], index: usize, fault: EnsureFault) -> Setback {
-    match Setback::from(fault) {
-        Setback::Unpublishable(reason) => {
+    match fault {
+        EnsureFault::Impossible(reason) => {
             Setback::Unpublishable(describe(publications, index, &reason))
         }
-        other => other,
+        // As if it were published there at once.
+        EnsureFault::Mismatch(mismatch) if mismatch.is_for_good() => {
+            Setback::Unpublishable(describe(publications, index, &mismatch.to_string()))
+        }
+        fault => Setback::from(fault),
     }
 }
 

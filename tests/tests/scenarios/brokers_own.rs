@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
-use hive_tests::{HiveToml, HostProcess, Message, Vhost};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually};
 use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -186,4 +186,42 @@ async fn twins_without_an_id_have_publications_of_their_own() -> Result<()> {
     let ids: BTreeSet<_> = found.iter().map(Message::id).collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
     Ok(())
+}
+
+/// One publication of each is confirmed and the other one finds no room, when the channel is lost: the messages come
+/// again, and what is published again is known by the ids that it had.
+#[tokio::test]
+async fn twins_without_an_id_that_come_again_publish_by_the_ids_that_they_had() -> Result<()> {
+    let broker = Broker::shared().await?;
+    let vhost = broker.vhost("twins-again").await?;
+    let refusing = AMQPValue::LongString("reject-publish".into());
+    let full = BTreeMap::from([
+        ("x-max-length".into(), AMQPValue::LongLongInt(0)),
+        ("x-overflow".into(), refusing),
+    ]);
+    vhost.declare_queue_with("full", full.into()).await?;
+    let toml = HiveToml::one("letters", "publish", "concurrency = 3")
+        .connection(r#"reconnect = { first = "50ms", max = "200ms" }"#)
+        .queue("out", CLASSIC);
+    let mut host = HostProcess::run(&vhost, &toml).await?;
+    let twin = || {
+        let message = Message::new("hello").text_header("routing-key", "out");
+        message.text_header("second-routing-key", "full")
+    };
+    vhost
+        .publish_all("", "letters", [(); 3].map(|()| twin()))
+        .await?;
+    let ids = async || {
+        let found = vhost.take("out", 3).await?;
+        let ids: BTreeSet<String> = found.iter().map(|one| one.id().to_owned()).collect();
+        anyhow::Ok(ids)
+    };
+    let first = ids().await?;
+    assert_eq!(first.len(), 3, "{first:?}");
+    let kept = "hive_deliveries_kept{consumer=\"letters\"}";
+    let look = async || host.metric(kept).await;
+    eventually("all are kept", look, |kept| *kept == 3.0).await?;
+    broker.rabbitmqctl(&["close_all_connections", "--vhost", vhost.name(), "a test"])?;
+    assert_eq!(ids().await?, first);
+    host.stop().await
 }
