@@ -37,6 +37,8 @@ pub use problem::{Problem, Problems, Severity};
 pub use render::render;
 pub use schema::schema;
 
+use crate::files;
+
 use faults::Faults;
 use keys::Key;
 use plan::{HostPlan, Plan};
@@ -58,10 +60,13 @@ pub struct Loaded {
     pub names_a_broker: bool,
 }
 
+/// What a hive.toml may have, in bytes; the largest that anybody has shown us has a thousandth of it.
+const LARGEST_FILE: usize = 64 << 20;
+
 /// Reads the file at `path`, and those that it includes. On failure every fault of every file is in
 /// the answer, not only the first one, and so are the warnings.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> {
-    match std::fs::read_to_string(path) {
+    match files::read_text_at_most(path, LARGEST_FILE) {
         Ok(text) => load_text(path, &text, environment),
         Err(error) => Err(unreadable(path, &error)),
     }
@@ -74,7 +79,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> 
 ///
 /// The faults of that section, and of a file that is no TOML.
 pub fn load_host(path: &Path, environment: &Environment) -> Result<HostPlan, Problems> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let text =
+        files::read_text_at_most(path, LARGEST_FILE).map_err(|error| unreadable(path, &error))?;
     let sources = Sources::new(path, &text);
     let mut faults = Faults::new();
     let written = read(sources.main(), keys::ROOT, environment, &mut faults);

@@ -1,7 +1,8 @@
-//! Reads a file that is one. A pipe or a device in its place may have no end, or nobody who writes.
+//! Reads what a user names, and comes to an end: a device or a pipe in the place of a file may have none, or no
+//! writer.
 
-use std::fs::{self, FileType};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, FileType};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -23,6 +24,50 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_text(path: &Path) -> io::Result<String> {
     check(path)?;
     fs::read_to_string(path)
+}
+
+/// What a file holds, or an open pipe such as that of the shell's `<(…)`, or a device, where that is no more than
+/// `most` bytes.
+///
+/// # Errors
+///
+/// It cannot be read, holds more than that, or is a pipe by name, whose writer may never come.
+pub fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let is_open_already = ["/dev/fd", "/dev/stdin", "/proc/self/fd"]
+        .iter()
+        .any(|open| path.starts_with(open));
+    if !is_open_already && fs::metadata(path)?.file_type().is_fifo() {
+        let text = "it is a pipe, which may have no writer; give it as standard input";
+        return Err(io::Error::new(ErrorKind::InvalidInput, text));
+    }
+    all_of(File::open(path)?, most)
+}
+
+/// The same of a file that holds text.
+///
+/// # Errors
+///
+/// As those of [`read_at_most`], and text that is not UTF-8.
+pub fn read_text_at_most(path: &Path, most: usize) -> io::Result<String> {
+    let bytes = read_at_most(path, most)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+/// What comes out of `source` to its end.
+///
+/// # Errors
+///
+/// It cannot be read, or more than `most` bytes come.
+pub fn all_of(source: impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() <= most {
+        true => Ok(bytes),
+        false => {
+            let text = format!("it has more than {most} bytes");
+            Err(io::Error::new(ErrorKind::InvalidData, text))
+        }
+    }
 }
 
 fn check(path: &Path) -> io::Result<()> {
@@ -64,6 +109,16 @@ mod tests {
             ErrorKind::NotFound
         );
         let file = tempfile::NamedTempFile::new().unwrap();
+        let empty = read_at_most(Path::new("/dev/null"), 0).unwrap();
+        assert_eq!(empty, b"");
         assert_eq!(read(file.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_read_to_its_end_has_a_bound() {
+        let zeros = |path: &str| read_at_most(Path::new(path), 10).unwrap_err().to_string();
+        assert_eq!(zeros("/dev/zero"), "it has more than 10 bytes");
+        assert_eq!(all_of(&[7; 10][..], 10).unwrap(), [7; 10]);
+        assert!(all_of(&[7; 11][..], 10).is_err());
     }
 }

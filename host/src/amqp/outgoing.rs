@@ -12,7 +12,7 @@ use super::headers::{Unpublishable, short, write};
 use crate::message::Publication;
 
 /// RabbitMQ's largest message, unless it is configured otherwise.
-const LARGEST_BODY: usize = 128 << 20;
+pub const LARGEST_BODY: usize = 128 << 20;
 
 /// What the header `x-hive-publish-id` takes on the wire.
 pub(super) const ROOM_FOR_PUBLISH_ID: usize = 1 + PUBLISH_ID.len() + 1 + 8;

@@ -60,10 +60,13 @@ pub(super) fn run(arguments: MemoryBroker) -> Result<Exit, Exit> {
     }))
 }
 
+/// What a definitions file may have, in bytes.
+const LARGEST_DEFINITIONS: usize = 1 << 30;
+
 /// Reads a definitions file; its faults go to standard error.
 fn read(file: &Path) -> Result<Definitions, Exit> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let text = files::read_text_at_most(file, LARGEST_DEFINITIONS).map_err(|error| {
         fault!("{shown} cannot be read: {error}");
         Exit::Misused
     })?;

@@ -1,27 +1,33 @@
 //! Messages from a file, or from standard input.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use super::Exit;
 use super::say::{self, fault};
+use crate::files;
 use crate::json::read_deliveries;
 use crate::message::Envelope;
 
-/// A file, and what to call it; standard input where none is named, or `-`. `what` is told to whoever sits
+/// What messages as JSON may have together, in bytes: all of them are kept in memory.
+pub(super) const LARGEST_MESSAGES: usize = 1 << 30;
+
+/// A file of `most` bytes at most, and what to call it; standard input where none is named, or `-`. `what` is told to whoever sits
 /// at a terminal.
-pub(super) fn read(file: Option<&Path>, what: &str) -> Result<(String, Vec<u8>), Exit> {
+pub(super) fn read(
+    file: Option<&Path>,
+    what: &str,
+    most: usize,
+) -> Result<(String, Vec<u8>), Exit> {
     let file = file.filter(|file| *file != Path::new("-"));
     let (name, read) = match file {
-        Some(file) => (file.display().to_string(), std::fs::read(file)),
+        Some(file) => (file.display().to_string(), files::read_at_most(file, most)),
         None => {
-            let mut input = io::stdin();
+            let input = io::stdin();
             if input.is_terminal() {
                 say::note(&format!("reading {what} from the terminal, up to ctrl-d"));
             }
-            let mut bytes = Vec::new();
-            let read = input.read_to_end(&mut bytes).map(|_| bytes);
-            ("standard input".to_owned(), read)
+            ("standard input".to_owned(), files::all_of(input, most))
         }
     };
     match read {

@@ -1,6 +1,5 @@
 //! `hive-host publish`: from standard input to an exchange.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,10 +8,12 @@ use serde_json::json;
 
 use super::Exit;
 use super::broker::Broker;
+use super::message_file::LARGEST_MESSAGES;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
-use crate::amqp::{Confirmation, Outgoing, PublishFault, Unpublishable};
+use crate::amqp::{Confirmation, LARGEST_BODY, Outgoing, PublishFault, Unpublishable};
 use crate::dead::connection_of;
+use crate::files;
 use crate::json::read_deliveries;
 use crate::message::{Message, Publication};
 
@@ -59,11 +60,14 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     let name = entity(&arguments.exchange, &arguments.routing_key);
     let connection = connection_of(&plan, name, arguments.connection.as_deref());
     let connection = connection.map_err(misused)?;
-    let mut input = Vec::new();
-    if let Err(error) = std::io::stdin().read_to_end(&mut input) {
+    let most = match arguments.json {
+        true => LARGEST_MESSAGES,
+        false => LARGEST_BODY,
+    };
+    let input = files::all_of(std::io::stdin(), most).map_err(|error| {
         fault!("standard input cannot be read: {error}");
-        return Err(Exit::Failed);
-    }
+        Exit::Failed
+    })?;
     let messages = match arguments.json {
         true => lines(&input),
         false => arguments.said.message(input).map(|message| vec![message]),

@@ -56,6 +56,23 @@ fn errors_that_nobody_reads_change_nothing() -> Result<()> {
     let faulty = plan("prefetch = 0")?;
     let ended = run_into(&["check", &faulty], Stdio::piped(), closed()?)?;
     assert_eq!(ended.code, Some(2), "{ended:?}");
+    let (fine, component) = (plan("")?, guest("ack"));
+    let component = component.to_string_lossy();
+    let failing: [&[&str]; 9] = [
+        &["check", "not-there.toml"],
+        &["run", &faulty],
+        &["invoke", &component, "--body", "not-there"],
+        &["status", &fine],
+        &["reload", &fine],
+        &["swap", &fine, "ack", "not-there.wasm"],
+        &["dead", "list", &fine, "nowhere"],
+        &["publish", &fine, "", "letters"],
+        &["no-such-command"],
+    ];
+    for command in failing {
+        let ended = run_into(command, Stdio::piped(), closed()?)?;
+        assert!(matches!(ended.code, Some(1 | 2)), "{command:?}: {ended:?}");
+    }
     let ended = run_into(&["check", &plan("")?], Stdio::piped(), closed()?)?;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.ends_with("no faults\n"), "{ended:?}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
-use crate::cli::message_file::{self, deliveries};
+use crate::cli::message_file::{self, LARGEST_MESSAGES, deliveries};
 use crate::cli::publish::{entity, publish_all};
 use crate::cli::say::{fault, out};
 use crate::config::plan::Plan;
@@ -13,7 +13,7 @@ use crate::message::{Envelope, Publication};
 
 /// The messages of a file, each with its destination.
 pub(super) fn read(file: &Path, plan: &Plan) -> Result<Vec<Publication>, Exit> {
-    let (name, text) = message_file::read(Some(file), "messages as JSON")?;
+    let (name, text) = message_file::read(Some(file), "messages as JSON", LARGEST_MESSAGES)?;
     let deliveries = deliveries(&name, &text)?;
     let publications = deliveries.into_iter().enumerate().map(|(index, delivery)| {
         publication(delivery, plan).map_err(|reason| {

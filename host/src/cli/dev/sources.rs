@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
+use crate::files;
 use crate::lifecycle::Tasks;
 
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -133,7 +134,7 @@ fn look(path: &Path, before: Option<&Look>) -> Option<Look> {
         _ => Some(Look {
             changed,
             length,
-            content: hash(&std::fs::read(path).ok()?),
+            content: hash(&files::read(path).ok()?),
         }),
     }
 }

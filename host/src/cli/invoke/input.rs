@@ -1,6 +1,8 @@
 //! The input for the component: from a file, from standard input, from the flags.
 
 use super::Invoke;
+use crate::amqp::LARGEST_BODY;
+use crate::cli::message_file::LARGEST_MESSAGES;
 use crate::cli::say::fault;
 use crate::cli::{Exit, message_file};
 use crate::message::Envelope;
@@ -14,13 +16,14 @@ pub(super) fn deliveries(arguments: &Invoke) -> Result<Vec<Envelope>, Exit> {
         ..
     } = arguments;
     if body.is_some() || said.are_there() {
-        let (_, bytes) = message_file::read(body.as_deref(), "the body")?;
+        let (_, bytes) = message_file::read(body.as_deref(), "the body", LARGEST_BODY)?;
         let delivery = said.delivery(bytes).map_err(|fault| {
             fault!("{fault}");
             Exit::Misused
         })?;
         return Ok(vec![delivery]);
     }
-    let (name, text) = message_file::read(message.as_deref(), "a message as JSON")?;
+    let (name, text) =
+        message_file::read(message.as_deref(), "a message as JSON", LARGEST_MESSAGES)?;
     message_file::deliveries(&name, &text)
 }

@@ -234,7 +234,7 @@ fn text(context: &mut Context<'_>, node: &Node) -> Option<String> {
     if value.contains("-----BEGIN") {
         return Some(value.to_owned());
     }
-    match std::fs::read_to_string(context.base(node).join(value)) {
+    match files::read_text(&context.base(node).join(value)) {
         Ok(text) => Some(files::without_mark(&text).to_owned()),
         Err(error) => {
             let message = format!("cannot read the file that it names: {error}");

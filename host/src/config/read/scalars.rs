@@ -49,7 +49,7 @@ impl Reader<'_> {
         let Some(path) = text.strip_prefix("file:") else {
             return place.holding(Value::Text(text));
         };
-        match std::fs::read_to_string(self.source.directory().join(path)) {
+        match files::read_text(&self.source.directory().join(path)) {
             Ok(secret) => {
                 let secret = files::without_mark(&secret).trim_end_matches(['\r', '\n']);
                 place.holding(Value::Text(secret.into()))
