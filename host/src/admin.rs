@@ -10,6 +10,7 @@ mod wire;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::Router;
@@ -80,6 +81,12 @@ impl Admin {
             .route("/v1/status", get(whole))
             .route("/v1/consumers", get(consumers))
             .with_state(sources);
+        if SystemTime::now() < UNIX_EPOCH {
+            // hyper writes the date of each answer, and panics where there is none.
+            tracing::warn!(
+                "the machine's clock says a time before 1970: the admin server cannot answer until it is set"
+            );
+        }
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
             let serving = axum::serve(self.0, routes).into_future();

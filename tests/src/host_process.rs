@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -417,6 +417,18 @@ impl HostProcess {
     /// Asks it to stop as ctrl-c does.
     pub fn sigint(&self) {
         keeper::signal(self.child.id(), "INT");
+    }
+
+    /// No file of its may grow beyond so many bytes from now on, as on a full disk; none for no limit.
+    pub fn limit_files(&self, bytes: Option<u64>) -> Result<()> {
+        let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let status = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={soft}:unlimited"))
+            .status()
+            .context("there is no `prlimit`, of util-linux")?;
+        ensure!(status.success(), "the limit cannot be set: {status}");
+        Ok(())
     }
 
     /// Kills it as a power cut would.

@@ -8,6 +8,7 @@
 mod broker;
 mod build;
 mod certificates;
+mod clock;
 mod command;
 mod eventually;
 mod hive_toml;
@@ -38,6 +39,7 @@ pub use build::{
     contender, contenders, example, example_component, guest, target_folder, text_guest, workspace,
 };
 pub use certificates::{Authority, Identity};
+pub use clock::clock_before_1970;
 pub use command::{Commands, Started};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;

@@ -91,11 +91,16 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     }
 }
 
+/// SIGXFSZ, which a process gets with a write beyond what it may write to a file (`ulimit -f`, `LimitFSIZE`).
+const FILE_SIZE: i32 = 25;
+
 /// The signals that a host listens to.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Unheard, it would end the process. The write fails as on a full disk, and that is all.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -105,6 +110,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            _file_size: listen(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

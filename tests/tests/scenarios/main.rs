@@ -32,6 +32,9 @@ mod wire;
 // What breaks, and heals.
 mod alarms;
 mod broker_faults;
+// A clock of a process' own, as only Linux lends it.
+#[cfg(target_os = "linux")]
+mod clock;
 mod crowded;
 mod half_open;
 mod healing;
@@ -74,6 +77,7 @@ mod check;
 mod demo;
 mod dev;
 mod dev_memory;
+mod endless;
 mod examples;
 mod invoke;
 mod new;

@@ -255,18 +255,20 @@ async fn what_is_kept_in_the_host_goes_back_as_soon_as_it_stops() -> Result<()> 
 }
 
 /// Effects done, and their keys not remembered: the component must not do them again and again.
-#[tokio::test]
-async fn a_store_that_takes_nothing_holds_its_consumer_and_repeats_nothing() -> Result<()> {
-    let redis = RedisServer::start().await?;
+async fn held_by_its_store(
+    store: &str,
+    take_away: impl FnOnce(&HostProcess) -> Result<()>,
+    give_back: impl FnOnce(&HostProcess) -> Result<()>,
+) -> Result<()> {
     let keys = "dedup = { key = \"message-id\" }\nconcurrency = 2\nprefetch = 30";
     let toml = HiveToml::new()
         .queue("letters", "")
         .queue("out", "")
         .component("slow", "")
         .consumer("letters", "slow", keys)
-        .section("store", &redis.store());
+        .section("store", store);
     let (vhost, mut host) = consuming("store", toml).await?;
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"])?;
+    take_away(&host)?;
     publish(&vhost, "0").await?;
     let why = async || {
         let (code, readiness) = host.readiness().await?;
@@ -283,7 +285,7 @@ async fn a_store_that_takes_nothing_holds_its_consumer_and_repeats_nothing() -> 
     let begun = host.count("started");
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(host.count("started"), begun, "it takes nothing more");
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"])?;
+    give_back(&host)?;
     let count = usize::try_from(MESSAGES)?;
     assert_eq!(vhost.take("out", count).await?.len(), count);
     let acked = outcome("acked");
@@ -291,6 +293,26 @@ async fn a_store_that_takes_nothing_holds_its_consumer_and_repeats_nothing() -> 
     eventually("all are done", look, |acked| *acked == f64::from(MESSAGES)).await?;
     assert_eq!(host.count("started"), count, "something was handled twice");
     assert_settled(&vhost, &mut host, "letters").await
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_holds_its_consumer_and_repeats_nothing() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let memory = |most| {
+        redis
+            .command(&["CONFIG", "SET", "maxmemory", most])
+            .map(drop)
+    };
+    held_by_its_store(&redis.store(), |_| memory("1"), |_| memory("0")).await
+}
+
+/// As on a full disk: no file of the host's takes another byte.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_store_whose_file_cannot_grow_holds_its_consumer_and_repeats_nothing() -> Result<()> {
+    let full = |host: &HostProcess| host.limit_files(Some(0));
+    let free = |host: &HostProcess| host.limit_files(None);
+    held_by_its_store("kind = \"embedded\"", full, free).await
 }
 
 /// Slower than the broker has patience for, at every attempt: a bounded number of attempts, one dead
