@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, MemoryLimit, Message, Version, Vhost, eventually, scratch,
+    Broker, HiveToml, HostProcess, MemoryLimit, Message, RedisServer, Version, Vhost, eventually,
+    scratch,
 };
 
 use crate::assert_settled;
@@ -200,6 +201,54 @@ async fn a_message_on_another_queue_never_pays_for_a_killer() -> Result<()> {
         .await?;
     assert_eq!(letters(&vhost, "others.dead").await?, 0);
     assert_settled(&vhost, &mut host, "others").await
+}
+
+/// Whether another host lives is known by its word in the store, which a dead one renews no more.
+#[tokio::test]
+async fn a_killer_of_hosts_that_share_a_redis_is_dead_lettered_too() -> Result<()> {
+    let redis = RedisServer::start().await?;
+    let vhost = vhost_with(&["letters"], "classic").await?;
+    publish(&vhost, KILLER).await?;
+    let toml = toml(&["letters"], "classic", "").section("store", &redis.store());
+    let file = written(&vhost, &toml)?;
+    let (mut host, deaths) = killed_until_dead(&vhost, &file, &format!("began {KILLER}")).await?;
+    assert_eq!(deaths, DEATHS);
+    assert_accounted_for(&vhost, KILLER).await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    assert_eq!(vhost.ready("letters.dead").await?, 0, "innocents paid");
+    Ok(())
+}
+
+/// No death is known after it. So which one is tried first is drawn, and by chance each of the others is handled
+/// before the killer sooner or later.
+#[tokio::test]
+async fn beside_a_killer_and_a_store_in_memory_every_neighbour_is_handled_in_the_end() -> Result<()>
+{
+    // Each host handles half of those that are left, about.
+    const HOSTS: usize = 60;
+    let vhost = vhost_with(&["letters"], "classic").await?;
+    publish(&vhost, KILLER).await?;
+    let toml = toml(&["letters"], "classic", "").section("store", "kind = \"memory\"");
+    let file = written(&vhost, &toml)?;
+    let mut seen = BTreeSet::new();
+    for _ in 0..HOSTS {
+        let mut host = HostProcess::launch_file(&file, &[])?;
+        ensure!(
+            is_begun(&vhost, &host, &format!("began {KILLER}")).await?,
+            "it was dead-lettered, though nobody knows of a death"
+        );
+        host.kill9()?;
+        for message in vhost.drain("out").await? {
+            seen.insert(message.text());
+        }
+        if seen.len() == INNOCENTS {
+            return Ok(());
+        }
+    }
+    anyhow::bail!(
+        "{} of {INNOCENTS} were handled by {HOSTS} hosts",
+        seen.len()
+    );
 }
 
 /// Ends a host 25 times in mid-call, in a way that is no death, and has the message handled after.
