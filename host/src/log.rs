@@ -44,7 +44,7 @@ pub struct Log(Arc<Queue>);
 ///
 /// # Errors
 ///
-/// A filter that is none, a machine without threads or file descriptors, and a log that runs already.
+/// An invalid filter, a machine without threads or file descriptors, or a log that runs already.
 pub fn start(plan: &HostPlan, telemetry: LogTelemetry) -> anyhow::Result<Log> {
     // RUST_LOG, which wins over `host.log`, is in the plan already.
     let filter = EnvFilter::try_new(&plan.log).with_context(|| {

@@ -159,7 +159,7 @@ impl HostProcess {
         Self::launch_armed_file(&path, failpoints)
     }
 
-    /// The same with the hive.toml that is there.
+    /// The same with an existing hive.toml.
     pub fn launch_armed_file(path: &Path, failpoints: &str) -> Result<Self> {
         let host = hive_host(build::host_with_failpoints());
         Self::start(host, path, &[("FAILPOINTS", failpoints)])
@@ -507,7 +507,7 @@ pub fn run_into(
     Ok(Finished::of(output))
 }
 
-/// A command without anything of the developer's own that the host would listen to.
+/// A command without the variables of the developer's environment that the host would read.
 pub(crate) fn hive_host(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     command

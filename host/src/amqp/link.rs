@@ -51,7 +51,7 @@ impl Role {
 /// How a link is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
-    /// On the way to a broker; after a failure, with its reason.
+    /// Connecting to a broker; after a failure, with its reason.
     Connecting(Option<Arc<str>>),
     /// Usable.
     Open,

@@ -116,7 +116,7 @@ pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
 /// What the bookkeeping of a message says.
 struct ReadOff {
     attempt: Attempt,
-    /// It went through one of our delay queues and back.
+    /// It returned from one of our delay queues.
     came_back: bool,
     has_bookkeeping: bool,
     /// The queue whose delay queues it went through, this one or another.

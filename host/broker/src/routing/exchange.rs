@@ -99,7 +99,7 @@ impl Exchange {
         self.retain(|other_key, other| other_key != key || other != binding)
     }
 
-    /// Removes all bindings to a destination, and says whether there were any.
+    /// Removes all bindings to a destination, and returns whether there were any.
     pub(crate) fn unbind_all(&mut self, destination: &Destination) -> bool {
         self.retain(|_, binding| binding.destination != *destination)
     }

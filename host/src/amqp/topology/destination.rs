@@ -28,7 +28,7 @@ const LONGEST_NOT_ASCII: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Destination {
     Exchange(String),
-    /// By way of the default exchange.
+    /// Through the default exchange.
     Queue(String),
 }
 

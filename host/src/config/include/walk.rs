@@ -95,7 +95,7 @@ impl Found {
                         self.walk(&path, parts, at);
                     }
                 }
-                // A name that is not UTF-8 is matched by what can be read of it.
+                // A name that is not UTF-8 is matched by its readable part.
                 Part::Like(pattern) if pattern.matches_with(&name.to_string_lossy(), OPTIONS) => {
                     self.take(path, parts, at);
                 }

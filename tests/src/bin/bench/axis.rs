@@ -10,7 +10,7 @@ const DECADE: f64 = 10.0;
 /// More of them, and powers of ten alone have a tick.
 const MOST_TICKS: usize = 9;
 
-/// Titled, with a tick at each of some values.
+/// With a title, and a tick at each of some values.
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
     pub(crate) title: String,

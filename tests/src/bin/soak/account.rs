@@ -36,7 +36,7 @@ pub(crate) struct Verdict {
     pub(crate) astray: Vec<usize>,
     /// Seen more than once at their end.
     pub(crate) repeated: usize,
-    /// Sent more than once by the soak itself, which may be why.
+    /// Sent more than once by the soak itself, which explains a repeat.
     pub(crate) sent_again: usize,
 }
 

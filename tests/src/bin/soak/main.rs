@@ -161,7 +161,7 @@ impl Stage {
         self.command("/v1/reload").await
     }
 
-    /// Gives the host a command, which it has to take.
+    /// Gives the host a command, which must succeed.
     async fn command(&self, path: &str) -> Result<()> {
         let headers = "content-type: application/json\r\n";
         let answer = self.host.command(path, headers).await?;
