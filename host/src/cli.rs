@@ -23,6 +23,7 @@ mod say;
 mod status;
 mod swap;
 mod table;
+mod test;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -145,6 +146,13 @@ enum Command {
     /// about two seconds.
     #[command(after_help = "Example:\n  hive-host demo")]
     Demo,
+    /// Runs the cases of test files against components, and reports every difference.
+    ///
+    /// A test file (*.test.toml, beside hive.toml) has messages and what must come of them: actions,
+    /// publications, log lines, time and memory (docs/testing.md). Neither a broker nor a network is
+    /// used. Exit codes: 0 every case passed; 1 a case failed; 2 an error in a file or a component.
+    #[command(after_help = test::EXAMPLES)]
+    Test(test::Test),
     /// For development: builds, runs, builds again after a change, and shows each delivery.
     ///
     /// Runs each component's `build` command in the shell, in the folder of hive.toml. That folder and
@@ -160,14 +168,14 @@ enum Command {
     /// says otherwise. docs/broker.md has its control port and where it differs from RabbitMQ.
     #[command(after_help = memory_broker::EXAMPLES)]
     Broker(memory_broker::MemoryBroker),
-    /// Prints the JSON Schema of hive.toml, with which editors complete and check it.
+    /// Prints the JSON Schema of hive.toml, or of test files, with which editors complete and check them.
     ///
     /// Every file that the host accepts conforms to it. `hive-host check` finds the errors that a schema
     /// cannot express, such as a name that does not exist.
     #[command(after_help = "Example:\n  hive-host schema > hive.schema.json\n\n\
                       Then write as the first line of hive.toml, for editors with Taplo:\n  \
                       #:schema ./hive.schema.json")]
-    Schema,
+    Schema(Schema),
     /// Prints a shell completion script.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
@@ -185,6 +193,13 @@ struct PlanFile {
     /// The file that configures the host
     #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
     file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Schema {
+    /// The schema of test files, *.test.toml, instead
+    #[arg(long)]
+    tests: bool,
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -210,10 +225,15 @@ pub fn main() -> Exit {
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),
         Command::Demo => demo::run(),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Broker(arguments) => memory_broker::run(arguments),
-        Command::Schema => {
-            say::json(&format_args!("{:#}", config::schema()));
+        Command::Schema(Schema { tests }) => {
+            let schema = match tests {
+                false => config::schema(),
+                true => config::cases_schema(),
+            };
+            say::json(&format_args!("{schema:#}"));
             Ok(Exit::Done)
         }
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
@@ -263,6 +283,13 @@ fn telemetry() -> Result<Telemetry, Exit> {
 
 /// Runs an asynchronous subcommand.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
+    match block_on_result(async { Ok(command.await) }) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+/// Waits for a part of a subcommand.
+fn block_on_result<T>(part: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("hive")
         .enable_all()
@@ -271,13 +298,13 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => {
             fault!("the runtime could not be started: {error}");
-            return Exit::Failed;
+            return Err(Exit::Failed);
         }
     };
-    let exit = runtime.block_on(command);
+    let ended = runtime.block_on(part);
     // A compilation or a look-up of a name may still be running on a thread that nothing waits for.
     runtime.shutdown_background();
-    exit
+    ended
 }
 
 impl PlanFile {

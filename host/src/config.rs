@@ -29,13 +29,14 @@ pub(crate) mod units;
 mod url;
 mod written;
 
+pub mod cases;
 pub mod diff;
 pub mod plan;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems, Severity};
 pub use render::render;
-pub use schema::schema;
+pub use schema::{cases_schema, schema};
 
 use crate::files;
 

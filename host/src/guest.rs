@@ -21,6 +21,7 @@ mod measured;
 mod places;
 mod slot;
 mod state;
+mod surroundings;
 mod trial;
 mod warm;
 
@@ -32,4 +33,5 @@ pub use generation::Generation;
 pub use invoke::Call;
 pub use measured::{Handed, Measured};
 pub use slot::Slot;
+pub use surroundings::{HttpOutcome, HttpRequest, Network, Surroundings, WallClock};
 pub use trial::Trial;

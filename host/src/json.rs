@@ -28,7 +28,8 @@ pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn from_base64(text: &str) -> Result<Vec<u8>, Malformed> {
+/// Bytes from their text.
+pub(crate) fn from_base64(text: &str) -> Result<Vec<u8>, Malformed> {
     STANDARD
         .decode(text)
         .map_err(|error| Malformed(format!("is not base64: {error}")))

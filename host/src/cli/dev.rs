@@ -1,9 +1,9 @@
 //! `hive-host dev`: builds, runs, builds again when a source changes, and shows each delivery.
 
 mod brought;
-mod build;
+pub(super) mod build;
 mod feed;
-mod sources;
+pub(super) mod sources;
 pub(super) mod stream;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! `hive-host invoke`: a message through a component, with no broker.
 
-mod answer;
+pub(super) mod answer;
 mod called;
 mod input;
-mod log;
+pub(super) mod log;
 mod measure;
 
 use std::path::{Path, PathBuf};

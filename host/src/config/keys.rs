@@ -58,13 +58,19 @@ pub(crate) enum Shape {
     Texts,
     /// A place in a stream: a number from 0, or any string.
     Offset,
+    /// A string as it stands: variables in it are not filled in.
+    Verbatim,
+    /// Any value, as JSON.
+    Json,
+    /// Values of one shape under names of the user's choice.
+    Each(&'static Shape),
     /// Whatever it is, it belongs in the file that includes this one.
     MainFile,
 }
 
 /// The longest duration where nothing else sets a limit: a year, so that adding it to a clock
 /// cannot overflow.
-const LONGEST: u64 = 365 * 24 * 3_600_000;
+pub(crate) const LONGEST: u64 = 365 * 24 * 3_600_000;
 /// The broker holds a time to live in 32 bits.
 const LONGEST_TTL: u64 = u32::MAX as u64;
 
@@ -181,7 +187,7 @@ const STORE: &[Key] = &[
     ),
 ];
 
-const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
+pub(crate) const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
     Key {
         name,
         shape,
@@ -191,7 +197,7 @@ const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
 }
 
 impl Key {
-    const fn required(self) -> Self {
+    pub(crate) const fn required(self) -> Self {
         Self {
             required: true,
             ..self

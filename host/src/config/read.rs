@@ -18,6 +18,7 @@ use super::sources::Source;
 use super::written::{Node, Value};
 
 mod arguments;
+mod json;
 mod scalars;
 
 /// The longest name that AMQP can carry: a short string.
@@ -115,6 +116,8 @@ impl<'a> Reader<'a> {
             (Shape::Named(keys), DeValue::Table(table)) => self.named(table, keys, place),
             (Shape::Arguments, DeValue::Table(table)) => self.arguments(table, place),
             (Shape::Texts, DeValue::Table(table)) => self.texts(table, place),
+            (Shape::Each(shape), DeValue::Table(table)) => self.each(table, shape, place),
+            (Shape::Json, value @ DeValue::Table(_)) => self.json(value, place),
             (_, written) => {
                 let place = Place {
                     span: self.source.placed(value.span()),
@@ -124,6 +127,7 @@ impl<'a> Reader<'a> {
                     (Shape::List(element), DeValue::Array(values)) => {
                         self.list(values, element, place)
                     }
+                    (Shape::Json, value) => self.json(value, place),
                     (Shape::TextOrTexts, DeValue::Array(values)) => {
                         self.list(values, &Shape::Text, place)
                     }
@@ -203,6 +207,17 @@ impl<'a> Reader<'a> {
                 other => self.wrong_type(other, "a table", at),
             };
             self.check_name(&node, name.get_ref());
+            entries.push((name.get_ref().to_string(), node));
+        }
+        place.holding(Value::Named(entries))
+    }
+
+    /// Values of one shape under any names.
+    fn each(&mut self, table: &DeTable<'_>, shape: &'static Shape, place: Place) -> Node {
+        let mut entries = Vec::new();
+        for (name, value) in in_file_order(table) {
+            let at = place.key(name.get_ref(), self.source.placed(name.span()));
+            let node = self.value(value, shape, at);
             entries.push((name.get_ref().to_string(), node));
         }
         place.holding(Value::Named(entries))

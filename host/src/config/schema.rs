@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::cases::keys as cases;
 use super::keys::{Key, ROOT, Shape};
 use super::units;
 
@@ -16,9 +17,18 @@ const SIZE: &str = r"^[0-9]+ *(B|kB|KiB|MB|MiB|GB|GiB)$";
 
 /// The schema of a hive.toml. A file that another one includes conforms to it too.
 pub fn schema() -> Value {
-    let mut schema = table(ROOT);
+    titled("hive.toml", ROOT)
+}
+
+/// The schema of a test file.
+pub fn cases_schema() -> Value {
+    titled("test file of Hive", cases::ROOT)
+}
+
+fn titled(title: &str, keys: &[Key]) -> Value {
+    let mut schema = table(keys);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-    schema["title"] = "hive.toml".into();
+    schema["title"] = title.into();
     schema
 }
 
@@ -71,7 +81,7 @@ fn of(shape: &Shape) -> Value {
     match shape {
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Integer(least, most) => integer(*least, *most),
-        Shape::Text | Shape::Secret => json!({ "type": "string" }),
+        Shape::Text | Shape::Secret | Shape::Verbatim => json!({ "type": "string" }),
         Shape::Name => json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         Shape::Choice(words) => json!({ "anyOf": [{ "enum": words }, variable()] }),
         Shape::Ratio => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
@@ -99,6 +109,10 @@ fn of(shape: &Shape) -> Value {
         Shape::Arguments => json!({ "type": "object" }),
         Shape::Texts => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
+        }
+        Shape::Json => json!({}),
+        Shape::Each(shape) => {
+            json!({ "type": "object", "additionalProperties": of(shape) })
         }
         Shape::Offset => json!({ "anyOf": [integer(0, i64::MAX), { "type": "string" }] }),
         // Of the table of included files, which is a part of the other one.

@@ -33,6 +33,7 @@ pub(crate) enum Value {
     Named(Vec<(String, Node)>),
     Arguments(Arguments),
     Texts(Vec<(String, String)>),
+    Json(serde_json::Value),
     /// Told already.
     Faulty,
 }

@@ -17,6 +17,7 @@ use super::capability;
 use super::limits::TABLE_ELEMENTS;
 use super::places::Places;
 use super::state::State;
+use super::surroundings::Surroundings;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(super) tasks: Tasks,
     pub(super) telemetry: Telemetry,
     pub(super) store: Arc<dyn Store>,
+    pub(super) surroundings: Surroundings,
 }
 
 impl Engine {
@@ -92,7 +94,18 @@ impl Engine {
             tasks: tasks.clone(),
             telemetry: telemetry.clone(),
             store: Arc::clone(store),
+            surroundings: Surroundings::default(),
         })
+    }
+
+    /// The same engine, whose components keep their buckets in `store` and meet these surroundings.
+    #[must_use]
+    pub fn surrounded(&self, store: &Arc<dyn Store>, surroundings: Surroundings) -> Self {
+        Self {
+            store: Arc::clone(store),
+            surroundings,
+            ..self.clone()
+        }
     }
 }
 

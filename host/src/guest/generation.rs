@@ -18,6 +18,7 @@ use super::instance::Instance;
 use super::logs::LineRate;
 use super::places::Places;
 use super::state::State;
+use super::surroundings::Surroundings;
 use super::warm::{OnTheRoll, Warm};
 use crate::config::plan::{ComponentPlan, ConsumerPlan, Instances};
 use crate::policy::Outcome;
@@ -37,6 +38,7 @@ pub struct Generation {
     pub(super) lines: Arc<LineRate>,
     pub(super) places: Arc<Places>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) surroundings: Surroundings,
     pub(super) telemetry: ComponentTelemetry,
     pub(super) version: Version,
     warm: Arc<Warm>,
@@ -99,6 +101,7 @@ impl Engine {
             lines: LineRate::new(plan.name.clone(), plan.log_lines, &self.tasks, &telemetry),
             places: Arc::clone(&self.places),
             store: Arc::clone(&self.store),
+            surroundings: self.surroundings.clone(),
             version: Version {
                 generation: number,
                 sha256: code.hash.clone(),

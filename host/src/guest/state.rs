@@ -1,9 +1,11 @@
 //! The host's state for one instance, beside the instance itself.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
+use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -14,6 +16,7 @@ use super::capability::keyvalue::KeyValue;
 use super::generation::Generation;
 use super::limits::Limits;
 use super::logs::Output;
+use super::surroundings::WallClock;
 
 /// The data of an instance's store.
 pub(super) struct State {
@@ -44,6 +47,7 @@ impl State {
             telemetry,
             store,
             lines,
+            surroundings,
             ..
         } = generation;
         let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines));
@@ -52,11 +56,14 @@ impl State {
             .stdout(output.stdout())
             .stderr(output.stderr());
         dirs::open(plan, &mut wasi)?;
+        if let Some(clock) = &surroundings.clock {
+            wasi.wall_clock(TimeOfDay(Arc::clone(clock)));
+        }
         Ok(Self {
             wasi: wasi.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(plan, telemetry),
+            outgoing: Outgoing::new(plan, surroundings.network.clone(), telemetry),
             config: Arc::clone(config),
             keyvalue: KeyValue::new(plan, store, telemetry),
             limits: Limits::new(plan),
@@ -73,5 +80,18 @@ impl WasiView for State {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+/// The time of day of a test, as wasmtime asks for it.
+struct TimeOfDay(WallClock);
+
+impl HostWallClock for TimeOfDay {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }

@@ -17,7 +17,7 @@ impl Malformed {
     }
 
     /// The key that the words begin with.
-    pub(super) fn key(&self) -> Option<&str> {
+    pub(crate) fn key(&self) -> Option<&str> {
         let Self(words) = self;
         words.strip_prefix('`')?.split('`').next()
     }

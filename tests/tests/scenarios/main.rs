@@ -85,6 +85,7 @@ mod printing;
 mod start;
 mod status;
 mod stop;
+mod test_components;
 mod throughput;
 mod tools;
 

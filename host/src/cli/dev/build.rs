@@ -12,7 +12,7 @@ use crate::escape;
 
 /// The result of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Built {
+pub(in crate::cli) enum Built {
     /// There is no command.
     Not,
     /// The command failed, and said why.
@@ -22,7 +22,7 @@ pub(super) enum Built {
 }
 
 /// Runs it in `folder`, by the shell. What it prints is shown where it fails.
-pub(super) async fn build(component: &ComponentPlan, folder: &Path) -> Built {
+pub(in crate::cli) async fn build(component: &ComponentPlan, folder: &Path) -> Built {
     let ComponentPlan { name, build, .. } = component;
     let Some(command) = build else {
         return Built::Not;

@@ -23,7 +23,7 @@ const MADE: [&str; 5] = ["target", "build", "node_modules", "__pycache__", "venv
 const MADE_FILES: [&str; 2] = ["wasm", "db"];
 
 /// Sources as they were seen last.
-pub(super) struct Sources {
+pub(in crate::cli) struct Sources {
     roots: Arc<Roots>,
     seen: Looks,
 }
@@ -52,7 +52,7 @@ impl PartialEq for Look {
 
 impl Sources {
     /// Those in `folders` and below, without what was `made` of them.
-    pub(super) fn new(folders: Vec<PathBuf>, made: Vec<PathBuf>) -> Self {
+    pub(in crate::cli) fn new(folders: Vec<PathBuf>, made: Vec<PathBuf>) -> Self {
         Self {
             roots: Arc::new(Roots { folders, made }),
             seen: Looks::new(),
@@ -60,13 +60,13 @@ impl Sources {
     }
 
     /// Takes them as they are now.
-    pub(super) async fn look(&mut self, tasks: &Tasks) {
+    pub(in crate::cli) async fn look(&mut self, tasks: &Tasks) {
         self.seen = self.looked(self.seen.clone(), tasks).await;
     }
 
     /// Resolves when some are other ones than when they were last looked at, and have been left alone
     /// for a moment; gives those.
-    pub(super) async fn changed(&mut self, tasks: &Tasks) -> Vec<PathBuf> {
+    pub(in crate::cli) async fn changed(&mut self, tasks: &Tasks) -> Vec<PathBuf> {
         let mut last = self.seen.clone();
         loop {
             sleep(LOOK_EVERY).await;

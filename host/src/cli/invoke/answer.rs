@@ -21,7 +21,7 @@ const HOST: &str = "host";
 
 /// The end of one delivery.
 #[derive(Debug, PartialEq)]
-pub(super) enum Answer {
+pub(in crate::cli) enum Answer {
     /// The component works, and says what is to be done.
     Action(Action),
     /// It does not.
@@ -29,7 +29,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn of(outcome: Outcome) -> Self {
+    pub(in crate::cli) fn of(outcome: Outcome) -> Self {
         match outcome {
             Outcome::RetryAsked(retry) => return Self::Action(Action::Retry(retry)),
             Outcome::Rejected(reason) => return Self::Action(Action::Reject(reason)),
@@ -58,7 +58,7 @@ impl Answer {
     }
 
     /// An action as docs/message-format.md has it, or a failure with its class and its error.
-    pub(super) fn object(&self) -> Map<String, Value> {
+    pub(in crate::cli) fn object(&self) -> Map<String, Value> {
         match self {
             Self::Action(action) => match write_action(action) {
                 Value::Object(object) => object,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -13,21 +14,34 @@ use crate::cli::event::{fields, follow};
 use crate::escape;
 use crate::log::OURS;
 
+/// Whose line it is, where the host has something to say.
+const HOST: &str = "host";
+
 /// One line.
 #[derive(Debug, PartialEq)]
-pub(super) struct Line {
+pub(in crate::cli) struct Line {
     source: &'static str,
     text: String,
 }
 
 /// The lines since somebody took them. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<Line>>>);
+pub(in crate::cli) struct Log(Arc<Mutex<Vec<Line>>>);
 
 impl Line {
     pub(super) fn object(&self) -> Value {
         let Self { source, text } = self;
         json!({ "source": source, "line": text })
+    }
+
+    /// The line behind its source.
+    pub(in crate::cli) fn text(&self) -> String {
+        format!("{:<6} {}", self.source, self.text)
+    }
+
+    /// The line, if the component printed it.
+    pub(in crate::cli) fn printed(&self) -> Option<&str> {
+        (self.source != HOST).then_some(self.text.as_str())
     }
 
     pub(super) fn write(&self, text: &mut String) {
@@ -47,8 +61,18 @@ impl Log {
         log
     }
 
+    /// Keeps what is logged on this thread, as long as the guard lives.
+    pub(in crate::cli) fn of_this_thread() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let kept = tracing_subscriber::registry()
+            .with(LevelFilter::INFO)
+            .with(log.clone());
+        let guard = tracing::subscriber::set_default(kept);
+        (log, guard)
+    }
+
     /// What was logged since the last time.
-    pub(super) fn take(&self) -> Vec<Line> {
+    pub(in crate::cli) fn take(&self) -> Vec<Line> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -59,7 +83,7 @@ impl<S: Subscriber> Layer<S> for Log {
         let source = match metadata.target() {
             "guest" if *metadata.level() == Level::INFO => "stdout",
             "guest" => "stderr",
-            target if target.starts_with(OURS) => "host",
+            target if target.starts_with(OURS) => HOST,
             _ => return,
         };
         let text = fields(event).remove("message").unwrap_or_default();

@@ -25,6 +25,9 @@ impl Reader<'_> {
             }
             (Shape::Ratio, DeValue::Integer(_) | DeValue::Float(_)) => self.ratio(value, place),
             (Shape::Secret, value) => self.secret(value, place),
+            (Shape::Verbatim, DeValue::String(text)) => {
+                place.holding(Value::Text(text.to_string()))
+            }
             (
                 Shape::Duration(..) | Shape::DurationOr(..) | Shape::Size(_),
                 DeValue::Integer(_) | DeValue::Float(_),
@@ -218,7 +221,7 @@ impl Shape {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",
             Self::Ratio => "a number above 0 and up to 1",
-            Self::Text | Self::Name | Self::Secret | Self::Choice(_) => "a string",
+            Self::Text | Self::Name | Self::Secret | Self::Choice(_) | Self::Verbatim => "a string",
             Self::TextOrTexts => "a string or an array of strings",
             Self::DurationOr(..) => "a string such as \"1h\"",
             Self::Offset => "a number or a string",
@@ -226,7 +229,10 @@ impl Shape {
             Self::Size(_) => "a string such as \"64MiB\"",
             Self::List(_) => "an array",
             Self::Short(..) => "a string or a table",
-            Self::Table(_) | Self::Named(_) | Self::Arguments | Self::Texts => "a table",
+            Self::Table(_) | Self::Named(_) | Self::Arguments | Self::Texts | Self::Each(_) => {
+                "a table"
+            }
+            Self::Json => "a value",
             Self::MainFile => "nothing",
         }
     }

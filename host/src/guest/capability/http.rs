@@ -7,6 +7,7 @@
 mod address;
 mod connect;
 mod exchange;
+mod offline;
 mod target;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use self::target::{Refusal, Target};
 use super::Quoted;
 use crate::config::plan::{ComponentPlan, HttpGrant};
 use crate::guest::state::State;
+use crate::guest::surroundings::Network;
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
 const CONNECTIONS: usize = 32;
@@ -36,6 +38,8 @@ pub(in crate::guest) struct Outgoing {
     grants: Arc<[HttpGrant]>,
     connections: Arc<Semaphore>,
     telemetry: ComponentTelemetry,
+    /// Answers in place of the network.
+    network: Option<Arc<dyn Network>>,
     /// When the call that runs now has run too long.
     deadline: Instant,
 }
@@ -44,8 +48,12 @@ pub(in crate::guest) struct Outgoing {
 type Exchange = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Outgoing {
-    pub(in crate::guest) fn new(plan: &ComponentPlan, telemetry: &ComponentTelemetry) -> Self {
-        if !plan.allow.http.is_empty() {
+    pub(in crate::guest) fn new(
+        plan: &ComponentPlan,
+        network: Option<Arc<dyn Network>>,
+        telemetry: &ComponentTelemetry,
+    ) -> Self {
+        if !plan.allow.http.is_empty() && network.is_none() {
             // Reads the machine's authorities when the component is loaded, and not in a call of it.
             connect::client();
         }
@@ -54,6 +62,7 @@ impl Outgoing {
             grants: plan.allow.http.clone().into(),
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             telemetry: telemetry.clone(),
+            network,
             deadline: Instant::now(),
         }
     }
@@ -104,8 +113,14 @@ impl WasiHttpHooks for Outgoing {
         let grants = Arc::clone(&self.grants);
         let denial = self.denial();
         let admitted = self.admit(&request);
+        let network = self.network.clone();
         Box::new(async move {
             let (target, permit) = admitted?;
+            if let Some(network) = network {
+                let response = offline::answer(&*network, request).await?;
+                let moved: Exchange = Box::new(std::future::ready(Ok(())));
+                return Ok((response, moved));
+            }
             let until = patience.until(patience.connect);
             let stream = match connect::connect(&target, &grants, until).await {
                 Ok(stream) => stream,

@@ -1,0 +1,264 @@
+//! Runs a case that calls a component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::compare::{Differences, answer, differs, holds, wanted};
+use super::offline::Offline;
+use super::report::Ended;
+use crate::cli::invoke::answer::Answer;
+use crate::cli::invoke::log::{Line, Log};
+use crate::config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
+use crate::config::plan::{ComponentPlan, Plan};
+use crate::guest::{
+    Call, Code, ComponentFault, Engine, Generation, Handed, Measured, Source, Surroundings,
+};
+use crate::store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
+
+/// What every case shares: one engine, and the compiled code of each component.
+pub(super) struct Bench {
+    engine: Engine,
+    components: BTreeMap<Arc<str>, (ComponentPlan, Code)>,
+}
+
+/// What came of a case, and its answers for a snapshot.
+pub(super) struct Ran {
+    pub(super) ended: Ended,
+    /// None: the case has none.
+    pub(super) snapshot: Option<Value>,
+}
+
+impl Bench {
+    /// Compiles these components; an error is every fault of all of them.
+    pub(super) async fn load(
+        engine: Engine,
+        plan: &Plan,
+        names: impl IntoIterator<Item = &Arc<str>>,
+    ) -> Result<Self, Vec<ComponentFault>> {
+        let mut components = BTreeMap::new();
+        let mut faults = Vec::new();
+        for name in names {
+            let Some(component) = plan.components.get(name) else {
+                continue;
+            };
+            let consumers = plan.consumers_of(name);
+            match engine.load(component, &consumers, Source::File, 1).await {
+                Ok(generation) => {
+                    let code = generation.code().clone();
+                    generation.drain().await;
+                    components.insert(Arc::clone(name), (component.clone(), code));
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(Self { engine, components }),
+            false => Err(faults),
+        }
+    }
+
+    /// Runs a case; `log` has what is logged on this thread.
+    pub(super) async fn run(&self, case: &ComponentCase, log: &Log) -> Ran {
+        let begun = Instant::now();
+        let mut course = Course::default();
+        match self.begin(case).await {
+            Ok(mut scene) => {
+                course.differences.extend(
+                    scene
+                        .run(case, log, &mut course.log, &mut course.answers)
+                        .await,
+                );
+            }
+            Err(reason) => course.differences.push(differs("start", reason)),
+        }
+        course.log.extend(log.take());
+        let has_snapshot = case.calls.iter().any(|call| call.expect.snapshot);
+        Ran {
+            ended: Ended {
+                name: case.name.clone(),
+                line: case.line,
+                differences: course.differences,
+                log: course.log.iter().map(Line::text).collect(),
+                took: begun.elapsed(),
+            },
+            snapshot: has_snapshot.then(|| Value::from(course.answers)),
+        }
+    }
+
+    async fn begin(&self, case: &ComponentCase) -> Result<Scene, String> {
+        let clock = case.clock;
+        let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
+        for (bucket, entries) in &case.keyvalue {
+            let bucket = Stored::new(&store, Namespace::keyvalue(bucket));
+            for (key, value) in entries {
+                let value = Entry::lasting(value.as_bytes().to_vec());
+                let set = bucket.set(key.as_bytes(), value).await;
+                set.map_err(|fault| format!("the buckets cannot be filled: {fault}"))?;
+            }
+        }
+        let network = Arc::new(Offline::new(&case.http));
+        let surroundings = Surroundings {
+            network: Some(Arc::clone(&network) as _),
+            clock: clock.map(|time| Arc::new(move || time) as _),
+        };
+        let (plan, code) = self
+            .components
+            .get(&case.component)
+            .ok_or("its component was not loaded")?;
+        let plan = with_config(plan, &case.config);
+        let engine = self.engine.surrounded(&store, surroundings);
+        let generation = engine
+            .load(&plan, &[], Source::Compiled(code.clone()), 1)
+            .await
+            .map_err(|fault| fault.to_string())?;
+        Ok(Scene {
+            generation,
+            network,
+            store,
+        })
+    }
+}
+
+/// The component with other values of its `config`, and all of its lines shown.
+fn with_config(plan: &ComponentPlan, values: &[(String, String)]) -> ComponentPlan {
+    let mut plan = plan.clone();
+    plan.config
+        .retain(|(key, _)| values.iter().all(|(other, _)| other != key));
+    plan.config.extend(values.iter().cloned());
+    plan.log_lines = u32::MAX;
+    plan
+}
+
+#[derive(Default)]
+struct Course {
+    differences: Differences,
+    log: Vec<Line>,
+    answers: Vec<Value>,
+}
+
+/// A component in the surroundings of a case.
+struct Scene {
+    generation: Generation,
+    network: Arc<Offline>,
+    store: Arc<dyn Store>,
+}
+
+impl Scene {
+    async fn run(
+        &mut self,
+        case: &ComponentCase,
+        log: &Log,
+        printed: &mut Vec<Line>,
+        answers: &mut Vec<Value>,
+    ) -> Differences {
+        let mut found = Differences::new();
+        for (index, call) in case.calls.iter().enumerate() {
+            let at = match case.calls.len() {
+                1 => String::new(),
+                _ => format!("steps[{index}]"),
+            };
+            let measured = self.call(call, index).await;
+            let lines = log.take();
+            found.extend(whole(&call.expect, &measured, &lines, &at));
+            printed.extend(lines);
+            for (index, outcome) in measured.outcomes.into_iter().enumerate() {
+                let got = Answer::of(outcome).object();
+                let at = match call.deliveries.len() {
+                    1 => at.clone(),
+                    _ => joined(&at, &format!("batch[{index}]")),
+                };
+                if let Some((_, expected)) = call.deliveries.get(index) {
+                    found.extend(answer(expected, &got, &at));
+                }
+                if call.expect.snapshot {
+                    answers.push(Value::Object(got));
+                }
+            }
+            found.extend(self.buckets(&call.expect.keyvalue, &at).await);
+        }
+        self.generation.drain().await;
+        found.extend(self.network.differences());
+        found
+    }
+
+    async fn call(&self, call: &CallCase, index: usize) -> Measured {
+        let envelopes: Vec<_> = call.deliveries.iter().map(|(one, _)| one).collect();
+        // A component that handles batches alone gets one of one.
+        let is_batch = call.is_batch || !self.generation.takes_single();
+        let handed = match (&envelopes[..], is_batch) {
+            ([one], false) => Handed::One(one),
+            _ => Handed::Batch(&envelopes),
+        };
+        let told = Call {
+            consumer: "test",
+            delivery: &(index + 1),
+        };
+        self.generation.measure(&told, handed).await
+    }
+
+    async fn buckets(&self, expected: &[Bucket], at: &str) -> Differences {
+        let mut found = Differences::new();
+        for (bucket, entries) in expected {
+            let stored = Stored::new(&self.store, Namespace::keyvalue(bucket));
+            for (key, expected) in entries {
+                let place = joined(at, &format!("keyvalue.{bucket}.{key}"));
+                let got = match stored.get(key.as_bytes()).await {
+                    Ok(got) => got,
+                    Err(fault) => {
+                        found.push(differs(&place, fault.to_string()));
+                        continue;
+                    }
+                };
+                let got = got.map(|got| String::from_utf8_lossy(&got).into_owned());
+                if got.as_ref() != Some(expected) {
+                    let got = got.map_or_else(|| "nothing".to_owned(), |got| format!("{got:?}"));
+                    found.push(differs(&place, format!("expected {expected:?}, got {got}")));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn joined(at: &str, key: &str) -> String {
+    match at {
+        "" => key.to_owned(),
+        _ => format!("{at}.{key}"),
+    }
+}
+
+/// What holds of a call as a whole.
+fn whole(expected: &CallMatch, got: &Measured, lines: &[Line], at: &str) -> Differences {
+    let mut found = Differences::new();
+    // What the host has to say is there to read, and no line of the component's.
+    let printed: Vec<&str> = lines.iter().filter_map(Line::printed).collect();
+    for line in &expected.log {
+        if !printed.iter().any(|text| holds(line, text)) {
+            let words = format!("expected {} among the lines", wanted(line));
+            found.push(differs(&joined(at, "log"), words));
+        }
+    }
+    for line in &expected.no_log {
+        if let Some(text) = printed.iter().find(|text| holds(line, text)) {
+            let words = format!("expected no line like {}, got {text:?}", wanted(line));
+            found.push(differs(&joined(at, "no-log"), words));
+        }
+    }
+    if let Some(most) = expected.time
+        && got.took > most
+    {
+        let words = format!("expected at most {most:?}, took {:?}", got.took);
+        found.push(differs(&joined(at, "time"), words));
+    }
+    if let (Some(most), Some(used)) = (expected.memory, got.memory)
+        && used > most
+    {
+        let (most, used) = (most.div_ceil(1024), used.div_ceil(1024));
+        let words = format!("expected at most {most} KiB, used {used} KiB");
+        found.push(differs(&joined(at, "memory"), words));
+    }
+    found
+}

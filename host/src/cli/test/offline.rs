@@ -1,0 +1,164 @@
+//! The network of a case: answers as the test file says, and an account of what was asked.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::compare::{Differences, body, differs, holds, shown, wanted};
+use crate::config::cases::{HttpAnswer, HttpReply};
+use crate::guest::{HttpOutcome, HttpRequest, Network};
+
+/// Answers requests.
+pub(super) struct Offline {
+    answers: Vec<HttpAnswer>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// How often each answer was given.
+    given: Vec<u64>,
+    unanswered: Vec<String>,
+}
+
+impl Offline {
+    pub(super) fn new(answers: &[HttpAnswer]) -> Self {
+        Self {
+            seen: Mutex::new(Seen {
+                given: vec![0; answers.len()],
+                unanswered: Vec::new(),
+            }),
+            answers: answers.to_vec(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests without an answer, and answers that were asked for too seldom.
+    pub(super) fn differences(&self) -> Differences {
+        let seen = self.seen();
+        let mut found = Differences::new();
+        for asked in &seen.unanswered {
+            let words = format!("no `http` of the case answers {asked}; it was refused");
+            found.push(differs("http", words));
+        }
+        for (index, (answer, given)) in self.answers.iter().zip(&seen.given).enumerate() {
+            let place = format!("http[{index}]");
+            let url = wanted(&answer.url);
+            match answer.times {
+                Some(times) if times != *given => {
+                    let words = format!("expected {times} requests to {url}, got {given}");
+                    found.push(differs(&place, words));
+                }
+                None if *given == 0 => {
+                    found.push(differs(
+                        &place,
+                        format!("expected a request to {url}, got none"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+impl Network for Offline {
+    fn answer(&self, request: HttpRequest) -> HttpOutcome {
+        let mut seen = self.seen();
+        let answers = self.answers.iter().zip(&mut seen.given);
+        let mut fitting = answers.filter(|(answer, given)| {
+            answer.times.is_none_or(|times| **given < times) && fits(answer, &request)
+        });
+        if let Some((answer, given)) = fitting.next() {
+            *given += 1;
+            return outcome(&answer.reply);
+        }
+        drop(fitting);
+        let HttpRequest {
+            method, url, body, ..
+        } = request;
+        let body = match body.is_empty() {
+            true => String::new(),
+            false => format!(" with the body {}", shown(&String::from_utf8_lossy(&body))),
+        };
+        seen.unanswered.push(format!("{method} {url}{body}"));
+        HttpOutcome::Refused
+    }
+}
+
+fn fits(answer: &HttpAnswer, request: &HttpRequest) -> bool {
+    let is_there = |(name, value): &(String, String)| {
+        let mut headers = request.headers.iter();
+        headers.any(|(known, got)| known.eq_ignore_ascii_case(name) && got == value)
+    };
+    let method = answer.method.as_ref();
+    method.is_none_or(|method| request.method.eq_ignore_ascii_case(method))
+        && holds(&answer.url, &request.url)
+        && answer.request_headers.iter().all(is_there)
+        && answer
+            .request_body
+            .as_ref()
+            .is_none_or(|expected| body(expected, &request.body, "").is_empty())
+}
+
+fn outcome(reply: &HttpReply) -> HttpOutcome {
+    match reply {
+        HttpReply::Response {
+            status,
+            headers,
+            body,
+        } => HttpOutcome::Response {
+            status: *status,
+            headers: headers.clone(),
+            body: body.clone(),
+        },
+        HttpReply::Fails(how) => match how.as_str() {
+            "timeout" => HttpOutcome::TimedOut,
+            "closed" => HttpOutcome::Closed,
+            _ => HttpOutcome::Refused,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::cases::TextMatch;
+
+    fn answer(url: &str, times: Option<u64>) -> HttpAnswer {
+        HttpAnswer {
+            url: TextMatch::Is(url.into()),
+            method: Some("get".into()),
+            request_headers: vec![("Accept".into(), "text/plain".into())],
+            request_body: None,
+            reply: HttpReply::Fails("timeout".into()),
+            times,
+        }
+    }
+
+    fn request(url: &str) -> HttpRequest {
+        HttpRequest {
+            method: "GET".into(),
+            url: url.into(),
+            headers: vec![("accept".into(), "text/plain".into())],
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_asked_too_often_or_too_seldom_is_told() {
+        let network = Offline::new(&[answer("http://a/", Some(1)), answer("http://b/", None)]);
+        assert_eq!(network.answer(request("http://a/")), HttpOutcome::TimedOut);
+        assert_eq!(network.answer(request("http://a/")), HttpOutcome::Refused);
+        let found = network.differences();
+        let words: Vec<&str> = found.iter().map(|one| &*one.words).collect();
+        assert_eq!(
+            words,
+            [
+                "no `http` of the case answers GET http://a/; it was refused",
+                "expected a request to \"http://b/\", got none"
+            ]
+        );
+    }
+}

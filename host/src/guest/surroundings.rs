@@ -1,0 +1,56 @@
+//! What components meet outside in place of the machine's own, when they are tested: a network that answers
+//! as it is told, and a time of day.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The same for every instance of an engine. The default is the machine's network and clock.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// Answers every HTTP request that the grants allow; none for the network.
+    pub network: Option<Arc<dyn Network>>,
+    /// Gives the time of day; none for the machine's clock.
+    pub clock: Option<WallClock>,
+}
+
+/// Answers HTTP requests in place of a network.
+pub trait Network: Send + Sync {
+    /// The answer to a request that `allow.http` permits.
+    fn answer(&self, request: HttpRequest) -> HttpOutcome;
+}
+
+/// A time of day.
+pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// A request as the component made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// As in `GET`.
+    pub method: String,
+    /// Scheme, authority, path and query.
+    pub url: String,
+    /// In their order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// All of it.
+    pub body: Vec<u8>,
+}
+
+/// What comes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpOutcome {
+    /// A response.
+    Response {
+        /// Its status.
+        status: u16,
+        /// Its headers.
+        headers: Vec<(String, String)>,
+        /// All of its body.
+        body: Vec<u8>,
+    },
+    /// The connection is refused.
+    Refused,
+    /// The connection cannot be made in time.
+    TimedOut,
+    /// The connection ends before a response.
+    Closed,
+}
