@@ -1,6 +1,6 @@
 //! Test files, `*.test.toml`: cases that `hive-host test` runs.
 //!
-//! They are read as hive.toml is: along a table of keys ([`keys`]), with every fault of a file in one run.
+//! They are read as hive.toml is: along a table of keys (`keys`), with every fault of a file in one run.
 
 mod expectations;
 mod given;

@@ -78,7 +78,7 @@ const BATCHED: &[Key] = &[
     ),
 ];
 
-/// A delivery, as docs/message-format.md has it; see `Given`.
+/// A delivery, as docs/message-format.md has it.
 const MESSAGE: &[Key] = &[
     key(
         "from",
