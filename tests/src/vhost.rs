@@ -285,6 +285,18 @@ impl Vhost {
         Ok(names)
     }
 
+    /// How many messages quorum queues are about to hand to their dead-letter exchanges, as of some seconds ago. They
+    /// are ready no more, and in no other queue yet.
+    pub fn being_dead_lettered(&self) -> Result<u64> {
+        let answer = self.management.get(&format!("/queues/{}", self.name))?;
+        let queues = answer.as_array().context("the queues are no list")?;
+        // Queues of other types have no such count.
+        Ok(queues
+            .iter()
+            .filter_map(|queue| queue["messages_dlx"].as_u64())
+            .sum())
+    }
+
     /// The connections that hosts have open here, as the management page names them. It learns of one
     /// some seconds after it was opened.
     pub fn host_connections(&self) -> Result<Vec<String>> {

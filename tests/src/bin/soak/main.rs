@@ -11,6 +11,7 @@ mod report;
 mod traffic;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -28,6 +29,10 @@ use self::traffic::{QUEUES, Traffic};
 /// How long the backlog may take when the faults are over. A delay queue that found its target gone
 /// tries again after three minutes (RabbitMQ, "Quorum Queues", at-least-once dead lettering).
 const BACKLOG: Duration = Duration::from_secs(600);
+
+/// The broker counts every five seconds what a queue hands to its dead-letter exchange, and the management
+/// page shows it up to five seconds later (RabbitMQ, "Management", `collect_statistics_interval`).
+const STATISTICS: Duration = Duration::from_secs(12);
 
 /// How long a host may be silent after a fault before the soak gives up.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -191,7 +196,9 @@ impl Stage {
         }
     }
 
+    /// Waits until nothing waits anywhere, and has not for so long that the broker's statistics know it.
     async fn finish_backlog(&self) -> Result<()> {
+        let quiet_since = Mutex::new(None);
         let look = async || {
             let mut waiting = 0;
             for queue in self.vhost.queues()? {
@@ -201,14 +208,17 @@ impl Stage {
                     waiting += self.vhost.ready(&queue).await?;
                 }
             }
+            let on_their_way = self.vhost.being_dead_lettered()?;
             let metrics = self.host.admin("/metrics").await?.body;
-            Ok((
-                waiting,
-                sum(&metrics, "hive_deliveries_in_flight", |_| true),
-            ))
+            let in_flight = sum(&metrics, "hive_deliveries_in_flight", |_| true);
+            let is_quiet = waiting == 0 && on_their_way == 0 && in_flight == 0;
+            let mut since = quiet_since.lock().expect("nobody panics while holding it");
+            *since = is_quiet.then(|| since.unwrap_or_else(Instant::now));
+            let quiet_for = since.map(|since: Instant| since.elapsed());
+            Ok((waiting, on_their_way, in_flight, quiet_for))
         };
-        eventually_within(BACKLOG, "nothing waits", look, |(waiting, in_flight)| {
-            *waiting == 0 && *in_flight == 0
+        eventually_within(BACKLOG, "nothing waits", look, |(_, _, _, quiet_for)| {
+            quiet_for.is_some_and(|quiet_for| quiet_for >= STATISTICS)
         })
         .await?;
         Ok(())
