@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::build;
-use crate::eventually::{eventually, eventually_within};
+use crate::eventually::{DEADLINE, eventually, eventually_within};
 use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
@@ -241,10 +241,8 @@ impl HostProcess {
     /// Waits for a line that contains `pattern`, and gives it.
     pub async fn wait_for_line(&self, pattern: &str) -> Result<String> {
         let what = format!("the host logged `{pattern}`");
-        self.wait_until(Duration::from_secs(30), &what, |line| {
-            line.contains(pattern)
-        })
-        .await
+        self.wait_until(DEADLINE, &what, |line| line.contains(pattern))
+            .await
     }
 
     async fn wait_until(
