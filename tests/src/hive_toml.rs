@@ -109,7 +109,7 @@ impl HiveToml {
             ..
         } = self;
         // Hosts run side by side: each takes a free port.
-        let admin = match host.contains("admin") {
+        let admin = match host.lines().any(|key| key.starts_with("admin =")) {
             true => "",
             false => "admin = \"127.0.0.1:0\"\n",
         };
