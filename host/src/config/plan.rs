@@ -412,6 +412,8 @@ pub struct ConsumerPlan {
     pub prefetch: u16,
     /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
     pub least_prefetch: u16,
+    /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.
+    pub queue_stays: bool,
     /// Deliveries, or batches, handled at once, at most; at least 1.
     pub concurrency: u16,
     /// Batches; `None` for single deliveries.

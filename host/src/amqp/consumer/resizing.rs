@@ -1,8 +1,11 @@
 //! Another prefetch for a consumer, on the channel that it has: [`Resizing`].
 //!
-//! RabbitMQ applies `basic.qos` to new consumers alone. So a second consumer begins on the same channel
-//! and the first one is cancelled. What that one was given stays with the host and is acknowledged as
-//! before: a channel that is closed would return it.
+//! RabbitMQ applies `basic.qos` to new consumers alone. So the first consumer is cancelled and a second one begins
+//! on the same channel. What the first one was given stays with the host and is acknowledged as before: a channel
+//! that is closed would return it.
+//!
+//! Messages that a quorum queue was about to give to the first consumer go back to the head of the queue. The second
+//! one then gets them first, unless it consumes already: they would come after messages that were behind them.
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
@@ -17,6 +20,9 @@ use crate::amqp::limits::{AskFault, ask};
 pub(super) struct Resizing {
     pub(super) queue: ShortString,
     pub(super) prefetch: u16,
+    /// Whether the queue stays between the two consumers. One that is deleted with its last consumer needs the
+    /// second before the first ends.
+    pub(super) queue_stays: bool,
     /// The tag of the one that goes.
     pub(super) before: ShortString,
     /// The tag of the one that comes.
@@ -33,28 +39,40 @@ pub(super) struct Resized {
 }
 
 impl Resizing {
-    /// The new one begins before the old one ends: a queue that is deleted with its last consumer stays.
     pub(super) async fn carry_out(self, sink: &AckSink) -> Result<Resized, AskFault> {
-        let Self {
-            queue,
-            prefetch,
-            before,
-            after,
-            drain,
-        } = self;
         let channel = sink.channel();
-        ask(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        sink.consumes_as_well(after.clone());
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consuming = channel.basic_consume(queue, after.clone(), options, arguments);
-        let stream = ask(consuming).await?;
-        ask(channel.basic_cancel(before.clone(), BasicCancelOptions::default())).await?;
-        sink.consumes_no_more(&before);
-        if sink.is_leaving() || drain.is_cancelled() {
+        ask(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
+        let stream = match self.queue_stays {
+            true => {
+                self.end_the_old(sink).await?;
+                self.begin_the_new(sink).await?
+            }
+            false => {
+                let stream = self.begin_the_new(sink).await?;
+                self.end_the_old(sink).await?;
+                stream
+            }
+        };
+        if sink.is_leaving() || self.drain.is_cancelled() {
             // It may have been cancelled before it had begun.
-            ask(channel.basic_cancel(after, BasicCancelOptions::default())).await?;
+            ask(channel.basic_cancel(self.after, BasicCancelOptions::default())).await?;
         }
+        let prefetch = self.prefetch;
         Ok(Resized { stream, prefetch })
+    }
+
+    async fn begin_the_new(&self, sink: &AckSink) -> Result<lapin::Consumer, AskFault> {
+        let (queue, tag) = (self.queue.clone(), self.after.clone());
+        sink.consumes_as_well(tag.clone());
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        ask(sink.channel().basic_consume(queue, tag, options, arguments)).await
+    }
+
+    async fn end_the_old(&self, sink: &AckSink) -> Result<(), AskFault> {
+        let options = BasicCancelOptions::default();
+        ask(sink.channel().basic_cancel(self.before.clone(), options)).await?;
+        sink.consumes_no_more(&self.before);
+        Ok(())
     }
 }
 

@@ -66,6 +66,7 @@ impl Subscribing {
         let resizing = Resizing {
             queue: short(&self.plan.queue),
             prefetch,
+            queue_stays: self.plan.queue_stays,
             before: std::mem::replace(&mut live.tag, after.clone()),
             after,
             drain: self.tasks.drain().clone(),

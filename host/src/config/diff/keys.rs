@@ -219,6 +219,7 @@ pub(super) fn of_consumer(old: &ConsumerPlan, new: &ConsumerPlan) -> Vec<KeyChan
         connection,
         prefetch,
         least_prefetch,
+        queue_stays: _,
         concurrency: _,
         batch,
         scale,

@@ -20,9 +20,9 @@ mod stream;
 mod flow;
 
 const DEFAULT_PREFETCH: u16 = 256;
-/// The default prefetch of a queue with a single active consumer. It cannot grow: growing needs a second
-/// consumer, which may be queued behind that of another host.
-const SINGLE_ACTIVE_PREFETCH: u16 = 16;
+/// The default prefetch where it cannot grow. Growing needs a second consumer: on a queue with a single active
+/// consumer it may be queued behind that of another host, and beside the first one it disturbs the order.
+const UNCHANGED_PREFETCH: u16 = 16;
 const DEFAULT_LIMIT: u32 = 15;
 const DEFAULT_DELAY: Duration = Duration::from_secs(10);
 
@@ -57,10 +57,13 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let stream = stream::plan(context, name, node);
     let together = batch::size(node).unwrap_or(1);
     let is_fixed = node.get("prefetch").is_some() || stream.is_some();
+    let queue_stays = queue_stays(context, node);
+    let cannot_grow =
+        has_single_active_consumer(context, node) || (ordering.is_some() && !queue_stays);
     let (least_prefetch, prefetch) = match concurrency.saturating_mul(together) {
         _ if is_fixed => (prefetch, prefetch),
-        least if has_single_active_consumer(context, node) => {
-            let fixed = prefetch.min(SINGLE_ACTIVE_PREFETCH.max(least));
+        least if cannot_grow => {
+            let fixed = prefetch.min(UNCHANGED_PREFETCH.max(least));
             (fixed, fixed)
         }
         least => (least.min(prefetch), prefetch),
@@ -76,6 +79,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         connection: connection?.into(),
         prefetch,
         least_prefetch,
+        queue_stays,
         concurrency,
         batch: batch?,
         scale,
@@ -205,6 +209,15 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
 }
 
 /// Whether its queue is declared here as one of which the broker lets one consumer have everything.
+/// Whether the queue is known to stay while nobody consumes it.
+fn queue_stays(context: &Context<'_>, node: &Node) -> bool {
+    let declared = node
+        .text("queue")
+        .and_then(|name| context.names.queues.get(name));
+    let is = |queue: &Node, key| queue.boolean(key) == Some(true);
+    declared.is_some_and(|queue| !is(queue, "passive") && !is(queue, "auto_delete"))
+}
+
 fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
     let declared = node
         .text("queue")
