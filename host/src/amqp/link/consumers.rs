@@ -1,20 +1,18 @@
 //! The subscriptions of a link that consume, and the ones of them that the broker has forgotten.
 //!
-//! A broker says when it ends a subscription, and RabbitMQ 3.10 does not where a quorum queue is deleted and
-//! made again in the same moment: the subscription is gone, and nothing comes for ever.
+//! A broker says when it ends a subscription. One that ended without a word is found where messages wait and the
+//! broker counts no consumer. It is not found where the broker goes on counting it, as RabbitMQ 3.10 does for a
+//! quorum queue that is deleted and declared again at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use crate::amqp::acks::flusher::AckSink;
-use crate::amqp::depth::{Seen, seen};
+use crate::amqp::depth::seen;
 use crate::amqp::session::Session;
 
-/// The pause before queues are looked at again that seem to have no consumer.
-const NEXT_LOOK: Duration = Duration::from_secs(2);
-
-/// How often they are looked at: long enough for a message to come to a queue that has just got its bindings again.
-const LOOKS: u32 = 6;
+/// The pause before a queue is looked at again that seems to have no consumer.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// From 4.0 on RabbitMQ ends the connection over a missing queue with a longer name that is not ASCII.
 const LONGEST_TO_ASK: usize = 128;
@@ -31,21 +29,18 @@ impl Consumers {
         all.push((queue.clone(), Arc::downgrade(sink)));
     }
 
-    /// Ends the subscriptions that the broker does not know of though messages wait, at two looks in a row: their
-    /// consumers subscribe again. A queue that does not answer has neither messages nor consumers, by the broker's
-    /// word.
+    /// Ends the subscriptions that the broker does not know of though messages wait: their consumers
+    /// subscribe again. A queue that does not answer has neither, by the broker's word.
     pub(super) async fn end_forgotten(&self, session: &Session) {
-        let mut suspects: Vec<_> = self.wanted().into_iter().map(Suspect::new).collect();
-        for _ in 0..LOOKS {
-            let mut left = Vec::new();
-            for suspect in suspects {
-                left.extend(suspect.look(session).await);
+        for (queue, sink) in self.wanted() {
+            if !is_forgotten(session, &queue).await {
+                continue;
             }
-            if left.is_empty() {
-                return;
+            tokio::time::sleep(SECOND_LOOK).await;
+            if is_forgotten(session, &queue).await && sink.is_wanted() {
+                tracing::warn!(%queue, "the broker has forgotten a consumer of this queue; subscribing again");
+                sink.retire();
             }
-            suspects = left;
-            tokio::time::sleep(NEXT_LOOK).await;
         }
     }
 
@@ -61,46 +56,13 @@ impl Consumers {
     }
 }
 
-/// A subscription that the broker may not know of.
-struct Suspect {
-    queue: Arc<str>,
-    sink: Arc<AckSink>,
-    /// Messages waited and no consumer was there, at the last look.
-    had_messages: bool,
-}
-
-impl Suspect {
-    fn new((queue, sink): (Arc<str>, Arc<AckSink>)) -> Self {
-        Self {
-            queue,
-            sink,
-            had_messages: false,
-        }
-    }
-
-    /// Looks once, and gives itself back if it is to be looked at again.
-    async fn look(mut self, session: &Session) -> Option<Self> {
-        let seen = look_at(session, &self.queue).await?;
-        if seen.consumers > 0 || !self.sink.is_wanted() {
-            return None;
-        }
-        if seen.messages > 0 && self.had_messages {
-            let queue = &self.queue;
-            tracing::warn!(%queue, "the broker has forgotten a consumer of this queue; subscribing again");
-            self.sink.retire();
-            return None;
-        }
-        self.had_messages = seen.messages > 0;
-        Some(self)
-    }
-}
-
-/// What a queue has. One that does not say is not taken at its word, nor asked about a name that it could not put
-/// into its answer.
-async fn look_at(session: &Session, queue: &str) -> Option<Seen> {
+/// Whether messages wait and the broker knows of no consumer. One that does not say is not taken at its word,
+/// nor asked about a name that it could not put into its answer.
+async fn is_forgotten(session: &Session, queue: &str) -> bool {
     let can_be_asked = queue.is_ascii() || queue.len() < LONGEST_TO_ASK;
-    match can_be_asked {
-        true => seen(session, queue).await.ok(),
-        false => None,
+    if !can_be_asked {
+        return false;
     }
+    let seen = seen(session, queue).await;
+    seen.is_ok_and(|seen| seen.consumers == 0 && seen.messages > 0)
 }
