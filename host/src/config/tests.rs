@@ -227,6 +227,13 @@ fn a_prefetch_grows_where_none_is_written_and_the_queue_lets_it() {
     let single = "arguments = { x-single-active-consumer = true }";
     assert_eq!(asked("concurrency = 4", single), (16, 16));
     assert_eq!(asked("concurrency = 40", single), (40, 40));
+    // An order that a second consumer beside the first would disturb.
+    let ordered = "ordered_by = 'routing-key'";
+    assert_eq!(asked(ordered, ""), (1, 256));
+    for may_go in ["auto_delete = true\ntype = 'classic'", "passive = true"] {
+        assert_eq!(asked(ordered, may_go), (16, 16), "{may_go}");
+        assert_eq!(asked("", may_go), (1, 256), "{may_go}");
+    }
 }
 
 #[test]

@@ -208,22 +208,22 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Whether its queue is declared here as one of which the broker lets one consumer have everything.
-/// Whether the queue is known to stay while nobody consumes it.
-fn queue_stays(context: &Context<'_>, node: &Node) -> bool {
-    let declared = node
-        .text("queue")
-        .and_then(|name| context.names.queues.get(name));
-    let is = |queue: &Node, key| queue.boolean(key) == Some(true);
-    declared.is_some_and(|queue| !is(queue, "passive") && !is(queue, "auto_delete"))
+/// The declaration of a consumer's queue, if hive.toml has one.
+fn declared_queue<'n>(context: &Context<'n>, node: &Node) -> Option<&'n Node> {
+    context.names.queues.get(node.text("queue")?).copied()
 }
 
+/// Whether the queue is known to stay while nobody consumes it.
+fn queue_stays(context: &Context<'_>, node: &Node) -> bool {
+    let is = |queue: &Node, key| queue.boolean(key) == Some(true);
+    declared_queue(context, node)
+        .is_some_and(|queue| !is(queue, "passive") && !is(queue, "auto_delete"))
+}
+
+/// Whether its queue is declared here as one of which the broker lets one consumer have everything.
 fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
-    let declared = node
-        .text("queue")
-        .and_then(|name| context.names.queues.get(name));
     let single = ("x-single-active-consumer", Argument::Boolean(true));
-    declared.is_some_and(|queue| {
+    declared_queue(context, node).is_some_and(|queue| {
         let arguments = queue.arguments("arguments");
         let mut arguments = arguments.iter().map(|(name, value)| (name.as_str(), value));
         arguments.any(|argument| argument == (single.0, &single.1))
