@@ -79,7 +79,7 @@ fn watched(mut plan: Plan) -> Plan {
 }
 
 /// The folder of a file, in which its build commands run.
-fn folder(file: &Path) -> &Path {
+pub(super) fn folder(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

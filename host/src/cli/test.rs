@@ -23,6 +23,7 @@ use self::snapshot::Snapshots;
 use super::Exit;
 use super::broker::told_to_stop;
 use super::dev::build::{Built, build};
+use super::dev::folder;
 use super::dev::sources::Sources;
 use super::say::{self, fault, out, warning};
 use crate::config::Environment;
@@ -85,7 +86,7 @@ pub(super) fn run(arguments: &Test) -> Result<Exit, Exit> {
 /// Runs everything again after each change.
 async fn watch(arguments: &Test, given: &Given) -> Exit {
     let tasks = Tasks::new();
-    let folder = files::folder(&given.hive_toml).to_owned();
+    let folder = folder(&given.hive_toml).to_owned();
     let made = match plan(given) {
         Ok(plan) => plan
             .components
@@ -195,7 +196,7 @@ fn choose<'a>(files: &'a [Cases], filter: &[String]) -> Result<Chosen<'a>, Exit>
 
 /// Builds what has a `build`; a failure was told.
 fn build_all(plan: &Plan, given: &Given) -> Result<(), Exit> {
-    let folder = files::folder(&given.hive_toml);
+    let folder = folder(&given.hive_toml);
     super::block_on_result(async {
         for component in plan.components.values() {
             if build(component, folder).await == Built::Failed {
@@ -269,8 +270,7 @@ fn settle(
         }
         let has_snapshot = |name: &str| {
             let mut cases = file.components.iter();
-            cases
-                .any(|case| case.name == name && case.calls.iter().any(|call| call.expect.snapshot))
+            cases.any(|case| case.name == name && case.has_snapshot())
         };
         if arguments.update && snapshots.update(kept, has_snapshot)? {
             out!("{}: snapshots written", file.path.display());

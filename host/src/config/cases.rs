@@ -52,6 +52,13 @@ pub struct ComponentCase {
     pub calls: Vec<Call>,
 }
 
+impl ComponentCase {
+    /// Whether an answer of it is compared with the snapshot.
+    pub fn has_snapshot(&self) -> bool {
+        self.calls.iter().any(|call| call.expect.snapshot)
+    }
+}
+
 /// A bucket's name and its entries.
 pub type Bucket = (String, Vec<(String, String)>);
 

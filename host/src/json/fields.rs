@@ -16,10 +16,10 @@ impl Malformed {
         Self(format!("{place} {words}"))
     }
 
-    /// The key that the words begin with.
-    pub(crate) fn key(&self) -> Option<&str> {
+    /// The key that it is about, and the words behind it.
+    pub(crate) fn of_key(&self) -> Option<(&str, &str)> {
         let Self(words) = self;
-        words.strip_prefix('`')?.split('`').next()
+        words.strip_prefix('`')?.split_once("` ")
     }
 
     pub(super) fn must_be(wanted: &str, found: &Value) -> Self {

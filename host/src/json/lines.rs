@@ -37,7 +37,9 @@ pub fn read_deliveries(text: &[u8]) -> Result<Vec<Envelope>, Vec<Misplaced>> {
                 match read_delivery(&value) {
                     Ok(delivery) => deliveries.push(delivery),
                     Err(fault) => {
-                        let key = fault.key().and_then(|key| key_in(&text[begin..rest], key));
+                        let key = fault
+                            .of_key()
+                            .and_then(|(key, _)| key_in(&text[begin..rest], key));
                         faults.push(misplaced(text, begin + key.unwrap_or(0), fault));
                     }
                 }

@@ -33,16 +33,20 @@ pub(super) fn differs(place: &str, words: impl Into<String>) -> Difference {
 
 /// `text` as a reader may see it, on one line and not at any length.
 pub(super) fn shown(text: &str) -> String {
-    let end = text.floor_char_boundary(SHOWN);
-    let cut = if end < text.len() { "…" } else { "" };
-    format!("{:?}{cut}", &text[..end])
+    let (beginning, mark) = cut(text);
+    format!("{beginning:?}{mark}")
 }
 
 fn shown_json(value: &Value) -> String {
     let text = value.to_string();
+    let (beginning, mark) = cut(&text);
+    format!("{beginning}{mark}")
+}
+
+/// The part of a text that is shown, and the mark of a cut.
+fn cut(text: &str) -> (&str, &'static str) {
     let end = text.floor_char_boundary(SHOWN);
-    let cut = if end < text.len() { "…" } else { "" };
-    format!("{}{cut}", &text[..end])
+    (&text[..end], if end < text.len() { "…" } else { "" })
 }
 
 /// An answer, in the form of `hive-host invoke --json`, against the expectation.
@@ -92,7 +96,8 @@ pub(super) fn answer(expected: &AnswerMatch, got: &Map<String, Value>, at: &str)
     found
 }
 
-fn within(at: &str, key: &str) -> String {
+/// The place of a key within another place; the outermost is "".
+pub(super) fn within(at: &str, key: &str) -> String {
     match at {
         "" => key.to_owned(),
         _ => format!("{at}.{key}"),

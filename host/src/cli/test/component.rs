@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::compare::{Differences, answer, differs, holds, wanted};
+use super::compare::{Differences, answer, differs, holds, wanted, within};
 use super::offline::Offline;
 use super::report::Ended;
 use crate::cli::invoke::answer::Answer;
@@ -75,7 +75,6 @@ impl Bench {
             Err(reason) => course.differences.push(differs("start", reason)),
         }
         course.log.extend(log.take());
-        let has_snapshot = case.calls.iter().any(|call| call.expect.snapshot);
         Ran {
             ended: Ended {
                 name: case.name.clone(),
@@ -84,7 +83,7 @@ impl Bench {
                 log: course.log.iter().map(Line::text).collect(),
                 took: begun.elapsed(),
             },
-            snapshot: has_snapshot.then(|| Value::from(course.answers)),
+            snapshot: case.has_snapshot().then(|| Value::from(course.answers)),
         }
     }
 
@@ -168,7 +167,7 @@ impl Scene {
                 let got = Answer::of(outcome).object();
                 let at = match call.deliveries.len() {
                     1 => at.clone(),
-                    _ => joined(&at, &format!("batch[{index}]")),
+                    _ => within(&at, &format!("batch[{index}]")),
                 };
                 if let Some((_, expected)) = call.deliveries.get(index) {
                     found.extend(answer(expected, &got, &at));
@@ -204,7 +203,7 @@ impl Scene {
         for (bucket, entries) in expected {
             let stored = Stored::new(&self.store, Namespace::keyvalue(bucket));
             for (key, expected) in entries {
-                let place = joined(at, &format!("keyvalue.{bucket}.{key}"));
+                let place = within(at, &format!("keyvalue.{bucket}.{key}"));
                 let got = match stored.get(key.as_bytes()).await {
                     Ok(got) => got,
                     Err(fault) => {
@@ -223,13 +222,6 @@ impl Scene {
     }
 }
 
-fn joined(at: &str, key: &str) -> String {
-    match at {
-        "" => key.to_owned(),
-        _ => format!("{at}.{key}"),
-    }
-}
-
 /// What holds of a call as a whole.
 fn whole(expected: &CallMatch, got: &Measured, lines: &[Line], at: &str) -> Differences {
     let mut found = Differences::new();
@@ -238,27 +230,27 @@ fn whole(expected: &CallMatch, got: &Measured, lines: &[Line], at: &str) -> Diff
     for line in &expected.log {
         if !printed.iter().any(|text| holds(line, text)) {
             let words = format!("expected {} among the lines", wanted(line));
-            found.push(differs(&joined(at, "log"), words));
+            found.push(differs(&within(at, "log"), words));
         }
     }
     for line in &expected.no_log {
         if let Some(text) = printed.iter().find(|text| holds(line, text)) {
             let words = format!("expected no line like {}, got {text:?}", wanted(line));
-            found.push(differs(&joined(at, "no-log"), words));
+            found.push(differs(&within(at, "no-log"), words));
         }
     }
     if let Some(most) = expected.time
         && got.took > most
     {
         let words = format!("expected at most {most:?}, took {:?}", got.took);
-        found.push(differs(&joined(at, "time"), words));
+        found.push(differs(&within(at, "time"), words));
     }
     if let (Some(most), Some(used)) = (expected.memory, got.memory)
         && used > most
     {
         let (most, used) = (most.div_ceil(1024), used.div_ceil(1024));
         let words = format!("expected at most {most} KiB, used {used} KiB");
-        found.push(differs(&joined(at, "memory"), words));
+        found.push(differs(&within(at, "memory"), words));
     }
     found
 }

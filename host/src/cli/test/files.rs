@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::Exit;
+use crate::cli::dev::folder;
 use crate::cli::say::fault;
 
 /// How a test file's name ends.
@@ -42,14 +43,6 @@ pub(super) fn given(named: &[PathBuf]) -> Result<Given, Exit> {
 fn is_test(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().ends_with(END)
-}
-
-/// The folder of a file.
-pub(super) fn folder(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// The test files in the folder of a hive.toml, by name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::given::{file, json};
+use super::given::{file, json, known};
 use super::{
     AnswerMatch, BodyMatch, Bucket, CallMatch, HeaderMatch, HttpAnswer, HttpReply, MessageMatch,
     TextMatch,
@@ -321,15 +321,6 @@ impl Expecting<'_> {
             times: node.integer("times"),
         })
     }
-}
-
-/// The value of a key that the table of this node may not know.
-fn known<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Value::Table(keys, _) = &node.value else {
-        return None;
-    };
-    let is_known = keys.iter().any(|known| known.name == key);
-    is_known.then(|| node.get(key)).flatten()
 }
 
 /// Buckets with their entries, under `keyvalue`.

@@ -25,28 +25,22 @@ fn told<T>(read: Result<T, Malformed>, node: &Node, faults: &mut Faults) -> Opti
         Ok(read) => return Some(read),
         Err(fault) => fault,
     };
-    let words = fault.to_string();
-    let entry = fault.key().and_then(|key| entry(node, key));
     let remedy = "docs/message-format.md has the form of a message";
-    match entry {
-        Some(at) => {
-            let words = words
-                .split_once("` ")
-                .map_or(&*words, |(_, words)| words)
-                .to_owned();
-            faults.error(at, words, remedy);
-        }
-        None => faults.error(node, format!("is no message: {words}"), remedy),
+    let of_key = fault.of_key();
+    match of_key.and_then(|(key, words)| Some((known(node, key)?, words))) {
+        Some((at, words)) => faults.error(at, words.to_owned(), remedy),
+        None => faults.error(node, format!("is no message: {fault}"), remedy),
     }
     None
 }
 
-fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Value::Table(_, entries) = &node.value else {
+/// The value of a key that the table of this node may not know.
+pub(super) fn known<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Value::Table(keys, _) = &node.value else {
         return None;
     };
-    let mut entries = entries.iter();
-    entries.find(|(name, _)| name == key).map(|(_, node)| node)
+    let is_known = keys.iter().any(|known| known.name == key);
+    is_known.then(|| node.get(key)).flatten()
 }
 
 /// The message as an object of docs/message-format.md; none where a part of it is faulty.
