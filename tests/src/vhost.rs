@@ -274,10 +274,8 @@ impl Vhost {
 
     /// The names of all queues of the vhost, sorted.
     pub fn queues(&self) -> Result<Vec<String>> {
-        let answer = self.management.get(&format!("/queues/{}", self.name))?;
-        let mut names: Vec<String> = answer
-            .as_array()
-            .context("the queues are no list")?
+        let queues = self.described_queues()?;
+        let mut names: Vec<String> = queues
             .iter()
             .filter_map(|queue| Some(queue["name"].as_str()?.to_owned()))
             .collect();
@@ -288,13 +286,20 @@ impl Vhost {
     /// How many messages quorum queues are about to hand to their dead-letter exchanges, as of some seconds ago. They
     /// are ready no more, and in no other queue yet.
     pub fn being_dead_lettered(&self) -> Result<u64> {
-        let answer = self.management.get(&format!("/queues/{}", self.name))?;
-        let queues = answer.as_array().context("the queues are no list")?;
+        let queues = self.described_queues()?;
         // Queues of other types have no such count.
-        Ok(queues
+        let counts = queues
             .iter()
-            .filter_map(|queue| queue["messages_dlx"].as_u64())
-            .sum())
+            .filter_map(|queue| queue["messages_dlx"].as_u64());
+        Ok(counts.sum())
+    }
+
+    /// All queues of the vhost, as the management page has them.
+    fn described_queues(&self) -> Result<Vec<Value>> {
+        match self.management.get(&format!("/queues/{}", self.name))? {
+            Value::Array(queues) => Ok(queues),
+            other => bail!("the queues are no list: {other}"),
+        }
     }
 
     /// The connections that hosts have open here, as the management page names them. It learns of one

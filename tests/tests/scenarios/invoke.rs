@@ -8,6 +8,8 @@ use hive_tests::{
 };
 use serde_json::Value;
 
+use super::assert_says;
+
 const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
 
 /// Runs `hive-host invoke COMPONENT ARGUMENTS…` with this on its standard input.
@@ -24,15 +26,6 @@ fn objects(finished: &Finished) -> Result<Vec<Value>> {
     parsed
         .collect::<Result<_>>()
         .with_context(|| format!("{finished:?}"))
-}
-
-#[track_caller]
-fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
-    assert_eq!(finished.code, Some(code), "{finished:?}");
-    let told = format!("{}{}", finished.stdout, finished.stderr);
-    for word in words {
-        assert!(told.contains(word), "`{word}` is not told: {finished:?}");
-    }
 }
 
 fn file(name: &str, text: &str) -> Result<PathBuf> {

@@ -96,13 +96,23 @@ mod harness;
 mod house;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Vhost};
+use hive_tests::{Broker, Finished, HiveToml, HostProcess, Vhost};
 
 /// A vhost of its own on the shared broker, and a host that consumes there.
 async fn consuming(label: &str, toml: HiveToml) -> Result<(Vhost, HostProcess)> {
     let vhost = Broker::shared().await?.vhost(label).await?;
     let host = HostProcess::run(&vhost, &toml).await?;
     Ok((vhost, host))
+}
+
+/// A command that ended so, and told these words.
+#[track_caller]
+fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
+    assert_eq!(finished.code, Some(code), "{finished:?}");
+    let told = format!("{}{}", finished.stdout, finished.stderr);
+    for word in words {
+        assert!(told.contains(word), "`{word}` is not told: {finished:?}");
+    }
 }
 
 /// Stops the host, and makes sure that it had answered everything that the queue handed out: what it

@@ -101,9 +101,13 @@ async fn assert_accounted_for(vhost: &Vhost, killer: &str) -> Result<()> {
 }
 
 async fn a_killer_among_innocents(kind: &str, keys: &str) -> Result<()> {
+    a_killer_of_hosts_with(kind, &toml(&["letters"], kind, keys)).await
+}
+
+async fn a_killer_of_hosts_with(kind: &str, toml: &HiveToml) -> Result<()> {
     let vhost = vhost_with(&["letters"], kind).await?;
     publish(&vhost, KILLER).await?;
-    let file = written(&vhost, &toml(&["letters"], kind, keys))?;
+    let file = written(&vhost, toml)?;
     let (mut host, deaths) = killed_until_dead(&vhost, &file, &format!("began {KILLER}")).await?;
     assert_eq!(deaths, DEATHS);
     assert_accounted_for(&vhost, KILLER).await?;
@@ -207,16 +211,8 @@ async fn a_message_on_another_queue_never_pays_for_a_killer() -> Result<()> {
 #[tokio::test]
 async fn a_killer_of_hosts_that_share_a_redis_is_dead_lettered_too() -> Result<()> {
     let redis = RedisServer::start().await?;
-    let vhost = vhost_with(&["letters"], "classic").await?;
-    publish(&vhost, KILLER).await?;
     let toml = toml(&["letters"], "classic", "").section("store", &redis.store());
-    let file = written(&vhost, &toml)?;
-    let (mut host, deaths) = killed_until_dead(&vhost, &file, &format!("began {KILLER}")).await?;
-    assert_eq!(deaths, DEATHS);
-    assert_accounted_for(&vhost, KILLER).await?;
-    assert_settled(&vhost, &mut host, "letters").await?;
-    assert_eq!(vhost.ready("letters.dead").await?, 0, "innocents paid");
-    Ok(())
+    a_killer_of_hosts_with("classic", &toml).await
 }
 
 /// No death is known after it. So which one is tried first is drawn, and by chance each of the others is handled

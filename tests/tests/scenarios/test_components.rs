@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use hive_tests::{Finished, HiveToml, guest, run_to_end, scratch};
 use serde_json::Value;
 
+use super::assert_says;
+
 const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
 
 /// A folder with a hive.toml, and test files beside it.
@@ -41,15 +43,6 @@ impl Project {
     fn test(&self, arguments: &[&str]) -> Result<Finished> {
         let toml = self.path("hive.toml");
         run_to_end(&[&["test", &toml], arguments].concat())
-    }
-}
-
-#[track_caller]
-fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
-    assert_eq!(finished.code, Some(code), "{finished:?}");
-    let told = format!("{}{}", finished.stdout, finished.stderr);
-    for word in words {
-        assert!(told.contains(word), "`{word}` is not told: {finished:?}");
     }
 }
 
