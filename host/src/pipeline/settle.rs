@@ -4,11 +4,13 @@
 //! A crash between any two steps leaves the delivery unacknowledged, so the broker hands it out
 //! again: at worst something is published twice, never is it lost.
 
+mod copies;
+mod publications;
 mod reply;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
@@ -17,15 +19,14 @@ use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
 use crate::amqp::{
-    Connection, DeadLetterNote, Delivery, EnsureFault, Fate, Outgoing, PublishFault, Publisher,
-    Settled, Unconfirmed, Unpublishable, WayBack,
+    Connection, EnsureFault, Fate, Outgoing, Publisher, Settled, Unpublishable, WayBack,
 };
 use crate::config::plan::ConsumerPlan;
 use crate::failpoint;
 use crate::ledger::{Fresh, Known, Ledger};
 use crate::lifecycle::Tasks;
-use crate::message::{Attempt, Publication};
-use crate::policy::{self, Disposition, Failure};
+use crate::message::Attempt;
+use crate::policy::{self, Disposition};
 use crate::store::StoreFault;
 
 /// The length of the reported error over which a stream is read no further, in bytes.
@@ -271,237 +272,6 @@ impl Settler {
         Ok(())
     }
 
-    /// Publishes what the component asked for, in its order, and waits for every confirmation.
-    async fn publish(
-        &self,
-        held: &Held,
-        publications: &mut [Publication],
-        so_far: &mut SoFar,
-    ) -> Result<(), Setback> {
-        if so_far.outgoing.is_none() {
-            self.prepare(held, publications, so_far)?;
-        }
-        self.detour(publications, so_far).await?;
-        if let (Some(published), Some(known), None) =
-            (&self.published, &so_far.known, &so_far.fresh)
-        {
-            let claiming = self
-                .tasks
-                .unless_abandoned(published.claim_publications(known));
-            let fresh = claiming.await.unwrap_or(Err(StoreFault::Closed))?;
-            if fresh.repeats() > 0 {
-                self.telemetry.suppressed(&held.label(), fresh.repeats());
-            }
-            if let Some(outgoing) = &mut so_far.outgoing {
-                outgoing.retain(|(index, _)| fresh.is_fresh(*index));
-            }
-            so_far.fresh = Some(fresh);
-        }
-        self.confirmed(publications, so_far).await?;
-        if let Some(fresh) = &so_far.fresh {
-            fresh.commit().await?;
-            failpoint::reached("published.committed");
-        }
-        Ok(())
-    }
-
-    /// Makes of each publication what goes out. Their bodies move.
-    fn prepare(
-        &self,
-        held: &Held,
-        publications: &mut [Publication],
-        so_far: &mut SoFar,
-    ) -> Result<(), Setback> {
-        let delivery = &held.delivery;
-        let identity = delivery.original.identity(&delivery.envelope.message.body);
-        // While the bodies, which may have the keys, are still there.
-        so_far.known = self.published.as_ref().map(|published| {
-            let numbered = publications.iter().enumerate();
-            numbered
-                .map(|(index, publication)| {
-                    published.known_publication(publication, &format!("{identity}-{index}"))
-                })
-                .collect()
-        });
-        let limits = self.connection.publish_limits();
-        let mut outgoing = Vec::with_capacity(publications.len());
-        for index in 0..publications.len() {
-            let message_id = format!("{identity}-{index}");
-            let one = Outgoing::publication(&mut publications[index], &message_id, &limits);
-            let one = one.map_err(|Unpublishable(reason)| {
-                Setback::Unpublishable(describe(publications, index, &reason))
-            })?;
-            outgoing.push((index, one));
-        }
-        so_far.outgoing = Some(outgoing);
-        Ok(())
-    }
-
-    /// Leads each publication that is to be delayed through a queue that holds it for its delay.
-    async fn detour(
-        &self,
-        publications: &[Publication],
-        so_far: &mut SoFar,
-    ) -> Result<(), Setback> {
-        let Some(outgoing) = &mut so_far.outgoing else {
-            return Ok(());
-        };
-        while let Some(publication) = publications.get(so_far.detoured) {
-            if let Some(delay) = publication.delay {
-                let detour = self.connection.delaying_exchange(publication, delay).await;
-                let detour =
-                    detour.map_err(|fault| blamed(publications, so_far.detoured, fault))?;
-                let (_, one) = &mut outgoing[so_far.detoured];
-                *one = one.clone().by_way_of(detour);
-            }
-            so_far.detoured += 1;
-        }
-        Ok(())
-    }
-
-    /// Publishes what is not confirmed yet, and waits for every confirmation.
-    async fn confirmed(
-        &self,
-        publications: &[Publication],
-        so_far: &mut SoFar,
-    ) -> Result<(), Setback> {
-        loop {
-            let outgoing = std::mem::take(so_far.outgoing.get_or_insert_default());
-            if outgoing.is_empty() {
-                return Ok(());
-            }
-            let (indices, outgoing): (Vec<usize>, Vec<Outgoing>) = outgoing.into_iter().unzip();
-            let confirmation = self.publisher.publish(outgoing).await;
-            failpoint::reached("publish.submitted");
-            let Err(Unconfirmed { fault, rest }) = confirmation.or_the_rest().await else {
-                failpoint::reached("publish.confirmed");
-                return Ok(());
-            };
-            let Some(rest) = rest else {
-                return Err(Setback::Stopped(fault.to_string()));
-            };
-            let rest = rest.into_iter();
-            so_far.outgoing = Some(rest.map(|(place, one)| (indices[place], one)).collect());
-            let (index, reason) = match fault {
-                PublishFault::Unroutable { index, text } => {
-                    (indices[index], format!("no queue takes it ({text})"))
-                }
-                PublishFault::Refused { index, text } => {
-                    (indices[index], format!("the broker refuses it ({text})"))
-                }
-                fault => return Err(Setback::Away(fault.to_string())),
-            };
-            match publications[index].delay {
-                // Its exchange or queue may have been deleted, which is not the component's fault.
-                Some(delay) if !so_far.ensured.contains(&index) => {
-                    let made = (self.connection)
-                        .ensure_delaying_exchange(&publications[index], delay)
-                        .await;
-                    let detour = made.map_err(|fault| blamed(publications, index, fault))?;
-                    so_far.ensured.insert(index);
-                    for (other, one) in so_far.outgoing.iter_mut().flatten() {
-                        if *other == index {
-                            *one = one.clone().by_way_of(detour.clone());
-                        }
-                    }
-                }
-                _ => {
-                    let error = describe(publications, index, &reason);
-                    return Err(Setback::Unpublishable(error));
-                }
-            }
-        }
-    }
-
-    /// Puts a copy that carries the number of `attempt` in the delay queue.
-    async fn copy_for(
-        &self,
-        delivery: &Delivery,
-        attempt: Attempt,
-        delay: Duration,
-    ) -> Result<(), Setback> {
-        let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
-        let copy = Outgoing::retry_copy(
-            &delivery.original,
-            delivery.envelope.message.body.clone(),
-            &queue,
-            attempt,
-            &self.connection.publish_limits(),
-        )?;
-        if self.copy_arrives(copy.clone()).await? {
-            failpoint::reached("retry.confirmed");
-            return Ok(());
-        }
-        // The queue was deleted.
-        self.connection
-            .ensure_delay_queue(&self.plan.queue, delay)
-            .await?;
-        self.copy_must_arrive(copy).await
-    }
-
-    /// Puts a copy that says what went wrong in the dead-letter queue.
-    async fn dead_letter(
-        &self,
-        held: &Held,
-        failure: &Failure,
-        so_far: &mut SoFar,
-    ) -> Result<(), Setback> {
-        let delivery = &held.delivery;
-        let note = DeadLetterNote {
-            consumer: &self.plan.name,
-            attempt: delivery.envelope.attempt,
-            failure,
-            time: SystemTime::now(),
-        };
-        if !so_far.is_copied {
-            self.bury(delivery, note).await?;
-            so_far.is_copied = true;
-            failpoint::reached("dead.confirmed");
-        }
-        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
-        // confirmation, or it would be there twice.
-        self.reply(held, note).await
-    }
-
-    async fn bury(&self, delivery: &Delivery, note: DeadLetterNote<'_>) -> Result<(), Setback> {
-        let copy = Outgoing::dead_letter(
-            &delivery.original,
-            delivery.envelope.message.body.clone(),
-            &self.plan.dead_letter,
-            note,
-            &self.connection.publish_limits(),
-        )?;
-        if self.copy_arrives(copy.clone()).await? {
-            return Ok(());
-        }
-        self.connection
-            .ensure_dead_letter_queue(&self.plan.dead_letter)
-            .await?;
-        self.copy_must_arrive(copy).await
-    }
-
-    /// Publishes a copy; false if its queue is not there.
-    async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
-        match self.publisher.publish(vec![copy]).await.await {
-            Ok(()) => Ok(true),
-            Err(PublishFault::Unroutable { .. }) => Ok(false),
-            // A fault of the copy itself, unless only the operator can mend it.
-            Err(PublishFault::Refused { text, .. }) if !is_a_lack_of_rights(&text) => Err(
-                Setback::Uncopyable(format!("the broker refuses its copy ({text})")),
-            ),
-            Err(fault) => Err(Setback::Away(fault.to_string())),
-        }
-    }
-
-    async fn copy_must_arrive(&self, copy: Outgoing) -> Result<(), Setback> {
-        if self.copy_arrives(copy).await? {
-            return Ok(());
-        }
-        Err(Setback::Away(
-            "its copy was returned by the broker, though the queue was declared just now".into(),
-        ))
-    }
-
     /// Keeps a delivery for another attempt, because later ones of its key must not overtake it. If that is not
     /// possible any more it is left unsettled, and goes back to its place in the queue.
     fn keep(&self, mut held: Held, disposition: &Disposition, delay: Duration) {
@@ -635,32 +405,6 @@ impl Settler {
     }
 }
 
-/// The consequence if the queue for a delayed publication cannot be ensured.
-fn blamed(publications: &[Publication], index: usize, fault: EnsureFault) -> Setback {
-    match fault {
-        EnsureFault::Impossible(reason) => {
-            Setback::Unpublishable(describe(publications, index, &reason))
-        }
-        // As if it were published there at once.
-        EnsureFault::Mismatch(mismatch) if mismatch.is_for_good() => {
-            Setback::Unpublishable(describe(publications, index, &mismatch.to_string()))
-        }
-        fault => Setback::from(fault),
-    }
-}
-
-/// Names a publication that cannot be.
-fn describe(publications: &[Publication], index: usize, reason: &str) -> String {
-    let publication = &publications[index];
-    format!(
-        "publication {} of {} to exchange {:?} with routing key {:?}: {reason}",
-        index + 1,
-        publications.len(),
-        publication.exchange,
-        publication.routing_key,
-    )
-}
-
 impl From<Unpublishable> for Setback {
     fn from(Unpublishable(reason): Unpublishable) -> Self {
         Self::Uncopyable(reason)
@@ -702,9 +446,4 @@ fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
         Disposition::RetryAfter { .. } | Disposition::DeadLetter(_) => true,
         _ => false,
     }
-}
-
-/// Whether the broker refuses everything that this user publishes there (403).
-fn is_a_lack_of_rights(words: &str) -> bool {
-    words.starts_with("403")
 }

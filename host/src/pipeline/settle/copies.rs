@@ -1,0 +1,106 @@
+//! Copies of a message: in a delay queue for its retry, in the dead-letter queue at its end.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Setback, Settler, SoFar};
+use crate::amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault};
+use crate::failpoint;
+use crate::message::Attempt;
+use crate::pipeline::held::Held;
+use crate::policy::Failure;
+
+impl Settler {
+    /// Puts a copy that carries the number of `attempt` in the delay queue.
+    pub(super) async fn copy_for(
+        &self,
+        delivery: &Delivery,
+        attempt: Attempt,
+        delay: Duration,
+    ) -> Result<(), Setback> {
+        let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
+        let copy = Outgoing::retry_copy(
+            &delivery.original,
+            delivery.envelope.message.body.clone(),
+            &queue,
+            attempt,
+            &self.connection.publish_limits(),
+        )?;
+        if self.copy_arrives(copy.clone()).await? {
+            failpoint::reached("retry.confirmed");
+            return Ok(());
+        }
+        // The queue was deleted.
+        self.connection
+            .ensure_delay_queue(&self.plan.queue, delay)
+            .await?;
+        self.copy_must_arrive(copy).await
+    }
+
+    /// Puts a copy that says what went wrong in the dead-letter queue.
+    pub(super) async fn dead_letter(
+        &self,
+        held: &Held,
+        failure: &Failure,
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
+        let delivery = &held.delivery;
+        let note = DeadLetterNote {
+            consumer: &self.plan.name,
+            attempt: delivery.envelope.attempt,
+            failure,
+            time: SystemTime::now(),
+        };
+        if !so_far.is_copied {
+            self.bury(delivery, note).await?;
+            so_far.is_copied = true;
+            failpoint::reached("dead.confirmed");
+        }
+        // Not in one breath with the copy: a connection that the reply costs must not cost the copy's
+        // confirmation, or it would be there twice.
+        self.reply(held, note).await
+    }
+
+    async fn bury(&self, delivery: &Delivery, note: DeadLetterNote<'_>) -> Result<(), Setback> {
+        let copy = Outgoing::dead_letter(
+            &delivery.original,
+            delivery.envelope.message.body.clone(),
+            &self.plan.dead_letter,
+            note,
+            &self.connection.publish_limits(),
+        )?;
+        if self.copy_arrives(copy.clone()).await? {
+            return Ok(());
+        }
+        self.connection
+            .ensure_dead_letter_queue(&self.plan.dead_letter)
+            .await?;
+        self.copy_must_arrive(copy).await
+    }
+
+    /// Publishes a copy; false if its queue is not there.
+    async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
+        match self.publisher.publish(vec![copy]).await.await {
+            Ok(()) => Ok(true),
+            Err(PublishFault::Unroutable { .. }) => Ok(false),
+            // A fault of the copy itself, unless only the operator can mend it.
+            Err(PublishFault::Refused { text, .. }) if !is_a_lack_of_rights(&text) => Err(
+                Setback::Uncopyable(format!("the broker refuses its copy ({text})")),
+            ),
+            Err(fault) => Err(Setback::Away(fault.to_string())),
+        }
+    }
+
+    async fn copy_must_arrive(&self, copy: Outgoing) -> Result<(), Setback> {
+        if self.copy_arrives(copy).await? {
+            return Ok(());
+        }
+        Err(Setback::Away(
+            "its copy was returned by the broker, though the queue was declared just now".into(),
+        ))
+    }
+}
+
+/// Whether the broker refuses everything that this user publishes there (403).
+fn is_a_lack_of_rights(words: &str) -> bool {
+    words.starts_with("403")
+}
