@@ -4,11 +4,9 @@ use std::sync::OnceLock;
 
 use amq_protocol::frame::{AMQPFrame, parse_frame};
 use amq_protocol::protocol::{AMQPClass, connection};
+use hive_amqp::fuzzing::{self, BEGINNING, BrokerSlot, Mended, Screen};
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::frame::{self, Mended};
-use super::octet_text::BEGINNING;
-use super::screen::{BrokerSlot, Screen};
 use crate::wire::{BODY, Choices, FRAME_END, HEADER, HEARTBEAT, METHOD, any_frame, written};
 
 /// As deep as tables may be nested before they are changed.
@@ -106,12 +104,12 @@ fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u3
 /// A frame that loses nothing on the way in goes out unchanged.
 fn check_way_out(payload: &[u8]) {
     let mut seen = payload.to_vec();
-    let screened = frame::screen(HEADER, &mut seen, Vec::new(), &OnceLock::new());
+    let screened = fuzzing::screen(HEADER, &mut seen, Vec::new(), &OnceLock::new());
     if screened.mended == Mended::Something {
         return;
     }
     let seen = screened.anew.unwrap_or(seen);
-    let sent = frame::restored(HEADER, &seen).unwrap_or(seen);
+    let sent = fuzzing::restored(HEADER, &seen).unwrap_or(seen);
     // Headers that only held something leave a table behind that holds nothing.
     let had_headers = payload.get(12).is_some_and(|flags| flags & 0x20 != 0);
     assert!(

@@ -5,19 +5,16 @@ use std::time::UNIX_EPOCH;
 
 use amq_protocol::frame::parsing::parse_content_header;
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame};
+use hive_amqp::fuzzing::{
+    self, EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on, is_brokers_own, is_holder,
+};
+use hive_amqp::{DeadLetterNote, Original, Outgoing, PublishLimits, receive};
+use hive_core::message::{Attempt, Envelope, Publication};
+use hive_core::policy::{Failure, FailureClass};
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on};
-use super::broker_headers::is_brokers_own;
-use super::copies::DeadLetterNote;
-use super::frame;
-use super::octet_text::is_holder;
-use super::original::{Original, receive};
-use super::outgoing::{Outgoing, PublishLimits};
-use crate::message::{Attempt, Envelope, Publication};
-use crate::policy::{Failure, FailureClass};
 use crate::wire::{Choices, HEADER, content_header, written};
 
 const QUEUE: &str = "orders";
@@ -51,7 +48,7 @@ fn delivery(choices: &mut Choices<'_>) -> Delivery {
 
 /// A content header as lapin gets it.
 fn screened(mut payload: Vec<u8>) -> Vec<u8> {
-    let screened = frame::screen(HEADER, &mut payload, Vec::new(), &OnceLock::new());
+    let screened = fuzzing::screen(HEADER, &mut payload, Vec::new(), &OnceLock::new());
     screened.anew.unwrap_or(payload)
 }
 
@@ -173,7 +170,7 @@ fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let written = header_frame(&properties);
     // Type, channel and size stand before the payload, one octet after it.
     let payload = &written[7..written.len() - 1];
-    let sent = frame::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
+    let sent = fuzzing::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
     let length = sent.len() + written.len() - payload.len();
     // A header's content is counted with the header, and not where it is referred to.
     if !outgoing

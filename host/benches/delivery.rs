@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use hive_core::policy::Outcome;
 use hive_host::ledger::Ledger;
-use hive_host::policy::Outcome;
 
 use self::stage::{Cost, Stage, cost};
 

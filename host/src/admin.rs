@@ -18,13 +18,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hive_lifecycle::Tasks;
 use hive_telemetry::Telemetry;
 use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
 use self::guard::Guard;
 use self::wire::{ComponentView, ConsumerView, Readiness, StatusView};
-use crate::lifecycle::Tasks;
 use crate::status::Status;
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").

@@ -17,6 +17,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_amqp::Amqp;
+use hive_config::Environment;
+use hive_config::plan::{AdminPlan, Plan};
+use hive_core::canary::Verdict;
+use hive_lifecycle::Tasks;
+use hive_sandbox::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
+use hive_store::{OnDemand, Store};
 use hive_telemetry::{ComponentServes, Telemetry};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -25,16 +32,9 @@ use self::board::Board;
 use self::running::Running;
 use self::watch::Files;
 use crate::admin::{Admin, Commands, Sources};
-use crate::amqp::Amqp;
-use crate::canary::Verdict;
-use crate::config::plan::{AdminPlan, Plan};
-use crate::config::{self, Environment};
 use crate::control::{self, Command, Control, Order, Orders};
-use crate::guest::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
-use crate::lifecycle::Tasks;
 use crate::pipeline::Quarantines;
 use crate::status::Version;
-use crate::store::{OnDemand, Store};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
@@ -73,7 +73,7 @@ pub enum StartFault {
 impl PlanSource {
     /// Reads it; an error is every fault, for people.
     fn load(&self) -> Result<Plan, String> {
-        match config::load(&self.file, &self.environment) {
+        match hive_config::load(&self.file, &self.environment) {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}; {}", warning.remedy());

@@ -30,12 +30,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Termination};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use hive_config::plan::Plan;
+use hive_config::{Environment, Loaded};
 use hive_telemetry::Telemetry;
 
 use self::say::fault;
 use crate::app::{PlanSource, StartFault};
-use crate::config::plan::Plan;
-use crate::config::{self, Environment, Loaded};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,8 +230,8 @@ pub fn main() -> Exit {
         Command::Broker(arguments) => memory_broker::run(arguments),
         Command::Schema(Schema { tests }) => {
             let schema = match tests {
-                false => config::schema(),
-                true => config::cases_schema(),
+                false => hive_config::schema(),
+                true => hive_config::cases_schema(),
             };
             say::json(&format_args!("{schema:#}"));
             Ok(Exit::Done)
@@ -318,7 +318,7 @@ impl PlanFile {
         let loaded = load_in(&self.file, environment)?;
         if !loaded.warnings.is_empty() {
             let colour = std::io::stderr().is_terminal();
-            say::note(&config::render(&loaded.warnings, colour));
+            say::note(&hive_config::render(&loaded.warnings, colour));
         }
         Ok(loaded.plan)
     }
@@ -330,7 +330,7 @@ fn load(file: &Path) -> Result<Loaded, Exit> {
 }
 
 fn load_in(file: &Path, environment: &Environment) -> Result<Loaded, Exit> {
-    config::load(file, environment).map_err(|problems| {
+    hive_config::load(file, environment).map_err(|problems| {
         say::note(&problems.render(std::io::stderr().is_terminal()));
         Exit::Misused
     })

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use hive_core::canary::CanaryRule;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::canary::CanaryRule;
 use crate::status::Version;
 
 /// The largest code that a running host is sent, in bytes. What its files hold may be larger.

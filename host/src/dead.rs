@@ -9,15 +9,15 @@ mod meant;
 mod replay;
 mod when;
 
+use hive_amqp::{BrowseFault, Browsing, Connection, Letter};
+use hive_lifecycle::Tasks;
+
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::meant::{Meant, connection_of, meant};
 pub use self::replay::{Left, Replayed, Target, purge, replay};
 pub use self::when::{moment, shown};
 
 use std::time::SystemTime;
-
-use crate::amqp::{BrowseFault, Browsing, Connection, Letter};
-use crate::lifecycle::Tasks;
 
 /// Messages that the broker lets out at once where each is done with soon.
 const AT_ONCE: u16 = 1000;

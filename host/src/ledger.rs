@@ -33,6 +33,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hive_config::plan::{ConsumerPlan, DedupPlan};
+use hive_core::message::{Envelope, Publication};
+use hive_core::message_key::Key;
+use hive_lifecycle::Tasks;
+use hive_store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
 use hive_telemetry::LedgerTelemetry;
 use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
@@ -40,11 +45,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::claims::{Claims, Place};
 use self::shared::{Shared, Token};
-use crate::config::plan::{ConsumerPlan, DedupPlan};
-use crate::lifecycle::Tasks;
-use crate::message::{Envelope, Publication};
-use crate::message_key::Key;
-use crate::store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
 
 pub use self::publications::Fresh;
 

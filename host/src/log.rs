@@ -18,14 +18,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use hive_config::plan::{HostPlan, LogFormat};
+use hive_core::escape;
 use hive_telemetry::LogTelemetry;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::fields::Escaped;
 use self::queue::Queue;
-use crate::config::plan::{HostPlan, LogFormat};
-use crate::escape;
 
 /// How long the end of the process waits for lines to be written. A reader that takes longer is stalled.
 const END_TIMEOUT: Duration = Duration::from_secs(1);

@@ -27,16 +27,16 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_amqp::Connection;
+use hive_config::plan::ConsumerPlan;
+use hive_core::policy::{self, AfterOverrun, Disposition, Outcome};
+use hive_lifecycle::Tasks;
+use hive_lifecycle::failpoint;
+use hive_sandbox::{Call, Generation, Slot};
+use hive_store::Store;
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran, Telemetry};
 
-use crate::amqp::Connection;
-use crate::config::plan::ConsumerPlan;
-use crate::failpoint;
-use crate::guest::{Call, Generation, Slot};
 use crate::ledger::{Ledger, Ledgers};
-use crate::lifecycle::Tasks;
-use crate::policy::{self, AfterOverrun, Disposition, Outcome};
-use crate::store::Store;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;

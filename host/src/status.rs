@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use hive_core::version::Version;
 use hive_telemetry::DeliveryCounts;
 
 /// The host at one moment.
@@ -109,17 +110,6 @@ impl PausedBy {
             Self::Failures => "failures",
         }
     }
-}
-
-/// One version of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// Counted from 1 since the host started; one more for each swap.
-    pub generation: u64,
-    /// The SHA-256 of its file, in hexadecimal.
-    pub sha256: Arc<str>,
-    /// When it was made.
-    pub since: SystemTime,
 }
 
 /// One component of the plan.

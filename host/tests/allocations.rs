@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "the benches use all of it")]
 mod stage;
 
-use hive_host::policy::Outcome;
+use hive_core::policy::Outcome;
 
 use self::stage::{Cost, Stage, cost};
 

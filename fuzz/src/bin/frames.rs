@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| hive_fuzz::amqp::frames::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hive_fuzz::frames::check(input));

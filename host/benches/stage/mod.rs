@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use hive_host::amqp::{Original, receive};
-use hive_host::config::plan::{Plan, StorePlan};
-use hive_host::config::{self, Environment};
-use hive_host::guest::{Call, Engine, EngineLimits, Generation, Source};
+use hive_amqp::{Original, receive};
+use hive_config::Environment;
+use hive_config::plan::{Plan, StorePlan};
+use hive_core::message::{Attempt, Envelope, FieldValue, Message, Properties};
+use hive_core::policy::{Disposition, Outcome, RetryPolicy, decide};
 use hive_host::ledger::{Claim, Ledger, Ledgers};
-use hive_host::lifecycle::Tasks;
-use hive_host::message::{Attempt, Envelope, FieldValue, Message, Properties};
-use hive_host::policy::{Disposition, Outcome, RetryPolicy, decide};
-use hive_host::store::{OnDemand, Store};
+use hive_lifecycle::Tasks;
+use hive_sandbox::{Call, Engine, EngineLimits, Generation, Source};
+use hive_store::{OnDemand, Store};
 use hive_telemetry::Telemetry;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
@@ -170,7 +170,7 @@ pub(crate) fn plan(path: &Path) -> Plan {
         hostname: "stage".to_owned(),
         ..Environment::default()
     };
-    config::load(path, &environment)
+    hive_config::load(path, &environment)
         .expect("it has no fault")
         .plan
 }

@@ -7,13 +7,13 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use hive_config::plan::Password;
+use hive_core::canary::CanaryRule;
 use serde::Deserialize;
 
 use super::Sources;
 use super::guard::{Guard, guard};
 use super::wire::{DoneView, ErrorView};
-use crate::canary::CanaryRule;
-use crate::config::plan::Password;
 use crate::control::{Answer, Command, Control, LARGEST_CODE, NewCode, Refusal};
 
 /// Deliveries after which a canary is judged, unless the request names another number.

@@ -6,10 +6,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hive_config::plan::Password;
 use sha2::{Digest, Sha256};
 
 use super::wire::ErrorView;
-use crate::config::plan::Password;
 
 /// The media types of commands. The browser asks before a web page of another origin may send them (Fetch
 /// Standard, "CORS-safelisted request-header"), and this server never answers that question.

@@ -2,11 +2,11 @@
 
 mod status;
 
+use hive_core::moments;
 use serde::Serialize;
 
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
-use crate::moments;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, Kept, LinkStatus, Pause, Status, Version,
 };

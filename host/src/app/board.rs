@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use hive_amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
+use hive_config::plan::{ConsumerPlan, Plan};
+use hive_sandbox::{Slot, Trial};
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::watch;
 
-use crate::amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
-use crate::config::plan::{ConsumerPlan, Plan};
-use crate::guest::{Slot, Trial};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use hive_core::nearest;
+
 use super::running::Running;
-use crate::config::nearest;
 use crate::control::{Answer, Done, Refusal};
 use crate::pipeline::Flow;
 

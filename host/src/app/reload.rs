@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hive_amqp::Connection;
+use hive_config::diff::{Changes, diff};
+use hive_config::plan::{ConsumerPlan, Plan};
+use hive_sandbox::{Generation, Slot, Source};
+
 use super::running::{Consuming, Running, consumers_of};
-use crate::amqp::Connection;
-use crate::config::diff::{Changes, diff};
-use crate::config::plan::{ConsumerPlan, Plan};
 use crate::control::{Answer, Done, Refusal};
-use crate::guest::{Generation, Slot, Source};
 
 /// Keys of a component that bear on nothing which runs.
 const IDLE_KEYS: [&str; 2] = ["build", "watch"];

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hive_amqp::{Amqp, Connection};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_lifecycle::{Drained, Tasks};
+use hive_sandbox::{Engine, Slot};
+use hive_store::{OnDemand, Store};
 use hive_telemetry::Telemetry;
 use tokio::sync::{mpsc, watch};
 
 use super::board::{Board, Crewed, Watched};
 use super::watch::Files;
 use super::{PlanSource, StartFault};
-use crate::amqp::{Amqp, Connection};
-use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
-use crate::guest::{Engine, Slot};
-use crate::lifecycle::{Drained, Tasks};
 use crate::pipeline::{Pipeline, Quarantines};
 use crate::status::PausedBy;
-use crate::store::{OnDemand, Store};
 
 /// Everything that runs.
 pub(super) struct Running {

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use hive_core::canary::{CanaryRule, Verdict};
+use hive_core::nearest;
+use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
 use hive_telemetry::{CanaryDecided, SwapRefused};
 
 use super::running::Running;
-use crate::canary::{CanaryRule, Verdict};
-use crate::config::nearest;
 use crate::control::{Answer, Done, NewCode, Refusal};
-use crate::guest::{ComponentFault, Generation, Slot, Source, Trial};
 use crate::status::Version;
 
 impl Running {

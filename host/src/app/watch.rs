@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_config::plan::ComponentPlan;
+use hive_lifecycle::Tasks;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::plan::ComponentPlan;
 use crate::control::{Control, Refusal};
-use crate::lifecycle::Tasks;
 
 /// A file that has not changed for this long counts as written completely.
 const SETTLED: Duration = Duration::from_millis(200);

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_amqp::{Amqp, Connection, Publisher};
+use hive_config::plan::{ConnectionPlan, TopologyPlan};
+use hive_lifecycle::Tasks;
 use hive_telemetry::Telemetry;
 
 use super::Exit;
 use super::run::Signals;
 use super::say::fault;
-use crate::amqp::{Amqp, Connection, Publisher};
-use crate::config::plan::{ConnectionPlan, TopologyPlan};
-use crate::lifecycle::Tasks;
 
 /// Failures in a row before a connection is given up: the user waits for the command.
 const TRIES: u32 = 2;

@@ -8,14 +8,14 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use clap::Args;
+use hive_config::Environment;
+use hive_config::plan::Plan;
+use hive_lifecycle::Tasks;
+use hive_store::{Clock, Memory, Store};
 
 use self::findings::Findings;
 use super::{Exit, PlanFile, say};
 use crate::app;
-use crate::config::plan::Plan;
-use crate::config::{self, Environment};
-use crate::lifecycle::Tasks;
-use crate::store::{Clock, Memory, Store};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  hive-host check hive.toml\n  \
                                    hive-host check hive.toml --broker --json";
@@ -39,10 +39,10 @@ pub(super) fn run(arguments: &Check) -> Exit {
 async fn check(arguments: &Check) -> Result<Exit, Exit> {
     let mut findings = Findings::default();
     let colour = std::io::stderr().is_terminal();
-    match config::load(&arguments.plan.file, &Environment::of_process()) {
+    match hive_config::load(&arguments.plan.file, &Environment::of_process()) {
         Ok(loaded) => {
             if !arguments.json && !loaded.warnings.is_empty() {
-                say::note(&config::render(&loaded.warnings, colour));
+                say::note(&hive_config::render(&loaded.warnings, colour));
             }
             findings.read(&loaded.warnings);
             look_at(&loaded.plan, arguments.broker, &mut findings).await?;

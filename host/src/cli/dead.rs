@@ -6,13 +6,13 @@ mod show;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use hive_amqp::LookCost;
+use hive_config::plan::Plan;
 use serde_json::json;
 
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out, warning};
-use crate::amqp::LookCost;
-use crate::config::plan::Plan;
 use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
 
 /// The default limit of `list` and `show`.

@@ -4,7 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use hive_broker::Settings;
+use hive_config::Environment;
+use hive_config::plan::Plan;
+use hive_core::message::{Message, Properties, Publication};
 use hive_demo::{CREATED, DEAD, EXCHANGE, HIVE_TOML, ORDERS, PRICED, ROUTING_KEY};
+use hive_lifecycle::{Drained, Tasks};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -14,10 +18,6 @@ use super::publish::publish_all;
 use super::say::{fault, out};
 use super::{Exit, PlanFile};
 use crate::app::{App, PlanSource};
-use crate::config::Environment;
-use crate::config::plan::Plan;
-use crate::lifecycle::{Drained, Tasks};
-use crate::message::{Message, Properties, Publication};
 
 /// Until the host consumes, and again until every order has come to its end: many times what it takes.
 const PATIENCE: Duration = Duration::from_secs(60);

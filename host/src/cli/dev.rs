@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use hive_config::Environment;
+use hive_config::plan::Plan;
+use hive_core::message::Publication;
+use hive_lifecycle::{Drained, Tasks};
 
 use self::brought::Choice;
 use self::build::build;
@@ -19,11 +23,7 @@ use super::run::Signals;
 use super::say::{fault, out};
 use super::{Exit, PlanFile};
 use crate::app::{App, PlanSource, StartFault};
-use crate::config::Environment;
-use crate::config::plan::Plan;
 use crate::control::{Command, Control, Done};
-use crate::lifecycle::{Drained, Tasks};
-use crate::message::Publication;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host dev hive.toml\n  \

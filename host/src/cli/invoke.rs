@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use hive_config::plan::{ComponentPlan, Instances};
+use hive_core::message::Envelope;
+use hive_core::nearest;
+use hive_lifecycle::Tasks;
+use hive_sandbox::{Call, Engine, EngineLimits, Generation, Handed, Measured, Source};
+use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
 use self::answer::Answer;
@@ -19,12 +25,6 @@ use self::measure::Measure;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
 use super::{Exit, PlanFile};
-use crate::config::nearest;
-use crate::config::plan::{ComponentPlan, Instances};
-use crate::guest::{Call, Engine, EngineLimits, Generation, Handed, Measured, Source};
-use crate::lifecycle::Tasks;
-use crate::message::Envelope;
-use crate::store::{Clock, Memory, Store};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host invoke greeter.wasm --message message.json\n  \

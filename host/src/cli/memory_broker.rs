@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hive_broker::{Definitions, Login, Settings, StartError};
+use hive_config::files;
 
 use super::broker::told_to_stop;
 use super::say::{self, fault, out};
 use super::{Exit, block_on};
-use crate::files;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host broker\n  \

@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use hive_config::files;
+use hive_core::json::read_deliveries;
+use hive_core::message::Envelope;
+
 use super::Exit;
 use super::say::{self, fault};
-use crate::files;
-use crate::json::read_deliveries;
-use crate::message::Envelope;
 
 /// What messages as JSON may have together, in bytes: all of them are kept in memory.
 pub(super) const LARGEST_MESSAGES: usize = 1 << 30;

@@ -1,10 +1,9 @@
 //! A message in the words of a command line: `--property` and `--header`.
 
 use clap::Args;
+use hive_core::json::{read_delivery, read_message};
+use hive_core::message::{Envelope, Message};
 use serde_json::{Map, Value};
-
-use crate::json::{read_delivery, read_message};
-use crate::message::{Envelope, Message};
 
 /// Those that are no text.
 const NUMBERS_AND_BOOLEANS: [&str; 7] = [

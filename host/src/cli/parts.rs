@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use hive_core::escape;
+use hive_core::json::{base64, write_message};
+use hive_core::message::{Message, Properties};
 use serde_json::Value;
 
 use crate::dead::shown;
-use crate::escape;
-use crate::json::{base64, write_message};
-use crate::message::{Message, Properties};
 
 /// The first line of a text, and not all of a long one.
 pub(super) fn cell(text: &str, widest: usize) -> String {

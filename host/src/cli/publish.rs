@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hive_amqp::{Confirmation, LARGEST_BODY, Outgoing, PublishFault, Unpublishable};
+use hive_config::files;
+use hive_core::json::read_deliveries;
+use hive_core::message::{Message, Publication};
 use rand::Rng;
 use serde_json::json;
 
@@ -11,11 +15,7 @@ use super::broker::Broker;
 use super::message_file::LARGEST_MESSAGES;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
-use crate::amqp::{Confirmation, LARGEST_BODY, Outgoing, PublishFault, Unpublishable};
 use crate::dead::connection_of;
-use crate::files;
-use crate::json::read_deliveries;
-use crate::message::{Message, Publication};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     echo '{\"id\": 1}' | hive-host publish hive.toml orders order.created -p content-type=application/json\n  \

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use hive_config::Environment;
+use hive_config::plan::Password;
+use hive_core::escape;
 use serde_json::Value;
 
 use super::Exit;
 use super::say::{self, fault};
-use crate::config::plan::Password;
-use crate::config::{self, Environment};
-use crate::escape;
 
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -47,7 +47,7 @@ impl Where {
     /// The host that is meant. Says what is wrong with the file if something is.
     pub(super) fn find(&self) -> Result<Remote, Exit> {
         let host =
-            config::load_host(&self.file, &Environment::of_process()).map_err(|problems| {
+            hive_config::load_host(&self.file, &Environment::of_process()).map_err(|problems| {
                 say::note(&problems.to_string());
                 Exit::Misused
             })?;

@@ -1,15 +1,15 @@
 //! `hive-host run`: the main job.
 
 use anyhow::Context;
+use hive_config::plan::Plan;
+use hive_lifecycle::{Drained, Tasks};
 use hive_telemetry::Telemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Exit;
 use super::say::fault;
 use crate::app::{App, PlanSource};
-use crate::config::plan::Plan;
 use crate::control::{Command, Control};
-use crate::lifecycle::{Drained, Tasks};
 use crate::log;
 
 pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {

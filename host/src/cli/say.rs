@@ -7,7 +7,9 @@ use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind, Write};
 use std::process;
 
-use crate::{escape, log};
+use hive_core::escape;
+
+use crate::log;
 
 /// The exit code that a shell reports for a program that SIGPIPE has ended, 128 and the number of the signal: a
 /// pipeline with `pipefail` then sees that not everything was read, as with any other tool.

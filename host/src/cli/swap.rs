@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use hive_config::files;
 use serde_json::Value;
 
 use super::Exit;
 use super::remote::{Content, Remote, SUM_DIGITS, Where, encoded};
 use super::say::{self, fault, out};
 use crate::control::LARGEST_CODE;
-use crate::files;
 
 /// How often a canary is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::escape;
+use hive_core::escape;
 
 /// Rows under a heading each. The last column is not filled up.
 pub(super) struct Table {

@@ -14,6 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use hive_config::Environment;
+use hive_config::cases::{self, Cases, ComponentCase};
+use hive_config::plan::Plan;
+use hive_lifecycle::Tasks;
+use hive_sandbox::{Engine, EngineLimits};
+use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
 use self::component::{Bench, Ran};
@@ -26,12 +32,6 @@ use super::dev::build::{Built, build};
 use super::dev::folder;
 use super::dev::sources::Sources;
 use super::say::{self, fault, out, warning};
-use crate::config::Environment;
-use crate::config::cases::{self, Cases, ComponentCase};
-use crate::config::plan::Plan;
-use crate::guest::{Engine, EngineLimits};
-use crate::lifecycle::Tasks;
-use crate::store::{Clock, Memory, Store};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host test\n  \

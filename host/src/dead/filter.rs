@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use hive_config::units;
+use hive_core::message::FieldValue;
+
 use super::Numbered;
 use super::when::{moment, seconds};
-use crate::config::{nearest, units};
-use crate::message::FieldValue;
+use hive_core::nearest;
 
 /// Every field, with what it means; the first word is its name.
 pub const FIELDS: &[(&str, &str)] = &[
@@ -218,7 +220,7 @@ fn as_text(value: &FieldValue) -> String {
         FieldValue::Integer(value) => value.to_string(),
         FieldValue::Double(value) => value.to_string(),
         FieldValue::Text(text) | FieldValue::Nested(text) => text.clone(),
-        FieldValue::Bytes(bytes) => crate::json::base64(bytes),
+        FieldValue::Bytes(bytes) => hive_core::json::base64(bytes),
         FieldValue::Timestamp(seconds) => seconds.to_string(),
     }
 }

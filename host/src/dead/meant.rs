@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::config::nearest;
-use crate::config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_core::nearest;
 
 /// A queue at a broker.
 #[derive(Debug, Clone)]
@@ -129,8 +129,9 @@ fn names(plan: &Plan) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use hive_config::Environment;
+
     use super::*;
-    use crate::config::{self, Environment};
 
     const PLAN: &str = r#"
         [connections.main]
@@ -166,7 +167,7 @@ mod tests {
             hostname: "machine".to_owned(),
             ..Environment::default()
         };
-        let plan = config::load(&file, &environment)
+        let plan = hive_config::load(&file, &environment)
             .expect("it is a plan")
             .plan;
         let meant = meant(&plan, name, exact, connection)?;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use hive_amqp::{
+    BrowseFault, Connection, Letter, Outgoing, PublishFault, Publisher, Settled, Unpublishable,
+};
 use tokio::time::Instant;
 
 use super::when::seconds;
 use super::{Numbered, Walk};
-use crate::amqp::{
-    BrowseFault, Connection, Letter, Outgoing, PublishFault, Publisher, Settled, Unpublishable,
-};
 
 /// Letters on their way at once.
 const ON_THE_WAY: usize = 200;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hive_store::StoreFault;
+
 use super::{Claim, Known, Lease, Ledger, commit};
-use crate::store::StoreFault;
 
 /// Which publications are to go out, with the claims on them. Dropped without a commit, the claims are
 /// given back.

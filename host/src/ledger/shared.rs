@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hive_lifecycle::Tasks;
+use hive_store::{Bucket, Operation, StoreFault, Value, Write};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{COMMITTED, Known, TICK};
-use crate::lifecycle::Tasks;
-use crate::store::{Bucket, Operation, StoreFault, Value, Write};
 
 /// How long a claim stands without being renewed: some [`TICK`]s.
 const LEASE: Duration = Duration::from_secs(10);

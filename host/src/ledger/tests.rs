@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hive_core::message::{Attempt, Message};
+use hive_store::{Clock, Memory};
 use hive_telemetry::Telemetry;
 
 use super::*;
-use crate::message::{Attempt, Message};
-use crate::store::{Clock, Memory};
 
 /// A store in memory whose clock a test moves.
 fn store() -> (Arc<dyn Store>, Arc<AtomicU64>) {
@@ -172,7 +172,7 @@ fn keys_of_different_places_are_never_the_same() {
             let mut envelope = envelope(Some("a"), "a");
             let header = (
                 "message-id".to_owned(),
-                crate::message::FieldValue::Text("a".into()),
+                hive_core::message::FieldValue::Text("a".into()),
             );
             envelope.message.properties.headers.push(header);
             hashes.push(ledger.known(&envelope).expect("it has every key"));

@@ -3,12 +3,11 @@
 
 use std::fmt::{self, Debug, Write};
 
+use hive_core::escape;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
-
-use crate::escape;
 
 /// What stands by itself, in front of the others.
 const MESSAGE: &str = "message";

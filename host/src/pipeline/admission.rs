@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use hive_amqp::{Connection, Delivery, Lead, Subscription};
+use hive_config::plan::ConsumerPlan;
+use hive_lifecycle::Tasks;
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -14,9 +17,6 @@ use super::flow::Flow;
 use super::held::Held;
 use super::keeping::Patience;
 use super::order::{Order, Turn};
-use crate::amqp::{Connection, Delivery, Lead, Subscription};
-use crate::config::plan::ConsumerPlan;
-use crate::lifecycle::Tasks;
 
 /// Lets deliveries in, one at a time for each worker that is free.
 pub(super) struct Admission {

@@ -11,6 +11,10 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
+use hive_amqp::Lead;
+use hive_config::plan::{BatchPlan, ConsumerPlan};
+use hive_lifecycle::failpoint;
+use hive_sandbox::Call;
 use hive_telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::coop::consume_budget;
@@ -20,10 +24,6 @@ use self::gathering::Gathering;
 use super::crew::Seat;
 use super::held::{Held, Label};
 use super::{Ended, Pipeline};
-use crate::amqp::Lead;
-use crate::config::plan::{BatchPlan, ConsumerPlan};
-use crate::failpoint;
-use crate::guest::Call;
 
 /// State shared by the workers of a consumer with batches.
 pub(super) struct Batches {

@@ -6,9 +6,8 @@
 
 use std::collections::VecDeque;
 
+use hive_config::plan::PauseOnPlan;
 use tokio::time::Instant;
-
-use crate::config::plan::PauseOnPlan;
 
 /// How one delivery ended, as far as its component is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
+use hive_config::plan::RatePlan;
 use tokio::time::Instant;
-
-use crate::config::plan::RatePlan;
 
 /// A bucket that begins full.
 #[derive(Debug)]

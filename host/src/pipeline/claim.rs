@@ -3,12 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use hive_lifecycle::failpoint;
+use hive_store::StoreFault;
+
 use super::Pipeline;
 use super::held::Held;
 use super::keeping::Trouble;
-use crate::failpoint;
 use crate::ledger::{Claim, Known, Ledger, Wait};
-use crate::store::StoreFault;
 
 impl Pipeline {
     /// The delivery to handle, with its lease. `None` if it is not handled now: a repeat is acknowledged at

@@ -10,12 +10,11 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hive_lifecycle::Tasks;
+use hive_sandbox::Slot;
 use hive_telemetry::{ConsumerTelemetry, WorkerPanicked};
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use crate::guest::Slot;
-use crate::lifecycle::Tasks;
 
 /// How long a worker rests after a panic.
 const FIRST_REST: Duration = Duration::from_millis(100);

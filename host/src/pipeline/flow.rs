@@ -7,15 +7,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use hive_amqp::{ConsumerWatch, Intake, Subscription};
+use hive_config::plan::{ConsumerPlan, PauseOnPlan};
+use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Pass, Stand, Verdict};
 use super::order::Order;
-use crate::amqp::{ConsumerWatch, Intake, Subscription};
-use crate::config::plan::{ConsumerPlan, PauseOnPlan};
-use crate::lifecycle::Tasks;
 use crate::status::{Pause, PausedBy};
 
 /// The flow of one consumer.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hive_amqp::Delivery;
+use hive_core::policy::{Disposition, FailureClass};
 use hive_telemetry::InHand;
 
 use super::breaker::Verdict;
@@ -9,9 +11,7 @@ use super::flow::Watched;
 use super::keeping::Patience;
 use super::order::Turn;
 use super::quarantine::Watcher;
-use crate::amqp::Delivery;
 use crate::ledger::Lease;
-use crate::policy::{Disposition, FailureClass};
 
 /// One delivery, from its arrival to its settlement.
 ///

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::flow::Flow;
 use super::held::Held;
-use crate::lifecycle::Tasks;
 use crate::status::Kept;
 
 /// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer

@@ -5,10 +5,9 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::time::Duration;
 
+use hive_amqp::Lead;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
-
-use crate::amqp::Lead;
 
 /// What a worker costs that is woken on another thread, about.
 const QUICK: Duration = Duration::from_micros(10);

@@ -11,6 +11,12 @@ mod lanes;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use hive_amqp::{Delivery, Fingerprint};
+use hive_config::plan::{OrderedRetry, OrderingPlan};
+use hive_core::message::Attempt;
+use hive_core::message_key::Key;
+use hive_core::policy::Disposition;
+use hive_core::recent::Recent;
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -18,12 +24,6 @@ use tokio::time::Instant;
 use self::lanes::{LaneKey, Lanes};
 use super::keeping::LONGEST_HOLD;
 use super::recall::MOST;
-use crate::amqp::{Delivery, Fingerprint};
-use crate::config::plan::{OrderedRetry, OrderingPlan};
-use crate::message::Attempt;
-use crate::message_key::Key;
-use crate::policy::Disposition;
-use crate::recent::Recent;
 
 /// The lanes of one consumer.
 #[derive(Debug)]

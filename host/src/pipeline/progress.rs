@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_amqp::{Reading, Subscription};
+use hive_config::plan::{ConsumerPlan, StreamPlan};
+use hive_lifecycle::Tasks;
+use hive_sandbox::Slot;
+use hive_store::{Bucket, Namespace, Store, StoreFault, Value};
 use hive_telemetry::{StreamTelemetry, Telemetry};
 use tokio::sync::{Mutex, OnceCell};
-
-use crate::amqp::{Reading, Subscription};
-use crate::config::plan::{ConsumerPlan, StreamPlan};
-use crate::guest::Slot;
-use crate::lifecycle::Tasks;
-use crate::store::{Bucket, Namespace, Store, StoreFault, Value};
 
 /// Between two writes, so that a fast stream does not write for each message.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -226,9 +225,10 @@ fn written(position: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use hive_config::plan::StreamOffset;
+    use hive_store::{Clock, Memory};
+
     use super::*;
-    use crate::config::plan::StreamOffset;
-    use crate::store::{Clock, Memory};
 
     /// The progress of one host of the group `group`.
     fn progress(store: &Arc<dyn Store>) -> Progress {

@@ -21,6 +21,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hive_amqp::{Acks, CameBack};
+use hive_lifecycle::failpoint;
+use hive_store::{Bucket, Operation, StoreFault, Value, Write};
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::{Notify, RwLock, RwLockReadGuard, oneshot};
 use tokio::time::Instant;
@@ -30,9 +33,6 @@ pub use self::life::Quarantines;
 use self::marker::{Fate, Marker};
 use self::verdict::Deaths;
 use super::held::Held;
-use crate::amqp::{Acks, CameBack};
-use crate::failpoint;
-use crate::store::{Bucket, Operation, StoreFault, Value, Write};
 
 /// How long nothing more may have been parked before one with deaths behind it is tried: what a host
 /// left behind when it died comes at once, and the innocent of them are to go first.
@@ -355,11 +355,11 @@ fn nameless(deaths: Deaths) -> Marker {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use hive_store::{Clock, Memory, Store};
     use hive_telemetry::Telemetry;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::store::{Clock, Memory, Store};
 
     const KEY: [u8; 32] = [7; 32];
 

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::amqp::{Delivery, Fingerprint, Mark};
-use crate::message::Attempt;
-use crate::recent::Recent;
+use hive_amqp::{Delivery, Fingerprint, Mark};
+use hive_core::message::Attempt;
+use hive_core::recent::Recent;
 
 /// How many messages are remembered: a consumer holds no more than its prefetch, and few of them end like
 /// this.

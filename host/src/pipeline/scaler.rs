@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use hive_amqp::{ConsumerState, DepthFault};
+use hive_core::scaling::ScalePlan;
+use hive_core::scaling::{Look, Rule};
 use hive_telemetry::CrewScaled;
 use tokio::time::MissedTickBehavior;
 
 use super::Pipeline;
 use super::crew::Crew;
-use crate::amqp::{ConsumerState, DepthFault};
-use crate::config::plan::ScalePlan;
-use crate::scaling::{Look, Rule};
 
 /// Scales a crew of this consumer for as long as it is polled.
 pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Crew>) {

@@ -12,22 +12,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_amqp::{
+    Connection, EnsureFault, Fate, Outgoing, Publisher, Settled, Unpublishable, WayBack,
+};
+use hive_config::plan::ConsumerPlan;
+use hive_core::message::Attempt;
+use hive_core::policy::{self, Disposition};
+use hive_lifecycle::Tasks;
+use hive_lifecycle::failpoint;
+use hive_store::StoreFault;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
 
 use super::breaker::Verdict;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
-use crate::amqp::{
-    Connection, EnsureFault, Fate, Outgoing, Publisher, Settled, Unpublishable, WayBack,
-};
-use crate::config::plan::ConsumerPlan;
-use crate::failpoint;
 use crate::ledger::{Fresh, Known, Ledger};
-use crate::lifecycle::Tasks;
-use crate::message::Attempt;
-use crate::policy::{self, Disposition};
-use crate::store::StoreFault;
 
 /// The length of the reported error over which a stream is read no further, in bytes.
 const LONGEST_REASON: usize = 300;

@@ -13,7 +13,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Reads `text` as the file at `file`, a path from `host/src`.
+    /// Reads `text` as the file at `file`, a path from its crate's `src`.
     pub(super) fn read(file: &Path, text: &str) -> Self {
         let module = module_path(file);
         let room = module.first().cloned().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Compares the exchanges and queues of a plan with those at its brokers.
 
-use crate::amqp::Comparison;
+use hive_amqp::Comparison;
+use hive_config::plan::{ConnectionPlan, Plan};
+
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
-use crate::config::plan::{ConnectionPlan, Plan};
 
 /// The result for one connection.
 pub(super) struct Compared {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hive_config::plan::{ConsumerPlan, Plan};
+use hive_config::{Problem, Severity};
+use hive_core::policy::OnError;
+use hive_sandbox::{Access, ComponentFault, Slot};
 use serde_json::{Value, json};
 
 use super::at_the_broker::Compared;
 use crate::cli::Exit;
 use crate::cli::say::{fault, out, warning};
-use crate::config::plan::{ConsumerPlan, Plan};
-use crate::config::{Problem, Severity};
-use crate::guest::{Access, ComponentFault, Slot};
-use crate::policy::OnError;
 
 /// In the order of the checks.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! Lists of dead letters, and what came of a replay, for people and for scripts.
 
+use hive_amqp::Death;
 use serde_json::{Map, Value, json};
 
-use crate::amqp::Death;
 use crate::cli::parts::cell;
 use crate::cli::say::{self, fault, out};
 use crate::cli::table::{Column, Table};

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
+use hive_amqp::Death;
+use hive_core::escape;
+use hive_core::json::write_delivery;
 use serde_json::Value;
 
 use super::print::end;
-use crate::amqp::Death;
 use crate::cli::parts::{body, headers, properties};
 use crate::dead::{Numbered, shown};
-use crate::escape;
-use crate::json::write_delivery;
 
 /// The prefix of the host's bookkeeping, which is shown by its meaning.
 const BOOKKEEPING: &str = "x-hive-";

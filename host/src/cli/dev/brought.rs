@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use hive_broker::{Broker, Settings};
+use hive_config::Environment;
 
 use super::Dev;
 use crate::cli::memory_broker::PORT;
 use crate::cli::say::{fault, out};
 use crate::cli::{Exit, load_in};
-use crate::config::Environment;
 
 /// The value of `--broker` for a broker in this process.
 const MEMORY: &str = "memory";

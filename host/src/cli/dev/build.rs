@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use hive_config::plan::ComponentPlan;
+use hive_core::escape;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use crate::cli::say::{self, fault, out};
-use crate::config::plan::ComponentPlan;
-use crate::escape;
 
 /// The result of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use hive_config::plan::Plan;
+use hive_core::message::{Envelope, Publication};
+
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
 use crate::cli::message_file::{self, LARGEST_MESSAGES, deliveries};
 use crate::cli::publish::{entity, publish_all};
 use crate::cli::say::{fault, out};
-use crate::config::plan::Plan;
 use crate::dead::connection_of;
-use crate::message::{Envelope, Publication};
 
 /// The messages of a file, each with its destination.
 pub(super) fn read(file: &Path, plan: &Plan) -> Result<Vec<Publication>, Exit> {

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hive_config::files;
+use hive_lifecycle::Tasks;
 use tokio::time::sleep;
-
-use crate::files;
-use crate::lifecycle::Tasks;
 
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 

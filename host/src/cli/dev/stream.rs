@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use hive_core::escape;
 use tokio::sync::watch;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -10,7 +11,6 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::cli::event::{Fields, fields, follow};
 use crate::cli::say;
-use crate::escape;
 use crate::log::OURS;
 
 /// Where deliveries are told of.

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use hive_core::escape;
+use hive_core::json::write_action;
+use hive_core::message::{Action, Attempt, Publication, Retry};
+use hive_core::policy::{self, Disposition, Failure, Outcome, RetryPolicy};
 use serde_json::{Map, Value};
 
 use crate::cli::parts::{body, headers, properties};
-use crate::escape;
-use crate::json::write_action;
-use crate::message::{Action, Attempt, Publication, Retry};
-use crate::policy::{self, Disposition, Failure, Outcome, RetryPolicy};
 
 /// A policy without retries, so that each failure shows its class.
 const NO_RETRIES: RetryPolicy = RetryPolicy {

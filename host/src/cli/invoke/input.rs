@@ -1,11 +1,12 @@
 //! The input for the component: from a file, from standard input, from the flags.
 
+use hive_amqp::LARGEST_BODY;
+use hive_core::message::Envelope;
+
 use super::Invoke;
-use crate::amqp::LARGEST_BODY;
 use crate::cli::message_file::LARGEST_MESSAGES;
 use crate::cli::say::fault;
 use crate::cli::{Exit, message_file};
-use crate::message::Envelope;
 
 /// One at least.
 pub(super) fn deliveries(arguments: &Invoke) -> Result<Vec<Envelope>, Exit> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hive_core::escape;
 use serde_json::{Value, json};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
@@ -11,7 +12,6 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::cli::event::{fields, follow};
-use crate::escape;
 use crate::log::OURS;
 
 /// Whose line it is, where the host has something to say.

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
+use hive_config::cases::{AnswerMatch, BodyMatch, HeaderMatch, MessageMatch, TextMatch};
+use hive_core::json::{base64, from_base64};
 use regex::Regex;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
-
-use crate::config::cases::{AnswerMatch, BodyMatch, HeaderMatch, MessageMatch, TextMatch};
-use crate::json::{base64, from_base64};
 
 /// A longer value is cut where it is shown.
 const SHOWN: usize = 600;

@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hive_config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
+use hive_config::plan::{ComponentPlan, Plan};
+use hive_sandbox::{
+    Call, Code, ComponentFault, Engine, Generation, Handed, Measured, Source, Surroundings,
+};
+use hive_store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -11,12 +17,6 @@ use super::offline::Offline;
 use super::report::Ended;
 use crate::cli::invoke::answer::Answer;
 use crate::cli::invoke::log::{Line, Log};
-use crate::config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
-use crate::config::plan::{ComponentPlan, Plan};
-use crate::guest::{
-    Call, Code, ComponentFault, Engine, Generation, Handed, Measured, Source, Surroundings,
-};
-use crate::store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
 
 /// What every case shares: one engine, and the compiled code of each component.
 pub(super) struct Bench {

@@ -2,9 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hive_config::cases::{HttpAnswer, HttpReply};
+use hive_sandbox::{HttpOutcome, HttpRequest, Network};
+
 use super::compare::{Differences, body, differs, holds, shown, wanted};
-use crate::config::cases::{HttpAnswer, HttpReply};
-use crate::guest::{HttpOutcome, HttpRequest, Network};
 
 /// Answers requests.
 pub(super) struct Offline {
@@ -123,8 +124,9 @@ fn outcome(reply: &HttpReply) -> HttpOutcome {
 
 #[cfg(test)]
 mod tests {
+    use hive_config::cases::TextMatch;
+
     use super::*;
-    use crate::config::cases::TextMatch;
 
     fn answer(url: &str, times: Option<u64>) -> HttpAnswer {
         HttpAnswer {

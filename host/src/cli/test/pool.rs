@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use hive_config::cases::ComponentCase;
+
 use super::component::{Bench, Ran};
 use crate::cli::Exit;
 use crate::cli::invoke::log::Log;
 use crate::cli::say::fault;
-use crate::config::cases::ComponentCase;
 
 /// What came of each, in their order.
 pub(super) fn run(

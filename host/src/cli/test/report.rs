@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hive_core::escape;
 use serde_json::{Value, json};
 
 use super::compare::Difference;
-use crate::escape;
 
 /// What came of a case.
 #[derive(Debug)]

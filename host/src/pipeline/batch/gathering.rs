@@ -1,9 +1,8 @@
 //! The deliveries gathered for one batch, and when the batch is due. Pure: the time is a parameter.
 
+use hive_config::plan::BatchPlan;
 use hive_telemetry::BatchReason;
 use tokio::time::Instant;
-
-use crate::config::plan::BatchPlan;
 
 /// Deliveries on their way to be one batch.
 pub(super) struct Gathering<T> {

@@ -4,14 +4,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hive_config::plan::{HostPlan, StorePlan};
+use hive_lifecycle::Tasks;
+use hive_store::{Bucket, Namespace, Store, StoreFault, Value};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::marker::{Fate, Owner};
 use super::verdict::Deaths;
-use crate::config::plan::{HostPlan, StorePlan};
-use crate::lifecycle::Tasks;
-use crate::store::{Bucket, Namespace, Store, StoreFault, Value};
 
 /// How often a host that shares its store says that it lives, once it has a marker there.
 const BEAT: Duration = Duration::from_secs(3);
@@ -174,9 +174,10 @@ const MARKERS: u64 = 100_000;
 
 #[cfg(test)]
 pub(super) mod tests {
+    use hive_config::plan::LogFormat;
+    use hive_store::{Clock, Memory};
+
     use super::*;
-    use crate::config::plan::LogFormat;
-    use crate::store::{Clock, Memory};
 
     /// A run of a host on this store.
     pub(in super::super) fn run_on(store: &Arc<dyn Store>) -> Arc<Quarantines> {

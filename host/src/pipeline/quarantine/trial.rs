@@ -5,6 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use hive_amqp::CameBack;
+use hive_core::policy::{Disposition, Failure, FailureClass};
+use hive_store::Value;
 use hive_telemetry::QuarantineTold;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -12,11 +15,8 @@ use tokio::time::timeout;
 use super::marker::{Fate, Marker};
 use super::verdict::{DEATHS_ALONE, Deaths, Treatment, is_suspect, treatment};
 use super::{KEPT, Marked, Order, SETTLING, Suspect, Watcher, last_reader, nameless};
-use crate::amqp::CameBack;
 use crate::pipeline::Pipeline;
 use crate::pipeline::held::Held;
-use crate::policy::{Disposition, Failure, FailureClass};
-use crate::store::Value;
 
 impl Pipeline {
     /// The delivery, if its worker may handle it; `None` if it waits for its trial.

@@ -4,7 +4,7 @@
 //! lost connections: that makes it a suspect, and no more. The deaths that the host itself recorded are
 //! evidence, and only they dead-letter a message.
 
-use crate::amqp::CameBack;
+use hive_amqp::CameBack;
 
 /// After this many deaths with the message in flight it is tried alone. One may be chance: with
 /// `prefetch = 256` a death returns 255 innocent messages.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use hive_amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault};
+use hive_core::message::Attempt;
+use hive_core::policy::Failure;
+use hive_lifecycle::failpoint;
+
 use super::{Setback, Settler, SoFar};
-use crate::amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault};
-use crate::failpoint;
-use crate::message::Attempt;
 use crate::pipeline::held::Held;
-use crate::policy::Failure;
 
 impl Settler {
     /// Puts a copy that carries the number of `attempt` in the delay queue.

@@ -1,11 +1,12 @@
 //! What a component publishes: prepared, led through the queues that delay it, and confirmed.
 
+use hive_amqp::{EnsureFault, Outgoing, PublishFault, Unconfirmed, Unpublishable};
+use hive_core::message::Publication;
+use hive_lifecycle::failpoint;
+use hive_store::StoreFault;
+
 use super::{Setback, Settler, SoFar};
-use crate::amqp::{EnsureFault, Outgoing, PublishFault, Unconfirmed, Unpublishable};
-use crate::failpoint;
-use crate::message::Publication;
 use crate::pipeline::held::Held;
-use crate::store::StoreFault;
 
 impl Settler {
     /// Publishes what the component asked for, in its order, and waits for every confirmation.

@@ -1,9 +1,9 @@
 //! The reply to a waiting requester, when the delivery is dead-lettered.
 
+use hive_amqp::{DeadLetterNote, Outgoing, PublishFault, Unpublishable};
 use hive_telemetry::FailureReplied;
 
 use super::{Setback, Settler};
-use crate::amqp::{DeadLetterNote, Outgoing, PublishFault, Unpublishable};
 use crate::pipeline::held::Held;
 
 impl Settler {

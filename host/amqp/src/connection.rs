@@ -1,0 +1,338 @@
+//! A connection of the plan: two links to one broker, and what is done over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hive_config::plan::{ConnectionPlan, ConsumerPlan};
+use hive_core::message::Publication;
+use hive_lifecycle::Tasks;
+use hive_telemetry::Telemetry;
+use tokio::sync::watch;
+
+use super::browsing::{BrowseFault, Browsing};
+use super::consumer::Subscription;
+use super::fault::{ConnectFault, Mismatch};
+use super::giving_back::{WayBack, way_back};
+use super::limits::DEFAULT_FRAME_MAX;
+use super::link::{Link, LinkState, Role, Snapshot};
+use super::outgoing::{DelayingExchange, PublishLimits};
+use super::publisher::Publisher;
+
+use super::runtime::LapinRuntime;
+use super::session::SharedSession;
+use super::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
+
+/// How long a change of the topology is waited for before what depends on it is tried all the same.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One `[connections.NAME]`, kept up until the host stops.
+///
+/// Deliveries and publications have a link each: a broker that is short of memory or disk stops reading from
+/// publishing connections, and acks must still get through.
+#[derive(Debug)]
+pub struct Connection {
+    plan: Arc<ConnectionPlan>,
+    host_name: Arc<str>,
+    topology: Arc<ArcSwap<Topology>>,
+    consuming: Link,
+    publishing: Link,
+    telemetry: Telemetry,
+}
+
+/// Watches how one link of a connection is doing.
+#[derive(Debug, Clone)]
+pub struct StateWatch {
+    latest: watch::Receiver<Snapshot>,
+}
+
+impl StateWatch {
+    /// How it is doing now.
+    pub fn now(&self) -> LinkState {
+        self.latest.borrow().state.clone()
+    }
+}
+
+impl Connection {
+    pub(super) fn start<'a>(
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+        host_name: Arc<str>,
+        lapin: &Arc<LapinRuntime>,
+        (tasks, telemetry): (&Tasks, &Telemetry),
+    ) -> Result<Arc<Self>, ConnectFault> {
+        let plan = Arc::new(plan.clone());
+        let topology = Arc::new(ArcSwap::from_pointee(Topology::new(&plan, consumers)?));
+        let link = |role: Role, topology: Option<Arc<ArcSwap<Topology>>>| {
+            let service = (tasks, telemetry);
+            Link::start(
+                role,
+                &host_name,
+                plan.clone(),
+                topology,
+                lapin.clone(),
+                service,
+            )
+        };
+        let consuming = link(Role::Consume, Some(topology.clone()));
+        let publishing = link(Role::Publish, None);
+        Ok(Arc::new(Self {
+            consuming,
+            publishing,
+            plan,
+            host_name,
+            topology,
+            telemetry: telemetry.clone(),
+        }))
+    }
+
+    /// Resolves if the connection is given up, with the reason: the host cannot continue.
+    pub async fn gave_up(&self) -> ConnectFault {
+        tokio::select! {
+            fault = self.consuming.gave_up() => fault,
+            fault = self.publishing.gave_up() => fault,
+        }
+    }
+
+    /// Where its queues are.
+    pub fn vhost(&self) -> &str {
+        &self.plan.vhost
+    }
+
+    /// How a link is doing, for readiness and metrics.
+    pub fn state(&self, role: Role) -> StateWatch {
+        let link = match role {
+            Role::Consume => &self.consuming,
+            Role::Publish => &self.publishing,
+        };
+        StateWatch {
+            latest: link.watch(),
+        }
+    }
+
+    /// Sets the topology: the declarations of `plan`, and those that `consumers` imply. New ones are declared
+    /// at once. Resolves after the attempt; at once if there is no session, since all of it is declared on the
+    /// next one.
+    ///
+    /// Entities that were declared before and are not wanted any more stay at the broker: they may hold
+    /// messages.
+    ///
+    /// Returns the entities that could not be declared; they are tried again.
+    pub async fn declare<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<Vec<Mismatch>, ConnectFault> {
+        let topology = Topology::new(plan, consumers)?;
+        let topology = Arc::new(topology.following(&self.topology.load()));
+        let before = self.topology.swap(topology.clone());
+        if self.consuming.current().is_none() {
+            return Ok(Vec::new());
+        }
+        let declared = self.consuming.declare(topology.new_since(&before));
+        if tokio::time::timeout(PATIENCE, declared).await.is_err() {
+            tracing::debug!(connection = %plan.name, "what is new is declared when the broker is there");
+        }
+        Ok(self.consuming.mismatches())
+    }
+
+    /// Whether `plan` can be carried out at all.
+    pub fn check<'a>(
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<(), ConnectFault> {
+        Topology::new(plan, consumers).map(drop)
+    }
+
+    /// Compares what `plan` and `consumers` would have declared with what the broker has, and declares
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// The connection is given up, or `plan` cannot be carried out at all.
+    pub async fn compare<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+    ) -> Result<Comparison, ConnectFault> {
+        let topology = Topology::new(plan, consumers)?;
+        // The broker may end the connection over an entity: it is asked again, and in the end without that.
+        let mut in_a_row = 0;
+        loop {
+            let session = self.unless_given_up(self.consuming.session()).await?;
+            match topology.compare(&session).await {
+                Ok(found) => return Ok(found),
+                Err(DeclareFault::Connect(fault)) => return Err(fault),
+                Err(DeclareFault::HungUp {
+                    reason,
+                    is_left_out,
+                }) => {
+                    session.discard();
+                    in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
+                    if in_a_row > HANG_UPS {
+                        return Err(topology.lost_while_declaring(&reason));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The deliveries of a consumer, until its `tasks` drain. Subscribes when it is first asked for one.
+    pub fn subscribe(&self, consumer: &Arc<ConsumerPlan>, tasks: &Tasks) -> Subscription {
+        Subscription::new(
+            consumer,
+            &self.host_name,
+            self.consuming.clone(),
+            tasks.clone(),
+        )
+    }
+
+    /// A publisher for one consumer, so that its publications do not wait for another's.
+    pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
+        let telemetry = self.telemetry.publisher(consumer);
+        Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
+    }
+
+    /// Reads the messages in `queue`, with at most `at_once` unacknowledged. Messages that were read go back
+    /// when `tasks` stop, unless they were acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, it cannot be consumed from, or the connection is given up.
+    pub async fn browse(
+        &self,
+        queue: &str,
+        at_once: u16,
+        tasks: &Tasks,
+    ) -> Result<Browsing, BrowseFault> {
+        let session = self.unless_given_up(self.consuming.session_for(queue));
+        let session = session.await.map_err(|fault| BrowseFault::Lost {
+            queue: queue.to_owned(),
+            reason: fault.to_string(),
+        })?;
+        Browsing::begin(session, queue, at_once, &self.host_name, tasks).await
+    }
+
+    /// How one delivery from `queue` goes back to it without being counted.
+    pub fn way_back(&self, queue: &str) -> WayBack {
+        let session = self.consuming.current();
+        let broker = session.and_then(|session| session.broker());
+        way_back(broker, self.topology.load().kind_of(queue))
+    }
+
+    /// The cost of looking at the messages of `queue` and putting them back.
+    ///
+    /// # Errors
+    ///
+    /// The broker does not answer, or the connection is given up.
+    pub async fn cost_of_looking(&self, queue: &str) -> Result<LookCost, BrowseFault> {
+        let lost = |reason: String| BrowseFault::Lost {
+            queue: queue.to_owned(),
+            reason,
+        };
+        let session = self.unless_given_up(self.consuming.session()).await;
+        let session = session.map_err(|fault| lost(fault.to_string()))?;
+        let topology = self.topology.load_full();
+        let cost = topology.cost_of_looking(&session, queue).await;
+        cost.map_err(|fault| lost(fault.to_string()))
+    }
+
+    /// The current limits for publications over this connection.
+    pub fn publish_limits(&self) -> PublishLimits {
+        let negotiated = self.publishing.current().map(|session| session.frame_max());
+        PublishLimits {
+            frame_max: negotiated
+                .or(self.plan.frame_max)
+                .unwrap_or(DEFAULT_FRAME_MAX),
+            user: self.plan.user().map(Into::into),
+        }
+    }
+
+    /// The name of the queue in which a message from `queue` waits for `delay`, made if need be.
+    ///
+    /// A delay that the consumer's policy names has a queue already. Any other gets the next one
+    /// of a ladder ([`super::rung`]), which expires when it is unused for long.
+    pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
+        let session = self.session(queue)?;
+        self.topology
+            .load_full()
+            .delay_queue(&session, queue, delay)
+            .await
+    }
+
+    /// The same after a copy was returned, because the delay queue was deleted.
+    pub async fn ensure_delay_queue(
+        &self,
+        queue: &str,
+        delay: Duration,
+    ) -> Result<String, EnsureFault> {
+        let session = self.session(queue)?;
+        self.topology
+            .load_full()
+            .ensure_delay_queue(&session, queue, delay)
+            .await
+    }
+
+    /// An exchange that holds what is published to it for about `delay`, and then hands it on to that of
+    /// `publication` with its routing key; for [`super::Outgoing::by_way_of`].
+    ///
+    /// The broker confirms a delayed publication when it is stored for its delay. Where it is to go is
+    /// there now; whether it still is afterwards, and whether a queue takes it then, is not known. What
+    /// none takes is held.
+    pub async fn delaying_exchange(
+        &self,
+        publication: &Publication,
+        delay: Duration,
+    ) -> Result<DelayingExchange, EnsureFault> {
+        let session = self.session(&publication.exchange)?;
+        let topology = self.topology.load_full();
+        let made = topology.delaying_exchange(&session, publication, delay);
+        made.await.map(DelayingExchange)
+    }
+
+    /// The same after a publication was returned or refused, because its exchange or queue was deleted.
+    pub async fn ensure_delaying_exchange(
+        &self,
+        publication: &Publication,
+        delay: Duration,
+    ) -> Result<DelayingExchange, EnsureFault> {
+        let session = self.session(&publication.exchange)?;
+        let topology = self.topology.load_full();
+        let made = topology.ensure_delaying_exchange(&session, publication, delay);
+        made.await.map(DelayingExchange)
+    }
+
+    /// Declares a dead-letter queue again, after a copy was returned because the queue was deleted.
+    pub async fn ensure_dead_letter_queue(&self, name: &str) -> Result<(), EnsureFault> {
+        let session = self.session(name)?;
+        let topology = self.topology.load_full();
+        topology.ensure_dead_letter_queue(&session, name).await
+    }
+
+    /// The result of a wait on the consuming link, or why the link was given up. A link that has ended reports
+    /// nothing itself.
+    async fn unless_given_up<T>(
+        &self,
+        wanted: impl Future<Output = Option<T>>,
+    ) -> Result<T, ConnectFault> {
+        tokio::select! {
+            Some(found) = wanted => Ok(found),
+            fault = self.consuming.gave_up() => Err(fault),
+        }
+    }
+
+    /// The link that deliveries come over.
+    pub(super) fn consuming(&self) -> &Link {
+        &self.consuming
+    }
+
+    /// Without waiting for a reconnection: the delivery that needs it can be given back instead.
+    fn session(&self, queue: &str) -> Result<SharedSession, EnsureFault> {
+        self.consuming
+            .current()
+            .ok_or_else(|| EnsureFault::Unreachable {
+                queue: queue.to_owned(),
+                reason: "the connection is down".into(),
+            })
+    }
+}

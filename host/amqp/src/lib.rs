@@ -1,0 +1,128 @@
+//! The AMQP side: deliveries come in through here, and everything that is published goes out.
+//!
+//! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
+//! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
+//! - [`Browsing`]: what waits in a queue, looked at and put back, or taken out;
+//! - [`Publisher`]: publications that are known to be stored, or known not to be;
+//! - [`Outgoing`]: what can be published, checked before a byte is written.
+//!
+//! lapin speaks the protocol. That its connections are not mended but replaced, that acks are sent
+//! by one owner each, and how confirmations are matched, is decided here, for reasons told where
+//! it is done. No other room names lapin.
+
+mod broker_headers;
+mod browsing;
+mod came_back;
+mod connection;
+mod consumer;
+mod copies;
+mod death;
+mod delay;
+mod depth;
+mod fault;
+mod headers;
+mod link;
+mod original;
+mod outgoing;
+mod publisher;
+mod replies;
+mod settlement;
+mod stream;
+mod topology;
+
+mod acks;
+mod backoff;
+mod bookkeeping;
+mod encode;
+mod endings;
+mod frame;
+mod giving_back;
+mod identity;
+mod limits;
+mod octet_text;
+mod runtime;
+mod screen;
+mod session;
+mod socket;
+#[cfg(test)]
+mod strategies;
+mod tls;
+mod transport;
+
+/// What the fuzz targets reach for beside the face of the crate.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on};
+    pub use crate::broker_headers::is_brokers_own;
+    pub use crate::frame::{Mended, Screened, restored, screen};
+    pub use crate::octet_text::{BEGINNING, is_holder};
+    pub use crate::screen::{BrokerSlot, Screen};
+}
+
+use std::io;
+use std::sync::Arc;
+
+use hive_config::plan::{ConnectionPlan, ConsumerPlan};
+use hive_lifecycle::Tasks;
+use hive_telemetry::Telemetry;
+
+pub use self::browsing::{BrowseFault, Browsing, Letter};
+pub use self::came_back::CameBack;
+pub use self::connection::{Connection, StateWatch};
+pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
+pub use self::copies::DeadLetterNote;
+pub use self::death::Death;
+pub use self::delay::{LONGEST_DELAY, rung};
+pub use self::depth::DepthFault;
+pub use self::fault::{ConnectFault, Mismatch};
+pub use self::giving_back::WayBack;
+pub use self::headers::Unpublishable;
+pub use self::identity::{Fingerprint, Mark};
+pub use self::link::{LinkState, Role};
+pub use self::original::{Original, receive};
+pub use self::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, PublishLimits};
+pub use self::publisher::{Confirmation, PublishFault, Publisher, Unconfirmed};
+pub use self::settlement::{Acks, Delivery, Fate, Settled, Settlement};
+pub use self::stream::Reading;
+pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
+
+use self::runtime::LapinRuntime;
+
+/// Every connection of a host.
+#[derive(Debug)]
+pub struct Amqp {
+    lapin: Arc<LapinRuntime>,
+    host_name: Arc<str>,
+    telemetry: Telemetry,
+}
+
+impl Amqp {
+    /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
+    /// `host_name`.
+    pub fn start(telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
+        Ok(Self {
+            lapin: Arc::new(LapinRuntime::start()?),
+            host_name,
+            telemetry: telemetry.clone(),
+        })
+    }
+
+    /// Starts to connect, and keeps on until `tasks` close. `consumers` are those that consume over this connection:
+    /// their delay and dead-letter queues are declared along with its topology.
+    ///
+    /// An error is a plan that no broker can carry out, a name longer than AMQP's names.
+    pub fn connect<'a>(
+        &self,
+        plan: &ConnectionPlan,
+        consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
+        tasks: &Tasks,
+    ) -> Result<Arc<Connection>, ConnectFault> {
+        Connection::start(
+            plan,
+            consumers,
+            self.host_name.clone(),
+            &self.lapin,
+            (tasks, &self.telemetry),
+        )
+    }
+}

@@ -1,0 +1,255 @@
+//! A connection that is opened again after each loss. The other modules see the latest [`Snapshot`] in a watch
+//! channel; `supervisor` is the loop behind it.
+
+mod consumers;
+mod supervisor;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hive_config::plan::ConnectionPlan;
+use hive_lifecycle::Tasks;
+use hive_telemetry::Telemetry;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::consumers::Consumers;
+use self::supervisor::Supervisor;
+use super::acks::flusher::AckSink;
+use super::fault::{ConnectFault, Mismatch};
+use super::runtime::LapinRuntime;
+use super::session::SharedSession;
+use super::topology::{Fatal, Topology, Withheld};
+
+/// How long a declaration is waited for before a queue is consumed again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The purpose of a link. Acks must not stop when a full broker stops publications, so each purpose has a
+/// connection of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Deliveries come over it and acks go.
+    Consume,
+    /// Publications go over it.
+    Publish,
+}
+
+impl Role {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Consume, Self::Publish];
+
+    /// The word in connection names, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consume => "consume",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// How a link is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Connecting to a broker; after a failure, with its reason.
+    Connecting(Option<Arc<str>>),
+    /// Usable.
+    Open,
+    /// Open, but the broker takes no publications, for this reason.
+    Blocked(Arc<str>),
+    /// Not open, for this reason; it will be tried again.
+    Closed(Arc<str>),
+    /// Ended, because the host stops or gave up.
+    Ended,
+}
+
+/// The latest about a link.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) state: LinkState,
+    /// The session, while there is one.
+    pub(super) session: Option<SharedSession>,
+    /// Entities that cannot be declared, and the consumers that wait for them.
+    pub(super) withheld: Arc<Withheld>,
+    /// Why it is not tried any more.
+    pub(super) gave_up: Option<ConnectFault>,
+}
+
+impl Snapshot {
+    fn takes_publications(&self) -> Option<SharedSession> {
+        match self.state {
+            LinkState::Open => self.session.clone(),
+            _ => None,
+        }
+    }
+
+    /// `None` if the session is over, which is reported here soon.
+    fn delivers_from(&self, queue: &str) -> Option<SharedSession> {
+        match self.withheld.reason(queue) {
+            None => self.session.clone().filter(lives),
+            Some(_) => None,
+        }
+    }
+}
+
+fn lives(session: &SharedSession) -> bool {
+    !session.over().is_cancelled()
+}
+
+/// The outside of a link.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    latest: watch::Receiver<Snapshot>,
+    fatal: Arc<Fatal>,
+    consumers: Arc<Consumers>,
+    wishes: mpsc::UnboundedSender<Wish>,
+}
+
+/// Queues that must be declared on the current session.
+#[derive(Debug)]
+struct Wish {
+    queues: BTreeSet<Arc<str>>,
+    /// They were not declared before, so the broker may end the connection over them.
+    is_new: bool,
+    /// Told when it has been tried.
+    tried: Option<oneshot::Sender<()>>,
+}
+
+impl Link {
+    /// Starts the loop. A consuming link declares its `topology` before it is reported open.
+    pub(super) fn start(
+        role: Role,
+        host_name: &str,
+        plan: Arc<ConnectionPlan>,
+        topology: Option<Arc<ArcSwap<Topology>>>,
+        lapin: Arc<LapinRuntime>,
+        (tasks, telemetry): (&Tasks, &Telemetry),
+    ) -> Self {
+        let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
+        let (tell, latest) = watch::channel(Snapshot {
+            state: LinkState::Connecting(None),
+            session: None,
+            withheld: Arc::default(),
+            gave_up: None,
+        });
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let fatal = topology
+            .as_ref()
+            .map(|topology| topology.load().fatal().clone());
+        let telemetry = telemetry.link(&plan.name, role.as_str(), &name);
+        let consumers = Arc::<Consumers>::default();
+        let told = (tell, wished);
+        let over = (lapin, consumers.clone());
+        let supervisor = Supervisor::new(name, plan, topology, over, (tasks, telemetry), told);
+        tasks.spawn_service(supervisor.run());
+        Self {
+            latest,
+            fatal: fatal.unwrap_or_default(),
+            consumers,
+            wishes,
+        }
+    }
+
+    /// Watches the latest.
+    pub(super) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.latest.clone()
+    }
+
+    /// Waits for a session that is not over; none once the link has ended.
+    pub(super) async fn session(&self) -> Option<SharedSession> {
+        self.wait(|snapshot| snapshot.session.clone().filter(lives))
+            .await
+    }
+
+    /// Waits for a session on which `queue` can be consumed; none once the link has ended.
+    pub(super) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
+        self.wait(|snapshot| snapshot.delivers_from(queue)).await
+    }
+
+    /// Waits for a session that takes publications; none once the link has ended.
+    pub(super) async fn publishing_session(&self) -> Option<SharedSession> {
+        self.wait(Snapshot::takes_publications).await
+    }
+
+    /// The session there is now.
+    pub(super) fn current(&self) -> Option<SharedSession> {
+        self.latest.borrow().session.clone()
+    }
+
+    /// `queue` was deleted: it is declared again if the plan declares it, and waited for otherwise.
+    pub(super) fn is_missing(&self, queue: &Arc<str>) {
+        self.wish(Wish {
+            queues: [queue.clone()].into(),
+            is_new: false,
+            tried: None,
+        });
+    }
+
+    /// A subscription to `queue` consumes from now on.
+    pub(super) fn consumes(&self, queue: &Arc<str>, sink: &Arc<AckSink>) {
+        self.consumers.add(queue, sink);
+    }
+
+    /// The entities that could not be declared.
+    pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+        self.latest.borrow().withheld.mismatches()
+    }
+
+    /// Over what the broker ends the connection.
+    pub(super) fn fatal(&self) -> &Arc<Fatal> {
+        &self.fatal
+    }
+
+    /// Declares `queue` again, with its bindings, before it is consumed again on the current session: it may
+    /// have been deleted and made again. The wait is short.
+    pub(super) async fn declare_again(&self, queue: &Arc<str>) {
+        let (tried, was_tried) = oneshot::channel();
+        self.wish(Wish {
+            queues: [queue.clone()].into(),
+            is_new: false,
+            tried: Some(tried),
+        });
+        if tokio::time::timeout(PATIENCE, was_tried).await.is_err() {
+            tracing::debug!(%queue, "it is consumed again before it is declared again");
+        }
+    }
+
+    /// Declares `queues`, which are new in the topology. Resolves after the attempt, which may be never if
+    /// there is no session.
+    pub(super) async fn declare(&self, queues: BTreeSet<Arc<str>>) {
+        let (tried, was_tried) = oneshot::channel();
+        self.wish(Wish {
+            queues,
+            is_new: true,
+            tried: Some(tried),
+        });
+        if was_tried.await.is_err() {
+            tracing::trace!("the link has ended before it declared what is new");
+        }
+    }
+
+    fn wish(&self, wish: Wish) {
+        if self.wishes.send(wish).is_err() {
+            tracing::trace!("a queue is to be declared after its link has ended");
+        }
+    }
+
+    /// Waits until the link is given up, which may be never.
+    pub(super) async fn gave_up(&self) -> ConnectFault {
+        match self.wait(|snapshot| snapshot.gave_up.clone()).await {
+            Some(fault) => fault,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn wait<T>(&self, find: impl Fn(&Snapshot) -> Option<T>) -> Option<T> {
+        let mut latest = self.latest.clone();
+        loop {
+            if let Some(found) = find(&latest.borrow_and_update()) {
+                return Some(found);
+            }
+            // An error says that the loop has ended.
+            latest.changed().await.ok()?;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One generation of a connection: opened, used, and thrown away whole at the first fatal error.
+//!
+//! lapin's own recovery stays off. It does not recover a channel that the broker closed, it lets
+//! one entity that cannot be declared take the connection down in silence, and an ack with an old
+//! tag can acknowledge a message of the new incarnation. A session is never mended: it is cut, and
+//! the next one starts from nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use hive_config::plan::{AuthMechanism, ConnectionPlan, Endpoint};
+use lapin::uri::{
+    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
+};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::endings::Endings;
+use super::fault::{ConnectFault, describe};
+use super::frame::BrokerVersion;
+use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use super::runtime::LapinRuntime;
+use super::screen::BrokerSlot;
+use super::socket::{Cut, dial};
+
+/// How often a session is looked at, beside listening to what lapin says of it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long those who owe the broker something get to settle it before a session closes.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Connection,
+    cut: Cut,
+    broker: Option<BrokerVersion>,
+    endings: Endings,
+    over: CancellationToken,
+    users: TaskTracker,
+}
+
+/// An event of a session.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// The broker takes no publications for now.
+    Blocked(String),
+    /// It takes them again.
+    Unblocked,
+    /// The session is over.
+    Lost(String),
+}
+
+impl Session {
+    /// Opens a connection to one endpoint.
+    pub(super) async fn open(
+        plan: &ConnectionPlan,
+        endpoint: &Endpoint,
+        name: &str,
+        lapin: &LapinRuntime,
+    ) -> Result<(Self, Happenings), ConnectFault> {
+        let address = format!("{}:{}", endpoint.host, endpoint.port);
+        let broker = BrokerSlot::default();
+        let endings = Endings::default();
+        let told = (broker.clone(), endings.clone());
+        let (socket, cut) = dial(plan, endpoint, lapin.handle(), told)
+            .await
+            .map_err(|error| ConnectFault::dialling(plan, address.clone(), &error))?;
+        let socket = std::sync::Mutex::new(Some(socket));
+        let hand_over = async move |_, _| {
+            let mut socket = socket.lock().unwrap_or_else(|error| error.into_inner());
+            match socket.take() {
+                Some(socket) => Ok(lapin::AsyncTcpStream::Plain(socket)),
+                // Only a handshake that broke off asks twice.
+                None => {
+                    Err(ErrorKind::InvalidConnectionState(lapin::ConnectionState::Closed).into())
+                }
+            }
+        };
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let handshake =
+            Connection::connector(uri(plan, endpoint), lapin.kit(), hand_over, properties);
+        let connection = match tokio::time::timeout(plan.connect_timeout, handshake).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                let fault = ConnectFault::opening(plan, address, &error);
+                return Err(match broker.get() {
+                    None => fault.before_a_word(),
+                    Some(version) => fault.over_frame_max(plan, *version),
+                });
+            }
+            Err(_) => {
+                let limit = plan.connect_timeout;
+                let reason =
+                    format!("the AMQP handshake took longer than connect_timeout = {limit:?}");
+                return Err(ConnectFault::Unreachable {
+                    connection: plan.name.clone(),
+                    address,
+                    reason,
+                    nobody_there: false,
+                });
+            }
+        };
+        let events = Box::pin(connection.events_listener());
+        let session = Self {
+            connection,
+            cut,
+            broker: broker.get().copied(),
+            endings,
+            over: CancellationToken::new(),
+            users: TaskTracker::new(),
+        };
+        Ok((session, Happenings { events }))
+    }
+
+    /// Opens a channel.
+    pub(super) async fn channel(&self) -> Result<Channel, AskFault> {
+        ask(self.connection.create_channel()).await
+    }
+
+    /// The broker's version, if it announced one.
+    pub(super) fn broker(&self) -> Option<BrokerVersion> {
+        self.broker
+    }
+
+    /// Reports how the deliveries of its channels end.
+    pub(super) fn endings(&self) -> &Endings {
+        &self.endings
+    }
+
+    /// The largest frame that both sides agreed on.
+    pub(super) fn frame_max(&self) -> u32 {
+        self.connection.configuration().frame_max()
+    }
+
+    /// Cancelled when this session is over.
+    pub(super) fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
+    /// Held by each task that still owes the broker something; [`Session::close`] waits for all of them.
+    pub(super) fn user(&self) -> TaskTrackerToken {
+        self.users.token()
+    }
+
+    /// Throws the session away: nothing more comes or goes over it.
+    pub(super) fn discard(&self) {
+        self.over.cancel();
+        self.cut.now();
+    }
+
+    /// Closes the connection, once every user of the session has settled its deliveries.
+    pub(super) async fn close(&self) {
+        self.users.close();
+        if tokio::time::timeout(FLUSH_TIMEOUT, self.users.wait())
+            .await
+            .is_err()
+        {
+            tracing::debug!("closing a connection whose channels are still busy");
+        }
+        let goodbye = self.connection.close(200, "closed by the host".into());
+        match tokio::time::timeout(GOODBYE_TIMEOUT, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = describe(&error), "the goodbye failed"),
+            Err(_) => tracing::debug!("the broker did not answer the goodbye"),
+        }
+        self.discard();
+    }
+
+    fn is_alive(&self) -> bool {
+        self.connection.status().connected()
+    }
+}
+
+/// lapin's events of one connection. There is only one listener: several would compete.
+pub(super) struct Happenings {
+    events: std::pin::Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
+}
+
+impl Happenings {
+    /// Waits for the next thing that happens to `session`.
+    pub(super) async fn next(&mut self, session: &Session) -> Happening {
+        loop {
+            tokio::select! {
+                () = session.over.cancelled() => {
+                    return Happening::Lost("given up after an error".into());
+                }
+                event = self.events.next() => match event {
+                    Some(Event::ConnectionBlocked(reason)) => return Happening::Blocked(reason),
+                    Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
+                    // Errors of a channel are reported here too; the owner of the channel sees them itself.
+                    Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
+                    Some(Event::Error(error)) => return Happening::Lost(describe(&error)),
+                    Some(_) => {}
+                    None => return Happening::Lost("the connection ended".into()),
+                },
+                // A close with code 200, as from the management page, makes no event.
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if !session.is_alive() {
+                        return Happening::Lost("the broker closed the connection".into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn uri(plan: &ConnectionPlan, endpoint: &Endpoint) -> AMQPUri {
+    AMQPUri {
+        // TLS, where the plan has it, is the socket's business.
+        scheme: AMQPScheme::AMQP,
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo {
+                username: plan.username.clone(),
+                password: plan.password.expose_secret().to_owned(),
+            },
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        },
+        vhost: plan.vhost.clone(),
+        query: AMQPQueryString {
+            frame_max: plan.frame_max,
+            channel_max: plan.channel_max,
+            heartbeat: Some(whole_seconds(plan.heartbeat)),
+            auth_mechanism: Some(match plan.mechanism {
+                AuthMechanism::Plain => SASLMechanism::Plain,
+                AuthMechanism::External => SASLMechanism::External,
+            }),
+            ..AMQPQueryString::default()
+        },
+    }
+}
+
+/// AMQP counts heartbeats in seconds; a part of one counts as one, lest it turns them off.
+fn whole_seconds(heartbeat: Duration) -> u16 {
+    let seconds = heartbeat.as_secs() + u64::from(heartbeat.subsec_nanos() > 0);
+    u16::try_from(seconds).unwrap_or(u16::MAX)
+}
+
+/// A session that several share.
+pub(super) type SharedSession = Arc<Session>;

@@ -1,0 +1,217 @@
+//! Test files, `*.test.toml`: cases that `hive-host test` runs.
+//!
+//! They are read as hive.toml is: along a table of keys (`keys`), with every fault of a file in one run.
+
+mod expectations;
+mod given;
+pub(crate) mod keys;
+mod meaning;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hive_core::message::Envelope;
+use jsonschema::Validator;
+use regex::Regex;
+use serde_json::Value;
+
+use super::environment::Environment;
+use super::faults::Faults;
+use super::plan::Plan;
+use super::problem::Problems;
+use super::sources::Sources;
+
+/// A test file.
+#[derive(Debug)]
+pub struct Cases {
+    /// The file.
+    pub path: PathBuf,
+    /// Its cases that call a component, in their order.
+    pub components: Vec<ComponentCase>,
+}
+
+/// A case that calls a component.
+#[derive(Debug)]
+pub struct ComponentCase {
+    /// What it shows.
+    pub name: String,
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// The component, which is in the plan.
+    pub component: Arc<str>,
+    /// In place of values of the plan.
+    pub config: Vec<(String, String)>,
+    /// Buckets with their entries.
+    pub keyvalue: Vec<Bucket>,
+    /// The time of day that the component reads; none for the machine's.
+    pub clock: Option<SystemTime>,
+    /// Answers to its requests.
+    pub http: Vec<HttpAnswer>,
+    /// At least one.
+    pub calls: Vec<Call>,
+}
+
+impl ComponentCase {
+    /// Whether an answer of it is compared with the snapshot.
+    pub fn has_snapshot(&self) -> bool {
+        self.calls.iter().any(|call| call.expect.snapshot)
+    }
+}
+
+/// A bucket's name and its entries.
+pub type Bucket = (String, Vec<(String, String)>);
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    /// What is handed over; one at least.
+    pub deliveries: Vec<(Envelope, AnswerMatch)>,
+    /// Whether they are handed to the batch handler.
+    pub is_batch: bool,
+    /// What must hold of the call as a whole.
+    pub expect: CallMatch,
+}
+
+/// What must hold of a call.
+#[derive(Debug, Default)]
+pub struct CallMatch {
+    /// Lines that must be there.
+    pub log: Vec<TextMatch>,
+    /// Lines that must not.
+    pub no_log: Vec<TextMatch>,
+    /// The longest time.
+    pub time: Option<Duration>,
+    /// The most bytes of memory.
+    pub memory: Option<u64>,
+    /// What must be in buckets.
+    pub keyvalue: Vec<Bucket>,
+    /// Whether the answer must be that of the snapshot.
+    pub snapshot: bool,
+}
+
+/// What must come of a delivery.
+#[derive(Debug, Default, Clone)]
+pub struct AnswerMatch {
+    /// `ack`, `publish`, `retry` or `reject`.
+    pub action: Option<String>,
+    /// The class of a failure.
+    pub failure: Option<String>,
+    /// Of a retry or a rejection.
+    pub reason: Option<TextMatch>,
+    /// Of a failure.
+    pub error: Option<TextMatch>,
+    /// Of a retry.
+    pub delay: Option<Duration>,
+    /// Every publication; none where they do not matter.
+    pub publications: Option<Vec<MessageMatch>>,
+}
+
+/// How a message must be.
+#[derive(Debug, Default, Clone)]
+pub struct MessageMatch {
+    /// Keys of the JSON form of a message whose values are strings.
+    pub texts: Vec<(&'static str, TextMatch)>,
+    /// Keys with other values.
+    pub values: Vec<(&'static str, Value)>,
+    /// Headers by name.
+    pub headers: Vec<(String, HeaderMatch)>,
+    /// The body.
+    pub body: Option<BodyMatch>,
+}
+
+/// How a header must be.
+#[derive(Debug, Clone)]
+pub enum HeaderMatch {
+    /// Equal to this, in the JSON form of headers.
+    Is(Value),
+    /// A text.
+    Text(TextMatch),
+    /// It must not be there.
+    Absent,
+}
+
+/// How a text must be.
+#[derive(Debug, Clone)]
+pub enum TextMatch {
+    /// Equal to this.
+    Is(String),
+    /// This is a part of it.
+    Contains(String),
+    /// This matches somewhere in it.
+    Matches(Regex),
+}
+
+/// How a body must be.
+#[derive(Debug, Clone)]
+pub enum BodyMatch {
+    /// These bytes.
+    Is(Vec<u8>),
+    /// JSON equal to this.
+    Json(Value),
+    /// JSON that has at least this.
+    Subset(Value),
+    /// Text in which this matches.
+    Matches(Regex),
+    /// JSON that conforms.
+    Schema(Arc<Validator>),
+}
+
+/// An answer to HTTP requests.
+#[derive(Debug, Clone)]
+pub struct HttpAnswer {
+    /// The URL that it is for.
+    pub url: TextMatch,
+    /// The method; none for any.
+    pub method: Option<String>,
+    /// Headers that the request has, among others.
+    pub request_headers: Vec<(String, String)>,
+    /// The body of the request.
+    pub request_body: Option<BodyMatch>,
+    /// What is answered.
+    pub reply: HttpReply,
+    /// How often it is asked for; none for at least once.
+    pub times: Option<u64>,
+}
+
+/// What a component gets for its request.
+#[derive(Debug, Clone)]
+pub enum HttpReply {
+    /// A response.
+    Response {
+        /// Its status.
+        status: u16,
+        /// Its headers.
+        headers: Vec<(String, String)>,
+        /// Its body.
+        body: Vec<u8>,
+    },
+    /// `refused`, `timeout` or `closed`.
+    Fails(String),
+}
+
+/// Reads the test file at `path` for the hive.toml of `plan`.
+///
+/// # Errors
+///
+/// Every fault of the file.
+pub fn load(path: &Path, plan: &Plan) -> Result<Cases, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|error| super::unreadable(path, &error))?;
+    load_text(path, &text, plan)
+}
+
+fn load_text(path: &Path, text: &str, plan: &Plan) -> Result<Cases, Problems> {
+    let sources = Sources::new(path, text);
+    let mut faults = Faults::new();
+    // Nothing of a test file is filled from the environment: a test is the same everywhere.
+    let environment = Environment::default();
+    let written = super::read(sources.main(), keys::ROOT, &environment, &mut faults);
+    let cases = meaning::cases(&written, plan, &sources, &mut faults);
+    match faults.any_error() {
+        false => Ok(cases),
+        true => Err(Problems::new(faults.finish(&sources))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! What a case expects: how texts, bodies, messages and answers must be.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hive_core::json::from_base64;
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::given::{file, json, known};
+use super::{
+    AnswerMatch, BodyMatch, Bucket, CallMatch, HeaderMatch, HttpAnswer, HttpReply, MessageMatch,
+    TextMatch,
+};
+use crate::faults::Faults;
+use crate::written::{Node, Value};
+
+/// Keys of a message that hold a string, and that an expectation may have.
+const TEXTS: [&str; 10] = [
+    "exchange",
+    "routing-key",
+    "content-type",
+    "content-encoding",
+    "correlation-id",
+    "reply-to",
+    "message-id",
+    "type",
+    "user-id",
+    "app-id",
+];
+
+const VALUES: [&str; 5] = [
+    "persistent",
+    "priority",
+    "expiration-ms",
+    "timestamp",
+    "mandatory",
+];
+
+const BODIES: [&str; 7] = [
+    "body",
+    "body-base64",
+    "body-file",
+    "body-json",
+    "body-subset",
+    "body-regex",
+    "body-schema",
+];
+
+/// Reads expectations; files are named relative to `folder`.
+pub(super) struct Expecting<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) faults: &'a mut Faults,
+}
+
+impl Expecting<'_> {
+    /// What must come of a delivery.
+    pub(super) fn answer(&mut self, node: &Node) -> AnswerMatch {
+        let text = |key| node.text(key).map(str::to_owned);
+        let (action, failure) = (text("action"), text("failure"));
+        if let (Some(_), Some(at)) = (&action, node.get("failure")) {
+            let remedy =
+                "keep `action` for a component that answers, or `failure` for one that fails";
+            self.faults.error(at, "does not go with `action`", remedy);
+        }
+        self.fits(node, "reason", action.as_deref(), &["retry", "reject"]);
+        self.fits(node, "delay", action.as_deref(), &["retry"]);
+        self.fits(node, "publications", action.as_deref(), &["publish"]);
+        if let (Some(at), None, Some(_)) = (node.get("error"), &failure, &action) {
+            let remedy = "write `failure` in place of `action`, or leave `error` out";
+            self.faults.error(at, "only applies to a failure", remedy);
+        }
+        let publications = node.get("publications").map(|_| {
+            let list = node.list("publications");
+            list.iter().map(|one| self.message(one)).collect()
+        });
+        AnswerMatch {
+            action,
+            failure,
+            reason: self.text_at(node, "reason"),
+            error: self.text_at(node, "error"),
+            delay: node.duration("delay"),
+            publications,
+        }
+    }
+
+    /// A key that only applies to some actions.
+    fn fits(&mut self, node: &Node, key: &str, action: Option<&str>, actions: &[&str]) {
+        let (Some(at), Some(action)) = (node.get(key), action) else {
+            return;
+        };
+        if !actions.contains(&action) {
+            let actions: Vec<String> = actions.iter().map(|one| format!("\"{one}\"")).collect();
+            let message = format!("does not apply to the action \"{action}\"");
+            let remedy = format!(
+                "expect the action {}, or leave it out",
+                actions.join(" or ")
+            );
+            self.faults.error(at, message, remedy);
+        }
+    }
+
+    /// What must hold of a call.
+    pub(super) fn call(&mut self, node: &Node) -> CallMatch {
+        CallMatch {
+            log: self.texts(node, "log"),
+            no_log: self.texts(node, "no-log"),
+            time: node.duration("time"),
+            memory: node.size("memory"),
+            keyvalue: buckets(node),
+            snapshot: node.boolean("snapshot").unwrap_or(false),
+        }
+    }
+
+    /// How a message must be.
+    pub(super) fn message(&mut self, node: &Node) -> MessageMatch {
+        let texts = TEXTS.iter().filter_map(|key| {
+            known(node, key)?;
+            Some((*key, self.text_at(node, key)?))
+        });
+        let texts = texts.collect();
+        let mut values: Vec<(&'static str, Json)> = VALUES
+            .iter()
+            .filter_map(|key| Some((*key, json(known(node, key)?)?)))
+            .collect();
+        if known(node, "delay").is_some()
+            && let Some(delay) = node.duration("delay")
+        {
+            let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            values.push(("delay-ms", millis.into()));
+        }
+        MessageMatch {
+            texts,
+            values,
+            headers: self.headers(node),
+            body: self.body(node),
+        }
+    }
+
+    fn headers(&mut self, node: &Node) -> Vec<(String, HeaderMatch)> {
+        let Some(at) = node.get("headers") else {
+            return Vec::new();
+        };
+        let Value::Json(Json::Object(headers)) = &at.value else {
+            if !at.is_faulty() {
+                let remedy = "write { name = \"value\" }";
+                self.faults.error(at, "must be a table", remedy);
+            }
+            return Vec::new();
+        };
+        let headers = headers.iter();
+        headers
+            .filter_map(|(name, value)| Some((name.clone(), self.header(at, value)?)))
+            .collect()
+    }
+
+    fn header(&mut self, at: &Node, value: &Json) -> Option<HeaderMatch> {
+        let only = value.as_object().filter(|object| object.len() == 1);
+        let only = only.and_then(|object| object.iter().next());
+        Some(match only.map(|(key, value)| (key.as_str(), value)) {
+            Some(("regex", Json::String(pattern))) => {
+                HeaderMatch::Text(TextMatch::Matches(self.regex(at, pattern)?))
+            }
+            Some(("contains", Json::String(part))) => {
+                HeaderMatch::Text(TextMatch::Contains(part.clone()))
+            }
+            Some(("absent", Json::Bool(true))) => HeaderMatch::Absent,
+            _ => HeaderMatch::Is(value.clone()),
+        })
+    }
+
+    /// The expectation of a body, of which there is one at most.
+    pub(super) fn body(&mut self, node: &Node) -> Option<BodyMatch> {
+        let set = BODIES
+            .iter()
+            .filter_map(|key| Some((*key, known(node, key)?)));
+        let set: Vec<(&str, &Node)> = set.collect();
+        if let [_, (_, second), ..] = &set[..] {
+            self.faults.error(
+                second,
+                "is a second expectation of the body",
+                "keep one of them",
+            );
+        }
+        let (key, at) = set.first()?;
+        let text = at.as_text();
+        let value = json(at);
+        Some(match *key {
+            "body" => BodyMatch::Is(text?.as_bytes().to_vec()),
+            "body-base64" => match from_base64(text?) {
+                Ok(bytes) => BodyMatch::Is(bytes),
+                Err(error) => {
+                    self.faults
+                        .error(at, error.to_string(), "write base64 (RFC 4648, section 4)");
+                    return None;
+                }
+            },
+            "body-file" => BodyMatch::Is(file(at, self.folder, self.faults)?),
+            "body-json" => BodyMatch::Json(value?),
+            "body-subset" => BodyMatch::Subset(value?),
+            "body-regex" => BodyMatch::Matches(self.regex(at, text?)?),
+            _ => BodyMatch::Schema(self.schema(at, value?)?),
+        })
+    }
+
+    /// A schema from a table, or from the file that a string names.
+    fn schema(&mut self, at: &Node, value: Json) -> Option<Arc<jsonschema::Validator>> {
+        let schema = match value {
+            Json::String(name) => {
+                let named = Node {
+                    key: at.key.clone(),
+                    span: at.span.clone(),
+                    value: Value::Text(name),
+                };
+                let bytes = file(&named, self.folder, self.faults)?;
+                match serde_json::from_slice(&bytes) {
+                    Ok(schema) => schema,
+                    Err(error) => {
+                        let message = format!("names a file that is no JSON: {error}");
+                        self.faults
+                            .error(at, message, "write a JSON Schema into it");
+                        return None;
+                    }
+                }
+            }
+            schema => schema,
+        };
+        match jsonschema::validator_for(&schema) {
+            Ok(validator) => Some(Arc::new(validator)),
+            Err(error) => {
+                let message = format!("is no JSON Schema: {error}");
+                let remedy = "https://json-schema.org has its form; references to other files are not followed";
+                self.faults.error(at, message, remedy);
+                None
+            }
+        }
+    }
+
+    fn texts(&mut self, node: &Node, key: &str) -> Vec<TextMatch> {
+        let list = node.list(key).iter();
+        list.filter_map(|one| self.text(one)).collect()
+    }
+
+    pub(super) fn text_at(&mut self, node: &Node, key: &str) -> Option<TextMatch> {
+        self.text(node.get(key)?)
+    }
+
+    fn text(&mut self, node: &Node) -> Option<TextMatch> {
+        let Value::Table(_, entries) = &node.value else {
+            return None;
+        };
+        match &entries[..] {
+            [(key, value)] => Some(match (key.as_str(), value.as_text()?) {
+                ("is", text) => TextMatch::Is(text.to_owned()),
+                ("contains", text) => TextMatch::Contains(text.to_owned()),
+                (_, pattern) => TextMatch::Matches(self.regex(value, pattern)?),
+            }),
+            _ => {
+                let remedy = "write one of `is`, `contains` and `regex`, or a string";
+                let message = format!("has {} conditions", entries.len());
+                self.faults.error(node, message, remedy);
+                None
+            }
+        }
+    }
+
+    fn regex(&mut self, at: &Node, pattern: &str) -> Option<Regex> {
+        match Regex::new(pattern) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                // It draws the pattern over several lines; the last one says what is wrong.
+                let words = error.to_string();
+                let reason = words.lines().last().unwrap_or_default();
+                let reason = reason.trim_start_matches("error: ");
+                let message = format!("is no regular expression: {reason}");
+                let remedy =
+                    "https://docs.rs/regex has its syntax; a literal string '…' needs no escapes";
+                self.faults.error(at, message, remedy);
+                None
+            }
+        }
+    }
+
+    /// An answer to HTTP requests.
+    pub(super) fn http(&mut self, node: &Node) -> Option<HttpAnswer> {
+        let text = |key| node.text(key).map(str::to_owned);
+        let fails = text("fail");
+        for key in ["status", "headers", "body", "body-json", "body-file"] {
+            if let (Some(at), Some(_)) = (node.get(key), &fails) {
+                let remedy = "keep `fail`, or the response";
+                self.faults.error(at, "does not go with `fail`", remedy);
+            }
+        }
+        let body = match (text("body"), node.get("body-json"), node.get("body-file")) {
+            (Some(text), None, None) => text.into_bytes(),
+            (None, Some(value), None) => json(value)?.to_string().into_bytes(),
+            (None, None, Some(name)) => file(name, self.folder, self.faults)?,
+            (None, None, None) => Vec::new(),
+            (_, one, other) => {
+                let at = one.or(other).unwrap_or(node);
+                self.faults
+                    .error(at, "is a second body", "keep one of them");
+                return None;
+            }
+        };
+        let reply = match fails {
+            Some(how) => HttpReply::Fails(how),
+            None => HttpReply::Response {
+                status: node.integer("status").unwrap_or(200),
+                headers: named_texts(node, "headers"),
+                body,
+            },
+        };
+        let request = node.get("request");
+        Some(HttpAnswer {
+            url: self.text_at(node, "url")?,
+            method: text("method"),
+            request_headers: request.map_or_else(Vec::new, |node| named_texts(node, "headers")),
+            request_body: request.and_then(|node| self.body(node)),
+            reply,
+            times: node.integer("times"),
+        })
+    }
+}
+
+/// Buckets with their entries, under `keyvalue`.
+pub(super) fn buckets(node: &Node) -> Vec<Bucket> {
+    let buckets = node.named("keyvalue").iter();
+    let buckets = buckets.map(|(name, entries)| (name.clone(), texts_of(entries)));
+    buckets.collect()
+}
+
+/// Strings under names.
+pub(super) fn named_texts(node: &Node, key: &str) -> Vec<(String, String)> {
+    node.get(key).map(texts_of).unwrap_or_default()
+}
+
+fn texts_of(node: &Node) -> Vec<(String, String)> {
+    let Value::Named(entries) = &node.value else {
+        return Vec::new();
+    };
+    let entries = entries.iter();
+    entries
+        .filter_map(|(name, node)| Some((name.clone(), node.as_text()?.to_owned())))
+        .collect()
+}

@@ -1,0 +1,355 @@
+//! Every key of a test file: the one place that knows them. The reader walks the file along this table, and
+//! its JSON Schema is written from it.
+
+use crate::keys::{Key, LONGEST, Shape, key};
+
+/// A string, or a table that says how the text must be.
+const TEXT: Shape = Shape::Short("is", TEXT_MATCH);
+const TIME: Shape = Shape::Duration(0, LONGEST);
+const WAIT: Shape = Shape::Duration(1, LONGEST);
+const TEXTS: Shape = Shape::Each(&Shape::Verbatim);
+
+/// The keys of the file as a whole.
+pub(crate) const ROOT: &[Key] = &[key(
+    "component",
+    Shape::List(&Shape::Table(COMPONENT)),
+    "Cases that call a component, without a broker.",
+)];
+
+const COMPONENT: &[Key] = &[
+    key(
+        "name",
+        Shape::Verbatim,
+        "What the case shows; no two of a file are alike.",
+    )
+    .required(),
+    key(
+        "consumer",
+        Shape::Verbatim,
+        "The consumer of hive.toml whose component is called. Default: the only one.",
+    ),
+    key(
+        "component",
+        Shape::Verbatim,
+        "The component of hive.toml that is called, in place of a consumer.",
+    ),
+    key(
+        "config",
+        TEXTS,
+        "Values of the component's `config`, in place of those of hive.toml.",
+    ),
+    key(
+        "keyvalue",
+        Shape::Each(&TEXTS),
+        "What is in the buckets before the first call: [component.keyvalue.BUCKET]. They are empty otherwise.",
+    ),
+    key(
+        "clock",
+        Shape::Verbatim,
+        "The time of day that the component reads, as in \"2026-11-28T12:00:00Z\". Default: the machine's.",
+    ),
+    key("http", Shape::List(&Shape::Table(HTTP)), HTTP_MEANING),
+    key("message", Shape::Table(MESSAGE), "The delivery."),
+    key("batch", Shape::List(&Shape::Table(BATCHED)), BATCH_MEANING),
+    key("expect", Shape::Table(EXPECT), EXPECT_MEANING),
+    key(
+        "steps",
+        Shape::List(&Shape::Table(CALL)),
+        "Several calls, one after the other, in place of one: what the component keeps is there for the next.",
+    ),
+];
+
+const HTTP_MEANING: &str = "Answers to the component's HTTP requests. No request reaches the network; one without an answer fails the case.";
+const BATCH_MEANING: &str = "Deliveries that are handed over in one call, in place of `message`.";
+const EXPECT_MEANING: &str = "What must come of the call. Default: that it is no failure.";
+
+const CALL: &[Key] = &[
+    key("message", Shape::Table(MESSAGE), "The delivery."),
+    key("batch", Shape::List(&Shape::Table(BATCHED)), BATCH_MEANING),
+    key("expect", Shape::Table(EXPECT), EXPECT_MEANING),
+];
+
+const BATCHED: &[Key] = &[
+    key("message", Shape::Table(MESSAGE), "The delivery.").required(),
+    key(
+        "expect",
+        Shape::Table(ANSWER),
+        "What must come of this delivery.",
+    ),
+];
+
+/// A delivery, as docs/message-format.md has it.
+const MESSAGE: &[Key] = &[
+    key(
+        "from",
+        Shape::Verbatim,
+        "A file with one delivery as JSON (docs/message-format.md), such as a recorded one. The other keys replace its own.",
+    ),
+    key("body", Shape::Verbatim, "The body as text. Default: empty."),
+    key("body-base64", Shape::Verbatim, "The body as base64."),
+    key(
+        "body-json",
+        Shape::Json,
+        "The body as a value that becomes JSON.",
+    ),
+    key(
+        "body-file",
+        Shape::Verbatim,
+        "A file that is the body, relative to the test file.",
+    ),
+    key(
+        "content-type",
+        Shape::Verbatim,
+        "The MIME type of the body.",
+    ),
+    key(
+        "content-encoding",
+        Shape::Verbatim,
+        "The MIME encoding of the body.",
+    ),
+    key(
+        "correlation-id",
+        Shape::Verbatim,
+        "Correlates a reply with its request.",
+    ),
+    key("reply-to", Shape::Verbatim, "The queue for a reply."),
+    key("message-id", Shape::Verbatim, "The id of the message."),
+    key("type", Shape::Verbatim, "The kind of the message."),
+    key("user-id", Shape::Verbatim, "The user who published it."),
+    key(
+        "app-id",
+        Shape::Verbatim,
+        "The application that published it.",
+    ),
+    key(
+        "persistent",
+        Shape::Boolean,
+        "Whether it survives a broker restart. Default: true.",
+    ),
+    key("priority", Shape::Integer(0, 255), "The priority."),
+    key(
+        "expiration-ms",
+        Shape::Integer(0, i64::MAX),
+        "The time to live in milliseconds.",
+    ),
+    key(
+        "timestamp",
+        Shape::Integer(0, i64::MAX),
+        "Seconds since 1970.",
+    ),
+    key("headers", Shape::Json, "The headers."),
+    key(
+        "exchange",
+        Shape::Verbatim,
+        "The exchange that it was published to. Default: \"\".",
+    ),
+    key(
+        "routing-key",
+        Shape::Verbatim,
+        "The routing key. Default: \"\".",
+    ),
+    key(
+        "queue",
+        Shape::Verbatim,
+        "The queue that it comes from. Default: that of the consumer.",
+    ),
+    key(
+        "redelivered",
+        Shape::Boolean,
+        "Whether the broker delivered it before. Default: false.",
+    ),
+    key(
+        "attempt",
+        Shape::Integer(1, u32::MAX as i64),
+        "Which attempt it is. Default: 1.",
+    ),
+    key(
+        "stream-offset",
+        Shape::Integer(0, i64::MAX),
+        "The offset in a stream.",
+    ),
+];
+
+/// What of an expectation is about one delivery; `EXPECT` has the same and what is about the call.
+macro_rules! answer_keys {
+    ($($more:expr,)*) => {
+        &[
+            key(
+                "action",
+                Shape::Choice(&["ack", "publish", "retry", "reject"]),
+                "What the component answers.",
+            ),
+            key(
+                "failure",
+                Shape::Choice(&["error", "trap", "timeout", "limit", "publish"]),
+                "That the call fails, and with which class.",
+            ),
+            key("reason", TEXT, "The reason of a retry or a rejection."),
+            key("error", TEXT, "The error of a failure."),
+            key("delay", TIME, "The delay that a retry asks for."),
+            key(
+                "publications",
+                Shape::List(&Shape::Table(PUBLICATION)),
+                "Every publication of the answer, in its order.",
+            ),
+            $($more,)*
+        ]
+    };
+}
+
+const ANSWER: &[Key] = answer_keys![];
+
+const EXPECT: &[Key] = answer_keys![
+    key(
+        "log",
+        Shape::List(&TEXT),
+        "Lines that the component prints, each of them somewhere in its output."
+    ),
+    key(
+        "no-log",
+        Shape::List(&TEXT),
+        "Lines that it must not print."
+    ),
+    key("time", WAIT, "The longest time that the call may take."),
+    key(
+        "memory",
+        Shape::Size(1024),
+        "The most memory that the instance may have after the call."
+    ),
+    key(
+        "keyvalue",
+        Shape::Each(&TEXTS),
+        "What must be in buckets after the call, among other entries."
+    ),
+    key(
+        "snapshot",
+        Shape::Boolean,
+        "Whether the whole answer must be as it was when `hive-host test --update` ran. Default: false.",
+    ),
+];
+
+/// How a message must be; a key that is left out may be anything.
+macro_rules! message_keys {
+    ($($more:expr,)*) => {
+        &[
+            key("exchange", TEXT, "The exchange that it is published to."),
+            key("routing-key", TEXT, "The routing key."),
+            key("content-type", TEXT, "The MIME type of the body."),
+            key("content-encoding", TEXT, "The MIME encoding of the body."),
+            key("correlation-id", TEXT, "The id of the request."),
+            key("reply-to", TEXT, "The queue for a reply."),
+            key("message-id", TEXT, "The id of the message."),
+            key("type", TEXT, "The kind of the message."),
+            key("user-id", TEXT, "The user."),
+            key("app-id", TEXT, "The application."),
+            key("persistent", Shape::Boolean, "Whether it survives a broker restart."),
+            key("priority", Shape::Integer(0, 255), "The priority."),
+            key("expiration-ms", Shape::Integer(0, i64::MAX), "The time to live in milliseconds."),
+            key("timestamp", Shape::Integer(0, i64::MAX), "Seconds since 1970."),
+            key(
+                "headers",
+                Shape::Json,
+                "Headers that it must have, among others: a value, or { regex = \"…\" }, { contains = \"…\" }, { absent = true }.",
+            ),
+            key("body", Shape::Verbatim, "The body, to the byte."),
+            key("body-base64", Shape::Verbatim, "The body, to the byte, as base64."),
+            key("body-file", Shape::Verbatim, "A file that the body is equal to, relative to the test file."),
+            key("body-json", Shape::Json, "The body is JSON and equal to this, whatever its spaces and the order of its keys."),
+            key("body-subset", Shape::Json, "The body is JSON and has at least this in it."),
+            key("body-regex", Shape::Verbatim, "A regular expression that matches in the body."),
+            key(
+                "body-schema",
+                Shape::Json,
+                "The body is JSON that conforms to this JSON Schema: a table, or the file that holds it.",
+            ),
+            $($more,)*
+        ]
+    };
+}
+
+const PUBLICATION: &[Key] = message_keys![
+    key(
+        "mandatory",
+        Shape::Boolean,
+        "Whether a message that no queue takes is a failure."
+    ),
+    key("delay", TIME, "How much later it is published."),
+];
+
+const TEXT_MATCH: &[Key] = &[
+    key("is", Shape::Verbatim, "The whole text."),
+    key("contains", Shape::Verbatim, "A part of it."),
+    key(
+        "regex",
+        Shape::Verbatim,
+        "A regular expression that matches in it.",
+    ),
+];
+
+const HTTP: &[Key] = &[
+    key("url", TEXT, "The URL that is asked for.").required(),
+    key("method", Shape::Verbatim, "The method. Default: any."),
+    key(
+        "request",
+        Shape::Table(REQUEST),
+        "What the request must have; one that has not is not answered.",
+    ),
+    key(
+        "status",
+        Shape::Integer(100, 599),
+        "The status of the answer. Default: 200.",
+    ),
+    key("headers", TEXTS, "The headers of the answer."),
+    key(
+        "body",
+        Shape::Verbatim,
+        "The body of the answer. Default: empty.",
+    ),
+    key("body-json", Shape::Json, "The body of the answer, as JSON."),
+    key(
+        "body-file",
+        Shape::Verbatim,
+        "A file with the body of the answer.",
+    ),
+    key(
+        "fail",
+        Shape::Choice(&["refused", "timeout", "closed"]),
+        "That there is no answer: the connection is refused, times out, or is closed.",
+    ),
+    key(
+        "times",
+        Shape::Integer(0, 1_000_000),
+        "How often it must be asked for; behind that it answers no more. Default: at least once.",
+    ),
+];
+
+const REQUEST: &[Key] = &[
+    key("headers", TEXTS, "Headers of the request, among others."),
+    key("body", Shape::Verbatim, "Its body, to the byte."),
+    key(
+        "body-base64",
+        Shape::Verbatim,
+        "Its body, to the byte, as base64.",
+    ),
+    key(
+        "body-file",
+        Shape::Verbatim,
+        "A file that its body is equal to.",
+    ),
+    key("body-json", Shape::Json, "Its body, as JSON."),
+    key(
+        "body-subset",
+        Shape::Json,
+        "What its body, which is JSON, has at least.",
+    ),
+    key(
+        "body-regex",
+        Shape::Verbatim,
+        "A regular expression that matches in its body.",
+    ),
+    key(
+        "body-schema",
+        Shape::Json,
+        "A JSON Schema that its body conforms to.",
+    ),
+];

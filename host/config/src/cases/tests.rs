@@ -1,0 +1,170 @@
+//! Test files that are read, and test files with faults.
+
+use super::*;
+
+const PLAN: &str = r#"
+    [connections.main]
+    url = "amqp://localhost"
+    [queues.orders]
+    [queues.batches]
+    [components.pricing]
+    path = "pricing.wasm"
+    [consumers.orders]
+    queue = "orders"
+    component = "pricing"
+    [consumers.batches]
+    queue = "batches"
+    component = "pricing"
+    batch = { size = 10, wait = "1s" }
+"#;
+
+fn read(text: &str) -> Result<Cases, Problems> {
+    let path = Path::new("hive.toml");
+    let loaded = super::super::load_text(path, PLAN, &Environment::default()).unwrap();
+    load_text(Path::new("a.test.toml"), text, &loaded.plan)
+}
+
+/// Line, key, message and remedy of every fault.
+#[track_caller]
+fn faults(text: &str) -> Vec<String> {
+    let problems = read(text).expect_err("it has faults");
+    let told = problems.iter().map(|problem| {
+        format!(
+            "{}: `{}` {}; {}",
+            problem.line().unwrap_or(0),
+            problem.key(),
+            problem.message(),
+            problem.remedy()
+        )
+    });
+    told.collect()
+}
+
+#[test]
+fn a_case_takes_queue_and_component_from_its_consumer() {
+    let cases = read(
+        r#"
+        [[component]]
+        name = "priced"
+        consumer = "orders"
+        config = { currency = "EUR" }
+        keyvalue.seen = { a = "1" }
+        clock = "2026-11-28T12:00:00Z"
+        message = { body-json = { id = 1, big = 1.5 }, attempt = 3, headers = { n = 1 } }
+        [component.expect]
+        action = "publish"
+        log = ["exact", { contains = "part" }, { regex = "^r" }]
+        time = "50ms"
+        [[component.expect.publications]]
+        routing-key = { regex = "^order" }
+        mandatory = true
+        headers = { a = { regex = "x" }, b = 1, c = { absent = true } }
+        body-schema = { type = "object" }
+        "#,
+    )
+    .unwrap();
+    let case = &cases.components[0];
+    assert_eq!((&*case.component, case.line), ("pricing", 2));
+    assert_eq!(case.keyvalue[0].1, [("a".to_owned(), "1".to_owned())]);
+    assert!(case.clock.is_some());
+    let call = &case.calls[0];
+    let (delivery, expected) = &call.deliveries[0];
+    assert_eq!((&*delivery.queue, delivery.attempt.get()), ("orders", 3));
+    assert_eq!(delivery.message.body, br#"{"big":1.5,"id":1}"#);
+    assert!(!call.is_batch);
+    assert_eq!(call.expect.log.len(), 3);
+    assert_eq!(call.expect.time, Some(Duration::from_millis(50)));
+    let publications = expected.publications.as_ref().unwrap();
+    assert_eq!(publications[0].headers.len(), 3);
+    assert_eq!(publications[0].values, [("mandatory", Value::from(true))]);
+    assert!(matches!(publications[0].body, Some(BodyMatch::Schema(_))));
+}
+
+#[test]
+fn a_consumer_of_batches_is_given_a_batch_of_one() {
+    let cases = read("[[component]]\nname = 'b'\nconsumer = 'batches'\nmessage = {}\n").unwrap();
+    assert!(cases.components[0].calls[0].is_batch);
+}
+
+#[test]
+fn a_recorded_delivery_can_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded =
+        r#"{"queue": "q", "body-base64": "AAE=", "message-id": "m", "attempt": 2, "dead": {}}"#;
+    std::fs::write(folder.path().join("m.json"), recorded).unwrap();
+    let text = "[[component]]\nname = 'r'\ncomponent = 'pricing'\nmessage = { from = 'm.json', body = 'x', attempt = 9 }\n";
+    let path = Path::new("hive.toml");
+    let loaded = super::super::load_text(path, PLAN, &Environment::default()).unwrap();
+    let cases = load_text(&folder.path().join("a.test.toml"), text, &loaded.plan).unwrap();
+    let (delivery, _) = &cases.components[0].calls[0].deliveries[0];
+    assert_eq!((&*delivery.queue, delivery.attempt.get()), ("q", 9));
+    assert_eq!(delivery.message.body, b"x");
+    assert_eq!(delivery.message.properties.message_id.as_deref(), Some("m"));
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_in_one_run() {
+    let told = faults(
+        r#"
+        [[component]]
+        name = "one"
+        consumer = "ordrs"
+        message = { bdy = "x", headers = { n = { bytes = "?" } } }
+        [[component]]
+        name = "one"
+        component = "pricing"
+        message = { body = "a", body-json = 1 }
+        expect = { action = "ack", reason = "x", log = [{ regex = "(" }], time = 5 }
+        [[component]]
+        name = "three"
+        component = "pricing"
+        message = { attempt = 0, body-file = "nowhere" }
+        expect = { action = "acked", publications = [{ body = "a", body-json = 1 }] }
+        "#,
+    );
+    let expected = [
+        "4: `component[0].consumer` is no consumer of hive.toml: \"ordrs\"; did you mean `orders`?",
+        "5: `component[0].message.bdy` is not a known key; did you mean `body`?",
+        "5: `component[0].message.headers` \"n\" `bytes` is not base64",
+        "7: `component[1].name` is the name of the case in line 3 too",
+        "9: `component[1].message.body-json` is a second body; keep one of them",
+        "10: `component[1].expect.reason` does not apply to the action \"ack\"",
+        "10: `component[1].expect.log[0].regex` is no regular expression: unclosed group",
+        "10: `component[1].expect.time` has no unit",
+        "14: `component[2].message.attempt` must not be 0; write an integer from 1",
+        "14: `component[2].message.body-file` cannot read nowhere",
+        "15: `component[2].expect.action` cannot be \"acked\"",
+        "15: `component[2].expect.publications[0].body-json` is a second expectation",
+    ];
+    for (index, expected) in expected.iter().enumerate() {
+        let told_here = told.get(index).map_or("nothing", |told| told.as_str());
+        assert!(told_here.starts_with(expected), "{expected}\n{told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn a_case_without_a_consumer_needs_one_that_is_alone() {
+    let told = faults("[[component]]\nname = 'x'\nmessage = {}\n");
+    assert_eq!(
+        told,
+        ["1: `component[0].consumer` is missing; hive.toml has several: batches, orders"]
+    );
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes() {
+    let schema = crate::cases_schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let takes = |text: &str| {
+        let value: Value = toml::from_str(text).unwrap();
+        validator.is_valid(&value)
+    };
+    let fine = "[[component]]\nname = 'x'\nmessage = { body-json = { a = 1 } }\nexpect = { log = ['a', { regex = 'b' }] }\n";
+    assert!(takes(fine));
+    assert!(!takes("[[component]]\nmessage = {}\n"));
+    assert!(!takes("[[component]]\nname = 'x'\nmesage = {}\n"));
+    assert!(!takes(
+        "[[component]]\nname = 'x'\nmessage = { attempt = 0 }\n"
+    ));
+}

@@ -1,0 +1,102 @@
+//! `[components.NAME]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Context, allow};
+use crate::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
+use crate::redact;
+use crate::written::Node;
+
+/// RabbitMQ's `consumer_timeout`, unless it is configured otherwise.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The components that nothing is wrong with, by name.
+pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {
+    let root = context.root;
+    root.named("components")
+        .iter()
+        .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
+        .collect()
+}
+
+fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentPlan> {
+    let instances = instances(context, node);
+    let allow = allow::plan(context, node);
+    let sha256 = sha256(context, node);
+    for key in ["path", "build"] {
+        if let Some(at) = node.get(key).filter(|at| at.as_text() == Some("")) {
+            context
+                .faults
+                .error(at, "must not be empty", "fill it in, or remove it");
+        }
+    }
+    check_timeout(context, node);
+    let defaults = ComponentPlan::of_file(name.into(), context.base(node).join(node.text("path")?));
+    Some(ComponentPlan {
+        build: node.text("build").map(str::to_owned),
+        watch: node.boolean("watch").unwrap_or(defaults.watch),
+        max_instances: node.integer("max_instances"),
+        instances,
+        memory: node.size("memory").unwrap_or(defaults.memory),
+        timeout: node.duration("timeout").unwrap_or(defaults.timeout),
+        max_publications: node
+            .integer("max_publications")
+            .unwrap_or(defaults.max_publications),
+        max_answer: node.size("max_answer").unwrap_or(defaults.max_answer),
+        log_lines: node.integer("log_lines").unwrap_or(defaults.log_lines),
+        config: node.texts("config"),
+        sha256,
+        allow,
+        ..defaults
+    })
+}
+
+/// Warns of calls that the broker does not wait for.
+fn check_timeout(context: &mut Context<'_>, node: &Node) {
+    let (Some(at), Some(timeout)) = (node.get("timeout"), node.duration("timeout")) else {
+        return;
+    };
+    if timeout >= CONSUMER_TIMEOUT {
+        let message = "is not shorter than what a broker waits for an answer by default";
+        let remedy = "write less than 30m, or raise the broker's `consumer_timeout`: when that has passed, \
+                      the broker takes the delivery back and the call is lost";
+        context.faults.warning(at, message, remedy);
+    }
+}
+
+fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
+    if node.text("instances") != Some("fresh") {
+        return Instances::Reuse {
+            after: node.integer("recycle_after"),
+            above: node.size("recycle_above"),
+            idle: Some(node.duration("recycle_idle").unwrap_or(RECYCLE_IDLE)),
+        };
+    }
+    for key in ["recycle_after", "recycle_above", "recycle_idle"] {
+        if let Some(at) = node.get(key) {
+            let message = "has no meaning with `instances = \"fresh\"`";
+            let remedy = "remove it: a fresh instance serves one delivery";
+            context.faults.error(at, message, remedy);
+        }
+    }
+    Instances::Fresh
+}
+
+/// The checksum in the host's form; an invalid one is reported.
+fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    /// Digits of 256 bits.
+    const DIGITS: usize = 64;
+    let at = node.get("sha256")?;
+    let text = at.as_text()?;
+    if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = format!(
+            "is not a SHA-256, which has {DIGITS} hexadecimal digits: {}",
+            redact::quote(text)
+        );
+        let remedy = "write what `sha256sum` prints for the file of `path`";
+        context.faults.error(at, message, remedy);
+    }
+    Some(text.to_ascii_lowercase())
+}

@@ -1,0 +1,223 @@
+//! `[connections.NAME]`: the URL, what the environment says about it, and the defaults.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tls::{self, Scheme};
+use super::{Context, MAIN};
+use crate::environment::Environment;
+use crate::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
+use crate::redact;
+use crate::units;
+use crate::url::{self, BrokerUrl, UrlFault};
+use crate::written::Node;
+
+/// Used where neither the file nor the environment names a broker.
+const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672/%2f";
+const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The variable that names the broker.
+const URL: &str = "RABBITMQ_URL";
+/// The name of the URL that takes precedence over those in the file, for messages.
+const FORCED_URL: &str = "--broker";
+/// The variable whose heartbeat wins over every other.
+const HEARTBEAT: &str = "RABBITMQ_HEARTBEAT";
+
+/// The connections that nothing is wrong with, by name.
+pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConnectionPlan> {
+    let root = context.root;
+    let default = default_url(context);
+    let forced_heartbeat = forced_heartbeat(context);
+    let mut plans = BTreeMap::new();
+    let mut add = |name: &str, plan: Option<ConnectionPlan>| {
+        if let Some(plan) = plan {
+            plans.insert(name.into(), plan);
+        }
+    };
+    let mut plan_of = |name: &str, node: Option<&Node>| {
+        let plan = plan(context, name, node, default.as_deref())?;
+        Some(ConnectionPlan {
+            heartbeat: forced_heartbeat.unwrap_or(plan.heartbeat),
+            ..plan
+        })
+    };
+    if root.get("connections").is_none() {
+        add(MAIN, plan_of(MAIN, None));
+    }
+    for (name, node) in root.named("connections") {
+        add(name, plan_of(name, Some(node)));
+    }
+    plans
+}
+
+/// Whether the file or the environment says where a broker is.
+pub(crate) fn names_a_broker(root: &Node, environment: &Environment) -> bool {
+    let connections = root.named("connections").iter();
+    environment.broker.is_some()
+        || environment.filled(URL).is_some()
+        || environment.unreadable.contains(URL)
+        || connections
+            .filter(|(_, node)| node.get("url").is_some())
+            .count()
+            > 0
+}
+
+fn plan(
+    context: &mut Context<'_>,
+    name: &str,
+    node: Option<&Node>,
+    default: Option<&str>,
+) -> Option<ConnectionPlan> {
+    let forced = context.environment.broker.clone();
+    let url = match (forced, node.and_then(|node| node.get("url"))) {
+        (Some(forced), _) => forced_url(context, &forced),
+        (None, Some(node)) => node
+            .as_text()
+            .and_then(|text| read_url(context, node, text)),
+        (None, None) => default.and_then(|text| url::parse(text).ok()),
+    };
+    let keyed_heartbeat = node.and_then(|node| node.get("heartbeat"));
+    let keyed_heartbeat = keyed_heartbeat.and_then(|node| whole_seconds(context, node));
+    let reconnect = reconnect(context, node.and_then(|node| node.get("reconnect")));
+    let scheme = Scheme {
+        schemes: ["amqps://", "amqp://"],
+        is_tls: url.as_ref().map(|url| url.tls),
+    };
+    let tls = tls::plan(context, node, scheme);
+    let url = url?;
+    if let Some((message, remedy)) = tls::external(&url, node) {
+        match node.and_then(|node| node.get("url")) {
+            Some(at) => context.faults.error(at, message, remedy),
+            None => context.faults.elsewhere(URL, message, remedy),
+        }
+    }
+    let tls = tls?;
+    Some(ConnectionPlan {
+        name: name.into(),
+        endpoints: url.endpoints,
+        username: url.username,
+        password: url.password,
+        mechanism: url.mechanism,
+        vhost: url.vhost,
+        heartbeat: url
+            .heartbeat
+            .or(keyed_heartbeat)
+            .unwrap_or(DEFAULT_HEARTBEAT),
+        connect_timeout: url
+            .connect_timeout
+            .or(node.and_then(|node| node.duration("connect_timeout")))
+            .unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+        reconnect,
+        tls: url.tls.then_some(tls),
+        frame_max: url.frame_max,
+        channel_max: url.channel_max,
+        topology: TopologyPlan::default(),
+    })
+}
+
+fn forced_url(context: &mut Context<'_>, text: &str) -> Option<BrokerUrl> {
+    match url::parse(text) {
+        Ok(url) => Some(url),
+        Err(faults) => {
+            for UrlFault { message, remedy } in faults {
+                context.faults.elsewhere(FORCED_URL, message, remedy);
+            }
+            None
+        }
+    }
+}
+
+fn read_url(context: &mut Context<'_>, node: &Node, text: &str) -> Option<BrokerUrl> {
+    match url::parse(text) {
+        Ok(url) => Some(url),
+        Err(faults) => {
+            for UrlFault { message, remedy } in faults {
+                context.faults.error(node, message, remedy);
+            }
+            None
+        }
+    }
+}
+
+/// The URL of a connection that has none; `None` if RABBITMQ_URL is wrong. It is not read if every connection
+/// has its own.
+fn default_url(context: &mut Context<'_>) -> Option<String> {
+    let connections = context.root.get("connections");
+    let named = context.root.named("connections");
+    if connections.is_some() && named.iter().all(|(_, node)| node.get("url").is_some()) {
+        return None;
+    }
+    let Some(text) = context.variable(URL) else {
+        return Some(DEFAULT_URL.to_owned());
+    };
+    match url::parse(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(faults) => {
+            for UrlFault { message, remedy } in faults {
+                context.faults.elsewhere(URL, message, remedy);
+            }
+            None
+        }
+    }
+}
+
+/// RABBITMQ_HEARTBEAT: seconds, or a duration.
+fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
+    let text = context.variable(HEARTBEAT)?;
+    let seconds = text
+        .parse::<u16>()
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let heartbeat = seconds.ok().or_else(|| units::duration(text));
+    let fits = |heartbeat: &Duration| {
+        heartbeat.subsec_nanos() == 0 && heartbeat.as_secs() <= u16::MAX.into()
+    };
+    let heartbeat = heartbeat.filter(fits);
+    if heartbeat.is_none() {
+        let message = format!("is not a heartbeat: {}", redact::quote(text));
+        let remedy = "write whole seconds from 0 to 65535, as in 10 or 10s";
+        context.faults.elsewhere(HEARTBEAT, message, remedy);
+    }
+    heartbeat
+}
+
+/// AMQP carries a heartbeat in whole seconds.
+fn whole_seconds(context: &mut Context<'_>, node: &Node) -> Option<Duration> {
+    let heartbeat = node.as_duration()?;
+    if heartbeat.subsec_nanos() > 0 {
+        let message = format!("is not in whole seconds: \"{}\"", units::show(heartbeat));
+        context.faults.error(
+            node,
+            message,
+            "AMQP counts heartbeats in seconds: write \"10s\"",
+        );
+    }
+    Some(heartbeat)
+}
+
+fn reconnect(context: &mut Context<'_>, node: Option<&Node>) -> ReconnectPlan {
+    let set = |key| node.and_then(|node| node.duration(key));
+    let default_first = Duration::from_millis(100);
+    let default_max = Duration::from_secs(30);
+    let first =
+        set("first").unwrap_or_else(|| default_first.min(set("max").unwrap_or(default_max)));
+    let max = set("max").unwrap_or_else(|| default_max.max(first));
+    if let Some(node) = node
+        .and_then(|node| node.get("first"))
+        .filter(|_| first > max)
+    {
+        let (first, max) = (units::show(first), units::show(max));
+        let message = format!("is longer than `max`: \"{first}\" against \"{max}\"");
+        context.faults.error(
+            node,
+            message,
+            "the pause grows from `first` to `max`: swap them",
+        );
+    }
+    ReconnectPlan {
+        first,
+        max,
+        attempts: node.and_then(|node| node.integer("attempts")),
+    }
+}

@@ -1,0 +1,58 @@
+//! `batch = { … }`: deliveries that are handed over together, and the prefetch that they need.
+
+use super::DEFAULT_PREFETCH;
+use crate::meaning::Context;
+use crate::plan::BatchPlan;
+use crate::written::Node;
+
+/// The inner `None` means a consumer without batches, the outer one a fault that was reported.
+pub(super) fn plan(node: &Node) -> Option<Option<BatchPlan>> {
+    let Some(at) = node.get("batch") else {
+        return Some(None);
+    };
+    Some(Some(BatchPlan {
+        size: at.integer("size")?,
+        wait: at.duration("wait")?,
+    }))
+}
+
+/// The size of its batches, for a consumer that has them.
+pub(super) fn size(node: &Node) -> Option<u16> {
+    node.get("batch")?.integer("size")
+}
+
+/// The prefetch of a consumer with batches: a batch is full only if the broker delivers as many unacknowledged
+/// messages, for each batch that is handled at once. `key` says how many those are.
+pub(super) fn prefetch(
+    context: &mut Context<'_>,
+    node: &Node,
+    size: u16,
+    (key, concurrency): (&str, u16),
+) -> u16 {
+    let least = u32::from(size) * u32::from(concurrency);
+    let product = match concurrency {
+        1 => "`batch.size`".to_owned(),
+        _ => format!("`batch.size` times `{key}`"),
+    };
+    let Ok(least) = u16::try_from(least) else {
+        let at = node.get("batch").and_then(|batch| batch.get("size"));
+        let message = format!("is too large with `{key}`: {size} times {concurrency} is {least}");
+        let remedy =
+            "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
+        context.faults.error(at.unwrap_or(node), message, remedy);
+        return u16::MAX;
+    };
+    let Some(at) = node.get("prefetch") else {
+        return DEFAULT_PREFETCH.max(least);
+    };
+    let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
+    if prefetch < least {
+        let message = format!("is below {product}: {prefetch} against {least}");
+        let remedy = format!(
+            "write at least {least}, or remove the key: the broker lets out no more than `prefetch` at \
+             once, so batches would not get full"
+        );
+        context.faults.error(at, message, remedy);
+    }
+    prefetch
+}

@@ -1,0 +1,80 @@
+//! `[consumers.NAME.dedup]` and `publish_dedup`: by what a message is known again.
+
+use std::time::Duration;
+
+use hive_core::message_key::{Key, KeyFault};
+
+use crate::meaning::Context;
+use crate::plan::DedupPlan;
+use crate::redact;
+use crate::written::{Node, Value};
+
+const DEFAULT_PERIOD: Duration = Duration::from_secs(3600);
+const DEFAULT_MAX_KEYS: u64 = 1_000_000;
+
+const FORMS: &str = "write \"message-id\", \"header:NAME\", \"json:/pointer\", \"body\", or several \
+     json pointers as [\"json:/a\", \"json:/b\"]";
+
+/// The table of that name, if it is there.
+pub(super) fn plan(
+    context: &mut Context<'_>,
+    consumer: &Node,
+    name: &'static str,
+) -> Option<DedupPlan> {
+    let node = consumer.get(name)?;
+    let at = node.get("key")?;
+    let period = match node.get("period").map(|period| &period.value) {
+        None => Some(DEFAULT_PERIOD),
+        Some(Value::Duration(period)) => Some(*period),
+        Some(_) => None,
+    };
+    Some(DedupPlan {
+        key: key(context, at)?,
+        period,
+        max_keys: node.integer("max_keys").unwrap_or(DEFAULT_MAX_KEYS),
+    })
+}
+
+fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
+    let Value::List(parts) = &at.value else {
+        return one(context, at);
+    };
+    if parts.is_empty() {
+        context.faults.error(at, "must not be empty", FORMS);
+    }
+    let mut pointers = Vec::new();
+    for part in parts {
+        match one(context, part) {
+            Some(Key::Pointers(pointer)) => pointers.extend(pointer),
+            Some(other) => {
+                let message = format!("cannot be one of several: {other}");
+                let remedy = "name json pointers alone in an array, or one key as a string";
+                context.faults.error(part, message, remedy);
+            }
+            None => {}
+        }
+    }
+    (!pointers.is_empty()).then_some(Key::Pointers(pointers))
+}
+
+fn one(context: &mut Context<'_>, at: &Node) -> Option<Key> {
+    let text = at.as_text()?;
+    let (message, remedy) = match Key::named(text) {
+        Ok(Key::RoutingKey) => (
+            "is shared by messages that are no repeats of one another: \"routing-key\"".to_owned(),
+            FORMS,
+        ),
+        Ok(key) => return Some(key),
+        Err(KeyFault::Unknown) => (format!("names no key: {}", redact::quote(text)), FORMS),
+        Err(KeyFault::NoHeader) => (
+            "names no header".to_owned(),
+            "write its name behind the colon, as in \"header:order-id\"",
+        ),
+        Err(KeyFault::NoPointer) => (
+            format!("is not a JSON pointer: {}", redact::quote(text)),
+            "begin it with a slash, as in \"json:/order/id\"; `~0` is a `~` and `~1` a `/` in a name",
+        ),
+    };
+    context.faults.error(at, message, remedy);
+    None
+}

@@ -1,0 +1,111 @@
+//! `ordered_by`, `ordered_retry`, `rate` and `pause_on`: in which order, how often, and when not.
+
+use std::time::Duration;
+
+use hive_core::message_key::{Key, KeyFault};
+
+use super::Context;
+use crate::plan::{OrderedRetry, OrderingPlan, PauseOnPlan, RatePlan};
+use crate::redact;
+use crate::units;
+use crate::written::Node;
+
+const DEFAULT_OF_LAST: u16 = 100;
+const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
+
+/// The longest time that a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// The default prefetch of a consumer with a rate: what it handles in this time.
+const WAIT_BY_DEFAULT: Duration = Duration::from_secs(60);
+
+pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<OrderingPlan> {
+    let Some(at) = node.get("ordered_by") else {
+        if let Some(at) = node.get("ordered_retry") {
+            let remedy = "add `ordered_by`, or remove the key";
+            let message = "has a meaning with `ordered_by` alone";
+            context.faults.error(at, message, remedy);
+        }
+        return None;
+    };
+    if node.get("batch").is_some() {
+        let message = "does not go with `batch`: those of one key stand in one batch together";
+        let remedy = "remove one of `ordered_by` and `batch`";
+        context.faults.error(at, message, remedy);
+    }
+    let retry = match node.text("ordered_retry") {
+        Some("pass") => OrderedRetry::Pass,
+        _ => OrderedRetry::Hold,
+    };
+    let by = key(context, at)?;
+    Some(OrderingPlan { by, retry })
+}
+
+fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
+    const FORMS: &str = "write \"routing-key\", \"header:NAME\" or \"json:/pointer\"";
+    let text = at.as_text()?;
+    let quoted = redact::quote(text);
+    let message = match Key::named(text) {
+        Ok(Key::MessageId | Key::Body) => {
+            format!("cannot be {quoted}: hardly two messages have the same one")
+        }
+        Ok(key) => return Some(key),
+        Err(KeyFault::Unknown) => format!("is not a key: {quoted}"),
+        Err(KeyFault::NoHeader) => "names no header".to_owned(),
+        Err(KeyFault::NoPointer) => format!("is not a JSON pointer (RFC 6901): {quoted}"),
+    };
+    context.faults.error(at, message, FORMS);
+    None
+}
+
+pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
+    let at = node.get("rate")?;
+    let limit_at = at.get("limit")?;
+    let text = limit_at.as_text()?;
+    let Some((limit, per)) = units::rate(text) else {
+        let message = format!("is not a rate: {}", redact::quote(text));
+        let remedy = "write a whole number above 0 for each second, minute or hour, as in \
+                      \"100/s\", \"10/m\" or \"500/h\"";
+        context.faults.error(limit_at, message, remedy);
+        return None;
+    };
+    // The tokens of a tenth of a second.
+    let tenth = u64::from(limit) / (10 * per.as_secs());
+    let burst = at.integer("burst");
+    Some(RatePlan {
+        limit,
+        per,
+        burst: burst.unwrap_or_else(|| u32::try_from(tenth).unwrap_or(u32::MAX).max(1)),
+    })
+}
+
+/// The default prefetch of a consumer with a rate: prefetched deliveries wait in the host.
+pub(super) fn prefetch_for(rate: &RatePlan, usual: u16, concurrency: u16) -> u16 {
+    let worth = WAIT_BY_DEFAULT.as_secs() * u64::from(rate.limit) / rate.per.as_secs();
+    let worth = worth.saturating_add(rate.burst.into()).min(usual.into());
+    u16::try_from(worth).unwrap_or(usual).max(concurrency)
+}
+
+/// Warns of a prefetch that takes so long at this rate that the broker's consumer timeout may pass.
+pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePlan, prefetch: u16) {
+    let wait = rate.per * u32::from(prefetch) / rate.limit;
+    if wait > LONGEST_WAIT {
+        let seconds = Duration::from_secs(wait.as_secs());
+        let message = format!(
+            "is much for this `rate`: the last of {prefetch} waits for {} in the host",
+            units::show(seconds)
+        );
+        let remedy = "write less: a broker closes the channel of whoever keeps a delivery for longer \
+                      than its `consumer_timeout`, half an hour by default";
+        context.faults.warning(at, message, remedy);
+    }
+}
+
+pub(super) fn pause_on(node: &Node) -> Option<PauseOnPlan> {
+    let at = node.get("pause_on")?;
+    Some(PauseOnPlan {
+        failure_ratio: at.ratio("failure_ratio")?,
+        of_last: at.integer("of_last").unwrap_or(DEFAULT_OF_LAST),
+        pause: at.duration("for").unwrap_or(DEFAULT_PAUSE),
+    })
+}

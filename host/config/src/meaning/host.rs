@@ -1,0 +1,114 @@
+//! `[host]`.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use crate::plan::{AdminPlan, HostPlan, LogFormat, Password};
+use crate::redact;
+use crate::written::Node;
+
+/// The name on a machine that has none.
+const NAMELESS: &str = "hive";
+
+/// Where health and metrics are served unless the file says otherwise: to this machine alone.
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9191));
+
+pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
+    let host = context.root.get("host");
+    let name = match host.and_then(|host| host.get("name")) {
+        Some(name) => name.as_text()?.into(),
+        None if context.environment.hostname.is_empty() => NAMELESS.into(),
+        None => context.environment.hostname.as_str().into(),
+    };
+    let log_format = match host.and_then(|host| host.text("log_format")) {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    Some(HostPlan {
+        name,
+        admin: admin(context, host),
+        admin_token: token(context, host),
+        max_instances: host.and_then(|host| host.integer("max_instances")),
+        shutdown_timeout: host
+            .and_then(|host| host.duration("shutdown_timeout"))
+            .unwrap_or(Duration::from_secs(30)),
+        quarantine: host
+            .and_then(|host| host.boolean("quarantine"))
+            .unwrap_or(true),
+        log: log(context, host),
+        log_format,
+    })
+}
+
+/// The address of health and metrics. A machine's own name stands for its loopback address.
+fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
+    let Some(node) = host.and_then(|host| host.get("admin")) else {
+        return Some(AdminPlan {
+            address: DEFAULT_ADMIN,
+            is_named: false,
+        });
+    };
+    let text = node.as_text()?;
+    if text == "off" {
+        return None;
+    }
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => port
+            .parse()
+            .ok()
+            .map(|port| (Ipv4Addr::LOCALHOST, port).into()),
+        None => text.parse().ok(),
+    };
+    if address.is_none() {
+        let message = format!("is not an address to listen on: {}", redact::quote(text));
+        let remedy =
+            "write an address with a port, as in \"127.0.0.1:9191\" or \"[::1]:9191\", or \"off\"";
+        context.faults.error(node, message, remedy);
+    }
+    Some(AdminPlan {
+        address: address?,
+        is_named: true,
+    })
+}
+
+/// The token that commands to the admin server must send.
+fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
+    /// Shorter ones can be guessed.
+    const SHORTEST: usize = 16;
+    let node = host?.get("admin_token")?;
+    let text = node.as_text()?;
+    if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message =
+            format!("has to be at least {SHORTEST} letters, digits and signs, without spaces");
+        let remedy =
+            "write what `openssl rand -hex 32` prints, or \"file:PATH\" to read it from there";
+        context.faults.error(node, message, remedy);
+    }
+    Some(Password::from(text.to_owned()))
+}
+
+/// The filter of log lines: RUST_LOG's, then the file's. Both are checked.
+fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
+    const REMEDY: &str = "write a level, or targets with levels: \"info,lapin=warn\"";
+    let mut filter = "info".to_owned();
+    if let Some(node) = host.and_then(|host| host.get("log"))
+        && let Some(text) = node.as_text()
+    {
+        filter = text.to_owned();
+        if EnvFilter::builder().parse(text).is_err() {
+            let message = format!("is not a filter of log lines: {}", redact::quote(text));
+            context.faults.error(node, message, REMEDY);
+        }
+    }
+    if let Some(text) = context.variable("RUST_LOG") {
+        filter = text.to_owned();
+        if EnvFilter::builder().parse(text).is_err() {
+            let message = format!("is not a filter of log lines: {}", redact::quote(text));
+            context.faults.elsewhere("RUST_LOG", message, REMEDY);
+        }
+    }
+    filter
+}

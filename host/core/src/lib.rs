@@ -1,0 +1,16 @@
+//! What the host decides, apart from what it does: messages and outcomes, and every decision that needs no
+//! socket, no clock of its own and no task. It compiles and is tested in seconds.
+
+pub mod message;
+pub mod message_key;
+pub mod policy;
+
+pub mod canary;
+pub mod scaling;
+pub mod version;
+
+pub mod escape;
+pub mod json;
+pub mod moments;
+pub mod nearest;
+pub mod recent;

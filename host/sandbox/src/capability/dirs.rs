@@ -1,0 +1,158 @@
+//! `wasi:filesystem`: the directories that `allow.dirs` names, and nothing outside of them. That a path
+//! leads out, by `..` or by a link, is for wasmtime to find; here it is told.
+
+use hive_config::plan::ComponentPlan;
+use hive_telemetry::CapabilityDenied;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use super::Quoted;
+use crate::state::State;
+
+type Dir = Resource<Descriptor>;
+
+/// Opens the directories of the plan.
+pub(crate) fn open(plan: &ComponentPlan, context: &mut WasiCtxBuilder) -> Result<(), String> {
+    for dir in &plan.allow.dirs {
+        let permissions = if dir.write {
+            FsPerms::ReadWrite
+        } else {
+            FsPerms::ReadOnly
+        };
+        context
+            .preopened_dir(&dir.host, &dir.guest, permissions)
+            .map_err(|error| {
+                format!(
+                    "the directory {} of `components.{}.allow.dirs` cannot be opened: {error:#}",
+                    dir.host.display(),
+                    plan.name
+                )
+            })?;
+    }
+    Ok(())
+}
+
+/// Puts itself in front of the functions of wasmtime's that take a path, to tell what was denied.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .instance("wasi:filesystem/preopens@0.2.12")?
+        .func_wrap("get-directories", |mut store, (): ()| {
+            let state: &mut State = store.data_mut();
+            let directories = state.filesystem().get_directories()?;
+            if directories.is_empty() {
+                state.telemetry.no_directories();
+            }
+            Ok((directories,))
+        })?;
+    let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
+    types.func_wrap_async("[method]descriptor.open-at", |mut store, parameters| {
+        let (dir, follow, path, how, flags): (Dir, PathFlags, String, OpenFlags, DescriptorFlags) =
+            parameters;
+        Box::new(async move {
+            let asked = path.clone();
+            let opened = store
+                .data_mut()
+                .filesystem()
+                .open_at(dir, follow, path, how, flags)
+                .await;
+            told(&mut store, "to open", &asked, opened)
+        })
+    })?;
+    types.func_wrap_async(
+        "[method]descriptor.create-directory-at",
+        |mut store, (dir, path): (Dir, String)| {
+            Box::new(async move {
+                let asked = path.clone();
+                let mut files = store.data_mut().filesystem();
+                let made = files.create_directory_at(dir, path).await;
+                told(&mut store, "to make the directory", &asked, made)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.remove-directory-at",
+        |mut store, (dir, path): (Dir, String)| {
+            Box::new(async move {
+                let asked = path.clone();
+                let mut files = store.data_mut().filesystem();
+                let removed = files.remove_directory_at(dir, path).await;
+                told(&mut store, "to remove the directory", &asked, removed)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.unlink-file-at",
+        |mut store, (dir, path): (Dir, String)| {
+            Box::new(async move {
+                let asked = path.clone();
+                let mut files = store.data_mut().filesystem();
+                let removed = files.unlink_file_at(dir, path).await;
+                told(&mut store, "to remove", &asked, removed)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.rename-at",
+        |mut store, (from, path, to, new): (Dir, String, Dir, String)| {
+            Box::new(async move {
+                let asked = format!("{path} to {new}");
+                let mut files = store.data_mut().filesystem();
+                let renamed = files.rename_at(from, path, to, new).await;
+                told(&mut store, "to rename", &asked, renamed)
+            })
+        },
+    )?;
+    types.func_wrap_async("[method]descriptor.link-at", |mut store, parameters| {
+        let (from, follow, path, to, new): (Dir, PathFlags, String, Dir, String) = parameters;
+        Box::new(async move {
+            let asked = format!("{path} as {new}");
+            let mut files = store.data_mut().filesystem();
+            let linked = files.link_at(from, follow, path, to, new).await;
+            told(&mut store, "to link", &asked, linked)
+        })
+    })?;
+    types.func_wrap_async(
+        "[method]descriptor.symlink-at",
+        |mut store, (dir, target, path): (Dir, String, String)| {
+            Box::new(async move {
+                let asked = format!("{target} as {path}");
+                let mut files = store.data_mut().filesystem();
+                let linked = files.symlink_at(dir, target, path).await;
+                told(&mut store, "to link", &asked, linked)
+            })
+        },
+    )
+}
+
+/// The answer as the component gets it; what is denied is told first.
+fn told<T>(
+    store: &mut StoreContextMut<'_, State>,
+    verb: &str,
+    path: &str,
+    answer: FsResult<T>,
+) -> wasmtime::Result<(Result<T, ErrorCode>,)> {
+    let code = match answer {
+        Ok(value) => return Ok((Ok(value),)),
+        Err(error) => error.downcast()?,
+    };
+    if matches!(code, ErrorCode::NotPermitted | ErrorCode::Access) {
+        let state = store.data_mut();
+        state.telemetry.denied(CapabilityDenied {
+            capability: "dirs",
+            asked: &format_args!("{verb} {}", Quoted(path)),
+            reason: &format_args!(
+                "it leads out of the directory, or would change one that is read-only; \
+                 `components.{}.allow.dirs` names the directories, and `write = true` those to change",
+                state.outgoing.component
+            ),
+        });
+    }
+    Ok((Err(code),))
+}

@@ -1,0 +1,22 @@
+//! `wasi:cli/environment`: the variables that `allow.env` names, and no others.
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::cli::WasiCliView;
+use wasmtime_wasi::p2::bindings::cli::environment::Host;
+
+use crate::state::State;
+
+/// Puts itself in front of wasmtime's own function, to say why an environment is empty.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance("wasi:cli/environment@0.2.12")?.func_wrap(
+        "get-environment",
+        |mut store, (): ()| {
+            let state: &mut State = store.data_mut();
+            let variables = Host::get_environment(&mut state.cli())?;
+            if variables.is_empty() {
+                state.telemetry.environment_is_empty();
+            }
+            Ok((variables,))
+        },
+    )
+}

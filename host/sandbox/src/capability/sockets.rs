@@ -1,0 +1,28 @@
+//! `wasi:sockets`: denied, and no key grants it. A component reaches the network through `wasi:http`
+//! or not at all, since a raw socket would say nothing of whom it speaks to.
+
+use hive_telemetry::CapabilityDenied;
+use wasmtime::component::Linker;
+use wasmtime_wasi::p2::bindings::sockets::instance_network::Host;
+use wasmtime_wasi::sockets::WasiSocketsView;
+
+use crate::state::State;
+
+/// Puts itself in front of the function that everything begins with: to bind, to connect and to look
+/// up a name takes the network that it gives. What is then done with it, wasmtime denies.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .instance("wasi:sockets/instance-network@0.2.12")?
+        .func_wrap("instance-network", |mut store, (): ()| {
+            let state: &mut State = store.data_mut();
+            state.telemetry.denied(CapabilityDenied {
+                capability: "sockets",
+                asked: &"a socket or the look-up of a name",
+                reason: &format_args!(
+                    "no key grants it; HTTP goes through wasi:http, and `components.{}.allow.http` names where",
+                    state.outgoing.component
+                ),
+            });
+            Ok((Host::instance_network(&mut state.sockets())?,))
+        })
+}

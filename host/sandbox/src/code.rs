@@ -1,0 +1,262 @@
+//! The code of a component: from its file to something that can be linked, with a report of every fault.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use hive_config::files;
+use hive_config::plan::{ComponentPlan, ConsumerPlan};
+use sha2::{Digest, Sha256};
+use wasmtime::Precompiled;
+use wasmtime::component::Component;
+
+use super::engine::Engine;
+use super::exports::{self, Handlers};
+use super::fault::ComponentFault;
+
+/// Where code comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// The file that the plan names.
+    File,
+    /// Content that was read or sent before.
+    Content(Content),
+    /// Code that was compiled before.
+    Compiled(Code),
+}
+
+/// The content of a component's file.
+#[derive(Debug)]
+pub struct Content {
+    bytes: Vec<u8>,
+    hash: Arc<str>,
+    /// It was sent, so it must not be native code.
+    is_sent: bool,
+}
+
+impl Content {
+    fn new(bytes: Vec<u8>, is_sent: bool) -> Self {
+        Self {
+            hash: hex(&Sha256::digest(&bytes)).into(),
+            bytes,
+            is_sent,
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, Vec<String>> {
+        let bytes =
+            files::read(path).map_err(|error| vec![format!("the file cannot be read: {error}")])?;
+        Ok(Self::new(bytes, false))
+    }
+
+    /// Its SHA-256, in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+/// Compiled code, fit for the contract. Clones share it.
+#[derive(Clone)]
+pub struct Code {
+    pub(super) component: Component,
+    pub(super) hash: Arc<str>,
+    pub(super) imports: Arc<[String]>,
+    pub(super) handlers: Handlers,
+}
+
+impl Code {
+    /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
+    /// serve.
+    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<String>> {
+        let misfits = consumers
+            .iter()
+            .filter_map(|consumer| self.handlers.misfit(consumer));
+        let misfits: Vec<String> = misfits.collect();
+        match misfits.is_empty() {
+            true => Ok(()),
+            false => Err(misfits),
+        }
+    }
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code")
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The current content of the plan's file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
+        let path = plan.path.clone();
+        self.aside(plan, move || Content::of_file(&path)).await
+    }
+
+    /// Content that was sent instead of the file.
+    ///
+    /// # Errors
+    ///
+    /// The host fails to compute its checksum.
+    pub async fn sent(
+        &self,
+        plan: &ComponentPlan,
+        bytes: Vec<u8>,
+    ) -> Result<Content, ComponentFault> {
+        self.aside(plan, move || Ok(Content::new(bytes, true)))
+            .await
+    }
+
+    /// Compiles and checks the code of a component.
+    pub(super) async fn code(
+        &self,
+        plan: &ComponentPlan,
+        source: Source,
+    ) -> Result<Code, ComponentFault> {
+        let (engine, owned) = (self.clone(), plan.clone());
+        self.aside(plan, move || engine.compile(&owned, source))
+            .await
+    }
+
+    /// Runs a computation away from the tasks that handle deliveries.
+    async fn aside<T: Send + 'static>(
+        &self,
+        plan: &ComponentPlan,
+        computation: impl FnOnce() -> Result<T, Vec<String>> + Send + 'static,
+    ) -> Result<T, ComponentFault> {
+        let computed = self.tasks.spawn_blocking(computation).await;
+        computed
+            .unwrap_or_else(|error| Err(vec![format!("the host failed over it: {error}")]))
+            .map_err(|reasons| ComponentFault::of(plan, reasons))
+    }
+
+    fn compile(&self, plan: &ComponentPlan, source: Source) -> Result<Code, Vec<String>> {
+        let Content {
+            bytes,
+            hash,
+            is_sent,
+        } = match source {
+            Source::Compiled(code) => {
+                check_sum(&code.hash, plan)?;
+                return Ok(code);
+            }
+            Source::Content(content) => content,
+            Source::File => Content::of_file(&plan.path)?,
+        };
+        check_sum(&hash, plan)?;
+        if is_sent && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
+            return Err(vec![
+                "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from"
+                    .to_owned(),
+            ]);
+        }
+        let component = self
+            .read(&plan.path, &bytes)
+            .map_err(|reason| vec![reason])?;
+        let handlers = exports::handlers(&self.engine, &component)?;
+        component
+            .initialize_copy_on_write_image()
+            .map_err(|error| vec![format!("its memory cannot be prepared: {error:#}")])?;
+        Ok(Code {
+            imports: exports::imports(&self.engine, &component).into(),
+            component,
+            hash,
+            handlers,
+        })
+    }
+
+    fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, String> {
+        const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+        match wasmtime::Engine::detect_precompiled(bytes) {
+            Some(Precompiled::Component) => return self.read_precompiled(bytes),
+            Some(Precompiled::Module) => {
+                return Err("it is a precompiled core module, not a component".to_owned());
+            }
+            None => {}
+        }
+        if bytes.is_empty() {
+            return Err("the file is empty; was its build interrupted?".to_owned());
+        }
+        // Code that was sent has no name; text is recognised by its beginning.
+        let is_text = path.extension().is_some_and(|extension| extension == "wat")
+            || bytes.trim_ascii_start().starts_with(b"(");
+        let bytes: Cow<'_, [u8]> = match is_text {
+            true => wat::parse_bytes(bytes)
+                .map_err(|error| format!("it is not WebAssembly text: {error}"))?,
+            false => bytes.into(),
+        };
+        if bytes.starts_with(CORE_MODULE) {
+            return Err(
+                "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
+                 it with `wasm-tools component new`"
+                    .to_owned(),
+            );
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Err("it is not WebAssembly: it does not begin with \\0asm".to_owned());
+        }
+        Component::new(&self.engine, &bytes).map_err(|error| advise(&format!("{error:#}")))
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "native code is run as it stands in the file: a .cwasm is as trusted as the host's own binary, \
+                  which docs/configuration.md says of `path`"
+    )]
+    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, String> {
+        // SAFETY: the bytes were made by wasmtime (`detect_precompiled` has seen its mark), from a file
+        // named by the operator, who could as well have named another binary to run. They are those
+        // whose sum was checked: the file may be another by now.
+        unsafe { Component::deserialize(&self.engine, bytes) }.map_err(|error| {
+            format!(
+                "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
+            )
+        })
+    }
+}
+
+/// `sha256` of the plan, if it wants one.
+fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<String>> {
+    match plan.sha256.as_deref() {
+        Some(sum) if sum != hash => Err(vec![format!(
+            "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
+        )]),
+        _ => Ok(()),
+    }
+}
+
+/// Adds what to do to the errors of wasmtime that people meet.
+pub(super) fn advise(error: &str) -> String {
+    const ADVICE: &[(&str, &str)] = &[
+        (
+            "requires the component model async feature",
+            "its functions are async; build it with synchronous exports",
+        ),
+        (
+            "exceeds the limit of",
+            "it needs more than the host gives; raise `memory` of the component",
+        ),
+        (
+            "exceeds memory limits",
+            "it needs more than the host gives; raise `memory` of the component",
+        ),
+    ];
+    match ADVICE.iter().find(|(sign, _)| error.contains(sign)) {
+        Some((_, advice)) => format!("{advice} ({error})"),
+        None => error.to_owned(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,208 @@
+//! One call: an envelope and a deadline in, an outcome out.
+
+use std::char::DecodeUtf16Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::Utf8Error;
+use std::time::Duration;
+
+use hive_core::message::Envelope;
+use hive_core::policy::Outcome;
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::capability::publish;
+use super::generation::Generation;
+use super::instance::Instance;
+use super::state::State;
+
+/// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
+/// its deadline is in one, and is dropped.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// The longest text of an error that the host keeps in memory.
+const ERROR_BYTES: usize = 64 * 1024;
+
+/// Functions of the backtrace that are named, from the innermost.
+const FRAMES: usize = 4;
+
+/// Whose delivery or batch it is, for the lines that the component prints.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The consumer's name.
+    pub consumer: &'a str,
+    /// Identifies this delivery or batch.
+    pub delivery: &'a (dyn fmt::Display + Sync),
+}
+
+impl Generation {
+    /// Hands a delivery to an instance.
+    ///
+    /// Dropping the future abandons the call and the instance with it.
+    pub async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
+        let _turn = self.turn().await;
+        let mut instance = match self.take().await {
+            Ok(instance) => instance,
+            Err(outcome) => return outcome,
+        };
+        let ended = instance.handle(call, envelope, &self.plan).await;
+        self.checked(self.end(instance, ended))
+    }
+
+    /// Hands a batch to an instance, in one call; gives an outcome for each delivery, in their order.
+    ///
+    /// An action is the failure or the success of its delivery alone; a call that does not answer each
+    /// delivery is the failure of all of them. Dropping the future abandons the call and the instance
+    /// with it.
+    pub async fn handle_batch(&self, call: &Call<'_>, batch: &[&Envelope]) -> Vec<Outcome> {
+        let _turn = self.turn().await;
+        let mut instance = match self.take().await {
+            Ok(instance) => instance,
+            Err(outcome) => return vec![outcome; batch.len()],
+        };
+        let ended = instance.handle_batch(call, batch, &self.plan).await;
+        let outcomes = self.end(instance, ended).into_iter();
+        outcomes.map(|outcome| self.checked(outcome)).collect()
+    }
+
+    /// Keeps an instance that has answered; any other one is dropped.
+    pub(super) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
+        match ended {
+            Ok(answered) => {
+                self.give_back(instance);
+                answered
+            }
+            Err(failed) => {
+                self.telemetry.trapped();
+                failed
+            }
+        }
+    }
+
+    /// A publication that is not allowed is a failure of the component.
+    pub(super) fn checked(&self, outcome: Outcome) -> Outcome {
+        publish::checked(outcome, &self.plan, &self.telemetry)
+    }
+}
+
+/// How a call ended that did not return.
+pub(super) enum End {
+    /// It was dropped in a host function, past its deadline.
+    Stuck,
+    /// It was interrupted, trapped, or could not be made.
+    Stopped(wasmtime::Error),
+}
+
+/// Runs a call, and drops it where it waits for ever.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
+) -> Result<T, End> {
+    match tokio::time::timeout(timeout.saturating_add(SLACK), call).await {
+        Ok(result) => result.map_err(End::Stopped),
+        Err(_) => Err(End::Stuck),
+    }
+}
+
+/// The outcome of a call's end, with words that help the component's author.
+///
+/// `called` is the function of the contract that the host called.
+pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
+    let End::Stopped(error) = end else {
+        return Outcome::TimedOut(timeout);
+    };
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        return Outcome::TimedOut(timeout);
+    }
+    if let Some(denied) = state.limits.take_denied() {
+        return Outcome::OverLimit(denied);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Outcome::HostFault(format!("no instance is free: {error:#}"));
+    }
+    let root = error.root_cause().to_string();
+    if root.contains("fuel allocated for hostcalls") {
+        return Outcome::OverLimit(format!(
+            "the answer, or an argument of a host function, takes more than {} bytes (`max_answer` of \
+             the component raises the limit)",
+            state.limits.answer()
+        ));
+    }
+    Outcome::Trapped(bounded(describe_trap(&error, root, called, state)))
+}
+
+fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &State) -> String {
+    let functions = innermost_functions(error);
+    let mut text = match error.downcast_ref::<I32Exit>() {
+        // `wasi:cli/exit.exit`, through which most toolchains exit, only says that it failed.
+        Some(I32Exit(1)) => "the component exited with a failure".to_owned(),
+        Some(I32Exit(status)) => format!("the component exited with status {status}"),
+        None if is_no_text(error) => match functions.is_empty() {
+            true => format!("a string in what `{called}` returned is not Unicode text: {root}"),
+            false => format!("a string that it handed to the host is not Unicode text: {root}"),
+        },
+        None => root,
+    };
+    if !functions.is_empty() {
+        text.push_str(" in ");
+        text.push_str(&functions.join(" < "));
+    }
+    if let Some(tail) = state.output.stderr_tail() {
+        text.push_str("; stderr: ");
+        text.push_str(&tail);
+    }
+    text
+}
+
+/// Whether a string of the component had an invalid encoding.
+fn is_no_text(error: &wasmtime::Error) -> bool {
+    let cause = error.root_cause();
+    cause.is::<Utf8Error>() || cause.is::<DecodeUtf16Error>()
+}
+
+fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    backtrace
+        .frames()
+        .iter()
+        .flat_map(functions)
+        .take(FRAMES)
+        .collect()
+}
+
+/// The functions of a frame, from the innermost: with inlined ones, file and line if the component has debug
+/// information; otherwise the one function, if it has a name.
+fn functions(frame: &FrameInfo) -> Vec<String> {
+    let inlined = frame.symbols().iter().filter_map(|symbol| {
+        let name = demangled(symbol.name()?);
+        Some(match (symbol.file(), symbol.line()) {
+            (Some(file), Some(line)) => format!("{name} ({}:{line})", file_name(file)),
+            _ => name,
+        })
+    });
+    let inlined: Vec<String> = inlined.collect();
+    match inlined.is_empty() {
+        true => frame.func_name().map(demangled).into_iter().collect(),
+        false => inlined,
+    }
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// Without the folders, which are those of the machine that it was built on.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// Cuts a text at a character's end.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.len() > ERROR_BYTES {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES));
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! Instance permits for the whole host: no more than its pool holds. A caller that needs one waits, and idle
+//! instances of other components make room.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use hive_lifecycle::Tasks;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::warm::Warm;
+
+/// How often unused instances are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The places of a host.
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    in_view: Mutex<Vec<Weak<Warm>>>,
+}
+
+/// One place, held by an instance for as long as it lives.
+pub(super) type Place = OwnedSemaphorePermit;
+
+impl Places {
+    /// This many permits, and a sweep of idle instances.
+    pub(super) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
+        let places = Arc::new(Self {
+            free: Arc::new(Semaphore::new(count as usize)),
+            waiting: AtomicUsize::new(0),
+            in_view: Mutex::default(),
+        });
+        let (swept, close) = (Arc::downgrade(&places), tasks.close().clone());
+        tasks.spawn_service(async move {
+            let mut ticks = tokio::time::interval(SWEEP);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = close.cancelled() => return,
+                    now = ticks.tick() => match swept.upgrade() {
+                        Some(places) => places.sweep(now),
+                        None => return,
+                    },
+                }
+            }
+        });
+        places
+    }
+
+    /// From now on `warm` may have to give up an idle instance for another component.
+    pub(super) fn keep_in_view(&self, warm: &Arc<Warm>) {
+        self.view(|in_view| in_view.push(Arc::downgrade(warm)));
+    }
+
+    /// A place, as soon as there is one.
+    pub(super) async fn take(&self) -> Place {
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return place;
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        self.make_room();
+        Arc::clone(&self.free)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    /// Whether a caller waits for a permit, so that none may be kept for later.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    fn make_room(&self) {
+        let generations = self.living();
+        // The generation that gave up a permit last is asked last.
+        if let Some(index) = generations.iter().position(|warm| warm.give_place()) {
+            self.view(|in_view| {
+                if index < in_view.len() {
+                    in_view.rotate_left(index + 1);
+                }
+            });
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        for warm in self.living() {
+            warm.sweep(now);
+        }
+    }
+
+    fn living(&self) -> Vec<Arc<Warm>> {
+        self.view(|in_view| {
+            in_view.retain(|warm| warm.strong_count() > 0);
+            in_view.iter().filter_map(Weak::upgrade).collect()
+        })
+    }
+
+    fn view<T>(&self, look: impl FnOnce(&mut Vec<Weak<Warm>>) -> T) -> T {
+        look(&mut self.in_view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Counted for as long as it lives, also where its future is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,99 @@
+//! The store of a plan, opened when it is first needed: a host whose plan uses none makes no file.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hive_config::plan::StorePlan;
+use hive_lifecycle::Tasks;
+use tokio::sync::OnceCell;
+
+use super::{
+    Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Redis, Store, StoreFault, Write,
+};
+
+/// A store that opens at the first need.
+pub struct OnDemand {
+    plan: StorePlan,
+    tasks: Tasks,
+    opened: OnceCell<Arc<dyn Store>>,
+}
+
+impl OnDemand {
+    /// The store of that plan, not open yet.
+    pub fn new(plan: StorePlan, tasks: &Tasks) -> Self {
+        Self {
+            plan,
+            tasks: tasks.clone(),
+            opened: OnceCell::new(),
+        }
+    }
+
+    /// Opens it, if it is not open. Code that knows of the need calls this, to learn early of a fault.
+    ///
+    /// # Errors
+    ///
+    /// A file that another process holds, is something else, or cannot be opened; a server that is unreachable,
+    /// or refuses this host.
+    pub async fn open(&self) -> Result<&Arc<dyn Store>, StoreFault> {
+        // Apart, so that whatever is asked of an open store does not carry the room that opening takes.
+        let opening = || self.opening().boxed();
+        self.opened.get_or_try_init(opening).await
+    }
+
+    async fn opening(&self) -> Result<Arc<dyn Store>, StoreFault> {
+        Ok(match &self.plan {
+            StorePlan::Memory => Arc::new(Memory::new(Clock::system())),
+            StorePlan::Embedded { path } => {
+                let store = Embedded::open(path, Clock::system(), &self.tasks).await?;
+                tracing::info!(path = %path.display(), "the store is open");
+                Arc::new(store)
+            }
+            StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),
+        })
+    }
+}
+
+impl Store for OnDemand {
+    fn read<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        keys: Vec<Vec<u8>>,
+    ) -> Promised<'a, Vec<Option<Vec<u8>>>> {
+        async move { self.open().await?.read(namespace, keys).await }.boxed()
+    }
+
+    fn write<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        writes: Vec<Write>,
+    ) -> Promised<'a, Vec<Answer>> {
+        async move { self.open().await?.write(namespace, writes).await }.boxed()
+    }
+
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        behind: Option<u64>,
+        most: usize,
+    ) -> Promised<'a, Page> {
+        async move { self.open().await?.keys(namespace, behind, most).await }.boxed()
+    }
+
+    fn size<'a>(&'a self, namespace: &'a Namespace) -> Promised<'a, u64> {
+        async move { self.open().await?.size(namespace).await }.boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.plan, StorePlan::Redis(_))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(store) = self.opened.get() {
+                store.close().await;
+            }
+        }
+        .boxed()
+    }
+}
