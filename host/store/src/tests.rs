@@ -38,11 +38,11 @@ impl Hands {
     }
 }
 
-/// An empty store of each kind, with the clock that it reads.
+/// An empty store of each kind, with the clock that it reads. Without Redis on this machine, of the others.
 struct Kinds {
     stores: Vec<(Arc<dyn Store>, Hands)>,
     _folder: TempDir,
-    _server: RedisServer,
+    _server: Option<RedisServer>,
 }
 
 impl Kinds {
@@ -52,12 +52,14 @@ impl Kinds {
         let (memory, embedded, redis) = (Hands::default(), Hands::default(), Hands::default());
         let path = folder.path().join("hive.db");
         let file = Embedded::open(&path, embedded.clock(), &Tasks::new()).await;
-        let on_server = Redis::open_with(&server.plan(), redis.clock()).await;
-        let stores: Vec<(Arc<dyn Store>, Hands)> = vec![
+        let mut stores: Vec<(Arc<dyn Store>, Hands)> = vec![
             (Arc::new(Memory::new(memory.clock())), memory),
             (Arc::new(file.unwrap()), embedded),
-            (Arc::new(on_server.unwrap()), redis),
         ];
+        if let Some(server) = &server {
+            let on_server = Redis::open_with(&server.plan(), redis.clock()).await;
+            stores.push((Arc::new(on_server.unwrap()), redis));
+        }
         Self {
             stores,
             _folder: folder,
