@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hive_tests::house::documents::{dead_links, headings, is_numbered, numbered, quoted, words};
+use hive_tests::house::documents::{
+    dead_links, headings, is_numbered, numbered, paths, quoted, words,
+};
 use hive_tests::workspace;
 
 /// Not ours, or made: nothing in there is a document.
@@ -33,6 +35,31 @@ fn every_link_of_the_documents_leads_somewhere() -> Result<()> {
     }
     assert!(dead.is_empty(), "lead nowhere:\n{}", dead.join("\n"));
     Ok(())
+}
+
+#[test]
+fn every_path_that_the_pages_for_developers_name_is_there() -> Result<()> {
+    let workspace = workspace();
+    let top = std::fs::read_dir(workspace)?.flatten();
+    let tops = top.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let tops: BTreeSet<String> = tops.collect();
+    let mut pages = files(&workspace.join("docs/development"), "md")?;
+    pages.push(workspace.join("CONTRIBUTING.md"));
+    let mut gone = Vec::new();
+    for path in pages {
+        let page = std::fs::read_to_string(&path)?;
+        let named = paths(&page, &tops).into_iter();
+        let missing = named.filter(|named| !is_made(named) && !workspace.join(named).exists());
+        let name = path.strip_prefix(workspace)?.display();
+        gone.extend(missing.map(|missing| format!("{name}: {missing}")));
+    }
+    assert!(gone.is_empty(), "are not there:\n{}", gone.join("\n"));
+    Ok(())
+}
+
+/// Made by a build, so it is there on some machines only.
+fn is_made(path: &str) -> bool {
+    ELSEWHERE.iter().any(|made| path.starts_with(made))
 }
 
 #[test]
