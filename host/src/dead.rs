@@ -19,7 +19,7 @@ pub use self::when::{moment, shown};
 
 use std::time::SystemTime;
 
-/// Messages that the broker lets out at once where each is done with soon.
+/// The prefetch if each message is settled soon.
 const AT_ONCE: u16 = 1000;
 
 /// A message with its place in the queue.
@@ -31,14 +31,14 @@ pub struct Numbered {
     pub letter: Letter,
 }
 
-/// What to walk over.
+/// The messages to walk over.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// Which messages.
     pub filter: Filter,
-    /// How many of them at most; none for all.
+    /// The largest number of them; `None` for all.
     pub limit: Option<u64>,
-    /// Whether those that match are taken out as the walk goes on, instead of put back at its end.
+    /// Whether matching messages are removed during the walk, instead of put back at its end.
     pub taken: bool,
 }
 
@@ -73,7 +73,8 @@ impl Walk {
         wanted: Wanted,
         tasks: &Tasks,
     ) -> Result<Self, BrowseFault> {
-        // What does not match stays in hand to the end, or it would be handed out for ever.
+        // A message that does not match stays unacknowledged to the end, or it would be delivered again and
+        // again.
         let at_once = match wanted.taken && wanted.filter.is_everything() {
             true => AT_ONCE,
             false => u16::MAX,

@@ -8,7 +8,7 @@
 use super::broker_headers::{STREAM_OFFSET, is_death, is_of_a_delivery};
 use super::octet_text::is_holder;
 
-/// What every header of the host begins with; components may not publish any.
+/// The prefix of every header of the host; components may not publish headers with it.
 pub const RESERVED: &str = "x-hive-";
 
 /// Which try the copy is for.
@@ -19,9 +19,9 @@ pub(super) const RETRY_QUEUE: &str = "x-hive-retry-queue";
 pub const EXCHANGE: &str = "x-hive-exchange";
 /// The routing key that the original was published with.
 pub const ROUTING_KEY: &str = "x-hive-routing-key";
-/// What the identity of a message without an id is made with, drawn when it first came to a host.
+/// The random part in the identity of a message without an id, drawn when the message first reached a host.
 pub(super) const MARK: &str = "x-hive-mark";
-/// Tells apart what one publisher published, so that a message that comes back is recognised.
+/// Distinguishes the publications of one publisher, so that a returned message is recognised.
 pub(super) const PUBLISH_ID: &str = "x-hive-publish-id";
 /// Before the name of what the original had and the broker must not act on.
 pub const STASHED: &str = "x-hive-original-";
@@ -53,8 +53,8 @@ pub fn is_acted_on(name: &str) -> bool {
     is_death(name) || ROUTED_BY.contains(&name)
 }
 
-/// Whether a copy has a header or property of this name under [`STASHED`]. What anybody else puts
-/// there does not come back as if the host had stashed it: it could be bookkeeping.
+/// Whether a copy has a header or property of this name under [`STASHED`]. A header that another program put
+/// there is not restored as if the host had stashed it: it could be bookkeeping.
 pub(super) fn is_stashed(name: &str) -> bool {
     is_acted_on(name) || name == EXPIRATION || name == USER_ID
 }

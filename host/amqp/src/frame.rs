@@ -32,7 +32,7 @@ pub enum Mended {
     Something,
 }
 
-/// What a broker says that it is, as far as it decides what can be asked of it.
+/// A broker's version, as far as it decides what can be asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerVersion {
     major: u32,
@@ -48,7 +48,8 @@ impl BrokerVersion {
     /// The first that cancels a consumer which leaves a message unacknowledged for too long; those before
     /// close its channel.
     pub(super) const CANCELS_SLOW_CONSUMERS: Self = Self { major: 4, minor: 3 };
-    /// The first whose quorum queues drop what was handed out often, unless told not to.
+    /// The first version whose quorum queues drop messages that were delivered often, unless a queue says
+    /// otherwise.
     pub(super) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
     /// The first that closes a connection over a small `frame_max`, without a word.
     pub(super) const LARGER_FRAMES: Self = Self { major: 4, minor: 1 };
@@ -73,12 +74,12 @@ impl fmt::Display for BrokerVersion {
     }
 }
 
-/// What became of a payload on its way in.
+/// The result of screening an incoming payload.
 #[derive(Debug)]
 pub struct Screened {
     /// Whether anything was changed.
     pub mended: Mended,
-    /// The payload anew, where it has another length.
+    /// The new payload, if its length changed.
     pub anew: Option<Vec<u8>>,
     /// Strings that a method names by their hash. The content header that follows it is to hold them.
     pub to_hold: Vec<Vec<u8>>,
@@ -99,7 +100,7 @@ pub fn screen(
         METHOD => method(&mut cursor, broker),
         _ => content_header(&mut cursor).and_then(|headers| cursor.hold(headers)),
     };
-    // None says that the frame ended early, or is one that nobody looks into: nothing to do then.
+    // `None` means that the frame ended early, or is of a kind that is not inspected: nothing to do.
     let Cursor {
         mended,
         changes,
@@ -114,8 +115,8 @@ pub fn screen(
     }
 }
 
-/// The payload of a method or header frame on its way out, with the bytes that its texts stand for; none
-/// where it is right as it is.
+/// The payload of an outgoing method or header frame, with the bytes that its texts stand for; `None` if it
+/// needs no change.
 pub fn restored(kind: u8, payload: &[u8]) -> Option<Vec<u8>> {
     if !payload.windows(BEGINNING.len()).any(|at| at == BEGINNING) {
         return None;
@@ -144,12 +145,12 @@ struct Change {
     within: Vec<usize>,
 }
 
-/// A payload with these changes; none where there are none.
+/// A payload with these changes; `None` if there are none.
 fn changed(payload: &[u8], mut changes: Vec<Change>) -> Option<Vec<u8>> {
     if changes.is_empty() {
         return None;
     }
-    // What is put in between comes before what stands behind it.
+    // An insertion comes before the bytes behind it.
     changes.sort_by_key(|change| (change.octets.start, change.octets.end));
     let mut counted = payload.to_vec();
     for change in &changes {
@@ -182,7 +183,7 @@ pub(super) fn offered_frame_max(payload: &[u8]) -> Option<u32> {
     octets.first_chunk().copied().map(u32::from_be_bytes)
 }
 
-/// What a broker says that ends the deliveries of a channel.
+/// A method of the broker that ends the deliveries of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The consumer is cancelled; the channel stays.
@@ -226,7 +227,7 @@ fn method(cursor: &mut Cursor<'_>, broker: &OnceLock<BrokerVersion>) -> Option<(
             cursor.skip(2)?;
             cursor.words()
         }
-        // connection.blocked: reason. queue.declare-ok: name, which we told it.
+        // connection.blocked: reason. queue.declare-ok: the name, which we sent.
         (10, 60) | (50, 11) => cursor.words(),
         // basic.return: code, text, exchange, routing key.
         (60, 50) => {
@@ -277,7 +278,7 @@ fn publish(cursor: &mut Cursor<'_>) -> Option<()> {
     cursor.short_string()
 }
 
-/// Where the headers of a message stand in its content header.
+/// The position of the headers in a content header.
 struct Headers {
     /// All of the table with its length; where it would stand if there is none.
     table: Range<usize>,
@@ -298,7 +299,7 @@ fn content_header(cursor: &mut Cursor<'_>) -> Option<Headers> {
         table: cursor.at..cursor.at,
         is_there: false,
     };
-    // Properties stand in the order of their flags, from the highest bit down.
+    // Properties are in the order of their flags, from the highest bit down.
     for bit in (2..16).rev() {
         let is_there = flags & (1 << bit) != 0;
         if bit == 13 {
@@ -333,7 +334,7 @@ enum Way {
     Out,
 }
 
-/// Walks over a payload. None says that it ends where it must not, or holds what nobody knows.
+/// Walks over a payload. `None` means that it ends too early, or holds an unknown type.
 struct Cursor<'a> {
     bytes: &'a mut [u8],
     at: usize,
@@ -478,7 +479,7 @@ impl Cursor<'_> {
         (self.at == end).then_some(())
     }
 
-    /// Adds headers that hold what is named by its hash.
+    /// Adds headers with the bytes of the texts that are replaced by their hash.
     fn hold(&mut self, headers: Headers) -> Option<()> {
         if self.to_hold.is_empty() {
             return Some(());
@@ -593,7 +594,7 @@ mod tests {
         screened(HEADER, header_with(table), Vec::new()).split_off(14)
     }
 
-    /// What is noted of a broker whose version is this value, type and all.
+    /// The version that this value of the broker's property means.
     fn introduce(version: &[u8]) -> Option<BrokerVersion> {
         let mut table = b"\x07productS".to_vec();
         table.extend(long(b"RabbitMQ"));
@@ -677,7 +678,7 @@ mod tests {
             let back = sent(HEADER, seen);
             match payload[12] {
                 0 => {
-                    // There are headers now, if none that anybody set.
+                    // There are headers now, even if no publisher set any.
                     let with_empty = [
                         vec![0; 12],
                         vec![0x20, 0x80],

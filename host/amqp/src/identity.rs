@@ -31,10 +31,10 @@ const KEPT: usize = 16;
 /// Room for the index of a publication behind an identity: "-" and a number.
 const ROOM_FOR_INDEX: usize = 21;
 
-/// What a message is and its twins are, at every delivery: see [`Original::fingerprint`].
+/// A hash that a message shares only with identical ones, at every delivery: see [`Original::fingerprint`].
 pub type Fingerprint = [u8; 32];
 
-/// Tells a message without an id from its twins.
+/// Distinguishes a message without an id from identical ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     number: u128,
@@ -64,7 +64,7 @@ impl Mark {
         }
     }
 
-    /// What a copy carries, as [`fmt::Display`] writes it.
+    /// Reads a copy's mark, as [`fmt::Display`] writes it.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let number = u128::from_str_radix(text, 16).ok()?;
@@ -125,7 +125,7 @@ impl Hash {
     }
 }
 
-/// The message-id, where there is one that is not empty.
+/// The message-id, if there is one that is not empty.
 pub(super) fn own_id(properties: &BasicProperties) -> Option<&str> {
     let id = properties.message_id().as_ref()?.as_str();
     (!id.is_empty()).then_some(id)
@@ -144,8 +144,8 @@ pub(super) fn identity(original: &Original, body: &[u8]) -> String {
     hash.finish()
 }
 
-/// What tells a message from every other that is not the same to the byte, whatever ids their publishers
-/// gave them; in a stream, from every other.
+/// A hash of the message, shared only by messages that are equal to the byte, whatever ids their publishers
+/// gave them; in a stream, by none.
 pub(super) fn fingerprint(original: &Original, body: &[u8]) -> Fingerprint {
     let mut hash = Hash::new();
     hash.message(original, body);

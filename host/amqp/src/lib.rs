@@ -49,7 +49,7 @@ mod strategies;
 mod tls;
 mod transport;
 
-/// What the fuzz targets reach for beside the face of the crate.
+/// Items for the fuzz targets, besides the public face of the crate.
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on};

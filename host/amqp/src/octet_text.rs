@@ -23,7 +23,7 @@ const BY_HASH: &str = "hive-bytes-sha256:";
 /// Stands before the same hash in the name of the header that holds the bytes.
 const HOLDER: &str = "hive-bytes-held:";
 
-/// What all of them begin with.
+/// The prefix of all of them.
 pub const BEGINNING: &[u8] = b"hive-bytes";
 
 /// The longest short string.
@@ -40,7 +40,7 @@ pub(super) struct Standing {
     pub(super) is_by_hash: bool,
 }
 
-/// The text that stands for `octets`; none where they are a text that stands for itself.
+/// The text that stands for `octets`; `None` if they are a text that stands for itself.
 pub(super) fn standing_for(octets: &[u8]) -> Option<Standing> {
     if std::str::from_utf8(octets).is_ok_and(|text| !stands_for_others(text)) {
         return None;
@@ -53,7 +53,7 @@ pub(super) fn standing_for(octets: &[u8]) -> Option<Standing> {
     Some(Standing { text, is_by_hash })
 }
 
-/// The bytes that a text stands for, as far as they can be told from it: mostly its own.
+/// The bytes that a text stands for, as far as they follow from it: mostly its own.
 pub(super) fn octets(text: &str) -> Cow<'_, [u8]> {
     match in_hex(text) {
         Some(octets) => octets.into(),
@@ -61,7 +61,7 @@ pub(super) fn octets(text: &str) -> Cow<'_, [u8]> {
     }
 }
 
-/// The name of the header that holds the bytes which `text` names by their hash; none where it does not.
+/// The name of the header that holds the bytes for the hash in `text`; `None` if there is none.
 pub(super) fn holder_of(text: &str) -> Option<String> {
     let digits = text.strip_prefix(BY_HASH).filter(|it| is_hash(it))?;
     Some(format!("{HOLDER}{digits}"))
@@ -97,7 +97,7 @@ fn is_hash(digits: &str) -> bool {
     digits.len() == 64 && unhex(digits).is_some()
 }
 
-/// The bytes of a text in hexadecimal. There is one such text for each string, and none for one that needs
+/// The bytes of a text in hexadecimal. Each string has exactly one such text; a string that needs none has
 /// none.
 fn in_hex(text: &str) -> Option<Vec<u8>> {
     let octets = unhex(text.strip_prefix(IN_HEX)?)?;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(text(&[0xff, 0]), "hive-bytes:ff00");
         assert_eq!(text("ä 7".as_bytes()), "ä 7");
         assert_eq!(text(b""), "");
-        // What looks like one and is none, since the letter would be written as itself.
+        // This looks like one and is not, since the letter would be written as itself.
         assert_eq!(text(b"hive-bytes:41"), "hive-bytes:41");
         assert_eq!(text(b"hive-bytes:FF"), "hive-bytes:FF");
         assert_eq!(octets("hive-bytes:41").as_ref(), b"hive-bytes:41");
@@ -205,7 +205,7 @@ mod tests {
 
         #[test]
         fn every_text_says_what_it_stands_for(any in "(hive-bytes:)?[0-9a-f]{0,60}") {
-            // What stands for other bytes is what those are written as.
+            // Text that stands for other bytes is written as those bytes.
             let bytes = octets(&any).into_owned();
             if bytes != any.as_bytes() {
                 prop_assert_eq!(text(&bytes), any);

@@ -32,7 +32,7 @@ pub struct Original {
     pub(super) properties: BasicProperties,
     /// Where in a stream it is.
     pub(super) stream_offset: Option<u64>,
-    /// Tells it from others that look the same, where nothing else does.
+    /// Distinguishes it from identical messages, if nothing else does.
     pub(super) mark: Option<Mark>,
 }
 
@@ -46,8 +46,8 @@ impl Original {
         identity::identity(self, body)
     }
 
-    /// What tells the message from every other that is not the same to the byte, at every delivery and
-    /// after every crash. `body` is the message's.
+    /// A hash of the message, shared only by messages that are equal to the byte, the same at every delivery
+    /// and after every crash. `body` is the message's.
     pub fn fingerprint(&self, body: &[u8]) -> Fingerprint {
         identity::fingerprint(self, body)
     }
@@ -84,7 +84,7 @@ impl Original {
     }
 }
 
-/// Takes a delivery apart that came off `queue`.
+/// Splits a delivery from `queue` into its parts.
 pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
     let Delivery {
         exchange,
@@ -113,7 +113,7 @@ pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
     (envelope, original)
 }
 
-/// What the bookkeeping of a message says.
+/// The bookkeeping of a message.
 struct ReadOff {
     attempt: Attempt,
     /// It returned from one of our delay queues.
@@ -134,7 +134,7 @@ impl ReadOff {
             _ => None,
         };
         let counts_here = match header(properties, RETRY_QUEUE) {
-            // Copies name the queue; whoever counts by hand need not.
+            // Copies name the queue; a publisher that sets the attempt by hand need not.
             None => true,
             Some(_) => retry_queue == Some(queue),
         };
@@ -228,7 +228,8 @@ pub(super) fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<
     properties.headers().as_ref()?.inner().get(name)
 }
 
-/// What was a short string when it was put away. What has to hold its bytes is put beside the `kept` headers.
+/// A property that was a short string when it was stashed. Its bytes, if they are not text, are put beside the
+/// `kept` headers.
 fn short(value: &AMQPValue, kept: &mut Entries) -> Option<ShortString> {
     let AMQPValue::LongString(octets) = value else {
         return None;
@@ -331,7 +332,7 @@ mod tests {
             let malformed = malformed.filter(|(_, value)| integer(value).is_none());
             let headers: Vec<_> = malformed.collect();
             prop_assert_eq!(attempt_of(&headers), 1);
-            // Nor does it keep an attempt from counting that is told beside it.
+            // Nor does it keep an attempt that is given beside it from counting.
             let mut headers: Vec<_> = headers.into_iter().filter(|(name, _)| *name != ATTEMPT).collect();
             headers.push((ATTEMPT, AMQPValue::LongUInt(number)));
             prop_assert_eq!(attempt_of(&headers), number.max(1));

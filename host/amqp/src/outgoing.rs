@@ -1,4 +1,4 @@
-//! What is to be published, checked before a byte of it is written.
+//! Publications, checked before a byte of them is written.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::headers::{Unpublishable, short, write};
 /// RabbitMQ's largest message, unless it is configured otherwise.
 pub const LARGEST_BODY: usize = 128 << 20;
 
-/// What the header `x-hive-publish-id` takes on the wire.
+/// The size of the header `x-hive-publish-id` on the wire.
 pub(super) const ROOM_FOR_PUBLISH_ID: usize = 1 + PUBLISH_ID.len() + 1 + 8;
 
-/// What the broker lets us publish over one connection.
+/// The broker's limits for publications over one connection.
 #[derive(Debug, Clone)]
 pub struct PublishLimits {
     /// The largest frame that was agreed on.
@@ -45,7 +45,7 @@ pub struct Outgoing {
     pub headers: FieldTable,
     /// The content.
     pub body: Arc<Vec<u8>>,
-    /// Whether nobody taking it is a fault.
+    /// Whether it is a fault if no queue takes it.
     pub(super) mandatory: bool,
     /// The length of the content header frame on the wire, publish id included.
     pub header_frame: usize,
@@ -119,8 +119,8 @@ impl Outgoing {
         self
     }
 
-    /// Checks sizes; `to_come` is what others add to the headers later. Whoever builds one passes it
-    /// through here last.
+    /// Checks sizes; `to_come` is the size of headers that are added later. The last step of everything that
+    /// builds a publication.
     pub(super) fn checked(
         mut self,
         limits: &PublishLimits,
@@ -148,7 +148,7 @@ impl Outgoing {
         Ok(self)
     }
 
-    /// What goes on the wire, marked with the publisher's id of it.
+    /// The properties for the wire, with the publisher's id of the publication.
     pub fn properties_with_id(&self, id: i64) -> BasicProperties {
         let mut headers = self.headers.clone();
         headers.insert(PUBLISH_ID.into(), AMQPValue::LongLongInt(id));
@@ -242,7 +242,7 @@ mod tests {
         });
         assert!(error.contains("\"admin\""), "{error}");
         assert!(sent_by("guest", Some("guest")).is_ok());
-        // With EXTERNAL nobody but the broker knows the user.
+        // With EXTERNAL only the broker knows the user.
         assert!(sent_by("guest", None).is_err());
     }
 

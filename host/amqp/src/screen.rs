@@ -41,7 +41,7 @@ pub struct Screen {
     start: usize,
     screened: usize,
     end: usize,
-    /// What is left of a frame that goes through unseen: the bodies, which may be large.
+    /// The rest of a frame that is not inspected: the bodies, which may be large.
     passing: usize,
     /// The stream is not made of frames; everything goes through.
     unframed: bool,
@@ -87,7 +87,7 @@ impl Screen {
         self.take(out)
     }
 
-    /// Where to read to. What is read is told to [`Screen::filled`].
+    /// Where to read to. [`Screen::filled`] takes how much was read.
     pub fn room(&mut self) -> &mut [u8] {
         self.bytes.copy_within(self.start..self.end, 0);
         self.screened -= self.start;
@@ -223,7 +223,7 @@ fn excess(size: usize, frame_max: Option<u32>) -> usize {
     }
 }
 
-/// What is agreed on when one side asks and the other offers; 0 is no limit.
+/// The agreed value when one side asks and the other offers; 0 means no limit.
 fn agreed(asked: Option<u32>, offered: u32) -> Option<u32> {
     let offered = Some(offered).filter(|offered| *offered > 0);
     let least = asked.into_iter().chain(offered).min()?;

@@ -1,4 +1,4 @@
-//! What stands in the way of TLS with a broker: see [`hive_config::tls`].
+//! Faults of TLS with a broker: see [`hive_config::tls`].
 
 use std::io;
 
@@ -16,8 +16,8 @@ pub(super) fn is_record(answer: &[u8]) -> bool {
     matches!(answer, [0x15 | 0x16, 0x03, ..])
 }
 
-/// What is wrong with TLS between `plan` and its broker, if that is what `error` says. None is an
-/// error of another kind, or one that may pass.
+/// The TLS fault between `plan` and its broker, if `error` is one. `None` for an error of another kind, or one
+/// that may pass.
 pub(super) fn trouble(error: &io::Error, plan: &ConnectionPlan) -> Option<Trouble> {
     let section = format!("[connections.{}]", plan.name);
     if error.get_ref().is_some_and(|inner| inner.is::<SpeaksTls>()) {

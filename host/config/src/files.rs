@@ -6,11 +6,11 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// What a file holds.
+/// The content of a file.
 ///
 /// # Errors
 ///
-/// It cannot be read, or is something other than a regular file; a link to one is as good.
+/// It cannot be read, or is not a regular file; a link to one is accepted.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     check(path)?;
     fs::read(path)

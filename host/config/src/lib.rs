@@ -52,9 +52,9 @@ use written::Node;
 /// A file that can be run.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What to run.
+    /// The plan to run.
     pub plan: Plan,
-    /// What is odd about it, in the order of the files.
+    /// The warnings, in the order of the files.
     pub warnings: Vec<Problem>,
     /// Whether the file or the environment says where a broker is. Where neither does, every connection
     /// has the default URL.
@@ -73,12 +73,12 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     }
 }
 
-/// Reads `[host]` of the file at `path`, and nothing else of it: whoever talks to a running host need
-/// not have the environment that the host has.
+/// Reads only `[host]` of the file at `path`: a command that talks to a running host need not have the host's
+/// environment.
 ///
 /// # Errors
 ///
-/// The faults of that section, and of a file that is no TOML.
+/// The faults of that section, and of a file that is not TOML.
 pub fn load_host(path: &Path, environment: &Environment) -> Result<HostPlan, Problems> {
     let text =
         files::read_text_at_most(path, LARGEST_FILE).map_err(|error| unreadable(path, &error))?;

@@ -1,4 +1,4 @@
-//! Tests of the loader as a whole; the golden files in `tests/config` show what it tells.
+//! Tests of the loader as a whole; the golden files in `tests/config` show its reports.
 
 mod arbitrary;
 mod included;

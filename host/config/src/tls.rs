@@ -1,7 +1,7 @@
-//! What stands in the way of TLS, in the words of whoever has to put it right.
+//! Faults of TLS, in words that say what to correct.
 //!
-//! A library says `UnknownIssuer` or `received fatal alert: CertificateRequired`. Behind each is
-//! something that somebody has to change, at the other side or in hive.toml, and here it is named.
+//! A library says `UnknownIssuer` or `received fatal alert: CertificateRequired`. Behind each is something to
+//! correct, at the other side or in hive.toml, and this module names it.
 
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,13 +11,13 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 use crate::plan::TlsPlan;
 
-/// Names of a certificate that are told before the rest is only counted.
+/// Names of a certificate that are listed; further ones are only counted.
 const NAMES_TOLD: usize = 5;
 
 /// Something that waiting does not heal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What is wrong.
+    /// The fault.
     pub reason: String,
     /// Who can do what about it.
     pub remedy: String,
@@ -26,15 +26,15 @@ pub struct Trouble {
 /// The other side of a connection, and where it is written down.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer<'a> {
-    /// What it is: "broker".
+    /// Its kind: "broker".
     pub kind: &'static str,
     /// The section of hive.toml that names it.
     pub section: &'a str,
-    /// What its URL begins with, with TLS and without.
+    /// The schemes of its URL, with TLS and without.
     pub schemes: [&'static str; 2],
     /// Which of its own settings names the authorities that it trusts.
     pub trusts_by: &'static str,
-    /// What the section says of TLS.
+    /// The TLS settings of the section.
     pub tls: Option<&'a TlsPlan>,
 }
 
@@ -43,8 +43,7 @@ pub fn cause(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What is wrong with TLS to `peer`, if that is what `error` says. None is an error of another kind, or
-/// one that may pass.
+/// The TLS fault behind `error`, if it is one. `None` for an error of another kind, or one that may pass.
 pub fn trouble(error: &io::Error, peer: Peer<'_>) -> Option<Trouble> {
     let Peer { kind, section, .. } = peer;
     let [with, without] = peer.schemes;
@@ -123,7 +122,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
     }
 }
 
-/// What the peer says of us.
+/// The peer's complaint about our certificate.
 fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, String)> {
     use AlertDescription as Alert;
 
@@ -137,7 +136,7 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
             format!("the {kind} asks for a client's certificate, and there is none"),
             format!("set `tls.cert` and `tls.key` of {section}"),
         ),
-        // What TLS 1.2 says where 1.3 says CertificateRequired, and of much else.
+        // TLS 1.2 sends this where 1.3 sends CertificateRequired, and in many other cases.
         Alert::HandshakeFailure if !shown => (
             format!(
                 "the {kind} breaks off the handshake, as it does without a client's certificate"

@@ -34,7 +34,7 @@ pub(crate) enum Value {
     Arguments(Arguments),
     Texts(Vec<(String, String)>),
     Json(serde_json::Value),
-    /// Told already.
+    /// The fault was reported already.
     Faulty,
 }
 

@@ -34,7 +34,7 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// What a user sees of a file.
+/// The report that a user sees of a file.
 fn answer(path: &Path) -> String {
     match hive_config::load(path, &environment()) {
         Ok(loaded) if loaded.warnings.is_empty() => "fine\n".to_owned(),

@@ -1,5 +1,5 @@
-//! What the host decides, apart from what it does: messages and outcomes, and every decision that needs no
-//! socket, no clock of its own and no task. It compiles and is tested in seconds.
+//! The host's decisions, without its effects: messages, outcomes, and every decision that needs no socket, no
+//! clock of its own and no task. It compiles and is tested in seconds.
 
 pub mod message;
 pub mod message_key;

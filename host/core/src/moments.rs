@@ -1,11 +1,11 @@
-//! Moments of the machine's clock as text (RFC 3339, in UTC), whatever that clock says.
+//! Times of the machine's clock as text (RFC 3339, in UTC), whatever that clock says.
 //!
-//! A machine whose clock was never set says a time before 1970, for which there is no text, and the
-//! library for it panics. What is only told of a moment must not end whatever tells it.
+//! A machine whose clock was never set reports a time before 1970, for which there is no text, and the library
+//! panics. Printing a time must not end the program.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last second of the year 9999, after which there is no text.
+/// The last second of the year 9999; later times have no text.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// To the second: "2026-11-21T07:31:36Z".

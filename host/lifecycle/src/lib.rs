@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 /// by then is not waited for: what it did not hear about, it hands out again.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Spawns tasks and tells them when to stop. Clones share everything.
+/// Spawns tasks, and signals when they must stop. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     work: TaskTracker,
@@ -42,9 +42,9 @@ struct Whole {
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
-    /// Every delivery in hand was settled.
+    /// Every delivery in flight was settled.
     Cleanly,
-    /// The deadline passed first; what was in hand goes back to the broker.
+    /// The deadline passed first; deliveries in flight go back to the broker.
     AtDeadline,
 }
 
@@ -114,15 +114,14 @@ impl Tasks {
         &self.drain
     }
 
-    /// Cancelled when what is in hand is to be dropped where it stands.
+    /// Cancelled when deliveries in flight must be dropped.
     pub fn abandon(&self) -> &CancellationToken {
         &self.abandon
     }
 
-    /// What `work` gives, or none once what is in hand is to be dropped.
+    /// The result of `work`, or `None` once deliveries in flight must be dropped.
     ///
-    /// It looks at the token only when `work` has to wait, so that work which is done at once pays
-    /// for nothing.
+    /// It looks at the token only when `work` has to wait, so that work which is done at once pays for nothing.
     pub async fn unless_abandoned<F: Future>(&self, work: F) -> Option<F::Output> {
         tokio::select! {
             biased;
@@ -131,12 +130,12 @@ impl Tasks {
         }
     }
 
-    /// Cancelled when no delivery is in hand any more and services are to end.
+    /// Cancelled when no delivery is in flight any more and services must end.
     pub fn close(&self) -> &CancellationToken {
         &self.close
     }
 
-    /// Stops everything; `timeout` is how long the deliveries in hand get.
+    /// Stops everything; `timeout` is the time for the deliveries in flight.
     pub async fn stop(&self, timeout: Duration) -> Drained {
         self.drain.cancel();
         self.work.close();
@@ -144,7 +143,7 @@ impl Tasks {
             Ok(()) => Drained::Cleanly,
             Err(_) => {
                 self.abandon.cancel();
-                // Work that was told to abandon only drops what it holds.
+                // Abandoned work only drops what it holds.
                 self.work.wait().await;
                 Drained::AtDeadline
             }

@@ -40,7 +40,7 @@ pub(super) fn read(
     }
 }
 
-/// The deliveries of a text, one at least; each fault is told with its place in `name`.
+/// The deliveries of a text, at least one; each fault is reported with its place in `name`.
 pub(super) fn deliveries(name: &str, text: &[u8]) -> Result<Vec<Envelope>, Exit> {
     let deliveries = read_deliveries(text).map_err(|faults| {
         for fault in faults {

@@ -5,7 +5,7 @@ use hive_core::json::{read_delivery, read_message};
 use hive_core::message::{Envelope, Message};
 use serde_json::{Map, Value};
 
-/// Those that are no text.
+/// The properties that are not text.
 const NUMBERS_AND_BOOLEANS: [&str; 7] = [
     "persistent",
     "priority",

@@ -9,7 +9,7 @@ use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-/// What stands by itself, in front of the others.
+/// The field that is written first, without its name.
 const MESSAGE: &str = "message";
 
 /// Formats fields, each escaped: this is the one place through which every text of the log goes.

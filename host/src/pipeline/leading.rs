@@ -9,13 +9,13 @@ use hive_amqp::Lead;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-/// What a worker costs that is woken on another thread, about.
+/// The approximate cost of waking a worker on another thread.
 const QUICK: Duration = Duration::from_micros(10);
 
 /// How often in a row the lead is kept: others than workers wait for it too.
 const IN_A_ROW: u32 = 64;
 
-/// The lead of one worker, where it has it.
+/// The receive turn of one worker, while it has it.
 #[derive(Default)]
 pub(super) struct Leading<'a> {
     lead: Lead<'a>,
@@ -44,7 +44,7 @@ impl<'a> Leading<'a> {
         });
         let done = done.await;
         self.end(begun.elapsed());
-        // Who keeps the lead waits for nobody, and would never let other tasks of its thread run.
+        // A worker that keeps the receive turn never waits, and would never let other tasks of its thread run.
         consume_budget().await;
         done
     }
@@ -59,7 +59,7 @@ impl<'a> Leading<'a> {
         }
     }
 
-    /// What the one that ended took is what the next one is likely to take.
+    /// The next delivery is likely to take as long as the one that ended.
     fn end(&mut self, took: Duration) {
         self.is_quick = took <= QUICK;
     }
@@ -69,7 +69,7 @@ impl<'a> Leading<'a> {
 mod tests {
     use super::*;
 
-    /// Whether the lead was kept during a delivery that took so long.
+    /// Whether the turn was kept during a delivery that took this long.
     fn kept(leading: &mut Leading<'_>, took: Duration) -> bool {
         leading.begin();
         leading.end(took);

@@ -20,11 +20,11 @@ pub(super) const MOST: usize = 4096;
 /// RabbitMQ's consumer timeout, unless it is configured otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// What is known of the messages of one consumer.
+/// The known facts about the messages of one consumer.
 #[derive(Debug)]
 pub(super) struct Recall {
     state: Mutex<State>,
-    /// So that nobody computes what a message is known by for nothing.
+    /// So that no fingerprint is computed for nothing.
     is_empty: AtomicBool,
 }
 
@@ -33,16 +33,16 @@ struct State {
     memories: Recent<Fingerprint, Memory>,
     /// The marks of deliveries that come again, by which the ids of their publications are made.
     marks: Recent<Fingerprint, Vec<Mark>>,
-    /// The broker's consumer timeout is no longer than this.
+    /// The broker's consumer timeout is at most this.
     timeout: Duration,
 }
 
-/// What is known of one message.
+/// The known fact about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Memory {
     /// This attempt took longer than the broker's consumer timeout.
     Overran(Attempt),
-    /// The broker takes no copy of it, for this reason.
+    /// The broker accepts no copy of it, for this reason.
     SetAside(String),
 }
 
@@ -68,7 +68,7 @@ impl Recall {
         self.is_empty.store(false, Ordering::Relaxed);
     }
 
-    /// What is known of a message that was delivered, which is forgotten then.
+    /// Returns and forgets the fact about a delivered message.
     pub(super) fn take(&self, delivery: &Delivery) -> Option<Memory> {
         if !self.may_know(delivery) {
             return None;
@@ -119,9 +119,9 @@ impl Recall {
         !self.is_empty.load(Ordering::Relaxed) && delivery.envelope.redelivered
     }
 
-    /// Whether a call is the reason that the broker's consumer timeout has passed, which is no longer than
-    /// `timeout`. A delivery waits for its call too, and not every version of the broker tells the
-    /// timeout, so whatever took at least half of it is taken for the reason.
+    /// Whether a call is the reason that the broker's consumer timeout has passed, which is at most `timeout`.
+    /// A delivery waits for its call too, and not every version of the broker reports the timeout, so a call
+    /// that took at least half of it counts as the reason.
     pub(super) fn is_the_reason(&self, called: Duration, timeout: Duration) -> bool {
         let mut state = self.lock();
         state.timeout = state.timeout.min(timeout);
@@ -152,10 +152,10 @@ mod tests {
     fn a_call_is_blamed_that_took_half_of_the_shortest_timeout_known() {
         let seconds = Duration::from_secs;
         let recall = Recall::default();
-        // A channel that lived for days tells nothing; the default is half an hour.
+        // A channel that lived for days says nothing about the timeout; its default is half an hour.
         assert!(!recall.is_the_reason(seconds(60), seconds(1_000_000)));
         assert!(recall.is_the_reason(seconds(15 * 60), seconds(1_000_000)));
-        // One that lived for a minute tells that the timeout is no longer.
+        // One that lived for a minute shows that the timeout is at most a minute.
         assert!(!recall.is_the_reason(seconds(2), seconds(60)));
         assert!(recall.is_the_reason(seconds(30), seconds(60)));
         assert!(recall.is_the_reason(seconds(30), seconds(1_000)));

@@ -1,9 +1,9 @@
-//! What the host remembers between deliveries and, in a file, between its own starts.
+//! The store: everything that the host remembers between deliveries and, in a file, between its starts.
 //!
-//! A [`Store`] holds entries (a key, a value, perhaps an end) in namespaces. It is one small trait,
-//! so that a store in memory, in a file or on a server stands behind it; [`Bucket`] is its face for
-//! whoever uses it. What an operation does to an entry is decided in one place for all of them
-//! (`operation`), and so is what follows from it (`rows`).
+//! A [`Store`] holds entries (a key, a value, perhaps an expiry) in namespaces. It is one small trait with
+//! three implementations: in memory, in a file, on a server; callers use a [`Bucket`]. The effect of an
+//! operation on an entry is decided in one place for all of them (`operation`), and so are the consequences
+//! (`rows`).
 
 mod bucket;
 mod clock;
@@ -28,15 +28,15 @@ pub use self::on_demand::OnDemand;
 pub use self::operation::{Answer, Operation, Value, Write};
 pub use self::redis::Redis;
 
-/// What a store promises to answer.
+/// The result of an operation, later.
 pub type Promised<'a, T> = BoxFuture<'a, Result<T, StoreFault>>;
 
-/// Entries in namespaces. What has ended is not there, whether or not it was swept away yet.
+/// Entries in namespaces. An expired entry does not exist, whether or not it was swept away yet.
 ///
-/// A write that was answered stays, in the sense of its kind: a file's is on the disk. One whose
-/// answer was not waited for, or that failed because a server went away, may or may not have happened.
-/// A server may get a claim twice where its answer was lost: it is then refused with the value that it
-/// set, so whoever claims sets a value that tells.
+/// A write that was answered stays, in the sense of its kind: a file's is on the disk. A write whose answer was
+/// not awaited, or that failed because a server went away, may or may not have happened. If the answer to a
+/// claim was lost, the server may get the claim twice, and refuses it with the value that it has set: so a
+/// claim should set a value that identifies its owner.
 pub trait Store: Send + Sync {
     /// The values of these keys, in their order.
     fn read<'a>(
@@ -45,7 +45,7 @@ pub trait Store: Send + Sync {
         keys: Vec<Vec<u8>>,
     ) -> Promised<'a, Vec<Option<Vec<u8>>>>;
 
-    /// Carries out all of the writes or none, in one step that nobody sees half of.
+    /// Carries out all of the writes or none, in one step; no reader sees half of it.
     fn write<'a>(
         &'a self,
         namespace: &'a Namespace,
@@ -84,12 +84,12 @@ impl Namespace {
         Self::new("keyvalue", bucket)
     }
 
-    /// What was handled of the messages of a queue, by one consumer.
+    /// The handled messages of a queue, by one consumer.
     pub fn handled(vhost: &str, queue: &str, consumer: &str) -> Self {
         Self::new("handled", &quoted(&[vhost, queue, consumer]))
     }
 
-    /// What a consumer of a queue has published.
+    /// The published messages of a consumer.
     pub fn published(vhost: &str, queue: &str, consumer: &str) -> Self {
         Self::new("published", &quoted(&[vhost, queue, consumer]))
     }
@@ -104,7 +104,7 @@ impl Namespace {
         Self::new("deaths", &quoted(&[vhost, queue]))
     }
 
-    /// Runs of hosts that have such messages, and go on.
+    /// Runs of hosts that have such messages, and are alive.
     pub fn lives() -> Self {
         Self::new("lives", "")
     }
@@ -117,7 +117,7 @@ impl Namespace {
         }
     }
 
-    /// The same, where no more than so many entries are kept: the oldest goes for a new one.
+    /// The same with a bound: if there are this many entries, a new one replaces the oldest.
     #[must_use]
     pub fn bounded(self, most: u64) -> Self {
         Self {

@@ -21,8 +21,8 @@ struct Entry {
     name: Range<usize>,
 }
 
-/// Takes headers out of the payload of a header frame until it is shorter by `excess`: the broker's own
-/// first, then the largest. Gives the new length; a payload that makes no sense keeps its own.
+/// Removes headers from the payload of a header frame until it is shorter by `excess`: the broker's own first,
+/// then the largest. Returns the new length; a malformed payload keeps its length.
 pub(crate) fn trim(payload: &mut [u8], excess: usize) -> usize {
     let mut cursor = Cursor::new(payload, Way::In);
     let Some((table, entries)) = headers(&mut cursor) else {

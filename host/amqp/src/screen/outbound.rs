@@ -1,18 +1,18 @@
-//! Screens the frames that lapin sends: a text that stands for bytes goes out as those bytes.
+//! Screens the frames that lapin sends: a text that stands for bytes is sent as those bytes.
 //!
-//! Nearly all needs no change, and is written from where it lies. Of a frame that may need one all has to be
-//! there first, and its beginning is kept here until it is.
+//! Nearly all frames need no change, and are written from lapin's buffer. A frame that may need one must be
+//! complete first; its beginning is kept here until then.
 
 use super::{AROUND, HEAD, LARGEST};
 use crate::frame;
 
-/// What lapin sends first is no frame.
+/// lapin's first bytes are not a frame.
 const GREETING: usize = b"AMQP\0\0\x09\x01".len();
 
-/// What to do with the bytes that lapin wants to write next.
+/// The next step with the bytes that lapin wants to write.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// This many may be written as they are; [`Outbound::passed`] is told how many were.
+    /// This many may be written as they are; [`Outbound::passed`] takes how many were.
     Pass(usize),
     /// This many are kept: the frame continues behind them.
     Kept(usize),
@@ -29,7 +29,7 @@ pub(crate) struct Outbound {
     kept: Vec<u8>,
 }
 
-/// What there is of a frame.
+/// The part of a frame that has arrived.
 enum Look {
     /// It needs no change, and is this long.
     Right(usize),
@@ -49,7 +49,7 @@ impl Default for Outbound {
 }
 
 impl Outbound {
-    /// What to do with the next `bytes`, of which there are some.
+    /// The next step with the next `bytes`, which must not be empty.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Step {
         if !self.kept.is_empty() {
             return self.complete(bytes);
@@ -139,7 +139,7 @@ mod tests {
         frame(frame::HEADER, &[&properties[..], id].concat())
     }
 
-    /// What arrives of `stream`, where lapin has `chunk` bytes more each time and `most` are taken at once.
+    /// The output for `stream`, if lapin offers `chunk` more bytes each time and `most` are accepted at once.
     fn sent(stream: &[u8], chunk: usize, most: usize) -> Vec<u8> {
         let mut outbound = Outbound::default();
         let (mut from, mut to, mut arrived) = (0, 0, Vec::new());

@@ -1,8 +1,8 @@
-//! Where a stream ends: what `offset = "next"` means, as a number that is still right after a lost
-//! connection or a restart.
+//! The end of a stream: the meaning of `offset = "next"` as a number, which stays right after a lost connection
+//! or a restart.
 //!
-//! The broker does not tell it over AMQP 0-9-1, but hands out the chunk that was written last. The
-//! highest offset of that is the end, unless more was written meanwhile, which comes along.
+//! The broker does not report it over AMQP 0-9-1, but delivers the chunk that was written last. The highest
+//! offset of that chunk is the end, unless more was written meanwhile, which is delivered too.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::limits::{AskFault, ask};
 /// For the first message of the chunk.
 const FIRST: Duration = Duration::from_secs(2);
 
-/// Nothing more for so long, and the chunk is over.
+/// After this long without a message, the chunk is over.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// For all of it: somebody may write without a pause.
+/// For the whole search: a publisher may write without a pause.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The highest offset of `queue`, read over a channel that is used for nothing else; none if nothing
-/// came, as from a stream that is empty.
+/// The highest offset of `queue`, read over a channel that is used for nothing else; `None` if no message came,
+/// as from an empty stream.
 pub(crate) async fn last_offset(
     channel: &Channel,
     queue: ShortString,

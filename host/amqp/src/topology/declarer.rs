@@ -177,7 +177,7 @@ impl<'a> Declarer<'a> {
         self.judge(declared, || wanted.describe(), remedy)
     }
 
-    /// Whether the queue exists, where that can be asked without harm.
+    /// Whether the queue exists, if that can be asked without harm.
     async fn is_known_to_exist(&mut self, wanted: &QueueDeclaration) -> Result<bool, AskFault> {
         let can_be_asked = !wanted.is_passive() && !self.known.cannot_be_missed(&wanted.name);
         Ok(can_be_asked && self.exists(&wanted.name).await?)
@@ -219,7 +219,7 @@ impl<'a> Declarer<'a> {
         self.judge(tried, || declaration.describe(), remedy)
     }
 
-    /// What to declare in place of what the broker refused, if that can be consumed.
+    /// The declaration to use instead of the refused one, if the queue can be consumed as it is.
     fn as_it_is(&self, tried: &QueueDeclaration, answer: &AMQPError) -> Option<QueueDeclaration> {
         let instead = tried.as_it_is(answer.get_message().as_str())?;
         (!drops_everything(&instead, self.broker())).then_some(instead)
@@ -305,7 +305,7 @@ impl<'a> Declarer<'a> {
         );
         let consumed = ask(consuming).await.map(drop);
         if consumed.is_ok() {
-            // What came goes back.
+            // The message goes back.
             self.channel = None;
             leave(&channel, "it can be consumed").await;
         }
@@ -316,7 +316,7 @@ impl<'a> Declarer<'a> {
         let is_there = match looked {
             Ok(()) => return Ok(true),
             Err(AskFault::Failed(error)) if is_code(&error, 404) => false,
-            // Locked by somebody else, or not ours to see: it is there.
+            // Locked by another connection, or access is refused: it exists.
             Err(AskFault::Failed(error)) if is_code(&error, 405) || is_code(&error, 403) => true,
             Err(fault) => return Err(fault),
         };
@@ -393,7 +393,7 @@ impl<'a> Declarer<'a> {
         self.judge(bound, entity, remedy)
     }
 
-    /// What did not fit since this was last asked.
+    /// The mismatches since the last call.
     pub(super) fn take_mismatches(&mut self) -> Vec<Mismatch> {
         std::mem::take(&mut self.mismatches)
     }
@@ -481,12 +481,12 @@ impl<'a> Declarer<'a> {
     }
 }
 
-/// Declares a queue without asking how full it is.
+/// Declares a queue without asking for its depth.
 ///
-/// A declaration that is answered tells the number of messages, which RabbitMQ asks the queue's leader
-/// for; after a restart a quorum queue may have none for many seconds, and the channel stands still
-/// until then. With `no-wait` nobody is asked. The broker still closes the channel over what it does
-/// not agree with, and whatever is asked next on that channel learns of it.
+/// The answer to a declaration has the number of messages, for which RabbitMQ asks the queue's leader. After a
+/// restart a quorum queue may have no leader for many seconds, and blocks the channel until then. With
+/// `no-wait` the leader is not asked. The broker still closes the channel over a mismatch, and the next
+/// question on that channel finds out.
 async fn declare(channel: &Channel, declaration: &QueueDeclaration) -> Result<(), AskFault> {
     let name = short(&declaration.name);
     let arguments = table(&declaration.arguments);
@@ -515,14 +515,14 @@ fn refusal(declared: &Result<(), AskFault>) -> Option<&AMQPError> {
     }
 }
 
-/// Whether the queue loses what comes back to it for the first time: before RabbitMQ 4.0 a limit below zero
-/// is none that a message could be under.
+/// Whether the queue drops a message at its first return: before RabbitMQ 4.0 that is the effect of a negative
+/// limit.
 fn drops_everything(found: &QueueDeclaration, broker: Option<BrokerVersion>) -> bool {
     let is_old = broker.is_none_or(|broker| broker < BrokerVersion::DELIVERY_LIMIT);
     is_old && found.delivery_limit().is_some_and(|limit| limit < 0)
 }
 
-/// What to do about a queue that the broker refuses to declare.
+/// The remedy for a queue that the broker refuses to declare.
 fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>) -> String {
     let name = &tried.name;
     if answer.is_some_and(|answer| answer.get_id() == 403) {
@@ -561,7 +561,7 @@ pub(crate) fn consuming_from(queue: &str) -> String {
     format!("consuming from queue {queue:?}")
 }
 
-/// What the broker said when it ended the connection over a subscription.
+/// The fault of a queue over whose subscription the broker ended the connection.
 pub(crate) fn cannot_be_consumed(queue: &str, answer: &AMQPError) -> Mismatch {
     Mismatch {
         entity: consuming_from(queue),

@@ -71,7 +71,7 @@ impl Fatal {
         self.cases().is_empty()
     }
 
-    /// The right to subscribe, which is waited for where an entity is suspected.
+    /// The right to subscribe, which is taken in turns while an entity is suspected.
     pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         match self.is_empty() {
             true => None,

@@ -1,4 +1,4 @@
-//! What it costs to look at the messages of a queue and put them back.
+//! The cost of looking at the messages of a queue and putting them back.
 
 use super::Topology;
 use super::declaration::QueueDeclaration;
@@ -10,7 +10,7 @@ use crate::frame::BrokerVersion;
 use crate::limits::AskFault;
 use crate::session::Session;
 
-/// What a look costs.
+/// The cost of a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookCost {
     /// Nothing.
@@ -18,18 +18,18 @@ pub enum LookCost {
     /// Each look is one return of each message, and the broker drops a message that came back more often
     /// than this, unless a policy says otherwise.
     Return {
-        /// The limit; none where it is not known.
+        /// The limit; `None` if it is unknown.
         limit: Option<u64>,
-        /// What to do about it.
+        /// The remedy.
         remedy: String,
     },
 }
 
 impl Topology {
-    /// What it costs to look at `queue`.
+    /// The cost of looking at `queue`.
     ///
-    /// From RabbitMQ 4.3 on, what was looked at goes back in a way that is not counted. Before, a limit
-    /// counts it, and the broker's own limit holds from 4.0 on where nothing else is declared.
+    /// From RabbitMQ 4.3 on, the messages go back in a way that is not counted. Before, a delivery limit counts
+    /// it, and from 4.0 on the broker has a limit of its own if nothing else is declared.
     pub(crate) async fn cost_of_looking(
         &self,
         session: &Session,
@@ -45,7 +45,7 @@ impl Topology {
         let mut declarer = Declarer::new(session, &self.known);
         let found = match declarer.exists(queue).await? {
             true => declarer.find_out(&probably).await,
-            // Whoever looks learns it.
+            // The look itself will report the error.
             false => return Ok(LookCost::Free),
         };
         declarer.finish().await;

@@ -133,7 +133,7 @@ impl Topology {
         Ok(short_name)
     }
 
-    /// The same when a publication was returned, because somebody deleted what it goes through.
+    /// The same after a publication was returned, because its exchange or queue was deleted.
     pub(crate) async fn ensure_delaying_exchange(
         &self,
         session: &Session,
@@ -177,7 +177,7 @@ mod tests {
     fn a_day_is_told_in_utc() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_243_796);
         assert_eq!(today(now), "2026-11-21");
-        // A clock that was never set costs no delivery.
+        // A clock that was never set must not cost a delivery.
         let never_set = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(today(never_set), "1970-01-01");
     }

@@ -17,10 +17,11 @@ use crate::session::Session;
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Topology {
-    /// Declares again everything but what is `withheld`, which is tried again by itself, and logs what was
-    /// missing. Bindings are made again without a word: the broker does not say whether there was one.
+    /// Declares everything again except `withheld` entities, which are retried separately, and logs missing
+    /// ones. Bindings are declared without a log line: the broker does not say whether they existed.
     ///
-    /// A queue that somebody made again in another way is consumed on, as AMQP allows: what differs is said.
+    /// A queue that was made again with other arguments is still consumed, as AMQP allows; the difference is
+    /// logged.
     pub(crate) async fn restate(
         &self,
         session: &Session,

@@ -55,7 +55,7 @@ impl Withheld {
         mismatches.map(|(mismatch, _)| mismatch.clone()).collect()
     }
 
-    /// Tells of each.
+    /// Logs each.
     pub(crate) fn tell(&self, telemetry: &LinkTelemetry) {
         for (mismatch, queues) in &self.mismatches {
             let queues: Vec<&str> = queues.iter().map(|queue| &**queue).collect();

@@ -9,7 +9,7 @@ pub struct ScalePlan {
     pub min: u16,
     /// Never more; at least `min`.
     pub max: u16,
-    /// A worker for each so many messages that wait; at least 1.
+    /// One worker per this many waiting messages; at least 1.
     pub messages_per_instance: Option<u32>,
     /// So many workers that the last message that waits is begun within this time; not zero.
     pub target_wait: Option<Duration>,

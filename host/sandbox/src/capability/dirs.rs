@@ -1,5 +1,5 @@
-//! `wasi:filesystem`: the directories that `allow.dirs` names, and nothing outside of them. That a path
-//! leads out, by `..` or by a link, is for wasmtime to find; here it is told.
+//! `wasi:filesystem`: the directories that `allow.dirs` names, and nothing outside of them. wasmtime finds
+//! paths that lead out, by `..` or by a link; this module logs them.
 
 use hive_config::plan::ComponentPlan;
 use hive_telemetry::CapabilityDenied;
@@ -39,7 +39,7 @@ pub(crate) fn open(plan: &ComponentPlan, context: &mut WasiCtxBuilder) -> Result
     Ok(())
 }
 
-/// Puts itself in front of the functions of wasmtime's that take a path, to tell what was denied.
+/// Wraps wasmtime's functions that take a path, to log denied paths.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
         .instance("wasi:filesystem/preopens@0.2.12")?
@@ -131,7 +131,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
-/// The answer as the component gets it; what is denied is told first.
+/// The result for the component; a denial is logged first.
 fn told<T>(
     store: &mut StoreContextMut<'_, State>,
     verb: &str,

@@ -29,14 +29,14 @@ const LONGEST_KEY: usize = 1024;
 const LARGEST_VALUE: usize = 1 << 20;
 /// Keys of one call.
 const MOST_KEYS: usize = 1000;
-/// Values that are read in one go, so that what is read beyond the limit stays small.
+/// Values that are read in one go, so that little is read beyond the limit.
 const READ_AT_ONCE: usize = 16;
 /// The values of one answer, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
 /// Buckets that an instance has open at once.
 const MOST_OPEN: usize = 64;
 
-/// What an instance may reach of the store.
+/// An instance's access to the store.
 pub(crate) struct KeyValue {
     component: Arc<str>,
     granted: Arc<[Arc<str>]>,
@@ -85,7 +85,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     batch::add_to_linker::<_, Access>(linker, access)
 }
 
-/// What a call needs of an instance's state.
+/// The parts of an instance's state that a call needs.
 struct Access<'a> {
     keyvalue: &'a mut KeyValue,
     table: &'a mut ResourceTable,

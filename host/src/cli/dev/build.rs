@@ -13,7 +13,7 @@ use crate::cli::say::{self, fault, out};
 /// The result of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Built {
-    /// There is no command.
+    /// The component has no `build` command.
     Not,
     /// The command failed, and said why.
     Failed,

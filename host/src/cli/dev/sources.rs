@@ -1,7 +1,7 @@
 //! Which files are sources, and which of them changed.
 //!
-//! They are looked at several times a second, and read where their date is another: no notices are
-//! needed, and what a build writes again as it was is no change.
+//! They are checked several times a second, and read if their date changed: this needs no notices, and a build
+//! that writes a file again with the same content changes nothing.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -50,7 +50,7 @@ impl PartialEq for Look {
 }
 
 impl Sources {
-    /// Those in `folders` and below, without what was `made` of them.
+    /// The files in `folders` and below, without build products.
     pub(in crate::cli) fn new(folders: Vec<PathBuf>, made: Vec<PathBuf>) -> Self {
         Self {
             roots: Arc::new(Roots { folders, made }),
@@ -58,7 +58,7 @@ impl Sources {
         }
     }
 
-    /// Takes them as they are now.
+    /// Records their current state.
     pub(in crate::cli) async fn look(&mut self, tasks: &Tasks) {
         self.seen = self.looked(self.seen.clone(), tasks).await;
     }

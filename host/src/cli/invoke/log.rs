@@ -1,4 +1,4 @@
-//! What a component prints, and what the host has to say meanwhile, kept to be shown with the answer.
+//! The lines of a component, and of the host meanwhile, kept to be shown with the answer.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Line {
     text: String,
 }
 
-/// The lines since somebody took them. Clones share them.
+/// The lines since the last time. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct Log(Arc<Mutex<Vec<Line>>>);
 
@@ -71,7 +71,7 @@ impl Log {
         (log, guard)
     }
 
-    /// What was logged since the last time.
+    /// The lines since the last time.
     pub(in crate::cli) fn take(&self) -> Vec<Line> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
