@@ -29,7 +29,12 @@ fn numbered(number: usize) -> Message {
 
 /// `count` messages that were rejected, and no host.
 async fn dead(label: &str, count: usize) -> Result<(Vhost, Commands)> {
-    let (vhost, mut host) = consuming(label, rejecting()).await?;
+    dead_of(label, count, rejecting()).await
+}
+
+/// The same, with another hive.toml.
+async fn dead_of(label: &str, count: usize, toml: HiveToml) -> Result<(Vhost, Commands)> {
+    let (vhost, mut host) = consuming(label, toml).await?;
     vhost
         .publish_all("", "letters", (0..count).map(numbered))
         .await?;
@@ -65,7 +70,9 @@ fn assert_as_published(found: &Message, number: usize) {
 
 #[tokio::test]
 async fn s35_replay_moves_as_many_as_it_is_told_as_they_were() -> Result<()> {
-    let (vhost, commands) = dead("s35", 5).await?;
+    // One after the other, or they would not be dead in the order in which they came.
+    let one_at_a_time = HiveToml::one("letters", "reject", "prefetch = 1");
+    let (vhost, commands) = dead_of("s35", 5, one_at_a_time).await?;
     let none = commands
         .run(&REPUBLISH, &["letters", "--limit", "0"])
         .await?;
