@@ -9,6 +9,7 @@
 //! `multiple` names a tag that is still unsettled at the broker.
 
 pub(super) mod flusher;
+mod waits;
 
 use std::collections::VecDeque;
 

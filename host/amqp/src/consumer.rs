@@ -306,12 +306,14 @@ impl Subscription {
                 continue;
             }
             let is_held_back = *held_back.borrow_and_update();
-            let mut had_to_wait = false;
+            let mut wait = None;
             let came = {
                 let mut next = pin!(live.next(self.subscribing.reading.as_deref()));
                 let next = poll_fn(|context| {
                     let polled = next.as_mut().poll(context);
-                    had_to_wait |= polled.is_pending();
+                    if polled.is_pending() {
+                        wait.get_or_insert_with(|| sink.waits().begin());
+                    }
                     polled
                 });
                 tokio::select! {
@@ -325,7 +327,7 @@ impl Subscription {
                     },
                 }
             };
-            if had_to_wait {
+            if wait.take().is_some() {
                 sink.was_empty();
             }
             match came {

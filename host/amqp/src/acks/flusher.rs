@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use lapin::Channel;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::waits::Waits;
 use super::{Due, Frame, Window};
 use crate::endings::{Cause, End};
 use crate::giving_back::{AtTheEnd, at_the_end};
@@ -52,6 +54,9 @@ pub(crate) struct AckSink {
     leave: CancellationToken,
     /// Deliveries of this channel that must still be settled.
     in_hand: AtomicUsize,
+    /// There was a delivery.
+    has_delivered: AtomicBool,
+    waits: Waits,
     /// How the broker ends it.
     end: Arc<End>,
     since: Instant,
@@ -83,6 +88,8 @@ impl AckSink {
             retire: CancellationToken::new(),
             leave: CancellationToken::new(),
             in_hand: AtomicUsize::new(0),
+            has_delivered: AtomicBool::new(false),
+            waits: Waits::default(),
             end,
             since: Instant::now(),
             idle_until: AtomicU64::new(0),
@@ -94,6 +101,7 @@ impl AckSink {
             queue,
             tasks: tasks.clone(),
             session,
+            is_consuming: AtomicBool::new(true),
         };
         tasks.spawn_service(flusher.run());
         sink
@@ -145,6 +153,26 @@ impl AckSink {
             let until = milliseconds.unwrap_or(u64::MAX);
             self.idle_until.store(until, Ordering::Relaxed);
         }
+    }
+
+    /// The waits for its deliveries.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// Whether it has ever delivered anything.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.has_delivered.load(Ordering::Relaxed)
+    }
+
+    /// The number of the wait that a worker is in, where the broker may deliver and nothing is in flight or
+    /// buffered. `None` for a stream, whose messages stay in it.
+    pub(crate) fn starves(&self) -> Option<u64> {
+        let has_room = self.in_hand.load(Ordering::Acquire) == 0;
+        let is_queue = !self.is_stream.load(Ordering::Relaxed);
+        (has_room && is_queue)
+            .then(|| self.waits.current())
+            .flatten()
     }
 
     /// No delivery of this channel is unacknowledged for longer.
@@ -247,6 +275,7 @@ impl AckSink {
 
     /// One more delivery is in flight.
     pub(crate) fn hand_out(&self) {
+        self.has_delivered.store(true, Ordering::Relaxed);
         self.in_hand.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -283,6 +312,7 @@ struct Flusher {
     queue: ShortString,
     tasks: Tasks,
     session: SharedSession,
+    is_consuming: AtomicBool,
 }
 
 impl Flusher {
@@ -312,8 +342,7 @@ impl Flusher {
     }
 
     async fn serve(&self) -> Result<(), AskFault> {
-        let mut consuming = true;
-        while !self.sink.is_left() || consuming {
+        while !self.sink.is_left() || self.is_consuming() {
             tokio::select! {
                 biased;
                 // Checked first, since other tasks wait for the cause, and the one that learns of the end
@@ -325,14 +354,7 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => break,
                 () = self.sink.retire.cancelled() => break,
                 () = self.session.over().cancelled() => break,
-                () = self.tasks.drain().cancelled(), if consuming => {
-                    consuming = false;
-                    self.cancel_consumer().await?;
-                }
-                () = self.sink.leave.cancelled(), if consuming => {
-                    consuming = false;
-                    self.cancel_consumer().await?;
-                }
+                () = self.takes_no_more(), if self.is_consuming() => self.cancel_consumer().await?,
                 () = self.sink.wake.notified() => self.flush_when_due().await?,
             }
         }
@@ -388,9 +410,22 @@ impl Flusher {
         ask(sink.channel.basic_nack(0, options)).await
     }
 
+    fn is_consuming(&self) -> bool {
+        self.is_consuming.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when no further deliveries are wanted.
+    async fn takes_no_more(&self) {
+        tokio::select! {
+            () = self.tasks.drain().cancelled() => {}
+            () = self.sink.leave.cancelled() => {}
+        }
+    }
+
     /// Deliveries that are already in the buffer are not handed out any more. They go back when the channel
     /// closes, which is when the last delivery in flight is settled.
     async fn cancel_consumer(&self) -> Result<(), AskFault> {
+        self.is_consuming.store(false, Ordering::Relaxed);
         let tags = self.sink.consumer_tags().clone();
         for tag in tags {
             let options = BasicCancelOptions::default();
@@ -431,6 +466,13 @@ impl Flusher {
             return Ok(());
         }
         let frames = self.sink.lock().take(with_late);
+        let gives_back = frames
+            .iter()
+            .any(|frame| matches!(frame, Frame::Requeue(_)));
+        // What a stop gives back would be delivered again, to go back, and be counted, a second time.
+        if gives_back && self.is_consuming() && self.takes_no_more().now_or_never().is_some() {
+            self.cancel_consumer().await?;
+        }
         for frame in frames {
             let channel = &self.sink.channel;
             match frame {
@@ -463,8 +505,6 @@ async fn pause(patience: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     #[tokio::test]

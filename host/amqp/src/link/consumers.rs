@@ -1,25 +1,41 @@
 //! The subscriptions of a link that consume, and the ones of them that the broker has forgotten.
 //!
 //! A broker says when it ends a subscription. One that ended without a word is found where messages wait and the
-//! broker counts no consumer. It is not found where the broker goes on counting it, as RabbitMQ 3.10 does for a
-//! quorum queue that is deleted and declared again at once.
+//! broker counts no consumer, or gives nothing to one that has nothing to do. RabbitMQ 3.10 does the latter to the
+//! consumers of a quorum queue that is deleted and declared again at once.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use crate::acks::flusher::AckSink;
-use crate::depth::seen;
+use crate::depth::{Seen, seen};
 use crate::session::Session;
 
-/// The pause before a queue is looked at again that seems to have no consumer.
-const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// The pause before a queue is looked at again that seems to neglect its consumer, and before the first look: a
+/// binding that was just made again has brought messages by then.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// From 4.0 on RabbitMQ ends the connection over a missing queue with a longer name that is not ASCII.
 const LONGEST_TO_ASK: usize = 128;
 
-/// Each with its queue.
 #[derive(Debug, Default)]
-pub(crate) struct Consumers(Mutex<Vec<(Arc<str>, Weak<AckSink>)>>);
+pub(crate) struct Consumers {
+    /// Each with its queue.
+    all: Mutex<Vec<(Arc<str>, Weak<AckSink>)>>,
+    /// The queues that were subscribed to again since they gave nothing, and have given nothing since. That may be
+    /// their right: the broker prefers the single active consumer, and those of a higher priority.
+    renewed: Mutex<HashSet<Arc<str>>>,
+}
+
+/// What is wrong with a subscription of a queue in which messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Neglect {
+    /// The broker counts no consumer of the queue.
+    Forgotten,
+    /// Nothing comes in the wait of this number, though nothing is in flight.
+    Starved(u64),
+}
 
 impl Consumers {
     /// One consumes from now on.
@@ -29,19 +45,55 @@ impl Consumers {
         all.push((queue.clone(), Arc::downgrade(sink)));
     }
 
-    /// Ends the subscriptions that the broker does not know of though messages wait: their consumers
-    /// subscribe again. A queue that does not answer has neither, by the broker's word.
+    /// Ends the subscriptions that the broker does not know of, or gives nothing, though messages wait: their
+    /// consumers subscribe again. A queue that does not answer has neither messages nor consumers, by the broker's
+    /// word.
     pub(super) async fn end_forgotten(&self, session: &Session) {
+        tokio::time::sleep(PAUSE).await;
         for (queue, sink) in self.wanted() {
-            if !is_forgotten(session, &queue).await {
+            let Some(first) = self.neglect(session, &queue, &sink).await else {
                 continue;
-            }
-            tokio::time::sleep(SECOND_LOOK).await;
-            if is_forgotten(session, &queue).await && sink.is_wanted() {
-                tracing::warn!(%queue, "the broker has forgotten a consumer of this queue; subscribing again");
-                sink.retire();
+            };
+            tokio::time::sleep(PAUSE).await;
+            let second = self.neglect(session, &queue, &sink).await;
+            if second == Some(first) && sink.is_wanted() {
+                self.end(&queue, &sink, first);
             }
         }
+    }
+
+    fn end(&self, queue: &Arc<str>, sink: &AckSink, neglect: Neglect) {
+        match neglect {
+            Neglect::Forgotten => tracing::warn!(
+                %queue, "the broker has forgotten a consumer of this queue; subscribing again"
+            ),
+            Neglect::Starved(_) => {
+                tracing::warn!(
+                    %queue,
+                    "messages wait, and the broker gives none to the consumer of this queue; subscribing again once"
+                );
+                self.renewed().insert(Arc::clone(queue));
+            }
+        }
+        sink.retire();
+    }
+
+    async fn neglect(
+        &self,
+        session: &Session,
+        queue: &Arc<str>,
+        sink: &AckSink,
+    ) -> Option<Neglect> {
+        let wait = sink.starves();
+        let seen = messages_wait(session, queue).await?;
+        if seen.consumers == 0 {
+            return Some(Neglect::Forgotten);
+        }
+        if sink.has_delivered() {
+            self.renewed().remove(queue);
+        }
+        let is_new = !self.renewed().contains(queue);
+        wait.filter(|_| is_new).map(Neglect::Starved)
     }
 
     fn wanted(&self) -> Vec<(Arc<str>, Arc<AckSink>)> {
@@ -52,17 +104,23 @@ impl Consumers {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<(Arc<str>, Weak<AckSink>)>> {
-        self.0.lock().unwrap_or_else(|error| error.into_inner())
+        self.all.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    fn renewed(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.renewed
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
     }
 }
 
-/// Whether messages wait and the broker knows of no consumer. One that does not say is not taken at its word,
-/// nor asked about a name that it could not put into its answer.
-async fn is_forgotten(session: &Session, queue: &str) -> bool {
+/// What the broker says of a queue in which messages wait. One that does not say is not taken at its word, nor asked
+/// about a name that it could not put into its answer.
+async fn messages_wait(session: &Session, queue: &str) -> Option<Seen> {
     let can_be_asked = queue.is_ascii() || queue.len() < LONGEST_TO_ASK;
     if !can_be_asked {
-        return false;
+        return None;
     }
-    let seen = seen(session, queue).await;
-    seen.is_ok_and(|seen| seen.consumers == 0 && seen.messages > 0)
+    let seen = seen(session, queue).await.ok()?;
+    (seen.messages > 0).then_some(seen)
 }
