@@ -117,6 +117,34 @@ async fn s22_what_is_pending_at_a_stop_comes_again_at_its_first_attempt() -> Res
     Ok(())
 }
 
+/// What a stop refuses while the consumer still consumes would be delivered again, and go back a second time.
+/// RabbitMQ 4.0 counts both.
+#[tokio::test]
+async fn what_a_stop_gives_back_goes_back_once() -> Result<()> {
+    const STOPS: i64 = 6;
+    const PENDING: usize = 40;
+    // Or those that came back twice would be handled alone.
+    let toml = batches(100, NEVER, "").host("quarantine = false");
+    let vhost = Broker::shared().await?.vhost("batches").await?;
+    vhost.declare_queue("letters", "quorum").await?;
+    let messages = (0..PENDING).map(|number| Message::new(number.to_string()));
+    vhost.publish_all("", "letters", messages).await?;
+    for _ in 0..STOPS {
+        let mut host = HostProcess::run(&vhost, &toml).await?;
+        in_hand(&host, u32::try_from(PENDING)?).await?;
+        host.stop().await?;
+        vhost.wait_ready("letters", u32::try_from(PENDING)?).await?;
+    }
+    let left = vhost.drain("letters").await?;
+    assert_eq!(left.len(), PENDING);
+    let counts = left
+        .iter()
+        .filter_map(|one| one.number_of("x-delivery-count"));
+    let most = counts.max().unwrap_or_default();
+    assert!(most <= STOPS, "{most} returns in {STOPS} stops");
+    Ok(())
+}
+
 #[tokio::test]
 async fn s22_after_a_reconnect_what_was_pending_comes_again_and_the_timer_works() -> Result<()> {
     let toml = batches(3, "8s", "").connection(r#"reconnect = { first = "20ms", max = "200ms" }"#);
