@@ -19,7 +19,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hive_lifecycle::Tasks;
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
@@ -60,13 +60,10 @@ impl Admin {
         let address = self.0.local_addr();
         match &address {
             Ok(address) if address.ip().is_loopback() => {
-                tracing::info!(%address, "the admin server listens");
+                Fact::AdminListens { address: *address }.emit();
             }
-            Ok(address) => tracing::warn!(
-                %address,
-                "the admin server listens, and not on loopback alone: whoever reaches this address can read it"
-            ),
-            Err(error) => tracing::warn!(%error, "the admin server has no address"),
+            Ok(address) => Fact::AdminListensWidely { address: *address }.emit(),
+            Err(error) => Fact::AdminWithoutAddress { error }.emit(),
         }
         let guard = Guard::new(
             address.is_ok_and(|address| address.ip().is_loopback()),
@@ -83,9 +80,7 @@ impl Admin {
             .with_state(sources);
         if SystemTime::now() < UNIX_EPOCH {
             // hyper writes the date of each answer, and panics where there is none.
-            tracing::warn!(
-                "the machine's clock says a time before 1970: the admin server cannot answer until it is set"
-            );
+            Fact::AdminMute {}.emit();
         }
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
@@ -93,7 +88,7 @@ impl Admin {
             tokio::select! {
                 () = close.cancelled() => {}
                 ended = serving => {
-                    tracing::error!(?ended, "the admin server has ended");
+                    Fact::AdminEnded { ended: &ended }.emit();
                 }
             }
         });
@@ -150,7 +145,7 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     match telemetry.render() {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written");
+            Fact::MetricsFailed { error: &error }.emit();
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

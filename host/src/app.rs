@@ -24,7 +24,7 @@ use hive_core::canary::Verdict;
 use hive_lifecycle::Tasks;
 use hive_sandbox::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
-use hive_telemetry::{ComponentServes, Telemetry};
+use hive_telemetry::{ComponentServes, Fact, Telemetry};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -76,7 +76,11 @@ impl PlanSource {
         match hive_config::load(&self.file, &self.environment) {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    tracing::warn!("{warning}; {}", warning.remedy());
+                    Fact::ConfigWarning {
+                        warning,
+                        advice: &warning.remedy(),
+                    }
+                    .emit();
                 }
                 Ok(loaded.plan)
             }
@@ -259,10 +263,11 @@ async fn serve_admin(
             )));
         }
         Err(error) => {
-            tracing::warn!(
-                %address, %error,
-                "health and metrics are not served; name an address in `host.admin`, or \"off\""
-            );
+            Fact::AdminUnavailable {
+                address,
+                error: &error,
+            }
+            .emit();
             return Ok(());
         }
     };

@@ -8,7 +8,6 @@ mod completions;
 mod dead;
 mod demo;
 mod dev;
-mod event;
 mod invoke;
 mod memory_broker;
 mod message_file;

@@ -38,7 +38,7 @@ use hive_core::message::{Envelope, Publication};
 use hive_core::message_key::Key;
 use hive_lifecycle::Tasks;
 use hive_store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
-use hive_telemetry::LedgerTelemetry;
+use hive_telemetry::{LedgerTelemetry, Remembered};
 use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +116,7 @@ impl Ledgers {
         vhost: &str,
         store: &Arc<dyn Store>,
         tasks: &Tasks,
-        telemetry: impl Fn(&'static str) -> LedgerTelemetry,
+        telemetry: impl Fn(Remembered) -> LedgerTelemetry,
     ) -> Self {
         let open = |dedup: &Option<DedupPlan>, namespace: Namespace, of| {
             let dedup = dedup.as_ref()?;
@@ -127,8 +127,8 @@ impl Ledgers {
         let handled = Namespace::handled(vhost, queue, name);
         let published = Namespace::published(vhost, queue, name);
         Self {
-            deliveries: open(&plan.dedup, handled, "deliveries"),
-            publications: open(&plan.publish_dedup, published, "publications"),
+            deliveries: open(&plan.dedup, handled, Remembered::Deliveries),
+            publications: open(&plan.publish_dedup, published, Remembered::Publications),
         }
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use hive_config::plan::{HostPlan, LogFormat};
 use hive_core::escape;
-use hive_telemetry::LogTelemetry;
+use hive_telemetry::{Fact, LogTelemetry};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -31,9 +31,6 @@ use self::queue::Queue;
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The queue of the log that runs in this process.
-/// How the targets of our lines begin: those of every crate of the host. Filters compare beginnings.
-pub const OURS: &str = "hive_";
-
 static RUNNING: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The log that was started. When it is dropped, the lines that are queued get a second to be written.
@@ -107,15 +104,14 @@ fn quiet_libraries(filter: EnvFilter) -> anyhow::Result<EnvFilter> {
 fn tell_panic(panic: &panic::PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
-    tracing::error!(
-        thread = std::thread::current().name(),
-        location = panic.location().map(tracing::field::display),
-        backtrace = backtrace.as_ref().map(tracing::field::display),
-        "panicked: {}",
-        panic
-            .payload_as_str()
-            .unwrap_or("with something that is no text")
-    );
+    let payload = panic.payload_as_str();
+    Fact::Panicked {
+        thread: std::thread::current().name(),
+        location: panic.location().map(|place| place.to_string()).as_deref(),
+        backtrace: backtrace.map(|trace| trace.to_string()).as_deref(),
+        payload: payload.unwrap_or("with something that is no text"),
+    }
+    .emit();
 }
 
 /// Where the formatter puts its lines: each in one piece.

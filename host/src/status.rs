@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use hive_core::version::Version;
-use hive_telemetry::DeliveryCounts;
+use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, Role};
 
 /// The host at one moment.
 #[derive(Debug, Clone)]
@@ -26,10 +26,10 @@ pub struct Status {
 pub struct LinkStatus {
     /// The name of `[connections.NAME]`.
     pub connection: Arc<str>,
-    /// `consume` or `publish`.
-    pub role: &'static str,
-    /// `connecting`, `open`, `blocked` or `closed`.
-    pub state: &'static str,
+    /// What it is for.
+    pub role: Role,
+    /// How it is doing.
+    pub state: ConnectionState,
     /// Why it is blocked or closed, or why it had to be opened again.
     pub reason: Option<Arc<str>>,
 }
@@ -93,25 +93,6 @@ pub struct Pause {
     pub since: SystemTime,
 }
 
-/// The cause of a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PausedBy {
-    /// An operator.
-    Hand,
-    /// Its own rule, `pause_on`: its component fails too often.
-    Failures,
-}
-
-impl PausedBy {
-    /// The word for metrics and answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hand => "hand",
-            Self::Failures => "failures",
-        }
-    }
-}
-
 /// One component of the plan.
 #[derive(Debug, Clone)]
 pub struct ComponentStatus {
@@ -167,7 +148,7 @@ impl Status {
 impl LinkStatus {
     /// Whether the connection is there.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, "open" | "blocked")
+        matches!(self.state, ConnectionState::Open | ConnectionState::Blocked)
     }
 }
 
@@ -175,11 +156,11 @@ impl LinkStatus {
 mod tests {
     use super::*;
 
-    fn status(waiting: Option<&str>, state: &'static str) -> Status {
+    fn status(waiting: Option<&str>, state: ConnectionState) -> Status {
         Status {
             links: vec![LinkStatus {
                 connection: "main".into(),
-                role: "publish",
+                role: Role::Publish,
                 state,
                 reason: None,
             }],
@@ -199,18 +180,18 @@ mod tests {
 
     #[test]
     fn ready_is_every_consumer_and_every_connection() {
-        assert!(status(None, "open").is_ready());
-        assert!(status(None, "blocked").is_ready());
-        assert!(!status(None, "closed").is_ready());
-        assert!(!status(None, "connecting").is_ready());
-        let waiting = status(Some("the queue is not there"), "open");
+        assert!(status(None, ConnectionState::Open).is_ready());
+        assert!(status(None, ConnectionState::Blocked).is_ready());
+        assert!(!status(None, ConnectionState::Closed).is_ready());
+        assert!(!status(None, ConnectionState::Connecting).is_ready());
+        let waiting = status(Some("the queue is not there"), ConnectionState::Open);
         assert!(!waiting.is_ready());
         assert_eq!(waiting.missing().count(), 1);
     }
 
     #[test]
     fn what_is_paused_is_not_missing() {
-        let mut status = status(Some("it was paused"), "open");
+        let mut status = status(Some("it was paused"), ConnectionState::Open);
         status.consumers[0].paused = Some(Pause {
             by: PausedBy::Hand,
             reason: "somebody paused it".into(),

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use hive_config::plan::{ConnectionPlan, ConsumerPlan};
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Role, Telemetry};
 use tokio::sync::watch;
 
 use super::browsing::{BrowseFault, Browsing};
@@ -15,7 +15,7 @@ use super::consumer::Subscription;
 use super::fault::{ConnectFault, Mismatch};
 use super::giving_back::{WayBack, way_back};
 use super::limits::DEFAULT_FRAME_MAX;
-use super::link::{Link, LinkState, Role, Snapshot};
+use super::link::{Link, LinkState, Snapshot};
 use super::outgoing::{DelayingExchange, PublishLimits};
 use super::publisher::Publisher;
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use hive_config::plan::ConsumerPlan;
 use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
 use lapin::types::ShortString;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
@@ -464,7 +465,13 @@ impl Subscription {
             "the stream ends before offset {position}, up to which it was handled: was it deleted and made \
              anew? Another `stream.group` begins anew; without it messages are waited for from there on"
         );
-        tracing::error!(consumer = %self.subscribing.plan.name, queue = %self.subscribing.plan.queue, position, "{reason}");
+        Fact::StreamTooShort {
+            consumer: &self.subscribing.plan.name,
+            queue: &self.subscribing.plan.queue,
+            position,
+            why: &reason,
+        }
+        .emit();
         self.waits(&reason);
     }
 
@@ -494,10 +501,12 @@ impl Subscription {
         });
         if !feed.told {
             feed.told = true;
-            tracing::warn!(
-                consumer = %self.subscribing.plan.name, queue = %self.subscribing.plan.queue, reason,
-                "not consuming; subscribing again"
-            );
+            Fact::ConsumerLost {
+                consumer: &self.subscribing.plan.name,
+                queue: &self.subscribing.plan.queue,
+                reason,
+            }
+            .emit();
         }
     }
 
@@ -549,7 +558,11 @@ impl Subscription {
                 live.resize(resized);
                 let plan = &self.subscribing.plan;
                 let prefetch = feed.prefetch.now();
-                tracing::debug!(event = "prefetch.changed", consumer = %plan.name, prefetch);
+                Fact::PrefetchChanged {
+                    consumer: &plan.name,
+                    prefetch,
+                }
+                .emit();
                 return;
             }
             (Ok(Err(fault)), Some(_)) => fault.to_string(),
@@ -581,7 +594,11 @@ impl Subscription {
                 feed.told = false;
                 let fatal = self.link.fatal();
                 fatal.answered_lazily(|| consuming_from(&plan.queue));
-                tracing::info!(consumer = %plan.name, queue = %plan.queue, "consuming");
+                Fact::ConsumerSubscribed {
+                    consumer: &plan.name,
+                    queue: &plan.queue,
+                }
+                .emit();
             }
             Ok(Err(fault)) => {
                 self.lost(feed, on, &fault.to_string());

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hive_core::message::Attempt;
 use hive_core::policy::Failure;
+use hive_telemetry::Fact;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -220,10 +221,8 @@ impl Copy {
             let Some(name) = largest.map(|(name, _)| name.clone()) else {
                 return;
             };
-            tracing::warn!(
-                header = name.as_str(),
-                "a dead letter has no room for this header of its message"
-            );
+            let header = name.as_str();
+            Fact::HeaderDropped { header }.emit();
             self.headers.remove(&name);
         }
     }

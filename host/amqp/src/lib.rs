@@ -78,7 +78,7 @@ pub use self::fault::{ConnectFault, Mismatch};
 pub use self::giving_back::WayBack;
 pub use self::headers::Unpublishable;
 pub use self::identity::{Fingerprint, Mark};
-pub use self::link::{LinkState, Role};
+pub use self::link::LinkState;
 pub use self::original::{Original, receive};
 pub use self::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, PublishLimits};
 pub use self::publisher::{Confirmation, PublishFault, Publisher, Unconfirmed};

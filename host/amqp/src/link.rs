@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hive_config::plan::ConnectionPlan;
 use hive_lifecycle::Tasks;
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Role, Telemetry};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::consumers::Consumers;
@@ -24,29 +24,6 @@ use super::topology::{Fatal, Topology, Withheld};
 
 /// How long a declaration is waited for before a queue is consumed again.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The purpose of a link. Acks must not stop when a full broker stops publications, so each purpose has a
-/// connection of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Deliveries come over it and acks go.
-    Consume,
-    /// Publications go over it.
-    Publish,
-}
-
-impl Role {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Consume, Self::Publish];
-
-    /// The word in connection names, logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Consume => "consume",
-            Self::Publish => "publish",
-        }
-    }
-}
 
 /// How a link is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +113,7 @@ impl Link {
         let fatal = topology
             .as_ref()
             .map(|topology| topology.load().fatal().clone());
-        let telemetry = telemetry.link(&plan.name, role.as_str(), &name);
+        let telemetry = telemetry.link(&plan.name, role, &name);
         let consumers = Arc::<Consumers>::default();
         let told = (tell, wished);
         let over = (lapin, consumers.clone());

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hive_lifecycle::Tasks;
-use hive_telemetry::PublisherTelemetry;
+use hive_telemetry::{Fact, PublisherTelemetry};
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{mpsc, oneshot};
@@ -229,10 +229,10 @@ impl Task {
             if panicked {
                 // A consumer without a publisher would publish nothing any more. What has no verdict is
                 // published again, on another channel.
-                tracing::error!(
-                    consumer = %self.consumer,
-                    "a publisher panicked, which is a fault of the host; it continues"
-                );
+                Fact::PublisherPanicked {
+                    consumer: &self.consumer,
+                }
+                .emit();
                 self.open = None;
             }
             self.telemetry.confirmed_after(since.elapsed());

@@ -18,6 +18,8 @@ pub(super) mod outbound;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use hive_telemetry::Fact;
+
 use super::frame::{self, BrokerVersion, Ending, Mended};
 
 /// Where the version of the broker is put once it has introduced itself.
@@ -207,11 +209,7 @@ impl Screen {
             return;
         }
         self.told = true;
-        tracing::warn!(
-            "a message carries tables nested too deeply to be read, or more headers than fit in a frame, \
-             or the broker's own words are not UTF-8; what cannot be read becomes bytes, is replaced or \
-             left out, told once for each connection"
-        );
+        Fact::MessageMended {}.emit();
     }
 }
 

@@ -33,6 +33,7 @@ use std::time::{Duration, SystemTime};
 
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan};
 use hive_core::policy::OnError;
+use hive_telemetry::Fact;
 
 pub use self::comparison::Comparison;
 use self::declaration::QueueDeclaration;
@@ -551,10 +552,13 @@ impl Topology {
                     found,
                     remedy,
                 } = departure;
-                tracing::warn!(
-                    connection = %self.connection, queue, found, remedy,
-                    "a queue is not as it would be declared; it is consumed as it is"
-                );
+                Fact::TopologyDeparture {
+                    connection: &self.connection,
+                    queue: &queue,
+                    found: &found,
+                    remedy: &remedy,
+                }
+                .emit();
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod failpoint;
 use std::future::Future;
 use std::time::Duration;
 
+use hive_telemetry::Fact;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -154,10 +155,8 @@ impl Tasks {
             .await
             .is_err()
         {
-            tracing::warn!(
-                seconds = CLOSE_TIMEOUT.as_secs(),
-                "the broker did not take its leave in time; leaving without it"
-            );
+            let seconds = CLOSE_TIMEOUT.as_secs();
+            Fact::CloseTimedOut { seconds }.emit();
         }
         drained
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hive_lifecycle::Tasks;
 use hive_store::Store;
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Fact, Telemetry};
 use wasmtime::component::Linker;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -71,13 +71,11 @@ impl Engine {
         let engine = match wasmtime::Engine::new(&config(Some(limits))) {
             Ok(engine) => engine,
             Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    instances = limits.instances,
-                    "no pool of instances could be reserved, so each is allocated on demand, which is \
-                     several times slower; raise the limit of virtual memory (ulimit -v), or lower \
-                     `host.max_instances`"
-                );
+                Fact::PoolUnavailable {
+                    error: &format!("{error:#}"),
+                    instances: limits.instances,
+                }
+                .emit();
                 wasmtime::Engine::new(&config(None))
                     .map_err(anyhow::Error::from)
                     .context("the WebAssembly engine could not be made")?
@@ -164,11 +162,11 @@ fn cache() -> Option<Cache> {
     match Cache::new(config) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            tracing::warn!(
-                directory = %directory.display(),
-                error = format!("{error:#}"),
-                "compiled components are not kept between runs; set HIVE_CACHE_DIR to a folder that can be written"
-            );
+            Fact::CacheUnavailable {
+                directory: &directory.display(),
+                error: &format!("{error:#}"),
+            }
+            .emit();
             None
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hive_config::plan::ComponentPlan;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
-use hive_telemetry::CountedInstance;
+use hive_telemetry::{CountedInstance, Fact};
 use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -183,11 +183,11 @@ impl Instance {
         state.output.end();
         if let Err(end) = ended {
             let outcome = invoke::outcome_of(end, state, "lifecycle.stop", timeout);
-            tracing::warn!(
-                component = &*state.outgoing.component,
-                ?outcome,
-                "lifecycle.stop failed"
-            );
+            Fact::StopFailed {
+                component: &state.outgoing.component,
+                outcome: &outcome,
+            }
+            .emit();
         }
     }
 }

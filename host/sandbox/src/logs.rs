@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use hive_telemetry::Fact;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -143,14 +144,22 @@ impl Lines {
             delivery,
             ..
         } = self;
+        let line = &*text;
         match source {
-            Source::Stdout => {
-                tracing::info!(target: "guest", consumer, component = &**component, delivery, "{text}");
-            }
-            Source::Stderr => {
-                tracing::warn!(target: "guest", consumer, component = &**component, delivery, "{text}");
-            }
+            Source::Stdout => Fact::PrintedOut {
+                consumer,
+                component,
+                delivery,
+                line,
+            },
+            Source::Stderr => Fact::PrintedErr {
+                consumer,
+                component,
+                delivery,
+                line,
+            },
         }
+        .emit();
     }
 }
 

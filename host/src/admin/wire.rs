@@ -157,8 +157,8 @@ impl<'a> From<&'a LinkStatus> for Link<'a> {
     fn from(status: &'a LinkStatus) -> Self {
         Self {
             connection: &status.connection,
-            role: status.role,
-            state: status.state,
+            role: status.role.as_str(),
+            state: status.state.as_str(),
             reason: status.reason.as_deref(),
         }
     }

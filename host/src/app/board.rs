@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hive_amqp::{Connection, ConsumerState, LinkState, Role, StateWatch};
+use hive_amqp::{Connection, ConsumerState, LinkState, StateWatch};
 use hive_config::plan::{ConsumerPlan, Plan};
 use hive_sandbox::{Slot, Trial};
-use hive_telemetry::ConsumerTelemetry;
+use hive_telemetry::{ConnectionState, ConsumerTelemetry, Role};
 use tokio::sync::watch;
 
 use crate::pipeline::{Flow, Keeping, Roster};
@@ -97,8 +97,8 @@ impl Wanted {
         let links = self.connections.iter().flat_map(|name| {
             Role::ALL.map(|role| LinkStatus {
                 connection: name.clone(),
-                role: role.as_str(),
-                state: "connecting",
+                role,
+                state: ConnectionState::Connecting,
                 reason: None,
             })
         });
@@ -130,15 +130,15 @@ fn canary(trial: &Trial) -> CanaryStatus {
 
 fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus {
     let (state, reason) = match watch.now() {
-        LinkState::Connecting(reason) => ("connecting", reason),
-        LinkState::Open => ("open", None),
-        LinkState::Blocked(reason) => ("blocked", Some(reason)),
-        LinkState::Closed(reason) => ("closed", Some(reason)),
-        LinkState::Ended => ("closed", Some("the host stops".into())),
+        LinkState::Connecting(reason) => (ConnectionState::Connecting, reason),
+        LinkState::Open => (ConnectionState::Open, None),
+        LinkState::Blocked(reason) => (ConnectionState::Blocked, Some(reason)),
+        LinkState::Closed(reason) => (ConnectionState::Closed, Some(reason)),
+        LinkState::Ended => (ConnectionState::Closed, Some("the host stops".into())),
     };
     LinkStatus {
         connection: connection.clone(),
-        role: role.as_str(),
+        role: *role,
         state,
         reason,
     }

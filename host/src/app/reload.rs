@@ -8,6 +8,7 @@ use hive_amqp::Connection;
 use hive_config::diff::{Changes, diff};
 use hive_config::plan::{ConsumerPlan, Plan};
 use hive_sandbox::{Generation, Slot, Source};
+use hive_telemetry::Fact;
 
 use super::running::{Consuming, Running, consumers_of};
 use crate::control::{Answer, Done, Refusal};
@@ -21,18 +22,16 @@ impl Running {
         let answer = self.reloaded().await;
         match &answer {
             Ok(Done::Reloaded { changes }) if changes.is_empty() => {
-                tracing::info!("hive.toml was read again; nothing in it has changed");
+                Fact::ConfigUnchanged {}.emit();
             }
             Ok(Done::Reloaded { changes }) => {
                 for change in changes {
-                    tracing::info!("reloaded: {change}");
+                    Fact::ConfigChanged { change }.emit();
                 }
             }
             Ok(_) => {}
             Err(refusal) => {
-                tracing::error!(
-                    "hive.toml was read again and not applied, so nothing has changed: {refusal}"
-                );
+                Fact::ConfigRefused { why: refusal }.emit();
             }
         }
         answer
@@ -131,8 +130,7 @@ impl Running {
         for name in &changes.components.removed {
             if let Some(slot) = self.slots.remove(name) {
                 slot.retire();
-                let sha256 = slot.current().version().sha256.clone();
-                self.telemetry.component_gone(name, &sha256);
+                self.telemetry.component_gone(name);
             }
         }
         // Changes that wait for a restart are reported again at the next reload.

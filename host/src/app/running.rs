@@ -11,14 +11,13 @@ use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
 use hive_store::{OnDemand, Store};
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Fact, PausedBy, Telemetry};
 use tokio::sync::{mpsc, watch};
 
 use super::board::{Board, Crewed, Watched};
 use super::watch::Files;
 use super::{PlanSource, StartFault};
 use crate::pipeline::{Pipeline, Quarantines};
-use crate::status::PausedBy;
 
 /// Everything that runs.
 pub(super) struct Running {
@@ -131,18 +130,16 @@ impl Running {
         let stopped: Vec<_> = stopped.collect();
         join_all(stopped.iter().map(async |(name, consumer)| {
             if consumer.tasks.stop(timeout).await == Drained::AtDeadline {
-                tracing::warn!(
-                    consumer = &**name,
-                    ?timeout,
-                    "it did not finish what was in hand, which goes back to the broker"
-                );
+                Fact::ConsumerUnfinished {
+                    consumer: name,
+                    timeout,
+                }
+                .emit();
             }
         }))
         .await;
         for (name, _) in &stopped {
-            if let Some(plan) = self.plan.consumers.get(name) {
-                self.telemetry.consumer_gone(name, &plan.queue);
-            }
+            self.telemetry.consumer_gone(name);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hive_core::canary::{CanaryRule, Verdict};
 use hive_core::nearest;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
-use hive_telemetry::{CanaryDecided, SwapRefused};
+use hive_telemetry::{CanaryDecided, Fact, SwapRefused};
 
 use super::running::Running;
 use crate::control::{Answer, Done, NewCode, Refusal};
@@ -103,14 +103,14 @@ impl Running {
             }
             Some(rule) => {
                 let version = next.version().clone();
-                tracing::info!(
-                    component = &**name,
-                    generation = version.generation,
-                    sha256 = &*version.sha256,
-                    percent = rule.percent,
-                    deliveries = rule.deliveries,
-                    "a canary is on trial"
-                );
+                Fact::CanaryStarted {
+                    component: name,
+                    generation: version.generation,
+                    sha256: &version.sha256,
+                    percent: rule.percent,
+                    deliveries: rule.deliveries,
+                }
+                .emit();
                 conclude(Arc::clone(name), slot.try_out(next, rule));
                 Done::OnTrial {
                     current: current.version().clone(),

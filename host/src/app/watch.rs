@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hive_config::plan::ComponentPlan;
 use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -98,11 +99,11 @@ async fn take(component: &Arc<str>, file: &mut Seen, before: Option<Look>, contr
             file.taken = before;
             if !file.is_put_off {
                 file.is_put_off = true;
-                tracing::info!(
-                    component = &**component,
-                    path = %file.path.display(),
-                    "the file changed, and is taken when the canary on trial has ended"
-                );
+                Fact::SwapPostponed {
+                    component,
+                    path: &file.path.display(),
+                }
+                .emit();
             }
         }
         // The refusal was logged, and trying again would change nothing.
@@ -212,7 +213,7 @@ impl Notices {
         let stirred = Arc::clone(stirred);
         let watcher = notify::recommended_watcher(move |_| stirred.notify_one());
         if let Err(error) = &watcher {
-            tracing::warn!(%error, "the system tells of no changed files; they are looked at every second");
+            Fact::WatchUnavailable { error }.emit();
         }
         Self {
             watcher: watcher.ok(),

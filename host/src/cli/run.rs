@@ -3,7 +3,7 @@
 use anyhow::Context;
 use hive_config::plan::Plan;
 use hive_lifecycle::{Drained, Tasks};
-use hive_telemetry::Telemetry;
+use hive_telemetry::{Fact, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Exit;
@@ -36,7 +36,8 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "signals cannot be received");
+            let error = &format!("{error:#}");
+            Fact::SignalsUnavailable { error }.emit();
             return Exit::Failed;
         }
     };
@@ -50,7 +51,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
             }
         },
         signal = signals.stop(None) => {
-            tracing::info!(signal, "stopping before anything was consumed");
+            Fact::StoppedEarly { signal }.emit();
             tasks.stop(shutdown_timeout).await;
             return Exit::Done;
         }
@@ -62,30 +63,34 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
             let shutdown_timeout = app.shutdown_timeout();
             // Before the log line, so that nothing is taken after it.
             tasks.drain().cancel();
-            tracing::info!(signal, ?shutdown_timeout, "draining: nothing new is taken, what is in hand is finished");
+            Fact::Draining {
+                signal,
+                shutdown_timeout,
+            }
+            .emit();
             None
         }
         reason = app.gave_up() => Some(reason),
     };
     let shutdown_timeout = app.shutdown_timeout();
     if let Some(reason) = &gave_up {
-        tracing::error!(reason, "gave up");
+        Fact::GaveUp { reason }.emit();
     }
 
     tokio::select! {
         drained = tasks.stop(shutdown_timeout) => match drained {
             Drained::Cleanly if gave_up.is_none() => {
-                tracing::info!("stopped");
+                Fact::Stopped {}.emit();
                 Exit::Done
             }
             Drained::Cleanly => Exit::Failed,
             Drained::AtDeadline => {
-                tracing::warn!("stopped at the deadline; the deliveries named above went back to the broker");
+                Fact::StoppedAtDeadline {}.emit();
                 Exit::Failed
             }
         },
         signal = signals.stop(None) => {
-            tracing::warn!(signal, "left at once; what was in hand goes back to the broker");
+            Fact::LeftAtOnce { signal }.emit();
             Exit::Failed
         }
     }
@@ -124,12 +129,12 @@ impl Signals {
                 // Unheard, it would end the process.
                 _ = self.hang_up.recv() => match running {
                     Some((control, tasks)) => {
-                        tracing::info!("SIGHUP: hive.toml is read again");
+                        Fact::ReloadRequested {}.emit();
                         let control = control.clone();
                         // The result is in the log.
                         tasks.spawn_service(async move { control.ask(Command::Reload).await });
                     }
-                    None => tracing::warn!("SIGHUP: ignored while the host starts or stops"),
+                    None => Fact::ReloadIgnored {}.emit(),
                 },
             }
         }

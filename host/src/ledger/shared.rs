@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hive_lifecycle::Tasks;
 use hive_store::{Bucket, Operation, StoreFault, Value, Write};
+use hive_telemetry::Fact;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -150,7 +151,7 @@ async fn tell(bucket: &Bucket, writes: Vec<Write>) {
         return;
     }
     if let Err(fault) = bucket.write(writes).await {
-        tracing::warn!(%fault, "claims on the store were not renewed or given back; they end by themselves");
+        Fact::LeasesFailed { fault: &fault }.emit();
     }
 }
 

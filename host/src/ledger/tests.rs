@@ -21,7 +21,7 @@ fn store() -> (Arc<dyn Store>, Arc<AtomicU64>) {
 fn ledger_of(store: &Arc<dyn Store>, plan: DedupPlan) -> Arc<Ledger> {
     let namespace = Namespace::handled("/", "orders", "orders").bounded(plan.max_keys);
     let telemetry = Telemetry::new().expect("metrics have names of their own");
-    let telemetry = telemetry.ledger("orders", "deliveries");
+    let telemetry = telemetry.ledger("orders", hive_telemetry::Remembered::Deliveries);
     Ledger::open(
         &plan,
         Bucket::new(store, namespace),

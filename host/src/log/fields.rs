@@ -4,6 +4,7 @@
 use std::fmt::{self, Debug, Write};
 
 use hive_core::escape;
+use hive_telemetry::IN_SENTENCE;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::{RecordFields, VisitOutput};
 use tracing_subscriber::fmt::FormatFields;
@@ -60,7 +61,8 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let name = field.name();
         // Where a line of the crate `log` comes from is at its beginning already.
-        if self.written.is_ok() && !name.starts_with("log.") {
+        let is_told = name.starts_with("log.") || IN_SENTENCE.contains(&name);
+        if self.written.is_ok() && !is_told {
             self.written = self.put(name, format_args!("{value:?}"));
         }
     }

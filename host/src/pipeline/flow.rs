@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use hive_amqp::{ConsumerWatch, Intake, Subscription};
 use hive_config::plan::{ConsumerPlan, PauseOnPlan};
 use hive_lifecycle::Tasks;
-use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry};
+use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry, PausedBy};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Pass, Stand, Verdict};
 use super::order::Order;
-use crate::status::{Pause, PausedBy};
+use crate::status::Pause;
 
 /// The flow of one consumer.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use hive_core::policy::{self, Disposition};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_store::StoreFault;
-use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, KeptFor};
+use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, Fact, KeptFor};
 
 use super::breaker::Verdict;
 use super::held::{Held, Label};
@@ -168,12 +168,12 @@ impl Settler {
                     let attempt = delivery.envelope.attempt;
                     match self.copy_for(delivery, attempt, DETOUR).await {
                         Ok(()) => return self.answer(held, Exit::Detoured { reason }),
-                        Err(setback) => tracing::warn!(
-                            consumer = %self.plan.name, delivery = %held.label(),
-                            reason = setback.reason(),
-                            "no copy can be kept elsewhere; the delivery goes back to its queue, which \
-                             the broker counts"
-                        ),
+                        Err(setback) => Fact::DetourFailed {
+                            consumer: &self.plan.name,
+                            delivery: &held.label(),
+                            reason: setback.reason(),
+                        }
+                        .emit(),
                     }
                 }
                 self.answer(held, Exit::Requeued { reason });

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
 use tokio::sync::{mpsc, oneshot};
 
 use self::file::StoreFile;
@@ -181,10 +182,11 @@ fn commit(file: &StoreFile, requests: Vec<Request>) {
             }
         }
         Err(fault) => {
-            tracing::error!(
-                path = %file.path().display(), error = %fault,
-                "the store could not write; whoever asked for it was told that nothing was written"
-            );
+            Fact::StoreWriteFailed {
+                path: &file.path().display(),
+                error: &fault,
+            }
+            .emit();
             for answer in answers {
                 drop(answer.send(Err(fault.clone())));
             }

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hive_config::plan::StorePlan;
 use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
 use tokio::sync::OnceCell;
 
 use super::{
@@ -46,7 +47,8 @@ impl OnDemand {
             StorePlan::Memory => Arc::new(Memory::new(Clock::system())),
             StorePlan::Embedded { path } => {
                 let store = Embedded::open(path, Clock::system(), &self.tasks).await?;
-                tracing::info!(path = %path.display(), "the store is open");
+                let path = &path.display();
+                Fact::StoreFileOpen { path }.emit();
                 Arc::new(store)
             }
             StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),

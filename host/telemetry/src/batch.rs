@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter};
 
+use super::facts::Fact;
 use super::meters::Meters;
+use super::words::BatchReason;
 
 /// What a consumer with batches tells beside what every consumer does.
 #[derive(Debug)]
@@ -17,21 +19,16 @@ pub struct BatchTelemetry {
     handling: Histogram,
 }
 
-/// Why a batch was handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchReason {
-    /// It was full.
-    Size,
-    /// Its first delivery had waited for long enough.
-    Wait,
-}
-
 impl BatchTelemetry {
     pub(super) fn new(meters: &Meters, consumer: &Arc<str>, component: &Arc<str>) -> Self {
-        let reason = |reason| meters.batches.with_label_values(&[&**consumer, reason]);
+        let reason = |reason: BatchReason| {
+            meters
+                .batches
+                .with_label_values(&[&**consumer, reason.as_str()])
+        };
         Self {
-            full: reason("size"),
-            waited: reason("wait"),
+            full: reason(BatchReason::Size),
+            waited: reason(BatchReason::Wait),
             size: meters.batch_size.with_label_values(&[&**consumer]),
             handling: meters.handling.with_label_values(&[&**consumer, component]),
             consumer: consumer.clone(),
@@ -57,7 +54,12 @@ impl BatchHanded {
             BatchReason::Wait => telemetry.waited.inc(),
         }
         telemetry.size.observe(size as f64);
-        tracing::debug!(consumer = %telemetry.consumer, size, ?reason, "a batch is handed over");
+        Fact::BatchHanded {
+            consumer: &telemetry.consumer,
+            size,
+            reason,
+        }
+        .emit();
     }
 }
 
@@ -85,10 +87,10 @@ pub struct BatchGivenBack {
 impl BatchGivenBack {
     /// Tells it.
     pub fn emit(self, telemetry: &BatchTelemetry) {
-        tracing::info!(
-            consumer = %telemetry.consumer,
-            deliveries = self.size,
-            "stopping before a batch was due; its deliveries go back to their queue"
-        );
+        Fact::BatchGivenBack {
+            consumer: &telemetry.consumer,
+            deliveries: self.size,
+        }
+        .emit();
     }
 }

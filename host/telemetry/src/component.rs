@@ -8,7 +8,9 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
+use super::facts::Fact;
 use super::meters::Meters;
+use super::words::Capability;
 
 /// A component that asks in a loop must not fill the disk with what it did not get.
 const LINES: u32 = 10;
@@ -48,8 +50,8 @@ pub struct CountedInstance(IntGauge);
 /// A component asked for something that it was not granted.
 #[derive(Clone, Copy)]
 pub struct CapabilityDenied<'a> {
-    /// The key below `allow` that it is a matter of, or `sockets`.
-    pub capability: &'static str,
+    /// What it is a matter of.
+    pub capability: Capability,
     /// What it asked for.
     pub asked: &'a dyn fmt::Display,
     /// Why it does not get it, and what would grant it.
@@ -102,18 +104,20 @@ impl ComponentTelemetry {
         };
         drop(lines);
         let untold = (untold > 0).then_some(untold);
-        tracing::warn!(
-            component = &*self.component,
+        Fact::CapabilityDenied {
+            component: &self.component,
             capability,
-            untold,
-            "denied {asked}: {reason}"
-        );
+            unlogged: untold,
+            request: asked,
+            why: reason,
+        }
+        .emit();
     }
 
     /// The same where the delivery itself fails of it, and its failure is told.
-    pub fn count_denied(&self, capability: &'static str) {
+    pub fn count_denied(&self, capability: Capability) {
         self.denied
-            .with_label_values(&[&*self.component, capability])
+            .with_label_values(&[&*self.component, capability.as_str()])
             .inc();
     }
 
@@ -121,10 +125,7 @@ impl ComponentTelemetry {
     pub fn environment_is_empty(&self) {
         let component = &*self.component;
         if !self.told.environment.swap(true, Ordering::Relaxed) {
-            tracing::info!(
-                component,
-                "it reads its environment and sees no variable; `components.{component}.allow.env` names those it may see"
-            );
+            Fact::EnvironmentEmpty { component }.emit();
         }
     }
 
@@ -132,10 +133,7 @@ impl ComponentTelemetry {
     pub fn no_directories(&self) {
         let component = &*self.component;
         if !self.told.directories.swap(true, Ordering::Relaxed) {
-            tracing::info!(
-                component,
-                "it looks for files and sees no directory; `components.{component}.allow.dirs` names those it may see"
-            );
+            Fact::DirectoriesEmpty { component }.emit();
         }
     }
 }

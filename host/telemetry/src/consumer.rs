@@ -7,7 +7,9 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use tokio::time::Instant;
 
+use super::facts::Fact;
 use super::meters::Meters;
+use super::words::PausedBy;
 
 /// What one consumer tells.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl ConsumerTelemetry {
                 .with_label_values(&[&**consumer, result])
         };
         let name: &[&str] = &[consumer];
-        let [by_hand, over_failures] = ["hand", "failures"].map(|by| [&**consumer, by]);
+        let [by_hand, over_failures] = PausedBy::ALL.map(|by| [&**consumer, by.as_str()]);
         let (paused, pauses) = (&meters.paused, &meters.pauses);
         Self {
             waiting: meters.waiting.with_label_values(name),
@@ -187,10 +189,13 @@ impl ConsumerTelemetry {
     pub fn suppressed(&self, delivery: &dyn fmt::Display, publications: usize) {
         let count = u64::try_from(publications).unwrap_or(u64::MAX);
         self.duplicate_publications.inc_by(count);
-        tracing::debug!(
-            consumer = %self.consumer, component = %self.component, %delivery, publications,
-            "not published again"
-        );
+        Fact::PublicationsSuppressed {
+            consumer: &self.consumer,
+            component: &self.component,
+            delivery,
+            publications,
+        }
+        .emit();
     }
 
     pub(super) fn failed(&self, class: &str) {
@@ -301,52 +306,96 @@ impl DeliverySettled<'_> {
         } = self;
         let took_ms = took.as_secs_f64() * 1000.0;
         match exit {
-            Exit::Acked { publications } => tracing::debug!(
-                %consumer, %component, %delivery, attempt, publications, acknowledged, took_ms,
-                "acknowledged"
-            ),
-            Exit::Duplicate => tracing::debug!(
-                %consumer, %component, %delivery, attempt, acknowledged, took_ms,
-                "a duplicate; acknowledged without being handled"
-            ),
+            Exit::Acked { publications } => Fact::DeliveryAcked {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                publications,
+                acknowledged,
+                took_ms,
+            },
+            Exit::Duplicate => Fact::DeliveryDuplicate {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                acknowledged,
+                took_ms,
+            },
             Exit::Retried {
                 class,
                 error,
                 delay,
-            } => tracing::info!(
-                %consumer, %component, %delivery, attempt, class, error = brief(error), ?delay,
-                acknowledged, took_ms,
-                "failed; will be retried"
-            ),
-            Exit::DeadLettered { class, error } => tracing::warn!(
-                %consumer, %component, %delivery, attempt, class, error = brief(error),
-                acknowledged, took_ms,
-                "dead-lettered"
-            ),
-            Exit::Skipped { class, error } => tracing::warn!(
-                %consumer, %component, %delivery, class, error = brief(error), took_ms,
-                "failed; passed over"
-            ),
-            Exit::Stopped { class, error } => tracing::error!(
-                %consumer, %component, %delivery, class, error = brief(error), took_ms,
-                "failed; the consumer stops in front of it: swap the component, or restart with `on_error = \"skip\"`"
-            ),
-            Exit::GivenBack => tracing::debug!(
-                %consumer, %component, %delivery, attempt, acknowledged, "given back to its queue"
-            ),
-            Exit::Requeued { reason } => tracing::warn!(
-                %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
-                "went back to its queue; no retry was spent"
-            ),
-            Exit::Detoured { reason } => tracing::warn!(
-                %consumer, %component, %delivery, attempt, reason = brief(reason), took_ms,
-                "goes back to its queue by way of a delay queue; no retry was spent"
-            ),
-            Exit::Lost => tracing::debug!(
-                %consumer, %component, %delivery, attempt, took_ms,
-                "its channel is gone; nothing is published, since the broker delivers it again"
-            ),
+            } => Fact::DeliveryRetried {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                class,
+                error: brief(error),
+                delay,
+                acknowledged,
+                took_ms,
+            },
+            Exit::DeadLettered { class, error } => Fact::DeliveryDeadLettered {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                class,
+                error: brief(error),
+                acknowledged,
+                took_ms,
+            },
+            Exit::Skipped { class, error } => Fact::DeliverySkipped {
+                consumer,
+                component,
+                delivery,
+                class,
+                error: brief(error),
+                took_ms,
+            },
+            Exit::Stopped { class, error } => Fact::DeliveryStopped {
+                consumer,
+                component,
+                delivery,
+                class,
+                error: brief(error),
+                took_ms,
+            },
+            Exit::GivenBack => Fact::DeliveryGivenBack {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                acknowledged,
+            },
+            Exit::Requeued { reason } => Fact::DeliveryRequeued {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                reason: brief(reason),
+                took_ms,
+            },
+            Exit::Detoured { reason } => Fact::DeliveryDetoured {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                reason: brief(reason),
+                took_ms,
+            },
+            Exit::Lost => Fact::DeliveryLost {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                took_ms,
+            },
         }
+        .emit();
     }
 
     fn count(&self, telemetry: &ConsumerTelemetry) {
@@ -395,14 +444,14 @@ impl DeliveryOverran<'_> {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         telemetry.failed("timeout");
-        tracing::warn!(
-            consumer = %telemetry.consumer,
-            component = %telemetry.component,
-            delivery = %self.delivery,
-            attempt = self.attempt,
-            ran = ?self.ran,
-            "cut short: the broker's consumer timeout has passed; the attempt is spent"
-        );
+        Fact::DeliveryOverran {
+            consumer: &telemetry.consumer,
+            component: &telemetry.component,
+            delivery: self.delivery,
+            attempt: self.attempt,
+            ran: self.ran,
+        }
+        .emit();
     }
 }
 
@@ -428,14 +477,22 @@ impl FailureReplied<'_> {
         match refused {
             None => {
                 telemetry.replies.inc();
-                tracing::debug!(%consumer, %delivery, reply_to, "replied that it failed");
+                Fact::FailureReplied {
+                    consumer,
+                    delivery,
+                    reply_to,
+                }
+                .emit();
             }
             Some(reason) => {
                 telemetry.replies_unsent.inc();
-                tracing::warn!(
-                    %consumer, %delivery, reply_to, reason,
-                    "the reply that it failed cannot be sent; the message is dead-lettered all the same"
-                );
+                Fact::FailureReplyRefused {
+                    consumer,
+                    delivery,
+                    reply_to,
+                    reason,
+                }
+                .emit();
             }
         }
     }
@@ -454,13 +511,13 @@ impl DeliveryAbandoned<'_> {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         telemetry.abandoned.inc();
-        tracing::warn!(
-            consumer = %telemetry.consumer,
-            component = %telemetry.component,
-            delivery = self.delivery,
-            after = ?self.after,
-            "still in hand when shutdown_timeout had passed; it goes back to the broker"
-        );
+        Fact::DeliveryAbandoned {
+            consumer: &telemetry.consumer,
+            component: &telemetry.component,
+            delivery: self.delivery,
+            after: self.after,
+        }
+        .emit();
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::consumer::ConsumerTelemetry;
+use super::facts::Fact;
 
 /// A queue was looked at, and it was decided how many workers there are to be.
 pub struct CrewScaled<'a> {
@@ -38,14 +39,24 @@ impl CrewScaled<'_> {
             untold,
         } = self;
         if let Some(reason) = untold {
-            tracing::warn!(
-                %consumer, workers = wanted, %reason,
-                "nobody knows how much waits in the queue; the number of workers stays"
-            );
+            Fact::DepthUnknown {
+                consumer,
+                workers: wanted,
+                reason,
+            }
+            .emit();
         }
         if before != wanted {
-            let pace = pace.map(tracing::field::debug);
-            tracing::info!(%consumer, before, wanted, asked, depth, pace, %because, "scaled");
+            Fact::WorkersScaled {
+                consumer,
+                before,
+                wanted,
+                asked,
+                depth,
+                pace,
+                because,
+            }
+            .emit();
         }
     }
 }
@@ -61,11 +72,10 @@ impl WorkerPanicked {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         telemetry.panics.inc();
-        tracing::error!(
-            consumer = telemetry.consumer(),
-            rest = ?self.rest,
-            "a worker panicked, which is a fault of the host; its delivery went back to the queue, and \
-             the worker continues"
-        );
+        Fact::WorkerPanicked {
+            consumer: telemetry.consumer(),
+            rest: self.rest,
+        }
+        .emit();
     }
 }

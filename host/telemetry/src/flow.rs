@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::consumer::{ConsumerTelemetry, brief};
+use super::facts::Fact;
 
 /// A consumer was paused.
 #[derive(Debug)]
@@ -33,21 +34,19 @@ impl ConsumerPaused {
         match self {
             Self::ByHand => {
                 telemetry.pauses_by_hand.inc();
-                tracing::info!(
-                    %consumer,
-                    "paused by hand; what is in hand is finished, and the rest waits in its queue"
-                );
+                Fact::ConsumerPausedByHand { consumer }.emit();
             }
             Self::Fails { failed, of, pause } => {
                 telemetry.pauses_over_failures.inc();
-                tracing::error!(
-                    %consumer, failed, of, ?pause,
-                    "paused, since its component fails too often; one delivery is tried after the pause"
-                );
+                Fact::ConsumerPausedOverFailures {
+                    consumer,
+                    failed,
+                    of,
+                    pause,
+                }
+                .emit();
             }
-            Self::StillFails { pause } => {
-                tracing::warn!(%consumer, ?pause, "paused on: the delivery that was tried failed too");
-            }
+            Self::StillFails { pause } => Fact::ConsumerStillPaused { consumer, pause }.emit(),
         }
     }
 }
@@ -66,10 +65,8 @@ impl ConsumerResumed {
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         let consumer = &telemetry.consumer;
         match self {
-            Self::ByHand => tracing::info!(%consumer, "resumed by hand"),
-            Self::Works => {
-                tracing::info!(%consumer, "resumed: the delivery that was tried did not fail");
-            }
+            Self::ByHand => Fact::ConsumerResumedByHand { consumer }.emit(),
+            Self::Works => Fact::ConsumerResumedAfterTrial { consumer }.emit(),
         }
     }
 }
@@ -123,25 +120,41 @@ impl DeliveryKept<'_> {
             KeptFor::Retry { class, error } => {
                 telemetry.retries.inc();
                 telemetry.failed(class);
-                tracing::info!(
-                    %consumer, %component, %delivery, attempt, class, error = brief(error), ?delay,
-                    "failed; will be retried, and those of its key behind it wait"
-                );
+                Fact::RetryKept {
+                    consumer,
+                    component,
+                    delivery,
+                    attempt,
+                    class,
+                    error: brief(error),
+                    delay,
+                }
+                .emit();
             }
             KeptFor::Trouble {
                 reason,
                 is_first: true,
-            } => tracing::warn!(
-                %consumer, %component, %delivery, attempt, reason = brief(reason), ?delay,
-                "kept in the host until it can go on; no retry was spent"
-            ),
+            } => Fact::DeliveryKept {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                reason: brief(reason),
+                delay,
+            }
+            .emit(),
             KeptFor::Trouble {
                 reason,
                 is_first: false,
-            } => tracing::debug!(
-                %consumer, %component, %delivery, attempt, reason = brief(reason), ?delay,
-                "still kept in the host"
-            ),
+            } => Fact::DeliveryStillKept {
+                consumer,
+                component,
+                delivery,
+                attempt,
+                reason: brief(reason),
+                delay,
+            }
+            .emit(),
         }
     }
 }

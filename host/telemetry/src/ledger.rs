@@ -3,14 +3,19 @@
 use prometheus::IntGauge;
 
 use super::meters::Meters;
+use super::words::Remembered;
 
 /// How many keys one consumer remembers of its deliveries, or of its publications.
 #[derive(Debug)]
 pub struct LedgerTelemetry(IntGauge);
 
 impl LedgerTelemetry {
-    pub(super) fn new(meters: &Meters, consumer: &str, of: &str) -> Self {
-        Self(meters.dedup_keys.with_label_values(&[consumer, of]))
+    pub(super) fn new(meters: &Meters, consumer: &str, of: Remembered) -> Self {
+        Self(
+            meters
+                .dedup_keys
+                .with_label_values(&[consumer, of.as_str()]),
+        )
     }
 
     /// So many are there now.

@@ -12,6 +12,9 @@ mod batch;
 mod component;
 mod consumer;
 mod crew;
+#[cfg(test)]
+mod docs;
+mod facts;
 mod flow;
 mod ledger;
 mod link;
@@ -21,16 +24,18 @@ mod publisher;
 mod quarantine;
 mod stream;
 mod swap;
+mod words;
 
 use std::sync::Arc;
 
-pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry};
+pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
     ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliveryOverran, DeliverySettled, Exit,
     FailureReplied, InHand,
 };
 pub use self::crew::{CrewScaled, WorkerPanicked};
+pub use self::facts::{Fact, Here, IN_SENTENCE, Observer, Row, observe, observe_here};
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
@@ -39,8 +44,11 @@ pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
+pub use self::words::{
+    BatchReason, Capability, ConnectionState, PausedBy, Remembered, Role, SwapEnd,
+};
 
-use self::meters::Meters;
+use self::meters::{Lifetime, Meters};
 
 /// Where everything is counted. Clones count in the same place.
 #[derive(Debug, Clone)]
@@ -62,7 +70,7 @@ impl Telemetry {
     }
 
     /// What is told of what a consumer remembers: of its `deliveries`, or of its `publications`.
-    pub fn ledger(&self, consumer: &str, of: &'static str) -> LedgerTelemetry {
+    pub fn ledger(&self, consumer: &str, of: Remembered) -> LedgerTelemetry {
         LedgerTelemetry::new(&self.0, consumer, of)
     }
 
@@ -87,7 +95,7 @@ impl Telemetry {
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.
-    pub fn link(&self, connection: &str, role: &'static str, name: &str) -> LinkTelemetry {
+    pub fn link(&self, connection: &str, role: Role, name: &str) -> LinkTelemetry {
         LinkTelemetry::new(&self.0, connection, role, name)
     }
 
@@ -102,7 +110,7 @@ impl Telemetry {
     }
 
     /// Notes the state of a link: `hive_connection_state`.
-    pub fn link_state(&self, connection: &str, role: &str, state: &str) {
+    pub fn link_state(&self, connection: &str, role: Role, state: ConnectionState) {
         self.0.link_state(connection, role, state);
     }
 
@@ -113,34 +121,13 @@ impl Telemetry {
     }
 
     /// A consumer is not in hive.toml any more, or starts anew.
-    pub fn consumer_gone(&self, consumer: &str, queue: &str) {
-        self.forget(&self.0.consumer_up, &[consumer, queue]);
-        for of in ["deliveries", "publications"] {
-            self.forget(&self.0.dedup_keys, &[consumer, of]);
-        }
-        self.forget(&self.0.stream_offset, &[consumer, queue]);
-        self.forget(&self.0.stream_stored, &[consumer, queue]);
-        self.forget(&self.0.workers, &[consumer]);
-        self.forget(&self.0.workers_wanted, &[consumer]);
-        self.forget(&self.0.depth, &[consumer]);
-        self.forget(&self.0.waiting, &[consumer]);
-        self.forget(&self.0.kept, &[consumer]);
-        self.forget(&self.0.quarantined, &[consumer]);
-        for by in ["hand", "failures"] {
-            self.forget(&self.0.paused, &[consumer, by]);
-        }
+    pub fn consumer_gone(&self, consumer: &str) {
+        self.0.forget(Lifetime::Consumer, consumer);
     }
 
     /// A connection is not in hive.toml any more, or is opened anew.
     pub fn connection_gone(&self, connection: &str) {
-        self.0.forget_link(connection);
-    }
-
-    /// A series that nobody adds to any more. One that was never there is as good as gone.
-    fn forget(&self, gauge: &prometheus::IntGaugeVec, labels: &[&str]) {
-        if let Err(error) = gauge.remove_label_values(labels) {
-            tracing::trace!(%error, "nothing was counted yet");
-        }
+        self.0.forget(Lifetime::Connection, connection);
     }
 
     /// Everything counted, in Prometheus' text format.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use prometheus::IntCounter;
 
+use super::facts::Fact;
 use super::meters::Meters;
+use super::words::Role;
 
 /// What one link tells.
 #[derive(Debug)]
@@ -15,10 +17,12 @@ pub struct LinkTelemetry {
 }
 
 impl LinkTelemetry {
-    pub(super) fn new(meters: &Meters, connection: &str, role: &str, name: &str) -> Self {
+    pub(super) fn new(meters: &Meters, connection: &str, role: Role, name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            reconnects: meters.reconnects.with_label_values(&[connection, role]),
+            reconnects: meters
+                .reconnects
+                .with_label_values(&[connection, role.as_str()]),
         }
     }
 
@@ -27,81 +31,87 @@ impl LinkTelemetry {
         if again {
             self.reconnects.inc();
         }
-        tracing::info!(link = self.name, "connected");
+        Fact::LinkConnected { link: &self.name }.emit();
     }
 
     /// The broker takes no publications.
     pub fn blocked(&self, reason: &str) {
-        tracing::warn!(
-            link = self.name,
-            %reason,
-            "the broker takes no publications for now; they wait"
-        );
+        let link = &*self.name;
+        Fact::LinkBlocked { link, reason }.emit();
     }
 
     /// The broker takes publications again.
     pub fn unblocked(&self) {
-        tracing::info!(link = self.name, "the broker takes publications again");
+        Fact::LinkUnblocked { link: &self.name }.emit();
     }
 
     /// It was open, and is not any more.
     pub fn lost(&self, reason: &str, pause: Duration) {
-        tracing::warn!(
-            link = self.name,
-            %reason,
-            ?pause,
-            "connection lost; connecting again"
-        );
+        let link = &*self.name;
+        Fact::LinkLost {
+            link,
+            reason,
+            pause,
+        }
+        .emit();
     }
 
     /// A host of several did not answer.
     pub fn trying_next_host(&self, fault: &dyn fmt::Display) {
-        tracing::info!(link = self.name, %fault, "trying the next host");
+        let link = &*self.name;
+        Fact::LinkTriesNextHost { link, fault }.emit();
     }
 
     /// It cannot be opened now, and waiting helps. `since` is how long that has been so.
     pub fn unreachable(&self, reason: &str, pause: Duration, since: Option<Duration>) {
+        let link = &*self.name;
         match since {
-            None => tracing::warn!(
-                link = self.name,
-                %reason,
-                ?pause,
-                "cannot connect; trying until it works"
-            ),
-            Some(since) => {
-                tracing::warn!(link = self.name, %reason, ?since, "still not connected");
-            }
+            None => Fact::LinkUnreachable {
+                link,
+                reason,
+                pause,
+            },
+            Some(since) => Fact::LinkStillUnreachable {
+                link,
+                reason,
+                since,
+            },
         }
+        .emit();
     }
 
     /// It cannot be opened until somebody changes something. `since` is how long that has been so.
     pub fn refused(&self, reason: &str, pause: Duration, since: Option<Duration>) {
+        let link = &*self.name;
         match since {
-            None => tracing::error!(
-                link = self.name,
-                %reason,
-                ?pause,
-                "cannot connect until this is changed; trying again slowly"
-            ),
-            Some(since) => {
-                tracing::error!(link = self.name, %reason, ?since, "still cannot connect");
-            }
+            None => Fact::LinkRefused {
+                link,
+                reason,
+                pause,
+            },
+            Some(since) => Fact::LinkStillRefused {
+                link,
+                reason,
+                since,
+            },
         }
+        .emit();
     }
 
     /// Something is not at the broker as the plan has it. `waiting` are the queues that are not
     /// consumed because of it.
     pub fn mismatch(&self, reason: &dyn fmt::Display, waiting: &[&str]) {
-        tracing::error!(
-            link = self.name,
-            %reason,
-            ?waiting,
-            "cannot declare this, and does not consume these queues until it can; trying again slowly"
-        );
+        let link = &*self.name;
+        Fact::TopologyMismatch {
+            link,
+            reason,
+            waiting,
+        }
+        .emit();
     }
 
     /// Everything is at the broker as the plan has it, after it was not.
     pub fn declared(&self) {
-        tracing::info!(link = self.name, "everything is declared now");
+        Fact::TopologyDeclared { link: &self.name }.emit();
     }
 }

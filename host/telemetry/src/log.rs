@@ -2,6 +2,7 @@
 
 use prometheus::IntCounter;
 
+use super::facts::Fact;
 use super::meters::Meters;
 
 /// The meters of the log.
@@ -24,9 +25,6 @@ impl LogTelemetry {
 
     /// Lines are written again, and so many were not.
     pub fn report_dropped(&self, lines: u64) {
-        tracing::warn!(
-            lines,
-            "log lines were dropped: standard error was not read, or could not be written"
-        );
+        Fact::LogLinesDropped { lines }.emit();
     }
 }

@@ -1,9 +1,15 @@
-//! Every metric by its name.
+//! Every metric, once: its name, labels, lifetime and texts. Registration, removal and the table in
+//! docs/operations.md come from it.
 
+use std::collections::HashMap;
+
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Error, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+
+use super::words::{ConnectionState, Role};
 
 /// Bounds in seconds, from what a small component takes to a `timeout` of some length.
 const SECONDS: &[f64] = &[
@@ -17,269 +23,283 @@ const SIZES: &[f64] = &[
     20_000.0, 50_000.0,
 ];
 
-/// The states of `hive_connection_state`.
-const LINK_STATES: [&str; 4] = ["connecting", "open", "blocked", "closed"];
+/// How long the series of a metric are there: as long as what the label of that name names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// To the end of the process: counters, so that a rate over a reload is right.
+    Host,
+    /// As long as `[connections.NAME]` is in hive.toml.
+    Connection,
+    /// As long as `[consumers.NAME]` is.
+    Consumer,
+    /// As long as `[components.NAME]` is.
+    Component,
+}
 
-#[derive(Debug)]
-pub(super) struct Meters {
-    registry: Registry,
-    pub(super) deliveries: IntCounterVec,
-    pub(super) in_flight: IntGaugeVec,
-    pub(super) workers: IntGaugeVec,
-    pub(super) panics: IntCounterVec,
-    pub(super) workers_wanted: IntGaugeVec,
-    pub(super) depth: IntGaugeVec,
-    pub(super) waiting: IntGaugeVec,
-    pub(super) kept: IntGaugeVec,
-    pub(super) quarantined: IntGaugeVec,
-    pub(super) paused: IntGaugeVec,
-    pub(super) pauses: IntCounterVec,
-    pub(super) handling: HistogramVec,
-    pub(super) batches: IntCounterVec,
-    pub(super) batch_size: HistogramVec,
-    pub(super) failures: IntCounterVec,
-    pub(super) retries: IntCounterVec,
-    pub(super) dead_letters: IntCounterVec,
-    pub(super) failure_replies: IntCounterVec,
-    pub(super) publications: IntCounterVec,
-    pub(super) confirm: HistogramVec,
-    pub(super) dedup_keys: IntGaugeVec,
-    pub(super) reconnects: IntCounterVec,
-    connection_state: IntGaugeVec,
-    pub(super) consumer_up: IntGaugeVec,
-    pub(super) stream_offset: IntGaugeVec,
-    pub(super) stream_stored: IntGaugeVec,
-    pub(super) instances: IntGaugeVec,
-    pub(super) traps: IntCounterVec,
-    pub(super) generation: IntGaugeVec,
-    pub(super) component_info: IntGaugeVec,
-    pub(super) swaps: IntCounterVec,
-    pub(super) denied: IntCounterVec,
-    pub(super) lines_dropped: IntCounterVec,
-    pub(super) log_lines_dropped: IntCounterVec,
+impl Lifetime {
+    fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Connection => Some("connection"),
+            Self::Consumer => Some("consumer"),
+            Self::Component => Some("component"),
+        }
+    }
+}
+
+/// One metric, for the table in docs/operations.md.
+#[cfg(test)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) lifetime: Lifetime,
+    pub(super) page: &'static str,
+}
+
+/// Declares the metrics: `field: kind "name" [labels], lifetime, "help", "text of the page";`. The help is
+/// kept once more for each series, so it is short, and the page says the rest.
+macro_rules! meters {
+    ($($field:ident: $kind:ident $(($bounds:ident))? $name:literal [$($label:ident),*], $lifetime:ident,
+        $help:literal, $page:literal;)*) => {
+        #[derive(Debug)]
+        pub(super) struct Meters {
+            registry: Registry,
+            $(pub(super) $field: vec_of!($kind),)*
+        }
+
+        impl Meters {
+            #[cfg(test)]
+            pub(super) const ROWS: &[Row] = &[
+                $(Row {
+                    name: $name,
+                    kind: stringify!($kind),
+                    labels: &[$(stringify!($label)),*],
+                    lifetime: Lifetime::$lifetime,
+                    page: $page,
+                },)*
+            ];
+
+            pub(super) fn new() -> Result<Self, Error> {
+                let registry = Registry::new();
+                let meters = Self {
+                    $($field: $kind(&registry, $name, $help, &[$(stringify!($label)),*] $(, $bounds)?)?,)*
+                    registry,
+                };
+                meters.begin()?;
+                Ok(meters)
+            }
+
+            /// The gauges, with their lifetimes.
+            fn gauges(&self) -> impl Iterator<Item = (&IntGaugeVec, Lifetime)> {
+                let all = [$(gauge_of!($kind, &self.$field, Lifetime::$lifetime),)*];
+                all.into_iter().flatten()
+            }
+        }
+    };
+}
+
+macro_rules! vec_of {
+    (counter) => {
+        IntCounterVec
+    };
+    (gauge) => {
+        IntGaugeVec
+    };
+    (histogram) => {
+        HistogramVec
+    };
+}
+
+macro_rules! gauge_of {
+    (gauge, $vec:expr, $lifetime:expr) => {
+        Some(($vec, $lifetime))
+    };
+    ($other:ident, $vec:expr, $lifetime:expr) => {
+        None
+    };
+}
+
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, Error> {
+    let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, Error> {
+    let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    bounds: &[f64],
+) -> Result<HistogramVec, Error> {
+    let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+    let histogram = HistogramVec::new(options, labels)?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
+}
+
+meters! {
+    deliveries: counter "hive_deliveries_total" [consumer, outcome], Host,
+        "Deliveries that left the host, by the way they left.",
+        "Settled deliveries, by outcome: `acked`, `retried`, `dead_lettered`, `requeued` (because of a problem outside the component), `abandoned` (still in flight at the end of `shutdown_timeout`), `duplicate` (acknowledged without being handled: [deduplication](deduplication.md)), `skipped` and `stopped` (a message of a [stream](streams.md) that failed), `lost` (the channel closed before the acknowledgement; the broker delivers the message again).";
+    in_flight: gauge "hive_deliveries_in_flight" [consumer], Consumer,
+        "Deliveries that are being handled or settled now.",
+        "Deliveries that are being handled or settled now.";
+    handling: histogram(SECONDS) "hive_handling_seconds" [consumer, component], Host,
+        "Time that the component took for a delivery or a batch.",
+        "Time that the component needed for a delivery, or for a [batch](batches.md).";
+    batches: counter "hive_batches_total" [consumer, reason], Host,
+        "Batches handed to the component, by why they were.",
+        "Batches handed to the component: `size` (full), `wait` (its first delivery had waited long enough).";
+    batch_size: histogram(SIZES) "hive_batch_size" [consumer], Host,
+        "Deliveries in a batch.",
+        "Deliveries in a batch.";
+    workers: gauge "hive_workers" [consumer], Consumer,
+        "Workers of a consumer.",
+        "Current workers: deliveries, or batches, that the consumer can handle at once.";
+    panics: counter "hive_worker_panics_total" [consumer], Host,
+        "Workers that panicked, which is a fault of the host, and that continued.",
+        "Workers that panicked, which is a fault of the host. The delivery went back to its queue, and the worker continued after a pause.";
+    workers_wanted: gauge "hive_workers_wanted" [consumer], Consumer,
+        "Workers that a consumer is to have.",
+        "Wanted workers, by `concurrency` or [`scale`](scaling.md).";
+    depth: gauge "hive_waiting_messages" [consumer], Consumer,
+        "Messages that wait for a consumer with scale.",
+        "Messages that wait for a consumer with `scale`: at the broker, or prefetched and not started. Missing while the number is unknown.";
+    failures: counter "hive_failures_total" [consumer, class], Host,
+        "Deliveries that were not handled, by class.",
+        "Failures by class, as in [retry and dead letters](retry-and-dead-letters.md).";
+    waiting: gauge "hive_deliveries_waiting" [consumer], Consumer,
+        "Deliveries that wait in the host for others of their key.",
+        "Deliveries that wait in the host for earlier ones of their [key](ordering.md), or for their own next attempt.";
+    kept: gauge "hive_deliveries_kept" [consumer], Consumer,
+        "Deliveries that are kept in the host until something that they need works again.",
+        "Deliveries that are [kept in the host](reliability.md#kept-in-the-host) because something outside the component failed. Zero when all is well.";
+    quarantined: gauge "hive_deliveries_quarantined" [consumer], Consumer,
+        "Deliveries that may have ended the host and are tried alone.",
+        "Deliveries that the host may have [died of](reliability.md#a-message-that-ends-the-host): waiting to be handled alone, or being handled so.";
+    retries: counter "hive_retries_total" [consumer], Host,
+        "Deliveries that get another attempt.",
+        "Deliveries put into a delay queue, or [kept in the host](ordering.md) for their retry.";
+    dead_letters: counter "hive_dead_letters_total" [consumer], Host,
+        "Deliveries put into the dead-letter queue.",
+        "Messages put into the dead-letter queue.";
+    dedup_keys: gauge "hive_dedup_keys" [consumer, of], Consumer,
+        "Keys that a consumer remembers.",
+        "Remembered keys of `deliveries` or of `publications`: [deduplication](deduplication.md#metrics).";
+    publications: counter "hive_publications_total" [consumer, result], Host,
+        "Publications, copies included, by how they ended.",
+        "Publications by result, including the host's copies for retries and dead letters: `confirmed`, `returned`, `refused`, `nacked`, `timed_out`, `disconnected`; `duplicate` if [deduplication](deduplication.md#publications) left it out.";
+    failure_replies: counter "hive_failure_replies_total" [consumer, result], Host,
+        "Replies that say why a message was dead-lettered.",
+        "Replies of `reply_on_failure`: `confirmed` (even if the requester no longer waits), `refused`.";
+    confirm: histogram(SECONDS) "hive_confirm_seconds" [consumer], Host,
+        "Time until a batch of publications was confirmed.",
+        "Time from sending a batch of publications to the broker until all of it is confirmed.";
+    consumer_up: gauge "hive_consumer_up" [consumer, queue], Consumer,
+        "1 while the consumer is subscribed to its queue.",
+        "1 while the consumer consumes.";
+    stream_offset: gauge "hive_stream_offset" [consumer, queue], Consumer,
+        "The lowest offset that is not handled.",
+        "The lowest offset of the [stream](streams.md) that is not handled.";
+    stream_stored: gauge "hive_stream_stored_offset" [consumer, queue], Consumer,
+        "The offset that the store has.",
+        "The offset in the store: where the consumer continues after a restart.";
+    paused: gauge "hive_consumer_paused" [consumer, by], Consumer,
+        "1 while a consumer is paused, by what paused it.",
+        "1 while the consumer is [paused](flow.md); `by` is `hand` or `failures`.";
+    pauses: counter "hive_consumer_pauses_total" [consumer, by], Host,
+        "Times that a consumer was paused, by what paused it.",
+        "How often the consumer was paused.";
+    connection_state: gauge "hive_connection_state" [connection, role, state], Connection,
+        "1 for the state that a connection is in, 0 for the others.",
+        "1 for the current state.";
+    reconnects: counter "hive_reconnects_total" [connection, role], Host,
+        "Connections that were opened again.",
+        "How often the connection was opened again after a loss.";
+    instances: gauge "hive_instances" [component], Component,
+        "Instances of a component that are in memory.",
+        "Instances in memory.";
+    traps: counter "hive_traps_total" [component], Host,
+        "Instances that ended by a trap, a timeout or a limit.",
+        "Instances that ended because of a trap, a timeout or a limit.";
+    generation: gauge "hive_component_generation" [component], Component,
+        "The generation of a component that serves, counted from 1 since the host started.",
+        "The [generation](hot-swap.md) that serves now, counted from 1.";
+    component_info: gauge "hive_component_info" [component, sha256], Component,
+        "Always 1; the label tells the SHA-256 of the file that serves.",
+        "Always 1, with the SHA-256 of the file that serves now.";
+    swaps: counter "hive_swaps_total" [component, result], Host,
+        "Versions of a component that were to take over, by what became of them: swapped, refused, rolled_back.",
+        "Swaps by result: `swapped`, `refused`, `rolled_back` (a canary).";
+    lines_dropped: counter "hive_guest_lines_dropped_total" [component], Host,
+        "Lines that a component printed beyond its log_lines a second, and that were left out of the log.",
+        "Lines beyond `log_lines` a second, which the host left out of the log.";
+    log_lines_dropped: counter "hive_log_lines_dropped_total" [], Host,
+        "Log lines that were dropped: standard error was not read, or could not be written.",
+        "Lines that are missing in the [log](#the-log): standard error was not read, or could not be written.";
+    denied: counter "hive_denied_total" [component, capability], Host,
+        "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
+        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`. See [the sandbox](sandbox.md).";
+    build_info: gauge "hive_build_info" [version], Host,
+        "Always 1; the label tells the host's version.",
+        "Always 1.";
 }
 
 impl Meters {
-    /// A help text is kept once more for each series: it is short, and docs/operations.md says the rest.
-    pub(super) fn new() -> Result<Self, Error> {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, Error>(counter)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, Error>(gauge)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str], bounds: &[f64]| {
-            let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
-            let histogram = HistogramVec::new(options, labels)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok::<_, Error>(histogram)
-        };
-        let seconds =
-            |name: &str, help: &str, labels: &[&str]| histogram(name, help, labels, SECONDS);
-        let version = gauge(
-            "hive_build_info",
-            "Always 1; the label tells the host's version.",
-            &["version"],
-        )?;
-        version
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+    /// What is told from the start on.
+    fn begin(&self) -> Result<(), Error> {
+        let version = self
+            .build_info
+            .with_label_values(&[env!("CARGO_PKG_VERSION")]);
+        version.set(1);
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(
+        self.registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        Ok(Self {
-            deliveries: counter(
-                "hive_deliveries_total",
-                "Deliveries that left the host, by the way they left.",
-                &["consumer", "outcome"],
-            )?,
-            in_flight: gauge(
-                "hive_deliveries_in_flight",
-                "Deliveries that are being handled or settled now.",
-                &["consumer"],
-            )?,
-            workers: gauge("hive_workers", "Workers of a consumer.", &["consumer"])?,
-            panics: counter(
-                "hive_worker_panics_total",
-                "Workers that panicked, which is a fault of the host, and that continued.",
-                &["consumer"],
-            )?,
-            workers_wanted: gauge(
-                "hive_workers_wanted",
-                "Workers that a consumer is to have.",
-                &["consumer"],
-            )?,
-            depth: gauge(
-                "hive_waiting_messages",
-                "Messages that wait for a consumer with scale.",
-                &["consumer"],
-            )?,
-            waiting: gauge(
-                "hive_deliveries_waiting",
-                "Deliveries that wait in the host for others of their key.",
-                &["consumer"],
-            )?,
-            kept: gauge(
-                "hive_deliveries_kept",
-                "Deliveries that are kept in the host until something that they need works again.",
-                &["consumer"],
-            )?,
-            quarantined: gauge(
-                "hive_deliveries_quarantined",
-                "Deliveries that may have ended the host and are tried alone.",
-                &["consumer"],
-            )?,
-            paused: gauge(
-                "hive_consumer_paused",
-                "1 while a consumer is paused, by what paused it.",
-                &["consumer", "by"],
-            )?,
-            pauses: counter(
-                "hive_consumer_pauses_total",
-                "Times that a consumer was paused, by what paused it.",
-                &["consumer", "by"],
-            )?,
-            handling: seconds(
-                "hive_handling_seconds",
-                "Time that the component took for a delivery or a batch.",
-                &["consumer", "component"],
-            )?,
-            batches: counter(
-                "hive_batches_total",
-                "Batches handed to the component, by why they were.",
-                &["consumer", "reason"],
-            )?,
-            batch_size: histogram(
-                "hive_batch_size",
-                "Deliveries in a batch.",
-                &["consumer"],
-                SIZES,
-            )?,
-            failures: counter(
-                "hive_failures_total",
-                "Deliveries that were not handled, by class.",
-                &["consumer", "class"],
-            )?,
-            retries: counter(
-                "hive_retries_total",
-                "Deliveries that get another attempt.",
-                &["consumer"],
-            )?,
-            dead_letters: counter(
-                "hive_dead_letters_total",
-                "Deliveries put into the dead-letter queue.",
-                &["consumer"],
-            )?,
-            failure_replies: counter(
-                "hive_failure_replies_total",
-                "Replies that say why a message was dead-lettered.",
-                &["consumer", "result"],
-            )?,
-            publications: counter(
-                "hive_publications_total",
-                "Publications, copies included, by how they ended.",
-                &["consumer", "result"],
-            )?,
-            confirm: seconds(
-                "hive_confirm_seconds",
-                "Time until a batch of publications was confirmed.",
-                &["consumer"],
-            )?,
-            dedup_keys: gauge(
-                "hive_dedup_keys",
-                "Keys that a consumer remembers.",
-                &["consumer", "of"],
-            )?,
-            reconnects: counter(
-                "hive_reconnects_total",
-                "Connections that were opened again.",
-                &["connection", "role"],
-            )?,
-            connection_state: gauge(
-                "hive_connection_state",
-                "1 for the state that a connection is in, 0 for the others.",
-                &["connection", "role", "state"],
-            )?,
-            consumer_up: gauge(
-                "hive_consumer_up",
-                "1 while the consumer is subscribed to its queue.",
-                &["consumer", "queue"],
-            )?,
-            stream_offset: gauge(
-                "hive_stream_offset",
-                "The lowest offset that is not handled.",
-                &["consumer", "queue"],
-            )?,
-            stream_stored: gauge(
-                "hive_stream_stored_offset",
-                "The offset that the store has.",
-                &["consumer", "queue"],
-            )?,
-            instances: gauge(
-                "hive_instances",
-                "Instances of a component that are in memory.",
-                &["component"],
-            )?,
-            generation: gauge(
-                "hive_component_generation",
-                "The generation of a component that serves, counted from 1 since the host started.",
-                &["component"],
-            )?,
-            component_info: gauge(
-                "hive_component_info",
-                "Always 1; the label tells the SHA-256 of the file that serves.",
-                &["component", "sha256"],
-            )?,
-            swaps: counter(
-                "hive_swaps_total",
-                "Versions of a component that were to take over, by what became of them: swapped, refused, rolled_back.",
-                &["component", "result"],
-            )?,
-            traps: counter(
-                "hive_traps_total",
-                "Instances that ended by a trap, a timeout or a limit.",
-                &["component"],
-            )?,
-            denied: counter(
-                "hive_denied_total",
-                "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
-                &["component", "capability"],
-            )?,
-            lines_dropped: counter(
-                "hive_guest_lines_dropped_total",
-                "Lines that a component printed beyond its log_lines a second, and that were left out of the log.",
-                &["component"],
-            )?,
-            log_lines_dropped: counter(
-                "hive_log_lines_dropped_total",
-                "Log lines that were dropped: standard error was not read, or could not be written.",
-                &[],
-            )?,
-            registry,
-        })
+        Ok(())
     }
 
-    pub(super) fn link_state(&self, connection: &str, role: &str, state: &str) {
-        for known in LINK_STATES {
-            let labels = [connection, role, known];
+    pub(super) fn link_state(&self, connection: &str, role: Role, state: ConnectionState) {
+        for known in ConnectionState::ALL {
+            let labels = [connection, role.as_str(), known.as_str()];
             let gauge = self.connection_state.with_label_values(&labels);
             gauge.set(i64::from(known == state));
         }
     }
 
-    /// Both links of a connection that is not there any more.
-    pub(super) fn forget_link(&self, connection: &str) {
-        for role in ["consume", "publish"] {
-            for state in LINK_STATES {
-                let labels = [connection, role, state];
-                // It may never have been asked for.
-                let _was_there = self.connection_state.remove_label_values(&labels);
+    /// Removes every series of what has this name and is no more.
+    pub(super) fn forget(&self, lifetime: Lifetime, name: &str) {
+        let Some(label) = lifetime.label() else {
+            return;
+        };
+        for (gauge, _) in self.gauges().filter(|(_, its)| *its == lifetime) {
+            for family in gauge.collect() {
+                for series in family.get_metric() {
+                    let labels = series.get_label().iter();
+                    let labels = labels.map(|label| (label.name(), label.value()));
+                    let labels: HashMap<&str, &str> = labels.collect();
+                    if labels.get(label) == Some(&name) && gauge.remove(&labels).is_err() {
+                        tracing::trace!(label, name, "a series was removed meanwhile");
+                    }
+                }
             }
         }
     }
@@ -290,3 +310,6 @@ impl Meters {
         String::from_utf8(text).map_err(|error| Error::Msg(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::consumer::ConsumerTelemetry;
+use super::facts::Fact;
 
 /// What quarantine found, or does.
 pub enum QuarantineTold<'a> {
@@ -33,15 +34,19 @@ impl QuarantineTold<'_> {
                 delivery,
                 host,
                 was_alone,
-            } => tracing::warn!(
-                event = "quarantine.host_died", %consumer, %delivery, host, was_alone,
-                "the host died while it handled this delivery"
-            ),
-            Self::TriedAlone { delivery, deaths } => tracing::info!(
-                event = "quarantine.trial", %consumer, %delivery, deaths,
-                "delivered again after the host may have died of it; handled alone"
-            ),
+            } => Fact::HostDied {
+                consumer,
+                delivery,
+                host,
+                was_alone,
+            },
+            Self::TriedAlone { delivery, deaths } => Fact::QuarantineTrial {
+                consumer,
+                delivery,
+                deaths,
+            },
         }
+        .emit();
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::IntGauge;
 
+use super::facts::Fact;
 use super::meters::Meters;
 
 /// What one consumer of a stream tells.
@@ -46,7 +47,13 @@ impl StreamTelemetry {
             group,
             ..
         } = self;
-        tracing::info!(%consumer, %queue, %group, offset = position, "reading on from the stored offset");
+        Fact::StreamResumed {
+            consumer,
+            queue,
+            group,
+            offset: position,
+        }
+        .emit();
     }
 
     /// Every message below this offset is handled.
@@ -62,7 +69,12 @@ impl StreamTelemetry {
     /// The offset is not in the store; it is tried again.
     pub fn store_failed(&self, reason: &str) {
         let (consumer, queue) = (&self.consumer, &self.queue);
-        tracing::warn!(%consumer, %queue, reason, "the offset of the stream cannot be kept");
+        Fact::StreamStoreFailed {
+            consumer,
+            queue,
+            reason,
+        }
+        .emit();
     }
 
     /// Another host moved the offset of the group. Told once.
@@ -76,16 +88,19 @@ impl StreamTelemetry {
             group,
             ..
         } = self;
-        tracing::warn!(
-            %consumer, %queue, %group, stored = to,
-            "another host moves the stored offset of this group: both handle every message"
-        );
+        Fact::StreamMovedByAnother {
+            consumer,
+            queue,
+            group,
+            stored: to,
+        }
+        .emit();
     }
 
     /// Other code has taken over where the consumer had stopped.
     pub fn goes_on(&self) {
         let (consumer, queue) = (&self.consumer, &self.queue);
-        tracing::info!(%consumer, %queue, "the component was swapped; reading on where it had stopped");
+        Fact::StreamContinued { consumer, queue }.emit();
     }
 }
 

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use super::Telemetry;
+use super::facts::Fact;
+use super::meters::Lifetime;
+use super::words::SwapEnd;
 
 /// A version of a component serves from now on.
 #[derive(Debug, Clone, Copy)]
@@ -60,17 +63,29 @@ impl ComponentServes<'_> {
             .with_label_values(&[component, sha256])
             .set(1);
         let Some((before, old)) = before else {
-            tracing::info!(component, generation, sha256, "loaded");
+            Fact::ComponentLoaded {
+                component,
+                generation,
+                sha256,
+            }
+            .emit();
             return;
         };
         if old != sha256 {
-            telemetry.forget(&meters.component_info, &[component, old]);
+            // It is not there where nothing was loaded under this telemetry yet.
+            let _was_there = meters.component_info.remove_label_values(&[component, old]);
         }
         meters
             .swaps
-            .with_label_values(&[component, "swapped"])
+            .with_label_values(&[component, SwapEnd::Swapped.as_str()])
             .inc();
-        tracing::info!(component, before, generation, sha256, "swapped");
+        Fact::ComponentSwapped {
+            component,
+            before,
+            generation,
+            sha256,
+        }
+        .emit();
     }
 }
 
@@ -85,13 +100,14 @@ impl SwapRefused<'_> {
         telemetry
             .0
             .swaps
-            .with_label_values(&[component, "refused"])
+            .with_label_values(&[component, SwapEnd::Refused.as_str()])
             .inc();
-        tracing::error!(
+        Fact::SwapRefused {
             component,
-            generation = serving,
-            "not swapped, the old one serves on: {reason}"
-        );
+            generation: serving,
+            why: reason,
+        }
+        .emit();
     }
 }
 
@@ -106,39 +122,38 @@ impl CanaryDecided<'_> {
             current: (current_deliveries, current_failed),
         } = self;
         if promoted {
-            tracing::info!(
+            Fact::CanaryPromoted {
                 component,
                 generation,
                 deliveries,
                 failed,
                 current_deliveries,
                 current_failed,
-                "the canary is promoted"
-            );
+            }
+            .emit();
         } else {
             telemetry
                 .0
                 .swaps
-                .with_label_values(&[component, "rolled_back"])
+                .with_label_values(&[component, SwapEnd::RolledBack.as_str()])
                 .inc();
-            tracing::error!(
+            Fact::CanaryRolledBack {
                 component,
                 generation,
                 deliveries,
                 failed,
                 current_deliveries,
                 current_failed,
-                "the canary is rolled back: it fails more often than what serves"
-            );
+            }
+            .emit();
         }
     }
 }
 
 impl Telemetry {
     /// A component is not in hive.toml any more.
-    pub fn component_gone(&self, component: &str, sha256: &str) {
-        self.forget(&self.0.generation, &[component]);
-        self.forget(&self.0.component_info, &[component, sha256]);
-        tracing::info!(component, "gone");
+    pub fn component_gone(&self, component: &str) {
+        self.0.forget(Lifetime::Component, component);
+        Fact::ComponentRemoved { component }.emit();
     }
 }

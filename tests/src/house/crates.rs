@@ -40,7 +40,7 @@ const CRATES: [Crate; 10] = [
     },
     Crate {
         name: "hive-lifecycle",
-        may_use: &[],
+        may_use: &["hive-telemetry"],
         without: &["lapin", "wasmtime", "axum"],
     },
     Crate {

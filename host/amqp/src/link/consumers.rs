@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use hive_telemetry::Fact;
+
 use crate::acks::flusher::AckSink;
 use crate::depth::{Seen, seen};
 use crate::session::Session;
@@ -64,14 +66,9 @@ impl Consumers {
 
     fn end(&self, queue: &Arc<str>, sink: &AckSink, neglect: Neglect) {
         match neglect {
-            Neglect::Forgotten => tracing::warn!(
-                %queue, "the broker has forgotten a consumer of this queue; subscribing again"
-            ),
+            Neglect::Forgotten => Fact::ConsumerForgotten { queue }.emit(),
             Neglect::Starved(_) => {
-                tracing::warn!(
-                    %queue,
-                    "messages wait, and the broker gives none to the consumer of this queue; subscribing again once"
-                );
+                Fact::ConsumerStarved { queue }.emit();
                 self.renewed().insert(Arc::clone(queue));
             }
         }

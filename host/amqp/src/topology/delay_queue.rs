@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hive_config::plan::Argument;
+use hive_telemetry::Fact;
 
 use super::declaration::{Kind, Origin, QueueDeclaration};
 use crate::delay::{compact, whole_milliseconds};
@@ -53,12 +54,11 @@ pub(super) fn delay_queue(
     }
     static TOLD: std::sync::Once = std::sync::Once::new();
     TOLD.call_once(|| {
-        tracing::warn!(
-            queue = name,
-            delay = compact(delay),
-            "RabbitMQ before 3.10 hands messages back from a delay queue at most once: a retry is \
-             lost when its queue is missing or full at that moment"
-        );
+        Fact::DelayQueueAtMostOnce {
+            queue: name,
+            delay: &compact(delay),
+        }
+        .emit();
     });
     QueueDeclaration::durable(name, Kind::Classic, arguments, Origin::Delay)
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use hive_config::plan::QueuePlan;
+use hive_telemetry::Fact;
 
 use super::Topology;
 use super::declarer::Declarer;
@@ -38,10 +39,11 @@ impl Topology {
             // connection.
             let is_forbidden = mismatch.answer.starts_with("403");
             if !is_forbidden && self.known.is_news(&mismatch) {
-                tracing::warn!(
-                    connection = %self.connection, %mismatch,
-                    "cannot declare this again; consumers go on"
-                );
+                Fact::TopologyNotRestored {
+                    connection: &self.connection,
+                    mismatch: &mismatch,
+                }
+                .emit();
             }
         }
         restated
@@ -104,9 +106,11 @@ impl Topology {
     }
 
     fn log_missing(&self, what: &str, name: &str) {
-        tracing::warn!(
-            connection = %self.connection, entity = what, name,
-            "this was missing at the broker; declared again, with its bindings"
-        );
+        Fact::TopologyRestored {
+            connection: &self.connection,
+            entity: what,
+            name,
+        }
+        .emit();
     }
 }

@@ -2,7 +2,7 @@
 //! paths that lead out, by `..` or by a link; this module logs them.
 
 use hive_config::plan::ComponentPlan;
-use hive_telemetry::CapabilityDenied;
+use hive_telemetry::{Capability, CapabilityDenied};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
@@ -145,7 +145,7 @@ fn told<T>(
     if matches!(code, ErrorCode::NotPermitted | ErrorCode::Access) {
         let state = store.data_mut();
         state.telemetry.denied(CapabilityDenied {
-            capability: "dirs",
+            capability: Capability::Dirs,
             asked: &format_args!("{verb} {}", Quoted(path)),
             reason: &format_args!(
                 "it leads out of the directory, or would change one that is read-only; \

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hive_config::plan::{ComponentPlan, HttpGrant};
-use hive_telemetry::{CapabilityDenied, ComponentTelemetry};
+use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -180,7 +180,7 @@ impl Denial {
 
     fn tell(&self, target: &dyn fmt::Display, reason: &str) {
         self.telemetry.denied(CapabilityDenied {
-            capability: "http",
+            capability: Capability::Http,
             asked: &format_args!("an HTTP request to {target}"),
             reason: &reason,
         });

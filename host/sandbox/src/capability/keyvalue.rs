@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hive_config::plan::ComponentPlan;
 use hive_store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
-use hive_telemetry::{CapabilityDenied, ComponentTelemetry};
+use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
 
 use self::bindings::wasi::keyvalue::{atomics, batch, store};
@@ -68,7 +68,7 @@ impl KeyValue {
 
     fn deny(&self, bucket: &str) -> Fault {
         self.telemetry.denied(CapabilityDenied {
-            capability: "keyvalue",
+            capability: Capability::Keyvalue,
             asked: &format_args!("the bucket {}", Quoted(bucket)),
             reason: &format_args!(
                 "`components.{}.allow.keyvalue` does not name it",

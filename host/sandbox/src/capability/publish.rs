@@ -4,7 +4,7 @@
 use hive_config::plan::{ComponentPlan, PublishGrant};
 use hive_core::message::{FieldValue, Publication};
 use hive_core::policy::Outcome;
-use hive_telemetry::ComponentTelemetry;
+use hive_telemetry::{Capability, ComponentTelemetry};
 
 /// Headers with further routing keys, to which the broker sends the message too (RabbitMQ,
 /// "Sender-selected Distribution").
@@ -22,7 +22,7 @@ pub(crate) fn checked(
     match first_fault(publications, grants) {
         None => outcome,
         Some(fault) => {
-            telemetry.count_denied("publish");
+            telemetry.count_denied(Capability::Publish);
             Outcome::NotAllowed(format!(
                 "{fault}, which `components.{}.allow.publish` does not name",
                 plan.name

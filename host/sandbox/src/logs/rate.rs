@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hive_lifecycle::Tasks;
-use hive_telemetry::ComponentTelemetry;
+use hive_telemetry::{ComponentTelemetry, Fact};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -97,14 +97,12 @@ impl LineRate {
 
     fn report(&self) {
         let left_out = std::mem::take(&mut self.second().left_out);
-        tracing::warn!(
-            target: "guest",
-            component = &*self.component,
-            lines = left_out,
-            "the component printed more than {} lines a second; {left_out} lines are left out \
-             (`log_lines` of the component raises the limit)",
-            self.limit
-        );
+        Fact::LinesLeftOut {
+            component: &self.component,
+            lines: left_out,
+            limit: self.limit,
+        }
+        .emit();
     }
 
     fn second(&self) -> MutexGuard<'_, Second> {

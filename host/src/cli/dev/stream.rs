@@ -1,26 +1,24 @@
 //! Deliveries and lines as they happen, for people to follow.
 
+use std::fmt::{Display, Write as _};
 use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hive_core::escape;
+use hive_telemetry::{Fact, Observer, observe};
 use tokio::sync::watch;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing::Level;
 
-use crate::cli::event::{Fields, fields, follow};
 use crate::cli::say;
-use crate::log::OURS;
-
-/// Where deliveries are told of.
-const DELIVERIES: &str = "hive_telemetry::consumer";
 
 /// The stream of events. Clones share it.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Stream {
     coloured: bool,
     consuming: watch::Sender<usize>,
+    /// What is no delivery is shown from this level on.
+    level: Level,
 }
 
 /// The colour of a line, if any.
@@ -33,7 +31,7 @@ enum Colour {
 }
 
 impl Stream {
-    /// Shows deliveries and log lines from here on.
+    /// Shows deliveries and other facts from here on.
     pub(in crate::cli) fn start() -> Self {
         Self::start_from(Level::INFO)
     }
@@ -43,21 +41,15 @@ impl Stream {
         Self::start_from(Level::WARN)
     }
 
-    /// Shows deliveries, and what the host logs at this level or above.
+    /// Shows deliveries, and what the host reports at this level or above.
     fn start_from(level: Level) -> Self {
         let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let stream = Self {
             coloured: std::io::stdout().is_terminal() && !wants_none,
             consuming: watch::Sender::new(0),
+            level,
         };
-        let wanted = Targets::new()
-            .with_target("guest", Level::INFO)
-            .with_target(OURS, level)
-            .with_target(DELIVERIES, Level::DEBUG);
-        let shown = tracing_subscriber::registry()
-            .with(wanted)
-            .with(stream.clone());
-        follow(shown, "deliveries");
+        observe(Arc::new(stream.clone()));
         stream
     }
 
@@ -69,21 +61,15 @@ impl Stream {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Stream {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let fields = fields(event);
-        let metadata = event.metadata();
-        let Some((colour, line)) = line(metadata.target(), *metadata.level(), &fields) else {
-            return;
-        };
-        match self.coloured {
-            true => say::result(&format!("\u{1b}[{}m{line}\u{1b}[0m\n", colour.code())),
-            false => say::result(&format!("{line}\n")),
+impl Observer for Stream {
+    fn observe(&self, fact: &Fact<'_>) {
+        if let Some((colour, line)) = line(fact, self.level) {
+            match self.coloured {
+                true => say::result(&format!("\u{1b}[{}m{line}\u{1b}[0m\n", colour.code())),
+                false => say::result(&format!("{line}\n")),
+            }
         }
-        if fields
-            .get("message")
-            .is_some_and(|said| said == "consuming")
-        {
+        if let Fact::ConsumerSubscribed { .. } = fact {
             self.consuming.send_modify(|begun| *begun += 1);
         }
     }
@@ -101,127 +87,259 @@ impl Colour {
     }
 }
 
-/// An event as a line, if it is one for people who develop.
-fn line(target: &str, level: Level, fields: &Fields) -> Option<(Colour, String)> {
-    let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    let (message, who) = (
-        field("message"),
-        format!("{} {}", field("consumer"), field("delivery")),
-    );
-    if target == "guest" {
-        let colour = if level == Level::WARN {
-            Colour::Later
-        } else {
-            Colour::Aside
-        };
-        return Some((colour, format!("{who} | {}", escape::line(message))));
+/// A fact as a line, if it is one for people who develop.
+fn line(fact: &Fact<'_>, level: Level) -> Option<(Colour, String)> {
+    match *fact {
+        Fact::PrintedOut {
+            consumer,
+            delivery,
+            line,
+            ..
+        } => Some((Colour::Aside, printed(consumer, delivery, line))),
+        Fact::PrintedErr {
+            consumer,
+            delivery,
+            line,
+            ..
+        } => Some((Colour::Later, printed(consumer, delivery, line))),
+        _ => delivered(fact).or_else(|| said_by_the_host(fact).filter(|_| fact.level() <= level)),
     }
-    if target == DELIVERIES {
-        let took = fields.get("took_ms")?;
-        let took: f64 = took.parse().ok()?;
-        let (colour, action) = action(message, fields);
-        let attempt = match field("attempt") {
-            "" | "1" => String::new(),
-            attempt => format!(", attempt {attempt}"),
-        };
-        // A traceback has many lines.
-        let mut lines = action.lines();
-        let first = escape::lines(lines.next().unwrap_or_default());
-        let rest: String = lines
-            .map(|line| format!("\n    {}", escape::lines(line)))
-            .collect();
-        let shown = format!("{who}: {first} ({took:.1} ms{attempt}){rest}");
-        return Some((colour, shown));
-    }
-    let colour = match level {
-        Level::ERROR => Colour::Bad,
-        Level::WARN => Colour::Later,
-        _ => Colour::Aside,
-    };
-    let rest = fields
-        .iter()
-        .filter(|(name, _)| !["message", "sha256"].contains(*name));
-    let rest: String = rest
-        .map(|(name, value)| format!(" {name}={value}"))
-        .collect();
-    Some((
-        colour,
-        format!("hive: {}{}", escape::line(message), escape::line(&rest)),
-    ))
 }
 
-/// The result of a delivery, in the words of actions.
-fn action(message: &str, fields: &Fields) -> (Colour, String) {
-    let field = |name: &str| fields.get(name).map_or("", String::as_str);
-    let (class, error) = (field("class"), field("error"));
-    match message {
-        "acknowledged" => match field("publications") {
-            "" | "0" => (Colour::Good, "ack".to_owned()),
-            count => (Colour::Good, format!("publish {count}")),
-        },
-        "failed; will be retried" => {
-            let what = match class {
-                "retry" => String::new(),
-                class => format!("failed ({class}), "),
+fn printed(consumer: &str, delivery: &str, line: &str) -> String {
+    format!("{consumer} {delivery} | {}", escape::line(line))
+}
+
+/// What became of a delivery, in the words of actions.
+fn delivered(fact: &Fact<'_>) -> Option<(Colour, String)> {
+    match *fact {
+        Fact::DeliveryAcked {
+            consumer,
+            delivery,
+            attempt,
+            publications,
+            took_ms,
+            ..
+        } => {
+            let action = match publications {
+                0 => "ack".to_owned(),
+                count => format!("publish {count}"),
             };
-            (
-                Colour::Later,
-                format!("{what}retry in {}: {error}", field("delay")),
-            )
+            let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
+            Some((Colour::Good, shown))
         }
-        "dead-lettered" if class == "rejected" => (Colour::Bad, format!("reject: {error}")),
-        "dead-lettered" => (
-            Colour::Bad,
-            format!("failed ({class}), dead-lettered: {error}"),
-        ),
-        _ if class.is_empty() => (Colour::Later, format!("{message} {}", field("reason"))),
-        _ => (Colour::Bad, format!("{message}: {error}")),
+        Fact::DeliveryRetried {
+            consumer,
+            delivery,
+            attempt,
+            class,
+            error,
+            delay,
+            took_ms,
+            ..
+        } => {
+            let action = retry(class, error, delay, "");
+            let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
+            Some((Colour::Later, shown))
+        }
+        Fact::RetryKept {
+            consumer,
+            delivery,
+            attempt,
+            class,
+            error,
+            delay,
+            ..
+        } => {
+            let action = retry(class, error, delay, ", its key waits");
+            let shown = shown((consumer, delivery), &action, None, attempt);
+            Some((Colour::Later, shown))
+        }
+        Fact::DeliveryDeadLettered {
+            consumer,
+            delivery,
+            attempt,
+            class,
+            error,
+            took_ms,
+            ..
+        } => {
+            let action = match class {
+                "rejected" => format!("reject: {error}"),
+                class => format!("failed ({class}), dead-lettered: {error}"),
+            };
+            let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
+            Some((Colour::Bad, shown))
+        }
+        Fact::DeliverySkipped {
+            consumer,
+            delivery,
+            error,
+            took_ms,
+            ..
+        }
+        | Fact::DeliveryStopped {
+            consumer,
+            delivery,
+            error,
+            took_ms,
+            ..
+        } => {
+            let action = format!("{fact}: {error}");
+            let shown = shown((consumer, delivery), &action, Some(took_ms), 1);
+            Some((Colour::Bad, shown))
+        }
+        Fact::DeliveryRequeued {
+            consumer,
+            delivery,
+            attempt,
+            reason,
+            took_ms,
+            ..
+        }
+        | Fact::DeliveryDetoured {
+            consumer,
+            delivery,
+            attempt,
+            reason,
+            took_ms,
+            ..
+        } => {
+            let action = format!("{fact} {reason}");
+            let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
+            Some((Colour::Later, shown))
+        }
+        Fact::DeliveryDuplicate {
+            consumer,
+            delivery,
+            attempt,
+            took_ms,
+            ..
+        }
+        | Fact::DeliveryLost {
+            consumer,
+            delivery,
+            attempt,
+            took_ms,
+            ..
+        } => {
+            let action = fact.to_string();
+            let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
+            Some((Colour::Later, shown))
+        }
+        _ => None,
     }
+}
+
+fn retry(class: &str, error: &str, delay: Duration, where_it_waits: &str) -> String {
+    let failed = match class {
+        "retry" => String::new(),
+        class => format!("failed ({class}), "),
+    };
+    format!("{failed}retry in {delay:?}{where_it_waits}: {error}")
+}
+
+/// One delivery: who handled it, what became of it, and how long that took.
+fn shown(
+    (consumer, delivery): (&str, &dyn Display),
+    action: &str,
+    took_ms: Option<f64>,
+    attempt: u32,
+) -> String {
+    let took = took_ms.map(|took| format!("{took:.1} ms"));
+    let attempt = (attempt > 1).then(|| format!("attempt {attempt}"));
+    let details: Vec<_> = took.into_iter().chain(attempt).collect();
+    let details = match details.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", details.join(", ")),
+    };
+    // A traceback has many lines.
+    let mut lines = action.lines();
+    let first = escape::lines(lines.next().unwrap_or_default());
+    let rest: String = lines
+        .map(|line| format!("\n    {}", escape::lines(line)))
+        .collect();
+    format!("{consumer} {delivery}: {first}{details}{rest}")
+}
+
+/// Whatever else the host reports, unless it concerns those alone who debug the host.
+fn said_by_the_host(fact: &Fact<'_>) -> Option<(Colour, String)> {
+    let colour = match fact.level() {
+        Level::ERROR => Colour::Bad,
+        Level::WARN => Colour::Later,
+        Level::INFO => Colour::Aside,
+        _ => return None,
+    };
+    let mut rest = String::new();
+    fact.fields(&mut |name, value| {
+        if name != "sha256" {
+            write!(rest, " {name}={value}").expect("a String takes all");
+        }
+    });
+    let sentence = fact.to_string();
+    let line = format!("hive: {}{}", escape::line(&sentence), escape::line(&rest));
+    Some((colour, line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(target: &str, fields: &[(&'static str, &str)]) -> Option<(Colour, String)> {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
-        line(target, Level::INFO, &fields.collect())
+    fn text(fact: Fact<'_>) -> String {
+        line(&fact, Level::INFO).unwrap().1
+    }
+
+    fn acked(attempt: u32, publications: usize) -> String {
+        text(Fact::DeliveryAcked {
+            consumer: "orders",
+            component: "orders",
+            delivery: &"o-17",
+            attempt,
+            publications,
+            acknowledged: true,
+            took_ms: 1.5,
+        })
+    }
+
+    fn retried(class: &str, error: &str, delay: Duration) -> String {
+        text(Fact::DeliveryRetried {
+            consumer: "orders",
+            component: "orders",
+            delivery: &"o-17",
+            attempt: 1,
+            class,
+            error,
+            delay,
+            acknowledged: true,
+            took_ms: 1.5,
+        })
+    }
+
+    fn dead_lettered(class: &str, error: &str) -> String {
+        text(Fact::DeliveryDeadLettered {
+            consumer: "orders",
+            component: "orders",
+            delivery: &"o-17",
+            attempt: 1,
+            class,
+            error,
+            acknowledged: true,
+            took_ms: 1.5,
+        })
     }
 
     #[test]
-    fn a_delivery_is_told_by_its_action() {
-        let of = |message, more: &[(&'static str, &str)]| {
-            let own = [
-                ("message", message),
-                ("consumer", "orders"),
-                ("delivery", "o-17"),
-                ("took_ms", "1.5"),
-                ("attempt", "1"),
-            ];
-            shown(DELIVERIES, &[&own[..], more].concat()).unwrap().1
-        };
-        assert_eq!(
-            of("acknowledged", &[("publications", "0")]),
-            "orders o-17: ack (1.5 ms)"
-        );
-        let published = of("acknowledged", &[("publications", "2"), ("attempt", "3")]);
-        assert_eq!(published, "orders o-17: publish 2 (1.5 ms, attempt 3)");
-        let retry = [("class", "retry"), ("error", "later"), ("delay", "5s")];
-        let retried = of("failed; will be retried", &retry);
-        assert_eq!(retried, "orders o-17: retry in 5s: later (1.5 ms)");
-        let rejected = of("dead-lettered", &[("class", "rejected"), ("error", "no")]);
+    fn a_delivery_is_shown_by_its_action() {
+        assert_eq!(acked(1, 0), "orders o-17: ack (1.5 ms)");
+        assert_eq!(acked(3, 2), "orders o-17: publish 2 (1.5 ms, attempt 3)");
+        let later = retried("retry", "later", Duration::from_secs(5));
+        assert_eq!(later, "orders o-17: retry in 5s: later (1.5 ms)");
+        let rejected = dead_lettered("rejected", "no");
         assert_eq!(rejected, "orders o-17: reject: no (1.5 ms)");
-        let raised = [
-            ("class", "error"),
-            ("error", "KeyError\n\u{1b}a.py"),
-            ("delay", "1s"),
-        ];
-        let raised = of("failed; will be retried", &raised);
+        let raised = retried("error", "KeyError\n\u{1b}a.py", Duration::from_secs(1));
         let whole = "orders o-17: failed (error), retry in 1s: KeyError (1.5 ms)\n    \\u{1b}a.py";
         assert_eq!(raised, whole);
-        let trapped = of("dead-lettered", &[("class", "trap"), ("error", "boom")]);
+        let trapped = dead_lettered("trap", "boom");
         assert_eq!(
             trapped,
             "orders o-17: failed (trap), dead-lettered: boom (1.5 ms)"
@@ -229,24 +347,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_delivery_is_told_beside() {
+    fn a_retry_that_is_kept_in_order_is_a_delivery_too() {
+        let kept = text(Fact::RetryKept {
+            consumer: "orders",
+            component: "orders",
+            delivery: &"o-17",
+            attempt: 2,
+            class: "retry",
+            error: "later",
+            delay: Duration::from_secs(5),
+        });
         assert_eq!(
-            shown(DELIVERIES, &[("message", "not published again")]),
-            None
+            kept,
+            "orders o-17: retry in 5s, its key waits: later (attempt 2)"
         );
-        let swapped = shown(
-            "hive_host::app",
-            &[("message", "swapped"), ("sha256", "1"), ("b", "2")],
-        );
-        assert_eq!(
-            swapped,
-            Some((Colour::Aside, "hive: swapped b=2".to_owned()))
-        );
-        let guest = [
-            ("message", "hello"),
-            ("consumer", "orders"),
-            ("delivery", "o-17"),
-        ];
-        assert_eq!(shown("guest", &guest).unwrap().1, "orders o-17 | hello");
+    }
+
+    #[test]
+    fn everything_else_is_said_by_the_host() {
+        let debug = Fact::PrefetchChanged {
+            consumer: "orders",
+            prefetch: 2,
+        };
+        assert_eq!(line(&debug, Level::INFO), None);
+        let swapped = Fact::ComponentSwapped {
+            component: "orders",
+            before: 1,
+            generation: 2,
+            sha256: "abc",
+        };
+        let shown = "hive: swapped component=orders before=1 generation=2";
+        let seen = line(&swapped, Level::INFO);
+        assert_eq!(seen, Some((Colour::Aside, shown.to_owned())));
+        assert_eq!(line(&swapped, Level::WARN), None);
+        let guest = Fact::PrintedOut {
+            consumer: "orders",
+            component: "orders",
+            delivery: "o-17",
+            line: "hello",
+        };
+        assert_eq!(text(guest), "orders o-17 | hello");
     }
 }

@@ -4,15 +4,9 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hive_core::escape;
+use hive_telemetry::{Fact, Here, Observer, observe, observe_here};
 use serde_json::{Value, json};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, SubscriberExt};
-
-use crate::cli::event::{fields, follow};
-use crate::log::OURS;
+use tracing::Level;
 
 /// Whose line it is, where the host has something to say.
 const HOST: &str = "host";
@@ -51,23 +45,17 @@ impl Line {
 }
 
 impl Log {
-    /// Keeps what is logged from here on.
+    /// Keeps what is reported from here on.
     pub(super) fn start() -> Self {
         let log = Self::default();
-        let kept = tracing_subscriber::registry()
-            .with(LevelFilter::INFO)
-            .with(log.clone());
-        follow(kept, "what the component prints");
+        observe(Arc::new(log.clone()));
         log
     }
 
-    /// Keeps what is logged on this thread, as long as the guard lives.
-    pub(in crate::cli) fn of_this_thread() -> (Self, DefaultGuard) {
+    /// Keeps what is reported on this thread, as long as the guard lives.
+    pub(in crate::cli) fn of_this_thread() -> (Self, Here) {
         let log = Self::default();
-        let kept = tracing_subscriber::registry()
-            .with(LevelFilter::INFO)
-            .with(log.clone());
-        let guard = tracing::subscriber::set_default(kept);
+        let guard = observe_here(Arc::new(log.clone()));
         (log, guard)
     }
 
@@ -77,16 +65,14 @@ impl Log {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Log {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        let source = match metadata.target() {
-            "guest" if *metadata.level() == Level::INFO => "stdout",
-            "guest" => "stderr",
-            target if target.starts_with(OURS) => HOST,
+impl Observer for Log {
+    fn observe(&self, fact: &Fact<'_>) {
+        let (source, text) = match fact {
+            Fact::PrintedOut { line, .. } => ("stdout", (*line).to_owned()),
+            Fact::PrintedErr { line, .. } => ("stderr", (*line).to_owned()),
+            fact if fact.level() <= Level::INFO => (HOST, fact.to_string()),
             _ => return,
         };
-        let text = fields(event).remove("message").unwrap_or_default();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(Line { source, text });
     }

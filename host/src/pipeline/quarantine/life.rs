@@ -7,6 +7,7 @@ use std::time::Duration;
 use hive_config::plan::{HostPlan, StorePlan};
 use hive_lifecycle::Tasks;
 use hive_store::{Bucket, Namespace, Store, StoreFault, Value};
+use hive_telemetry::Fact;
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -156,10 +157,7 @@ impl Quarantines {
     /// The store failed: what is not known of a message is not held against it.
     pub(super) fn store_failed(&self, fault: &StoreFault) {
         *self.rests_until() = Some(Instant::now() + STORE_REST);
-        tracing::warn!(
-            event = "quarantine.store_failed", %fault,
-            "deaths of this host are not recorded while the store cannot be used"
-        );
+        Fact::QuarantineStoreFailed { fault }.emit();
     }
 
     fn rests_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use hive_amqp::CameBack;
 use hive_core::policy::{Disposition, Failure, FailureClass};
 use hive_store::Value;
-use hive_telemetry::QuarantineTold;
+use hive_telemetry::{Fact, QuarantineTold};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -141,10 +141,8 @@ impl Pipeline {
         while let Some(suspect) = self.quarantine.next(drain).await {
             let trial = AssertUnwindSafe(self.try_alone(suspect)).catch_unwind();
             if trial.await.is_err() {
-                tracing::error!(
-                    consumer = self.telemetry.consumer(),
-                    "a trial panicked, which is a fault of the host; it goes on with the next one"
-                );
+                let consumer = self.telemetry.consumer();
+                Fact::TrialPanicked { consumer }.emit();
             }
             self.quarantine.telemetry.left_quarantine(1);
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hive_telemetry::Fact;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageError};
 
@@ -134,7 +135,8 @@ impl StoreFile {
             Held::Failed => {
                 let database = Arc::new(open(&self.path)?);
                 *held = Held::Open(Arc::clone(&database));
-                tracing::info!(path = %self.path.display(), "the store is open again");
+                let path = &self.path.display();
+                Fact::StoreFileOpenAgain { path }.emit();
                 Ok(database)
             }
         }

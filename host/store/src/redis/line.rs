@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::StoreFault;
 use futures_util::FutureExt;
 use hive_config::plan::RedisPlan;
+use hive_telemetry::Fact;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation};
 use tokio::sync::Mutex;
@@ -158,13 +159,13 @@ impl Line {
         match &opened {
             Ok(_) => {
                 live.is_away = false;
-                tracing::info!(address, "the store is open");
+                Fact::StoreOpen { address }.emit();
             }
             // Once, however often it is tried.
             Err(Closed::Refused(error) | Closed::Away(error))
                 if !std::mem::replace(&mut live.is_away, true) =>
             {
-                tracing::error!(address, %error, "the store is away; what needs it waits, and goes back to its queue after a while");
+                Fact::StoreAway { address, error }.emit();
             }
             Err(_) => {}
         }

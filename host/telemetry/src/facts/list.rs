@@ -1,0 +1,662 @@
+//! The facts themselves, by the part of the log that they are in.
+
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::Row;
+use super::macros::{constant, facts, is_in_sentence, logged, shown};
+use crate::words::{BatchReason, Capability};
+
+facts! {
+    "hive::delivery" {
+        /// A delivery was handled and acknowledged.
+        DeliveryAcked("delivery.settled", DEBUG, "acknowledged", outcome = "acked") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            publications: [] usize,
+            acknowledged: [] bool,
+            took_ms: [] f64,
+        };
+        /// A delivery was acknowledged without being handled, because its key was handled before.
+        DeliveryDuplicate("delivery.settled", DEBUG, "a duplicate; acknowledged without being handled", outcome = "duplicate") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            acknowledged: [] bool,
+            took_ms: [] f64,
+        };
+        /// A delivery failed and is in a delay queue.
+        DeliveryRetried("delivery.settled", INFO, "failed; will be retried", outcome = "retried") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            class: [] &'a str,
+            error: [] &'a str,
+            delay: [?] Duration,
+            acknowledged: [] bool,
+            took_ms: [] f64,
+        };
+        /// A delivery failed and is in the dead-letter queue.
+        DeliveryDeadLettered("delivery.settled", WARN, "dead-lettered", outcome = "dead_lettered") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            class: [] &'a str,
+            error: [] &'a str,
+            acknowledged: [] bool,
+            took_ms: [] f64,
+        };
+        /// A message of a stream failed, and the stream is read on behind it.
+        DeliverySkipped("delivery.settled", WARN, "failed; passed over", outcome = "skipped") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            class: [] &'a str,
+            error: [] &'a str,
+            took_ms: [] f64,
+        };
+        /// A message of a stream failed, and the stream is read no further.
+        DeliveryStopped("delivery.settled", ERROR, "failed; the consumer stops in front of it: swap the component, or restart with `on_error = \"skip\"`", outcome = "stopped") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            class: [] &'a str,
+            error: [] &'a str,
+            took_ms: [] f64,
+        };
+        /// A delivery went back to its queue because the host or its consumer stopped before its batch was due.
+        DeliveryGivenBack("delivery.settled", DEBUG, "given back to its queue", outcome = "given_back") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            acknowledged: [] bool,
+        };
+        /// A delivery went back to its queue because of a problem outside the component.
+        DeliveryRequeued("delivery.settled", WARN, "went back to its queue; no retry was spent", outcome = "requeued") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            reason: [] &'a str,
+            took_ms: [] f64,
+        };
+        /// The same by way of a delay queue, as a copy with the same attempt.
+        DeliveryDetoured("delivery.settled", WARN, "goes back to its queue by way of a delay queue; no retry was spent", outcome = "detoured") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            reason: [] &'a str,
+            took_ms: [] f64,
+        };
+        /// The channel of a delivery is gone, so the broker delivers it again.
+        DeliveryLost("delivery.settled", DEBUG, "its channel is gone; nothing is published, since the broker delivers it again", outcome = "lost") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            took_ms: [] f64,
+        };
+        /// A delivery failed and is kept in the host for its retry, with those of its key behind it.
+        RetryKept("delivery.retry_kept", INFO, "failed; will be retried, and those of its key behind it wait") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            class: [] &'a str,
+            error: [] &'a str,
+            delay: [?] Duration,
+        };
+        /// A delivery is kept in the host because of a problem outside the component.
+        DeliveryKept("delivery.kept", WARN, "kept in the host until it can go on; no retry was spent") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            reason: [] &'a str,
+            delay: [?] Duration,
+        };
+        /// A delivery that is kept in the host was tried again in vain.
+        DeliveryStillKept("delivery.still_kept", DEBUG, "still kept in the host") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            reason: [] &'a str,
+            delay: [?] Duration,
+        };
+        /// No copy of a delivery that was kept too long can be put into a delay queue.
+        DetourFailed("delivery.detour_failed", WARN, "no copy can be kept elsewhere; the delivery goes back to its queue, which the broker counts") {
+            consumer: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            reason: [] &'a str,
+        };
+        /// A call outlived the broker's consumer timeout. The attempt is spent.
+        DeliveryOverran("delivery.overran", WARN, "cut short: the broker's consumer timeout has passed; the attempt is spent") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            attempt: [] u32,
+            ran: [?] Duration,
+        };
+        /// A delivery was still in flight at the end of `shutdown_timeout`.
+        DeliveryAbandoned("delivery.abandoned", WARN, "still in hand when shutdown_timeout had passed; it goes back to the broker") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [] &'a str,
+            after: [?] Duration,
+        };
+        /// Publications of a delivery were left out, because they were published before.
+        PublicationsSuppressed("delivery.publications_suppressed", DEBUG, "not published again") {
+            consumer: [%] &'a str,
+            component: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            publications: [] usize,
+        };
+        /// The requester of a dead-lettered delivery was told that it failed.
+        FailureReplied("delivery.failure_replied", DEBUG, "replied that it failed") {
+            consumer: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            reply_to: [] &'a str,
+        };
+        /// The broker refused that reply.
+        FailureReplyRefused("delivery.failure_reply_refused", WARN, "the reply that it failed cannot be sent; the message is dead-lettered all the same") {
+            consumer: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            reply_to: [] &'a str,
+            reason: [] &'a str,
+        };
+        /// A dead letter has no room for a header of its message.
+        HeaderDropped("dead_letter.header_dropped", WARN, "a dead letter has no room for this header of its message") {
+            header: [] &'a str,
+        };
+    }
+
+    "hive::batch" {
+        /// A batch was handed to the component.
+        BatchHanded("batch.handed", DEBUG, "a batch is handed over") {
+            consumer: [%] &'a str,
+            size: [] usize,
+            reason: [%] BatchReason,
+        };
+        /// The host or the consumer stops before a batch was due.
+        BatchGivenBack("batch.given_back", INFO, "stopping before a batch was due; its deliveries go back to their queue") {
+            consumer: [%] &'a str,
+            deliveries: [] usize,
+        };
+    }
+
+    "hive::consumer" {
+        /// A consumer is subscribed to its queue.
+        ConsumerSubscribed("consumer.subscribed", INFO, "consuming") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+        };
+        /// A consumer does not consume and subscribes again. Logged once until it does.
+        ConsumerLost("consumer.lost", WARN, "not consuming; subscribing again") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            reason: [] &'a str,
+        };
+        /// The broker has forgotten a consumer without saying so.
+        ConsumerForgotten("consumer.forgotten", WARN, "the broker has forgotten a consumer of this queue; subscribing again") {
+            queue: [%] &'a str,
+        };
+        /// Messages wait, and the broker gives none to a consumer that has nothing in flight. It subscribes again, once.
+        ConsumerStarved("consumer.starved", WARN, "messages wait, and the broker gives none to the consumer of this queue; subscribing again once") {
+            queue: [%] &'a str,
+        };
+        /// A consumer was paused by an operator.
+        ConsumerPausedByHand("consumer.paused", INFO, "paused by hand; what is in hand is finished, and the rest waits in its queue", by = "hand") {
+            consumer: [%] &'a str,
+        };
+        /// A consumer was paused by its `pause_on`.
+        ConsumerPausedOverFailures("consumer.paused", ERROR, "paused, since its component fails too often; one delivery is tried after the pause", by = "failures") {
+            consumer: [%] &'a str,
+            failed: [] usize,
+            of: [] usize,
+            pause: [?] Duration,
+        };
+        /// The delivery that was tried after the pause failed too.
+        ConsumerStillPaused("consumer.still_paused", WARN, "paused on: the delivery that was tried failed too") {
+            consumer: [%] &'a str,
+            pause: [?] Duration,
+        };
+        /// A consumer was resumed by an operator.
+        ConsumerResumedByHand("consumer.resumed", INFO, "resumed by hand", by = "hand") {
+            consumer: [%] &'a str,
+        };
+        /// The delivery that was tried after the pause did not fail.
+        ConsumerResumedAfterTrial("consumer.resumed", INFO, "resumed: the delivery that was tried did not fail", by = "failures") {
+            consumer: [%] &'a str,
+        };
+        /// A consumer that a reload stops did not finish its deliveries in time.
+        ConsumerUnfinished("consumer.unfinished", WARN, "it did not finish what was in hand, which goes back to the broker") {
+            consumer: [] &'a str,
+            timeout: [?] Duration,
+        };
+        /// The prefetch of a consumer was changed.
+        PrefetchChanged("consumer.prefetch_changed", DEBUG, "another prefetch") {
+            consumer: [%] &'a str,
+            prefetch: [] u16,
+        };
+        /// The wanted number of workers changed.
+        WorkersScaled("consumer.scaled", INFO, "scaled") {
+            consumer: [%] &'a str,
+            before: [] u16,
+            wanted: [] u16,
+            asked: [~] Option<u64>,
+            depth: [~] Option<u64>,
+            pace: [&] Option<Duration>,
+            because: [%] &'a dyn Display,
+        };
+        /// The depth of a queue is unknown, so the number of workers stays.
+        DepthUnknown("consumer.depth_unknown", WARN, "nobody knows how much waits in the queue; the number of workers stays") {
+            consumer: [%] &'a str,
+            workers: [] u16,
+            reason: [%] &'a dyn Display,
+        };
+        /// A worker panicked, which is a fault of the host.
+        WorkerPanicked("consumer.worker_panicked", ERROR, "a worker panicked, which is a fault of the host; its delivery went back to the queue, and the worker continues") {
+            consumer: [] &'a str,
+            rest: [?] Duration,
+        };
+        /// A publisher panicked, which is a fault of the host.
+        PublisherPanicked("consumer.publisher_panicked", ERROR, "a publisher panicked, which is a fault of the host; it continues") {
+            consumer: [%] &'a str,
+        };
+    }
+
+    "hive::quarantine" {
+        /// A delivery was in flight when the host died.
+        HostDied("quarantine.host_died", WARN, "the host died while it handled this delivery") {
+            consumer: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            host: [] &'a str,
+            was_alone: [] bool,
+        };
+        /// A delivery is handled alone, because the host may have died of it.
+        QuarantineTrial("quarantine.trial", INFO, "delivered again after the host may have died of it; handled alone") {
+            consumer: [%] &'a str,
+            delivery: [%] &'a dyn Display,
+            deaths: [] u32,
+        };
+        /// The store cannot be used, so deaths of the host are not recorded.
+        QuarantineStoreFailed("quarantine.store_failed", WARN, "deaths of this host are not recorded while the store cannot be used") {
+            fault: [%] &'a dyn Display,
+        };
+        /// A trial panicked, which is a fault of the host.
+        TrialPanicked("quarantine.panicked", ERROR, "a trial panicked, which is a fault of the host; it goes on with the next one") {
+            consumer: [] &'a str,
+        };
+    }
+
+    "hive::stream" {
+        /// A stream is read from the stored offset.
+        StreamResumed("stream.resumed", INFO, "reading on from the stored offset") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            group: [%] &'a str,
+            offset: [] u64,
+        };
+        /// The offset of a stream could not be stored. The host tries again.
+        StreamStoreFailed("stream.store_failed", WARN, "the offset of the stream cannot be kept") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            reason: [] &'a str,
+        };
+        /// Another host moved the stored offset of the group.
+        StreamMovedByAnother("stream.moved_by_another", WARN, "another host moves the stored offset of this group: both handle every message") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            group: [%] &'a str,
+            stored: [~] Option<u64>,
+        };
+        /// A component was swapped, and the stream is read on where it had stopped.
+        StreamContinued("stream.continued", INFO, "the component was swapped; reading on where it had stopped") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+        };
+        /// A stream ends before the offset up to which it was handled.
+        StreamTooShort("stream.too_short", ERROR, "{why}") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            position: [] u64,
+            why: [!] &'a str,
+        };
+    }
+
+    "hive::connection" {
+        /// A connection is open.
+        LinkConnected("link.connected", INFO, "connected") {
+            link: [] &'a str,
+        };
+        /// The broker accepts no publications for now.
+        LinkBlocked("link.blocked", WARN, "the broker takes no publications for now; they wait") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+        };
+        /// The broker accepts publications again.
+        LinkUnblocked("link.unblocked", INFO, "the broker takes publications again") {
+            link: [] &'a str,
+        };
+        /// A connection was lost, and is opened again.
+        LinkLost("link.lost", WARN, "connection lost; connecting again") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+            pause: [?] Duration,
+        };
+        /// One of several hosts of a broker did not answer.
+        LinkTriesNextHost("link.next_host", INFO, "trying the next host") {
+            link: [] &'a str,
+            fault: [%] &'a dyn Display,
+        };
+        /// A connection cannot be opened now. The host goes on trying.
+        LinkUnreachable("link.unreachable", WARN, "cannot connect; trying until it works") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+            pause: [?] Duration,
+        };
+        /// The same, some minutes later.
+        LinkStillUnreachable("link.still_unreachable", WARN, "still not connected") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+            since: [?] Duration,
+        };
+        /// A connection cannot be opened until an operator changes something.
+        LinkRefused("link.refused", ERROR, "cannot connect until this is changed; trying again slowly") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+            pause: [?] Duration,
+        };
+        /// The same, some minutes later.
+        LinkStillRefused("link.still_refused", ERROR, "still cannot connect") {
+            link: [] &'a str,
+            reason: [%] &'a str,
+            since: [?] Duration,
+        };
+        /// A message has headers or properties that cannot be read as they are. Logged once for each connection.
+        MessageMended("link.message_mended", WARN, "a message carries tables nested too deeply to be read, or more headers than fit in a frame, or the broker's own words are not UTF-8; what cannot be read becomes bytes, is replaced or left out, told once for each connection");
+    }
+
+    "hive::topology" {
+        /// The broker has an entity with other arguments, or denies it. Its consumers wait.
+        TopologyMismatch("topology.mismatch", ERROR, "cannot declare this, and does not consume these queues until it can; trying again slowly") {
+            link: [] &'a str,
+            reason: [%] &'a dyn Display,
+            waiting: [?] &'a [&'a str],
+        };
+        /// Everything is declared, after it was not.
+        TopologyDeclared("topology.declared", INFO, "everything is declared now") {
+            link: [] &'a str,
+        };
+        /// A queue has other arguments than the host would give it, and is consumed as it is.
+        TopologyDeparture("topology.departure", WARN, "a queue is not as it would be declared; it is consumed as it is") {
+            connection: [%] &'a str,
+            queue: [] &'a str,
+            found: [] &'a str,
+            remedy: [] &'a str,
+        };
+        /// A queue or an exchange was missing at the broker, and was declared again.
+        TopologyRestored("topology.restored", WARN, "this was missing at the broker; declared again, with its bindings") {
+            connection: [%] &'a str,
+            entity: [] &'a str,
+            name: [] &'a str,
+        };
+        /// It cannot be declared again.
+        TopologyNotRestored("topology.not_restored", WARN, "cannot declare this again; consumers go on") {
+            connection: [%] &'a str,
+            mismatch: [%] &'a dyn Display,
+        };
+        /// A delay queue of a broker before RabbitMQ 3.10 can lose a retry. Logged once.
+        DelayQueueAtMostOnce("topology.delay_queue_at_most_once", WARN, "RabbitMQ before 3.10 hands messages back from a delay queue at most once: a retry is lost when its queue is missing or full at that moment") {
+            queue: [] &'a str,
+            delay: [] &'a str,
+        };
+    }
+
+    "hive::component" {
+        /// A component was loaded.
+        ComponentLoaded("component.loaded", INFO, "loaded") {
+            component: [] &'a str,
+            generation: [] u64,
+            sha256: [] &'a str,
+        };
+        /// A new version of a component has taken over.
+        ComponentSwapped("component.swapped", INFO, "swapped") {
+            component: [] &'a str,
+            before: [] u64,
+            generation: [] u64,
+            sha256: [] &'a str,
+        };
+        /// A new version was refused, and the old one serves on.
+        SwapRefused("component.swap_refused", ERROR, "not swapped, the old one serves on: {why}") {
+            component: [] &'a str,
+            generation: [] u64,
+            why: [!] &'a dyn Display,
+        };
+        /// A file changed while a canary is on trial. It is loaded at the end of the trial.
+        SwapPostponed("component.swap_postponed", INFO, "the file changed, and is taken when the canary on trial has ended") {
+            component: [] &'a str,
+            path: [%] &'a dyn Display,
+        };
+        /// A component is not in hive.toml any more.
+        ComponentRemoved("component.removed", INFO, "gone") {
+            component: [] &'a str,
+        };
+        /// A canary is on trial.
+        CanaryStarted("canary.started", INFO, "a canary is on trial") {
+            component: [] &'a str,
+            generation: [] u64,
+            sha256: [] &'a str,
+            percent: [] f64,
+            deliveries: [] u32,
+        };
+        /// A canary has taken over.
+        CanaryPromoted("canary.promoted", INFO, "the canary is promoted") {
+            component: [] &'a str,
+            generation: [] u64,
+            deliveries: [] u32,
+            failed: [] u32,
+            current_deliveries: [] u32,
+            current_failed: [] u32,
+        };
+        /// A canary failed more often than the version that serves, and is gone.
+        CanaryRolledBack("canary.rolled_back", ERROR, "the canary is rolled back: it fails more often than what serves") {
+            component: [] &'a str,
+            generation: [] u64,
+            deliveries: [] u32,
+            failed: [] u32,
+            current_deliveries: [] u32,
+            current_failed: [] u32,
+        };
+        /// A component asked for something that it is not granted. At most ten in ten seconds are logged.
+        CapabilityDenied("component.denied", WARN, "denied {request}: {why}") {
+            component: [] &'a str,
+            capability: [%] Capability,
+            unlogged: [~] Option<u64>,
+            request: [!] &'a dyn Display,
+            why: [!] &'a dyn Display,
+        };
+        /// A component reads its environment, and no variable is granted. Logged once.
+        EnvironmentEmpty("component.no_environment", INFO, "it reads its environment and sees no variable; `components.{component}.allow.env` names those it may see") {
+            component: [] &'a str,
+        };
+        /// A component looks for files, and no directory is granted. Logged once.
+        DirectoriesEmpty("component.no_directories", INFO, "it looks for files and sees no directory; `components.{component}.allow.dirs` names those it may see") {
+            component: [] &'a str,
+        };
+        /// `lifecycle.stop` of an instance failed.
+        StopFailed("component.stop_failed", WARN, "lifecycle.stop failed") {
+            component: [] &'a str,
+            outcome: [?] &'a dyn fmt::Debug,
+        };
+        /// No pool of instances could be reserved, so each is allocated when it is needed.
+        PoolUnavailable("engine.no_pool", WARN, "no pool of instances could be reserved, so each is allocated on demand, which is several times slower; raise the limit of virtual memory (ulimit -v), or lower `host.max_instances`") {
+            error: [] &'a str,
+            instances: [] u32,
+        };
+        /// Compiled components cannot be kept between runs.
+        CacheUnavailable("engine.no_cache", WARN, "compiled components are not kept between runs; set HIVE_CACHE_DIR to a folder that can be written") {
+            directory: [%] &'a dyn Display,
+            error: [] &'a str,
+        };
+    }
+
+    "guest" {
+        /// A component printed a line to standard output.
+        PrintedOut("component.printed", INFO, "{line}", stream = "stdout") {
+            consumer: [] &'a str,
+            component: [] &'a str,
+            delivery: [] &'a str,
+            line: [!] &'a str,
+        };
+        /// A component printed a line to standard error.
+        PrintedErr("component.printed", WARN, "{line}", stream = "stderr") {
+            consumer: [] &'a str,
+            component: [] &'a str,
+            delivery: [] &'a str,
+            line: [!] &'a str,
+        };
+        /// A component printed more lines in a second than its `log_lines`.
+        LinesLeftOut("component.lines_left_out", WARN, "the component printed more than {limit} lines a second; {lines} lines are left out (`log_lines` of the component raises the limit)") {
+            component: [] &'a str,
+            lines: [] u64,
+            limit: [!] u32,
+        };
+    }
+
+    "hive::store" {
+        /// The store is open.
+        StoreOpen("store.open", INFO, "the store is open") {
+            address: [] &'a str,
+        };
+        /// The file of the store is open.
+        StoreFileOpen("store.open", INFO, "the store is open") {
+            path: [%] &'a dyn Display,
+        };
+        /// The file of the store is open, after it could not be written.
+        StoreFileOpenAgain("store.open", INFO, "the store is open again") {
+            path: [%] &'a dyn Display,
+        };
+        /// Redis is unreachable.
+        StoreAway("store.away", ERROR, "the store is away; what needs it waits, and goes back to its queue after a while") {
+            address: [] &'a str,
+            error: [%] &'a dyn Display,
+        };
+        /// The file of the store cannot be written.
+        StoreWriteFailed("store.write_failed", ERROR, "the store could not write; whoever asked for it was told that nothing was written") {
+            path: [%] &'a dyn Display,
+            error: [%] &'a dyn Display,
+        };
+        /// Leases on keys were neither renewed nor given back. They end by themselves.
+        LeasesFailed("dedup.leases_failed", WARN, "claims on the store were not renewed or given back; they end by themselves") {
+            fault: [%] &'a dyn Display,
+        };
+    }
+
+    "hive::app" {
+        /// hive.toml has an unlikely value.
+        ConfigWarning("config.warning", WARN, "{warning}; {advice}") {
+            warning: [!] &'a dyn Display,
+            advice: [!] &'a dyn Display,
+        };
+        /// SIGHUP asked for a reload.
+        ReloadRequested("config.reload_requested", INFO, "SIGHUP: hive.toml is read again");
+        /// SIGHUP came while the host starts or stops.
+        ReloadIgnored("config.reload_ignored", WARN, "SIGHUP: ignored while the host starts or stops");
+        /// A reload found no change.
+        ConfigUnchanged("config.unchanged", INFO, "hive.toml was read again; nothing in it has changed");
+        /// A reload has applied a change.
+        ConfigChanged("config.reloaded", INFO, "reloaded: {change}") {
+            change: [!] &'a dyn Display,
+        };
+        /// A reload was refused, and nothing has changed.
+        ConfigRefused("config.refused", ERROR, "hive.toml was read again and not applied, so nothing has changed: {why}") {
+            why: [!] &'a dyn Display,
+        };
+        /// The system does not report changes of files. The host looks at them every second.
+        WatchUnavailable("config.watch_unavailable", WARN, "the system tells of no changed files; they are looked at every second") {
+            error: [%] &'a dyn Display,
+        };
+        /// The admin server listens.
+        AdminListens("admin.listening", INFO, "the admin server listens") {
+            address: [%] SocketAddr,
+        };
+        /// The admin server listens, and other machines can reach it.
+        AdminListensWidely("admin.listening", WARN, "the admin server listens, and not on loopback alone: whoever reaches this address can read it") {
+            address: [%] SocketAddr,
+        };
+        /// The address of the admin server cannot be determined.
+        AdminWithoutAddress("admin.no_address", WARN, "the admin server has no address") {
+            error: [%] &'a dyn Display,
+        };
+        /// The machine's clock says a time before 1970, and HTTP has no such date.
+        AdminMute("admin.mute", WARN, "the machine's clock says a time before 1970: the admin server cannot answer until it is set");
+        /// The default address of the admin server is in use, so there is none.
+        AdminUnavailable("admin.unavailable", WARN, "health and metrics are not served; name an address in `host.admin`, or \"off\"") {
+            address: [%] SocketAddr,
+            error: [%] &'a dyn Display,
+        };
+        /// The admin server has ended, which is a fault of the host.
+        AdminEnded("admin.ended", ERROR, "the admin server has ended") {
+            ended: [?] &'a dyn fmt::Debug,
+        };
+        /// The metrics cannot be written, which is a fault of the host.
+        MetricsFailed("admin.metrics_failed", ERROR, "the metrics cannot be written") {
+            error: [%] &'a dyn Display,
+        };
+    }
+
+    "hive::host" {
+        /// Signals cannot be received.
+        SignalsUnavailable("host.signals_unavailable", ERROR, "signals cannot be received") {
+            error: [] &'a str,
+        };
+        /// A signal came before a consumer was started.
+        StoppedEarly("host.stopping", INFO, "stopping before anything was consumed") {
+            signal: [] &'a str,
+        };
+        /// A signal asked the host to stop. It finishes the deliveries in flight.
+        Draining("host.stopping", INFO, "draining: nothing new is taken, what is in hand is finished") {
+            signal: [] &'a str,
+            shutdown_timeout: [?] Duration,
+        };
+        /// The host gave up on a connection, as `reconnect.attempts` says.
+        GaveUp("host.gave_up", ERROR, "gave up") {
+            reason: [] &'a str,
+        };
+        /// The host has stopped.
+        Stopped("host.stopped", INFO, "stopped");
+        /// The host has stopped, and deliveries were still in flight.
+        StoppedAtDeadline("host.stopped_at_deadline", WARN, "stopped at the deadline; the deliveries named above went back to the broker");
+        /// A second signal ended the host at once.
+        LeftAtOnce("host.left", WARN, "left at once; what was in hand goes back to the broker") {
+            signal: [] &'a str,
+        };
+        /// The broker did not close a connection in time.
+        CloseTimedOut("host.close_timed_out", WARN, "the broker did not take its leave in time; leaving without it") {
+            seconds: [] u64,
+        };
+        /// The host panicked, which is a fault of the host.
+        Panicked("host.panicked", ERROR, "panicked: {payload}") {
+            thread: [~] Option<&'a str>,
+            location: [~] Option<&'a str>,
+            backtrace: [~] Option<&'a str>,
+            payload: [!] &'a str,
+        };
+        /// Log lines were dropped, and lines can be written again.
+        LogLinesDropped("log.lines_dropped", WARN, "log lines were dropped: standard error was not read, or could not be written") {
+            lines: [] u64,
+        };
+    }
+}

@@ -1,0 +1,112 @@
+//! The closed sets of words in which facts, metrics and states are reported.
+
+/// Declares a closed set: each member with its word.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$its:meta])* $member:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$its])* $member,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$member),+];
+
+            /// The word in logs, metrics and answers.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$member => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a connection to a broker is for.
+    Role {
+        /// Deliveries come over it and acks go.
+        Consume = "consume",
+        /// Publications go over it.
+        Publish = "publish",
+    }
+}
+
+words! {
+    /// How a connection is doing.
+    ConnectionState {
+        /// Being opened.
+        Connecting = "connecting",
+        /// Usable.
+        Open = "open",
+        /// Open, and the broker takes no publications.
+        Blocked = "blocked",
+        /// Lost or refused.
+        Closed = "closed",
+    }
+}
+
+words! {
+    /// What pauses a consumer.
+    PausedBy {
+        /// An operator.
+        Hand = "hand",
+        /// Its own rule, `pause_on`: its component fails too often.
+        Failures = "failures",
+    }
+}
+
+words! {
+    /// Which keys a consumer remembers.
+    Remembered {
+        /// Those of its deliveries.
+        Deliveries = "deliveries",
+        /// Those of what they published.
+        Publications = "publications",
+    }
+}
+
+words! {
+    /// What a component asks of the host and may not be granted.
+    Capability {
+        /// `allow.http`.
+        Http = "http",
+        /// `allow.dirs`.
+        Dirs = "dirs",
+        /// `allow.keyvalue`.
+        Keyvalue = "keyvalue",
+        /// No key grants it.
+        Sockets = "sockets",
+        /// `allow.publish`.
+        Publish = "publish",
+    }
+}
+
+words! {
+    /// What became of a version that was to take over.
+    SwapEnd {
+        /// It serves.
+        Swapped = "swapped",
+        /// It was not taken.
+        Refused = "refused",
+        /// It was on trial, and failed too often.
+        RolledBack = "rolled_back",
+    }
+}
+
+words! {
+    /// Why a batch was handed over.
+    BatchReason {
+        /// It was full.
+        Size = "size",
+        /// Its first delivery had waited for long enough.
+        Wait = "wait",
+    }
+}
