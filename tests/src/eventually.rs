@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 /// Long enough for a loaded machine: three times what the host waits between two trials of a delivery that it
 /// keeps. A test that passes never waits for it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Asks `look` again and again until `is_so` holds, and gives the value that it held for.

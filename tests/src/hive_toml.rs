@@ -113,8 +113,13 @@ impl HiveToml {
             true => "",
             false => "admin = \"127.0.0.1:0\"\n",
         };
+        // Scenarios look for events, which only this format has.
+        let format = match host.contains("log_format") {
+            true => "",
+            false => "log_format = \"json\"\n",
+        };
         format!(
-            "[host]\nname = \"tests\"\n{admin}{host}\n[connections.main]\nurl = \"{url}\"\n{connection}{sections}"
+            "[host]\nname = \"tests\"\n{admin}{format}{host}\n[connections.main]\nurl = \"{url}\"\n{connection}{sections}"
         )
     }
 

@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::build;
-use crate::eventually::{DEADLINE, eventually, eventually_within};
+use crate::event::{Event, Mark};
+use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
@@ -62,7 +63,7 @@ impl Finished {
 
 #[derive(Debug, Default)]
 struct Log {
-    lines: Mutex<Vec<String>>,
+    lines: Mutex<Vec<Line>>,
     grown: Notify,
     reader: Mutex<Reader>,
     changed: Condvar,
@@ -79,6 +80,33 @@ enum Reader {
     Leaves,
 }
 
+/// A line as it came, and what it says where it is one of JSON.
+#[derive(Debug)]
+struct Line {
+    text: String,
+    event: Option<Event>,
+}
+
+impl Line {
+    /// Whether this consumer, or any where its name is empty, is subscribed to its queue from here on.
+    fn is_subscribed(&self, consumer: &str) -> bool {
+        let is_it = |event: &Event| match consumer {
+            "" => event.is("consumer.subscribed", &[]),
+            _ => event.is("consumer.subscribed", &[("consumer", consumer)]),
+        };
+        match &self.event {
+            Some(event) => is_it(event),
+            // Text has no events: nothing else of this part and level has these two fields alone.
+            None => {
+                let part = self.text.split_once(" INFO hive::consumer: ");
+                let fields = part.and_then(|(_, fields)| fields.split_once(" consumer="));
+                let found = fields.and_then(|(_, rest)| rest.split_once(" queue="));
+                found.is_some_and(|(name, _)| consumer.is_empty() || name == consumer)
+            }
+        }
+    }
+}
+
 impl Log {
     fn set_reader(&self, reader: Reader) {
         *self.reader.lock().expect("no holder of this lock panics") = reader;
@@ -93,7 +121,7 @@ impl Log {
         *reader.expect("no holder of this lock panics") == Reader::Reads
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
         self.lines.lock().expect("no holder of this lock panics")
     }
 }
@@ -121,15 +149,7 @@ impl HostProcess {
 
     async fn wait_for_consumers(&self, toml: &HiveToml) -> Result<()> {
         for consumer in toml.consumers() {
-            self.wait_until(
-                START_TIMEOUT,
-                &format!("`{consumer}` is consuming"),
-                |line| {
-                    let is_of_it = line.contains("consuming") && line.contains(consumer.as_str());
-                    is_of_it && !line.contains("not consuming")
-                },
-            )
-            .await?;
+            self.wait_for_start_of(consumer).await?;
         }
         Ok(())
     }
@@ -185,12 +205,7 @@ impl HostProcess {
             quiet: true,
             port: Some(port),
         };
-        let look = async || {
-            Ok(host
-                .readiness()
-                .await
-                .is_ok_and(|(status, _)| status == 200))
-        };
+        let look = async || Ok(host.readiness().await.is_ok_and(|(code, _)| code == 200));
         eventually_within(START_TIMEOUT, "the host is ready", look, |ready| *ready).await?;
         Ok(host)
     }
@@ -231,34 +246,180 @@ impl HostProcess {
         self
     }
 
-    /// Waits until a consumer consumes, whichever is the first.
+    /// Waits until a consumer consumes, whichever is the first. Its log may be text: an example's is.
     pub async fn wait_for_start(&self) -> Result<()> {
-        let is_it = |line: &str| line.contains("consuming");
-        let line = self.wait_until(START_TIMEOUT, "the host is consuming", is_it);
-        line.await.map(drop)
+        let is_it = |line: &Line| line.is_subscribed("").then_some(());
+        let what = "a consumer is subscribed";
+        self.find(Mark::START, what, is_it).await.map(drop)
     }
 
-    /// Waits for a line that contains `pattern`, and gives it.
-    pub async fn wait_for_line(&self, pattern: &str) -> Result<String> {
-        let what = format!("the host logged `{pattern}`");
-        self.wait_until(DEADLINE, &what, |line| line.contains(pattern))
-            .await
+    /// The same for one consumer.
+    pub async fn wait_for_start_of(&self, consumer: &str) -> Result<()> {
+        let is_it = |line: &Line| line.is_subscribed(consumer).then_some(());
+        let what = format!("{consumer} is subscribed");
+        self.find(Mark::START, &what, is_it).await.map(drop)
     }
 
-    async fn wait_until(
+    /// The place behind what it has logged so far, to wait for what comes after.
+    pub fn mark(&self) -> Mark {
+        Mark(self.log.lines().len())
+    }
+
+    /// Waits for an event with these fields, among all since its start, and gives the first.
+    pub async fn wait_for_event(&self, name: &str, fields: &[(&str, &str)]) -> Result<Event> {
+        let found = self.wait_since(Mark::START, name, fields).await?;
+        Ok(found.0)
+    }
+
+    /// The same among those behind `mark`; gives the place behind it too.
+    pub async fn wait_since(
         &self,
-        deadline: Duration,
+        mark: Mark,
+        name: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<(Event, Mark)> {
+        let what = format!("the host reported {name} {fields:?}");
+        let is_it = |line: &Line| line.event.clone().filter(|event| event.is(name, fields));
+        self.find(mark, &what, is_it).await
+    }
+
+    /// Waits for an event in one of whose fields `text` stands, its sentence aside.
+    pub async fn wait_for_event_naming(&self, name: &str, text: &str) -> Result<Event> {
+        let what = format!("the host reported {name} with {text:?} in a field");
+        let is_it = |line: &Line| {
+            let event = line.event.clone()?;
+            (event.is(name, &[]) && event.names(text)).then_some(event)
+        };
+        Ok(self.find(Mark::START, &what, is_it).await?.0)
+    }
+
+    /// Waits for an event of this level.
+    pub async fn wait_for_level(&self, level: &str) -> Result<Event> {
+        let what = format!("the host reported anything of level {level}");
+        let is_it = |line: &Line| line.event.clone().filter(|event| event.level() == level);
+        Ok(self.find(Mark::START, &what, is_it).await?.0)
+    }
+
+    /// What it reported so far.
+    pub fn events(&self) -> Vec<Event> {
+        let lines = self.log.lines();
+        lines.iter().filter_map(|line| line.event.clone()).collect()
+    }
+
+    /// How many events have this name and these fields.
+    pub fn count_events(&self, name: &str, fields: &[(&str, &str)]) -> usize {
+        let lines = self.log.lines();
+        let events = lines.iter().filter_map(|line| line.event.as_ref());
+        events.filter(|event| event.is(name, fields)).count()
+    }
+
+    /// How many events are of this level.
+    pub fn count_level(&self, level: &str) -> usize {
+        let lines = self.log.lines();
+        let events = lines.iter().filter_map(|line| line.event.as_ref());
+        events.filter(|event| event.level() == level).count()
+    }
+
+    /// Waits until there are `count` events with this name and these fields since its start; more than
+    /// that fails at once.
+    pub async fn wait_for_events(
+        &self,
+        name: &str,
+        fields: &[(&str, &str)],
+        count: usize,
+    ) -> Result<()> {
+        let what = format!("the host reported {name} {fields:?} {count} times");
+        let look = async || Ok(self.count_events(name, fields));
+        let seen = eventually(&what, look, |seen| *seen >= count).await?;
+        if seen > count {
+            bail!("the host reported {name} {fields:?} {seen} times instead of {count}");
+        }
+        Ok(())
+    }
+
+    /// The lines that its components printed so far, in their own words.
+    pub fn printed(&self) -> Vec<String> {
+        let lines = self.log.lines();
+        let printed = lines
+            .iter()
+            .filter_map(|line| line.event.as_ref()?.printed());
+        printed.map(str::to_owned).collect()
+    }
+
+    /// Waits for a line of a component in which `words` stand, among all since the host's start.
+    pub async fn wait_for_printed(&self, words: &str) -> Result<Event> {
+        Ok(self.wait_for_printed_since(Mark::START, words).await?.0)
+    }
+
+    /// The same among those behind `mark`; gives the place behind it too.
+    pub async fn wait_for_printed_since(&self, mark: Mark, words: &str) -> Result<(Event, Mark)> {
+        let what = format!("a component printed {words:?}");
+        let is_it = |line: &Line| {
+            let event = line.event.as_ref()?;
+            event.printed()?.contains(words).then(|| event.clone())
+        };
+        self.find(mark, &what, is_it).await
+    }
+
+    /// How many lines of components have these words.
+    pub fn count_printed(&self, words: &str) -> usize {
+        let lines = self.log.lines();
+        let printed = lines
+            .iter()
+            .filter_map(|line| line.event.as_ref()?.printed());
+        printed.filter(|line| line.contains(words)).count()
+    }
+
+    /// Waits until components have printed these words `count` times; more than that fails at once.
+    pub async fn wait_for_printed_times(&self, words: &str, count: usize) -> Result<()> {
+        let what = format!("a component printed {words:?} {count} times");
+        let look = async || Ok(self.count_printed(words));
+        let seen = eventually(&what, look, |seen| *seen >= count).await?;
+        if seen > count {
+            bail!("a component printed {words:?} {seen} times instead of {count}");
+        }
+        Ok(())
+    }
+
+    /// Waits for a line in which `text` stands, of a command or a log that people read.
+    pub async fn wait_for_output(&self, text: &str) -> Result<String> {
+        let what = format!("there is a line with {text:?}");
+        let is_it = |line: &Line| line.text.contains(text).then(|| line.text.clone());
+        Ok(self.find(Mark::START, &what, is_it).await?.0)
+    }
+
+    /// Looks at each line behind `mark` once, as it comes.
+    async fn find<T>(
+        &self,
+        Mark(mut from): Mark,
         what: &str,
-        is_it: impl Fn(&str) -> bool,
-    ) -> Result<String> {
-        let look = async || Ok(self.lines().into_iter().find(|line| is_it(line)));
-        let found = eventually_within(deadline, what, look, Option::is_some).await?;
-        found.context("it was just seen")
+        is_it: impl Fn(&Line) -> Option<T>,
+    ) -> Result<(T, Mark)> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let grown = self.log.grown.notified();
+            tokio::pin!(grown);
+            // From here on, so that no line slips in between looking and waiting.
+            grown.as_mut().enable();
+            {
+                let lines = self.log.lines();
+                let fresh = lines.iter().enumerate().skip(from);
+                let mut found = fresh.filter_map(|(place, line)| Some((is_it(line)?, place + 1)));
+                if let Some((found, behind)) = found.next() {
+                    return Ok((found, Mark(behind)));
+                }
+                from = lines.len();
+            }
+            if timeout_at(deadline, grown).await.is_err() {
+                bail!("not so after {START_TIMEOUT:?}: {what}");
+            }
+        }
     }
 
     /// What it has printed so far, standard output and standard error as they came.
     pub fn lines(&self) -> Vec<String> {
-        self.log.lines().clone()
+        let lines = self.log.lines();
+        lines.iter().map(|line| line.text.clone()).collect()
     }
 
     /// Everything that it has printed, once it has ended.
@@ -269,46 +430,10 @@ impl HostProcess {
         self.lines()
     }
 
-    /// How many lines contain `pattern`.
-    pub fn count(&self, pattern: &str) -> usize {
-        self.lines()
-            .iter()
-            .filter(|line| line.contains(pattern))
-            .count()
-    }
-
-    /// Waits until `count` lines contain `pattern`; more than that fails at once.
-    pub async fn wait_for_count(&self, pattern: &str, count: usize) -> Result<()> {
-        let what = format!("the host logged `{pattern}` {count} times");
-        let look = async || Ok(self.count(pattern));
-        let seen = eventually(&what, look, |seen| *seen >= count).await?;
-        if seen > count {
-            bail!("the host logged `{pattern}` {seen} times instead of {count}");
-        }
-        Ok(())
-    }
-
-    /// Waits for a line that contains `pattern` among those from number `from` on, and gives the number
-    /// of the one behind it. It is told of each line at once, and reads none twice.
-    pub async fn wait_past(&self, mut from: usize, pattern: &str) -> Result<usize> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        loop {
-            let grown = self.log.grown.notified();
-            tokio::pin!(grown);
-            // From here on, so that no line slips in between looking and waiting.
-            grown.as_mut().enable();
-            {
-                let lines = self.log.lines();
-                let fresh = &lines[from.min(lines.len())..];
-                if let Some(found) = fresh.iter().position(|line| line.contains(pattern)) {
-                    return Ok(from + found + 1);
-                }
-                from += fresh.len();
-            }
-            if timeout_at(deadline, grown).await.is_err() {
-                bail!("the host did not log `{pattern}` again within {START_TIMEOUT:?}");
-            }
-        }
+    /// Whether `text` stands anywhere in what it has printed so far.
+    pub fn mentions(&self, text: &str) -> bool {
+        let lines = self.log.lines();
+        lines.iter().any(|line| line.text.contains(text))
     }
 
     /// Its log is not read any more, from the next line on.
@@ -341,19 +466,22 @@ impl HostProcess {
         if let Some(port) = self.port {
             return Ok(port);
         }
-        let line = self.wait_for_line("the admin server listens").await?;
-        line.split("address=")
-            .nth(1)
-            .and_then(|address| {
-                address
-                    .split_whitespace()
+        let is_it = |line: &Line| {
+            let address = match &line.event {
+                Some(event) if event.is("admin.listening", &[]) => event.field("address")?,
+                Some(_) => return None,
+                None => line
+                    .text
+                    .split_once(" address=")?
+                    .1
+                    .split(' ')
                     .next()?
-                    .rsplit(':')
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .with_context(|| format!("no port is told in `{line}`"))
+                    .to_owned(),
+            };
+            address.rsplit_once(':')?.1.parse().ok()
+        };
+        let port = self.find(Mark::START, "the admin server listens", is_it);
+        Ok(port.await?.0)
     }
 
     /// Asks its admin server for `path`.
@@ -521,8 +649,9 @@ fn collect(stream: impl Read + Send + 'static, log: &Arc<Log>) -> JoinHandle<()>
     let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            log.lines().push(line);
+            let text = String::from_utf8_lossy(&line).into_owned();
+            let event = Event::read(&text);
+            log.lines().push(Line { text, event });
             log.grown.notify_waiters();
             if !log.reads_on() {
                 return;

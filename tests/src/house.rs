@@ -6,12 +6,14 @@
 mod crates;
 pub mod documents;
 mod paths;
+mod sentences;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use self::crates::{Manifest, check_manifest, check_tree, manifests, names};
 use self::paths::Source;
+pub use self::sentences::{check_lines, check_sentences, sentences};
 
 /// A library that only some rooms may name. A name stands for its family too: `axum` is
 /// `axum_core` as well.

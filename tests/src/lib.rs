@@ -10,6 +10,7 @@ mod build;
 mod certificates;
 mod clock;
 mod command;
+mod event;
 mod eventually;
 mod hive_toml;
 mod host_process;
@@ -41,6 +42,7 @@ pub use build::{
 pub use certificates::{Authority, Identity};
 pub use clock::clock_before_1970;
 pub use command::{Commands, Started};
+pub use event::{Event, Mark};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_into, run_to_end};

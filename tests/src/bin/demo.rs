@@ -78,7 +78,7 @@ async fn main() -> Result<()> {
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
     let mut host = HostProcess::launch_file(&toml, &variables)?.quietly();
-    host.wait_for_line("consuming")
+    host.wait_for_start()
         .await
         .with_context(|| host.lines().join("\n"))?;
     vhost.declare_queue(LISTENER, "classic").await?;

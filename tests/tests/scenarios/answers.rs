@@ -112,7 +112,7 @@ async fn a_rejected_message_is_dead_at_once() -> Result<()> {
         Some("never: hello")
     );
     assert_eq!(dead.number_of("x-hive-attempts"), Some(1));
-    host.wait_for_count("attempt 1", 1).await?;
+    host.wait_for_printed_times("attempt 1", 1).await?;
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -129,7 +129,7 @@ async fn a_delay_that_the_component_asks_for_is_honoured() -> Result<()> {
     let dead = vhost.take_one("letters.dead").await?;
     assert_eq!(dead.text_of("x-hive-reason").as_deref(), Some("retry"));
     assert_eq!(dead.number_of("x-hive-attempts"), Some(2));
-    host.wait_for_count("attempt 2", 1).await?;
+    host.wait_for_printed_times("attempt 2", 1).await?;
     assert_eq!(
         vhost.ready("letters.retry.1h").await?,
         0,

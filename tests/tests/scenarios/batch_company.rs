@@ -22,7 +22,7 @@ async fn a_repeat_is_in_no_batch_and_is_handled_only_if_its_first_was_not() -> R
         known_as("3", "c publish"),
     ];
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_line("batch of 3: a/1 b/1 c/1").await?;
+    host.wait_for_printed("batch of 3: a/1 b/1 c/1").await?;
     let duplicates = r#"hive_deliveries_total{consumer="letters",outcome="duplicate"}"#;
     let look = || host.metric(duplicates);
     eventually("the repeat is passed over", look, |count| *count == 1.0).await?;
@@ -35,8 +35,8 @@ async fn a_repeat_is_in_no_batch_and_is_handled_only_if_its_first_was_not() -> R
         known_as("6", "f publish"),
     ];
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_line("batch of 3: d/1 e/1 f/1").await?;
-    host.wait_for_line("batch of 1: e-again/1").await?;
+    host.wait_for_printed("batch of 3: d/1 e/1 f/1").await?;
+    host.wait_for_printed("batch of 1: e-again/1").await?;
     eventually("its retry is passed over", look, |count| *count == 2.0).await?;
     let out = vhost.take("out", 6).await?;
     let mut out: Vec<_> = out.iter().map(Message::text).collect();

@@ -51,11 +51,15 @@ async fn s21_a_batch_of_three_is_one_call_after_the_third() -> Result<()> {
     let (vhost, mut host) = consuming("s21", batches(3, NEVER, "")).await?;
     send(&vhost, &["a", "b"]).await?;
     in_hand(&host, 2).await?;
-    assert_eq!(host.count("batch of"), 0, "it was called before the third");
+    assert_eq!(
+        host.count_printed("batch of"),
+        0,
+        "it was called before the third"
+    );
     send(&vhost, &["c"]).await?;
-    host.wait_for_line("batch of 3: a/1 b/1 c/1").await?;
+    host.wait_for_printed("batch of 3: a/1 b/1 c/1").await?;
     in_hand(&host, 0).await?;
-    assert_eq!(host.count("batch of"), 1);
+    assert_eq!(host.count_printed("batch of"), 1);
     assert_eq!(handed_over(&host, "size").await?, 1.0);
     assert_eq!(handed_over(&host, "wait").await?, 0.0);
     let sizes = r#"hive_batch_size_sum{consumer="letters"}"#;
@@ -70,7 +74,7 @@ async fn s21_two_of_five_are_handed_over_after_the_wait() -> Result<()> {
     let (vhost, mut host) = consuming("s21", batches(5, "1s", "")).await?;
     let sent = Instant::now();
     send(&vhost, &["a", "b"]).await?;
-    host.wait_for_line("batch of 2: a/1 b/1").await?;
+    host.wait_for_printed("batch of 2: a/1 b/1").await?;
     let took = sent.elapsed();
     assert!(took >= Duration::from_secs(1), "it took {took:?} only");
     assert!(took < Duration::from_secs(15), "it took {took:?}");
@@ -78,8 +82,8 @@ async fn s21_two_of_five_are_handed_over_after_the_wait() -> Result<()> {
     assert_eq!(handed_over(&host, "wait").await?, 1.0);
     // The clock stands still while there is nothing, and starts with the next one.
     send(&vhost, &["c"]).await?;
-    host.wait_for_line("batch of 1: c/1").await?;
-    assert_eq!(host.count("batch of"), 2);
+    host.wait_for_printed("batch of 1: c/1").await?;
+    assert_eq!(host.count_printed("batch of"), 2);
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -88,7 +92,7 @@ async fn s22_of_a_batch_with_one_failure_only_that_message_is_retried() -> Resul
     let toml = batches(3, "200ms", r#"retry = { delays = ["50ms"] }"#);
     let (vhost, mut host) = consuming("s22", toml).await?;
     send(&vhost, &["a publish", "b retry", "c publish"]).await?;
-    host.wait_for_line("batch of 1: b/2").await?;
+    host.wait_for_printed("batch of 1: b/2").await?;
     let out = vhost.take("out", 3).await?;
     let out: Vec<_> = out.iter().map(Message::text).collect();
     assert_eq!(out, ["a", "c", "b"]);
@@ -104,14 +108,17 @@ async fn s22_what_is_pending_at_a_stop_comes_again_at_its_first_attempt() -> Res
     send(&vhost, &["a", "b"]).await?;
     in_hand(&host, 2).await?;
     host.stop().await?;
-    assert_eq!(host.count("batch of"), 0, "a stop hands nothing over");
-    host.wait_for_line("stopping before a batch was due")
-        .await?;
+    assert_eq!(
+        host.count_printed("batch of"),
+        0,
+        "a stop hands nothing over"
+    );
+    host.wait_for_event("batch.given_back", &[]).await?;
     vhost.wait_ready("letters", 2).await?;
     let mut host = HostProcess::run(&vhost, &toml).await?;
     in_hand(&host, 2).await?;
     send(&vhost, &["c"]).await?;
-    host.wait_for_line("batch of 3: a/1 b/1 c/1").await?;
+    host.wait_for_printed("batch of 3: a/1 b/1 c/1").await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
@@ -151,13 +158,18 @@ async fn s22_after_a_reconnect_what_was_pending_comes_again_and_the_timer_works(
     let (vhost, proxy, mut host) = behind_proxy("s22", &toml).await?;
     send(&vhost, &["a", "b"]).await?;
     in_hand(&host, 2).await?;
-    let before = host.lines().len();
+    let before = host.mark();
     proxy.cut();
     both_lost(&host, before).await?;
-    host.wait_past(before, "consuming consumer=letters").await?;
-    host.wait_for_line("batch of 2: a/1 b/1").await?;
+    host.wait_since(before, "consumer.subscribed", &[("consumer", "letters")])
+        .await?;
+    host.wait_for_printed("batch of 2: a/1 b/1").await?;
     in_hand(&host, 0).await?;
-    assert_eq!(host.count("batch of"), 1, "none was handed over twice");
+    assert_eq!(
+        host.count_printed("batch of"),
+        1,
+        "none was handed over twice"
+    );
     assert_eq!(handed_over(&host, "wait").await?, 1.0);
     let lost = r#"hive_deliveries_total{consumer="letters",outcome="lost"}"#;
     assert_eq!(host.metric(lost).await?, 0.0, "what was stale was dropped");
@@ -172,7 +184,7 @@ async fn a_stop_in_the_middle_of_a_batch_finishes_it_and_gives_the_next_one_back
 -> Result<()> {
     let (vhost, mut host) = consuming("batches", batches(2, NEVER, "concurrency = 2")).await?;
     send(&vhost, &["a slow", "b publish", "c publish"]).await?;
-    host.wait_for_line("batch of 2: a/1 b/1").await?;
+    host.wait_for_printed("batch of 2: a/1 b/1").await?;
     in_hand(&host, 3).await?;
     host.sigterm();
     vhost.wait_ready("letters", 1).await?;
@@ -187,8 +199,8 @@ async fn a_stop_in_the_middle_of_a_batch_finishes_it_and_gives_the_next_one_back
 async fn batches_side_by_side_are_each_of_neighbours_in_order() -> Result<()> {
     let (vhost, mut host) = consuming("batches", batches(2, NEVER, "concurrency = 2")).await?;
     send(&vhost, &["a slow", "b", "c slow", "d"]).await?;
-    host.wait_for_line("batch of 2: a/1 b/1").await?;
-    host.wait_for_line("batch of 2: c/1 d/1").await?;
+    host.wait_for_printed("batch of 2: a/1 b/1").await?;
+    host.wait_for_printed("batch of 2: c/1 d/1").await?;
     in_hand(&host, 4).await?;
     assert_eq!(vhost.ready("out").await?, 0, "neither waits for the other");
     vhost.wait_ready("out", 2).await?;
@@ -206,7 +218,7 @@ async fn what_a_batch_publishes_is_in_the_order_of_its_deliveries() -> Result<()
     let out = vhost.take("out", 500).await?;
     let out: Vec<_> = out.iter().map(Message::text).collect();
     assert_eq!(out, numbers);
-    assert_eq!(host.count("batch of 50:"), 10);
+    assert_eq!(host.count_printed("batch of 50:"), 10);
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -218,7 +230,7 @@ async fn instances_are_recycled_by_their_deliveries() -> Result<()> {
         .consumer("letters", "batch", r#"batch = { size = 3, wait = "15m" }"#);
     let (vhost, mut host) = consuming("batches", toml).await?;
     send(&vhost, &["a", "b", "c", "d", "e", "f"]).await?;
-    host.wait_for_count("batch of 3", 2).await?;
+    host.wait_for_printed_times("batch of 3", 2).await?;
     in_hand(&host, 0).await?;
     let instances = r#"hive_instances{component="batch"}"#;
     let look = || host.metric(instances);
@@ -238,7 +250,7 @@ async fn the_example_batches_archives_a_batch_in_one_file() -> Result<()> {
         ("HIVE_ARCHIVE", into.as_str()),
     ];
     let mut host = HostProcess::launch_file(&folder.join("hive.toml"), &variables)?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_start().await?;
     let mut samples: Vec<_> = std::fs::read_dir(folder.join("messages"))?
         .map(|sample| Ok(sample?.path()))
         .collect::<std::io::Result<_>>()?;

@@ -41,11 +41,11 @@ async fn s32_a_handler_slower_than_consumer_timeout_costs_a_channel_and_one_atte
     let vhost = broker.vhost("s32").await?;
     let mut host = HostProcess::run(&vhost, &toml).await?;
     vhost.publish("", "letters", Message::new(SLOW)).await?;
-    host.wait_for_line("attempt 1 of").await?;
+    host.wait_for_printed("attempt 1 of").await?;
     let first = (0..QUICK).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", first).await?;
-    let line = host.wait_for_line("not consuming").await?;
-    assert!(line.contains("timed out"), "the reason is not told: {line}");
+    let line = host.wait_for_event("consumer.lost", &[]).await?;
+    assert!(line.names("timed out"), "the reason is not told: {line}");
     let second = (QUICK..2 * QUICK).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", second).await?;
     let mut expected: BTreeSet<String> = (0..2 * QUICK).map(|number| number.to_string()).collect();
@@ -53,11 +53,15 @@ async fn s32_a_handler_slower_than_consumer_timeout_costs_a_channel_and_one_atte
     wait_for_all(&vhost, &expected).await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(
-        host.count(&format!("attempt 2 of {SLOW}")),
+        host.count_printed(&format!("attempt 2 of {SLOW}")),
         1,
         "it was spent"
     );
-    assert_eq!(host.count("attempt 2 of"), 1, "its neighbours pay nothing");
+    assert_eq!(
+        host.count_printed("attempt 2 of"),
+        1,
+        "its neighbours pay nothing"
+    );
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
 }
@@ -145,7 +149,7 @@ async fn s10_what_lost_connections_take_over_a_delivery_limit_is_dead_lettered_b
     let host = HostProcess::run_at(&user.url(), &toml).await?;
     let untouched = (0..MESSAGES).map(|_| Message::new("600000"));
     for lost in 0..=LIMIT {
-        host.wait_for_count("consuming consumer=letters", lost + 1)
+        host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], lost + 1)
             .await?;
         if lost == 0 {
             vhost.publish_all("", "letters", untouched.clone()).await?;

@@ -71,13 +71,10 @@ async fn http_elsewhere_is_denied_at_the_call() -> Result<()> {
         let answer = fetch(&vhost, &url).await?;
         assert!(answer.contains("HttpRequestDenied"), "{url}: {answer}");
     }
-    let line = host.wait_for_line("denied an HTTP request").await?;
-    for told in [
-        "component=\"fetch\"",
-        &format!("localhost:{port}"),
-        "components.fetch.allow.http",
-    ] {
-        assert!(line.contains(told), "`{told}` is not in {line}");
+    let denied = [("capability", "http"), ("component", "fetch")];
+    let line = host.wait_for_event("component.denied", &denied).await?;
+    for told in [&*format!("localhost:{port}"), "components.fetch.allow.http"] {
+        assert!(line.names(told), "`{told}` is not in {line}");
     }
     let denied = r#"hive_denied_total{capability="http",component="fetch"}"#;
     assert_eq!(host.metric(denied).await?, 5.0);
@@ -119,8 +116,10 @@ async fn a_name_that_leads_inside_is_refused_unless_the_address_is_named_too() -
     let (vhost, host) = consuming("http", fetching(std::slice::from_ref(&by_name))).await?;
     let answer = fetch(&vhost, &url).await?;
     assert!(answer.contains("DestinationIpProhibited"), "{answer}");
-    let line = host.wait_for_line("its name leads to").await?;
-    assert!(line.contains("components.fetch.allow.http"), "{line}");
+    let line = host
+        .wait_for_event_naming("component.denied", &name)
+        .await?;
+    assert!(line.names("components.fetch.allow.http"), "{line}");
     assert_eq!(server.requests(), 0);
 
     let hosts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -161,12 +160,12 @@ async fn an_instance_holds_no_more_connections_than_it_may() -> Result<()> {
     let (vhost, host) = consuming("http", asked("many-fetches", &keys)).await?;
     let answer = ask(&vhost, Message::new(format!("http://{at}/silence"))).await?;
     assert!(answer.contains("ConnectionLimitReached"), "{answer}");
-    host.wait_for_line("the instance has 32 connections already")
+    host.wait_for_event_naming("component.denied", "32 connections")
         .await?;
     let denied = r#"hive_denied_total{capability="http",component="many-fetches"}"#;
     assert_eq!(host.metric(denied).await?, 100.0 - 32.0);
     assert!(
-        host.count("denied an HTTP request") <= 10,
+        host.count_events("component.denied", &[("capability", "http")]) <= 10,
         "a flood fills the log"
     );
     assert!(server.requests() <= 32);
@@ -184,7 +183,7 @@ async fn https_is_spoken_with_whom_the_machine_trusts() -> Result<()> {
     std::fs::write(&path, toml.text(&vhost))?;
     let trusting = authority.certificate().to_string_lossy();
     let host = HostProcess::launch_file(&path, &[("SSL_CERT_FILE", &trusting)])?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     assert_eq!(fetch(&vhost, &url).await?, "200 hello");
 
     let (vhost, _host) = consuming("https", toml).await?;
@@ -242,14 +241,17 @@ async fn a_directory_is_read_and_not_left_and_not_changed() -> Result<()> {
         let answer = to_file(&vhost, what, path).await?;
         assert!(answer.starts_with("failed"), "{what} {path}: {answer}");
     }
-    let line = host.wait_for_line("denied to open \"../secret\"").await?;
-    assert!(line.contains("components.files.allow.dirs"), "{line}");
-    host.wait_for_line("denied to make the directory \"folder\"")
+    let line = host
+        .wait_for_event_naming("component.denied", "open \"../secret\"")
         .await?;
-    host.wait_for_line("denied to remove \"note\"").await?;
-    host.wait_for_line("denied to rename \"note to note.new\"")
+    assert!(line.names("components.files.allow.dirs"), "{line}");
+    host.wait_for_event_naming("component.denied", "make the directory \"folder\"")
         .await?;
-    host.wait_for_line("denied to link \"note as note.new\"")
+    host.wait_for_event_naming("component.denied", "remove \"note\"")
+        .await?;
+    host.wait_for_event_naming("component.denied", "rename \"note to note.new\"")
+        .await?;
+    host.wait_for_event_naming("component.denied", "link \"note as note.new\"")
         .await?;
     assert_eq!(std::fs::read_to_string(inside.join("note"))?, "a note");
     assert_eq!(std::fs::read_dir(&inside)?.count(), 4);
@@ -293,7 +295,7 @@ async fn without_a_directory_there_are_no_files() -> Result<()> {
         let answer = to_file(&vhost, "read", path).await?;
         assert!(answer.starts_with("failed"), "{path}: {answer}");
     }
-    host.wait_for_line("components.files.allow.dirs").await?;
+    host.wait_for_event("component.no_directories", &[]).await?;
     Ok(())
 }
 
@@ -310,7 +312,7 @@ async fn a_directory_that_is_gone_spends_no_retry() -> Result<()> {
         .text_header("do", "read")
         .text_header("path", "/data/note");
     vhost.publish("", "letters", message).await?;
-    host.wait_for_line("cannot be opened").await?;
+    host.wait_for_event("delivery.kept", &[]).await?;
     std::fs::rename(&away, &inside)?;
     assert_eq!(vhost.take_one("out").await?.text(), "done: a note");
     assert_eq!(vhost.ready("letters.dead").await?, 0);
@@ -403,7 +405,7 @@ async fn a_component_sees_the_variables_that_are_named_and_its_clocks() -> Resul
     std::fs::write(&path, toml.text(&vhost))?;
     let variables = [("SEEN", "yes"), ("HIDDEN", "a secret")];
     let host = HostProcess::launch_file(&path, &variables)?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     let told = ask(&vhost, Message::new("")).await?;
     let mut lines: Vec<&str> = told.lines().collect();
     lines.retain(|line| !line.starts_with("seconds "));
@@ -420,8 +422,7 @@ async fn without_a_name_the_environment_is_empty_and_the_key_is_told() -> Result
     let (vhost, host) = consuming("env", asked("environment", "")).await?;
     let told = ask(&vhost, Message::new("")).await?;
     assert!(!told.contains("variable"), "{told}");
-    host.wait_for_line("components.environment.allow.env")
-        .await?;
+    host.wait_for_event("component.no_environment", &[]).await?;
     Ok(())
 }
 
@@ -437,7 +438,8 @@ async fn there_are_no_sockets_and_no_key_for_them() -> Result<()> {
         ask(&vhost, Message::new(address.to_string())).await?,
         "worked: "
     );
-    host.wait_for_line("no key grants it").await?;
+    host.wait_for_event("component.denied", &[("capability", "sockets")])
+        .await?;
     let nothing = datagrams.try_recv(&mut [0; 16]);
     assert!(nothing.is_err(), "a datagram came");
     Ok(())

@@ -168,7 +168,7 @@ async fn run_refuses_what_check_refuses_and_starts_nothing() -> Result<()> {
     let toml = with_component("no_handler.wat").queue("never-declared", "");
     let mut refused = hive_tests::HostProcess::launch(&toml.text(&vhost))?;
     assert_eq!(refused.wait().await?.code(), Some(2));
-    refused.wait_for_line("hive:consumer/handler").await?;
+    refused.wait_for_output("hive:consumer/handler").await?;
     assert_eq!(vhost.ready("letters").await?, 1, "nothing was consumed");
     assert!(
         !vhost.queues()?.contains(&"never-declared".to_owned()),

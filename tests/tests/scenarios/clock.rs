@@ -31,10 +31,12 @@ async fn a_clock_before_1970_costs_no_delivery_and_no_worker() -> Result<()> {
     let clock = clock_before_1970()?.to_string_lossy().into_owned();
     let mut host = HostProcess::launch_file(&file, &[("LD_PRELOAD", &clock)])?;
     // The admin server answers nobody before 1970, and says so.
-    host.wait_for_line("cannot answer").await?;
+    host.wait_for_event("admin.mute", &[]).await?;
     let lines = host.lines();
     assert!(
-        lines.iter().all(|line| line.starts_with("1969")),
+        lines
+            .iter()
+            .all(|line| line.starts_with("{\"timestamp\":\"1969")),
         "{lines:?}"
     );
     for queue in ["letters", "bombs"] {
@@ -55,6 +57,6 @@ async fn a_clock_before_1970_costs_no_delivery_and_no_worker() -> Result<()> {
     vhost.wait_ready("letters", 0).await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("out").await?, 0, "a repeat was handled");
-    assert_eq!(host.count("panicked"), 0);
+    assert_eq!(host.count_events("host.panicked", &[]), 0);
     Ok(())
 }

@@ -294,10 +294,10 @@ impl Guest {
         for part in says {
             ensure!(error.contains(part), "{what}: no {part:?} in {error:?}");
         }
-        // The log has the same words, quoted.
+        // The log has the same words.
         let first = says.first().context("a failure says something")?;
-        let quoted = format!("{first:?}");
-        self.host.wait_for_line(quoted.trim_matches('"')).await?;
+        let settled = self.host.wait_for_event_naming("delivery.settled", first);
+        settled.await?;
         Ok(())
     }
 

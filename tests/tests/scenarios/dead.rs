@@ -467,7 +467,7 @@ async fn the_orders_example_is_mended_and_replayed() -> Result<()> {
         commands.run(&["dead", verb], &arguments).await
     };
     let mut host = HostProcess::launch_file(&file, &variables)?;
-    host.wait_for_line("consuming consumer=orders").await?;
+    host.wait_for_start_of("orders").await?;
     for sample in ["retried-unknown-price.json", "rejected-faults.json"] {
         let sample = std::fs::read(folder.join("messages").join(sample))?;
         let published = commands
@@ -489,7 +489,7 @@ async fn the_orders_example_is_mended_and_replayed() -> Result<()> {
     let mended = hive_tests::scratch("example").join("hive.toml");
     std::fs::write(&mended, text)?;
     let mut host = HostProcess::launch_file(&mended, &variables)?;
-    host.wait_for_line("consuming consumer=orders").await?;
+    host.wait_for_start_of("orders").await?;
     let sent = dead("republish", &["--where", "error~teapot"]).await?;
     let words = "1 of 2 messages republished from orders.created.dead: 1 to orders.created";
     assert_done(&sent, words);

@@ -185,7 +185,7 @@ async fn what_fails_again_is_not_sent_again() -> Result<()> {
         .wait_ready("letters.dead", u32::try_from(MESSAGES)?)
         .await?;
     assert_eq!(
-        host.count("attempt 1 of"),
+        host.count_printed("attempt 1 of"),
         MESSAGES,
         "each was handled once more"
     );

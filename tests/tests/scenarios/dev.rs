@@ -30,20 +30,20 @@ async fn a_changed_source_is_built_and_swapped_and_deliveries_are_shown() -> Res
     let feed = feed.to_string_lossy().into_owned();
     let arguments = ["dev", &file, "--broker", &url, "--feed", &feed];
     let mut host = HostProcess::launch_command(&arguments)?;
-    host.wait_for_line("built scribe in ").await?;
-    host.wait_for_line("fed 1 messages").await?;
-    host.wait_for_line("letters first: ack (").await?;
+    host.wait_for_output("built scribe in ").await?;
+    host.wait_for_output("fed 1 messages").await?;
+    host.wait_for_output("letters first: ack (").await?;
 
     std::fs::write(&source, "no-such-file")?;
-    host.wait_for_line("what was built before stays").await?;
+    host.wait_for_output("what was built before stays").await?;
     let letter = |id: &str| Message::new("hello").with(|all| all.with_message_id(id.into()));
     vhost.publish("", "letters", letter("second")).await?;
-    host.wait_for_line("letters second: ack (").await?;
+    host.wait_for_output("letters second: ack (").await?;
 
     point_at(&guest("publish"))?;
-    host.wait_for_line("hive: swapped").await?;
+    host.wait_for_output(" before=1 generation=2").await?;
     vhost.publish("", "letters", letter("third")).await?;
-    host.wait_for_line("letters third: publish 1 (").await?;
+    host.wait_for_output("letters third: publish 1 (").await?;
     assert_eq!(vhost.take_one("out").await?.text(), "hello");
     host.stop().await
 }
@@ -62,10 +62,11 @@ async fn a_component_that_cannot_run_is_told_and_waited_for() -> Result<()> {
     let file = folder.join("hive.toml");
     std::fs::write(&file, toml.text(&vhost))?;
     let mut host = HostProcess::launch_command(&["dev", &file.to_string_lossy()])?;
-    host.wait_for_line("it is not WebAssembly").await?;
-    host.wait_for_line("waiting for a change of the sources")
+    host.wait_for_output("it is not WebAssembly").await?;
+    host.wait_for_output("waiting for a change of the sources")
         .await?;
     std::fs::copy(guest("ack"), &source)?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_output("consumer=letters queue=letters")
+        .await?;
     host.stop().await
 }

@@ -33,7 +33,7 @@ fn point_at(folder: &Path, guest: &Path) -> std::io::Result<()> {
 
 /// Connects to the URL that `dev` prints.
 async fn client(host: &HostProcess) -> Result<Connection> {
-    let line = host.wait_for_line("in memory: ").await?;
+    let line = host.wait_for_output("in memory: ").await?;
     let (_, url) = line.split_once("in memory: ").context("it was just seen")?;
     Ok(Connection::connect(url, ConnectionProperties::default()).await?)
 }
@@ -70,7 +70,7 @@ async fn without_a_connection_a_broker_runs_in_the_process_and_keeps_all_over_a_
         .queue_declare("mine".into(), options, arguments)
         .await?;
     publish(&client, "mine", "kept").await?;
-    host.wait_for_line("built scribe in ").await?;
+    host.wait_for_output("built scribe in ").await?;
 
     point_at(&folder, &guest("publish"))?;
     // The new code publishes what comes, once it serves.
@@ -94,7 +94,7 @@ async fn it_wins_over_the_connections_of_the_file_where_it_is_asked_for() -> Res
         "dev", &file, "--broker", "memory", "--port", "0", "--feed", &feed,
     ];
     let mut host = HostProcess::launch_command(&arguments)?;
-    host.wait_for_line("letters first: ack (").await?;
+    host.wait_for_output("letters first: ack (").await?;
     host.stop().await
 }
 

@@ -111,7 +111,8 @@ async fn an_address_that_upsets_the_broker_is_given_up() -> Result<()> {
     let asked = question("why")
         .with(|properties| properties.with_reply_to("amq.rabbitmq.reply-to.nonsense.x".into()));
     vhost.publish("", "questions", asked).await?;
-    host.wait_for_line("dead-lettered").await?;
+    host.wait_for_event("delivery.settled", &[("outcome", "dead_lettered")])
+        .await?;
     let asked = question("how").with(|properties| properties.with_reply_to("answers".into()));
     vhost.publish("", "questions", asked).await?;
     assert_eq!(vhost.take_one("answers").await?.id(), "id-how-failure");
@@ -136,7 +137,7 @@ async fn a_full_answer_queue_does_not_hold_up_the_dead() -> Result<()> {
     vhost.publish("", "questions", asked("first")).await?;
     vhost.wait_ready("answers", 1).await?;
     vhost.publish("", "questions", asked("second")).await?;
-    host.wait_for_line("the reply that it failed cannot be sent")
+    host.wait_for_event("delivery.failure_reply_refused", &[])
         .await?;
     assert_settled(&vhost, &mut host, "questions").await?;
     assert_eq!(vhost.ready("questions.dead").await?, 2);

@@ -29,7 +29,7 @@ async fn s20_a_burst_on_one_consumer_leaves_the_others_their_pace() -> Result<()
     let (vhost, mut host) = consuming("s20", toml).await?;
     let burst = (0..300).map(|_| Message::new("100"));
     vhost.publish_all("", "burst", burst).await?;
-    host.wait_for_line("started 100").await?;
+    host.wait_for_printed("started 100").await?;
     let mut calm = 0;
     for _ in 0..20 {
         vhost.publish("", "calm", Message::new("0")).await?;
@@ -40,7 +40,7 @@ async fn s20_a_burst_on_one_consumer_leaves_the_others_their_pace() -> Result<()
         vhost.take_until("out", is_calm).await?;
     }
     assert_eq!(calm, 20);
-    let started = host.count("started 100");
+    let started = host.count_printed("started 100");
     assert!(started < 300, "the burst was over before the calm ones");
     host.stop().await?;
     assert_eq!(vhost.ready("burst.dead").await?, 0);
@@ -126,9 +126,9 @@ async fn a_component_that_fails_pauses_its_consumer_until_one_delivery_is_handle
     let (toml, broken) = breakable(keys)?;
     let (vhost, mut host) = consuming("breaker", toml).await?;
     vhost.publish_all("", "letters", numbered(MESSAGES)).await?;
-    host.wait_for_line("its component fails too often").await?;
-    host.wait_for_line("the delivery that was tried failed too")
+    host.wait_for_event("consumer.paused", &[("by", "failures")])
         .await?;
+    host.wait_for_event("consumer.still_paused", &[]).await?;
 
     let letters = wait_for_state(&host, "paused").await?;
     assert_eq!(letters["by"], "failures", "{letters}");
@@ -143,13 +143,13 @@ async fn a_component_that_fails_pauses_its_consumer_until_one_delivery_is_handle
     assert_eq!(readiness["paused"][0]["consumer"], "letters", "{readiness}");
     assert_eq!(paused_by(&host, "failures").await?, 1.0);
     // Four that opened it, one in hand beside the last of them, and one for each try.
-    let tried = host.count("that was tried failed too") as u32;
+    let tried = host.count_events("consumer.still_paused", &[]) as u32;
     let dead = vhost.ready("letters.dead").await?;
     assert!(dead <= 5 + tried + 1, "{dead} are dead after {tried} tries");
     assert_eq!(vhost.ready("out").await?, 0);
 
     std::fs::remove_file(&broken)?;
-    host.wait_for_line("the delivery that was tried did not fail")
+    host.wait_for_event("consumer.resumed", &[("by", "failures")])
         .await?;
     wait_for_state(&host, "consuming").await?;
     let dead = vhost.ready("letters.dead").await?;
@@ -165,7 +165,10 @@ async fn messages_that_are_rejected_pause_nobody() -> Result<()> {
     let (vhost, mut host) = consuming("breaker", toml).await?;
     vhost.publish_all("", "letters", numbered(20)).await?;
     vhost.wait_ready("letters.dead", 20).await?;
-    assert_eq!(host.count("fails too often"), 0);
+    assert_eq!(
+        host.count_events("consumer.paused", &[("by", "failures")]),
+        0
+    );
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -193,7 +196,7 @@ async fn what_is_kept_in_order_does_not_hold_a_paused_consumer_for_ever() -> Res
     assert_eq!(dead.number_of("x-hive-attempts"), Some(4));
     for attempt in 1..=4 {
         let began = format!("began a 0 at attempt {attempt}");
-        assert_eq!(host.count(&began), 1, "{began}");
+        assert_eq!(host.count_printed(&began), 1, "{began}");
     }
     assert_settled(&vhost, &mut host, "letters").await
 }
@@ -257,11 +260,12 @@ async fn a_consumer_that_is_paused_by_hand_stays_so_until_it_is_resumed() -> Res
     assert_eq!(host.readiness().await?.0, 200);
 
     vhost.publish_all("", "letters", numbered(10)).await?;
-    let connected = host.count("connected link");
+    let connected = host.count_events("link.connected", &[]);
     // The management plugin lists a connection a while after it is opened.
     let close = async || vhost.close_host_connections();
     eventually("both connections were closed", close, |closed| *closed >= 2).await?;
-    host.wait_for_count("connected link", connected + 2).await?;
+    host.wait_for_events("link.connected", &[], connected + 2)
+        .await?;
     // Unchanged, and then changed: whoever paused it did not ask for either.
     assert_eq!(host.told("reload", &file, &[]).await?.code, Some(0));
     let changed = std::fs::read_to_string(&file)?.replace("prefetch = 20", "prefetch = 30");
@@ -297,11 +301,15 @@ async fn a_pause_finishes_what_is_in_hand_and_gives_back_the_rest_unharmed() -> 
     let (vhost, mut host, file) = with_file("pause", &toml).await?;
     let messages = (0..12).map(|_| Message::new("1000"));
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 2).await?;
+    host.wait_for_printed_times("started", 2).await?;
     tell(&host, "pause", &file).await?;
     vhost.wait_ready("out", 2).await?;
     vhost.wait_ready("letters", 10).await?;
-    assert_eq!(host.count("started"), 2, "more was begun after the pause");
+    assert_eq!(
+        host.count_printed("started"),
+        2,
+        "more was begun after the pause"
+    );
     host.stop().await?;
     let left = vhost.drain("letters").await?;
     let spent = left

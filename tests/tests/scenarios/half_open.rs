@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, Direction, HiveToml, HostProcess, Message, eventually};
+use hive_tests::{Broker, Direction, HiveToml, HostProcess, Mark, Message, eventually};
 use lapin::types::AMQPValue;
 use tokio::time::sleep;
 
 use crate::network::{
-    LOST, assert_all_come, assert_consumes, assert_nothing_left, behind_proxy, both_lost, echo,
+    assert_all_come, assert_consumes, assert_nothing_left, behind_proxy, both_lost, echo,
 };
 
 const DIRECTIONS: [Direction; 3] = [Direction::ToBroker, Direction::ToClient, Direction::Both];
@@ -22,7 +22,7 @@ fn alert() -> HiveToml {
 async fn an_idle_connection_that_is_half_open_is_replaced() -> Result<()> {
     let (vhost, proxy, mut host) = behind_proxy("half-open", &alert()).await?;
     for direction in DIRECTIONS {
-        let from = host.lines().len();
+        let from = host.mark();
         proxy.black_hole(direction);
         both_lost(&host, from).await?;
         proxy.pass();
@@ -35,7 +35,7 @@ async fn an_idle_connection_that_is_half_open_is_replaced() -> Result<()> {
 async fn a_busy_connection_that_is_half_open_loses_nothing() -> Result<()> {
     for direction in DIRECTIONS {
         let (vhost, proxy, mut host) = behind_proxy("half-open-busy", &alert()).await?;
-        let from = host.lines().len();
+        let from = host.mark();
         // Slow enough to be at work when it happens.
         proxy.bandwidth(1 << 20);
         let swallow_on_the_way = |came| {
@@ -69,7 +69,9 @@ async fn a_confirmation_that_never_came_back_is_a_repeat_with_the_same_id() -> R
         .header("anew", AMQPValue::Boolean(true))
         .with(|properties| properties.with_message_id("m-1".into()));
     vhost.publish("", "letters", letter).await?;
-    let from = host.wait_past(0, "started 1000").await?;
+    let (_, from) = host
+        .wait_for_printed_since(Mark::START, "started 1000")
+        .await?;
     proxy.black_hole(Direction::ToClient);
     vhost.wait_ready("out", 1).await?;
     both_lost(&host, from).await?;
@@ -77,7 +79,7 @@ async fn a_confirmation_that_never_came_back_is_a_repeat_with_the_same_id() -> R
     // The one that was not heard of, its repeat, and that of the delivery when it came again.
     let out = vhost.take("out", 3).await?;
     assert!(out.iter().all(|message| message.id() == "m-1-0"), "{out:?}");
-    host.wait_for_count("started 1000", 2).await?;
+    host.wait_for_printed_times("started 1000", 2).await?;
     assert_nothing_left(&vhost, &mut host).await
 }
 
@@ -118,11 +120,11 @@ async fn a_broker_that_stands_still_is_left_only_when_it_misses_its_heartbeats()
     broker.sigcont();
     assert_consumes(&vhost, "after a moment").await?;
     assert_eq!(
-        host.count(LOST),
+        host.count_events("link.lost", &[]),
         0,
         "it was away for less than two heartbeats"
     );
-    let from = host.lines().len();
+    let from = host.mark();
     let stop_on_the_way = |came| {
         if came == 200 {
             broker.sigstop();

@@ -78,7 +78,7 @@ async fn s09_changed_delays_are_a_clean_start() -> Result<()> {
     // What waits in a queue of the old delays comes back, and fails on with the new ones.
     let host = HostProcess::run(&vhost, &with_delays(r#"["1s", "50ms"]"#)).await?;
     assert_eq!(vhost.take_one("out").await?.text(), "attempt 3 of hello");
-    assert_eq!(host.count("ERROR"), 0);
+    assert_eq!(host.count_level("ERROR"), 0);
     Ok(())
 }
 
@@ -103,9 +103,9 @@ async fn s25_a_broker_that_is_down_at_start_is_waited_for() -> Result<()> {
     let vhost = broker.vhost("s25").await?;
     broker.stop().await?;
     let host = HostProcess::launch(&echo().text(&vhost))?;
-    host.wait_for_line("cannot connect").await?;
+    host.wait_for_event("link.unreachable", &[]).await?;
     broker.restart().await?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     assert_consumes(&vhost, "hello").await
 }
 
@@ -115,7 +115,8 @@ async fn s26_a_queue_deleted_under_its_consumer_comes_back() -> Result<()> {
     assert_consumes(&vhost, "before").await?;
     vhost.delete_queue("letters").await?;
     // A list of queues may still show the old one, which refuses what is published to it.
-    host.wait_for_count("consuming consumer=letters", 2).await?;
+    host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], 2)
+        .await?;
     assert_consumes(&vhost, "after").await
 }
 
@@ -141,7 +142,7 @@ async fn s28_dead_hosts_in_the_url_are_skipped() -> Result<()> {
         format!("127.0.0.1:1,{address},127.0.0.1:2"),
     ] {
         let host = HostProcess::launch(&echo().text_for(&format!("{scheme}@{hosts}/{path}")))?;
-        host.wait_for_line("consuming").await?;
+        host.wait_for_event("consumer.subscribed", &[]).await?;
         assert_consumes(&vhost, &hosts).await?;
     }
     Ok(())

@@ -88,12 +88,12 @@ contained! {
 async fn flooding_stdout_is_counted_and_not_kept() -> Result<()> {
     let report = contained("floods stdout").await?;
     let host = &report.host;
-    let line = host.wait_for_line("are left out").await?;
-    assert!(line.contains("`log_lines`"), "{line}");
+    let line = host.wait_for_event("component.lines_left_out", &[]).await?;
+    assert_eq!(line.field("limit").as_deref(), Some("100"), "{line}");
     let dropped = host
         .metric("hive_guest_lines_dropped_total{component=\"bad\"}")
         .await?;
-    let told = host.count("flood ");
+    let told = host.count_printed("flood ");
     // At most 100 in each second of the flood, which took ten calls of 200 ms.
     ensure!(
         dropped > 10_000.0,
@@ -109,16 +109,22 @@ async fn flooding_stdout_is_counted_and_not_kept() -> Result<()> {
 #[tokio::test]
 async fn trapping_in_stop_harms_nobody_and_is_told() -> Result<()> {
     let report = contained("traps in stop").await?;
-    let line = report.host.wait_for_line("lifecycle.stop failed").await?;
-    assert!(line.contains("boom in stop"), "{line}");
+    let line = report
+        .host
+        .wait_for_event("component.stop_failed", &[])
+        .await?;
+    assert!(line.names("boom in stop"), "{line}");
     Ok(())
 }
 
 #[tokio::test]
 async fn spinning_in_stop_is_cut_off_and_told() -> Result<()> {
     let report = contained("spins in stop").await?;
-    let line = report.host.wait_for_line("lifecycle.stop failed").await?;
-    assert!(line.contains("TimedOut"), "{line}");
+    let line = report
+        .host
+        .wait_for_event("component.stop_failed", &[])
+        .await?;
+    assert!(line.names("TimedOut"), "{line}");
     Ok(())
 }
 
@@ -131,9 +137,9 @@ async fn assert_refused_at_start(what: &str, timeout: &str, told: &str) -> Resul
         .component_at("bad", &guest("bad-start"), &keys)
         .consumer("bad", "bad", "");
     let mut host = HostProcess::launch(&toml.text(&vhost))?;
-    host.wait_for_line("does not start").await?;
+    host.wait_for_output("does not start").await?;
     // What it says of a panic takes several lines.
-    host.wait_for_line(told).await?;
+    host.wait_for_output(told).await?;
     assert!(!host.wait().await?.success());
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use hive_tests::house::{
-    Breach, Manifest, check, check_manifest, check_opening, check_tree, manifests, names,
+    Breach, Manifest, check, check_lines, check_manifest, check_opening, check_sentences,
+    check_tree, manifests, names, sentences,
 };
 
 #[test]
@@ -47,6 +48,33 @@ fn every_source_says_what_it_is_for() -> Result<()> {
     for path in sources(&workspace())? {
         let text = std::fs::read_to_string(&path)?;
         breaches.extend(check_opening(path.strip_prefix(workspace())?, &text));
+    }
+    assert_none(&breaches);
+    Ok(())
+}
+
+/// Facts have an event and fields: their sentences are for people, and may change.
+#[test]
+fn nobody_matches_a_sentence_of_the_log_or_logs_beside_the_facts() -> Result<()> {
+    let telemetry = workspace().join("host").join("telemetry");
+    let list = telemetry.join("src").join("facts").join("list.rs");
+    let sentences = sentences(&std::fs::read_to_string(list)?);
+    ensure!(sentences.len() > 100, "{} are found", sentences.len());
+    // They say what is looked for.
+    let rules = workspace().join("tests").join("src").join("house");
+    let mut breaches = Vec::new();
+    for folder in ["host", "tests"] {
+        for path in sources(&workspace().join(folder))? {
+            if path.starts_with(&telemetry) || path.starts_with(&rules) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path)?;
+            let file = path.strip_prefix(workspace())?;
+            breaches.extend(check_sentences(file, &text, &sentences));
+            if folder == "host" {
+                breaches.extend(check_lines(file, &text));
+            }
+        }
     }
     assert_none(&breaches);
     Ok(())

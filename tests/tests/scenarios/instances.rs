@@ -43,7 +43,7 @@ async fn s13_a_trap_is_a_failure_with_the_normal_retries() -> Result<()> {
     let dead = vhost.take_one("letters.dead").await?;
     assert_eq!(dead.number_of("x-hive-attempts"), Some(3));
     assert_eq!(dead.text_of("x-hive-reason").as_deref(), Some("trap"));
-    host.wait_for_count("of hello", 3).await
+    host.wait_for_printed_times("of hello", 3).await
 }
 
 #[tokio::test]
@@ -76,15 +76,9 @@ async fn what_a_component_prints_is_logged_with_its_consumer_and_component() -> 
     let (vhost, mut host) = consuming("stdout", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
     for pattern in ["out says hello", "err says hello"] {
-        let line = host.wait_for_line(pattern).await?;
-        assert!(
-            line.contains("consumer") && line.contains("letters"),
-            "{line}"
-        );
-        assert!(
-            line.contains("component") && line.contains("stdout"),
-            "{line}"
-        );
+        let line = host.wait_for_printed(pattern).await?;
+        let whose = [("consumer", "letters"), ("component", "stdout")];
+        assert!(line.is("component.printed", &whose), "{line}");
     }
     assert_settled(&vhost, &mut host, "letters").await
 }
@@ -116,21 +110,21 @@ fn with_lifecycle(component_keys: &str) -> HiveToml {
 async fn an_instance_starts_before_its_first_delivery_and_stops_with_the_host() -> Result<()> {
     let (vhost, mut host) = consuming("lifecycle", with_lifecycle("")).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
-    host.wait_for_line("attempt 1 of hello").await?;
+    host.wait_for_printed("attempt 1 of hello").await?;
     host.stop().await?;
     let order = [
         "begins",
         "attempt 1 of hello",
         "ends because of StopReason::Drain",
     ];
-    let told = host.lines();
+    let told = host.printed();
     let place = |words: &str| told.iter().position(|line| line.contains(words));
     let places = order.map(place);
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
         "{told:#?}"
     );
-    assert_eq!(host.count("begins"), 1);
+    assert_eq!(host.count_printed("begins"), 1);
     Ok(())
 }
 
@@ -139,9 +133,9 @@ async fn an_instance_is_recycled_after_its_deliveries() -> Result<()> {
     let (vhost, host) = consuming("lifecycle", with_lifecycle("recycle_after = 2")).await?;
     let messages = ["a", "b", "c", "d", "e"].map(Message::new);
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_line("attempt 1 of e").await?;
-    host.wait_for_count("ends because of StopReason::Recycled", 2)
+    host.wait_for_printed("attempt 1 of e").await?;
+    host.wait_for_printed_times("ends because of StopReason::Recycled", 2)
         .await?;
-    assert_eq!(host.count("begins"), 3);
+    assert_eq!(host.count_printed("begins"), 3);
     Ok(())
 }

@@ -124,7 +124,7 @@ async fn what_is_too_large_is_an_error_and_nothing_is_kept_of_it() -> Result<()>
 async fn a_bucket_that_is_not_granted_is_denied_and_the_log_names_the_key() -> Result<()> {
     let (vhost, host) = consuming("keyvalue", obedient("allow = { keyvalue = [\"box\"] }")).await?;
     assert_answers(&vhost, &[("counters keys", "AccessDenied")]).await?;
-    host.wait_for_line("`components.keyvalue.allow.keyvalue`")
+    host.wait_for_event_naming("component.denied", "components.keyvalue.allow.keyvalue")
         .await?;
     let denied = r#"hive_denied_total{capability="keyvalue",component="keyvalue"}"#;
     assert_eq!(host.metric(denied).await?, 1.0);
@@ -136,7 +136,7 @@ async fn a_host_whose_components_keep_nothing_makes_no_file() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("keyvalue").await?;
     let folder = scratch("store");
     let host = launch_in(&folder, &obedient("").text(&vhost))?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     assert_answers(&vhost, &[("box keys", "AccessDenied")]).await?;
     drop(host);
     assert!(!folder.join("hive.db").exists());
@@ -155,7 +155,7 @@ async fn the_first_grant_may_come_with_a_reload_and_a_file_that_is_no_store_refu
     let vhost = Broker::shared().await?.vhost("keyvalue").await?;
     let folder = scratch("store");
     let host = launch_in(&folder, &obedient("").text(&vhost))?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     let file = folder.join("hive.toml");
     std::fs::write(&file, obedient(GRANTED).text(&vhost))?;
 
@@ -190,7 +190,7 @@ async fn a_second_host_on_the_same_file_does_not_start_and_says_why() -> Result<
     let folder = scratch("store");
     let toml = obedient(GRANTED).text(&vhost);
     let host = launch_in(&folder, &toml)?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     assert_answers(&vhost, &[("box set a 1", "done")]).await?;
     let mut second = launch_in(&folder, &toml)?;
     assert_eq!(second.wait().await?.code(), Some(1));

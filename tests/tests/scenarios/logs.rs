@@ -20,7 +20,7 @@ const DROPPED: &str = "hive_log_lines_dropped_total";
 const PROBE: Duration = Duration::from_secs(10);
 
 fn toml() -> HiveToml {
-    HiveToml::one("letters", "stdout", "")
+    HiveToml::one("letters", "stdout", "").host("log_format = \"text\"")
 }
 
 async fn publish(vhost: &Vhost) -> Result<()> {
@@ -97,12 +97,12 @@ async fn a_log_that_is_read_again_says_what_it_lacks_and_is_written_to_its_end()
     let dropped = host.metric(DROPPED).await?;
     assert!(dropped > 0.0);
     host.read_log();
-    let line = host.wait_for_line(&format!("lines={dropped}")).await?;
-    assert!(line.contains("log lines were dropped"), "{line}");
+    let line = host.wait_for_output(&format!(" lines={dropped}")).await?;
+    assert!(line.contains("WARN hive::host:"), "{line}");
     host.stop().await?;
     let lines = host.lines_to_the_end();
     let last = lines.last().map_or("", String::as_str);
-    assert!(last.contains("stopped"), "{last}");
+    assert!(last.contains("INFO hive::host:"), "{last}");
     // Each line is whole, or not there.
     let is_torn = |line: &&String| {
         let is_guests = line.contains(" guest: ");

@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Proxy, Vhost, eventually};
+use hive_tests::{Broker, HiveToml, HostProcess, Mark, Message, Proxy, Vhost, eventually};
 use tokio::time::interval;
 
 use crate::assert_settled;
-
-/// What the host says of each of its two links when it is over.
-pub(crate) const LOST: &str = "connection lost";
 
 /// What tells messages that are large enough to be cut in two.
 const BODY: [u8; 1024] = [b'x'; 1024];
@@ -71,10 +68,10 @@ pub(crate) async fn assert_all_come(
     Ok(())
 }
 
-/// Waits until the host has lost both of its links since line `from` of its log.
-pub(crate) async fn both_lost(host: &HostProcess, from: usize) -> Result<()> {
-    let from = host.wait_past(from, LOST).await?;
-    host.wait_past(from, LOST).await?;
+/// Waits until the host has lost both of its links behind that place of its log.
+pub(crate) async fn both_lost(host: &HostProcess, from: Mark) -> Result<()> {
+    let (_, from) = host.wait_since(from, "link.lost", &[]).await?;
+    host.wait_since(from, "link.lost", &[]).await?;
     Ok(())
 }
 
@@ -97,9 +94,9 @@ async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_el
     let messages = ["a", "b"]
         .map(|id| Message::new("1500").with(|properties| properties.with_message_id(id.into())));
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 2).await?;
+    host.wait_for_printed_times("started", 2).await?;
     proxy.cut();
-    host.wait_for_count("started", 4).await?;
+    host.wait_for_printed_times("started", 4).await?;
     let mut ids: Vec<String> = vhost
         .take("out", 2)
         .await?
@@ -112,7 +109,12 @@ async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_el
         ["a", "b"],
         "the work was done again, and published once"
     );
-    host.wait_for_count("acknowledged=true", 2).await?;
+    host.wait_for_events(
+        "delivery.settled",
+        &[("outcome", "acked"), ("acknowledged", "true")],
+        2,
+    )
+    .await?;
     let instances = host.metric(r#"hive_instances{component="slow"}"#).await?;
     assert!(instances <= 2.0, "{instances} instances for two workers");
     let look = async || {
@@ -136,7 +138,7 @@ async fn thousands_of_messages_through_cuts_and_resets_none_missing() -> Result<
         _ => {}
     })
     .await?;
-    let lost = host.count(LOST);
+    let lost = host.count_events("link.lost", &[]);
     assert!(lost >= 20, "only {lost} links were lost");
     assert_nothing_left(&vhost, &mut host).await
 }
@@ -147,7 +149,7 @@ async fn thousands_of_messages_through_resets_in_mid_frame_none_missing() -> Res
     // More than a handshake and what is prefetched, so that every connection gets something done.
     proxy.reset_after(200_007);
     assert_all_come(&vhost, 5000, |_| {}).await?;
-    let lost = host.count(LOST);
+    let lost = host.count_events("link.lost", &[]);
     assert!(lost >= 10, "only {lost} links were lost");
     proxy.pass();
     assert_nothing_left(&vhost, &mut host).await
@@ -165,7 +167,7 @@ async fn a_link_that_flaps_for_seconds_is_consumed_from_when_it_is_steady() -> R
         Ok(())
     };
     tokio::try_join!(flapping, assert_all_come(&vhost, 2000, |_| {}))?;
-    assert!(host.count(LOST) >= 5);
+    assert!(host.count_events("link.lost", &[]) >= 5);
     assert_nothing_left(&vhost, &mut host).await
 }
 
@@ -177,7 +179,7 @@ async fn a_slow_link_loses_neither_messages_nor_heartbeats() -> Result<()> {
     // Longer than it takes to miss two heartbeats.
     assert_all_come(&vhost, 500, |_| {}).await?;
     assert_nothing_left(&vhost, &mut host).await?;
-    assert_eq!(host.count(LOST), 0);
+    assert_eq!(host.count_events("link.lost", &[]), 0);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use hive_tests::{Broker, HiveToml, HostProcess, Message, example, example_component};
 
-use crate::network::{LOST, behind_proxy};
+use crate::network::behind_proxy;
 use crate::{assert_settled, consuming};
 
 /// Under load, eight workers, and keys that come as mixed up as they can.
@@ -64,7 +64,7 @@ fn assert_in_order(told: &Told, each: i64) {
 fn most_at_once(host: &HostProcess) -> Result<usize> {
     let mut in_hand: Vec<String> = Vec::new();
     let mut most = 0;
-    for line in host.lines() {
+    for line in host.printed() {
         let key = |verb: &str| {
             let (_, rest) = line.split_once(verb)?;
             Some(rest.split(' ').next().unwrap_or_default().to_owned())
@@ -220,8 +220,7 @@ async fn a_stop_leaves_what_is_held_in_its_place_and_holds_nobody_else() -> Resu
     free.sort_by_key(Message::text);
     let free: Vec<String> = free.iter().map(Message::text).collect();
     assert_eq!(free, ["b 0 1", "none 7 1"]);
-    host.wait_for_line("those of its key behind it wait")
-        .await?;
+    host.wait_for_event("delivery.retry_kept", &[]).await?;
     host.stop().await?;
     vhost.wait_ready("letters", 3).await?;
     assert_eq!(vhost.ready("letters.retry.10m").await?, 0);
@@ -277,7 +276,7 @@ async fn links_that_are_cut_repeat_deliveries_and_skip_none() -> Result<()> {
     });
     tokio::try_join!(vhost.publish_all("", "letters", failing(each)), taking)?;
     assert_nothing_is_skipped(&told(&seen)?, each);
-    assert!(host.count(LOST) >= 2, "no link was cut");
+    assert!(host.count_events("link.lost", &[]) >= 2, "no link was cut");
     assert_eq!(
         vhost.consumers("letters").await?,
         1,
@@ -299,7 +298,7 @@ async fn the_example_tells_of_each_parcel_in_order() -> Result<()> {
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
     let mut host = HostProcess::launch_file(&folder.join("hive.toml"), &variables)?;
-    host.wait_for_line("consuming consumer=parcels").await?;
+    host.wait_for_start_of("parcels").await?;
     let mut samples: Vec<_> = std::fs::read_dir(folder.join("messages"))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;

@@ -111,9 +111,9 @@ async fn a_message_that_a_quorum_queue_makes_too_large_for_a_frame_stops_nobody(
         .consumer("good", "echo", "");
     let host = HostProcess::run_at(&user.url(), &toml).await?;
     vhost.publish("", "letters", with_room("600000", 0)).await?;
-    host.wait_for_line("attempt 1 of").await?;
+    host.wait_for_printed("attempt 1 of").await?;
     user.close_connections().await?;
-    host.wait_for_count("attempt 1 of", 2).await?;
+    host.wait_for_printed_times("attempt 1 of", 2).await?;
     vhost.publish("", "good", Message::new("small")).await?;
     assert_eq!(vhost.take_one("out").await?.text(), "small");
     Ok(())

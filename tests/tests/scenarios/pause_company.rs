@@ -51,7 +51,7 @@ async fn a_paused_stream_goes_on_behind_what_was_handled() -> Result<()> {
     let bodies = ["a", "fail b", "fail c", "fail d", "e", "f"].map(Message::new);
     vhost.publish_all("", "events", bodies).await?;
     assert_eq!(texts(&vhost.take("out", 1).await?), ["0 a"]);
-    let look = async || Ok(host.count("its component fails too often"));
+    let look = async || Ok(host.count_events("consumer.paused", &[("by", "failures")]));
     eventually("it is paused", look, |count| *count == 1).await?;
     assert_eq!(vhost.ready("out").await?, 0, "handled during the pause");
     let resumed = host.told("resume", &file, &["events"]).await?;
@@ -79,7 +79,7 @@ async fn pauses_among_copies_of_the_same_messages_lose_none_and_repeat_none() ->
         });
         vhost.publish_all("", "letters", copies).await?;
         for handled in [10, 30, 50, 70] {
-            let started = async || Ok(host.count("started"));
+            let started = async || Ok(host.count_printed("started"));
             let some = |started: &usize| *started >= handled;
             eventually("some are handled", started, some).await?;
             tell(&host, "pause", &file).await?;
@@ -166,7 +166,7 @@ async fn what_waits_for_a_paused_consumer_with_scale_is_known_down_to_nothing() 
     // Nobody consumes: that there is no consumer says nothing of what the broker knows.
     vhost.take("letters", 3).await?;
     waits(0).await?;
-    assert_eq!(host.count("nobody knows how much waits"), 0);
+    assert_eq!(host.count_events("consumer.depth_unknown", &[]), 0);
     tell(&host, "resume", &file).await?;
     assert_settled(&vhost, &mut host, "letters").await
 }

@@ -44,10 +44,14 @@ async fn poison_among_good_messages_ends_after_its_limit_and_stops_none_of_them(
         };
         assert_eq!(reasons[body].as_deref(), Some(reason), "{body}");
         for attempt in 1..=DELIVERIES {
-            let seen = host.count(&format!("attempt {attempt} of {body}"));
+            let seen = host.count_printed(&format!("attempt {attempt} of {body}"));
             assert_eq!(seen, 1, "attempt {attempt} of {body}");
         }
-        assert_eq!(host.count(&format!(" of {body}")), DELIVERIES, "{body}");
+        assert_eq!(
+            host.count_printed(&format!(" of {body}")),
+            DELIVERIES,
+            "{body}"
+        );
     }
     Ok(())
 }

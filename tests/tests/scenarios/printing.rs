@@ -108,7 +108,7 @@ fn assert_plain(text: &str) {
 #[tokio::test]
 async fn texts_of_others_forge_no_line_and_no_move_of_a_cursor() -> Result<()> {
     let toml = HiveToml::one("letters", "stdout", "")
-        .host("log = \"debug,lapin=off\"")
+        .host("log_format = \"text\"\nlog = \"debug,lapin=off\"")
         .component("fail", "")
         .queue("bombs", "")
         .consumer("bombs", "fail", "retry = { limit = 0 }");
@@ -123,8 +123,10 @@ async fn texts_of_others_forge_no_line_and_no_move_of_a_cursor() -> Result<()> {
     vhost.publish("", "letters", forged()).await?;
     vhost.publish("", "bombs", forged()).await?;
     vhost.wait_ready("bombs.dead", 1).await?;
-    host.wait_for_line("acknowledged").await?;
-    host.wait_for_line("dead-lettered").await?;
+    for outcome in ["acked", "dead_lettered"] {
+        host.wait_for_output(&format!(" outcome={outcome:?}"))
+            .await?;
+    }
     let lines = host.lines();
     assert!(
         lines.iter().any(|line| line.contains("out says id")),
@@ -152,13 +154,15 @@ async fn texts_of_others_forge_no_line_and_no_move_of_a_cursor() -> Result<()> {
 
 #[tokio::test]
 async fn json_lines_are_lines_of_json_whatever_others_write() -> Result<()> {
-    let toml = HiveToml::one("letters", "stdout", "").host("log_format = \"json\"");
+    let toml = HiveToml::one("letters", "stdout", "");
     let (vhost, host) = consuming("forged-json", toml).await?;
     vhost.publish("", "letters", Message::new(FORGED)).await?;
-    host.wait_for_line("err says id").await?;
+    host.wait_for_printed("err says id").await?;
     for line in host.lines() {
         assert_plain(&line);
-        let _object: Value = serde_json::from_str(&line)?;
+        let object: Value = serde_json::from_str(&line)?;
+        let event = object["event"].as_str().unwrap_or_default();
+        assert!(event.contains('.'), "{line} has no event");
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn publish(vhost: &Vhost, killer: &str) -> Result<()> {
 /// Whether the killer is handled, as this line tells, and not dead-lettered.
 async fn is_begun(vhost: &Vhost, host: &HostProcess, line: &str) -> Result<bool> {
     let look = async || {
-        if host.count(line) > 0 {
+        if host.count_printed(line) > 0 {
             return Ok(Some(true));
         }
         Ok((letters(vhost, "letters.dead").await? > 0).then_some(false))
@@ -272,7 +272,7 @@ async fn assert_never_dead_lettered(
             host.wait_for_start().await?;
             vhost.publish("", "letters", Message::new(message)).await?;
         }
-        host.wait_for_line(&format!("began {message}")).await?;
+        host.wait_for_printed(&format!("began {message}")).await?;
         end(&vhost, &mut host).await?;
     }
     let mut host = HostProcess::launch_file(&file, &[])?;

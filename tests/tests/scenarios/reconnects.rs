@@ -1,7 +1,7 @@
 //! Thousands of reconnects in a row: a host that lives for months holds no more than a new one.
 
 use anyhow::{Context, Result};
-use hive_tests::{HiveToml, Usage};
+use hive_tests::{HiveToml, Mark, Usage};
 
 use crate::network::{assert_consumes, assert_nothing_left, behind_proxy};
 
@@ -37,10 +37,12 @@ async fn ten_thousand_reconnects_leave_threads_descriptors_and_memory_flat() -> 
         .connection(r#"reconnect = { first = "1ms", max = "5ms" }"#);
     let (vhost, proxy, mut host) = behind_proxy("reconnects", &toml).await?;
     let mut samples = Vec::new();
-    let mut line = 0;
+    let mut mark = Mark::START;
     let mut times = 0;
     while proxy.accepted() < reconnects {
-        line = host.wait_past(line, "consuming consumer=letters").await?;
+        (_, mark) = host
+            .wait_since(mark, "consumer.subscribed", &[("consumer", "letters")])
+            .await?;
         times += 1;
         if proxy.accepted() > WARM_UP && times % SAMPLE_EVERY == 0 {
             samples.push(host.usage()?);

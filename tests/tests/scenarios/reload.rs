@@ -92,8 +92,13 @@ async fn consumers_and_components_come_and_go_and_the_rest_runs_on() -> Result<(
         (200, &2.into())
     );
     // The first one was left alone all along.
-    assert_eq!(stage.host.count("consuming consumer=letters"), 1);
-    assert_eq!(stage.host.count("connected link"), 2);
+    assert_eq!(
+        stage
+            .host
+            .count_events("consumer.subscribed", &[("consumer", "letters")]),
+        1
+    );
+    assert_eq!(stage.host.count_events("link.connected", &[]), 2);
     assert_eq!(
         stage.reload(&changed).await?.trim(),
         format!("nothing has changed in {}", stage.file.display())
@@ -120,17 +125,17 @@ async fn a_file_with_any_fault_changes_nothing() -> Result<()> {
         assert!(refused.stderr.contains(cause), "{cause}: {refused:?}");
         stage.echoes("letters").await?;
     }
-    assert_eq!(stage.host.count("consuming consumer="), 1);
+    assert_eq!(stage.host.count_events("consumer.subscribed", &[]), 1);
     // SIGHUP says the same in the log.
-    let before = stage.host.count("not applied");
-    stage.host.sighup();
-    stage.host.wait_for_count("not applied", before + 1).await?;
-    std::fs::write(&stage.file, good)?;
+    let before = stage.host.count_events("config.refused", &[]);
     stage.host.sighup();
     stage
         .host
-        .wait_for_line("nothing in it has changed")
+        .wait_for_events("config.refused", &[], before + 1)
         .await?;
+    std::fs::write(&stage.file, good)?;
+    stage.host.sighup();
+    stage.host.wait_for_event("config.unchanged", &[]).await?;
     Ok(())
 }
 
@@ -179,13 +184,13 @@ async fn what_is_in_hand_is_finished_when_its_consumer_goes() -> Result<()> {
     let stage = Stage::set("reload", &with).await?;
     let messages = (0..10).map(|_| Message::new("400"));
     stage.vhost.publish_all("", "slow", messages).await?;
-    stage.host.wait_for_line("started 400").await?;
+    stage.host.wait_for_printed("started 400").await?;
     let told = stage.reload(&base()).await?;
     assert!(told.contains("consumer slow: removed"), "{told}");
     // Two were in hand and are done, the rest is back.
     let ready = async || stage.vhost.ready("slow").await;
     eventually("the rest is back", ready, |ready| (1..10).contains(ready)).await?;
-    assert_eq!(stage.host.count("did not finish"), 0);
+    assert_eq!(stage.host.count_events("consumer.unfinished", &[]), 0);
     let outcome = r#"hive_deliveries_total{consumer="slow",outcome="abandoned"}"#;
     assert_eq!(stage.host.metric(outcome).await? as usize, 0);
     Ok(())
@@ -217,7 +222,7 @@ async fn five_hundred_consumers_come_and_go_by_included_files() -> Result<()> {
     );
     std::fs::write(&file, &text)?;
     let host = HostProcess::launch_file(&file, &[])?;
-    host.wait_for_line("consuming").await?;
+    host.wait_for_event("consumer.subscribed", &[]).await?;
     let stage = Stage { vhost, host, file };
     stage.echoes("letters").await?;
 
@@ -264,8 +269,13 @@ async fn five_hundred_consumers_come_and_go_by_included_files() -> Result<()> {
     );
     stage.echoes("letters").await?;
     // The one that was there all along never had to subscribe again.
-    assert_eq!(stage.host.count("consuming consumer=letters"), 1);
-    assert_eq!(stage.host.count("connection lost"), 0);
+    assert_eq!(
+        stage
+            .host
+            .count_events("consumer.subscribed", &[("consumer", "letters")]),
+        1
+    );
+    assert_eq!(stage.host.count_events("link.lost", &[]), 0);
     Ok(())
 }
 
@@ -283,9 +293,9 @@ async fn a_component_is_watched_from_the_reload_on_that_says_so() -> Result<()> 
     };
     let stage = Stage::set("rewatch", &toml("")).await?;
     stage.reload(&toml("watch = true")).await?;
-    assert_eq!(stage.host.count("swapped"), 0);
+    assert_eq!(stage.host.count_events("component.swapped", &[]), 0);
     std::fs::copy(guest("second"), &code)?;
-    stage.host.wait_for_line("swapped").await?;
+    stage.host.wait_for_event("component.swapped", &[]).await?;
     stage
         .vhost
         .publish("", "letters", Message::new("x"))

@@ -161,7 +161,7 @@ async fn connections_that_are_closed_25_times_lose_nothing() -> Result<()> {
     publish(&vhost, "2000").await?;
     for time in 1..=TIMES {
         broker.rabbitmqctl(&["close_all_connections", "--vhost", vhost.name(), "a test"])?;
-        host.wait_for_count("consuming consumer=letters", time + 1)
+        host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], time + 1)
             .await?;
     }
     host.kill9()?;
@@ -219,7 +219,7 @@ async fn a_publication_to_a_full_queue_is_tried_again_in_the_host_and_nothing_el
     assert_eq!(vhost.take("out", COUNT).await?.len(), COUNT);
     eventually("none is kept", kept, |kept| *kept == 0.0).await?;
     assert_eq!(
-        host.count("started"),
+        host.count_printed("started"),
         COUNT,
         "the component was called again"
     );
@@ -282,16 +282,24 @@ async fn held_by_its_store(
             .is_some_and(|reason| reason.contains("store")),
         "{reason}"
     );
-    let begun = host.count("started");
+    let begun = host.count_printed("started");
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    assert_eq!(host.count("started"), begun, "it takes nothing more");
+    assert_eq!(
+        host.count_printed("started"),
+        begun,
+        "it takes nothing more"
+    );
     give_back(&host)?;
     let count = usize::try_from(MESSAGES)?;
     assert_eq!(vhost.take("out", count).await?.len(), count);
     let acked = outcome("acked");
     let look = async || host.metric(&acked).await;
     eventually("all are done", look, |acked| *acked == f64::from(MESSAGES)).await?;
-    assert_eq!(host.count("started"), count, "something was handled twice");
+    assert_eq!(
+        host.count_printed("started"),
+        count,
+        "something was handled twice"
+    );
     assert_settled(&vhost, &mut host, "letters").await
 }
 
@@ -344,8 +352,12 @@ prefetch = 10"#;
     let seen: BTreeSet<String> = out.iter().map(Message::text).collect();
     let quick: BTreeSet<String> = (0..QUICK).map(|number| number.to_string()).collect();
     assert_eq!(seen, quick);
-    assert_eq!(host.count(&format!("started {ENDLESS}")), 2);
-    assert_eq!(host.count("started"), 2 + QUICK, "handled for nothing");
+    assert_eq!(host.count_printed(&format!("started {ENDLESS}")), 2);
+    assert_eq!(
+        host.count_printed("started"),
+        2 + QUICK,
+        "handled for nothing"
+    );
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0, "one letter, not two");
     assert_eq!(vhost.ready("letters.retry.100ms").await?, 0, "no copy");

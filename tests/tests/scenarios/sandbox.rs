@@ -62,7 +62,7 @@ async fn assert_dead(vhost: &Vhost, reason: &str) -> Result<()> {
 async fn s14_endless_loops_leave_other_consumers_their_latency() -> Result<()> {
     let keys = format!("timeout = \"{BAD_TIMEOUT}\"");
     let (vhost, host) = beside("spin", &keys).await?;
-    host.wait_for_line("attempt 1 of bad").await?;
+    host.wait_for_printed("attempt 1 of bad").await?;
     assert_neighbour_keeps_its_latency(&vhost).await
 }
 
@@ -83,6 +83,6 @@ async fn s14_memory_bombs_are_cut_off_and_retried_and_harm_nobody() -> Result<()
 async fn s14_host_calls_that_never_return_leave_other_consumers_their_latency() -> Result<()> {
     let keys = format!("timeout = \"{BAD_TIMEOUT}\"");
     let (vhost, host) = beside("stuck", &keys).await?;
-    host.wait_for_line("attempt 1 of bad").await?;
+    host.wait_for_printed("attempt 1 of bad").await?;
     assert_neighbour_keeps_its_latency(&vhost).await
 }

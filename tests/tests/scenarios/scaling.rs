@@ -118,16 +118,16 @@ async fn has(host: &HostProcess, series: &str) -> Result<bool> {
 async fn s19_three_of_five_messages_are_started_and_all_five_are_held() -> Result<()> {
     let mut stage = Stage::set("s19", |gate| gate.toml("concurrency = 3")).await?;
     stage.publish(5).await?;
-    stage.host.wait_for_count("started", 3).await?;
+    stage.host.wait_for_printed_times("started", 3).await?;
     let held = async || Ok(stage.vhost.counters("letters")?["messages_unacknowledged"].clone());
     eventually("five are held", held, |held| *held == 5).await?;
     assert_eq!(stage.vhost.ready("letters").await?, 0);
     stage
         .wait_for(r#"hive_deliveries_in_flight{consumer="letters"}"#, 3)
         .await?;
-    assert_eq!(stage.host.count("started"), 3);
+    assert_eq!(stage.host.count_printed("started"), 3);
     stage.gate.open()?;
-    stage.host.wait_for_count("started", 5).await?;
+    stage.host.wait_for_printed_times("started", 5).await?;
     assert_settled(&stage.vhost, &mut stage.host, "letters").await
 }
 
@@ -145,7 +145,7 @@ async fn s20_a_burst_on_one_consumer_leaves_its_neighbour_alone() -> Result<()> 
         stage.publish(500).await?;
         stage
             .host
-            .wait_for_count("started", if keys == SCALE { 5 } else { 3 })
+            .wait_for_printed_times("started", if keys == SCALE { 5 } else { 3 })
             .await?;
         for number in 0..50 {
             let body = number.to_string();
@@ -180,7 +180,7 @@ async fn s23_workers_follow_the_queue_and_give_their_memory_back() -> Result<()>
     stage.wait_for_workers(1).await?;
     stage.publish(50).await?;
     stage.wait_for_workers(5).await?;
-    stage.host.wait_for_count("started", 5).await?;
+    stage.host.wait_for_printed_times("started", 5).await?;
     // The broker has handed out all of them, and five are begun.
     assert_eq!(stage.vhost.ready("letters").await?, 0);
     stage
@@ -191,7 +191,7 @@ async fn s23_workers_follow_the_queue_and_give_their_memory_back() -> Result<()>
     stage.wait_for_workers(1).await?;
     stage
         .host
-        .wait_for_count("ends because of StopReason::ScaleDown", 4)
+        .wait_for_printed_times("ends because of StopReason::ScaleDown", 4)
         .await?;
     stage
         .wait_for(r#"hive_instances{component="gate"}"#, 1)
@@ -200,9 +200,12 @@ async fn s23_workers_follow_the_queue_and_give_their_memory_back() -> Result<()>
     let most = full - 2 * ballast * 1024;
     let resident = async || Ok(stage.host.usage()?.resident_kib);
     eventually("the memory is given back", resident, |now| *now < most).await?;
-    let line = stage.host.wait_for_line("scaled consumer=letters").await?;
-    assert!(line.contains("messages_per_instance"), "{line}");
-    stage.host.wait_for_count("started", 50).await?;
+    let line = stage
+        .host
+        .wait_for_event("consumer.scaled", &[("consumer", "letters")])
+        .await?;
+    assert!(line.names("messages_per_instance"), "{line}");
+    stage.host.wait_for_printed_times("started", 50).await?;
     assert_settled(&stage.vhost, &mut stage.host, "letters").await
 }
 
@@ -218,11 +221,11 @@ async fn s23_a_queue_that_is_gone_holds_the_number_of_workers() -> Result<()> {
     let host = HostProcess::run(&vhost, &toml).await?;
     let messages = (0..50).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 5).await?;
+    host.wait_for_printed_times("started", 5).await?;
     vhost.delete_queue("letters").await?;
-    let line = host.wait_for_line("nobody knows how much waits").await?;
+    let line = host.wait_for_event("consumer.depth_unknown", &[]).await?;
     assert!(
-        line.contains("NOT_FOUND") && line.contains("workers=5"),
+        line.names("NOT_FOUND") && line.is("consumer.depth_unknown", &[("workers", "5")]),
         "{line}"
     );
     assert!(!has(&host, "hive_waiting_messages").await?);
@@ -230,7 +233,7 @@ async fn s23_a_queue_that_is_gone_holds_the_number_of_workers() -> Result<()> {
     wait_for(&host, r#"hive_deliveries_in_flight{consumer="letters"}"#, 0).await?;
     let workers = r#"hive_workers{consumer="letters"}"#;
     assert_eq!(host.metric(workers).await? as u64, 5);
-    assert_eq!(host.count("nobody knows how much waits"), 1);
+    assert_eq!(host.count_events("consumer.depth_unknown", &[]), 1);
     // It is there again, and empty.
     vhost.declare_queue("letters", "classic").await?;
     wait_for(&host, workers, 1).await
@@ -240,13 +243,13 @@ async fn s23_a_queue_that_is_gone_holds_the_number_of_workers() -> Result<()> {
 async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers() -> Result<()> {
     let stage = Stage::set("mute", |gate| gate.toml(&all_at_once())).await?;
     stage.publish(50).await?;
-    stage.host.wait_for_count("started", 5).await?;
+    stage.host.wait_for_printed_times("started", 5).await?;
     let broker = Broker::shared().await?;
     broker.suspend_queue(&stage.vhost, "letters")?;
     // The broker answers for it, with neither messages nor consumers.
-    let line = stage.host.wait_for_line("nobody knows how much waits");
+    let line = stage.host.wait_for_event("consumer.depth_unknown", &[]);
     let line = line.await?;
-    assert!(line.contains("does not answer the broker"), "{line}");
+    assert!(line.names("does not answer the broker"), "{line}");
     assert!(!has(&stage.host, "hive_waiting_messages").await?);
     let workers = r#"hive_workers{consumer="letters"}"#;
     assert_eq!(stage.host.metric(workers).await? as u64, 5);
@@ -268,10 +271,10 @@ async fn s23_a_connection_that_is_cut_holds_the_number_of_workers() -> Result<()
     let (vhost, proxy, mut host) = behind_proxy("cut", &toml).await?;
     let messages = (0..50).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 5).await?;
+    host.wait_for_printed_times("started", 5).await?;
     proxy.refuse();
     proxy.cut();
-    host.wait_for_line("nobody knows how much waits").await?;
+    host.wait_for_event("consumer.depth_unknown", &[]).await?;
     // What was in hand ends, nothing more comes, and nobody goes for it.
     gate.open()?;
     wait_for(&host, r#"hive_deliveries_in_flight{consumer="letters"}"#, 0).await?;
@@ -287,7 +290,7 @@ async fn s23_a_connection_that_is_cut_holds_the_number_of_workers() -> Result<()
 async fn a_swap_while_it_scales_loses_nothing_and_keeps_no_instance_too_many() -> Result<()> {
     let mut stage = Stage::set("swap", |gate| gate.toml(SCALE)).await?;
     stage.publish(50).await?;
-    stage.host.wait_for_count("started", 5).await?;
+    stage.host.wait_for_printed_times("started", 5).await?;
     let code = guest("lifecycle");
     let swapped = stage
         .host
@@ -299,12 +302,15 @@ async fn a_swap_while_it_scales_loses_nothing_and_keeps_no_instance_too_many() -
     // The old ones came back one after the other, those of the new code that are too many went.
     stage
         .host
-        .wait_for_count("ends because of StopReason::Swap", 5)
+        .wait_for_printed_times("ends because of StopReason::Swap", 5)
         .await?;
     stage
         .wait_for(r#"hive_instances{component="gate"}"#, 1)
         .await?;
-    stage.host.wait_for_count("attempt 1 of", 45).await?;
+    stage
+        .host
+        .wait_for_printed_times("attempt 1 of", 45)
+        .await?;
     stage.wait_until_all_is_handled().await?;
     assert_settled(&stage.vhost, &mut stage.host, "letters").await
 }
@@ -352,17 +358,17 @@ async fn bounds_and_rules_that_are_reloaded_are_the_new_ones() -> Result<()> {
 async fn a_drain_while_it_scales_finishes_what_is_in_hand_and_returns_the_rest() -> Result<()> {
     let mut stage = Stage::set("drain", |gate| gate.toml(SCALE)).await?;
     stage.publish(50).await?;
-    stage.host.wait_for_count("started", 5).await?;
+    stage.host.wait_for_printed_times("started", 5).await?;
     stage.host.sigterm();
-    stage.host.wait_for_line("draining").await?;
+    stage.host.wait_for_event("host.stopping", &[]).await?;
     stage.gate.open()?;
     let status = stage.host.wait().await?;
     assert_eq!(status.code(), Some(0));
-    let told = stage.host.lines_to_the_end();
-    let count = |words: &str| told.iter().filter(|line| line.contains(words)).count();
-    assert_eq!(count("started"), 5);
-    assert_eq!(count("ends because of StopReason::Drain"), 5);
-    assert_eq!(count("ends because of"), 5);
+    stage.host.lines_to_the_end();
+    let host = &stage.host;
+    assert_eq!(host.count_printed("started"), 5);
+    assert_eq!(host.count_printed("ends because of StopReason::Drain"), 5);
+    assert_eq!(host.count_printed("ends because of"), 5);
     stage.vhost.wait_ready("letters", 45).await
 }
 
@@ -377,8 +383,14 @@ async fn the_time_that_a_message_waits_decides_where_that_is_the_rule() -> Resul
     vhost.publish_all("", "letters", messages).await?;
     let workers = r#"hive_workers{consumer="letters"}"#;
     wait_for(&host, workers, 4).await?;
-    let line = host.wait_for_line("scaled consumer=letters").await?;
-    assert!(line.contains("because=target_wait"), "{line}");
+    let line = host
+        .wait_for_event("consumer.scaled", &[("consumer", "letters")])
+        .await?;
+    assert_eq!(
+        line.field("because").as_deref(),
+        Some("target_wait"),
+        "{line}"
+    );
     vhost.wait_ready("out", 100).await?;
     let one = async || Ok(host.metric(workers).await? as u64);
     eventually_within(Duration::from_secs(30), "one is left", one, |now| *now == 1)
@@ -419,7 +431,7 @@ async fn the_example_runs_as_it_stands() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("example").await?;
     let variables = [("RABBITMQ_URL", &*vhost.url())];
     let mut host = HostProcess::launch_file(&example("scaling").join("hive.toml"), &variables)?;
-    host.wait_for_line("consuming consumer=primes").await?;
+    host.wait_for_start_of("primes").await?;
     let sample = |name: &str| {
         let file = example("scaling").join("messages").join(name);
         std::fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))
@@ -437,8 +449,8 @@ async fn the_example_runs_as_it_stands() -> Result<()> {
             .all(|answer| answer.text().contains("664579"))
     );
     vhost.take_one("primes.asked.dead").await?;
-    host.wait_for_line("scaled consumer=primes").await?;
-    host.wait_for_line("not needed any more: StopReason::ScaleDown")
+    host.wait_for_output("consumer=primes before=").await?;
+    host.wait_for_output("not needed any more: StopReason::ScaleDown")
         .await?;
     host.stop().await
 }

@@ -26,8 +26,10 @@ async fn status_tells_of_every_connection_consumer_and_component() -> Result<()>
     let file = scratch("status").join("hive.toml");
     std::fs::write(&file, toml().text(&vhost))?;
     let mut host = HostProcess::launch_file(&file, &[])?;
-    host.wait_for_line("consuming consumer=letters").await?;
-    host.wait_for_line("consuming consumer=poison").await?;
+    host.wait_for_event("consumer.subscribed", &[("consumer", "letters")])
+        .await?;
+    host.wait_for_event("consumer.subscribed", &[("consumer", "poison")])
+        .await?;
     let messages = (0..7).map(|number| Message::new(number.to_string()));
     vhost.publish_all("", "letters", messages).await?;
     vhost.publish("", "poison", Message::new("bad")).await?;
@@ -100,10 +102,10 @@ async fn status_watches_until_the_host_is_gone() -> Result<()> {
     eventually("it has looked", rows, |rows| *rows >= 1).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
     // It goes on, and sees what came after.
-    watching.wait_for_line(" 1 (").await?;
+    watching.wait_for_output(" 1 (").await?;
     host.stop().await?;
     assert_eq!(watching.wait().await?.code(), Some(1));
-    watching.wait_for_line("no host answers at").await?;
+    watching.wait_for_output("127.0.0.1:").await?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ fn slow(host_keys: &str, consumer_keys: &str) -> HiveToml {
 /// quorum queue counts a cancelled one for as long as it has messages unacknowledged.
 async fn begin_stop(host: &HostProcess) -> Result<()> {
     host.sigterm();
-    host.wait_for_line("draining").await?;
+    host.wait_for_event("host.stopping", &[]).await?;
     Ok(())
 }
 
@@ -31,16 +31,16 @@ async fn s30_sigterm_in_mid_work_finishes_what_is_in_hand_and_requeues_the_rest(
     let (vhost, mut host) = consuming("s30", slow("", "concurrency = 2\nprefetch = 10")).await?;
     let messages = (0..10).map(|_| Message::new("1500"));
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 2).await?;
+    host.wait_for_printed_times("started", 2).await?;
     host.stop().await?;
-    let started = u32::try_from(host.count("started"))?;
+    let started = u32::try_from(host.count_printed("started"))?;
     let done = vhost.ready("out").await?;
     assert_eq!(done, started, "everything that was started was finished");
     assert!(done < 10, "the stop came in mid-work");
     // The rest is back, nothing twice; the queue takes it back a moment after the connection closed.
     vhost.wait_ready("letters", 10 - done).await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
-    host.wait_for_line("stopped").await?;
+    host.wait_for_event("host.stopped", &[]).await?;
     let left = vhost.drain("letters").await?;
     let spent = left
         .iter()
@@ -54,7 +54,7 @@ async fn ctrl_c_stops_an_idle_host_cleanly() -> Result<()> {
     let (vhost, mut host) = consuming("stop", slow("", "")).await?;
     host.sigint();
     assert_eq!(host.wait().await?.code(), Some(0));
-    host.wait_for_line("stopped").await?;
+    host.wait_for_event("host.stopped", &[]).await?;
     let open = Broker::shared().await?.connections(&vhost)?;
     assert!(open.is_empty(), "connections were left: {open:?}");
     Ok(())
@@ -66,7 +66,7 @@ async fn after_shutdown_timeout_the_rest_goes_back_and_the_stragglers_are_named(
     let (vhost, mut host) = consuming("stop", toml).await?;
     let messages = ["60000", "60000"].map(Message::new);
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 2).await?;
+    host.wait_for_printed_times("started", 2).await?;
     let start = Instant::now();
     host.sigterm();
     let status = host.wait().await?;
@@ -76,11 +76,8 @@ async fn after_shutdown_timeout_the_rest_goes_back_and_the_stragglers_are_named(
         start.elapsed()
     );
     assert_eq!(status.code(), Some(1), "the drain was not clean");
-    let line = host.wait_for_line("still in hand").await?;
-    assert!(
-        line.contains("letters"),
-        "the straggler is not named: {line}"
-    );
+    let line = host.wait_for_event("delivery.abandoned", &[]).await?;
+    assert!(line.names("letters"), "the straggler is not named: {line}");
     vhost.wait_ready("letters", 2).await?;
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     Ok(())
@@ -91,7 +88,7 @@ async fn a_second_signal_leaves_at_once() -> Result<()> {
     let toml = slow(r#"shutdown_timeout = "10m""#, "");
     let (vhost, mut host) = consuming("stop", toml).await?;
     vhost.publish("", "letters", Message::new("240000")).await?;
-    host.wait_for_line("started").await?;
+    host.wait_for_printed("started").await?;
     begin_stop(&host).await?;
     host.sigterm();
     let start = Instant::now();
@@ -110,7 +107,7 @@ async fn a_killed_host_loses_nothing() -> Result<()> {
     let (vhost, mut host) = consuming("stop", slow("", "concurrency = 2")).await?;
     let messages = ["60000", "60000", "60000"].map(Message::new);
     vhost.publish_all("", "letters", messages).await?;
-    host.wait_for_count("started", 2).await?;
+    host.wait_for_printed_times("started", 2).await?;
     host.kill9()?;
     vhost.wait_ready("letters", 3).await
 }

@@ -49,12 +49,14 @@ async fn s31_a_queue_made_anew_in_another_way_is_told_and_declared_once_it_is_go
     for queue in ["letters", "letters.retry.100ms"] {
         assert_consumes(&vhost, &format!("before {queue}")).await?;
         replace(&vhost, &user, queue).await?;
-        let line = host.wait_for_line(&format!("queue {queue:?} (")).await?;
+        let line = host
+            .wait_for_event_naming("topology.mismatch", &format!("queue {queue:?} ("))
+            .await?;
         for side in [
             "x-queue-type = quorum",
             "406 PRECONDITION_FAILED - inequivalent arg",
         ] {
-            assert!(line.contains(side), "`{side}` is not told: {line}");
+            assert!(line.names(side), "`{side}` is not told: {line}");
         }
         vhost.delete_queue(queue).await?;
         let look = async || vhost.consumers("letters").await;
@@ -83,11 +85,12 @@ async fn a_dead_letter_queue_that_is_deleted_or_full_or_somebody_elses_loses_not
         .declare_queue_with("letters.dead", room_for_one("classic"))
         .await?;
     user.close_connections().await?;
-    host.wait_for_count("consuming consumer=letters", 2).await?;
+    host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], 2)
+        .await?;
     let two = ["one", "other"].map(Message::new);
     vhost.publish_all("", "letters", two.clone()).await?;
-    let line = host.wait_for_line("kept in the host").await?;
-    assert!(line.contains("full"), "the reason is not told: {line}");
+    let line = host.wait_for_event("delivery.kept", &[]).await?;
+    assert!(line.names("full"), "the reason is not told: {line}");
     let mut dead = vec![vhost.take_one("letters.dead").await?];
     dead.push(vhost.take_one("letters.dead").await?);
     assert_eq!(bodies(&dead), bodies(&two));
@@ -120,8 +123,8 @@ async fn a_delay_queue_that_is_deleted_or_full_while_many_fail_loses_nothing() -
     });
     vhost.management().put(&policy, &full)?;
     vhost.publish_all("", "letters", failing_once()).await?;
-    let line = host.wait_for_line("kept in the host").await?;
-    assert!(line.contains("full"), "the reason is not told: {line}");
+    let line = host.wait_for_event("delivery.kept", &[]).await?;
+    assert!(line.names("full"), "the reason is not told: {line}");
     vhost.management().delete(&policy)?;
     assert_eq!(bodies(&vhost.take("out", MANY).await?), expected);
     assert_settled(&vhost, &mut host, "letters").await?;
@@ -144,8 +147,10 @@ async fn an_exchange_that_is_deleted_and_made_again_gets_what_was_published_mean
     let post = format!("/exchanges/{}/post", vhost.name());
     vhost.management().delete(&post)?;
     vhost.publish_all("", "letters", to_post()).await?;
-    let line = host.wait_for_line("failed; will be retried").await?;
-    assert!(line.contains("post"), "the exchange is not named: {line}");
+    let line = host
+        .wait_for_event("delivery.settled", &[("outcome", "retried")])
+        .await?;
+    assert!(line.names("post"), "the exchange is not named: {line}");
     make_post(&vhost).await?;
     // The broker closes the channel over a missing exchange, and what was on its way then is published
     // again: some may come twice.

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use hive_tests::{
-    Authority, Clients, HiveToml, HostProcess, Identity, Message, TlsBroker, Vhost, eventually,
+    Authority, Clients, Event, HiveToml, HostProcess, Identity, Message, TlsBroker, Vhost,
+    eventually,
 };
 use serde_json::Value;
 
@@ -32,7 +33,8 @@ fn url(port: u16, vhost: &Vhost) -> String {
 
 async fn consuming(toml: &HiveToml, url: &str) -> Result<HostProcess> {
     let host = HostProcess::launch(&toml.text_for(url))?;
-    host.wait_for_line("consuming consumer=letters").await?;
+    host.wait_for_event("consumer.subscribed", &[("consumer", "letters")])
+        .await?;
     Ok(host)
 }
 
@@ -67,15 +69,14 @@ fn logins(tls: &TlsBroker, vhost: &Vhost) -> Result<Vec<(String, bool)>> {
 /// wanted to go and which part of hive.toml to look at.
 async fn refused(toml: &HiveToml, url: &str, told: &[&str]) -> Result<HostProcess> {
     let host = HostProcess::launch(&toml.text_for(url))?;
-    // A field of a log line is quoted; what matters here is what it says.
-    let error = host.wait_for_line("ERROR").await?.replace('\\', "");
+    let error = host.wait_for_level("ERROR").await?;
     let (_, address) = url.split_once('@').context("the url has a user")?;
     let (address, _) = address.split_once('/').context("the url has a vhost")?;
     for word in ["connection \"main\"", address, "[connections.main]"]
         .iter()
         .chain(told)
     {
-        assert!(error.contains(word), "`{word}` is not told: {error}");
+        assert!(error.names(word), "`{word}` is not told: {error}");
     }
     Ok(host)
 }
@@ -86,8 +87,8 @@ async fn assert_server_refused(tls: &TlsBroker, server: &Identity, told: &[&str]
     let vhost = tls.broker().vhost("tls").await?;
     let url = url(port, &vhost).replace("guest:guest", "guest:hunter2");
     let host = refused(&echo(&trusting(tls.authority())), &url, told).await?;
-    assert_eq!(host.count("hunter2"), 0, "the password is told");
-    assert_eq!(host.count("connected"), 0);
+    assert!(!host.mentions("hunter2"), "the password is told");
+    assert_eq!(host.count_events("link.connected", &[]), 0);
     Ok(())
 }
 
@@ -188,7 +189,7 @@ async fn a_client_that_is_turned_away_knows_why_at_every_try() -> Result<()> {
     };
     eventually("it tried often", refusals, |refusals| *refusals >= TRIES).await?;
     // A failure of another kind would be told as a warning.
-    assert_eq!(host.count("WARN"), 0);
+    assert_eq!(host.count_level("WARN"), 0);
     Ok(())
 }
 
@@ -234,7 +235,8 @@ async fn a_certificate_that_is_renewed_lets_the_host_in_by_itself() -> Result<()
 
     authority.server("renewed", LOCAL)?;
     tls.reread_certificates()?;
-    host.wait_for_line("consuming consumer=letters").await?;
+    host.wait_for_event("consumer.subscribed", &[("consumer", "letters")])
+        .await?;
     assert_consumes(&vhost, "renewed").await?;
 
     // It expires under a host that consumes, which learns of it when it has to connect again.
@@ -242,11 +244,13 @@ async fn a_certificate_that_is_renewed_lets_the_host_in_by_itself() -> Result<()
     tls.reread_certificates()?;
     let close = ["close_all_connections", "--vhost", vhost.name(), "renewed"];
     tls.broker().rabbitmqctl(&close)?;
-    let look = async || Ok(host.count("expired on 2020-01-01"));
+    let is_it = |event: &&Event| event.names("2020-01-01");
+    let look = async || Ok(host.events().iter().filter(is_it).count());
     eventually("the host told it again", look, |told| *told > 2).await?;
     authority.server("renewed", LOCAL)?;
     tls.reread_certificates()?;
-    host.wait_for_count("consuming consumer=letters", 2).await?;
+    host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], 2)
+        .await?;
     assert_consumes(&vhost, "renewed again").await
 }
 

@@ -172,7 +172,7 @@ impl Running {
 
     /// How many queues a host consumes.
     pub(crate) fn consuming(&self) -> Result<usize> {
-        Ok(self.host()?.count("consuming"))
+        Ok(self.host()?.count_events("consumer.subscribed", &[]))
     }
 
     /// How many messages a host has acknowledged, of all its consumers.

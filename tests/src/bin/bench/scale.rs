@@ -42,7 +42,7 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
     let file = configuration(&vhost, queues)?;
     let begun = Instant::now();
     let mut host = HostProcess::launch_file(&file, &[])?.quietly();
-    while host.count("consuming") < queues as usize {
+    while host.count_events("consumer.subscribed", &[]) < queues as usize {
         ensure!(begun.elapsed() < LONGEST, "not every queue is consumed");
         sleep(Duration::from_millis(50)).await;
     }
@@ -116,7 +116,7 @@ fn configuration(vhost: &Vhost, queues: u32) -> Result<PathBuf> {
         &file,
         format!(
             "include = [\"consumers.d/*.toml\"]\n\
-             [host]\nname = \"scale\"\nadmin = \"127.0.0.1:0\"\n\
+             [host]\nname = \"scale\"\nadmin = \"127.0.0.1:0\"\nlog_format = \"json\"\n\
              [components.ack]\npath = \"{}\"\n",
             guest("ack").display()
         ),

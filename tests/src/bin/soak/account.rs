@@ -43,7 +43,8 @@ pub(crate) struct Verdict {
 impl Account {
     /// Reads from the log of a host that has ended what only the component can report.
     pub(crate) fn add_log(&mut self, host: &mut HostProcess) {
-        for line in host.lines_to_the_end() {
+        host.lines_to_the_end();
+        for line in host.printed() {
             if let Some(number) = number_after(&line, "handled ") {
                 *self.handled.entry(number).or_default() += 1;
             }

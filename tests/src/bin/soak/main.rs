@@ -233,8 +233,7 @@ impl Stage {
 /// Waits until every consumer consumes, and so every queue is there.
 async fn wait_for_all(host: &HostProcess) -> Result<()> {
     for (queue, _) in QUEUES {
-        host.wait_for_line(&format!("consuming consumer={queue}"))
-            .await?;
+        host.wait_for_start_of(queue).await?;
     }
     Ok(())
 }

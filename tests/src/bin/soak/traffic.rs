@@ -141,7 +141,9 @@ pub(crate) const PREFETCHES: [u16; 2] = [200, 100];
 /// A host that consumes all of it, from queues as they are by default.
 pub(crate) fn hive_toml(prefetch: u16) -> HiveToml {
     let toml = HiveToml::new()
-        .host(r#"log = "error,guest=info,hive_host::admin=info,hive_amqp=info,hive_telemetry::link=info""#)
+        .host(
+            r#"log = "error,guest=info,hive::app=info,hive::consumer=info,hive::connection=info""#,
+        )
         .connection(
             r#"heartbeat = "2s"
 connect_timeout = "2s"
