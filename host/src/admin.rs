@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hive_lifecycle::Tasks;
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
 use self::guard::Guard;
-use self::wire::{ComponentView, ConsumerView, Readiness, StatusView};
+use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
 use crate::status::Status;
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
@@ -70,13 +70,15 @@ impl Admin {
             sources.commands.token.clone(),
         );
         let routes = Router::new()
-            .merge(commands::routes(guard))
+            .merge(commands::routes(&guard))
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/v1/components", get(components))
             .route("/v1/status", get(whole))
             .route("/v1/consumers", get(consumers))
+            .fallback(unknown)
+            .method_not_allowed_fallback(not_allowed)
             .with_state(sources);
         if SystemTime::now() < UNIX_EPOCH {
             // hyper writes the date of each answer, and panics where there is none.
@@ -93,6 +95,22 @@ impl Admin {
             }
         });
     }
+}
+
+async fn unknown(uri: Uri) -> Response {
+    let error = format!(
+        "there is no {}; docs/operations.md lists the paths",
+        uri.path()
+    );
+    (StatusCode::NOT_FOUND, Json(ErrorView::new(error))).into_response()
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = format!(
+        "{} does not take {method}: what is read is a GET, and a command is a POST",
+        uri.path()
+    );
+    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorView::new(error))).into_response()
 }
 
 /// The process answers, whatever the broker does: restarting it would heal nothing.

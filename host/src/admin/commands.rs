@@ -5,7 +5,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use axum::{Json, Router};
 use hive_config::plan::Password;
 use hive_core::canary::CanaryRule;
@@ -38,15 +38,18 @@ struct How {
     deliveries: Option<u32>,
 }
 
-pub(super) fn routes(by: Guard) -> Router<Sources> {
+pub(super) fn routes(by: &Guard) -> Router<Sources> {
+    // Each by itself: a path that does not exist, or takes no POST, is that whoever asks.
+    let guarded = |command: MethodRouter<Sources>| {
+        command.route_layer(middleware::from_fn_with_state(by.clone(), guard))
+    };
     Router::new()
-        .route("/v1/components/{component}/swap", post(swap))
-        .route("/v1/components/{component}/back", post(back))
-        .route("/v1/reload", post(reload))
-        .route("/v1/consumers/{consumer}/pause", post(pause))
-        .route("/v1/consumers/{consumer}/resume", post(resume))
+        .route("/v1/components/{component}/swap", guarded(post(swap)))
+        .route("/v1/components/{component}/back", guarded(post(back)))
+        .route("/v1/reload", guarded(post(reload)))
+        .route("/v1/consumers/{consumer}/pause", guarded(post(pause)))
+        .route("/v1/consumers/{consumer}/resume", guarded(post(resume)))
         .layer(DefaultBodyLimit::max(LARGEST_CODE))
-        .layer(middleware::from_fn_with_state(by, guard))
 }
 
 /// New code as `application/wasm`; with `application/json` it is read from its file.

@@ -19,7 +19,7 @@ use crate::dead::connection_of;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     echo '{\"id\": 1}' | hive-host publish hive.toml orders order.created -p content-type=application/json\n  \
-    hive-host dead show hive.toml orders --json | jq -c '…' | hive-host publish hive.toml '' orders.created --json";
+    hive-host dead show hive.toml orders --json | jq -c '…' | hive-host publish hive.toml --queue orders.created --json";
 
 /// Publications in flight.
 const ON_THE_WAY: usize = 200;
@@ -33,11 +33,14 @@ pub(super) struct Publish {
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
     /// The exchange; '' is the default exchange, which routes to the queue named by the routing key
-    #[arg(value_name = "EXCHANGE")]
-    exchange: String,
+    #[arg(value_name = "EXCHANGE", required_unless_present = "queue")]
+    exchange: Option<String>,
     /// The routing key
-    #[arg(value_name = "ROUTING_KEY")]
-    routing_key: String,
+    #[arg(value_name = "ROUTING_KEY", required_unless_present = "queue")]
+    routing_key: Option<String>,
+    /// The queue to publish to, in place of an exchange and a routing key
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["exchange", "routing_key"])]
+    queue: Option<String>,
     #[command(flatten)]
     said: MessageFlags,
     /// Each line of the input is a message as JSON
@@ -57,7 +60,8 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
         Exit::Misused
     };
     let plan = super::load(&arguments.file)?.plan;
-    let name = entity(&arguments.exchange, &arguments.routing_key);
+    let (exchange, routing_key) = arguments.address();
+    let name = entity(exchange, routing_key);
     let connection = connection_of(&plan, name, arguments.connection.as_deref());
     let connection = connection.map_err(misused)?;
     let most = match arguments.json {
@@ -79,8 +83,8 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
             Err(exit) => return exit,
         };
         let publications = messages.into_iter().map(|message| Publication {
-            exchange: arguments.exchange.clone(),
-            routing_key: arguments.routing_key.clone(),
+            exchange: exchange.to_owned(),
+            routing_key: routing_key.to_owned(),
             message,
             mandatory: !arguments.optional,
             delay: None,
@@ -90,6 +94,20 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
         broker.leave().await;
         exit
     }))
+}
+
+impl Publish {
+    /// The exchange and the routing key. The default exchange leads to the queue named by the key (AMQP 0-9-1,
+    /// section 3.1.3.1).
+    fn address(&self) -> (&str, &str) {
+        match &self.queue {
+            Some(queue) => ("", queue),
+            None => (
+                self.exchange.as_deref().unwrap_or_default(),
+                self.routing_key.as_deref().unwrap_or_default(),
+            ),
+        }
+    }
 }
 
 /// The entity that determines the connection of hive.toml: the exchange, or the queue that the default one

@@ -141,14 +141,10 @@ fn consumers(before: &Look, now: &Look) -> Table {
         let then = list(&before.said["consumers"]).find(|then| then["consumer"] == *name);
         let [acked, retried, dead] =
             COUNTERS.map(|counter| counted(consumer, then, counter, seconds));
-        let state = match consumer["consuming"] == true {
-            true => "consuming",
-            false => "waiting",
-        };
         table.row([
             words(name),
             words(&consumer["queue"]),
-            state.to_owned(),
+            words(&consumer["state"]),
             workers(consumer),
             number(&consumer["in_flight"]),
             number(&consumer["waiting"]),
@@ -207,7 +203,7 @@ mod tests {
     fn consumer(acked: u64) -> Value {
         json!({
             "consumer": "orders", "queue": "orders.created", "component": "orders",
-            "connection": "main", "consuming": true, "workers": 2, "workers_wanted": 5,
+            "connection": "main", "consuming": true, "state": "consuming", "workers": 2, "workers_wanted": 5,
             "waiting": 50, "in_flight": 2,
             "deliveries": { "acked": acked, "retried": 1, "dead_lettered": 0, "requeued": 0 },
         })
@@ -228,7 +224,8 @@ mod tests {
                 ],
                 "consumers": [
                     consumer(35),
-                    { "consumer": "late", "queue": "late", "consuming": false, "reason": "starting" },
+                    { "consumer": "late", "queue": "late", "state": "waiting", "reason": "starting" },
+                    { "consumer": "rest", "queue": "rest", "state": "paused", "reason": "by hand" },
                 ],
                 "components": [
                     { "component": "orders", "generation": 3, "sha256": "0123456789abcdef", "since": "now" },
@@ -242,6 +239,7 @@ main        publish  closed  refused
 CONSUMER  QUEUE           STATE      WORKERS  IN FLIGHT  WAITING        ACKED    RETRIED       DEAD  REASON
 orders    orders.created  consuming   2 of 5          2       50  35 (12.5/s)  1 (0.0/s)  0 (0.0/s)
 late      late            waiting          -          -        -            -          -          -  starting
+rest      rest            paused           -          -        -            -          -          -  by hand
 
 COMPONENT  GENERATION  SHA256        SINCE  CANARY
 orders              3  0123456789ab  now

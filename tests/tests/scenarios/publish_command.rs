@@ -136,13 +136,34 @@ async fn what_is_shown_can_be_published() -> Result<()> {
         .run(&["dead", "show"], &["letters", "--json", "--counted"])
         .await?;
     let mended = shown.stdout.replace("brokn", "mended");
+    let to_queue = ["--queue", "letters", "--json"];
     let done = commands
-        .run_with(&["publish"], &["", "letters", "--json"], mended.as_bytes())
+        .run_with(&["publish"], &to_queue, mended.as_bytes())
         .await?;
     assert_ends(&done, 0, "\"published\":1");
     let found = vhost.take_one("letters").await?;
     assert_eq!(found.text(), "mended");
     assert_eq!(found.text_of("who").as_deref(), Some("me"));
     assert!(found.value("x-hive-reason").is_none());
+    Ok(())
+}
+
+/// Nobody is to wonder which of the two it went to.
+#[tokio::test]
+async fn a_queue_takes_the_place_of_an_exchange_and_a_routing_key() -> Result<()> {
+    let (vhost, commands) = post().await?;
+    for arguments in [
+        &["--queue", "letters", "post", "letter"][..],
+        &["post"],
+        &[],
+    ] {
+        let misused = commands.run_with(&["publish"], arguments, b"hello").await?;
+        assert_eq!(misused.code, Some(2), "{arguments:?}: {misused:?}");
+        assert!(
+            misused.stderr.contains("EXCHANGE") || misused.stderr.contains("ROUTING_KEY"),
+            "{misused:?}"
+        );
+    }
+    assert_eq!(vhost.ready("letters").await?, 0);
     Ok(())
 }

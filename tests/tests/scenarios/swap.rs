@@ -369,6 +369,16 @@ async fn commands_are_taken_from_whoever_may_give_them() -> Result<()> {
         let answer = stage.host.command(swap, headers).await?;
         assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
     }
+    // Whoever asks, and however.
+    for (path, status) in [("/v1/nothing", 404), ("/v1/status", 405)] {
+        let answer = stage.host.command(path, "").await?;
+        assert_eq!(answer.status, status, "POST {path}: {}", answer.body);
+        assert!(answer.body.contains(path), "{}", answer.body);
+    }
+    for (path, status) in [("/", 404), ("/v1/reload", 405)] {
+        let answer = stage.host.admin(path).await?;
+        assert_eq!(answer.status, status, "GET {path}: {}", answer.body);
+    }
     let token = "0123456789abcdef";
     let vhost = Broker::shared().await?.vhost("guard").await?;
     let folder = scratch("guard");
