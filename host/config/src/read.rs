@@ -20,6 +20,7 @@ use super::written::{Node, Value};
 
 mod arguments;
 mod json;
+mod misplaced;
 mod scalars;
 
 /// The longest name that AMQP can carry: a short string.
@@ -76,6 +77,13 @@ impl Place {
             value,
         }
     }
+}
+
+/// The key that was meant, or those that the table may have.
+fn advice(name: &str, keys: &'static [Key]) -> String {
+    let has_a_place = |key: &&Key| !matches!(key.shape, Shape::MainFile);
+    let known = keys.iter().filter(has_a_place).map(|key| key.name);
+    nearest::advice(name, known, "the keys here are")
 }
 
 /// A name as a part of a dotted key.
@@ -143,7 +151,11 @@ impl<'a> Reader<'a> {
         for (name, value) in in_file_order(table) {
             let at = place.key(name.get_ref(), self.source.placed(name.span()));
             match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
-                None => self.unknown(at, name.get_ref(), keys),
+                None => {
+                    let remedy = misplaced::remedy(&place.key, name.get_ref(), value.get_ref());
+                    let remedy = remedy.unwrap_or_else(|| advice(name.get_ref(), keys));
+                    self.faults.unknown(&at.holding(Value::Faulty), remedy);
+                }
                 Some(key) => {
                     let node = self.known(value, key, at);
                     entries.push((key.name.to_owned(), node));
@@ -189,14 +201,6 @@ impl<'a> Reader<'a> {
             return self.refuse(message, remedy, at);
         }
         self.value(value, &key.shape, at)
-    }
-
-    fn unknown(&mut self, at: Place, name: &str, keys: &'static [Key]) {
-        let has_a_place = |key: &&Key| !matches!(key.shape, Shape::MainFile);
-        let known = keys.iter().filter(has_a_place).map(|key| key.name);
-        let remedy = nearest::advice(name, known, "the keys here are");
-        let node = at.holding(Value::Faulty);
-        self.faults.unknown(&node, remedy);
     }
 
     fn named(&mut self, table: &DeTable<'_>, keys: &'static [Key], place: Place) -> Node {
