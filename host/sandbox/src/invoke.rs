@@ -132,7 +132,16 @@ pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Dur
     Outcome::Trapped(bounded(describe_trap(&error, root, called, state)))
 }
 
+/// What the component itself said of it comes first: places that show little cut off the end.
 fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &State) -> String {
+    let cause = cause_of_trap(error, root, called);
+    match state.output.stderr_tail() {
+        Some(told) => format!("{told}; {cause}"),
+        None => cause,
+    }
+}
+
+fn cause_of_trap(error: &wasmtime::Error, root: String, called: &str) -> String {
     let functions = innermost_functions(error);
     let mut text = match error.downcast_ref::<I32Exit>() {
         // `wasi:cli/exit.exit`, through which most toolchains exit, only says that it failed.
@@ -147,10 +156,6 @@ fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &St
     if !functions.is_empty() {
         text.push_str(" in ");
         text.push_str(&functions.join(" < "));
-    }
-    if let Some(tail) = state.output.stderr_tail() {
-        text.push_str("; stderr: ");
-        text.push_str(&tail);
     }
     text
 }

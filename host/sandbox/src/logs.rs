@@ -17,7 +17,7 @@ pub(super) use rate::LineRate;
 /// A longer line is cut into several.
 const LINE_BYTES: usize = 8 * 1024;
 /// How much of stderr is kept to explain a failure.
-const TAIL_BYTES: usize = 4 * 1024;
+const TAIL_BYTES: usize = 3 * 1024;
 /// How much a component may write at once; it comes again for the rest.
 const WRITE_BYTES: usize = 64 * 1024;
 

@@ -41,7 +41,16 @@ async fn an_error_is_told_as_an_error() -> Result<()> {
 
 #[tokio::test]
 async fn a_panic_is_told_as_a_trap_with_its_message() -> Result<()> {
-    assert_failed(&dead_of("trap", "").await?, "trap", "boom over hello");
+    let dead = dead_of("trap", "").await?;
+    assert_failed(&dead, "trap", "boom over hello");
+    // The message comes before the functions, which a short look cuts off.
+    let error = dead.text_of("x-hive-error").unwrap_or_default();
+    let place = |part: &str| {
+        error
+            .find(part)
+            .unwrap_or_else(|| panic!("no {part}: {error}"))
+    };
+    assert!(place("boom over hello") < place("unreachable"), "{error}");
     Ok(())
 }
 
