@@ -1,6 +1,7 @@
 //! The code of a component: from its file to something that can be linked, with a report of every fault.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,9 +44,16 @@ impl Content {
         }
     }
 
-    fn of_file(path: &Path) -> Result<Self, Vec<String>> {
-        let bytes =
-            files::read(path).map_err(|error| vec![format!("the file cannot be read: {error}")])?;
+    /// `build` is the command that makes the file.
+    fn of_file(path: &Path, build: Option<&str>) -> Result<Self, Vec<String>> {
+        let bytes = files::read(path).map_err(|error| {
+            vec![match build.filter(|_| error.kind() == ErrorKind::NotFound) {
+                Some(build) => format!(
+                    "there is no such file yet; build it with `{build}` in the folder of hive.toml"
+                ),
+                None => format!("the file cannot be read: {error}"),
+            }]
+        })?;
         Ok(Self::new(bytes, false))
     }
 
@@ -94,8 +102,9 @@ impl Engine {
     ///
     /// It cannot be read.
     pub async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
-        let path = plan.path.clone();
-        self.aside(plan, move || Content::of_file(&path)).await
+        let (path, build) = (plan.path.clone(), plan.build.clone());
+        self.aside(plan, move || Content::of_file(&path, build.as_deref()))
+            .await
     }
 
     /// Content that was sent instead of the file.
@@ -146,7 +155,7 @@ impl Engine {
                 return Ok(code);
             }
             Source::Content(content) => content,
-            Source::File => Content::of_file(&plan.path)?,
+            Source::File => Content::of_file(&plan.path, plan.build.as_deref())?,
         };
         check_sum(&hash, plan)?;
         if is_sent && wasmtime::Engine::detect_precompiled(&bytes).is_some() {

@@ -75,7 +75,16 @@ fn s33_a_component_that_is_not_there_is_named() {
         .queue("letters", "")
         .component_at("letters", Path::new("not-there.wasm"), "")
         .consumer("letters", "letters", "");
-    assert_faults(&toml, &["letters", "not-there.wasm"]);
+    assert_faults(&toml, &["letters", "not-there.wasm", "cannot be read"]);
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .component_at(
+            "letters",
+            Path::new("not-there.wasm"),
+            "build = \"make letters\"",
+        )
+        .consumer("letters", "letters", "");
+    assert_faults(&toml, &["letters", "not-there.wasm", "`make letters`"]);
 }
 
 #[test]
