@@ -22,6 +22,10 @@ lint:
     cargo lint
     scripts/licences
 
+# Sixty scenarios, some of each subject.
+smoke:
+    HIVE_BROKER={{ broker }} scripts/smoke
+
 # Every test, or those whose names contain `filter`.
 test *filter:
     HIVE_BROKER={{ broker }} scripts/test {{ filter }}

@@ -82,6 +82,29 @@ fn each_numbered_behaviour_has_its_scenarios() -> Result<()> {
     Ok(())
 }
 
+/// cargo runs what there is of a list, and says nothing of the rest.
+#[test]
+fn each_scenario_of_the_smoke_list_exists() -> Result<()> {
+    let list = std::fs::read_to_string(workspace().join("tests/smoke.txt"))?;
+    let names = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut gone = Vec::new();
+    let mut count = 0;
+    for name in names {
+        let (module, function) = name.split_once("::").with_context(|| name.to_owned())?;
+        let path = format!("tests/tests/scenarios/{module}.rs");
+        let source = std::fs::read_to_string(workspace().join(&path)).context(path)?;
+        if !source.contains(&format!("fn {function}(")) {
+            gone.push(name);
+        }
+        count += 1;
+    }
+    assert!(gone.is_empty(), "tests/smoke.txt lists {gone:?}");
+    assert!(count >= 50, "tests/smoke.txt lists {count} scenarios only");
+    Ok(())
+}
+
 #[test]
 fn the_runbook_knows_every_alert_and_only_metrics_that_exist() -> Result<()> {
     let docs = workspace().join("docs");
