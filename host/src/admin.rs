@@ -5,6 +5,8 @@
 
 mod commands;
 mod guard;
+mod intended;
+mod runtime_file;
 mod wire;
 
 use std::io;
@@ -16,6 +18,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hive_lifecycle::Tasks;
@@ -24,6 +27,9 @@ use tokio::net::TcpListener;
 
 pub use self::commands::Commands;
 use self::guard::Guard;
+use self::intended::intended;
+pub use self::intended::{FILE, HOST, Identity};
+pub use self::runtime_file::{RuntimeFile, find};
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
 use crate::status::Status;
 
@@ -39,6 +45,10 @@ pub struct Sources {
     pub telemetry: Telemetry,
     /// Where commands go, and who may give them.
     pub commands: Commands,
+    /// Which host this is.
+    pub identity: Identity,
+    /// When it started.
+    pub since: SystemTime,
 }
 
 /// A bound address, from which nothing is answered yet.
@@ -46,13 +56,28 @@ pub struct Sources {
 pub struct Admin(TcpListener);
 
 impl Admin {
-    /// Binds `address`.
+    /// Binds `address`, or another port of it where `or_another` is and it is in use.
     ///
     /// # Errors
     ///
     /// Another program has the port, or the address is not this machine's.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self)
+    pub async fn bind(address: SocketAddr, or_another: bool) -> io::Result<Self> {
+        let bound = match TcpListener::bind(address).await {
+            Err(error) if or_another && error.kind() == io::ErrorKind::AddrInUse => {
+                TcpListener::bind(SocketAddr::new(address.ip(), 0)).await
+            }
+            bound => bound,
+        };
+        bound.map(Self)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 
     /// Answers until the host has stopped.
@@ -69,14 +94,17 @@ impl Admin {
             address.is_ok_and(|address| address.ip().is_loopback()),
             sources.commands.token.clone(),
         );
-        let routes = Router::new()
+        let meant = from_fn_with_state(sources.identity.clone(), intended);
+        let of_this_host = Router::new()
             .merge(commands::routes(&guard))
-            .route("/livez", get(livez))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
             .route("/v1/components", get(components))
             .route("/v1/status", get(whole))
             .route("/v1/consumers", get(consumers))
+            .route_layer(meant);
+        let routes = of_this_host
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
             .fallback(unknown)
             .method_not_allowed_fallback(not_allowed)
             .with_state(sources);
@@ -138,7 +166,7 @@ async fn components(State(sources): State<Sources>) -> Response {
 /// Everything that there is to know at this moment, for `hive-host status`.
 async fn whole(State(sources): State<Sources>) -> Response {
     let status = (sources.status)();
-    Json(StatusView::from(&status)).into_response()
+    Json(StatusView::of(&status, &sources)).into_response()
 }
 
 /// Every consumer of the plan: whether it consumes, and why not.

@@ -13,9 +13,9 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hive_amqp::Amqp;
 use hive_config::Environment;
@@ -31,7 +31,7 @@ use tokio::sync::mpsc;
 use self::board::Board;
 use self::running::Running;
 use self::watch::Files;
-use crate::admin::{Admin, Commands, Sources};
+use crate::admin::{Admin, Commands, Identity, RuntimeFile, Sources};
 use crate::control::{self, Command, Control, Order, Orders};
 use crate::pipeline::Quarantines;
 use crate::status::Version;
@@ -48,6 +48,8 @@ pub struct App {
     control: Control,
     gave_up: mpsc::Receiver<String>,
     shutdown_timeout: tokio::sync::watch::Receiver<Duration>,
+    /// Leads commands here for as long as the host runs.
+    _runtime_file: Option<RuntimeFile>,
 }
 
 /// Where the plan comes from, for whenever it is read again.
@@ -104,7 +106,8 @@ impl App {
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
         let (control, orders) = control::line();
-        serve_admin(&plan, &board, &control, tasks, telemetry).await?;
+        let runtime_file =
+            serve_admin(&plan, &source.file, (&board, &control), tasks, telemetry).await?;
         let store = open_store(&plan, tasks).await?;
         let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
         let engine = engine(&plan, tasks, telemetry, &remembers)?;
@@ -146,6 +149,7 @@ impl App {
             control,
             gave_up,
             shutdown_timeout: timeout,
+            _runtime_file: runtime_file,
         })
     }
 
@@ -247,15 +251,15 @@ fn tell_serving(
 /// Serves health and metrics from before the first component is compiled.
 async fn serve_admin(
     plan: &Plan,
-    board: &Arc<Board>,
-    control: &Control,
+    file: &Path,
+    (board, control): (&Arc<Board>, &Control),
     tasks: &Tasks,
     telemetry: &Telemetry,
-) -> Result<(), StartFault> {
+) -> Result<Option<RuntimeFile>, StartFault> {
     let Some(AdminPlan { address, is_named }) = plan.host.admin else {
-        return Ok(());
+        return Ok(None);
     };
-    let admin = match Admin::bind(address).await {
+    let admin = match Admin::bind(address, !is_named).await {
         Ok(admin) => admin,
         Err(error) if is_named => {
             return Err(StartFault::Host(format!(
@@ -268,9 +272,18 @@ async fn serve_admin(
                 error: &error,
             }
             .emit();
-            return Ok(());
+            return Ok(None);
         }
     };
+    let is_to_be_found = !is_named || address.port() == 0;
+    let runtime_file = is_to_be_found.then(|| {
+        let address = admin.address()?;
+        RuntimeFile::write(file, address)
+    });
+    let runtime_file = runtime_file.transpose().unwrap_or_else(|error| {
+        Fact::AdminNotFound { error: &error }.emit();
+        None
+    });
     let board = Arc::clone(board);
     let sources = Sources {
         status: Arc::new(move || board.status()),
@@ -279,9 +292,14 @@ async fn serve_admin(
             control: control.clone(),
             token: plan.host.admin_token.clone(),
         },
+        identity: Identity {
+            host: Arc::clone(&plan.host.name),
+            file: std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()),
+        },
+        since: SystemTime::now(),
     };
     admin.serve(sources, tasks);
-    Ok(())
+    Ok(runtime_file)
 }
 
 /// The store, open if anything in the plan uses it: a host that cannot remember must not begin.

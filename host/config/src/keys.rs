@@ -129,7 +129,7 @@ const HOST: &[Key] = &[
     key(
         "admin",
         Shape::Text,
-        "The address of the admin server, with a port, or \"off\". Default: \"127.0.0.1:9191\".",
+        "The address of the admin server, with a port, or \"off\". Default: \"127.0.0.1:9191\", or a free port if that one is in use.",
     ),
     key(
         "admin_token",

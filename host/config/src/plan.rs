@@ -96,7 +96,7 @@ pub struct HostPlan {
 pub struct AdminPlan {
     /// The address to listen on; port 0 takes any that is free.
     pub address: SocketAddr,
-    /// Whether the file names it. If the default address is in use, the host runs without it.
+    /// Whether the file names it. If it does not and the port is in use, the host takes another.
     pub is_named: bool,
 }
 

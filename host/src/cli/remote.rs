@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use clap::Args;
 use hive_config::Environment;
-use hive_config::plan::Password;
+use hive_config::plan::{AdminPlan, Password};
 use hive_core::escape;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+
+use ureq::RequestBuilder;
 
 use super::Exit;
 use super::say::{self, fault};
+use crate::admin::{self, FILE, HOST};
 
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -34,6 +38,8 @@ pub(super) struct Where {
 pub(super) struct Remote {
     address: SocketAddr,
     token: Option<Password>,
+    /// The hive.toml and the `host.name` that are meant, unless --admin says which host is.
+    intended: Option<[String; 2]>,
     agent: ureq::Agent,
 }
 
@@ -51,30 +57,55 @@ impl Where {
                 say::note(&problems.to_string());
                 Exit::Misused
             })?;
-        let named = self.admin.or(host.admin.map(|admin| admin.address));
-        let Some(address) = named else {
-            fault!(
-                "`host.admin` is \"off\" in {}, so the running host takes no commands; name an address there and restart it",
-                self.file.display()
-            );
-            return Err(Exit::Misused);
+        let address = match self.admin {
+            Some(address) => address,
+            None => self.listens(host.admin)?,
         };
-        if address.port() == 0 {
-            fault!(
-                "`host.admin` leaves the port to the system in {}; name the one in the host's log with --admin",
-                self.file.display()
-            );
-            return Err(Exit::Misused);
-        }
+        let intended = self.admin.is_none().then(|| {
+            let path = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
+            [encoded(&path.to_string_lossy()), encoded(&host.name)]
+        });
         Ok(Remote {
             address: reachable(address),
             token: host.admin_token,
+            intended,
             agent: ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_global(Some(PATIENCE))
                 .build()
                 .into(),
         })
+    }
+
+    /// Where the host of this file listens: as the file says, or as the host has said where that leaves it open.
+    fn listens(&self, admin: Option<AdminPlan>) -> Result<SocketAddr, Exit> {
+        let file = self.file.display();
+        let Some(AdminPlan { address, is_named }) = admin else {
+            fault!(
+                "`host.admin` is \"off\" in {file}, so the running host takes no commands; name an address there and restart it"
+            );
+            return Err(Exit::Misused);
+        };
+        if is_named && address.port() != 0 {
+            return Ok(address);
+        }
+        match admin::find(&self.file) {
+            Ok(Some(found)) => Ok(found),
+            // Somebody else's view of it, as in a container: the usual port may lead there.
+            Ok(None) if !is_named => Ok(address),
+            Ok(None) => {
+                fault!(
+                    "no host of {file} runs here for this user; if it runs elsewhere, name the address in its log with --admin"
+                );
+                Err(Exit::Failed)
+            }
+            Err(error) => {
+                fault!(
+                    "the address of the host of {file} cannot be looked up: {error}; name the one in its log with --admin"
+                );
+                Err(Exit::Failed)
+            }
+        }
     }
 
     /// The hive.toml of the command.
@@ -93,15 +124,16 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A name as a part of a path (RFC 3986, section 2.1).
+/// Everything but the characters that RFC 3986 leaves as they are (section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A name as a part of a path.
 pub(super) fn encoded(name: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    name.bytes()
-        .map(|byte| match plain(&byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(name, RESERVED).to_string()
 }
 
 impl Remote {
@@ -116,12 +148,20 @@ impl Remote {
             let token = format!("Bearer {}", token.expose_secret());
             request = request.header("authorization", token);
         }
-        self.answer(request.send(body))
+        self.answer(self.meant(request).send(body))
     }
 
     /// Reads; an error has been printed.
     pub(super) fn get(&self, path: &str) -> Result<Value, Exit> {
-        self.answer(self.agent.get(self.url(path)).call())
+        self.answer(self.meant(self.agent.get(self.url(path))).call())
+    }
+
+    /// The request says which host it means.
+    fn meant<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.intended {
+            None => request,
+            Some([file, host]) => request.header(FILE, file).header(HOST, host),
+        }
     }
 
     fn url(&self, path: &str) -> String {

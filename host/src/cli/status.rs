@@ -82,9 +82,10 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
     }
 }
 
-/// The whole of it, in three tables.
+/// The whole of it, in four tables.
 fn told(before: &Look, now: &Look) -> String {
     let said = &now.said;
+    let host = host(&said["host"]);
     let mut links = Table::new(["CONNECTION", "ROLE", "STATE", "REASON"].map(Column::Words));
     for link in list(&said["connections"]) {
         links.row(["connection", "role", "state", "reason"].map(|key| words(&link[key])));
@@ -119,7 +120,19 @@ fn told(before: &Look, now: &Look) -> String {
             canary,
         ]);
     }
-    format!("{links}\n{consumers}\n{components}")
+    format!("{host}\n{links}\n{consumers}\n{components}")
+}
+
+fn host(said: &Value) -> Table {
+    let mut table = Table::new(["HOST", "VERSION", "UP", "FILE"].map(Column::Words));
+    let up = Duration::from_secs(said["uptime_seconds"].as_u64().unwrap_or_default());
+    table.row([
+        words(&said["name"]),
+        words(&said["version"]),
+        humantime::format_duration(up).to_string(),
+        words(&said["file"]),
+    ]);
+    table
 }
 
 fn consumers(before: &Look, now: &Look) -> Table {
@@ -219,6 +232,7 @@ mod tests {
         let now = Look {
             at: at + Duration::from_secs(2),
             said: json!({
+                "host": { "name": "main", "version": "0.1.0", "file": "/etc/hive.toml", "uptime_seconds": 3723 },
                 "connections": [
                     { "connection": "main", "role": "publish", "state": "closed", "reason": "refused" },
                 ],
@@ -233,6 +247,9 @@ mod tests {
             }),
         };
         let expected = "\
+HOST  VERSION  UP        FILE
+main  0.1.0    1h 2m 3s  /etc/hive.toml
+
 CONNECTION  ROLE     STATE   REASON
 main        publish  closed  refused
 

@@ -39,6 +39,7 @@ mod crowded;
 mod half_open;
 mod healing;
 mod health;
+mod hosts;
 mod killed;
 mod limits;
 mod logs;

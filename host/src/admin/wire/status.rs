@@ -1,16 +1,46 @@
 //! The answer of `/v1/status`: what the host is doing at this moment.
 
+use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
 use super::{ComponentView, KeptView, Link, PauseView};
+use crate::admin::Sources;
 use crate::status::{ConsumerStatus, CrewStatus, Status};
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {
+    host: HostView<'a>,
     connections: Vec<Link<'a>>,
     consumers: Vec<ConsumerView<'a>>,
     components: Vec<ComponentView<'a>>,
+}
+
+/// The host itself.
+#[derive(Debug, Serialize)]
+struct HostView<'a> {
+    name: &'a str,
+    version: &'static str,
+    file: String,
+    process: u32,
+    /// RFC 3339, in UTC.
+    since: String,
+    uptime_seconds: u64,
+}
+
+impl<'a> From<&'a Sources> for HostView<'a> {
+    fn from(sources: &'a Sources) -> Self {
+        // Zero where the clock was set back since.
+        let uptime = sources.since.elapsed().unwrap_or_default();
+        Self {
+            name: &sources.identity.host,
+            version: env!("CARGO_PKG_VERSION"),
+            file: sources.identity.file.to_string_lossy().into_owned(),
+            process: std::process::id(),
+            since: moments::to_the_millisecond(sources.since),
+            uptime_seconds: uptime.as_secs(),
+        }
+    }
 }
 
 /// One of `/v1/consumers`, and of the whole.
@@ -58,9 +88,10 @@ struct DeliveriesView {
     stopped: u64,
 }
 
-impl<'a> From<&'a Status> for StatusView<'a> {
-    fn from(status: &'a Status) -> Self {
+impl<'a> StatusView<'a> {
+    pub(in crate::admin) fn of(status: &'a Status, sources: &'a Sources) -> Self {
         Self {
+            host: HostView::from(sources),
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
             components: status.components.iter().map(ComponentView::from).collect(),

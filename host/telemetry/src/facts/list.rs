@@ -602,9 +602,13 @@ facts! {
         };
         /// The machine's clock says a time before 1970, and HTTP has no such date.
         AdminMute("admin.mute", WARN, "the machine's clock says a time before 1970: the admin server cannot answer until it is set");
-        /// The default address of the admin server is in use, so there is none.
+        /// The default address of the admin server cannot be used, so there is none.
         AdminUnavailable("admin.unavailable", WARN, "health and metrics are not served; name an address in `host.admin`, or \"off\"") {
             address: [%] SocketAddr,
+            error: [%] &'a dyn Display,
+        };
+        /// The address of the admin server could not be written where commands look for it.
+        AdminNotFound("admin.not_found", WARN, "commands do not find this host by its hive.toml; give them --admin, or name a port in `host.admin`") {
             error: [%] &'a dyn Display,
         };
         /// The admin server has ended, which is a fault of the host.
