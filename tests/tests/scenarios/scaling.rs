@@ -247,9 +247,11 @@ async fn s23_a_queue_that_does_not_answer_the_broker_holds_the_number_of_workers
     let broker = Broker::shared().await?;
     broker.suspend_queue(&stage.vhost, "letters")?;
     // The broker answers for it, with neither messages nor consumers.
-    let line = stage.host.wait_for_event("consumer.depth_unknown", &[]);
-    let line = line.await?;
-    assert!(line.names("does not answer the broker"), "{line}");
+    let told = "does not answer the broker";
+    let line = stage
+        .host
+        .wait_for_event_naming("consumer.depth_unknown", told);
+    line.await?;
     assert!(!has(&stage.host, "hive_waiting_messages").await?);
     let workers = r#"hive_workers{consumer="letters"}"#;
     assert_eq!(stage.host.metric(workers).await? as u64, 5);

@@ -89,8 +89,8 @@ async fn a_dead_letter_queue_that_is_deleted_or_full_or_somebody_elses_loses_not
         .await?;
     let two = ["one", "other"].map(Message::new);
     vhost.publish_all("", "letters", two.clone()).await?;
-    let line = host.wait_for_event("delivery.kept", &[]).await?;
-    assert!(line.names("full"), "the reason is not told: {line}");
+    // Others may have been kept before, while the queue was gone.
+    host.wait_for_event_naming("delivery.kept", "full").await?;
     let mut dead = vec![vhost.take_one("letters.dead").await?];
     dead.push(vhost.take_one("letters.dead").await?);
     assert_eq!(bodies(&dead), bodies(&two));
@@ -123,19 +123,21 @@ async fn a_delay_queue_that_is_deleted_or_full_while_many_fail_loses_nothing() -
     });
     vhost.management().put(&policy, &full)?;
     // The broker applies a policy a while after it has taken it; until then none is refused.
+    let kept = || {
+        let events = host.events();
+        let for_a_full_queue = events
+            .iter()
+            .filter(|event| event.is("delivery.kept", &[]) && event.names("full"));
+        for_a_full_queue.count()
+    };
     let mut sent = 0;
-    while host.count_events("delivery.kept", &[]) == 0 {
+    while kept() == 0 {
         vhost.publish_all("", "letters", failing_once()).await?;
         sent += MANY;
-        let look = async || {
-            let kept = host.count_events("delivery.kept", &[]);
-            Ok((kept, vhost.ready("out").await?))
-        };
+        let look = async || Ok((kept(), vhost.ready("out").await?));
         let is_over = |(kept, out): &(usize, u32)| *kept > 0 || *out as usize == sent;
         eventually("one is kept, or all came through", look, is_over).await?;
     }
-    let line = host.wait_for_event("delivery.kept", &[]).await?;
-    assert!(line.names("full"), "the reason is not told: {line}");
     vhost.management().delete(&policy)?;
     assert_eq!(bodies(&vhost.take("out", sent).await?), expected);
     assert_settled(&vhost, &mut host, "letters").await?;
@@ -158,10 +160,8 @@ async fn an_exchange_that_is_deleted_and_made_again_gets_what_was_published_mean
     let post = format!("/exchanges/{}/post", vhost.name());
     vhost.management().delete(&post)?;
     vhost.publish_all("", "letters", to_post()).await?;
-    let line = host
-        .wait_for_event("delivery.settled", &[("outcome", "retried")])
+    host.wait_for_event_naming("delivery.settled", "post")
         .await?;
-    assert!(line.names("post"), "the exchange is not named: {line}");
     make_post(&vhost).await?;
     // The broker closes the channel over a missing exchange, and what was on its way then is published
     // again: some may come twice.
