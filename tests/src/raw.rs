@@ -1,7 +1,7 @@
 //! A client that writes and reads AMQP frames by hand, for messages that RabbitMQ delivers but no client
 //! library can write or read: ids, names and routing keys that are not text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -172,6 +172,8 @@ pub(crate) fn publish_all(
     messages: &[RawMessage],
 ) -> Result<()> {
     let mut stream = open(port, vhost)?;
+    // A channel that closes takes along what a quorum queue has not got yet.
+    confirm_select(&mut stream)?;
     for message in messages {
         let header = message.content_header()?;
         send_message(
@@ -181,8 +183,29 @@ pub(crate) fn publish_all(
             &message.body,
         )?;
     }
-    // The answer to this comes behind the publications, so they have been taken by then.
+    confirmed(&mut stream, messages.len())?;
     close(&mut stream)
+}
+
+fn confirm_select(stream: &mut TcpStream) -> Result<()> {
+    send(stream, METHOD, 1, &[&method(85, 10), &[0]])?;
+    let (_, answer) = receive(stream)?;
+    ensure!(answer.starts_with(&method(85, 11)), "it is {answer:?}");
+    Ok(())
+}
+
+/// Waits until the broker has taken so many publications of the channel.
+fn confirmed(stream: &mut TcpStream, count: usize) -> Result<()> {
+    let mut open: BTreeSet<u64> = (1..).take(count).collect();
+    while !open.is_empty() {
+        let (_, answer) = receive(stream)?;
+        ensure!(answer.starts_with(&method(60, 80)), "it is {answer:?}");
+        let mut rest = Rest(&answer[4..]);
+        let tag = u64::from_be_bytes(rest.take(8)?.try_into()?);
+        let is_multiple = rest.take(1)?[0] & 1 == 1;
+        open.retain(|one| *one != tag && !(is_multiple && *one < tag));
+    }
+    Ok(())
 }
 
 /// Publishes one message to a queue. `table` is the content of the header table, without its length.
@@ -197,7 +220,9 @@ pub(crate) fn publish(
     let size = u64::try_from(body.len())?.to_be_bytes();
     let flags = (1_u16 << HEADERS).to_be_bytes();
     let header = [&[0, 60, 0, 0][..], &size, &flags, &long(table)?].concat();
+    confirm_select(&mut stream)?;
     send_message(&mut stream, (b"", queue.as_bytes()), &header, body)?;
+    confirmed(&mut stream, 1)?;
     close(&mut stream)
 }
 

@@ -130,12 +130,14 @@ async fn a_delay_queue_that_is_deleted_or_full_while_many_fail_loses_nothing() -
             .filter(|event| event.is("delivery.kept", &[]) && event.names("full"));
         for_a_full_queue.count()
     };
+    // While the queue was gone some may have been kept, with words about a full one.
+    let before = kept();
     let mut sent = 0;
-    while kept() == 0 {
+    while kept() == before {
         vhost.publish_all("", "letters", failing_once()).await?;
         sent += MANY;
         let look = async || Ok((kept(), vhost.ready("out").await?));
-        let is_over = |(kept, out): &(usize, u32)| *kept > 0 || *out as usize == sent;
+        let is_over = |(kept, out): &(usize, u32)| *kept > before || *out as usize == sent;
         eventually("one is kept, or all came through", look, is_over).await?;
     }
     vhost.management().delete(&policy)?;
