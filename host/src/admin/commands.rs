@@ -39,7 +39,7 @@ struct How {
 }
 
 pub(super) fn routes(by: &Guard) -> Router<Sources> {
-    // Each by itself: a path that does not exist, or takes no POST, is that whoever asks.
+    // Before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say.
     let guarded = |command: MethodRouter<Sources>| {
         command.route_layer(middleware::from_fn_with_state(by.clone(), guard))
     };

@@ -91,7 +91,7 @@ impl Where {
         }
         match admin::find(&self.file) {
             Ok(Some(found)) => Ok(found),
-            // Somebody else's view of it, as in a container: the usual port may lead there.
+            // A host of another user, or in a container, writes no file here. It usually has this port.
             Ok(None) if !is_named => Ok(address),
             Ok(None) => {
                 fault!(

@@ -369,7 +369,7 @@ async fn commands_are_taken_from_whoever_may_give_them() -> Result<()> {
         let answer = stage.host.command(swap, headers).await?;
         assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
     }
-    // Whoever asks, and however.
+    // These answers do not depend on the headers.
     for (path, status) in [("/v1/nothing", 404), ("/v1/status", 405)] {
         let answer = stage.host.command(path, "").await?;
         assert_eq!(answer.status, status, "POST {path}: {}", answer.body);

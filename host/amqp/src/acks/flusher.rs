@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use lapin::Channel;
@@ -354,7 +353,8 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => break,
                 () = self.sink.retire.cancelled() => break,
                 () = self.session.over().cancelled() => break,
-                () = self.takes_no_more(), if self.is_consuming() => self.cancel_consumer().await?,
+                () = self.tasks.drain().cancelled(), if self.is_consuming() => self.cancel_consumer().await?,
+                () = self.sink.leave.cancelled(), if self.is_consuming() => self.cancel_consumer().await?,
                 () = self.sink.wake.notified() => self.flush_when_due().await?,
             }
         }
@@ -414,14 +414,6 @@ impl Flusher {
         self.is_consuming.load(Ordering::Relaxed)
     }
 
-    /// Resolves when no further deliveries are wanted.
-    async fn takes_no_more(&self) {
-        tokio::select! {
-            () = self.tasks.drain().cancelled() => {}
-            () = self.sink.leave.cancelled() => {}
-        }
-    }
-
     /// Deliveries that are already in the buffer are not handed out any more. They go back when the channel
     /// closes, which is when the last delivery in flight is settled.
     async fn cancel_consumer(&self) -> Result<(), AskFault> {
@@ -469,8 +461,10 @@ impl Flusher {
         let gives_back = frames
             .iter()
             .any(|frame| matches!(frame, Frame::Requeue(_)));
-        // What a stop gives back would be delivered again, to go back, and be counted, a second time.
-        if gives_back && self.is_consuming() && self.takes_no_more().now_or_never().is_some() {
+        let takes_no_more = self.tasks.drain().is_cancelled() || self.sink.is_leaving();
+        // The consumer is cancelled first. Otherwise the broker would deliver again what goes back now, and count
+        // a second return when the channel closes.
+        if gives_back && takes_no_more && self.is_consuming() {
             self.cancel_consumer().await?;
         }
         for frame in frames {
@@ -505,6 +499,8 @@ async fn pause(patience: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
