@@ -171,27 +171,36 @@ pub(crate) fn publish_all(
     exchange: &str,
     messages: &[RawMessage],
 ) -> Result<()> {
-    let mut stream = open(port, vhost)?;
-    // A channel that closes takes along what a quorum queue has not got yet.
-    confirm_select(&mut stream)?;
-    for message in messages {
-        let header = message.content_header()?;
-        send_message(
-            &mut stream,
-            (exchange.as_bytes(), &message.routing_key),
-            &header,
-            &message.body,
-        )?;
-    }
-    confirmed(&mut stream, messages.len())?;
-    close(&mut stream)
+    publish_on(port, vhost, messages.len(), |stream| {
+        for message in messages {
+            let header = message.content_header()?;
+            send_message(
+                stream,
+                (exchange.as_bytes(), &message.routing_key),
+                &header,
+                &message.body,
+            )?;
+        }
+        Ok(())
+    })
 }
 
-fn confirm_select(stream: &mut TcpStream) -> Result<()> {
-    send(stream, METHOD, 1, &[&method(85, 10), &[0]])?;
-    let (_, answer) = receive(stream)?;
+/// A connection of its own for `count` publications, which closes once the broker has confirmed them: a channel that
+/// closes before takes along what a quorum queue has not got yet.
+fn publish_on(
+    port: u16,
+    vhost: &str,
+    count: usize,
+    publish: impl FnOnce(&mut TcpStream) -> Result<()>,
+) -> Result<()> {
+    let mut stream = open(port, vhost)?;
+    // confirm.select, and its answer.
+    send(&mut stream, METHOD, 1, &[&method(85, 10), &[0]])?;
+    let (_, answer) = receive(&mut stream)?;
     ensure!(answer.starts_with(&method(85, 11)), "it is {answer:?}");
-    Ok(())
+    publish(&mut stream)?;
+    confirmed(&mut stream, count)?;
+    close(&mut stream)
 }
 
 /// Waits until the broker has taken so many publications of the channel.
@@ -216,14 +225,12 @@ pub(crate) fn publish(
     table: &[u8],
     body: &[u8],
 ) -> Result<()> {
-    let mut stream = open(port, vhost)?;
     let size = u64::try_from(body.len())?.to_be_bytes();
     let flags = (1_u16 << HEADERS).to_be_bytes();
     let header = [&[0, 60, 0, 0][..], &size, &flags, &long(table)?].concat();
-    confirm_select(&mut stream)?;
-    send_message(&mut stream, (b"", queue.as_bytes()), &header, body)?;
-    confirmed(&mut stream, 1)?;
-    close(&mut stream)
+    publish_on(port, vhost, 1, |stream| {
+        send_message(stream, (b"", queue.as_bytes()), &header, body)
+    })
 }
 
 /// Takes everything that waits in a queue now.
