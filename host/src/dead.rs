@@ -9,7 +9,7 @@ mod meant;
 mod replay;
 mod when;
 
-use hive_amqp::{BrowseFault, Browsing, Connection, Letter};
+use hive_amqp::{BrowseFault, Browsing, Connection, HandedOut, Letter, Settlement};
 use hive_lifecycle::Tasks;
 
 pub use self::filter::{Condition, FIELDS, Filter};
@@ -19,8 +19,9 @@ pub use self::when::{moment, shown};
 
 use std::time::SystemTime;
 
-/// The prefetch if each message is settled soon.
-const AT_ONCE: u16 = 1000;
+/// The prefetch if each message is settled soon. As many acks may be kept back at the end, and their messages
+/// come again if the process is killed meanwhile.
+const AT_ONCE: u16 = 256;
 
 /// A message with its place in the queue.
 #[derive(Debug)]
@@ -75,18 +76,16 @@ impl Walk {
     ) -> Result<Self, BrowseFault> {
         // A message that does not match stays unacknowledged to the end, or it would be delivered again and
         // again.
-        let at_once = match wanted.taken && wanted.filter.is_everything() {
-            true => AT_ONCE,
-            false => u16::MAX,
-        };
-        let at_once = match wanted.limit {
-            Some(limit) if wanted.filter.is_everything() => {
-                at_once.min(u16::try_from(limit).unwrap_or(u16::MAX))
-            }
-            _ => at_once,
+        let is_everything = wanted.filter.is_everything();
+        let handed_out = HandedOut {
+            at_once: match wanted.taken && is_everything {
+                true => AT_ONCE,
+                false => u16::MAX,
+            },
+            in_all: is_everything.then(|| wanted.limit.unwrap_or(u64::MAX)),
         };
         Ok(Self {
-            browsing: connection.browse(queue, at_once, tasks).await?,
+            browsing: connection.browse(queue, handed_out, tasks).await?,
             wanted,
             began: SystemTime::now(),
             seen: 0,
@@ -117,6 +116,21 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Takes a message out of the queue: see [`Browsing::ack`].
+    fn ack(&mut self, settlement: Settlement) {
+        self.browsing.ack(settlement);
+    }
+
+    /// No further message is wanted: see [`Browsing::take_no_more`].
+    fn take_no_more(&mut self) {
+        self.browsing.take_no_more();
+    }
+
+    /// How many of the messages that were taken out come again, since the connection broke.
+    fn lost(&self) -> u64 {
+        self.browsing.lost()
     }
 
     /// Ends the walk. What it leaves is in its place again when this returns, but for a broker that is slow.

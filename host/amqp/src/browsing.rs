@@ -24,7 +24,7 @@ use super::fault::describe;
 use super::limits::{AskFault, ask};
 use super::original::{Original, header, receive};
 use super::session::SharedSession;
-use super::settlement::{Delivery, Settlement};
+use super::settlement::{Delivery, Settled, Settlement};
 
 /// After this long without a message, the queue is asked whether anything is left.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -79,6 +79,15 @@ impl Letter {
     }
 }
 
+/// How many messages the broker hands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOut {
+    /// At most this many that are not acknowledged.
+    pub at_once: u16,
+    /// At most this many in all, and none that arrived later. `None` for no such limit.
+    pub in_all: Option<u64>,
+}
+
 /// Reads the messages that are in a queue, and none that arrive later.
 #[derive(Debug)]
 pub struct Browsing {
@@ -92,22 +101,25 @@ pub struct Browsing {
     there: u32,
     left: u32,
     asked: u32,
+    /// Acks that are sent at once before others are kept back; `None` for all.
+    free_acks: Option<u64>,
+    kept_back: Vec<Settlement>,
+    lost: u64,
 }
 
 impl Browsing {
-    /// Begins to read; the broker hands out at most `at_once` messages that are not acknowledged.
+    /// Begins to read.
     pub(super) async fn begin(
         session: SharedSession,
         queue: &str,
-        at_once: u16,
+        handed_out: HandedOut,
         tag: &str,
         tasks: &Tasks,
     ) -> Result<Self, BrowseFault> {
         let lost = |fault| fault_of(queue, &fault);
         let channel = session.channel().await.map_err(lost)?;
         let seen = waiting(&session, &name(queue)).await.map_err(lost)?;
-        // 0 would be no limit at all.
-        let prefetch = at_once.max(1);
+        let (prefetch, free_acks) = handed_out.of(seen.messages);
         ask(channel.basic_qos(prefetch, BasicQosOptions::default()))
             .await
             .map_err(lost)?;
@@ -131,6 +143,9 @@ impl Browsing {
             there: seen.messages,
             left: seen.messages,
             asked: 0,
+            free_acks,
+            kept_back: Vec::new(),
+            lost: 0,
         })
     }
 
@@ -159,6 +174,40 @@ impl Browsing {
             }
         }
         Ok(None)
+    }
+
+    /// Takes a message out of the queue. The broker answers an ack with the next message, which is not wanted
+    /// where a limit is reached with it: those acks are kept back until [`Self::take_no_more`].
+    pub fn ack(&mut self, settlement: Settlement) {
+        match &mut self.free_acks {
+            Some(0) => self.kept_back.push(settlement),
+            Some(left) => {
+                *left -= 1;
+                self.settle(settlement);
+            }
+            None => self.settle(settlement),
+        }
+    }
+
+    /// No further message is wanted. The consumer is cancelled, and the acks that were kept back are sent after
+    /// that.
+    pub fn take_no_more(&mut self) {
+        self.sink.leave();
+        self.free_acks = None;
+        for settlement in std::mem::take(&mut self.kept_back) {
+            self.settle(settlement);
+        }
+    }
+
+    /// How many acks the broker will not hear of: expect those messages again.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn settle(&mut self, settlement: Settlement) {
+        if settlement.ack() == Settled::Lost {
+            self.lost += 1;
+        }
     }
 
     /// Ends reading. When this returns, unacknowledged messages are in their places again for the next reader,
@@ -203,6 +252,20 @@ impl Browsing {
     }
 }
 
+impl HandedOut {
+    /// The prefetch for a queue with this many messages, and how many acks may be answered with a further one.
+    fn of(self, there: u32) -> (u16, Option<u64>) {
+        let in_all = self.in_all.map(|most| most.min(there.into()));
+        let most = in_all.map_or(u16::MAX, |most| u16::try_from(most).unwrap_or(u16::MAX));
+        // 0 would be no limit at all.
+        let prefetch = self.at_once.min(most).max(1);
+        (
+            prefetch,
+            in_all.map(|most| most.saturating_sub(prefetch.into())),
+        )
+    }
+}
+
 fn fault_of(queue: &str, fault: &AskFault) -> BrowseFault {
     match fault {
         fault if fault.is_not_found() => BrowseFault::NoSuchQueue(queue.to_owned()),
@@ -222,4 +285,23 @@ fn lost(queue: &str, reason: &str) -> BrowseFault {
 /// A name that is too long for AMQP is replaced by the empty one: no queue has either.
 fn name(queue: &str) -> ShortString {
     ShortString::try_new(queue).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_handed_out_than_is_wanted() {
+        let of = |at_once, in_all, there| HandedOut { at_once, in_all }.of(there);
+        // What is handed out at once and what free acks bring make the number that is wanted.
+        assert_eq!(of(256, Some(3), 5), (3, Some(0)));
+        assert_eq!(of(256, Some(300), 1000), (256, Some(44)));
+        assert_eq!(of(256, Some(u64::MAX), 1000), (256, Some(744)));
+        assert_eq!(of(256, Some(1000), 5), (5, Some(0)));
+        // The prefetch 0 would have no limit.
+        assert_eq!(of(256, Some(0), 5), (1, Some(0)));
+        assert_eq!(of(256, Some(7), 0), (1, Some(0)));
+        assert_eq!(of(u16::MAX, None, 5), (u16::MAX, None));
+    }
 }

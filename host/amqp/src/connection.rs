@@ -10,7 +10,7 @@ use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
 use tokio::sync::watch;
 
-use super::browsing::{BrowseFault, Browsing};
+use super::browsing::{BrowseFault, Browsing, HandedOut};
 use super::consumer::Subscription;
 use super::fault::{ConnectFault, Mismatch};
 use super::giving_back::{WayBack, way_back};
@@ -193,8 +193,8 @@ impl Connection {
         Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
     }
 
-    /// Reads the messages in `queue`, with at most `at_once` unacknowledged. Messages that were read go back
-    /// when `tasks` stop, unless they were acknowledged.
+    /// Reads the messages in `queue`. Messages that were read go back when `tasks` stop, unless they were
+    /// acknowledged.
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ impl Connection {
     pub async fn browse(
         &self,
         queue: &str,
-        at_once: u16,
+        handed_out: HandedOut,
         tasks: &Tasks,
     ) -> Result<Browsing, BrowseFault> {
         let session = self.unless_given_up(self.consuming.session_for(queue));
@@ -210,7 +210,7 @@ impl Connection {
             queue: queue.to_owned(),
             reason: fault.to_string(),
         })?;
-        Browsing::begin(session, queue, at_once, &self.host_name, tasks).await
+        Browsing::begin(session, queue, handed_out, &self.host_name, tasks).await
     }
 
     /// How one delivery from `queue` goes back to it without being counted.

@@ -66,7 +66,7 @@ use hive_config::plan::{ConnectionPlan, ConsumerPlan};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Telemetry;
 
-pub use self::browsing::{BrowseFault, Browsing, Letter};
+pub use self::browsing::{BrowseFault, Browsing, HandedOut, Letter};
 pub use self::came_back::CameBack;
 pub use self::connection::{Connection, StateWatch};
 pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hive_amqp::{
-    BrowseFault, Connection, Letter, Outgoing, PublishFault, Publisher, Settled, Unpublishable,
+    BrowseFault, Connection, Letter, Outgoing, PublishFault, Publisher, Unpublishable,
 };
 use tokio::time::Instant;
 
@@ -103,7 +103,7 @@ pub async fn replay(
         taking &= replayed.broken.is_none() && replayed.left.len() < MOST_LEFT;
         tokio::select! {
             biased;
-            Some(flight) = flying.next(), if !flying.is_empty() => replayed.landed(flight),
+            Some(flight) = flying.next(), if !flying.is_empty() => replayed.landed(flight, walk),
             () = &mut stop, if taking => {
                 taking = false;
                 replayed.stopped = true;
@@ -141,10 +141,15 @@ pub async fn replay(
             },
             else => break,
         }
-        if !taking && flying.is_empty() {
-            break;
+        if !taking {
+            walk.take_no_more();
+            if flying.is_empty() {
+                break;
+            }
         }
     }
+    walk.take_no_more();
+    replayed.doubtful += walk.lost();
     replayed
 }
 
@@ -176,7 +181,7 @@ fn revived(
 }
 
 impl Replayed {
-    fn landed(&mut self, flight: Flight) {
+    fn landed(&mut self, flight: Flight, walk: &mut Walk) {
         let Flight {
             number,
             queue,
@@ -185,9 +190,7 @@ impl Replayed {
         } = flight;
         match ended {
             Ok(()) => {
-                if letter.delivery.settlement.ack() == Settled::Lost {
-                    self.doubtful += 1;
-                }
+                walk.ack(letter.delivery.settlement);
                 *self.sent.entry(queue).or_default() += 1;
             }
             Err(PublishFault::Unroutable { .. }) => self.left.push(Left {
@@ -220,21 +223,24 @@ pub async fn purge(
     walk: &mut Walk,
     stop: impl Future<Output = ()>,
 ) -> Result<u64, (u64, BrowseFault)> {
-    let mut gone = 0;
+    let mut acked = 0;
     tokio::pin!(stop);
-    loop {
+    let fault = loop {
         let next = tokio::select! {
             biased;
-            () = &mut stop => return Ok(gone),
-            next = walk.next() => next.map_err(|fault| (gone, fault))?,
+            () = &mut stop => break None,
+            next = walk.next() => next,
         };
         match next {
-            None => return Ok(gone),
-            Some(Numbered { letter, .. }) => {
-                if letter.delivery.settlement.ack() == Settled::Done {
-                    gone += 1;
-                }
+            Ok(None) => break None,
+            Ok(Some(Numbered { letter, .. })) => {
+                walk.ack(letter.delivery.settlement);
+                acked += 1;
             }
+            Err(fault) => break Some(fault),
         }
-    }
+    };
+    walk.take_no_more();
+    let gone = acked - walk.lost();
+    fault.map_or(Ok(gone), |fault| Err((gone, fault)))
 }

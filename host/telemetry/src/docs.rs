@@ -1,10 +1,15 @@
 //! The tables of docs/operations.md that are made from the code.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The tests of the tables run at once, and each writes the whole page.
+static PAGE: Mutex<()> = Mutex::new(());
 
 /// Puts `table` between the marks of `name`, and fails where something else was there.
 #[track_caller]
 pub(super) fn assert_table(name: &str, table: &str) {
+    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let page = page();
     let text = std::fs::read_to_string(&page).expect("the page can be read");
     let (begin, end) = (

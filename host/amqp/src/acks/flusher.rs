@@ -458,13 +458,10 @@ impl Flusher {
             return Ok(());
         }
         let frames = self.sink.lock().take(with_late);
-        let gives_back = frames
-            .iter()
-            .any(|frame| matches!(frame, Frame::Requeue(_)));
         let takes_no_more = self.tasks.drain().is_cancelled() || self.sink.is_leaving();
-        // The consumer is cancelled first. Otherwise the broker would deliver again what goes back now, and count
-        // a second return when the channel closes.
-        if gives_back && takes_no_more && self.is_consuming() {
+        // The consumer is cancelled first. Otherwise the broker would deliver again what goes back now, or more
+        // for what is acknowledged, and count another return when the channel closes.
+        if takes_no_more && self.is_consuming() {
             self.cancel_consumer().await?;
         }
         for frame in frames {
