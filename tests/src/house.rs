@@ -94,7 +94,8 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-const STRANGERS: [Stranger; 3] = [
+// Those of rule 8 are the wings of `hive-amqp`.
+const STRANGERS: [Stranger; 11] = [
     Stranger {
         rule: 2,
         room: "message_key",
@@ -109,6 +110,50 @@ const STRANGERS: [Stranger; 3] = [
         rule: 6,
         room: "admin",
         never: &["pipeline", "ledger"],
+    },
+    Stranger {
+        rule: 8,
+        room: "message",
+        never: &[
+            "wire", "session", "topology", "link", "consume", "publish", "browse",
+        ],
+    },
+    Stranger {
+        rule: 8,
+        room: "wire",
+        never: &[
+            "session", "topology", "link", "consume", "publish", "browse",
+        ],
+    },
+    Stranger {
+        rule: 8,
+        room: "session",
+        never: &["topology", "link", "consume", "publish", "browse"],
+    },
+    Stranger {
+        rule: 8,
+        room: "topology",
+        never: &["link", "consume", "publish", "browse"],
+    },
+    Stranger {
+        rule: 8,
+        room: "link",
+        never: &["consume", "publish", "browse"],
+    },
+    Stranger {
+        rule: 8,
+        room: "consume",
+        never: &["publish", "browse"],
+    },
+    Stranger {
+        rule: 8,
+        room: "publish",
+        never: &["consume", "browse"],
+    },
+    Stranger {
+        rule: 8,
+        room: "browse",
+        never: &["publish"],
     },
 ];
 

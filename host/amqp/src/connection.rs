@@ -10,18 +10,19 @@ use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
 use tokio::sync::watch;
 
-use super::browsing::{BrowseFault, Browsing, HandedOut};
-use super::consumer::Subscription;
-use super::fault::{ConnectFault, Mismatch};
-use super::giving_back::{WayBack, way_back};
-use super::limits::DEFAULT_FRAME_MAX;
-use super::link::{Link, LinkState, Snapshot};
-use super::outgoing::{DelayingExchange, PublishLimits};
-use super::publisher::Publisher;
+use crate::browse::{BrowseFault, Browsing, HandedOut};
+use crate::consume::consumer::Subscription;
+use crate::consume::giving_back::{WayBack, way_back};
+use crate::link::{Link, LinkState, Snapshot};
+use crate::message::outgoing::{DelayingExchange, PublishLimits};
+use crate::publish::Publisher;
+use crate::session::depth::{DepthFault, seen};
+use crate::session::fault::{ConnectFault, Mismatch};
+use crate::session::limits::DEFAULT_FRAME_MAX;
 
-use super::runtime::LapinRuntime;
-use super::session::SharedSession;
-use super::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
+use crate::session::SharedSession;
+use crate::session::runtime::LapinRuntime;
+use crate::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,7 +55,7 @@ impl StateWatch {
 }
 
 impl Connection {
-    pub(super) fn start<'a>(
+    pub(crate) fn start<'a>(
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
         host_name: Arc<str>,
@@ -213,6 +214,32 @@ impl Connection {
         Browsing::begin(session, queue, handed_out, &self.host_name, tasks).await
     }
 
+    /// How many messages of `queue` were not delivered to a consumer. If this host consumes the queue
+    /// (`is_consumed`), before and after the question, then an answer without consumers means that the broker
+    /// knows nothing of the queue.
+    ///
+    /// The question has a channel of its own: the broker closes the channel if there is no such queue, and
+    /// blocks it if the queue has no leader.
+    ///
+    /// # Errors
+    ///
+    /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or for
+    /// itself.
+    pub async fn depth(
+        &self,
+        queue: &str,
+        is_consumed: impl Fn() -> bool,
+    ) -> Result<u32, DepthFault> {
+        let session = self.consuming.current().ok_or(DepthFault::Down)?;
+        let was_consumed = is_consumed();
+        let seen = seen(&session, queue).await?;
+        if seen.messages == 0 && seen.consumers == 0 && was_consumed && is_consumed() {
+            let reason = "the queue does not answer the broker";
+            return Err(DepthFault::Untold(reason.to_owned()));
+        }
+        Ok(seen.messages)
+    }
+
     /// How one delivery from `queue` goes back to it without being counted.
     pub fn way_back(&self, queue: &str) -> WayBack {
         let session = self.consuming.current();
@@ -251,7 +278,7 @@ impl Connection {
     /// The name of the queue in which a message from `queue` waits for `delay`, made if need be.
     ///
     /// A delay that the consumer's policy names has a queue already. Any other gets the next one
-    /// of a ladder ([`super::rung`]), which expires when it is unused for long.
+    /// of a ladder ([`crate::rung`]), which expires when it is unused for long.
     pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
@@ -274,7 +301,7 @@ impl Connection {
     }
 
     /// An exchange that holds what is published to it for about `delay`, and then hands it on to that of
-    /// `publication` with its routing key; for [`super::Outgoing::by_way_of`].
+    /// `publication` with its routing key; for [`crate::Outgoing::by_way_of`].
     ///
     /// The broker confirms a delayed publication when it is stored for its delay. Where it is to go is
     /// there now; whether it still is afterwards, and whether a queue takes it then, is not known. What
@@ -319,11 +346,6 @@ impl Connection {
             Some(found) = wanted => Ok(found),
             fault = self.consuming.gave_up() => Err(fault),
         }
-    }
-
-    /// The link that deliveries come over.
-    pub(super) fn consuming(&self) -> &Link {
-        &self.consuming
     }
 
     /// Without waiting for a reconnection: the delivery that needs it can be given back instead.

@@ -10,53 +10,26 @@
 //! by one owner each, and how confirmations are matched, is decided here, for reasons told where
 //! it is done. No other room names lapin.
 
-mod broker_headers;
-mod browsing;
-mod came_back;
+mod browse;
 mod connection;
-mod consumer;
-mod copies;
-mod death;
-mod delay;
-mod depth;
-mod fault;
-mod headers;
+mod consume;
 mod link;
-mod original;
-mod outgoing;
-mod publisher;
-mod replies;
-mod settlement;
-mod stream;
-mod topology;
-
-mod acks;
-mod backoff;
-mod bookkeeping;
-mod encode;
-mod endings;
-mod frame;
-mod giving_back;
-mod identity;
-mod limits;
-mod octet_text;
-mod runtime;
-mod screen;
+mod message;
+mod publish;
 mod session;
-mod socket;
-#[cfg(test)]
-mod strategies;
-mod tls;
-mod transport;
+mod topology;
+mod wire;
 
 /// Items for the fuzz targets, besides the public face of the crate.
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::bookkeeping::{EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on};
-    pub use crate::broker_headers::is_brokers_own;
-    pub use crate::frame::{Mended, Screened, restored, screen};
-    pub use crate::octet_text::{BEGINNING, is_holder};
-    pub use crate::screen::{BrokerSlot, Screen};
+    pub use crate::message::bookkeeping::{
+        EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on,
+    };
+    pub use crate::message::broker_headers::is_brokers_own;
+    pub use crate::message::octet_text::{BEGINNING, is_holder};
+    pub use crate::wire::frame::{Mended, Screened, restored, screen};
+    pub use crate::wire::screen::{BrokerSlot, Screen};
 }
 
 use std::io;
@@ -66,27 +39,27 @@ use hive_config::plan::{ConnectionPlan, ConsumerPlan};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Telemetry;
 
-pub use self::browsing::{BrowseFault, Browsing, HandedOut, Letter};
-pub use self::came_back::CameBack;
+pub use self::browse::{BrowseFault, Browsing, HandedOut, Letter};
 pub use self::connection::{Connection, StateWatch};
-pub use self::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
-pub use self::copies::DeadLetterNote;
-pub use self::death::Death;
-pub use self::delay::{LONGEST_DELAY, rung};
-pub use self::depth::DepthFault;
-pub use self::fault::{ConnectFault, Mismatch};
-pub use self::giving_back::WayBack;
-pub use self::headers::Unpublishable;
-pub use self::identity::{Fingerprint, Mark};
+pub use self::consume::consumer::{ConsumerState, ConsumerWatch, Intake, Lead, Subscription};
+pub use self::consume::giving_back::WayBack;
+pub use self::consume::settlement::{Acks, Delivery, Fate, Settled, Settlement};
+pub use self::consume::stream::Reading;
 pub use self::link::LinkState;
-pub use self::original::{Original, receive};
-pub use self::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, PublishLimits};
-pub use self::publisher::{Confirmation, PublishFault, Publisher, Unconfirmed};
-pub use self::settlement::{Acks, Delivery, Fate, Settled, Settlement};
-pub use self::stream::Reading;
+pub use self::message::came_back::CameBack;
+pub use self::message::copies::DeadLetterNote;
+pub use self::message::death::Death;
+pub use self::message::headers::Unpublishable;
+pub use self::message::identity::{Fingerprint, Mark};
+pub use self::message::original::{Original, receive};
+pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, PublishLimits};
+pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
+pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
+pub use crate::message::delay::{LONGEST_DELAY, rung};
+pub use crate::session::depth::DepthFault;
 
-use self::runtime::LapinRuntime;
+use self::session::runtime::LapinRuntime;
 
 /// Every connection of a host.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! A connection that is opened again after each loss. The other modules see the latest [`Snapshot`] in a watch
 //! channel; `supervisor` is the loop behind it.
 
+pub(crate) mod backoff;
 mod consumers;
 mod supervisor;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,12 +16,12 @@ use hive_telemetry::{Role, Telemetry};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::consumers::Consumers;
+pub(crate) use self::consumers::Consuming;
 use self::supervisor::Supervisor;
-use super::acks::flusher::AckSink;
-use super::fault::{ConnectFault, Mismatch};
-use super::runtime::LapinRuntime;
-use super::session::SharedSession;
-use super::topology::{Fatal, Topology, Withheld};
+use crate::session::SharedSession;
+use crate::session::fault::{ConnectFault, Mismatch};
+use crate::session::runtime::LapinRuntime;
+use crate::topology::{Fatal, Topology, Withheld};
 
 /// How long a declaration is waited for before a queue is consumed again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,14 +43,14 @@ pub enum LinkState {
 
 /// The latest about a link.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
-    pub(super) state: LinkState,
+pub(crate) struct Snapshot {
+    pub(crate) state: LinkState,
     /// The session, while there is one.
-    pub(super) session: Option<SharedSession>,
+    pub(crate) session: Option<SharedSession>,
     /// Entities that cannot be declared, and the consumers that wait for them.
-    pub(super) withheld: Arc<Withheld>,
+    pub(crate) withheld: Arc<Withheld>,
     /// Why it is not tried any more.
-    pub(super) gave_up: Option<ConnectFault>,
+    pub(crate) gave_up: Option<ConnectFault>,
 }
 
 impl Snapshot {
@@ -75,7 +76,7 @@ fn lives(session: &SharedSession) -> bool {
 
 /// The outside of a link.
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(crate) struct Link {
     latest: watch::Receiver<Snapshot>,
     fatal: Arc<Fatal>,
     consumers: Arc<Consumers>,
@@ -94,7 +95,7 @@ struct Wish {
 
 impl Link {
     /// Starts the loop. A consuming link declares its `topology` before it is reported open.
-    pub(super) fn start(
+    pub(crate) fn start(
         role: Role,
         host_name: &str,
         plan: Arc<ConnectionPlan>,
@@ -128,33 +129,33 @@ impl Link {
     }
 
     /// Watches the latest.
-    pub(super) fn watch(&self) -> watch::Receiver<Snapshot> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
         self.latest.clone()
     }
 
     /// Waits for a session that is not over; none once the link has ended.
-    pub(super) async fn session(&self) -> Option<SharedSession> {
+    pub(crate) async fn session(&self) -> Option<SharedSession> {
         self.wait(|snapshot| snapshot.session.clone().filter(lives))
             .await
     }
 
     /// Waits for a session on which `queue` can be consumed; none once the link has ended.
-    pub(super) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
+    pub(crate) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
         self.wait(|snapshot| snapshot.delivers_from(queue)).await
     }
 
     /// Waits for a session that takes publications; none once the link has ended.
-    pub(super) async fn publishing_session(&self) -> Option<SharedSession> {
+    pub(crate) async fn publishing_session(&self) -> Option<SharedSession> {
         self.wait(Snapshot::takes_publications).await
     }
 
     /// The session there is now.
-    pub(super) fn current(&self) -> Option<SharedSession> {
+    pub(crate) fn current(&self) -> Option<SharedSession> {
         self.latest.borrow().session.clone()
     }
 
     /// `queue` was deleted: it is declared again if the plan declares it, and waited for otherwise.
-    pub(super) fn is_missing(&self, queue: &Arc<str>) {
+    pub(crate) fn is_missing(&self, queue: &Arc<str>) {
         self.wish(Wish {
             queues: [queue.clone()].into(),
             is_new: false,
@@ -163,23 +164,23 @@ impl Link {
     }
 
     /// A subscription to `queue` consumes from now on.
-    pub(super) fn consumes(&self, queue: &Arc<str>, sink: &Arc<AckSink>) {
-        self.consumers.add(queue, sink);
+    pub(crate) fn consumes(&self, queue: &Arc<str>, one: Weak<dyn Consuming>) {
+        self.consumers.add(queue, one);
     }
 
     /// The entities that could not be declared.
-    pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+    pub(crate) fn mismatches(&self) -> Vec<Mismatch> {
         self.latest.borrow().withheld.mismatches()
     }
 
     /// Over what the broker ends the connection.
-    pub(super) fn fatal(&self) -> &Arc<Fatal> {
+    pub(crate) fn fatal(&self) -> &Arc<Fatal> {
         &self.fatal
     }
 
     /// Declares `queue` again, with its bindings, before it is consumed again on the current session: it may
     /// have been deleted and made again. The wait is short.
-    pub(super) async fn declare_again(&self, queue: &Arc<str>) {
+    pub(crate) async fn declare_again(&self, queue: &Arc<str>) {
         let (tried, was_tried) = oneshot::channel();
         self.wish(Wish {
             queues: [queue.clone()].into(),
@@ -193,7 +194,7 @@ impl Link {
 
     /// Declares `queues`, which are new in the topology. Resolves after the attempt, which may be never if
     /// there is no session.
-    pub(super) async fn declare(&self, queues: BTreeSet<Arc<str>>) {
+    pub(crate) async fn declare(&self, queues: BTreeSet<Arc<str>>) {
         let (tried, was_tried) = oneshot::channel();
         self.wish(Wish {
             queues,
@@ -212,7 +213,7 @@ impl Link {
     }
 
     /// Waits until the link is given up, which may be never.
-    pub(super) async fn gave_up(&self) -> ConnectFault {
+    pub(crate) async fn gave_up(&self) -> ConnectFault {
         match self.wait(|snapshot| snapshot.gave_up.clone()).await {
             Some(fault) => fault,
             None => std::future::pending().await,

@@ -5,6 +5,12 @@
 //! tag can acknowledge a message of the new incarnation. A session is never mended: it is cut, and
 //! the next one starts from nothing.
 
+pub(crate) mod depth;
+pub(crate) mod fault;
+pub(crate) mod limits;
+pub(crate) mod names;
+pub(crate) mod runtime;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::endings::Endings;
-use super::fault::{ConnectFault, describe};
-use super::frame::BrokerVersion;
-use super::limits::{AskFault, GOODBYE_TIMEOUT, ask};
-use super::runtime::LapinRuntime;
-use super::screen::BrokerSlot;
-use super::socket::{Cut, dial};
+use self::fault::{ConnectFault, describe};
+use self::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use self::runtime::LapinRuntime;
+use crate::wire::endings::Endings;
+use crate::wire::frame::BrokerVersion;
+use crate::wire::screen::BrokerSlot;
+use crate::wire::socket::{Cut, dial};
 
 /// How often a session is looked at, beside listening to what lapin says of it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -34,7 +40,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     connection: Connection,
     cut: Cut,
     broker: Option<BrokerVersion>,
@@ -45,7 +51,7 @@ pub(super) struct Session {
 
 /// An event of a session.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(crate) enum Happening {
     /// The broker takes no publications for now.
     Blocked(String),
     /// It takes them again.
@@ -56,7 +62,7 @@ pub(super) enum Happening {
 
 impl Session {
     /// Opens a connection to one endpoint.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         plan: &ConnectionPlan,
         endpoint: &Endpoint,
         name: &str,
@@ -117,43 +123,43 @@ impl Session {
     }
 
     /// Opens a channel.
-    pub(super) async fn channel(&self) -> Result<Channel, AskFault> {
+    pub(crate) async fn channel(&self) -> Result<Channel, AskFault> {
         ask(self.connection.create_channel()).await
     }
 
     /// The broker's version, if it announced one.
-    pub(super) fn broker(&self) -> Option<BrokerVersion> {
+    pub(crate) fn broker(&self) -> Option<BrokerVersion> {
         self.broker
     }
 
     /// Reports how the deliveries of its channels end.
-    pub(super) fn endings(&self) -> &Endings {
+    pub(crate) fn endings(&self) -> &Endings {
         &self.endings
     }
 
     /// The largest frame that both sides agreed on.
-    pub(super) fn frame_max(&self) -> u32 {
+    pub(crate) fn frame_max(&self) -> u32 {
         self.connection.configuration().frame_max()
     }
 
     /// Cancelled when this session is over.
-    pub(super) fn over(&self) -> &CancellationToken {
+    pub(crate) fn over(&self) -> &CancellationToken {
         &self.over
     }
 
     /// Held by each task that still owes the broker something; [`Session::close`] waits for all of them.
-    pub(super) fn user(&self) -> TaskTrackerToken {
+    pub(crate) fn user(&self) -> TaskTrackerToken {
         self.users.token()
     }
 
     /// Throws the session away: nothing more comes or goes over it.
-    pub(super) fn discard(&self) {
+    pub(crate) fn discard(&self) {
         self.over.cancel();
         self.cut.now();
     }
 
     /// Closes the connection, once every user of the session has settled its deliveries.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.users.close();
         if tokio::time::timeout(FLUSH_TIMEOUT, self.users.wait())
             .await
@@ -176,13 +182,13 @@ impl Session {
 }
 
 /// lapin's events of one connection. There is only one listener: several would compete.
-pub(super) struct Happenings {
+pub(crate) struct Happenings {
     events: std::pin::Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
 }
 
 impl Happenings {
     /// Waits for the next thing that happens to `session`.
-    pub(super) async fn next(&mut self, session: &Session) -> Happening {
+    pub(crate) async fn next(&mut self, session: &Session) -> Happening {
         loop {
             tokio::select! {
                 () = session.over.cancelled() => {
@@ -241,4 +247,4 @@ fn whole_seconds(heartbeat: Duration) -> u16 {
 }
 
 /// A session that several share.
-pub(super) type SharedSession = Arc<Session>;
+pub(crate) type SharedSession = Arc<Session>;

@@ -38,31 +38,31 @@ use hive_telemetry::Fact;
 pub use self::comparison::Comparison;
 use self::declaration::QueueDeclaration;
 use self::declarer::{AsItIs, Declarer};
-pub(super) use self::declarer::{cannot_be_consumed, consuming_from};
+pub(crate) use self::declarer::{cannot_be_consumed, consuming_from};
 use self::delay_queue::{Home, delay_queue};
 pub use self::departure::Departure;
 use self::destination::Destinations;
-pub(super) use self::fatal::Fatal;
+pub(crate) use self::fatal::Fatal;
 pub use self::fate::MessageFate;
 use self::known::Known;
 pub use self::looking::LookCost;
 use self::on_demand::today;
-pub(super) use self::withheld::Withheld;
-use super::delay::{LONGEST_DELAY, delay_queue_name};
-use super::fault::{ConnectFault, Mismatch};
-use super::frame::BrokerVersion;
-use super::limits::AskFault;
-use super::session::Session;
+pub(crate) use self::withheld::Withheld;
+use crate::message::delay::{LONGEST_DELAY, delay_queue_name};
+use crate::session::Session;
+use crate::session::fault::{ConnectFault, Mismatch};
+use crate::session::limits::AskFault;
+use crate::wire::frame::BrokerVersion;
 
 /// AMQP's longest name.
 const LONGEST_NAME: usize = 255;
 
 /// Connections in a row that the broker may end over declarations without one of them to blame.
-pub(super) const HANG_UPS: u32 = 10;
+pub(crate) const HANG_UPS: u32 = 10;
 
 /// Everything declared on one connection.
 #[derive(Debug)]
-pub(super) struct Topology {
+pub(crate) struct Topology {
     connection: Arc<str>,
     vhost: String,
     plan: TopologyPlan,
@@ -93,7 +93,7 @@ struct Failures {
 
 /// Why a topology could not be declared.
 #[derive(Debug)]
-pub(super) enum DeclareFault {
+pub(crate) enum DeclareFault {
     /// The broker went away, or a declaration made it go away.
     Connect(ConnectFault),
     /// The broker ended the connection over one entity, which is known from now on: on another connection
@@ -162,7 +162,7 @@ impl Consumed {
 
 impl Topology {
     /// The declarations of `plan`, and those that `consumers` imply.
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         plan: &ConnectionPlan,
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
     ) -> Result<Self, ConnectFault> {
@@ -189,14 +189,14 @@ impl Topology {
     }
 
     /// The kind of a queue that the plan declares.
-    pub(super) fn kind_of(&self, queue: &str) -> Option<QueueKind> {
+    pub(crate) fn kind_of(&self, queue: &str) -> Option<QueueKind> {
         let declared = self.plan.queues.iter().filter(|planned| !planned.passive);
         let mut named = declared.filter(|planned| &*planned.name == queue);
         named.next().map(|planned| planned.kind)
     }
 
     /// The same with what was found out at the broker for `before`.
-    pub(super) fn following(mut self, before: &Self) -> Self {
+    pub(crate) fn following(mut self, before: &Self) -> Self {
         self.known = Arc::clone(&before.known);
         self
     }
@@ -229,7 +229,7 @@ impl Topology {
     }
 
     /// The queues that `before` did not declare as this does, or whose consumers imply more now.
-    pub(super) fn new_since(&self, before: &Self) -> BTreeSet<Arc<str>> {
+    pub(crate) fn new_since(&self, before: &Self) -> BTreeSet<Arc<str>> {
         let planned: HashMap<_, _> = before.plan.queues.iter().map(|q| (&q.name, q)).collect();
         let consumed: HashMap<_, _> = before.consumed.iter().map(|c| (&c.consumer, c)).collect();
         let declared = self.plan.queues.iter();
@@ -250,20 +250,20 @@ impl Topology {
     }
 
     /// Entities over which the broker ends the connection.
-    pub(super) fn fatal(&self) -> &Arc<Fatal> {
+    pub(crate) fn fatal(&self) -> &Arc<Fatal> {
         &self.known.fatal
     }
 
     /// Declares all of it. What does not fit is in the answer, with whom it keeps from consuming.
     ///
     /// An error is a broker that went away meanwhile, or a declaration that makes it go away.
-    pub(super) async fn declare(&self, session: &Session) -> Result<Withheld, DeclareFault> {
+    pub(crate) async fn declare(&self, session: &Session) -> Result<Withheld, DeclareFault> {
         self.declare_where(session, |_| true).await
     }
 
     /// Declares again what could not be declared `before`, and queues that are `missing` now because they were
     /// deleted.
-    pub(super) async fn declare_again(
+    pub(crate) async fn declare_again(
         &self,
         session: &Session,
         before: &Withheld,
@@ -277,7 +277,7 @@ impl Topology {
 
     /// Declares new entities on a separate connection, which a declaration may end without harm. Exclusive ones
     /// belong to the connection that declares them, and are left for that one.
-    pub(super) async fn rehearse(
+    pub(crate) async fn rehearse(
         &self,
         session: &Session,
         new: &BTreeSet<Arc<str>>,
@@ -293,7 +293,7 @@ impl Topology {
 
     /// Tries again, on a connection of their own, the entities that are left out because the broker ended
     /// the connection over them; the ones that it takes now are not left out any more.
-    pub(super) async fn try_left_out(
+    pub(crate) async fn try_left_out(
         &self,
         session: &Session,
         entities: &BTreeSet<String>,
@@ -343,7 +343,7 @@ impl Topology {
     }
 
     /// The broker went away, or ended one connection after another.
-    pub(super) fn lost_while_declaring(&self, reason: &str) -> ConnectFault {
+    pub(crate) fn lost_while_declaring(&self, reason: &str) -> ConnectFault {
         ConnectFault::Unreachable {
             connection: self.connection.clone(),
             address: "the broker while declaring".into(),
@@ -568,7 +568,7 @@ impl Topology {
     }
 
     /// Makes sure of a dead-letter queue that a copy did not reach.
-    pub(super) async fn ensure_dead_letter_queue(
+    pub(crate) async fn ensure_dead_letter_queue(
         &self,
         session: &Session,
         name: &str,

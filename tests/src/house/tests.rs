@@ -105,6 +105,22 @@ fn assert_manifest_breaks(name: &str, dependencies: &[&str], rules: &[u8]) {
 }
 
 #[test]
+fn rule_8_a_wing_of_amqp_knows_only_those_below_it() {
+    assert_breaks("wire/socket.rs", "use crate::session::Session;", &[8]);
+    assert_breaks(
+        "link/consumers.rs",
+        "use crate::consume::acks::Window;",
+        &[8],
+    );
+    assert_breaks(
+        "session/depth.rs",
+        "use crate::connection::Connection;",
+        &[],
+    );
+    assert_breaks("consume/consumer.rs", "use crate::link::Link;", &[]);
+}
+
+#[test]
 fn rule_7_a_crate_depends_on_no_other_than_the_table_says() {
     assert_manifest_breaks("hive-telemetry", &["tracing", "hive-broker"], &[7]);
     assert_manifest_breaks("hive-host", &["hive-telemetry", "hive-broker"], &[]);

@@ -5,14 +5,14 @@
 //! consumers of a quorum queue that is deleted and declared again at once.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use hive_telemetry::Fact;
 
-use crate::acks::flusher::AckSink;
-use crate::depth::{Seen, seen};
 use crate::session::Session;
+use crate::session::depth::{Seen, seen};
 
 /// The pause before a queue is looked at again that seems to neglect its consumer, and before the first look: a
 /// binding that was just made again has brought messages by then.
@@ -21,14 +21,33 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// From 4.0 on RabbitMQ ends the connection over a missing queue with a longer name that is not ASCII.
 const LONGEST_TO_ASK: usize = 128;
 
+/// A subscription, as its link sees it.
+pub(crate) trait Consuming: Debug + Send + Sync {
+    /// Whether it can deliver, and is to.
+    fn is_wanted(&self) -> bool;
+
+    /// Whether it has ever delivered anything.
+    fn has_delivered(&self) -> bool;
+
+    /// The number of the wait that it is in, where the broker may deliver and nothing is in flight or buffered.
+    /// `None` for a stream, whose messages stay in it.
+    fn starves(&self) -> Option<u64>;
+
+    /// Ends it.
+    fn retire(&self);
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     /// Each with its queue.
-    all: Mutex<Vec<(Arc<str>, Weak<AckSink>)>>,
+    all: Mutex<Vec<Known>>,
     /// The queues that were subscribed to again since they gave nothing, and have given nothing since. That may be
     /// their right: the broker prefers the single active consumer, and those of a higher priority.
     renewed: Mutex<HashSet<Arc<str>>>,
 }
+
+/// A queue, and a subscription of it that may be gone.
+type Known = (Arc<str>, Weak<dyn Consuming>);
 
 /// What is wrong with a subscription of a queue in which messages wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +60,10 @@ enum Neglect {
 
 impl Consumers {
     /// One consumes from now on.
-    pub(super) fn add(&self, queue: &Arc<str>, sink: &Arc<AckSink>) {
+    pub(super) fn add(&self, queue: &Arc<str>, one: Weak<dyn Consuming>) {
         let mut all = self.all();
-        all.retain(|(_, sink)| sink.upgrade().is_some_and(|sink| sink.is_wanted()));
-        all.push((queue.clone(), Arc::downgrade(sink)));
+        all.retain(|(_, one)| one.upgrade().is_some_and(|one| one.is_wanted()));
+        all.push((queue.clone(), one));
     }
 
     /// Ends the subscriptions that the broker does not know of, or gives nothing, though messages wait: their
@@ -52,19 +71,19 @@ impl Consumers {
     /// word.
     pub(super) async fn end_forgotten(&self, session: &Session) {
         tokio::time::sleep(PAUSE).await;
-        for (queue, sink) in self.wanted() {
-            let Some(first) = self.neglect(session, &queue, &sink).await else {
+        for (queue, one) in self.wanted() {
+            let Some(first) = self.neglect(session, &queue, &*one).await else {
                 continue;
             };
             tokio::time::sleep(PAUSE).await;
-            let second = self.neglect(session, &queue, &sink).await;
-            if second == Some(first) && sink.is_wanted() {
-                self.end(&queue, &sink, first);
+            let second = self.neglect(session, &queue, &*one).await;
+            if second == Some(first) && one.is_wanted() {
+                self.end(&queue, &*one, first);
             }
         }
     }
 
-    fn end(&self, queue: &Arc<str>, sink: &AckSink, neglect: Neglect) {
+    fn end(&self, queue: &Arc<str>, one: &dyn Consuming, neglect: Neglect) {
         match neglect {
             Neglect::Forgotten => Fact::ConsumerForgotten { queue }.emit(),
             Neglect::Starved(_) => {
@@ -72,35 +91,35 @@ impl Consumers {
                 self.renewed().insert(Arc::clone(queue));
             }
         }
-        sink.retire();
+        one.retire();
     }
 
     async fn neglect(
         &self,
         session: &Session,
         queue: &Arc<str>,
-        sink: &AckSink,
+        one: &dyn Consuming,
     ) -> Option<Neglect> {
-        let wait = sink.starves();
+        let wait = one.starves();
         let seen = messages_wait(session, queue).await?;
         if seen.consumers == 0 {
             return Some(Neglect::Forgotten);
         }
-        if sink.has_delivered() {
+        if one.has_delivered() {
             self.renewed().remove(queue);
         }
         let is_new = !self.renewed().contains(queue);
         wait.filter(|_| is_new).map(Neglect::Starved)
     }
 
-    fn wanted(&self) -> Vec<(Arc<str>, Arc<AckSink>)> {
+    fn wanted(&self) -> Vec<(Arc<str>, Arc<dyn Consuming>)> {
         let all = self.all();
         let all = all.iter();
-        let alive = all.filter_map(|(queue, sink)| Some((queue.clone(), sink.upgrade()?)));
-        alive.filter(|(_, sink)| sink.is_wanted()).collect()
+        let alive = all.filter_map(|(queue, one)| Some((queue.clone(), one.upgrade()?)));
+        alive.filter(|(_, one)| one.is_wanted()).collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<(Arc<str>, Weak<AckSink>)>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Known>> {
         self.all.lock().unwrap_or_else(|error| error.into_inner())
     }
 

@@ -15,11 +15,11 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::backoff::Backoff;
 use super::consumers::Consumers;
 use super::{LinkState, Snapshot, Wish};
-use crate::backoff::Backoff;
-use crate::fault::ConnectFault;
-use crate::runtime::LapinRuntime;
+use crate::session::fault::ConnectFault;
+use crate::session::runtime::LapinRuntime;
 use crate::session::{Happening, Happenings, Session, SharedSession};
 use crate::topology::{DeclareFault, HANG_UPS, Topology, Withheld};
 

@@ -11,9 +11,9 @@ use super::declarer::{Declarer, describe_exchange};
 use super::departure::Departure;
 use super::fate::MessageFate;
 use super::{Consumed, DeclareFault, Topology};
-use crate::fault::Mismatch;
-use crate::limits::AskFault;
 use crate::session::Session;
+use crate::session::fault::Mismatch;
+use crate::session::limits::AskFault;
 
 /// The broker's side of a topology. Bindings are not in it, because a broker does not list them.
 #[derive(Debug, Clone, Default)]

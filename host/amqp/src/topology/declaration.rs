@@ -5,7 +5,7 @@ use lapin::options::QueueDeclareOptions;
 
 use super::inequivalent::{Current, Inequivalent};
 use super::limit::{self, Limit, X_DELIVERY_LIMIT};
-use crate::frame::BrokerVersion;
+use crate::wire::frame::BrokerVersion;
 
 const X_QUEUE_TYPE: &str = "x-queue-type";
 const X_DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";

@@ -6,8 +6,8 @@ use hive_config::plan::Argument;
 use hive_telemetry::Fact;
 
 use super::declaration::{Kind, Origin, QueueDeclaration};
-use crate::delay::{compact, whole_milliseconds};
-use crate::frame::BrokerVersion;
+use crate::message::delay::{compact, whole_milliseconds};
+use crate::wire::frame::BrokerVersion;
 
 /// Where messages go when their delay is over.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::declaration::QueueDeclaration;
 use super::limit::Limit;
-use crate::frame::BrokerVersion;
+use crate::wire::frame::BrokerVersion;
 
 const NO_POLICY: &str = "no policy lifts the limit that a queue was declared with: write it as `delivery_limit`, \
                          or delete the queue once it is empty, and Hive declares it again";

@@ -15,8 +15,8 @@ use lapin::types::{FieldTable, ShortString};
 use tokio::time::Instant;
 
 use super::{EnsureFault, LONGEST_NAME};
-use crate::limits::{AskFault, ask, leave};
 use crate::session::Session;
+use crate::session::limits::{AskFault, ask, leave};
 
 /// For how long what was found is not looked for again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::fault::Mismatch;
+use crate::session::fault::Mismatch;
 
 /// The third 541 in a row over one entity is not the broker's restart.
 const TIMES: u32 = 3;

@@ -2,7 +2,7 @@
 
 use super::declaration::QueueDeclaration;
 use super::limit::Limit;
-use crate::frame::BrokerVersion;
+use crate::wire::frame::BrokerVersion;
 
 /// One broker's treatment of the messages of one consumer, in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use hive_config::plan::{Argument, Arguments};
 
-use crate::frame::BrokerVersion;
+use crate::wire::frame::BrokerVersion;
 
 /// The argument of a declaration.
 pub(super) const X_DELIVERY_LIMIT: &str = "x-delivery-limit";

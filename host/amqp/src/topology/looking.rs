@@ -5,10 +5,10 @@ use super::declaration::QueueDeclaration;
 use super::declarer::Declarer;
 use super::departure::Departure;
 use super::limit::Limit;
-use crate::depth::looks_are_free;
-use crate::frame::BrokerVersion;
-use crate::limits::AskFault;
 use crate::session::Session;
+use crate::session::depth::looks_are_free;
+use crate::session::limits::AskFault;
+use crate::wire::frame::BrokerVersion;
 
 /// The cost of a look.
 #[derive(Debug, Clone, PartialEq, Eq)]

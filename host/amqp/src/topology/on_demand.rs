@@ -12,7 +12,7 @@ use lapin::types::ShortString;
 use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
 use super::{EnsureFault, LONGEST_NAME, Topology, ensured};
-use crate::delay::{compact, delay_queue_name, delayed_publications_name, rung};
+use crate::message::delay::{compact, delay_queue_name, delayed_publications_name, rung};
 use crate::session::Session;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.

@@ -11,8 +11,8 @@ use hive_telemetry::Fact;
 use super::Topology;
 use super::declarer::Declarer;
 use super::withheld::Withheld;
-use crate::limits::AskFault;
 use crate::session::Session;
+use crate::session::limits::AskFault;
 
 /// The pause between two entities: nothing waits for the end, and deliveries share the connection.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -1,12 +1,9 @@
 //! Arguments of the plan as AMQP tables.
 
 use hive_config::plan::{Argument, Arguments};
-use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
+use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 
-/// A name that was found to be short enough when the topology was made.
-pub(super) fn short(name: &str) -> ShortString {
-    ShortString::try_new(name).unwrap_or_default()
-}
+use crate::session::names::short;
 
 pub(super) fn table(arguments: &Arguments) -> FieldTable {
     let mut table = FieldTable::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hive_telemetry::LinkTelemetry;
 
-use crate::fault::Mismatch;
+use crate::session::fault::Mismatch;
 
 /// Every mismatch, each with the consumed queues that wait for it to be mended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,625 @@
+//! Deliveries of one queue, through every reconnection: [`Subscription`].
+//!
+//! A subscription has a channel for as long as that lives, and makes a new one when it does not.
+//! Whatever ends a channel (the connection, an exception, a queue deleted under it) is the same
+//! to it: close the old one, wait a little, subscribe again. Where the broker says so on the wire, it
+//! is known before what is buffered has been handled (`endings`).
+
+mod live;
+mod prefetch;
+mod resizing;
+mod subscribing;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use hive_config::plan::ConsumerPlan;
+use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::live::{Live, NoneCame};
+use self::prefetch::Prefetch;
+use self::resizing::Resized;
+use self::subscribing::Subscribing;
+use super::acks::flusher::AckSink;
+use super::settlement::{Delivery, Settlement};
+use super::stream::Reading;
+use crate::link::backoff::Backoff;
+use crate::link::{Link, LinkState, Snapshot};
+use crate::message::came_back::CameBack;
+use crate::message::original::receive;
+use crate::session::Session;
+use crate::session::limits::AskFault;
+use crate::topology::{cannot_be_consumed, consuming_from};
+
+/// The pauses between tries to subscribe on a connection that is open.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long counting the buffered deliveries waits for its turn. A worker that holds the turn for this long is
+/// waiting for the broker, so nothing is buffered.
+const TURN_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// How much of its queue a subscription wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// Whatever there is, as far as the prefetch goes.
+    All,
+    /// One delivery and no more; the number distinguishes it from the one wanted before.
+    One(u64),
+    /// Nothing: the consumer is cancelled at the broker.
+    Nothing,
+}
+
+/// The deliveries of one consumer, for any number of workers.
+#[derive(Debug)]
+pub struct Subscription {
+    subscribing: Arc<Subscribing>,
+    link: Link,
+    feed: Mutex<Feed>,
+    standing: watch::Sender<Standing>,
+    intake: watch::Sender<Intake>,
+    /// Nothing is handed out for now, though the subscription stands.
+    held_back: watch::Sender<bool>,
+}
+
+/// The right to wait for the broker, which one worker of a subscription has at a time. A worker that got a
+/// delivery gives it up, or continues with it at once.
+#[derive(Debug, Default)]
+pub struct Lead<'a>(Option<MutexGuard<'a, Feed>>);
+
+impl Lead<'_> {
+    /// The next one has it.
+    pub fn give_up(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// How a subscription stands, by itself: its link may know better.
+#[derive(Debug, Clone)]
+enum Standing {
+    Waiting(Arc<str>),
+    Consuming(Weak<AckSink>),
+}
+
+/// Whether a consumer consumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsumerState {
+    /// The broker hands out deliveries to it.
+    Consuming,
+    /// It does not, for this reason; it is tried again.
+    Waiting(Arc<str>),
+}
+
+/// Reports whether a consumer consumes, at any time.
+#[derive(Debug, Clone)]
+pub struct ConsumerWatch {
+    queue: Arc<str>,
+    link: watch::Receiver<Snapshot>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl ConsumerWatch {
+    /// How it is doing now.
+    pub fn now(&self) -> ConsumerState {
+        let link = self.link.borrow();
+        if let Some(reason) = link.withheld.reason(&self.queue) {
+            return ConsumerState::Waiting(reason);
+        }
+        let down = match &link.state {
+            LinkState::Open | LinkState::Blocked(_) => None,
+            LinkState::Connecting(Some(reason)) | LinkState::Closed(reason) => Some(reason.clone()),
+            LinkState::Connecting(None) => Some("the connection is being opened".into()),
+            LinkState::Ended => Some("the connection has ended".into()),
+        };
+        if let Some(reason) = down {
+            return ConsumerState::Waiting(reason);
+        }
+        match &*self.standing.borrow() {
+            Standing::Waiting(reason) => ConsumerState::Waiting(reason.clone()),
+            // Its channel may be gone, and every worker too busy to have noticed.
+            Standing::Consuming(sink) if sink.upgrade().is_some_and(|sink| sink.is_alive()) => {
+                ConsumerState::Consuming
+            }
+            Standing::Consuming(_) => ConsumerState::Waiting(
+                "its channel is gone; it subscribes again when a worker is free".into(),
+            ),
+        }
+    }
+}
+
+/// The current source of deliveries.
+#[derive(Debug)]
+struct Feed {
+    live: Option<Live>,
+    /// On its way to be the live one.
+    attempt: Option<Attempt>,
+    /// The live one, on its way to another prefetch.
+    resizing: Option<JoinHandle<Result<Resized, AskFault>>>,
+    /// How much it asks for.
+    prefetch: Prefetch,
+    wanted: watch::Receiver<Intake>,
+    held_back: watch::Receiver<bool>,
+    /// The latest single delivery that was handed out.
+    served: Option<u64>,
+    /// Cancelled once the channel before this one is closed, and the broker has back what was not
+    /// settled on it.
+    before: Option<CancellationToken>,
+    /// Where it was tried to subscribe the last time.
+    tried_on: Weak<Session>,
+    backoff: Backoff,
+    failed: Option<Failed>,
+    told: bool,
+}
+
+/// Outlives the worker that began it: the next worker waits for it too.
+#[derive(Debug)]
+struct Attempt {
+    on: Weak<Session>,
+    outcome: JoinHandle<Result<Live, AskFault>>,
+}
+
+/// A session that did not work is tried again after a pause. On another one it may work at once:
+/// the link has had its pause then.
+#[derive(Debug)]
+struct Failed {
+    on: Weak<Session>,
+    not_before: Instant,
+}
+
+impl Subscription {
+    pub(crate) fn new(plan: &Arc<ConsumerPlan>, host_name: &str, link: Link, tasks: Tasks) -> Self {
+        let (intake, wanted) = watch::channel(Intake::All);
+        let (hold_back, held_back) = watch::channel(false);
+        Self {
+            subscribing: Arc::new(Subscribing {
+                plan: Arc::clone(plan),
+                tag_prefix: format!("{host_name}.{}", plan.name),
+                tasks,
+                reading: plan
+                    .stream
+                    .as_ref()
+                    .map(|stream| Arc::new(Reading::new(stream.offset))),
+                fatal: Arc::clone(link.fatal()),
+            }),
+            link,
+            standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
+            intake,
+            held_back: hold_back,
+            feed: Mutex::new(Feed {
+                live: None,
+                attempt: None,
+                resizing: None,
+                prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch),
+                wanted,
+                held_back,
+                served: None,
+                before: None,
+                tried_on: Weak::new(),
+                backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+                failed: None,
+                told: false,
+            }),
+        }
+    }
+
+    /// Reports whether it consumes.
+    pub fn watch(&self) -> ConsumerWatch {
+        ConsumerWatch {
+            queue: self.subscribing.plan.queue.clone(),
+            link: self.link.watch(),
+            standing: self.standing.subscribe(),
+        }
+    }
+
+    /// How far the stream is read, where the queue is one.
+    pub fn reading(&self) -> Option<&Arc<Reading>> {
+        self.subscribing.reading.as_ref()
+    }
+
+    /// Records why it does not consume although the broker could be asked.
+    pub fn waits(&self, reason: &str) {
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+    }
+
+    /// The demand from now on. The worker that waits for the next delivery applies it: while every worker is
+    /// busy, the broker delivers as much as before.
+    pub fn take_in(&self, intake: Intake) {
+        self.intake.send_replace(intake);
+    }
+
+    /// Whether deliveries are held back for now. Meanwhile the broker delivers no more than the prefetch, and
+    /// gets nothing back.
+    pub fn hold_back(&self, is_held: bool) {
+        self.held_back.send_if_modified(|held| {
+            let changes = *held != is_held;
+            *held = is_held;
+            changes
+        });
+    }
+
+    /// The next delivery; `None` once the host drains.
+    ///
+    /// Any number of workers may wait here. One of them waits for the broker and subscribes again if necessary,
+    /// the others wait for that one. A worker that has a delivery gives up the `lead`: there is no task and no
+    /// queue between the socket and the worker. Dropping the future loses no delivery.
+    pub async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
+        tokio::select! {
+            biased;
+            () = self.subscribing.tasks.drain().cancelled() => None,
+            delivery = self.lead(lead) => delivery,
+        }
+    }
+
+    /// None once the link has ended.
+    async fn lead<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
+        if lead.0.is_none() {
+            lead.0 = Some(self.feed.lock().await);
+        }
+        let feed: &mut Feed = lead.0.as_mut()?;
+        loop {
+            self.conclude(feed).await;
+            self.conclude_resizing(feed).await;
+            self.stay_stopped(feed).await;
+            let intake = *feed.wanted.borrow_and_update();
+            let wants_none = match intake {
+                Intake::All => false,
+                Intake::One(number) => feed.served == Some(number),
+                Intake::Nothing => true,
+            };
+            if feed
+                .live
+                .as_ref()
+                .is_some_and(|live| wants_none || live.intake != intake)
+            {
+                self.rest(feed);
+            }
+            if wants_none {
+                // It cannot end before this subscription does.
+                feed.wanted.changed().await.ok()?;
+                continue;
+            }
+            let Feed {
+                live: Some(live),
+                wanted,
+                held_back,
+                prefetch,
+                resizing,
+                ..
+            } = &mut *feed
+            else {
+                self.subscribe(feed, intake).await?;
+                continue;
+            };
+            let sink = Arc::clone(&live.sink);
+            if sink.end().is_over() {
+                // Buffered deliveries cannot be settled, and are redelivered.
+                let (session, reason) = (live.session.clone(), reason_of(&sink).await);
+                self.lost(feed, session, &reason);
+                continue;
+            }
+            let is_held_back = *held_back.borrow_and_update();
+            let mut wait = None;
+            let came = {
+                let mut next = pin!(live.next(self.subscribing.reading.as_deref()));
+                let next = poll_fn(|context| {
+                    let polled = next.as_mut().poll(context);
+                    if polled.is_pending() {
+                        wait.get_or_insert_with(|| sink.waits().begin());
+                    }
+                    polled
+                });
+                tokio::select! {
+                    biased;
+                    came = next, if !is_held_back => came,
+                    _ = wanted.changed() => continue,
+                    _ = held_back.changed() => continue,
+                    () = sink.unwanted() => match sink.end().is_over() {
+                        true => continue,
+                        false => Err(NoneCame::Lost("the channel is closed".into())),
+                    },
+                }
+            };
+            if wait.take().is_some() {
+                sink.was_empty();
+            }
+            match came {
+                Ok(delivery) if sink.is_alive() => {
+                    if intake == Intake::All
+                        && let Some(prefetch) = prefetch.came(delivery.data.len())
+                    {
+                        *resizing = Some(self.subscribing.resize(live, prefetch));
+                    }
+                    live.overdue = None;
+                    if std::mem::take(&mut live.is_overdue) {
+                        self.consumes(&sink);
+                    }
+                    if let Some(mut delivery) = self.deliver(delivery, &sink) {
+                        if let Intake::One(number) = intake {
+                            feed.served = Some(number);
+                            delivery.settlement.is_the_only_one();
+                            // At once, so that the broker has no time to deliver another.
+                            self.rest(feed);
+                        }
+                        return Some(delivery);
+                    }
+                }
+                // Buffered deliveries of a dead channel: they cannot be settled and come again.
+                Ok(_) => {}
+                // lapin reports only the end; the cause was handled above.
+                Err(NoneCame::Lost(_)) if sink.end().is_over() => {}
+                Err(NoneCame::Lost(reason)) => {
+                    let session = live.session.clone();
+                    self.lost(feed, session, &reason);
+                }
+                Err(NoneCame::Interrupted) => self.read_again(feed).await,
+                Err(NoneCame::Overdue) => self.tell_overdue(live),
+            }
+        }
+    }
+
+    /// How many deliveries have arrived and were not taken by [`Subscription::next`]. The broker counts them as
+    /// delivered, so asking it does not help.
+    pub async fn prefetched(&self) -> usize {
+        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.feed.lock()).await else {
+            return 0;
+        };
+        // While every worker is busy, none takes over the stream that has replaced the one here, whose end is
+        // not the end of the consumer.
+        let concluding = self.conclude_resizing(&mut feed);
+        let is_concluded = tokio::time::timeout(TURN_TIMEOUT, concluding).await.is_ok();
+        match &mut feed.live {
+            // Deliveries over a dead channel wait at the broker again.
+            Some(live) if live.sink.is_alive() => match is_concluded {
+                true => live.look_ahead(),
+                false => live.ahead.len(),
+            },
+            _ => 0,
+        }
+    }
+
+    /// `None` if it must not be handled.
+    fn deliver(
+        &self,
+        delivery: lapin::message::Delivery,
+        sink: &Arc<AckSink>,
+    ) -> Option<Box<Delivery>> {
+        let tag = delivery.delivery_tag;
+        let came_back = CameBack::of(&delivery);
+        let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
+        let place = match (&self.subscribing.reading, envelope.stream_offset) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                // A copy of a message that was in a stream once, or a stream that hive.toml does not
+                // call one.
+                sink.is_of_a_stream();
+                envelope.stream_offset = None;
+                None
+            }
+            (Some(reading), None) => {
+                reading.stop_over_no_stream();
+                return None;
+            }
+            (Some(reading), Some(offset)) => match reading.arrived(offset) {
+                Some(place) => Some(place),
+                None => {
+                    // The credit is for another one.
+                    let _known = sink.ack(tag);
+                    return None;
+                }
+            },
+        };
+        // It goes through many hands, and is a kilobyte.
+        Some(Box::new(Delivery {
+            envelope,
+            original,
+            came_back,
+            settlement: Settlement::new(tag, sink, place),
+        }))
+    }
+
+    /// Waits for as long as its stream is not to be read.
+    async fn stay_stopped(&self, feed: &mut Feed) {
+        let Some(reading) = &self.subscribing.reading else {
+            return;
+        };
+        let mut stopped = reading.stopped();
+        loop {
+            let why = stopped.borrow_and_update().clone();
+            let Some(reason) = why else {
+                return;
+            };
+            feed.live = None;
+            self.waits(&reason);
+            if stopped.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Subscribes to its stream again if a message of it must be read again.
+    async fn read_again(&self, feed: &mut Feed) {
+        if self.reading().is_some_and(|reading| reading.take_again()) {
+            feed.live = None;
+            self.waits("a message of the stream has to be read again");
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    /// The stream ends before a message that was handled: it was deleted and made again, or the broker has lost
+    /// its end. New messages are delivered once their offsets are as high again.
+    fn tell_overdue(&self, live: &mut Live) {
+        live.overdue = None;
+        live.is_overdue = true;
+        let position = self.reading().and_then(|reading| reading.position());
+        let position = position.unwrap_or_default();
+        let reason = format!(
+            "the stream ends before offset {position}, up to which it was handled: was it deleted and made \
+             anew? Another `stream.group` begins anew; without it messages are waited for from there on"
+        );
+        Fact::StreamTooShort {
+            consumer: &self.subscribing.plan.name,
+            queue: &self.subscribing.plan.queue,
+            position,
+            why: &reason,
+        }
+        .emit();
+        self.waits(&reason);
+    }
+
+    fn consumes(&self, sink: &Arc<AckSink>) {
+        let sink = Arc::downgrade(sink);
+        self.standing.send_replace(Standing::Consuming(sink));
+    }
+
+    /// Stops consuming on request.
+    fn rest(&self, feed: &mut Feed) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+            live.leave();
+        }
+        let reason = "it was paused; it subscribes again when a worker is free";
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+    }
+
+    fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+        }
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+        feed.failed = Some(Failed {
+            on,
+            not_before: Instant::now() + feed.backoff.fail(),
+        });
+        if !feed.told {
+            feed.told = true;
+            Fact::ConsumerLost {
+                consumer: &self.subscribing.plan.name,
+                queue: &self.subscribing.plan.queue,
+                reason,
+            }
+            .emit();
+        }
+    }
+
+    /// Begins a try. None once the link has ended.
+    async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
+        let session = self.link.session_for(&self.subscribing.plan.queue).await?;
+        // The deliveries of the old channel are older than those that the broker would deliver now.
+        if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
+            before.cancelled().await;
+        }
+        if *self.intake.borrow() != intake || session.over().is_cancelled() {
+            return Some(());
+        }
+        if let Some(failed) = &feed.failed
+            && failed.on.as_ptr() == Arc::as_ptr(&session)
+        {
+            tokio::select! {
+                () = tokio::time::sleep_until(failed.not_before) => {}
+                () = session.over().cancelled() => return Some(()),
+            }
+        }
+        if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
+            // The queue may have been deleted and made again, without its bindings.
+            feed.tried_on = Weak::new();
+            self.link.declare_again(&self.subscribing.plan.queue).await;
+            // A queue that could not be declared is not consumed.
+            return Some(());
+        }
+        feed.tried_on = Arc::downgrade(&session);
+        feed.attempt = Some(Attempt {
+            on: Arc::downgrade(&session),
+            outcome: self
+                .subscribing
+                .start(&session, intake, feed.prefetch.now()),
+        });
+        Some(())
+    }
+
+    /// Waits for another prefetch that is under way: what comes meanwhile comes in no order.
+    async fn conclude_resizing(&self, feed: &mut Feed) {
+        let Some(resizing) = &mut feed.resizing else {
+            return;
+        };
+        let outcome = resizing.await;
+        feed.resizing = None;
+        let reason = match (outcome, &mut feed.live) {
+            (_, None) => return,
+            (Ok(Ok(resized)), Some(live)) => {
+                live.resize(resized);
+                let plan = &self.subscribing.plan;
+                let prefetch = feed.prefetch.now();
+                Fact::PrefetchChanged {
+                    consumer: &plan.name,
+                    prefetch,
+                }
+                .emit();
+                return;
+            }
+            (Ok(Err(fault)), Some(_)) => fault.to_string(),
+            (Err(panicked), Some(_)) => panicked.to_string(),
+        };
+        // A broker that does not have it once is not asked again and again.
+        feed.prefetch.fix();
+        let session = feed.live.as_ref().map(|live| live.session.clone());
+        self.lost(feed, session.unwrap_or_default(), &reason);
+    }
+
+    /// Waits for the attempt that is under way.
+    async fn conclude(&self, feed: &mut Feed) {
+        let Some(attempt) = &mut feed.attempt else {
+            return;
+        };
+        let outcome = (&mut attempt.outcome).await;
+        let on = attempt.on.clone();
+        feed.attempt = None;
+        let plan = &self.subscribing.plan;
+        match outcome {
+            Ok(Ok(live)) => {
+                self.consumes(&live.sink);
+                if self.subscribing.reading.is_none() {
+                    self.link
+                        .consumes(&plan.queue, Arc::downgrade(&live.sink) as _);
+                }
+                feed.live = Some(live);
+                feed.backoff.reset();
+                feed.told = false;
+                let fatal = self.link.fatal();
+                fatal.answered_lazily(|| consuming_from(&plan.queue));
+                Fact::ConsumerSubscribed {
+                    consumer: &plan.name,
+                    queue: &plan.queue,
+                }
+                .emit();
+            }
+            Ok(Err(fault)) => {
+                self.lost(feed, on, &fault.to_string());
+                if let Some(answer) = fault.internal_error() {
+                    let fatal = self.link.fatal();
+                    fatal.met(cannot_be_consumed(&plan.queue, answer));
+                }
+                if fault.is_not_found() {
+                    self.link.is_missing(&plan.queue);
+                }
+            }
+            Err(panicked) => self.lost(feed, on, &panicked.to_string()),
+        }
+    }
+}
+
+/// Why the broker has ended what a channel consumes.
+async fn reason_of(sink: &AckSink) -> String {
+    tokio::select! {
+        biased;
+        cause = sink.end().cause() => cause.to_string(),
+        () = sink.ended().cancelled() => "the broker cancelled the consumer".into(),
+    }
+}

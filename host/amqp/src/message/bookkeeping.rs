@@ -1,0 +1,72 @@
+//! The names of the headers that the host itself writes, and who may see them.
+//!
+//! All begin with `x-hive-`. A copy of a message carries what the host has to remember of it, and
+//! everything that the broker would act on, which must not ride under its own name: RabbitMQ before
+//! 4.0.1 takes a kept `x-death` for a cycle and drops the message, `CC` and `BCC` would route the
+//! copy again, an expiration would end it early, a user-id would be checked against our user.
+
+use super::broker_headers::{STREAM_OFFSET, is_death, is_of_a_delivery};
+use crate::message::octet_text::is_holder;
+
+/// The prefix of every header of the host; components may not publish headers with it.
+pub const RESERVED: &str = "x-hive-";
+
+/// Which try the copy is for.
+pub(crate) const ATTEMPT: &str = "x-hive-attempt";
+/// The queue in which `ATTEMPT` counts: if the message gets into another, that one starts afresh.
+pub(crate) const RETRY_QUEUE: &str = "x-hive-retry-queue";
+/// The exchange that the original was published to.
+pub const EXCHANGE: &str = "x-hive-exchange";
+/// The routing key that the original was published with.
+pub const ROUTING_KEY: &str = "x-hive-routing-key";
+/// The random part in the identity of a message without an id, drawn when the message first reached a host.
+pub(crate) const MARK: &str = "x-hive-mark";
+/// Distinguishes the publications of one publisher, so that a returned message is recognised.
+pub(crate) const PUBLISH_ID: &str = "x-hive-publish-id";
+/// Before the name of what the original had and the broker must not act on.
+pub const STASHED: &str = "x-hive-original-";
+
+/// Why a dead letter is one: the class of the failure.
+pub const REASON: &str = "x-hive-reason";
+/// And the words.
+pub(crate) const ERROR: &str = "x-hive-error";
+/// How many tries there were.
+pub(crate) const ATTEMPTS: &str = "x-hive-attempts";
+/// When it was dead-lettered.
+pub(crate) const TIME: &str = "x-hive-time";
+/// The queue that it failed on.
+pub(crate) const QUEUE: &str = "x-hive-queue";
+/// The consumer that failed on it.
+pub(crate) const CONSUMER: &str = "x-hive-consumer";
+
+/// The stashed properties; headers are stashed under their own names.
+pub(crate) const EXPIRATION: &str = "expiration";
+/// See [`EXPIRATION`].
+pub(crate) const USER_ID: &str = "user-id";
+
+/// Routing keys beside the one that a message is published with.
+pub(crate) const ROUTED_BY: [&str; 2] = ["CC", "BCC"];
+
+/// Whether the broker acts on a header of this name when a message that has it is published or
+/// dead-lettered.
+pub fn is_acted_on(name: &str) -> bool {
+    is_death(name) || ROUTED_BY.contains(&name)
+}
+
+/// Whether a copy has a header or property of this name under [`STASHED`]. A header that another program put
+/// there is not restored as if the host had stashed it: it could be bookkeeping.
+pub(crate) fn is_stashed(name: &str) -> bool {
+    is_acted_on(name) || name == EXPIRATION || name == USER_ID
+}
+
+/// Whether a header is the host's own business, or true of one delivery alone, and no component sees it. What a dead letter says
+/// of itself is everybody's.
+pub(crate) fn is_hidden(name: &str, is_dead_letter: bool) -> bool {
+    match name {
+        ATTEMPT | RETRY_QUEUE | MARK | PUBLISH_ID => true,
+        // Where in its stream a dead letter was.
+        EXCHANGE | ROUTING_KEY | STREAM_OFFSET => !is_dead_letter,
+        _ if is_of_a_delivery(name) => true,
+        _ => name.starts_with(STASHED) || is_holder(name),
+    }
+}

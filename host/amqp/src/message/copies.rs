@@ -1,0 +1,292 @@
+//! Copies of a message: for another attempt, and for the dead-letter queue.
+//!
+//! Both keep every property and header of the original, except those that the broker acts on; they are stashed
+//! under names of ours and restored in [`super::original`].
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hive_core::message::Attempt;
+use hive_core::policy::Failure;
+use hive_telemetry::Fact;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::bookkeeping::{
+    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_QUEUE,
+    ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
+};
+use super::broker_headers::STREAM_OFFSET;
+use super::death::Death;
+use super::encode::{Entries, header_frame_length, value_length};
+use super::headers::{Unpublishable, short};
+use super::original::Original;
+use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID, ROOM_FOR_THE_BROKER};
+use crate::message::octet_text::literal;
+
+/// The longest error text in a dead letter.
+pub(crate) const LONGEST_ERROR: usize = 4096;
+
+/// Ends an error text that was cut.
+const CUT: &str = " [cut]";
+
+/// Why a message is dead-lettered.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetterNote<'a> {
+    /// The consumer that failed on it.
+    pub consumer: &'a str,
+    /// The last attempt.
+    pub attempt: Attempt,
+    /// The failure.
+    pub failure: &'a Failure,
+    /// When.
+    pub time: SystemTime,
+}
+
+impl Outgoing {
+    /// A copy of a message that waits in `delay_queue` for its try number `attempt`.
+    pub fn retry_copy(
+        original: &Original,
+        body: Vec<u8>,
+        delay_queue: &str,
+        attempt: Attempt,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(original, limits);
+        copy.set(ATTEMPT, AMQPValue::LongLongInt(attempt.get().into()));
+        copy.set_text(RETRY_QUEUE, &original.queue);
+        copy.fit_without_deaths(limits);
+        copy.outgoing(delay_queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+
+    /// A dead letter as it was before it died, on its way to `queue` and to no other.
+    ///
+    /// What the host and the broker wrote on it at its end is gone, so it begins at its first try. Where
+    /// it was first published to stays written on it, since a component sees that.
+    pub fn republication(
+        letter: &Original,
+        body: Vec<u8>,
+        death: &Death,
+        queue: &str,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(letter, limits);
+        let notes = [
+            REASON,
+            ERROR,
+            ATTEMPTS,
+            TIME,
+            QUEUE,
+            CONSUMER,
+            STREAM_OFFSET,
+        ];
+        for name in notes {
+            copy.headers.remove(name);
+        }
+        if let Some(exchange) = &death.exchange {
+            copy.set(EXCHANGE, letter.long_of(exchange));
+        }
+        if let Some(routing_key) = &death.routing_key {
+            copy.set(ROUTING_KEY, letter.long_of(routing_key));
+        }
+        // Its time to live starts again, as its publisher set it.
+        if let Some(expiration) = letter.properties.expiration() {
+            copy.unstash(EXPIRATION);
+            copy.properties = copy.properties.with_expiration(expiration.clone());
+        }
+        copy.outgoing(queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+
+    /// A copy of a message for the dead-letter queue `dead_letter`.
+    ///
+    /// It always fits in a frame: what the host adds shrinks where the original is large already,
+    /// and if that is not enough its largest headers stay behind, rather than the message.
+    pub fn dead_letter(
+        original: &Original,
+        body: Vec<u8>,
+        dead_letter: &str,
+        note: DeadLetterNote<'_>,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let seconds = note
+            .time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        let error = cut(&note.failure.error, LONGEST_ERROR);
+        let mut copy = Copy::of(original, limits);
+        copy.set_text(REASON, note.failure.class.as_str());
+        copy.set_text(ERROR, &error);
+        copy.set(ATTEMPTS, AMQPValue::LongLongInt(note.attempt.get().into()));
+        copy.set(TIME, AMQPValue::Timestamp(seconds));
+        copy.set_text(QUEUE, &original.queue);
+        copy.set_text(CONSUMER, note.consumer);
+        if let Some(offset) = original.stream_offset {
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            copy.set(STREAM_OFFSET, AMQPValue::LongLongInt(offset));
+        }
+        copy.fit_with_shorter_error(&error, limits);
+        copy.fit_without_deaths(limits);
+        copy.fit_without_the_largest(limits);
+        copy.outgoing(dead_letter, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+}
+
+/// A copy in the making.
+struct Copy {
+    properties: BasicProperties,
+    headers: Entries,
+}
+
+impl Copy {
+    fn of(original: &Original, limits: &PublishLimits) -> Self {
+        let mut copy = Self {
+            properties: without_acted_on(&original.properties),
+            headers: Entries::new(),
+        };
+        for (name, value) in original.headers() {
+            match is_acted_on(name.as_str()) {
+                true => copy.stash(name.as_str(), value.clone()),
+                false => {
+                    copy.headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        let properties = &original.properties;
+        if let Some(expiration) = properties.expiration() {
+            copy.stash(EXPIRATION, original.long(expiration));
+        }
+        match properties.user_id() {
+            // The broker takes our own, and refuses anybody else's.
+            Some(user_id) if limits.user.as_deref() == Some(user_id.as_str()) => {
+                copy.properties = copy.properties.with_user_id(user_id.clone());
+            }
+            Some(user_id) => copy.stash(USER_ID, original.long(user_id)),
+            None => {}
+        }
+        copy.set(EXCHANGE, original.long(&original.exchange));
+        copy.set(ROUTING_KEY, original.long(&original.routing_key));
+        if let Some(mark) = original.mark {
+            copy.set_text(MARK, &mark.to_string());
+        }
+        copy
+    }
+
+    fn set(&mut self, name: &'static str, value: AMQPValue) {
+        self.headers.insert(name.into(), value);
+    }
+
+    fn set_text(&mut self, name: &'static str, text: &str) {
+        self.set(name, AMQPValue::LongString(text.into()));
+    }
+
+    fn stash(&mut self, name: &str, value: AMQPValue) {
+        self.headers
+            .insert(format!("{STASHED}{name}").into(), value);
+    }
+
+    fn unstash(&mut self, name: &str) {
+        self.headers.remove(format!("{STASHED}{name}").as_str());
+    }
+
+    /// By how much the copy is too large for a frame.
+    fn excess(&self, limits: &PublishLimits) -> usize {
+        (header_frame_length(&self.properties, &self.headers)
+            + ROOM_FOR_PUBLISH_ID
+            + ROOM_FOR_THE_BROKER)
+            .saturating_sub(limits.frame_max as usize)
+    }
+
+    fn fit_with_shorter_error(&mut self, error: &str, limits: &PublishLimits) {
+        match self.excess(limits) {
+            0 => {}
+            excess => self.set_text(ERROR, &cut(error, error.len().saturating_sub(excess))),
+        }
+    }
+
+    fn fit_without_deaths(&mut self, limits: &PublishLimits) {
+        if self.excess(limits) > 0 {
+            self.unstash("x-death");
+        }
+    }
+
+    fn fit_without_the_largest(&mut self, limits: &PublishLimits) {
+        while self.excess(limits) > 0 {
+            let largest = self
+                .headers
+                .iter()
+                .max_by_key(|(_, value)| value_length(value));
+            let Some(name) = largest.map(|(name, _)| name.clone()) else {
+                return;
+            };
+            let header = name.as_str();
+            Fact::HeaderDropped { header }.emit();
+            self.headers.remove(&name);
+        }
+    }
+
+    fn outgoing(self, queue: &str, body: Vec<u8>) -> Result<Outgoing, Unpublishable> {
+        Ok(Outgoing {
+            exchange: ShortString::default(),
+            routing_key: short("the queue's name", &literal(queue))?,
+            properties: self.properties,
+            headers: FieldTable::from(self.headers),
+            body: Arc::new(body),
+            mandatory: true,
+            header_frame: 0,
+        })
+    }
+}
+
+/// All properties but the two that the broker acts on; lapin has no way to take one off.
+pub(crate) fn without_acted_on(properties: &BasicProperties) -> BasicProperties {
+    let mut kept = BasicProperties::default();
+    if let Some(value) = properties.content_type() {
+        kept = kept.with_content_type(value.clone());
+    }
+    if let Some(value) = properties.content_encoding() {
+        kept = kept.with_content_encoding(value.clone());
+    }
+    if let Some(value) = properties.delivery_mode() {
+        kept = kept.with_delivery_mode(*value);
+    }
+    if let Some(value) = properties.priority() {
+        kept = kept.with_priority(*value);
+    }
+    if let Some(value) = properties.correlation_id() {
+        kept = kept.with_correlation_id(value.clone());
+    }
+    if let Some(value) = properties.reply_to() {
+        kept = kept.with_reply_to(value.clone());
+    }
+    if let Some(value) = properties.message_id() {
+        kept = kept.with_message_id(value.clone());
+    }
+    if let Some(value) = properties.timestamp() {
+        kept = kept.with_timestamp(*value);
+    }
+    if let Some(value) = properties.kind() {
+        kept = kept.with_type(value.clone());
+    }
+    if let Some(value) = properties.app_id() {
+        kept = kept.with_app_id(value.clone());
+    }
+    if let Some(value) = properties.cluster_id() {
+        kept = kept.with_cluster_id(value.clone());
+    }
+    kept
+}
+
+/// At most `longest` bytes of `text`, marked when that is not all of it.
+pub(crate) fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(longest.saturating_sub(CUT.len()));
+    format!("{}{CUT}", &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

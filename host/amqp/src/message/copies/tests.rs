@@ -1,0 +1,291 @@
+//! Tests of the parent: a message goes through copies and comes out as it was.
+
+use hive_core::policy::FailureClass;
+use lapin::message::Delivery;
+use proptest::prelude::*;
+
+use super::*;
+use crate::message::death::without_deaths;
+use crate::message::original::receive;
+use crate::message::strategies::any_properties;
+
+fn limits(frame_max: u32) -> PublishLimits {
+    PublishLimits {
+        frame_max,
+        user: Some("guest".into()),
+    }
+}
+
+fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert((*name).into(), value.clone());
+    }
+    table
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+fn delivery(properties: BasicProperties) -> Delivery {
+    let mut delivery = Delivery::mock(
+        1,
+        "shop".into(),
+        "order.created".into(),
+        false,
+        b"{}".to_vec(),
+    );
+    delivery.properties = properties;
+    delivery
+}
+
+/// A copy after its way through a delay queue, as the broker delivers it.
+fn come_back(outgoing: &Outgoing) -> Delivery {
+    let mut headers = outgoing
+        .properties_with_id(7)
+        .headers()
+        .clone()
+        .unwrap_or_default();
+    headers.insert(
+        "x-death".into(),
+        AMQPValue::FieldArray(vec![AMQPValue::Void].into()),
+    );
+    headers.insert("x-first-death-reason".into(), text("expired"));
+    let mut delivery = Delivery::mock(1, "".into(), "orders".into(), false, outgoing.body.to_vec());
+    delivery.properties = outgoing.properties.clone().with_headers(headers);
+    delivery
+}
+
+fn everything() -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_expiration("60000".into())
+        .with_user_id("shop".into())
+        .with_message_id("m-1".into())
+        .with_headers(table(&[
+            ("CC", AMQPValue::FieldArray(vec![text("audit")].into())),
+            (
+                "x-death",
+                AMQPValue::FieldArray(vec![text("theirs")].into()),
+            ),
+            ("weird", AMQPValue::ShortInt(3)),
+            ("latin1", AMQPValue::LongString(vec![0xe4].into())),
+        ]))
+}
+
+#[test]
+fn a_retry_copy_comes_back_as_the_original() {
+    let (first, original) = receive("orders".into(), delivery(everything()));
+    let copy = Outgoing::retry_copy(
+        &original,
+        first.message.body.clone(),
+        "orders.retry.10s",
+        first.attempt.next(),
+        &limits(131_072),
+    )
+    .unwrap();
+
+    assert!(copy.properties.expiration().is_none(), "it would end early");
+    assert!(
+        copy.properties.user_id().is_none(),
+        "it would be checked against our user"
+    );
+    for name in ["x-death", "CC", "BCC"] {
+        assert!(
+            !copy.headers.contains_key(name),
+            "the broker acts on {name}"
+        );
+    }
+
+    let (second, again) = receive("orders".into(), come_back(&copy));
+    assert_eq!(second.attempt.get(), 2);
+    assert_eq!(second.exchange, "shop");
+    assert_eq!(second.routing_key, "order.created");
+    assert_eq!(second.message, first.message);
+    assert_eq!(again, original);
+    assert_eq!(again.identity(b"{}"), original.identity(b"{}"));
+}
+
+#[test]
+fn a_user_id_travels_aside_where_nobody_knows_the_connections_user() {
+    let properties = BasicProperties::default().with_user_id("guest".into());
+    let (first, original) = receive("orders".into(), delivery(properties));
+    let body = first.message.body.clone();
+    let user_id = |user: Option<&str>| {
+        let limits = PublishLimits {
+            user: user.map(Into::into),
+            ..limits(131_072)
+        };
+        let attempt = first.attempt.next();
+        let copy = Outgoing::retry_copy(&original, body.clone(), "delay", attempt, &limits);
+        copy.unwrap().properties.user_id().clone()
+    };
+    assert_eq!(user_id(Some("guest")), Some("guest".into()));
+    assert_eq!(user_id(None), None, "the broker would refuse it");
+}
+
+#[test]
+fn a_dead_letter_says_why_and_is_a_message_like_any_other() {
+    let (envelope, original) = receive("orders".into(), delivery(everything()));
+    let failure = Failure::new(FailureClass::Trap, "unreachable");
+    let note = DeadLetterNote {
+        consumer: "orders",
+        attempt: Attempt::new(3).unwrap(),
+        failure: &failure,
+        time: UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
+    };
+    let body = envelope.message.body.clone();
+    let dead =
+        Outgoing::dead_letter(&original, body, "orders.dead", note, &limits(131_072)).unwrap();
+    let header = |name: &str| dead.headers.inner().get(name).cloned();
+    assert_eq!(header(REASON), Some(text("trap")));
+    assert_eq!(header(ERROR), Some(text("unreachable")));
+    assert_eq!(header(ATTEMPTS), Some(AMQPValue::LongLongInt(3)));
+    assert_eq!(header(TIME), Some(AMQPValue::Timestamp(1_700_000_000)));
+    assert_eq!(header(QUEUE), Some(text("orders")));
+    assert_eq!(header(EXCHANGE), Some(text("shop")));
+    assert_eq!(header(ROUTING_KEY), Some(text("order.created")));
+    assert_eq!(header(CONSUMER), Some(text("orders")));
+    assert_eq!(header(ATTEMPT), None);
+
+    let mut read = come_back(&dead);
+    read.routing_key = "orders.dead".into();
+    let (envelope, _) = receive("orders.dead".into(), read);
+    assert_eq!(envelope.attempt, Attempt::FIRST);
+    let seen = &envelope.message.properties.headers;
+    assert!(seen.iter().any(|(name, _)| name == REASON), "{seen:?}");
+    assert!(
+        !seen.iter().any(|(name, _)| name.starts_with(STASHED)),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_long_error_is_cut_and_says_so() {
+    assert_eq!(cut("short", 4096), "short");
+    let long = "ä".repeat(4000);
+    let kept = cut(&long, LONGEST_ERROR);
+    assert!(kept.len() <= LONGEST_ERROR);
+    assert!(kept.ends_with(CUT));
+}
+
+proptest! {
+    #[test]
+    fn every_attempt_sees_the_same_message(
+        properties in any_properties(),
+        number in prop_oneof![1..=u32::MAX, Just(u32::MAX)],
+    ) {
+        let (first, original) = receive("orders".into(), delivery(properties));
+        let attempt = Attempt::new(number).expect("it counts from 1");
+        let body = first.message.body.clone();
+        let copy = Outgoing::retry_copy(
+            &original,
+            body.clone(),
+            "orders.retry.10s",
+            attempt.next(),
+            &limits(131_072),
+        )
+        .expect("there is room for it");
+        let (next, again) = receive("orders".into(), come_back(&copy));
+        prop_assert_eq!(next.attempt.get(), number.saturating_add(1));
+        prop_assert_eq!(&next.message, &first.message);
+        prop_assert_eq!(&again, &original);
+        prop_assert_eq!(again.identity(&body), original.identity(&body));
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_all_that_the_broker_does_not_act_on(properties in any_properties()) {
+        let (envelope, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "no");
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: envelope.attempt,
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let body = envelope.message.body.clone();
+        let dead = Outgoing::dead_letter(&original, body, "orders.dead", note, &limits(131_072));
+        let dead = dead.expect("a dead letter always fits");
+        let (read, _) = receive("orders.dead".into(), come_back(&dead));
+        for (name, value) in &envelope.message.properties.headers {
+            // The broker dead-lettered it once more, in this test, and says so in place of them.
+            if !is_acted_on(name) {
+                let kept = read.message.properties.headers.iter().find(|(other, _)| other == name);
+                prop_assert_eq!(kept.map(|(_, value)| value), Some(value));
+            }
+        }
+        prop_assert_eq!(&read.exchange, &envelope.exchange);
+        prop_assert_eq!(&read.routing_key, &envelope.routing_key);
+        let without_headers = |message: &hive_core::message::Message| hive_core::message::Properties {
+            headers: Vec::new(),
+            ..message.properties.clone()
+        };
+        prop_assert_eq!(without_headers(&read.message), without_headers(&envelope.message));
+    }
+
+    #[test]
+    fn what_is_republished_is_the_message_that_died(properties in any_properties()) {
+        let (first, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "no");
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: Attempt::new(7).expect("it counts from 1"),
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let body = first.message.body.clone();
+        let limits = limits(131_072);
+        let dead = Outgoing::dead_letter(&original, body.clone(), "orders.dead", note, &limits);
+        // The broker wrote on it too.
+        let mut found = come_back(&dead.expect("a dead letter always fits"));
+        let death = Death::read(&found.properties, "orders.dead");
+        prop_assert_eq!(death.reason(), Some("error"));
+        prop_assert_eq!(death.queue.as_deref(), Some("orders"));
+        found.properties = without_deaths(found.properties);
+        let (_, letter) = receive("orders.dead".into(), found);
+        let again = Outgoing::republication(&letter, body.clone(), &death, "orders", &limits);
+        let again = again.expect("there is room for it");
+        prop_assert_eq!(again.routing_key.as_str(), "orders");
+        prop_assert_eq!(again.properties.expiration(), original.properties.expiration());
+        for name in again.headers.inner().keys() {
+            prop_assert!(!is_acted_on(name.as_str()), "the broker acts on {}", name);
+        }
+        let mut arrived = Delivery::mock(1, "".into(), "orders".into(), false, body);
+        arrived.properties = again.properties_with_id(7);
+        let (envelope, back) = receive("orders".into(), arrived);
+        prop_assert_eq!(envelope.attempt, Attempt::FIRST);
+        prop_assert_eq!(envelope, first);
+        prop_assert_eq!(back, original);
+    }
+
+    #[test]
+    fn a_dead_letter_always_fits_in_a_frame(
+        error in 0usize..10_000,
+        headers in proptest::collection::btree_map("[a-z]{1,20}", 0usize..3_000, 0..4),
+        deaths in 0usize..2_000,
+    ) {
+        let mut entries: Vec<_> = headers
+            .iter()
+            .map(|(name, length)| (name.as_str(), text(&"x".repeat(*length))))
+            .collect();
+        entries.push(("x-death", text(&"d".repeat(deaths))));
+        let properties = BasicProperties::default().with_headers(table(&entries));
+        let (envelope, original) = receive("orders".into(), delivery(properties));
+        let failure = Failure::new(FailureClass::Error, "e".repeat(error));
+        let note = DeadLetterNote {
+            consumer: "orders",
+            attempt: Attempt::FIRST,
+            failure: &failure,
+            time: UNIX_EPOCH,
+        };
+        let dead = Outgoing::dead_letter(
+            &original,
+            envelope.message.body,
+            "orders.dead",
+            note,
+            &limits(8192),
+        );
+        prop_assert!(dead.is_ok(), "{dead:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! How long a message waits, as names of delay queues and as the ladder of those made on demand.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The longest delay that a delay queue is made for.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Up to here the ladder has a rung for every second.
+const FINE_UP_TO: u64 = 10;
+
+/// The delay that a component gets when it asks for `delay`, where no delay is configured that
+/// equals it: the next rung of a ladder, so that components cannot make queues without number.
+///
+/// Never early, bar delays longer than [`LONGEST_DELAY`], which become that; late by at most a
+/// tenth or a second, whichever is more. The ladder has 111 rungs.
+pub fn rung(delay: Duration) -> Duration {
+    let mut rung = 1;
+    while Duration::from_secs(rung) < delay {
+        rung = next_rung(rung);
+        if rung >= LONGEST_DELAY.as_secs() {
+            return LONGEST_DELAY;
+        }
+    }
+    Duration::from_secs(rung)
+}
+
+fn next_rung(rung: u64) -> u64 {
+    if rung < FINE_UP_TO {
+        rung + 1
+    } else {
+        rung + rung / 10
+    }
+}
+
+/// A delay as the broker counts it; a part of a millisecond counts as one.
+pub(crate) fn whole_milliseconds(delay: Duration) -> u64 {
+    let milliseconds = delay.as_nanos().div_ceil(1_000_000);
+    u64::try_from(milliseconds).unwrap_or(u64::MAX)
+}
+
+/// A delay in short: "10s", "250ms", "1m30s", "24h".
+pub(crate) fn compact(delay: Duration) -> String {
+    let mut rest = whole_milliseconds(delay);
+    let mut text = String::new();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        let count = rest / size;
+        rest %= size;
+        if count > 0 {
+            write!(text, "{count}{unit}").expect("a string takes every text");
+        }
+    }
+    if text.is_empty() {
+        text.push_str("0ms");
+    }
+    text
+}
+
+/// Stands behind the name of a queue in the names of its delay queues.
+const RETRY: &str = ".retry.";
+
+/// The prefix of the exchanges and queues that delay publications.
+const DELAYED: &str = "hive.delay.";
+
+/// The queue in which a message from `queue` waits for `delay`.
+pub(crate) fn delay_queue_name(queue: &str, delay: Duration) -> String {
+    format!("{queue}{RETRY}{}", compact(delay))
+}
+
+/// The exchange, and the queue behind it, in which a publication to `exchange` waits for `delay`; they are
+/// used on one day only.
+pub(crate) fn delayed_publications_name(exchange: &str, delay: Duration, today: &str) -> String {
+    format!("{DELAYED}{}.{exchange}.{today}", compact(delay))
+}
+
+/// Whether `name` is that of a queue in which publications wait, or retry copies from `retry_queue`.
+pub(crate) fn is_delay_queue(name: &str, retry_queue: Option<&str>) -> bool {
+    let behind = retry_queue.and_then(|queue| name.strip_prefix(queue));
+    name.starts_with(DELAYED) || behind.is_some_and(|behind| behind.starts_with(RETRY))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn delays_have_short_names() {
+        for (milliseconds, name) in [
+            (0, "0ms"),
+            (250, "250ms"),
+            (10_000, "10s"),
+            (90_000, "1m30s"),
+            (1_500, "1s500ms"),
+            (5_400_000, "1h30m"),
+            (86_400_000, "24h"),
+            (172_800_000, "48h"),
+        ] {
+            assert_eq!(compact(Duration::from_millis(milliseconds)), name);
+        }
+    }
+
+    #[test]
+    fn the_ladder_is_short() {
+        let rungs: std::collections::BTreeSet<_> = (0..=LONGEST_DELAY.as_secs())
+            .map(|seconds| rung(Duration::from_secs(seconds)))
+            .collect();
+        assert_eq!(rungs.len(), 111);
+        assert_eq!(rungs.last(), Some(&LONGEST_DELAY));
+    }
+
+    proptest! {
+        #[test]
+        fn a_rung_is_never_early_and_hardly_late(milliseconds in 0..=86_400_000u64) {
+            let delay = Duration::from_millis(milliseconds);
+            let late = rung(delay).checked_sub(delay).expect("not early");
+            prop_assert!(late <= (delay / 10).max(Duration::from_secs(1)), "{late:?} late");
+        }
+
+        #[test]
+        fn a_rung_stays_itself(milliseconds in 0..200_000_000u64) {
+            let once = rung(Duration::from_millis(milliseconds));
+            prop_assert_eq!(rung(once), once);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The octets under lapin: sockets, TLS, and the frames that are looked at on their way.
+
+pub(crate) mod endings;
+pub(crate) mod frame;
+pub(crate) mod screen;
+pub(crate) mod socket;
+pub(crate) mod tls;
+mod transport;

@@ -1,0 +1,183 @@
+//! The end of a channel's deliveries, known as soon as the broker's frame is on the wire.
+//!
+//! lapin reports it behind everything that it has buffered, and reports a cancelled consumer only as the end of
+//! a stream. By then a prefetch of deliveries may have been handled whose acks go nowhere. The screen sees the
+//! frame before lapin does, and the consumer on the channel is notified here.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::wire::frame::Ending;
+
+/// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
+const PRECONDITION_FAILED: u16 = 406;
+
+/// Those who want to know about the channels of one connection. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Endings(Arc<Mutex<HashMap<u16, Arc<End>>>>);
+
+/// The end of one channel's deliveries, while there is none and after it.
+#[derive(Debug)]
+pub(crate) struct End {
+    is_over: AtomicBool,
+    over: CancellationToken,
+    cause: watch::Sender<Option<Cause>>,
+}
+
+/// Why a channel's deliveries ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A delivery was unacknowledged for longer than the broker's consumer timeout, which is included if the
+    /// broker reported it.
+    TimedOut(Option<Duration>),
+    /// The queue is gone, and everything in it.
+    Deleted,
+    /// Anything else, in the broker's words.
+    Other(String),
+}
+
+impl Endings {
+    /// Watches a channel that was opened just now. Numbers of channels are used again.
+    pub(crate) fn watch(&self, channel: u16) -> Arc<End> {
+        let end = Arc::new(End {
+            is_over: AtomicBool::new(false),
+            over: CancellationToken::new(),
+            cause: watch::Sender::new(None),
+        });
+        self.lock().insert(channel, Arc::clone(&end));
+        end
+    }
+
+    /// The broker has said that nothing more comes on a channel.
+    pub(crate) fn saw(&self, channel: u16, ending: Ending) {
+        let Some(end) = self.lock().remove(&channel) else {
+            return;
+        };
+        if let Ending::Closed(code, text) = ending {
+            end.because(cause(code, text));
+        }
+        end.is_over.store(true, Ordering::Release);
+        end.over.cancel();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u16, Arc<End>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// Whether nothing more comes.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Resolves when nothing more comes.
+    pub(crate) async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// The cause was found out, or reported. The first cause counts.
+    pub(crate) fn because(&self, cause: Cause) {
+        self.cause.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(cause);
+            is_first
+        });
+    }
+
+    /// Why it ended, if that is known already.
+    pub(crate) fn known_cause(&self) -> Option<Cause> {
+        self.cause.borrow().clone()
+    }
+
+    /// Why it ended, once that is known.
+    pub(crate) async fn cause(&self) -> Cause {
+        let mut known = self.cause.subscribe();
+        let cause = known.wait_for(Option::is_some).await;
+        match cause.ok().and_then(|cause| cause.clone()) {
+            Some(cause) => cause,
+            // The sender lives as long as this.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TimedOut(None) => f.write_str(
+                "the broker cancelled the consumer: a delivery timed out, since it was unacknowledged for \
+                 longer than the broker's consumer timeout",
+            ),
+            Self::TimedOut(Some(after)) => write!(
+                f,
+                "the broker closed the channel: a delivery timed out, since it was unacknowledged for \
+                 longer than the broker's consumer timeout of {after:?}"
+            ),
+            Self::Deleted => f.write_str("the broker cancelled the consumer: its queue is gone"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+/// The cause behind the broker's text when it closes a channel that consumes: "PRECONDITION_FAILED - delivery
+/// acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. ...".
+fn cause(code: u16, text: String) -> Cause {
+    if code != PRECONDITION_FAILED || !text.contains("timed out") {
+        return Cause::Other(format!("{code} {text}"));
+    }
+    let behind = text.split_once("Timeout value used: ");
+    let milliseconds = behind.and_then(|(_, value)| value.split_once(' ')?.0.parse().ok());
+    Cause::TimedOut(milliseconds.map(Duration::from_millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_brokers_words_tell_a_timeout_and_its_length() {
+        let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value \
+                    used: 2000 ms. This timeout value can be configured, see consumers doc guide";
+        let after = Duration::from_secs(2);
+        assert_eq!(cause(406, text.into()), Cause::TimedOut(Some(after)));
+        let cut = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out";
+        assert_eq!(cause(406, cut.into()), Cause::TimedOut(None));
+        for (code, text) in [(404, "timed out"), (406, "unknown delivery tag 1")] {
+            assert!(matches!(cause(code, text.into()), Cause::Other(_)));
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_to_whoever_watches_that_channel_and_no_other() {
+        let endings = Endings::default();
+        let (one, two) = (endings.watch(1), endings.watch(2));
+        endings.saw(1, Ending::Cancelled);
+        assert!(one.is_over() && one.over().now_or_never().is_some());
+        assert!(!two.is_over() && two.over().now_or_never().is_none());
+        assert_eq!(one.known_cause(), None, "a cancel does not say why");
+        one.because(Cause::Deleted);
+        one.because(Cause::TimedOut(None));
+        assert_eq!(one.cause().now_or_never(), Some(Cause::Deleted));
+    }
+
+    #[test]
+    fn a_number_that_is_used_again_is_another_channel() {
+        let endings = Endings::default();
+        let before = endings.watch(1);
+        let after = endings.watch(1);
+        endings.saw(1, Ending::Closed(404, "NOT_FOUND".into()));
+        assert!(!before.is_over() && after.is_over());
+        assert_eq!(
+            after.known_cause(),
+            Some(Cause::Other("404 NOT_FOUND".into()))
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! Screens the frames between a broker and lapin, so that no message can kill a connection and each is passed
+//! on unchanged.
+//!
+//! AMQP requires short strings to be UTF-8 and no broker checks it, while lapin drops the whole connection over
+//! one that is not. A single message with a binary correlation id would be redelivered at every reconnection,
+//! for ever. So lapin gets a text that stands for the bytes ([`crate::message::octet_text`]), and the frames that it
+//! sends get the bytes back ([`Outbound`]). A table nested some thousand levels deep would overflow the stack
+//! of lapin's io thread and take the process with it; it becomes a byte array, which has the same layout.
+//!
+//! Nor does a broker check that the headers that it sends fit in a frame, once it has added its own. Headers
+//! that lapin would not take are left out.
+//!
+//! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a channel's
+//! deliveries long before lapin reports it.
+
+pub(crate) mod outbound;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use hive_telemetry::Fact;
+
+use super::frame::{self, BrokerVersion, Ending, Mended};
+
+/// Where the version of the broker is put once it has introduced itself.
+pub type BrokerSlot = Arc<OnceLock<BrokerVersion>>;
+
+/// Type, channel and size of a frame.
+const HEAD: usize = 7;
+/// The head, and the octet that ends a frame.
+const AROUND: usize = HEAD + 1;
+/// AMQP's least frame_max (section 4.2.3); lapin takes no less.
+const LEAST_FRAME_MAX: u32 = 4096;
+/// A larger frame than any that is ever negotiated: the stream is out of step, lapin shall say so.
+const LARGEST: usize = 64 << 20;
+/// How much is read at once.
+const ROOM: usize = 64 << 10;
+
+/// Bytes on their way from the broker to lapin: `start..screened` may go, `screened..end` may not yet.
+#[derive(Debug)]
+pub struct Screen {
+    bytes: Vec<u8>,
+    start: usize,
+    screened: usize,
+    end: usize,
+    /// The rest of a frame that is not inspected: the bodies, which may be large.
+    passing: usize,
+    /// The stream is not made of frames; everything goes through.
+    unframed: bool,
+    told: bool,
+    /// For each channel, what the method before a content header named by its hash.
+    to_hold: BTreeMap<[u8; 2], Vec<Vec<u8>>>,
+    broker: BrokerSlot,
+    /// Channels whose deliveries have ended, for [`Screen::take_endings`].
+    endings: Vec<(u16, Ending)>,
+    /// The largest frame that lapin takes; what the plan asks for until the broker has offered one.
+    frame_max: Option<u32>,
+}
+
+impl Screen {
+    /// `frame_max` is what the plan asks for.
+    pub fn new(broker: BrokerSlot, frame_max: Option<u32>) -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            screened: 0,
+            end: 0,
+            passing: 0,
+            unframed: false,
+            told: false,
+            to_hold: BTreeMap::new(),
+            broker,
+            endings: Vec::new(),
+            frame_max: frame_max.filter(|asked| *asked > 0),
+        }
+    }
+
+    /// Hands out what is screened; 0 when more has to be read first.
+    pub fn take(&mut self, out: &mut [u8]) -> usize {
+        let count = out.len().min(self.screened - self.start);
+        out[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
+        self.start += count;
+        count
+    }
+
+    /// Hands out what there is, since nothing will follow it.
+    pub fn take_rest(&mut self, out: &mut [u8]) -> usize {
+        self.screened = self.end;
+        self.take(out)
+    }
+
+    /// Where to read to. [`Screen::filled`] takes how much was read.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.screened -= self.start;
+        self.end -= self.start;
+        self.start = 0;
+        if self.bytes.len() < self.end + ROOM {
+            self.bytes.resize(self.end + ROOM, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// `count` bytes were read into [`Screen::room`].
+    pub fn filled(&mut self, count: usize) {
+        self.end += count;
+        while self.step() {}
+    }
+
+    /// The channels on which nothing more is delivered, as far as was read.
+    pub(crate) fn take_endings(&mut self) -> impl Iterator<Item = (u16, Ending)> {
+        self.endings.drain(..)
+    }
+
+    /// Screens the next piece; false when there is none, or not all of it.
+    fn step(&mut self) -> bool {
+        let rest = &mut self.bytes[self.screened..self.end];
+        if rest.is_empty() {
+            return false;
+        }
+        if self.unframed {
+            self.screened = self.end;
+            return true;
+        }
+        if self.passing > 0 {
+            let count = self.passing.min(rest.len());
+            self.passing -= count;
+            self.screened += count;
+            return true;
+        }
+        let Some(&[kind, high, low, size @ ..]) = rest.first_chunk::<HEAD>() else {
+            return false;
+        };
+        let size = u32::from_be_bytes(size) as usize;
+        match kind {
+            frame::METHOD | frame::HEADER if size < LARGEST => {
+                let Some(payload) = rest.get_mut(HEAD..HEAD + size) else {
+                    return false;
+                };
+                let to_hold = match kind {
+                    frame::HEADER => self.to_hold.remove(&[high, low]),
+                    _ => None,
+                };
+                let screened =
+                    frame::screen(kind, payload, to_hold.unwrap_or_default(), &self.broker);
+                if let Some(offered) = frame::offered_frame_max(payload) {
+                    self.frame_max = agreed(self.frame_max, offered);
+                } else if let Some(ending) = frame::ending(payload) {
+                    self.endings.push((u16::from_be_bytes([high, low]), ending));
+                }
+                if !screened.to_hold.is_empty() {
+                    self.to_hold.insert([high, low], screened.to_hold);
+                }
+                let mut mended = screened.mended;
+                let mut length = size;
+                if let Some(anew) = screened.anew {
+                    length = anew.len();
+                    self.replace(size, &anew);
+                }
+                let excess = excess(length, self.frame_max);
+                if kind == frame::HEADER && excess > 0 {
+                    let payload = self.screened + HEAD;
+                    let kept = frame::trim(&mut self.bytes[payload..payload + length], excess);
+                    if kept < length {
+                        mended = Mended::Something;
+                        self.shorten(length, kept);
+                        length = kept;
+                    }
+                }
+                self.screened += HEAD + length;
+                // The end octet may not be here yet.
+                self.passing = AROUND - HEAD;
+                self.tell(mended);
+            }
+            frame::BODY | frame::HEARTBEAT => self.passing = size + AROUND,
+            // "AMQP": the broker speaks another version.
+            _ => self.unframed = true,
+        }
+        true
+    }
+
+    /// Puts another payload in the place of the next frame's, which has `size` octets.
+    fn replace(&mut self, size: usize, anew: &[u8]) {
+        let payload = self.screened + HEAD;
+        self.bytes
+            .splice(payload..payload + size, anew.iter().copied());
+        self.end = self.end + anew.len() - size;
+        self.tell_size(anew.len());
+    }
+
+    /// Writes the size of the next frame's payload.
+    fn tell_size(&mut self, size: usize) {
+        let size = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
+        let payload = self.screened + HEAD;
+        self.bytes[payload - size.len()..payload].copy_from_slice(&size);
+    }
+
+    /// Closes the gap behind the payload of the next frame, which has `length` octets left of `size`.
+    fn shorten(&mut self, size: usize, length: usize) {
+        self.tell_size(length);
+        let payload = self.screened + HEAD;
+        self.bytes
+            .copy_within(payload + size..self.end, payload + length);
+        self.end -= size - length;
+    }
+
+    fn tell(&mut self, mended: Mended) {
+        if mended == Mended::Nothing || self.told {
+            return;
+        }
+        self.told = true;
+        Fact::MessageMended {}.emit();
+    }
+}
+
+/// By how much a frame with a payload of `size` is too large.
+fn excess(size: usize, frame_max: Option<u32>) -> usize {
+    match frame_max {
+        Some(frame_max) => (size + AROUND).saturating_sub(frame_max as usize),
+        None => 0,
+    }
+}
+
+/// The agreed value when one side asks and the other offers; 0 means no limit.
+fn agreed(asked: Option<u32>, offered: u32) -> Option<u32> {
+    let offered = Some(offered).filter(|offered| *offered > 0);
+    let least = asked.into_iter().chain(offered).min()?;
+    Some(least.max(LEAST_FRAME_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(stream: &[u8], chunk: usize, out: usize) -> Vec<u8> {
+        let mut screen = Screen::new(BrokerSlot::default(), None);
+        let mut seen = Vec::new();
+        let mut buffer = vec![0; out];
+        for piece in stream.chunks(chunk) {
+            screen.room()[..piece.len()].copy_from_slice(piece);
+            screen.filled(piece.len());
+            loop {
+                match screen.take(&mut buffer) {
+                    0 => break,
+                    count => seen.extend_from_slice(&buffer[..count]),
+                }
+            }
+        }
+        loop {
+            match screen.take_rest(&mut buffer) {
+                0 => break,
+                count => seen.extend_from_slice(&buffer[..count]),
+            }
+        }
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn loses_no_byte_of_anything(
+            stream in proptest::collection::vec(any::<u8>(), 0..2000),
+            chunk in 1usize..300,
+            out in 1usize..300,
+        ) {
+            prop_assert!(run(&stream, chunk, out).len() >= stream.len());
+        }
+
+        #[test]
+        fn lets_sound_frames_through_unchanged(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 0..20),
+            chunk in 1usize..300,
+            out in 1usize..300,
+        ) {
+            let mut stream = Vec::new();
+            for body in bodies {
+                stream.extend_from_slice(&[frame::BODY, 0, 1]);
+                stream.extend_from_slice(&(body.len() as u32).to_be_bytes());
+                stream.extend_from_slice(&body);
+                stream.push(0xce);
+            }
+            prop_assert_eq!(run(&stream, chunk, out), stream);
+        }
+    }
+
+    fn whole(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let size = (payload.len() as u32).to_be_bytes();
+        [&[kind, 0, 1][..], &size, payload, b"\xce"].concat()
+    }
+
+    #[test]
+    fn headers_larger_than_the_agreed_frame_are_left_out() {
+        let tune = [0, 10, 0, 30, 7, 255, 0, 0, 0x10, 0, 0, 60];
+        let text = |name: &[u8], length: u16| {
+            let length_of_text = [&[0, 0][..], &length.to_be_bytes()].concat();
+            let text = vec![b'x'; length.into()];
+            [&[name.len() as u8][..], name, b"S", &length_of_text, &text].concat()
+        };
+        let header = |table: &[u8]| {
+            let length = (table.len() as u32).to_be_bytes();
+            [&[0; 12][..], &[0x20, 0], &length, table].concat()
+        };
+        let (kept, added) = (text(b"kept", 4000), text(b"x-death", 90));
+        let too_large = whole(frame::HEADER, &header(&[kept.clone(), added].concat()));
+        let fits = whole(frame::HEADER, &header(&kept));
+        let before = whole(frame::METHOD, &tune);
+        let after = whole(frame::BODY, b"body");
+        let seen = run(&[&before[..], &too_large, &after].concat(), 700, 100);
+        assert_eq!(seen, [before, fits, after].concat());
+    }
+
+    #[test]
+    fn the_smaller_frame_is_agreed_on() {
+        assert_eq!(agreed(None, 131_072), Some(131_072));
+        assert_eq!(agreed(Some(8192), 131_072), Some(8192));
+        assert_eq!(agreed(Some(8192), 0), Some(8192));
+        assert_eq!(agreed(None, 0), None);
+        assert_eq!(agreed(Some(1), 131_072), Some(LEAST_FRAME_MAX));
+    }
+
+    #[test]
+    fn the_end_of_a_channels_deliveries_is_seen() {
+        let mut cancel = whole(
+            frame::METHOD,
+            &[&[0, 60, 0, 30][..], b"\x03tag\x01"].concat(),
+        );
+        cancel[2] = 7;
+        let mut screen = Screen::new(BrokerSlot::default(), None);
+        screen.room()[..cancel.len()].copy_from_slice(&cancel);
+        screen.filled(cancel.len());
+        let seen: Vec<_> = screen.take_endings().collect();
+        assert_eq!(seen, [(7, Ending::Cancelled)]);
+        assert_eq!(screen.take_endings().count(), 0, "it is told once");
+    }
+
+    #[test]
+    fn another_protocol_goes_through() {
+        assert_eq!(run(b"AMQP\x00\x00\x09\x01", 3, 8), b"AMQP\x00\x00\x09\x01");
+    }
+
+    #[test]
+    fn a_binary_correlation_id_becomes_a_text_of_its_own_and_what_follows_is_untouched() {
+        let properties = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x04, 0];
+        let binary = [&properties[..], &[3, 0xff, b'a', 0xc3]].concat();
+        let text = [&properties[..], &[17], b"hive-bytes:ff61c3"].concat();
+        let body = whole(frame::BODY, b"body");
+        let stream = [whole(frame::HEADER, &binary), body.clone()].concat();
+        let expected = [whole(frame::HEADER, &text), body].concat();
+        for chunk in [1, 5, 100] {
+            assert_eq!(run(&stream, chunk, 100), expected);
+        }
+    }
+}

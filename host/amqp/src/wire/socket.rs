@@ -1,0 +1,256 @@
+//! The socket under a connection: dialled, tuned, encrypted and cut by us, spoken over by lapin.
+//!
+//! lapin can connect by itself, but then nothing bounds the TCP connect, nothing notices a peer
+//! that is gone while there is nothing to read, and a handshake that never ends leaks a thread.
+//! Here each of these has an end, and [`Cut`] ends them all.
+
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hive_config::plan::{ConnectionPlan, Endpoint};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::screen::outbound::{Outbound, Step};
+use super::screen::{BrokerSlot, Screen};
+use super::transport::Transport;
+use crate::wire::endings::Endings;
+
+/// Silence after which the kernel asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How long sent bytes may stay unconfirmed when the plan has no heartbeat to take it from.
+const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
+
+/// A connected socket, whose frames are screened on their way between the broker and lapin.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    transport: Transport,
+    screen: Screen,
+    endings: Endings,
+    outbound: Outbound,
+    instead: Instead,
+}
+
+/// Bytes that are written in the place of some of lapin's.
+#[derive(Debug, Default)]
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How many of lapin's bytes they replace. lapin is told that those are written once these are.
+    stands_for: usize,
+}
+
+impl Instead {
+    /// Writes the rest of them.
+    fn poll_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.bytes.len() {
+            match ready!(transport.poll_write(cx, &self.bytes[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.written += count,
+            }
+        }
+        self.bytes.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Cuts a socket that other code reads and writes, now or at the latest when it is dropped.
+///
+/// lapin's io loop is a thread that ends only when its socket does, so the code that opens a connection keeps
+/// this beside it: no path out of a session leaves the thread behind.
+#[derive(Debug)]
+pub(crate) struct Cut(std::net::TcpStream);
+
+impl Cut {
+    /// Ends the connection where it stands. A socket that is closed already stays so.
+    pub(crate) fn now(&self) {
+        if let Err(error) = self.0.shutdown(Shutdown::Both) {
+            tracing::trace!(%error, "the socket was closed already");
+        }
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+/// Connects to one endpoint of `plan`. The socket is served by `reactor`, lapin's own runtime.
+pub(crate) async fn dial(
+    plan: &ConnectionPlan,
+    endpoint: &Endpoint,
+    reactor: &Handle,
+    (broker, endings): (BrokerSlot, Endings),
+) -> io::Result<(Socket, Cut)> {
+    let address = (endpoint.host.as_str(), endpoint.port);
+    let stream = within(
+        plan.connect_timeout,
+        "the TCP connection",
+        TcpStream::connect(address),
+    )
+    .await?;
+    tune(&stream, plan.heartbeat)?;
+    let stream = stream.into_std()?;
+    let cut = Cut(stream.try_clone()?);
+    let stream = {
+        let _entered = reactor.enter();
+        TcpStream::from_std(stream)?
+    };
+    let transport = match &plan.tls {
+        None => Transport::Plain {
+            stream,
+            answered: false,
+        },
+        Some(tls) => {
+            let connector = TlsConnector::from(tls.client.clone());
+            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+            let handshake = connector.connect(name, stream);
+            let stream = within(plan.connect_timeout, "the TLS handshake", handshake).await?;
+            Transport::Tls(Box::new(stream))
+        }
+    };
+    let screen = Screen::new(broker, plan.frame_max);
+    let socket = Socket {
+        transport,
+        screen,
+        endings,
+        outbound: Outbound::default(),
+        instead: Instead::default(),
+    };
+    Ok((socket, cut))
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    step: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{what} took longer than connect_timeout = {limit:?}"),
+        )),
+    }
+}
+
+fn tune(stream: &TcpStream, heartbeat: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE / 3);
+    socket.set_tcp_keepalive(&keepalive)?;
+    let unconfirmed_for = match heartbeat {
+        Duration::ZERO => UNCONFIRMED_FOR,
+        heartbeat => heartbeat * 2,
+    };
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(unconfirmed_for))?;
+    Ok(())
+}
+
+impl futures_io::AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self {
+            transport,
+            screen,
+            endings,
+            ..
+        } = &mut *self;
+        loop {
+            let handed_out = screen.take(out);
+            if handed_out > 0 || out.is_empty() {
+                return Poll::Ready(Ok(handed_out));
+            }
+            let read = ready!(transport.poll_read(cx, screen.room()))?;
+            if read == 0 {
+                return Poll::Ready(Ok(screen.take_rest(out)));
+            }
+            screen.filled(read);
+            for (channel, ending) in screen.take_endings() {
+                endings.saw(channel, ending);
+            }
+        }
+    }
+}
+
+impl futures_io::AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self {
+            transport,
+            outbound,
+            instead,
+            ..
+        } = &mut *self;
+        if bytes.is_empty() {
+            return transport.poll_write(cx, bytes);
+        }
+        loop {
+            ready!(instead.poll_written(cx, transport))?;
+            // lapin offers the same bytes again until they are reported as written.
+            if instead.stands_for > 0 {
+                return Poll::Ready(Ok(std::mem::take(&mut instead.stands_for)));
+            }
+            match outbound.next(bytes) {
+                Step::Pass(count) => {
+                    let written = ready!(transport.poll_write(cx, &bytes[..count]))?;
+                    outbound.passed(written);
+                    return Poll::Ready(Ok(written));
+                }
+                Step::Kept(count) => return Poll::Ready(Ok(count)),
+                Step::Instead(count, anew) => {
+                    instead.bytes = anew;
+                    instead.stands_for = count;
+                }
+            }
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // lapin has two where its buffer begins again; a frame that goes over the seam is kept meanwhile.
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.poll_write(cx, first.map_or(&[], |slice| slice))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            transport, instead, ..
+        } = &mut *self;
+        ready!(instead.poll_written(cx, transport))?;
+        transport.poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            transport, instead, ..
+        } = &mut *self;
+        ready!(instead.poll_written(cx, transport))?;
+        transport.poll_shutdown(cx)
+    }
+}
