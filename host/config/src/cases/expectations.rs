@@ -217,7 +217,7 @@ impl Expecting<'_> {
                 match serde_json::from_slice(&bytes) {
                     Ok(schema) => schema,
                     Err(error) => {
-                        let message = format!("names a file that is no JSON: {error}");
+                        let message = format!("names a file that is not JSON: {error}");
                         self.faults
                             .error(at, message, "write a JSON Schema into it");
                         return None;

@@ -145,7 +145,7 @@ impl<'a> Meaning<'a> {
                 if found.is_none() {
                     let names = plan.consumers.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the consumers are");
-                    let message = format!("is no consumer of hive.toml: {name:?}");
+                    let message = format!("is not a consumer of hive.toml: {name:?}");
                     self.faults.error(at, message, advice);
                 }
                 found.map(of)
@@ -156,7 +156,7 @@ impl<'a> Meaning<'a> {
                 if found.is_none() {
                     let names = plan.components.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the components are");
-                    let message = format!("is no component of hive.toml: {name:?}");
+                    let message = format!("is not a component of hive.toml: {name:?}");
                     self.faults.error(at, message, advice);
                 }
                 found.map(|(name, _)| Target {
