@@ -158,7 +158,7 @@ impl fmt::Display for Because {
             Self::Wait => "target_wait",
             Self::Recently => "target_wait, which wanted more a moment ago",
             Self::NoPace => "nothing was answered yet",
-            Self::DepthUnknown => "nobody knows how much waits",
+            Self::DepthUnknown => "queue depth unknown",
             Self::Paused => "the consumer is paused",
         })
     }

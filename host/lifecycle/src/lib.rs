@@ -3,7 +3,7 @@
 //! This is the only place that spawns tasks, so that none is forgotten when the host stops.
 //! A stop has three steps, each a token that tasks wait for:
 //!
-//! 1. *drain*: nothing new is taken from the broker, what is in hand is finished;
+//! 1. *drain*: the broker delivers nothing new, deliveries in flight are finished;
 //! 2. *abandon*: `shutdown_timeout` has passed, and what is still in hand goes back to the broker;
 //! 3. *close*: no delivery is in hand any more; services flush what they owe and end.
 

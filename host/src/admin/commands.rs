@@ -122,7 +122,7 @@ impl How {
         let Some(percent) = self.canary else {
             return match self.deliveries {
                 None => Ok(None),
-                Some(_) => Err("`deliveries` has a meaning with `canary` alone"),
+                Some(_) => Err("`deliveries` only applies together with `canary`"),
             };
         };
         if !(percent > 0.0 && percent <= 100.0) {

@@ -50,13 +50,13 @@ impl Guard {
         if !self.is_loopback {
             return Some((
                 StatusCode::FORBIDDEN,
-                "commands are taken on a loopback address alone unless `host.admin_token` is set",
+                "commands need a loopback address in `host.admin`, or `host.admin_token`",
             ));
         }
         // A page whose name was made to lead to this machine would send its own name.
         (!text(header::HOST).is_some_and(is_local)).then_some((
             StatusCode::FORBIDDEN,
-            "commands without a token are taken from this machine alone, under its own name",
+            "without a token, commands are accepted only from this machine and under its own name",
         ))
     }
 }

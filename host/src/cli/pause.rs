@@ -20,7 +20,7 @@ pub(super) struct Named {
 
 pub(super) fn pause(arguments: &Named) -> Exit {
     command(arguments, "pause", |changed| match changed {
-        true => "paused; what is in hand is finished",
+        true => "paused; deliveries in flight are finished",
         false => "was paused already",
     })
 }

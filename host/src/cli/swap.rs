@@ -160,7 +160,7 @@ fn sentence(component: &str, answer: &Value) -> String {
             version("current")
         ),
         Some("trial_ended") => format!(
-            "{component}: {} is off trial, {} serves on",
+            "{component}: {} is off trial, {} keeps serving",
             version("canary"),
             version("current")
         ),

@@ -137,7 +137,7 @@ impl Flow {
         if let Some(since) = state.by_hand {
             return Some(Pause {
                 by: PausedBy::Hand,
-                reason: "somebody paused it; `hive-host resume` has it go on".into(),
+                reason: "paused by an operator; `hive-host resume` resumes it".into(),
                 since,
             });
         }

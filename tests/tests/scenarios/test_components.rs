@@ -366,7 +366,7 @@ async fn a_faulty_file_is_told_with_every_fault_and_runs_nothing() -> Result<()>
     let refused = project.test(&[])?;
     let words = [
         "faulty.test.toml:3",
-        "`component[0].consumer` is no consumer of hive.toml",
+        "`component[0].consumer` is not a consumer of hive.toml",
         "did you mean `letters`?",
         "did you mean `body`?",
         "`component[1].name` is missing",

@@ -78,7 +78,7 @@ impl Outgoing {
             let value = headers.inner().get(name);
             if value.is_some_and(|value| !matches!(value, AMQPValue::FieldArray(_))) {
                 return Err(Unpublishable(format!(
-                    "header {name:?} is no array of routing keys, and the broker refuses any other value"
+                    "header {name:?} is not an array of routing keys, and the broker refuses any other value"
                 )));
             }
         }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_no_broker_takes_is_found() {
         let error = refusal(one_header("CC", FieldValue::Text("out".into())));
-        assert!(error.contains("\"CC\" is no array"), "{error}");
+        assert!(error.contains("\"CC\" is not an array"), "{error}");
         for number in [f64::NAN, f64::INFINITY] {
             let error = refusal(one_header("half", FieldValue::Double(number)));
             assert!(error.contains("finite"), "{error}");

@@ -61,7 +61,8 @@ impl Expecting<'_> {
         if let (Some(_), Some(at)) = (&action, node.get("failure")) {
             let remedy =
                 "keep `action` for a component that answers, or `failure` for one that fails";
-            self.faults.error(at, "does not go with `action`", remedy);
+            self.faults
+                .error(at, "cannot be combined with `action`", remedy);
         }
         self.fits(node, "reason", action.as_deref(), &["retry", "reject"]);
         self.fits(node, "delay", action.as_deref(), &["retry"]);
@@ -216,7 +217,7 @@ impl Expecting<'_> {
                 match serde_json::from_slice(&bytes) {
                     Ok(schema) => schema,
                     Err(error) => {
-                        let message = format!("names a file that is no JSON: {error}");
+                        let message = format!("names a file that is not JSON: {error}");
                         self.faults
                             .error(at, message, "write a JSON Schema into it");
                         return None;
@@ -288,7 +289,8 @@ impl Expecting<'_> {
         for key in ["status", "headers", "body", "body-json", "body-file"] {
             if let (Some(at), Some(_)) = (node.get(key), &fails) {
                 let remedy = "keep `fail`, or the response";
-                self.faults.error(at, "does not go with `fail`", remedy);
+                self.faults
+                    .error(at, "cannot be combined with `fail`", remedy);
             }
         }
         let body = match (text("body"), node.get("body-json"), node.get("body-file")) {

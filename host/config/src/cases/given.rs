@@ -106,7 +106,7 @@ fn recorded(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Map<Strin
         Err(error) => {
             faults.error(
                 node,
-                format!("names a file that is no JSON: {error}"),
+                format!("names a file that is not JSON: {error}"),
                 remedy,
             );
             None

@@ -61,7 +61,7 @@ const COMPONENT: &[Key] = &[
 
 const HTTP_MEANING: &str = "Answers to the component's HTTP requests. No request reaches the network; one without an answer fails the case.";
 const BATCH_MEANING: &str = "Deliveries that are handed over in one call, in place of `message`.";
-const EXPECT_MEANING: &str = "What must come of the call. Default: that it is no failure.";
+const EXPECT_MEANING: &str = "What must come of the call. Default: anything but a failure.";
 
 const CALL: &[Key] = &[
     key("message", Shape::Table(MESSAGE), "The delivery."),

@@ -98,7 +98,8 @@ impl<'a> Meaning<'a> {
                 for key in ["message", "batch", "expect"] {
                     if let Some(at) = node.get(key) {
                         let remedy = "move it into one of the `steps`";
-                        self.faults.error(at, "does not go with `steps`", remedy);
+                        self.faults
+                            .error(at, "cannot be combined with `steps`", remedy);
                     }
                 }
                 if steps.is_empty() && !at.is_faulty() {
@@ -134,7 +135,8 @@ impl<'a> Meaning<'a> {
         match (node.get("consumer"), node.get("component")) {
             (Some(_), Some(at)) => {
                 let remedy = "name the consumer alone: its component is in hive.toml";
-                self.faults.error(at, "does not go with `consumer`", remedy);
+                self.faults
+                    .error(at, "cannot be combined with `consumer`", remedy);
                 None
             }
             (Some(at), None) => {
@@ -143,7 +145,7 @@ impl<'a> Meaning<'a> {
                 if found.is_none() {
                     let names = plan.consumers.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the consumers are");
-                    let message = format!("is no consumer of hive.toml: {name:?}");
+                    let message = format!("is not a consumer of hive.toml: {name:?}");
                     self.faults.error(at, message, advice);
                 }
                 found.map(of)
@@ -154,7 +156,7 @@ impl<'a> Meaning<'a> {
                 if found.is_none() {
                     let names = plan.components.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the components are");
-                    let message = format!("is no component of hive.toml: {name:?}");
+                    let message = format!("is not a component of hive.toml: {name:?}");
                     self.faults.error(at, message, advice);
                 }
                 found.map(|(name, _)| Target {
@@ -210,7 +212,8 @@ impl<'a> Meaning<'a> {
             }
             (Some(_), Some(at)) => {
                 let remedy = "keep one of them";
-                self.faults.error(at, "does not go with `message`", remedy);
+                self.faults
+                    .error(at, "cannot be combined with `message`", remedy);
                 return None;
             }
             (None, None) => {

@@ -123,7 +123,7 @@ fn every_fault_of_a_file_is_told_in_one_run() {
         "#,
     );
     let expected = [
-        "4: `component[0].consumer` is no consumer of hive.toml: \"ordrs\"; did you mean `orders`?",
+        "4: `component[0].consumer` is not a consumer of hive.toml: \"ordrs\"; did you mean `orders`?",
         "5: `component[0].message.bdy` is not a known key; did you mean `body`?",
         "5: `component[0].message.headers` \"n\" `bytes` is not base64",
         "7: `component[1].name` is the name of the case in line 3 too",

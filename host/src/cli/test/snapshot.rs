@@ -21,7 +21,7 @@ impl Snapshots {
         let kept = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 let path = path.display();
-                fault!("{path} is no file of snapshots: {error}; `hive-host test --update` writes it anew where it is deleted");
+                fault!("{path} is not a file of snapshots: {error}; delete it, and `hive-host test --update` writes a new one");
                 Exit::Misused
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),

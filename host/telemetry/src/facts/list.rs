@@ -54,7 +54,7 @@ facts! {
             acknowledged: [] bool,
             took_ms: [] f64,
         };
-        /// A message of a stream failed, and the stream is read on behind it.
+        /// A message of a stream failed, and reading continues behind it.
         DeliverySkipped("delivery.settled", WARN, "failed; passed over", outcome = "skipped") {
             consumer: [%] &'a str,
             component: [%] &'a str,
@@ -117,7 +117,7 @@ facts! {
             delay: [?] Duration,
         };
         /// A delivery is kept in the host because of a problem outside the component.
-        DeliveryKept("delivery.kept", WARN, "kept in the host until it can go on; no retry was spent") {
+        DeliveryKept("delivery.kept", WARN, "kept in the host and tried again there; no retry was spent") {
             consumer: [%] &'a str,
             component: [%] &'a str,
             delivery: [%] &'a dyn Display,
@@ -149,7 +149,7 @@ facts! {
             ran: [?] Duration,
         };
         /// A delivery was still in flight at the end of `shutdown_timeout`.
-        DeliveryAbandoned("delivery.abandoned", WARN, "still in hand when shutdown_timeout had passed; it goes back to the broker") {
+        DeliveryAbandoned("delivery.abandoned", WARN, "still in flight at the end of shutdown_timeout; it goes back to the broker") {
             consumer: [%] &'a str,
             component: [%] &'a str,
             delivery: [] &'a str,
@@ -216,7 +216,7 @@ facts! {
             queue: [%] &'a str,
         };
         /// A consumer was paused by an operator.
-        ConsumerPausedByHand("consumer.paused", INFO, "paused by hand; what is in hand is finished, and the rest waits in its queue", by = "hand") {
+        ConsumerPausedByHand("consumer.paused", INFO, "paused by hand; deliveries in flight are finished, and the rest waits in its queue", by = "hand") {
             consumer: [%] &'a str,
         };
         /// A consumer was paused by its `pause_on`.
@@ -227,7 +227,7 @@ facts! {
             pause: [?] Duration,
         };
         /// The delivery that was tried after the pause failed too.
-        ConsumerStillPaused("consumer.still_paused", WARN, "paused on: the delivery that was tried failed too") {
+        ConsumerStillPaused("consumer.still_paused", WARN, "still paused: the delivery that was tried failed too") {
             consumer: [%] &'a str,
             pause: [?] Duration,
         };
@@ -240,7 +240,7 @@ facts! {
             consumer: [%] &'a str,
         };
         /// A consumer that a reload stops did not finish its deliveries in time.
-        ConsumerUnfinished("consumer.unfinished", WARN, "it did not finish what was in hand, which goes back to the broker") {
+        ConsumerUnfinished("consumer.unfinished", WARN, "the consumer did not finish its deliveries in flight in time; they go back to the broker") {
             consumer: [] &'a str,
             timeout: [?] Duration,
         };
@@ -260,7 +260,7 @@ facts! {
             because: [%] &'a dyn Display,
         };
         /// The depth of a queue is unknown, so the number of workers stays.
-        DepthUnknown("consumer.depth_unknown", WARN, "nobody knows how much waits in the queue; the number of workers stays") {
+        DepthUnknown("consumer.depth_unknown", WARN, "queue depth unknown; the number of workers stays") {
             consumer: [%] &'a str,
             workers: [] u16,
             reason: [%] &'a dyn Display,
@@ -295,7 +295,7 @@ facts! {
             fault: [%] &'a dyn Display,
         };
         /// A trial panicked, which is a fault of the host.
-        TrialPanicked("quarantine.panicked", ERROR, "a trial panicked, which is a fault of the host; it goes on with the next one") {
+        TrialPanicked("quarantine.panicked", ERROR, "a trial panicked, which is a fault of the host; the next one begins") {
             consumer: [] &'a str,
         };
     }
@@ -360,7 +360,7 @@ facts! {
             link: [] &'a str,
             fault: [%] &'a dyn Display,
         };
-        /// A connection cannot be opened now. The host goes on trying.
+        /// A connection cannot be opened now. The host keeps trying.
         LinkUnreachable("link.unreachable", WARN, "cannot connect; trying until it works") {
             link: [] &'a str,
             reason: [%] &'a str,
@@ -413,7 +413,7 @@ facts! {
             name: [] &'a str,
         };
         /// It cannot be declared again.
-        TopologyNotRestored("topology.not_restored", WARN, "cannot declare this again; consumers go on") {
+        TopologyNotRestored("topology.not_restored", WARN, "cannot declare this again; consumers continue") {
             connection: [%] &'a str,
             mismatch: [%] &'a dyn Display,
         };
@@ -438,14 +438,14 @@ facts! {
             generation: [] u64,
             sha256: [] &'a str,
         };
-        /// A new version was refused, and the old one serves on.
-        SwapRefused("component.swap_refused", ERROR, "not swapped, the old one serves on: {why}") {
+        /// A new version was refused, and the old one keeps serving.
+        SwapRefused("component.swap_refused", ERROR, "not swapped, the old version keeps serving: {why}") {
             component: [] &'a str,
             generation: [] u64,
             why: [!] &'a dyn Display,
         };
         /// A file changed while a canary is on trial. It is loaded at the end of the trial.
-        SwapPostponed("component.swap_postponed", INFO, "the file changed, and is taken when the canary on trial has ended") {
+        SwapPostponed("component.swap_postponed", INFO, "the file changed; it is loaded when the trial of the canary has ended") {
             component: [] &'a str,
             path: [%] &'a dyn Display,
         };
@@ -471,7 +471,7 @@ facts! {
             current_failed: [] u32,
         };
         /// A canary failed more often than the version that serves, and is gone.
-        CanaryRolledBack("canary.rolled_back", ERROR, "the canary is rolled back: it fails more often than what serves") {
+        CanaryRolledBack("canary.rolled_back", ERROR, "the canary is rolled back: it fails more often than the version that serves") {
             component: [] &'a str,
             generation: [] u64,
             deliveries: [] u32,
@@ -549,17 +549,17 @@ facts! {
             path: [%] &'a dyn Display,
         };
         /// Redis is unreachable.
-        StoreAway("store.away", ERROR, "the store is away; what needs it waits, and goes back to its queue after a while") {
+        StoreAway("store.away", ERROR, "Redis is unreachable; deliveries that need it wait, and go back to their queue after a while") {
             address: [] &'a str,
             error: [%] &'a dyn Display,
         };
         /// The file of the store cannot be written.
-        StoreWriteFailed("store.write_failed", ERROR, "the store could not write; whoever asked for it was told that nothing was written") {
+        StoreWriteFailed("store.write_failed", ERROR, "the store could not write; each call that asked for it got the error, and nothing was written") {
             path: [%] &'a dyn Display,
             error: [%] &'a dyn Display,
         };
         /// Leases on keys were neither renewed nor given back. They end by themselves.
-        LeasesFailed("dedup.leases_failed", WARN, "claims on the store were not renewed or given back; they end by themselves") {
+        LeasesFailed("dedup.leases_failed", WARN, "leases on keys were not renewed or given back; they end by themselves") {
             fault: [%] &'a dyn Display,
         };
     }
@@ -585,7 +585,7 @@ facts! {
             why: [!] &'a dyn Display,
         };
         /// The system does not report changes of files. The host looks at them every second.
-        WatchUnavailable("config.watch_unavailable", WARN, "the system tells of no changed files; they are looked at every second") {
+        WatchUnavailable("config.watch_unavailable", WARN, "the system does not report changed files; the host looks at them every second") {
             error: [%] &'a dyn Display,
         };
         /// The admin server listens.
@@ -593,7 +593,7 @@ facts! {
             address: [%] SocketAddr,
         };
         /// The admin server listens, and other machines can reach it.
-        AdminListensWidely("admin.listening", WARN, "the admin server listens, and not on loopback alone: whoever reaches this address can read it") {
+        AdminListensWidely("admin.listening", WARN, "the admin server listens, and not on loopback alone: other machines can read it") {
             address: [%] SocketAddr,
         };
         /// The address of the admin server cannot be determined.
@@ -631,7 +631,7 @@ facts! {
             signal: [] &'a str,
         };
         /// A signal asked the host to stop. It finishes the deliveries in flight.
-        Draining("host.stopping", INFO, "draining: nothing new is taken, what is in hand is finished") {
+        Draining("host.stopping", INFO, "draining: no new deliveries, those in flight are finished") {
             signal: [] &'a str,
             shutdown_timeout: [?] Duration,
         };
@@ -644,11 +644,11 @@ facts! {
         /// The host has stopped, and deliveries were still in flight.
         StoppedAtDeadline("host.stopped_at_deadline", WARN, "stopped at the deadline; the deliveries named above went back to the broker");
         /// A second signal ended the host at once.
-        LeftAtOnce("host.left", WARN, "left at once; what was in hand goes back to the broker") {
+        LeftAtOnce("host.left", WARN, "stopped at once; deliveries in flight go back to the broker") {
             signal: [] &'a str,
         };
         /// The broker did not close a connection in time.
-        CloseTimedOut("host.close_timed_out", WARN, "the broker did not take its leave in time; leaving without it") {
+        CloseTimedOut("host.close_timed_out", WARN, "the broker did not close the connection in time; exiting") {
             seconds: [] u64,
         };
         /// The host panicked, which is a fault of the host.

@@ -14,7 +14,7 @@ use super::work::{QUEUE, Work};
 pub(crate) enum Contender {
     /// lapin as its documentation has it.
     NativeSimplest,
-    /// lapin as well as we can.
+    /// lapin, optimised: batched acks.
     NativeBest,
     HiveReused,
     HiveFresh,

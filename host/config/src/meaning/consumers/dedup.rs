@@ -61,7 +61,7 @@ fn one(context: &mut Context<'_>, at: &Node) -> Option<Key> {
     let text = at.as_text()?;
     let (message, remedy) = match Key::named(text) {
         Ok(Key::RoutingKey) => (
-            "is shared by messages that are no repeats of one another: \"routing-key\"".to_owned(),
+            "is shared by messages that do not repeat one another: \"routing-key\"".to_owned(),
             FORMS,
         ),
         Ok(key) => return Some(key),

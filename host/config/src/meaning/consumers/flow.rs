@@ -23,13 +23,14 @@ pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<Orderin
     let Some(at) = node.get("ordered_by") else {
         if let Some(at) = node.get("ordered_retry") {
             let remedy = "add `ordered_by`, or remove the key";
-            let message = "has a meaning with `ordered_by` alone";
+            let message = "only applies together with `ordered_by`";
             context.faults.error(at, message, remedy);
         }
         return None;
     };
     if node.get("batch").is_some() {
-        let message = "does not go with `batch`: those of one key stand in one batch together";
+        let message =
+            "cannot be combined with `batch`: one batch may hold several deliveries of a key";
         let remedy = "remove one of `ordered_by` and `batch`";
         context.faults.error(at, message, remedy);
     }
@@ -95,8 +96,8 @@ pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePl
             "is much for this `rate`: the last of {prefetch} waits for {} in the host",
             units::show(seconds)
         );
-        let remedy = "write less: a broker closes the channel of whoever keeps a delivery for longer \
-                      than its `consumer_timeout`, half an hour by default";
+        let remedy = "write less: a broker closes the channel of a consumer that keeps a delivery for \
+                      longer than its `consumer_timeout`, half an hour by default";
         context.faults.warning(at, message, remedy);
     }
 }
