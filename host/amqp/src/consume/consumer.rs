@@ -5,43 +5,34 @@
 //! to it: close the old one, wait a little, subscribe again. Where the broker says so on the wire, it
 //! is known before what is buffered has been handled (`endings`).
 
+mod feed;
 mod live;
 mod prefetch;
 mod resizing;
+mod standing;
 mod subscribing;
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hive_config::plan::ConsumerPlan;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use tokio::sync::{Mutex, MutexGuard, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use self::feed::{FIRST_PAUSE, Feed};
 use self::live::{Live, NoneCame};
-use self::prefetch::Prefetch;
-use self::resizing::Resized;
+use self::standing::Standing;
+pub use self::standing::{ConsumerState, ConsumerWatch};
 use self::subscribing::Subscribing;
 use super::acks::flusher::AckSink;
 use super::settlement::{Delivery, Settlement};
 use super::stream::Reading;
-use crate::link::backoff::Backoff;
-use crate::link::{Link, LinkState, Snapshot};
+use crate::link::Link;
 use crate::message::came_back::CameBack;
 use crate::message::original::receive;
-use crate::session::Session;
-use crate::session::limits::AskFault;
-use crate::topology::{cannot_be_consumed, consuming_from};
-
-/// The pauses between tries to subscribe on a connection that is open.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// See [`FIRST_PAUSE`].
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long counting the buffered deliveries waits for its turn. A worker that holds the turn for this long is
 /// waiting for the broker, so nothing is buffered.
@@ -82,98 +73,6 @@ impl Lead<'_> {
     }
 }
 
-/// How a subscription stands, by itself: its link may know better.
-#[derive(Debug, Clone)]
-enum Standing {
-    Waiting(Arc<str>),
-    Consuming(Weak<AckSink>),
-}
-
-/// Whether a consumer consumes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConsumerState {
-    /// The broker hands out deliveries to it.
-    Consuming,
-    /// It does not, for this reason; it is tried again.
-    Waiting(Arc<str>),
-}
-
-/// Reports whether a consumer consumes, at any time.
-#[derive(Debug, Clone)]
-pub struct ConsumerWatch {
-    queue: Arc<str>,
-    link: watch::Receiver<Snapshot>,
-    standing: watch::Receiver<Standing>,
-}
-
-impl ConsumerWatch {
-    /// How it is doing now.
-    pub fn now(&self) -> ConsumerState {
-        let link = self.link.borrow();
-        if let Some(reason) = link.withheld.reason(&self.queue) {
-            return ConsumerState::Waiting(reason);
-        }
-        let down = match &link.state {
-            LinkState::Open | LinkState::Blocked(_) => None,
-            LinkState::Connecting(Some(reason)) | LinkState::Closed(reason) => Some(reason.clone()),
-            LinkState::Connecting(None) => Some("the connection is being opened".into()),
-            LinkState::Ended => Some("the connection has ended".into()),
-        };
-        if let Some(reason) = down {
-            return ConsumerState::Waiting(reason);
-        }
-        match &*self.standing.borrow() {
-            Standing::Waiting(reason) => ConsumerState::Waiting(reason.clone()),
-            // Its channel may be gone, and every worker too busy to have noticed.
-            Standing::Consuming(sink) if sink.upgrade().is_some_and(|sink| sink.is_alive()) => {
-                ConsumerState::Consuming
-            }
-            Standing::Consuming(_) => ConsumerState::Waiting(
-                "its channel is gone; it subscribes again when a worker is free".into(),
-            ),
-        }
-    }
-}
-
-/// The current source of deliveries.
-#[derive(Debug)]
-struct Feed {
-    live: Option<Live>,
-    /// On its way to be the live one.
-    attempt: Option<Attempt>,
-    /// The live one, on its way to another prefetch.
-    resizing: Option<JoinHandle<Result<Resized, AskFault>>>,
-    /// How much it asks for.
-    prefetch: Prefetch,
-    wanted: watch::Receiver<Intake>,
-    held_back: watch::Receiver<bool>,
-    /// The latest single delivery that was handed out.
-    served: Option<u64>,
-    /// Cancelled once the channel before this one is closed, and the broker has back what was not
-    /// settled on it.
-    before: Option<CancellationToken>,
-    /// Where it was tried to subscribe the last time.
-    tried_on: Weak<Session>,
-    backoff: Backoff,
-    failed: Option<Failed>,
-    told: bool,
-}
-
-/// Outlives the worker that began it: the next worker waits for it too.
-#[derive(Debug)]
-struct Attempt {
-    on: Weak<Session>,
-    outcome: JoinHandle<Result<Live, AskFault>>,
-}
-
-/// A session that did not work is tried again after a pause. On another one it may work at once:
-/// the link has had its pause then.
-#[derive(Debug)]
-struct Failed {
-    on: Weak<Session>,
-    not_before: Instant,
-}
-
 impl Subscription {
     pub(crate) fn new(plan: &Arc<ConsumerPlan>, host_name: &str, link: Link, tasks: Tasks) -> Self {
         let (intake, wanted) = watch::channel(Intake::All);
@@ -193,20 +92,7 @@ impl Subscription {
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
             intake,
             held_back: hold_back,
-            feed: Mutex::new(Feed {
-                live: None,
-                attempt: None,
-                resizing: None,
-                prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch),
-                wanted,
-                held_back,
-                served: None,
-                before: None,
-                tried_on: Weak::new(),
-                backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-                failed: None,
-                told: false,
-            }),
+            feed: Mutex::new(Feed::new(plan, wanted, held_back)),
         }
     }
 
@@ -472,146 +358,6 @@ impl Subscription {
         }
         .emit();
         self.waits(&reason);
-    }
-
-    fn consumes(&self, sink: &Arc<AckSink>) {
-        let sink = Arc::downgrade(sink);
-        self.standing.send_replace(Standing::Consuming(sink));
-    }
-
-    /// Stops consuming on request.
-    fn rest(&self, feed: &mut Feed) {
-        if let Some(live) = feed.live.take() {
-            feed.before = Some(live.sink.ended().clone());
-            live.leave();
-        }
-        let reason = "it was paused; it subscribes again when a worker is free";
-        self.standing.send_replace(Standing::Waiting(reason.into()));
-    }
-
-    fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
-        if let Some(live) = feed.live.take() {
-            feed.before = Some(live.sink.ended().clone());
-        }
-        self.standing.send_replace(Standing::Waiting(reason.into()));
-        feed.failed = Some(Failed {
-            on,
-            not_before: Instant::now() + feed.backoff.fail(),
-        });
-        if !feed.told {
-            feed.told = true;
-            Fact::ConsumerLost {
-                consumer: &self.subscribing.plan.name,
-                queue: &self.subscribing.plan.queue,
-                reason,
-            }
-            .emit();
-        }
-    }
-
-    /// Begins a try. None once the link has ended.
-    async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
-        let session = self.link.session_for(&self.subscribing.plan.queue).await?;
-        // The deliveries of the old channel are older than those that the broker would deliver now.
-        if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
-            before.cancelled().await;
-        }
-        if *self.intake.borrow() != intake || session.over().is_cancelled() {
-            return Some(());
-        }
-        if let Some(failed) = &feed.failed
-            && failed.on.as_ptr() == Arc::as_ptr(&session)
-        {
-            tokio::select! {
-                () = tokio::time::sleep_until(failed.not_before) => {}
-                () = session.over().cancelled() => return Some(()),
-            }
-        }
-        if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
-            // The queue may have been deleted and made again, without its bindings.
-            feed.tried_on = Weak::new();
-            self.link.declare_again(&self.subscribing.plan.queue).await;
-            // A queue that could not be declared is not consumed.
-            return Some(());
-        }
-        feed.tried_on = Arc::downgrade(&session);
-        feed.attempt = Some(Attempt {
-            on: Arc::downgrade(&session),
-            outcome: self
-                .subscribing
-                .start(&session, intake, feed.prefetch.now()),
-        });
-        Some(())
-    }
-
-    /// Waits for another prefetch that is under way: what comes meanwhile comes in no order.
-    async fn conclude_resizing(&self, feed: &mut Feed) {
-        let Some(resizing) = &mut feed.resizing else {
-            return;
-        };
-        let outcome = resizing.await;
-        feed.resizing = None;
-        let reason = match (outcome, &mut feed.live) {
-            (_, None) => return,
-            (Ok(Ok(resized)), Some(live)) => {
-                live.resize(resized);
-                let plan = &self.subscribing.plan;
-                let prefetch = feed.prefetch.now();
-                Fact::PrefetchChanged {
-                    consumer: &plan.name,
-                    prefetch,
-                }
-                .emit();
-                return;
-            }
-            (Ok(Err(fault)), Some(_)) => fault.to_string(),
-            (Err(panicked), Some(_)) => panicked.to_string(),
-        };
-        // A broker that does not have it once is not asked again and again.
-        feed.prefetch.fix();
-        let session = feed.live.as_ref().map(|live| live.session.clone());
-        self.lost(feed, session.unwrap_or_default(), &reason);
-    }
-
-    /// Waits for the attempt that is under way.
-    async fn conclude(&self, feed: &mut Feed) {
-        let Some(attempt) = &mut feed.attempt else {
-            return;
-        };
-        let outcome = (&mut attempt.outcome).await;
-        let on = attempt.on.clone();
-        feed.attempt = None;
-        let plan = &self.subscribing.plan;
-        match outcome {
-            Ok(Ok(live)) => {
-                self.consumes(&live.sink);
-                if self.subscribing.reading.is_none() {
-                    self.link
-                        .consumes(&plan.queue, Arc::downgrade(&live.sink) as _);
-                }
-                feed.live = Some(live);
-                feed.backoff.reset();
-                feed.told = false;
-                let fatal = self.link.fatal();
-                fatal.answered_lazily(|| consuming_from(&plan.queue));
-                Fact::ConsumerSubscribed {
-                    consumer: &plan.name,
-                    queue: &plan.queue,
-                }
-                .emit();
-            }
-            Ok(Err(fault)) => {
-                self.lost(feed, on, &fault.to_string());
-                if let Some(answer) = fault.internal_error() {
-                    let fatal = self.link.fatal();
-                    fatal.met(cannot_be_consumed(&plan.queue, answer));
-                }
-                if fault.is_not_found() {
-                    self.link.is_missing(&plan.queue);
-                }
-            }
-            Err(panicked) => self.lost(feed, on, &panicked.to_string()),
-        }
     }
 }
 

@@ -1,0 +1,232 @@
+//! Where a subscription has its deliveries from: the channel that lives, the next one on its way, and what happens
+//! when either is lost.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use hive_config::plan::ConsumerPlan;
+use hive_telemetry::Fact;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::live::Live;
+use super::prefetch::Prefetch;
+use super::resizing::Resized;
+use super::standing::Standing;
+use super::{Intake, Subscription};
+use crate::consume::acks::flusher::AckSink;
+use crate::link::backoff::Backoff;
+use crate::session::Session;
+use crate::session::limits::AskFault;
+use crate::topology::{cannot_be_consumed, consuming_from};
+
+/// The pauses between tries to subscribe on a connection that is open.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The current source of deliveries.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) live: Option<Live>,
+    /// On its way to be the live one.
+    pub(super) attempt: Option<Attempt>,
+    /// The live one, on its way to another prefetch.
+    pub(super) resizing: Option<JoinHandle<Result<Resized, AskFault>>>,
+    /// How much it asks for.
+    pub(super) prefetch: Prefetch,
+    pub(super) wanted: watch::Receiver<Intake>,
+    pub(super) held_back: watch::Receiver<bool>,
+    /// The latest single delivery that was handed out.
+    pub(super) served: Option<u64>,
+    /// Cancelled once the channel before this one is closed, and the broker has back what was not
+    /// settled on it.
+    pub(super) before: Option<CancellationToken>,
+    /// Where it was tried to subscribe the last time.
+    pub(super) tried_on: Weak<Session>,
+    pub(super) backoff: Backoff,
+    pub(super) failed: Option<Failed>,
+    pub(super) told: bool,
+}
+
+/// Outlives the worker that began it: the next worker waits for it too.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) on: Weak<Session>,
+    pub(super) outcome: JoinHandle<Result<Live, AskFault>>,
+}
+
+/// A session that did not work is tried again after a pause. On another one it may work at once:
+/// the link has had its pause then.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) on: Weak<Session>,
+    pub(super) not_before: Instant,
+}
+
+impl Feed {
+    pub(super) fn new(
+        plan: &ConsumerPlan,
+        wanted: watch::Receiver<Intake>,
+        held_back: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            live: None,
+            attempt: None,
+            resizing: None,
+            prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch),
+            wanted,
+            held_back,
+            served: None,
+            before: None,
+            tried_on: Weak::new(),
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            failed: None,
+            told: false,
+        }
+    }
+}
+
+impl Subscription {
+    pub(super) fn consumes(&self, sink: &Arc<AckSink>) {
+        let sink = Arc::downgrade(sink);
+        self.standing.send_replace(Standing::Consuming(sink));
+    }
+
+    /// Stops consuming on request.
+    pub(super) fn rest(&self, feed: &mut Feed) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+            live.leave();
+        }
+        let reason = "it was paused; it subscribes again when a worker is free";
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+    }
+
+    pub(super) fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+        }
+        self.standing.send_replace(Standing::Waiting(reason.into()));
+        feed.failed = Some(Failed {
+            on,
+            not_before: Instant::now() + feed.backoff.fail(),
+        });
+        if !feed.told {
+            feed.told = true;
+            Fact::ConsumerLost {
+                consumer: &self.subscribing.plan.name,
+                queue: &self.subscribing.plan.queue,
+                reason,
+            }
+            .emit();
+        }
+    }
+
+    /// Begins a try. None once the link has ended.
+    pub(super) async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
+        let session = self.link.session_for(&self.subscribing.plan.queue).await?;
+        // The deliveries of the old channel are older than those that the broker would deliver now.
+        if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
+            before.cancelled().await;
+        }
+        if *self.intake.borrow() != intake || session.over().is_cancelled() {
+            return Some(());
+        }
+        if let Some(failed) = &feed.failed
+            && failed.on.as_ptr() == Arc::as_ptr(&session)
+        {
+            tokio::select! {
+                () = tokio::time::sleep_until(failed.not_before) => {}
+                () = session.over().cancelled() => return Some(()),
+            }
+        }
+        if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
+            // The queue may have been deleted and made again, without its bindings.
+            feed.tried_on = Weak::new();
+            self.link.declare_again(&self.subscribing.plan.queue).await;
+            // A queue that could not be declared is not consumed.
+            return Some(());
+        }
+        feed.tried_on = Arc::downgrade(&session);
+        feed.attempt = Some(Attempt {
+            on: Arc::downgrade(&session),
+            outcome: self
+                .subscribing
+                .start(&session, intake, feed.prefetch.now()),
+        });
+        Some(())
+    }
+
+    /// Waits for another prefetch that is under way: what comes meanwhile comes in no order.
+    pub(super) async fn conclude_resizing(&self, feed: &mut Feed) {
+        let Some(resizing) = &mut feed.resizing else {
+            return;
+        };
+        let outcome = resizing.await;
+        feed.resizing = None;
+        let reason = match (outcome, &mut feed.live) {
+            (_, None) => return,
+            (Ok(Ok(resized)), Some(live)) => {
+                live.resize(resized);
+                let plan = &self.subscribing.plan;
+                let prefetch = feed.prefetch.now();
+                Fact::PrefetchChanged {
+                    consumer: &plan.name,
+                    prefetch,
+                }
+                .emit();
+                return;
+            }
+            (Ok(Err(fault)), Some(_)) => fault.to_string(),
+            (Err(panicked), Some(_)) => panicked.to_string(),
+        };
+        // A broker that does not have it once is not asked again and again.
+        feed.prefetch.fix();
+        let session = feed.live.as_ref().map(|live| live.session.clone());
+        self.lost(feed, session.unwrap_or_default(), &reason);
+    }
+
+    /// Waits for the attempt that is under way.
+    pub(super) async fn conclude(&self, feed: &mut Feed) {
+        let Some(attempt) = &mut feed.attempt else {
+            return;
+        };
+        let outcome = (&mut attempt.outcome).await;
+        let on = attempt.on.clone();
+        feed.attempt = None;
+        let plan = &self.subscribing.plan;
+        match outcome {
+            Ok(Ok(live)) => {
+                self.consumes(&live.sink);
+                if self.subscribing.reading.is_none() {
+                    self.link
+                        .consumes(&plan.queue, Arc::downgrade(&live.sink) as _);
+                }
+                feed.live = Some(live);
+                feed.backoff.reset();
+                feed.told = false;
+                let fatal = self.link.fatal();
+                fatal.answered_lazily(|| consuming_from(&plan.queue));
+                Fact::ConsumerSubscribed {
+                    consumer: &plan.name,
+                    queue: &plan.queue,
+                }
+                .emit();
+            }
+            Ok(Err(fault)) => {
+                self.lost(feed, on, &fault.to_string());
+                if let Some(answer) = fault.internal_error() {
+                    let fatal = self.link.fatal();
+                    fatal.met(cannot_be_consumed(&plan.queue, answer));
+                }
+                if fault.is_not_found() {
+                    self.link.is_missing(&plan.queue);
+                }
+            }
+            Err(panicked) => self.lost(feed, on, &panicked.to_string()),
+        }
+    }
+}
