@@ -14,7 +14,8 @@ use lapin::Consumer;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::flusher;
+use crate::consume::acks::sink::AckSink;
 use crate::consume::settlement::{Delivery, Settled, Settlement};
 use crate::message::bookkeeping::{REASON, RESERVED};
 use crate::message::broker_headers::delivery_count;
@@ -134,7 +135,7 @@ impl Browsing {
         );
         let stream = ask(consuming).await.map_err(lost)?;
         let names = (short(queue), tag);
-        let sink = AckSink::start((channel, end), names, prefetch, session.clone(), tasks);
+        let sink = flusher::start((channel, end), names, prefetch, session.clone(), tasks);
         Ok(Self {
             queue: queue.into(),
             session,

@@ -9,6 +9,7 @@
 //! `multiple` names a tag that is still unsettled at the broker.
 
 pub(crate) mod flusher;
+pub(crate) mod sink;
 mod waits;
 
 use std::collections::VecDeque;

@@ -27,7 +27,7 @@ use self::live::{Live, NoneCame};
 use self::standing::Standing;
 pub use self::standing::{ConsumerState, ConsumerWatch};
 use self::subscribing::Subscribing;
-use super::acks::flusher::AckSink;
+use super::acks::sink::AckSink;
 use super::settlement::{Delivery, Settlement};
 use super::stream::Reading;
 use crate::link::Link;

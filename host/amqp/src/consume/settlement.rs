@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hive_core::message::Envelope;
 
-use super::acks::flusher::AckSink;
+use super::acks::sink::AckSink;
 use super::stream::Place;
 use crate::message::came_back::CameBack;
 use crate::message::original::Original;

@@ -16,7 +16,7 @@ use super::prefetch::Prefetch;
 use super::resizing::Resized;
 use super::standing::Standing;
 use super::{Intake, Subscription};
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::sink::AckSink;
 use crate::link::backoff::Backoff;
 use crate::session::Session;
 use crate::session::limits::AskFault;

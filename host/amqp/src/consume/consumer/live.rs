@@ -8,7 +8,7 @@ use lapin::types::ShortString;
 use tokio::time::Instant;
 
 use super::Intake;
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::sink::AckSink;
 use crate::consume::stream::Reading;
 use crate::session::Session;
 use crate::session::fault::describe;

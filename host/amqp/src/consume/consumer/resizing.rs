@@ -13,7 +13,7 @@ use lapin::types::{FieldTable, ShortString};
 use tokio_util::sync::CancellationToken;
 
 use super::live::{Live, Next};
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::sink::AckSink;
 use crate::session::limits::{AskFault, ask};
 
 /// A consumer that takes the place of another on its channel.

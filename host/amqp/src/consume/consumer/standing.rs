@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::watch;
 
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::sink::AckSink;
 use crate::link::{LinkState, Snapshot};
 
 /// How a subscription stands, by itself: its link may know better.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::Intake;
 use super::live::Live;
 use super::resizing::{Resized, Resizing};
-use crate::consume::acks::flusher::AckSink;
+use crate::consume::acks::flusher;
 use crate::consume::stream::{Beginning, Reading, last_offset};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, ask, leave};
@@ -118,7 +118,7 @@ impl Subscribing {
             }
         };
         let names = (short(&self.plan.queue), tag.clone());
-        let sink = AckSink::start(
+        let sink = flusher::start(
             (channel, end),
             names,
             prefetch,
