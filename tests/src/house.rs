@@ -157,8 +157,8 @@ const STRANGERS: [Stranger; 11] = [
     },
 ];
 
-/// Rooms that know no library at all.
-const PURE: [&str; 2] = ["message", "policy"];
+/// Files that know no library at all.
+const PURE: [&str; 2] = ["message.rs", "policy.rs"];
 
 /// Where serde's derives may stand: files, or folders of them.
 const DERIVES: [&str; 1] = ["admin"];
@@ -197,7 +197,11 @@ pub fn check(file: &Path, text: &str, libraries: &[String]) -> Vec<Breach> {
         });
     };
     let room = source.room.as_str();
+    let is_pure = PURE.iter().any(|pure| file == Path::new(pure));
     for library in source.libraries(libraries) {
+        if is_pure {
+            report(2, format!("names the library `{library}`"));
+        }
         check_library(room, &library, &mut report);
     }
     for import in source.rooms() {
@@ -218,9 +222,6 @@ pub fn check(file: &Path, text: &str, libraries: &[String]) -> Vec<Breach> {
 }
 
 fn check_library(room: &str, library: &str, report: &mut impl FnMut(u8, String)) {
-    if PURE.contains(&room) {
-        report(2, format!("names the library `{library}`"));
-    }
     for Library { rule, name, rooms } in LIBRARIES {
         let is_of_it = library == name || library.starts_with(&format!("{name}_"));
         if is_of_it && !rooms.contains(&room) {
