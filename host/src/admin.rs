@@ -14,13 +14,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Json;
-use axum::Router;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Json, Router};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
@@ -94,11 +93,11 @@ impl Admin {
             address.is_ok_and(|address| address.ip().is_loopback()),
             sources.commands.token.clone(),
         );
-        let meant = from_fn_with_state(sources.identity.clone(), intended);
+        let meant = from_fn_with_state((sources.identity.clone(), guard.clone()), intended);
         let of_this_host = Router::new()
             .merge(commands::routes(&guard))
             .route("/v1/components", get(components))
-            .route("/v1/status", get(whole))
+            .route("/v1/status", get(whole).layer(Extension(guard)))
             .route("/v1/consumers", get(consumers))
             .route_layer(meant);
         let routes = of_this_host
@@ -164,9 +163,14 @@ async fn components(State(sources): State<Sources>) -> Response {
 }
 
 /// Everything that there is to know at this moment, for `hive-host status`.
-async fn whole(State(sources): State<Sources>) -> Response {
+async fn whole(
+    State(sources): State<Sources>,
+    Extension(guard): Extension<Guard>,
+    headers: HeaderMap,
+) -> Response {
     let status = (sources.status)();
-    Json(StatusView::of(&status, &sources)).into_response()
+    let shows_files = guard.shows_files(&headers);
+    Json(StatusView::of(&status, &sources, shows_files)).into_response()
 }
 
 /// Every consumer of the plan: whether it consumes, and why not.

@@ -486,7 +486,12 @@ impl HostProcess {
 
     /// Asks its admin server for `path`.
     pub async fn admin(&self, path: &str) -> Result<HttpAnswer> {
-        http::request(self.admin_port().await?, "GET", path, "", "")
+        self.admin_with(path, "").await
+    }
+
+    /// The same with `headers`: whole lines, each with its end.
+    pub async fn admin_with(&self, path: &str, headers: &str) -> Result<HttpAnswer> {
+        http::request(self.admin_port().await?, "GET", path, headers, "")
     }
 
     /// Gives its admin server a command; `headers` are whole lines, each with its end.

@@ -1,5 +1,5 @@
 //! Which clients may give commands: those that know `host.admin_token` or, if none is set, those on this
-//! machine that are not a web page.
+//! machine that are not a web page. And which of those that only read may learn where the files of this host are.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -15,7 +15,7 @@ use super::wire::ErrorView;
 /// Standard, "CORS-safelisted request-header"), and this server never answers that question.
 const TYPES: [&str; 2] = ["application/json", "application/wasm"];
 
-/// Decides about commands.
+/// Decides about commands, and about what a reader learns.
 #[derive(Clone)]
 pub(super) struct Guard {
     /// The server is reachable from this machine only.
@@ -30,19 +30,14 @@ impl Guard {
 
     /// Why a command with these headers is not taken.
     fn objection(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        if !text(header::CONTENT_TYPE).is_some_and(|kind| TYPES.contains(&kind)) {
+        if !text(headers, header::CONTENT_TYPE).is_some_and(|kind| TYPES.contains(&kind)) {
             return Some((
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "a command is sent as application/json, or as application/wasm with new code",
             ));
         }
         if let Some(token) = &self.token {
-            let sent = text(header::AUTHORIZATION).and_then(|sent| sent.strip_prefix("Bearer "));
-            // Comparing checksums takes equally long wherever they differ, and so reveals nothing.
-            let is_known = sent
-                .is_some_and(|sent| Sha256::digest(sent) == Sha256::digest(token.expose_secret()));
-            return (!is_known).then_some((
+            return (!sends(headers, token)).then_some((
                 StatusCode::UNAUTHORIZED,
                 "commands need the token of `host.admin_token`, as `Authorization: Bearer TOKEN`",
             ));
@@ -53,12 +48,39 @@ impl Guard {
                 "commands need a loopback address in `host.admin`, or `host.admin_token`",
             ));
         }
-        // A page whose name was made to lead to this machine would send its own name.
-        (!text(header::HOST).is_some_and(is_local)).then_some((
+        (!is_under_own_name(headers)).then_some((
             StatusCode::FORBIDDEN,
             "without a token, commands are accepted only from this machine and under its own name",
         ))
     }
+
+    /// Whether the client may learn where the files of this host are: it is on this machine, or sends the token.
+    pub(super) fn shows_files(&self, headers: &HeaderMap) -> bool {
+        let has_token = || {
+            self.token
+                .as_ref()
+                .is_some_and(|token| sends(headers, token))
+        };
+        (self.is_loopback && is_under_own_name(headers)) || has_token()
+    }
+}
+
+/// A header as text.
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether the request has the token.
+fn sends(headers: &HeaderMap, token: &Password) -> bool {
+    let sent = text(headers, header::AUTHORIZATION);
+    let sent = sent.and_then(|sent| sent.strip_prefix("Bearer "));
+    // Comparing checksums takes equally long wherever they differ, and so reveals nothing.
+    sent.is_some_and(|sent| Sha256::digest(sent) == Sha256::digest(token.expose_secret()))
+}
+
+/// Whether the request names this machine. A web page whose name was made to lead to this machine sends its own name.
+fn is_under_own_name(headers: &HeaderMap) -> bool {
+    text(headers, header::HOST).is_some_and(is_local)
 }
 
 /// Whether a `Host` header names this machine.
@@ -138,5 +160,22 @@ mod tests {
         assert_eq!(with("Bearer open sesame"), Some(401));
         assert_eq!(with("open sesame 1234"), Some(401));
         assert_eq!(status(&guard, &[JSON]), Some(401));
+    }
+
+    #[test]
+    fn files_are_shown_to_this_machine_and_to_those_who_send_the_token() {
+        let token = || Some(Password::from("open sesame 1234".to_owned()));
+        let shows = |guard: &Guard, lines: &[_]| guard.shows_files(&headers(lines));
+        let here = (header::HOST, "127.0.0.1:9191");
+        let sent = (header::AUTHORIZATION, "Bearer open sesame 1234");
+        for guard in [Guard::new(true, None), Guard::new(true, token())] {
+            assert!(shows(&guard, std::slice::from_ref(&here)));
+            assert!(!shows(&guard, &[(header::HOST, "evil.example")]));
+        }
+        let wide = Guard::new(false, token());
+        assert!(shows(&wide, &[here.clone(), sent.clone()]));
+        assert!(!shows(&wide, std::slice::from_ref(&here)));
+        assert!(!shows(&wide, &[(header::AUTHORIZATION, "Bearer sesame")]));
+        assert!(!shows(&Guard::new(false, None), &[here, sent]));
     }
 }

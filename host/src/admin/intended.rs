@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 
+use super::guard::Guard;
 use super::wire::ErrorView;
 
 /// The absolute path of the hive.toml that is meant, percent-encoded (RFC 3986, section 2.1).
@@ -28,14 +29,26 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Why a request with these headers is another host's. A request without them means whoever listens.
-    fn objection(&self, headers: &HeaderMap) -> Option<String> {
-        let file = decoded(headers, FILE)?;
+    /// Why a request with these headers is another host's. A request without them means whichever host listens.
+    ///
+    /// Only where the client may know files does the host look at its own: the answer would otherwise say which
+    /// paths there are on this machine. The name of the host decides then, which every reader sees.
+    fn objection(&self, headers: &HeaderMap, shows_files: bool) -> Option<String> {
         let host = decoded(headers, HOST)?;
+        let file = decoded(headers, FILE)?;
+        let has_name = *host == *self.host;
+        if !shows_files {
+            return (!has_name).then(|| {
+                format!(
+                    "this is the host {:?}, and the command is for the host {host:?}; is that one running?",
+                    self.host
+                )
+            });
+        }
         // The same file may have another path elsewhere, as in a container; here it is another one.
         let is_another = match std::fs::canonicalize(Path::new(&file)) {
             Ok(path) => path != self.file,
-            Err(_) => *host != *self.host,
+            Err(_) => !has_name,
         };
         is_another.then(|| {
             format!(
@@ -54,11 +67,12 @@ fn decoded(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// Lets a request pass that means this host.
 pub(super) async fn intended(
-    State(identity): State<Identity>,
+    State((identity, guard)): State<(Identity, Guard)>,
     request: Request,
     next: Next,
 ) -> Response {
-    match identity.objection(request.headers()) {
+    let headers = request.headers();
+    match identity.objection(headers, guard.shows_files(headers)) {
         None => next.run(request).await,
         Some(text) => (StatusCode::CONFLICT, Json(ErrorView::new(text))).into_response(),
     }
@@ -69,6 +83,10 @@ mod tests {
     use super::*;
 
     fn objection(file: &str, host: &str) -> Option<String> {
+        objection_to(file, host, true)
+    }
+
+    fn objection_to(file: &str, host: &str, shows_files: bool) -> Option<String> {
         let identity = Identity {
             host: "orders".into(),
             file: std::fs::canonicalize(env!("CARGO_MANIFEST_DIR"))
@@ -78,7 +96,24 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(FILE, file.parse().unwrap());
         headers.insert(HOST, host.parse().unwrap());
-        identity.objection(&headers)
+        identity.objection(&headers, shows_files)
+    }
+
+    #[test]
+    fn a_client_that_may_not_know_files_learns_of_none() {
+        let paths = ["Cargo.toml", "src%2Fmain.rs", "not-there.toml"];
+        for path in paths.map(|path| format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))) {
+            assert_eq!(objection_to(&path, "orders", false), None, "{path}");
+            let told = objection_to(&path, "parcels", false).expect("it is another host");
+            assert!(
+                told.contains("orders") && told.contains("parcels"),
+                "{told}"
+            );
+            assert!(
+                !told.contains(".toml") && !told.contains("main.rs"),
+                "{told}"
+            );
+        }
     }
 
     #[test]
@@ -107,6 +142,6 @@ mod tests {
             host: "orders".into(),
             file: PathBuf::new(),
         };
-        assert_eq!(identity.objection(&HeaderMap::new()), None);
+        assert_eq!(identity.objection(&HeaderMap::new(), true), None);
     }
 }

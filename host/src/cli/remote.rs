@@ -143,11 +143,7 @@ impl Remote {
             Content::Nothing => ("application/json", b"{}"),
             Content::Code(code) => ("application/wasm", code),
         };
-        let mut request = self.agent.post(self.url(path)).content_type(kind);
-        if let Some(token) = &self.token {
-            let token = format!("Bearer {}", token.expose_secret());
-            request = request.header("authorization", token);
-        }
+        let request = self.agent.post(self.url(path)).content_type(kind);
         self.answer(self.meant(request).send(body))
     }
 
@@ -156,8 +152,12 @@ impl Remote {
         self.answer(self.meant(self.agent.get(self.url(path))).call())
     }
 
-    /// The request says which host it means.
-    fn meant<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+    /// The request says which host it means, and that it may know of its files.
+    fn meant<B>(&self, mut request: RequestBuilder<B>) -> RequestBuilder<B> {
+        if let Some(token) = &self.token {
+            let token = format!("Bearer {}", token.expose_secret());
+            request = request.header("authorization", token);
+        }
         match &self.intended {
             None => request,
             Some([file, host]) => request.header(FILE, file).header(HOST, host),

@@ -130,7 +130,7 @@ fn host(said: &Value) -> Table {
         words(&said["name"]),
         words(&said["version"]),
         humantime::format_duration(up).to_string(),
-        words(&said["file"]),
+        said["file"].as_str().unwrap_or("-").to_owned(),
     ]);
     table
 }

@@ -95,3 +95,41 @@ async fn a_command_for_another_host_is_refused_with_both_names() -> Result<()> {
     told("status", &other, &["--admin", &address, "--json"])?;
     host.stop().await
 }
+
+/// A host that other machines reach does not say which files its machine has, except to a client that sends its token.
+#[tokio::test]
+async fn a_host_that_others_reach_shows_no_file_without_the_token() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("hosts").await?;
+    let token = "0123456789abcdef";
+    let keys = format!("admin = \"0.0.0.0:0\"\nadmin_token = \"{token}\"");
+    let toml = HiveToml::one("letters", "ack", "").host(&keys);
+    let file = scratch("hosts").join("hive.toml");
+    let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
+    let other = file.with_file_name("other.toml");
+    std::fs::write(&other, "")?;
+    let not_there = file.with_file_name("not-there.toml");
+    let asks = async |file: &Path, name: &str, more: &str| {
+        let file = file.display();
+        let headers = format!("hive-file: {file}\r\nhive-host: {name}\r\n{more}");
+        host.admin_with("/v1/status", &headers).await
+    };
+    // The same answer for its own file, for another one and for none.
+    for path in [&file, &other, &not_there] {
+        let seen = asks(path, "tests", "").await?;
+        assert_eq!(seen.status, 200, "{path:?}: {seen:?}");
+        assert!(!seen.body.contains("hive.toml"), "{seen:?}");
+        let refused = asks(path, "others", "").await?;
+        assert_eq!(refused.status, 409, "{path:?}: {refused:?}");
+        assert!(!refused.body.contains(".toml"), "{refused:?}");
+    }
+    let known = format!("authorization: Bearer {token}\r\n");
+    let seen = asks(&file, "tests", &known).await?;
+    assert_eq!(seen.status, 200, "{seen:?}");
+    assert!(seen.body.contains("hive.toml"), "{seen:?}");
+    let refused = asks(&other, "tests", &known).await?;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    // The command line sends the token that its file has.
+    let (of, _) = state(&file)?;
+    assert_eq!(of, file.canonicalize()?);
+    host.stop().await
+}

@@ -21,21 +21,23 @@ pub(in crate::admin) struct StatusView<'a> {
 struct HostView<'a> {
     name: &'a str,
     version: &'static str,
-    file: String,
+    /// Where the hive.toml is, for a client that may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     process: u32,
     /// RFC 3339, in UTC.
     since: String,
     uptime_seconds: u64,
 }
 
-impl<'a> From<&'a Sources> for HostView<'a> {
-    fn from(sources: &'a Sources) -> Self {
+impl<'a> HostView<'a> {
+    fn of(sources: &'a Sources, shows_files: bool) -> Self {
         // Zero where the clock was set back since.
         let uptime = sources.since.elapsed().unwrap_or_default();
         Self {
             name: &sources.identity.host,
             version: env!("CARGO_PKG_VERSION"),
-            file: sources.identity.file.to_string_lossy().into_owned(),
+            file: shows_files.then(|| sources.identity.file.to_string_lossy().into_owned()),
             process: std::process::id(),
             since: moments::to_the_millisecond(sources.since),
             uptime_seconds: uptime.as_secs(),
@@ -89,9 +91,13 @@ struct DeliveriesView {
 }
 
 impl<'a> StatusView<'a> {
-    pub(in crate::admin) fn of(status: &'a Status, sources: &'a Sources) -> Self {
+    pub(in crate::admin) fn of(
+        status: &'a Status,
+        sources: &'a Sources,
+        shows_files: bool,
+    ) -> Self {
         Self {
-            host: HostView::from(sources),
+            host: HostView::of(sources, shows_files),
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
             components: status.components.iter().map(ComponentView::from).collect(),
