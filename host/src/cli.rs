@@ -15,6 +15,7 @@ mod message_flags;
 mod new;
 mod parts;
 mod pause;
+mod peek;
 mod publish;
 mod remote;
 mod run;
@@ -126,6 +127,12 @@ enum Command {
     /// Talks to the broker of hive.toml directly; works whether or not a host is running.
     #[command(subcommand, after_help = dead::fields())]
     Dead(dead::Dead),
+    /// Shows the messages of any queue and changes nothing: each goes back to its place.
+    ///
+    /// Talks to the broker of hive.toml directly; works whether or not a host is running. Messages that a
+    /// consumer has in flight are not shown. A stream is refused.
+    #[command(after_help = peek::EXAMPLES)]
+    Peek(peek::Peek),
     /// Publishes standard input, and waits for the broker's confirmation.
     ///
     /// The input is the body of one message. With --json each line is a message in the format of
@@ -221,6 +228,7 @@ pub fn main() -> Exit {
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
         Command::Check(arguments) => Ok(check::run(&arguments)),
         Command::Dead(dead) => dead::run(dead),
+        Command::Peek(arguments) => peek::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),
         Command::Demo => demo::run(),

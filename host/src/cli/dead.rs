@@ -2,23 +2,20 @@
 
 mod print;
 mod show;
+pub(super) mod walked;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use hive_amqp::LookCost;
 use hive_config::plan::Plan;
 use serde_json::json;
 
+pub(super) use self::print::{WIDEST, line_json};
+use self::walked::{Chosen, LISTED, SHOWN, failed, list, looked, over, show};
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
-use super::say::{self, fault, out, warning};
-use crate::dead::{self, Condition, FIELDS, Filter, Meant, Target, Walk, Wanted, replay};
-
-/// The default limit of `list` and `show`.
-const LISTED: u64 = 100;
-/// See [`LISTED`].
-const SHOWN: u64 = 10;
+use super::say::{self, fault, out};
+use crate::dead::{self, FIELDS, Meant, Target, Walk, replay};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -101,23 +98,11 @@ pub(super) struct Which {
     /// A dead-letter queue; or a consumer, or the queue of a consumer, whose dead-letter queue is meant
     #[arg(value_name = "QUEUE")]
     queue: String,
-    /// Only the first N, counted from the head of the queue
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
-    /// Only messages for which FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains) holds; if given
-    /// several times, all must hold; `hive-host dead --help` lists the fields
-    #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse)]
-    conditions: Vec<Condition>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// QUEUE is the name of the queue itself
     #[arg(long)]
     exact: bool,
-    /// Looks even where the broker counts a look as a return of each message, and drops a message that
-    /// returned too often
-    #[arg(long)]
-    counted: bool,
-    /// The connection of hive.toml to use, if it does not follow from QUEUE
-    #[arg(long, value_name = "NAME")]
-    connection: Option<String>,
 }
 
 /// The fields of `--where`, and how to begin.
@@ -155,28 +140,22 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         );
         return Err(Exit::Misused);
     }
-    Ok(super::block_on(async {
-        let broker = match Broker::connect(meant.connection, "hive-host dead") {
-            Ok(broker) => broker,
-            Err(exit) => return exit,
-        };
-        let exit = match walk(&command, &meant.queue, &broker).await {
-            Ok((mut walk, cost)) => {
-                let exit = carry_out(&command, &meant.queue, &mut walk, &broker).await;
-                counted(&walk, &cost);
-                walk.end().await;
-                exit
-            }
-            Err(exit) => Err(exit),
-        };
-        broker.leave().await;
-        exit.unwrap_or_else(|exit| exit)
-    }))
+    let wanted = which.chosen.wanted(command.limit(), command.takes());
+    let done = async |walk: &mut Walk, broker: &Broker| {
+        carry_out(&command, &meant.queue, walk, broker).await
+    };
+    Ok(over(
+        &meant,
+        "hive-host dead",
+        wanted,
+        which.chosen.counted,
+        done,
+    ))
 }
 
 impl Which {
     fn meant<'a>(&self, plan: &'a Plan) -> Result<Meant<'a>, Exit> {
-        let connection = self.connection.as_deref();
+        let connection = self.chosen.connection.as_deref();
         dead::meant(plan, &self.queue, self.exact, connection).map_err(|reason| {
             fault!("{reason}");
             Exit::Misused
@@ -185,7 +164,7 @@ impl Which {
 
     /// Whether nothing says which messages.
     fn is_everything(&self) -> bool {
-        self.conditions.is_empty() && self.limit.is_none()
+        self.chosen.conditions.is_empty() && self.chosen.limit.is_none()
     }
 }
 
@@ -199,14 +178,14 @@ impl Dead {
         }
     }
 
-    /// How many messages at most.
+    /// The largest number of messages.
     fn limit(&self) -> Option<u64> {
         let otherwise = match self {
             Self::List { .. } => Some(LISTED),
             Self::Show { .. } => Some(SHOWN),
             Self::Republish { .. } | Self::Purge { .. } => None,
         };
-        self.which().limit.or(otherwise)
+        self.which().chosen.limit.or(otherwise)
     }
 
     /// Whether messages are taken out of their queue.
@@ -218,38 +197,6 @@ impl Dead {
     }
 }
 
-async fn walk(command: &Dead, queue: &str, broker: &Broker) -> Result<(Walk, LookCost), Exit> {
-    let wanted = Wanted {
-        filter: Filter::new(command.which().conditions.clone()),
-        limit: command.limit(),
-        taken: command.takes(),
-    };
-    let cost = match wanted.puts_back() {
-        true => broker.connection.cost_of_looking(queue).await,
-        false => Ok(LookCost::Free),
-    };
-    let cost = cost.map_err(failed)?;
-    if let (LookCost::Return { limit, remedy }, false) = (&cost, command.which().counted) {
-        let often = match limit {
-            Some(limit) => format!("more than {limit} times"),
-            None => "too often".to_owned(),
-        };
-        fault!(
-            "this broker counts each look at {queue:?} as a return of every message in it, and drops a \
-             message that came back {often}, unless a policy says otherwise; {remedy}; or add --counted to \
-             look all the same"
-        );
-        return Err(Exit::Failed);
-    }
-    let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
-    Ok((walk.await.map_err(failed)?, cost))
-}
-
-fn failed(fault: impl std::fmt::Display) -> Exit {
-    fault!("{fault}");
-    Exit::Failed
-}
-
 async fn carry_out(
     command: &Dead,
     queue: &str,
@@ -258,20 +205,12 @@ async fn carry_out(
 ) -> Result<Exit, Exit> {
     match command {
         Dead::List { json, .. } => {
-            list(walk, queue, *json).await?;
+            list(walk, queue, &print::DEAD, *json).await?;
             looked(walk, command.limit());
             Ok(Exit::Done)
         }
         Dead::Show { json, .. } => {
-            while let Some(one) = walk.next().await.map_err(failed)? {
-                match json {
-                    true => say::json(&show::whole_json(&one)),
-                    false => say::lines(&format_args!("{}\n", show::whole(&one, queue))),
-                }
-            }
-            if !json {
-                out!("{}", print::count(walk, queue, "shown"));
-            }
+            show(walk, queue, *json).await?;
             looked(walk, command.limit());
             Ok(Exit::Done)
         }
@@ -315,57 +254,12 @@ async fn carry_out(
     }
 }
 
-async fn list(walk: &mut Walk, queue: &str, json: bool) -> Result<(), Exit> {
-    let mut table = print::table();
-    while let Some(one) = walk.next().await.map_err(failed)? {
-        match json {
-            true => say::json(&print::line_json(&one)),
-            false => table.row(print::line(&one)),
-        }
-    }
-    if !json {
-        if walk.matched() > 0 {
-            say::lines(&table);
-        }
-        out!("{}", print::count(walk, queue, "listed"));
-    }
-    Ok(())
-}
-
 /// Looks at what would be taken.
 async fn dry(walk: &mut Walk, queue: &str, what: &str, json: bool) -> Result<Exit, Exit> {
-    list(walk, queue, json).await?;
+    list(walk, queue, &print::DEAD, json).await?;
     if !json {
         out!("{} {what}; nothing was changed", walk.matched());
     }
     looked(walk, None);
     Ok(Exit::Done)
-}
-
-/// Prints which messages a look could not reach, and what looking costs.
-fn looked(walk: &Walk, limit: Option<u64>) {
-    let is_limited = limit.is_some_and(|limit| walk.matched() >= limit);
-    if walk.seen() < walk.there() && !is_limited {
-        warning!(
-            "{} messages were there and {} came; another consumer has the rest, or more than {} stay behind",
-            walk.there(),
-            walk.seen(),
-            u16::MAX
-        );
-    }
-}
-
-/// Prints how many looks the broker still allows, if it counts them.
-fn counted(walk: &Walk, cost: &LookCost) {
-    if let LookCost::Return {
-        limit: Some(limit), ..
-    } = cost
-        && walk.seen() > 0
-    {
-        let left = limit.saturating_sub(walk.most_handed_out() + 1);
-        warning!(
-            "the broker counted this look; after {left} more it drops a message of this queue when \
-             that comes back, unless a policy says otherwise"
-        );
-    }
 }

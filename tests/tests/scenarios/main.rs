@@ -23,6 +23,7 @@ mod octets;
 mod ordering;
 mod oversize;
 mod pause_company;
+mod peek;
 mod poison;
 mod publications;
 mod publish_command;

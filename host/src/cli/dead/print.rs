@@ -3,33 +3,38 @@
 use hive_amqp::Death;
 use serde_json::{Map, Value, json};
 
+use super::walked::Rows;
 use crate::cli::parts::cell;
 use crate::cli::say::{self, fault, out};
-use crate::cli::table::{Column, Table};
+use crate::cli::table::Column;
 use crate::dead::{Numbered, Replayed, Walk, shown};
 
-const COLUMNS: [Column; 7] = [
-    Column::Numbers("#"),
-    Column::Words("DIED"),
-    Column::Words("REASON"),
-    Column::Numbers("TRIES"),
-    Column::Words("QUEUE"),
-    Column::Words("MESSAGE-ID"),
-    Column::Words("ERROR"),
-];
+/// Lists of dead letters.
+pub(super) const DEAD: Rows = Rows {
+    columns: &[
+        Column::Numbers("#"),
+        Column::Words("DIED"),
+        Column::Words("REASON"),
+        Column::Numbers("TRIES"),
+        Column::Words("QUEUE"),
+        Column::Words("MESSAGE-ID"),
+        Column::Words("ERROR"),
+    ],
+    cells,
+    json: line_json,
+};
 
 /// Letters of a cell; the last column is cut at the same length times three.
-const WIDEST: usize = 40;
+pub(in crate::cli) const WIDEST: usize = 40;
 
 /// The lines that say which letters were left; the rest is counted.
 const MOST_TOLD: usize = 10;
 
-/// One line of a list.
-pub(super) fn line(one: &Numbered) -> [String; COLUMNS.len()] {
+fn cells(one: &Numbered) -> Vec<String> {
     let death = &one.letter.death;
     let properties = &one.letter.delivery.envelope.message.properties;
     let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| cell(text, WIDEST));
-    [
+    vec![
         one.number.to_string(),
         death.time.map_or("-".to_owned(), shown),
         text(death.reason()),
@@ -43,11 +48,6 @@ pub(super) fn line(one: &Numbered) -> [String; COLUMNS.len()] {
             .as_deref()
             .map_or(String::new(), |error| cell(error, 3 * WIDEST)),
     ]
-}
-
-/// Lists of lines, each from [`line`].
-pub(super) fn table() -> Table {
-    Table::new(COLUMNS)
 }
 
 /// As in `3 listed of 5 in orders.dead`.
@@ -104,7 +104,7 @@ pub(super) fn end(one: &Numbered) -> Value {
 }
 
 /// One message of a list as JSON.
-pub(super) fn line_json(one: &Numbered) -> Value {
+pub(in crate::cli) fn line_json(one: &Numbered) -> Value {
     let message = &one.letter.delivery.envelope.message;
     let mut line = end(one);
     if let Some(id) = &message.properties.message_id {
