@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, errors and log lines to standard error.
 
+mod arguments;
 mod broker;
 mod check;
 mod completions;
@@ -196,8 +197,8 @@ enum Command {
 /// The file that a subcommand works on.
 #[derive(Debug, Args)]
 struct PlanFile {
-    /// The file that configures the host
-    #[arg(value_name = "HIVE.TOML", default_value = "hive.toml")]
+    /// The file that configures the host [default: hive.toml]
+    #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
 }
 
@@ -211,7 +212,9 @@ struct Schema {
 /// Reads the arguments of the process and does what they say.
 pub fn main() -> Exit {
     // Clap answers a wrong command line itself, with exit code 2.
-    let matches = compact(CommandLine::command()).get_matches();
+    let command = compact(CommandLine::command(), "");
+    let line = arguments::with_file(&command, std::env::args_os().collect());
+    let matches = command.get_matches_from(line);
     let line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let ended = match line.command {
         Command::Run(file) => file.load().map(|plan| {
@@ -250,8 +253,9 @@ pub fn main() -> Exit {
 }
 
 /// The same with what its help says beyond the first sentence at the end. Clap gives each flag three lines
-/// where a command has more to say than that, and then help fits no screen.
-fn compact(command: clap::Command) -> clap::Command {
+/// where a command has more to say than that, and then help fits no screen. `before` is what leads to the command.
+fn compact(command: clap::Command, before: &str) -> clap::Command {
+    let path = format!("{before}{} ", command.get_name());
     let about = command.get_long_about().map(ToString::to_string);
     let more = about.as_deref().and_then(|about| about.split_once("\n\n"));
     let examples = command.get_after_help().map(ToString::to_string);
@@ -260,10 +264,14 @@ fn compact(command: clap::Command) -> clap::Command {
         .into_iter()
         .chain(examples.as_deref())
         .collect();
+    let command = match arguments::takes_file(&command) {
+        true => arguments::with_usage(command, path.trim_end()),
+        false => command,
+    };
     command
         .long_about(None)
         .after_help(end.join("\n\n"))
-        .mut_subcommands(compact)
+        .mut_subcommands(|below| compact(below, &path))
 }
 
 /// Prints why nothing was started, whatever the log level is.

@@ -18,6 +18,8 @@ use crate::vhost::Vhost;
 #[derive(Debug)]
 pub struct Commands {
     file: Option<PathBuf>,
+    /// Where they run, if not where the test does.
+    folder: Option<PathBuf>,
     variables: Vec<(String, String)>,
 }
 
@@ -33,8 +35,17 @@ impl Commands {
         let file = HiveToml::write(&keeper::scratch("command"), &toml.text(vhost))?;
         Ok(Self {
             file: Some(file),
+            folder: None,
             variables: Vec::new(),
         })
+    }
+
+    /// In this folder, on no file that they name.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: Some(folder.to_owned()),
+            ..Self::anywhere(&[])
+        }
     }
 
     /// On no file, with these variables.
@@ -50,6 +61,7 @@ impl Commands {
         let variables = variables.iter();
         Self {
             file: Some(file.to_owned()),
+            folder: None,
             variables: variables
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
@@ -109,6 +121,9 @@ impl Commands {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 }

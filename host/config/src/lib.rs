@@ -140,9 +140,16 @@ fn read(
 fn unreadable(path: &Path, error: &std::io::Error) -> Problems {
     let mut faults = Faults::new();
     let remedy = match error.kind() {
-        std::io::ErrorKind::NotFound => "name the file to read, as in `hive-host run hive.toml`",
-        std::io::ErrorKind::InvalidData => "save the file as UTF-8",
-        _ => "name a file that this user may read",
+        std::io::ErrorKind::NotFound => {
+            let looked_for = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            format!(
+                "there is no {}; go to the folder of your hive.toml, or name the file, as in \
+                 `hive-host run folder/hive.toml`",
+                looked_for.display()
+            )
+        }
+        std::io::ErrorKind::InvalidData => "save the file as UTF-8".to_owned(),
+        _ => "name a file that this user may read".to_owned(),
     };
     let message = format!("cannot read {}: {error}", path.display());
     faults.elsewhere("", message, remedy);

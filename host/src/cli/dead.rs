@@ -92,7 +92,7 @@ pub(super) enum Dead {
 /// Which messages.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// The file with the connection to the broker
+    /// The file with the connection to the broker [default: hive.toml]
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
     /// A dead-letter queue; or a consumer, or the queue of a consumer, whose dead-letter queue is meant

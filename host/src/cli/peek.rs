@@ -33,7 +33,7 @@ const MESSAGES: Rows = Rows {
 
 #[derive(Debug, Args)]
 pub(super) struct Peek {
-    /// The file with the connection to the broker
+    /// The file with the connection to the broker [default: hive.toml]
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
     /// The queue, whether hive.toml has it or not

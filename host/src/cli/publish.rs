@@ -29,7 +29,7 @@ const MOST_TOLD: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Publish {
-    /// The file with the connection to the broker
+    /// The file with the connection to the broker [default: hive.toml]
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
     /// The exchange; '' is the default exchange, which routes to the queue named by the routing key

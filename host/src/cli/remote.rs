@@ -26,7 +26,7 @@ pub(super) const SUM_DIGITS: usize = 12;
 /// Where the running host is.
 #[derive(Debug, Args)]
 pub(super) struct Where {
-    /// The hive.toml of the running host, which is reached at its `host.admin`
+    /// The hive.toml of the running host, which is reached at its `host.admin` [default: hive.toml]
     #[arg(value_name = "HIVE.TOML")]
     file: PathBuf,
     /// The address of the admin server, if it is not `host.admin`

@@ -21,7 +21,7 @@ fn paths(command: &Command, path: &[String], all: &mut Vec<Vec<String>>) {
 /// The output of the help of a command.
 fn help(path: &[String]) -> String {
     let asked = path.iter().cloned().chain(["--help".to_owned()]);
-    let command = compact(CommandLine::command()).term_width(COLUMNS);
+    let command = compact(CommandLine::command(), "").term_width(COLUMNS);
     let answer = command.try_get_matches_from(asked);
     answer.expect_err("help is no match").render().to_string()
 }
@@ -51,5 +51,29 @@ fn the_documentation_has_every_command() {
     for command in CommandLine::command().get_subcommands() {
         let row = format!("| `hive-host {}", command.get_name());
         assert!(page.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn the_file_may_be_left_out_of_every_command_that_begins_with_it() {
+    for line in [
+        "run",
+        "status",
+        "pause",
+        "dead list",
+        "peek",
+        "swap",
+        "publish",
+    ] {
+        let path: Vec<String> = std::iter::once("hive-host")
+            .chain(line.split(' '))
+            .map(str::to_owned)
+            .collect();
+        let help = help(&path);
+        let usage = format!("Usage: hive-host {line} [OPTIONS] [HIVE.TOML]");
+        assert!(
+            help.contains(&usage) || help.contains(&usage.replace("[OPTIONS] ", "")),
+            "{help}"
+        );
     }
 }

@@ -76,6 +76,7 @@ mod scaling;
 
 // The process: how it starts, what it refuses, how it stops, how much it takes.
 mod check;
+mod default_file;
 mod demo;
 mod dev;
 mod dev_memory;
