@@ -1,14 +1,16 @@
 //! The life of a message: the component's view of it, its copies, and the component's publications.
 
 use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use amq_protocol::frame::parsing::parse_content_header;
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame};
 use hive_amqp::fuzzing::{
     self, EXCHANGE, REASON, RESERVED, ROUTING_KEY, STASHED, is_acted_on, is_brokers_own, is_holder,
 };
-use hive_amqp::{DeadLetterNote, Original, Outgoing, PublishLimits, receive};
+use hive_amqp::{
+    DeadLetterNote, DelayQueue, Original, Outgoing, PublishLimits, RetryNote, receive,
+};
 use hive_core::message::{Attempt, Envelope, Publication};
 use hive_core::policy::{Failure, FailureClass};
 use lapin::BasicProperties;
@@ -82,12 +84,24 @@ fn check_retry(envelope: &Envelope, original: &Original) {
     if envelope.stream_offset.is_some() {
         return;
     }
+    let delay_queue = DelayQueue {
+        name: "orders.retry.10s".to_owned(),
+        delay: Duration::from_secs(10),
+    };
+    let error = "no ".repeat(envelope.attempt.get().min(1000) as usize);
     let copy = |frame_max| {
         Outgoing::retry_copy(
             original,
             envelope.message.body.clone(),
-            "orders.retry.10s",
-            envelope.attempt.next(),
+            &delay_queue,
+            RetryNote {
+                consumer: "orders",
+                attempt: envelope.attempt.next(),
+                limit: 15,
+                class: Some(FailureClass::Error),
+                error: &error,
+                time: UNIX_EPOCH,
+            },
             &limits(frame_max),
         )
     };

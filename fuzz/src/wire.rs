@@ -21,7 +21,7 @@ pub(crate) const FRAME_END: u8 = 0xce;
 const BASIC: u16 = 60;
 
 /// Names that the host or the broker acts on.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "x-hive-attempt",
     "x-hive-retry-queue",
     "x-hive-exchange",
@@ -48,6 +48,7 @@ const NAMES: [&str; 26] = [
     "x-stream-offset",
     "expiration",
     "version",
+    "x-hive-retry-reason",
 ];
 
 /// Texts with a meaning for the host or the broker.

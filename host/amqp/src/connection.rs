@@ -14,6 +14,7 @@ use crate::browse::{BrowseFault, Browsing, HandedOut};
 use crate::consume::consumer::Subscription;
 use crate::consume::giving_back::{WayBack, way_back};
 use crate::link::{Link, LinkState, Snapshot};
+use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
 use crate::session::depth::{DepthFault, seen};
@@ -279,7 +280,11 @@ impl Connection {
     ///
     /// A delay that the consumer's policy names has a queue already. Any other gets the next one
     /// of a ladder ([`crate::rung`]), which expires when it is unused for long.
-    pub async fn delay_queue(&self, queue: &str, delay: Duration) -> Result<String, EnsureFault> {
+    pub async fn delay_queue(
+        &self,
+        queue: &str,
+        delay: Duration,
+    ) -> Result<DelayQueue, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
             .load_full()
@@ -292,7 +297,7 @@ impl Connection {
         &self,
         queue: &str,
         delay: Duration,
-    ) -> Result<String, EnsureFault> {
+    ) -> Result<DelayQueue, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
             .load_full()

@@ -47,7 +47,7 @@ pub use self::consume::settlement::{Acks, Delivery, Fate, Settled, Settlement};
 pub use self::consume::stream::Reading;
 pub use self::link::LinkState;
 pub use self::message::came_back::CameBack;
-pub use self::message::copies::DeadLetterNote;
+pub use self::message::copies::{DeadLetterNote, RetryNote};
 pub use self::message::death::Death;
 pub use self::message::headers::Unpublishable;
 pub use self::message::identity::{Fingerprint, Mark};
@@ -56,7 +56,7 @@ pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, Publ
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
-pub use crate::message::delay::{LONGEST_DELAY, rung};
+pub use crate::message::delay::{DelayQueue, LONGEST_DELAY, rung};
 pub use crate::session::depth::DepthFault;
 
 use self::session::runtime::LapinRuntime;

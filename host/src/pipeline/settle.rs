@@ -23,6 +23,7 @@ use hive_lifecycle::failpoint;
 use hive_store::StoreFault;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, Fact, KeptFor};
 
+use self::copies::Wait;
 use super::breaker::Verdict;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
@@ -165,8 +166,13 @@ impl Settler {
                     && !held.delivery.settlement.is_of_a_stream()
                 {
                     let delivery = &held.delivery;
-                    let attempt = delivery.envelope.attempt;
-                    match self.copy_for(delivery, attempt, DETOUR).await {
+                    let wait = Wait {
+                        attempt: delivery.envelope.attempt,
+                        delay: DETOUR,
+                        class: None,
+                        error: reason,
+                    };
+                    match self.copy_for(delivery, wait).await {
                         Ok(()) => return self.answer(held, Exit::Detoured { reason }),
                         Err(setback) => Fact::DetourFailed {
                             consumer: &self.plan.name,
@@ -231,9 +237,14 @@ impl Settler {
                 self.remember(held).await
             }
             Disposition::Skip(_) | Disposition::Stop(_) => Ok(()),
-            Disposition::RetryAfter { delay, .. } => {
-                let next = delivery.envelope.attempt.next();
-                self.copy_for(delivery, next, *delay).await
+            Disposition::RetryAfter { delay, failure } => {
+                let wait = Wait {
+                    attempt: delivery.envelope.attempt.next(),
+                    delay: *delay,
+                    class: Some(failure.class),
+                    error: &failure.error,
+                };
+                self.copy_for(delivery, wait).await
             }
             Disposition::DeadLetter(failure) => self.dead_letter(held, failure, so_far).await,
             Disposition::Keep { reason } => Err(Setback::Away(reason.clone())),

@@ -28,6 +28,7 @@ mod poison;
 mod publications;
 mod publish_command;
 mod retries;
+mod retries_in_sight;
 mod wire;
 
 // What breaks, and heals.

@@ -13,8 +13,23 @@ pub const RESERVED: &str = "x-hive-";
 
 /// Which try the copy is for.
 pub(crate) const ATTEMPT: &str = "x-hive-attempt";
+/// The prefix of what a retry copy says of the attempt that failed. A copy of a dead letter says both of these, its
+/// own and what it died of, so they have names apart.
+const RETRY_NOTE: &str = "x-hive-retry-";
 /// The queue in which `ATTEMPT` counts: if the message gets into another, that one starts afresh.
 pub(crate) const RETRY_QUEUE: &str = "x-hive-retry-queue";
+/// The class of the failure; none where the message waits for another reason.
+pub(crate) const RETRY_REASON: &str = "x-hive-retry-reason";
+/// The words of the component or the host.
+pub(crate) const RETRY_ERROR: &str = "x-hive-retry-error";
+/// How many retries the message gets: as many attempts and one more.
+pub(crate) const RETRY_LIMIT: &str = "x-hive-retry-limit";
+/// When the copy was made.
+pub(crate) const RETRY_TIME: &str = "x-hive-retry-time";
+/// When its delay ends.
+pub(crate) const RETRY_DUE: &str = "x-hive-retry-due";
+/// The consumer that failed on it.
+pub(crate) const RETRY_CONSUMER: &str = "x-hive-retry-consumer";
 /// The exchange that the original was published to.
 pub const EXCHANGE: &str = "x-hive-exchange";
 /// The routing key that the original was published with.
@@ -63,10 +78,10 @@ pub(crate) fn is_stashed(name: &str) -> bool {
 /// of itself is everybody's.
 pub(crate) fn is_hidden(name: &str, is_dead_letter: bool) -> bool {
     match name {
-        ATTEMPT | RETRY_QUEUE | MARK | PUBLISH_ID => true,
+        ATTEMPT | MARK | PUBLISH_ID => true,
         // Where in its stream a dead letter was.
         EXCHANGE | ROUTING_KEY | STREAM_OFFSET => !is_dead_letter,
         _ if is_of_a_delivery(name) => true,
-        _ => name.starts_with(STASHED) || is_holder(name),
+        _ => name.starts_with(STASHED) || name.starts_with(RETRY_NOTE) || is_holder(name),
     }
 }

@@ -4,20 +4,22 @@
 //! under names of ours and restored in [`super::original`].
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hive_core::message::Attempt;
-use hive_core::policy::Failure;
+use hive_core::policy::{Failure, FailureClass};
 use hive_telemetry::Fact;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
-    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_QUEUE,
-    ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
+    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_CONSUMER,
+    RETRY_DUE, RETRY_ERROR, RETRY_LIMIT, RETRY_QUEUE, RETRY_REASON, RETRY_TIME, ROUTING_KEY,
+    STASHED, TIME, USER_ID, is_acted_on,
 };
 use super::broker_headers::STREAM_OFFSET;
 use super::death::Death;
+use super::delay::DelayQueue;
 use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
@@ -26,6 +28,9 @@ use crate::message::octet_text::literal;
 
 /// The longest error text in a dead letter.
 pub(crate) const LONGEST_ERROR: usize = 4096;
+
+/// The longest error text in a retry copy. The copy lives as long as its delay, and there is one for each attempt.
+pub(super) const LONGEST_RETRY_ERROR: usize = 1024;
 
 /// Ends an error text that was cut.
 const CUT: &str = " [cut]";
@@ -43,20 +48,51 @@ pub struct DeadLetterNote<'a> {
     pub time: SystemTime,
 }
 
+/// Why a message waits for another attempt, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryNote<'a> {
+    /// The consumer that failed on it.
+    pub consumer: &'a str,
+    /// The attempt that it waits for.
+    pub attempt: Attempt,
+    /// How many retries the consumer allows.
+    pub limit: u32,
+    /// The class of the failure; `None` where none spent a retry.
+    pub class: Option<FailureClass>,
+    /// The error text. Not bounded yet.
+    pub error: &'a str,
+    /// When it begins to wait.
+    pub time: SystemTime,
+}
+
 impl Outgoing {
-    /// A copy of a message that waits in `delay_queue` for its try number `attempt`.
+    /// A copy of a message that waits in `delay_queue` for another attempt.
+    ///
+    /// What it says of the failure shrinks where the original is large, and is left out before anything of the
+    /// original is.
     pub fn retry_copy(
         original: &Original,
         body: Vec<u8>,
-        delay_queue: &str,
-        attempt: Attempt,
+        delay_queue: &DelayQueue,
+        note: RetryNote<'_>,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
+        let error = cut(note.error, LONGEST_RETRY_ERROR);
         let mut copy = Copy::of(original, limits);
-        copy.set(ATTEMPT, AMQPValue::LongLongInt(attempt.get().into()));
+        copy.set_number(ATTEMPT, note.attempt.get());
         copy.set_text(RETRY_QUEUE, &original.queue);
+        if let Some(class) = note.class {
+            copy.set_text(RETRY_REASON, class.as_str());
+        }
+        copy.set_text(RETRY_ERROR, &error);
+        copy.set_number(RETRY_LIMIT, note.limit);
+        copy.set_text(RETRY_CONSUMER, note.consumer);
+        copy.set_time(RETRY_TIME, whole_seconds(note.time));
+        copy.set_time(RETRY_DUE, due(note.time, delay_queue.delay));
+        copy.fit_with_shorter_error(RETRY_ERROR, &error, limits);
+        copy.fit_without_retry_notes(limits);
         copy.fit_without_deaths(limits);
-        copy.outgoing(delay_queue, body)?
+        copy.outgoing(&delay_queue.name, body)?
             .checked(limits, ROOM_FOR_THE_BROKER)
     }
 
@@ -110,23 +146,19 @@ impl Outgoing {
         note: DeadLetterNote<'_>,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
-        let seconds = note
-            .time
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
         let error = cut(&note.failure.error, LONGEST_ERROR);
         let mut copy = Copy::of(original, limits);
         copy.set_text(REASON, note.failure.class.as_str());
         copy.set_text(ERROR, &error);
-        copy.set(ATTEMPTS, AMQPValue::LongLongInt(note.attempt.get().into()));
-        copy.set(TIME, AMQPValue::Timestamp(seconds));
+        copy.set_number(ATTEMPTS, note.attempt.get());
+        copy.set_time(TIME, whole_seconds(note.time));
         copy.set_text(QUEUE, &original.queue);
         copy.set_text(CONSUMER, note.consumer);
         if let Some(offset) = original.stream_offset {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             copy.set(STREAM_OFFSET, AMQPValue::LongLongInt(offset));
         }
-        copy.fit_with_shorter_error(&error, limits);
+        copy.fit_with_shorter_error(ERROR, &error, limits);
         copy.fit_without_deaths(limits);
         copy.fit_without_the_largest(limits);
         copy.outgoing(dead_letter, body)?
@@ -182,6 +214,14 @@ impl Copy {
         self.set(name, AMQPValue::LongString(text.into()));
     }
 
+    fn set_number(&mut self, name: &'static str, number: u32) {
+        self.set(name, AMQPValue::LongLongInt(number.into()));
+    }
+
+    fn set_time(&mut self, name: &'static str, seconds: u64) {
+        self.set(name, AMQPValue::Timestamp(seconds));
+    }
+
     fn stash(&mut self, name: &str, value: AMQPValue) {
         self.headers
             .insert(format!("{STASHED}{name}").into(), value);
@@ -199,10 +239,29 @@ impl Copy {
             .saturating_sub(limits.frame_max as usize)
     }
 
-    fn fit_with_shorter_error(&mut self, error: &str, limits: &PublishLimits) {
+    fn fit_with_shorter_error(&mut self, name: &'static str, error: &str, limits: &PublishLimits) {
         match self.excess(limits) {
             0 => {}
-            excess => self.set_text(ERROR, &cut(error, error.len().saturating_sub(excess))),
+            excess => self.set_text(name, &cut(error, error.len().saturating_sub(excess))),
+        }
+    }
+
+    /// A retry needs its attempt and its queue alone; the rest is for people, and leaves before anything of the
+    /// publisher's does.
+    fn fit_without_retry_notes(&mut self, limits: &PublishLimits) {
+        let for_people = [
+            RETRY_ERROR,
+            RETRY_CONSUMER,
+            RETRY_REASON,
+            RETRY_LIMIT,
+            RETRY_TIME,
+            RETRY_DUE,
+        ];
+        for name in for_people {
+            if self.excess(limits) == 0 {
+                return;
+            }
+            self.headers.remove(name);
         }
     }
 
@@ -238,6 +297,21 @@ impl Copy {
             header_frame: 0,
         })
     }
+}
+
+/// Since the Unix epoch; 0 for a moment before it.
+fn whole_seconds(moment: SystemTime) -> u64 {
+    moment
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// The second in which a delay is over: never an earlier one.
+fn due(from: SystemTime, delay: Duration) -> u64 {
+    let since = from.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let end = since.saturating_add(delay);
+    end.as_secs()
+        .saturating_add(u64::from(end.subsec_nanos() > 0))
 }
 
 /// All properties but the two that the broker acts on; lapin has no way to take one off.

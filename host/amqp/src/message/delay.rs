@@ -6,6 +6,15 @@ use std::time::Duration;
 /// The longest delay that a delay queue is made for.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A queue in which messages wait before they go back to the one that they came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayQueue {
+    /// Its name.
+    pub name: String,
+    /// How long they wait there. It is longer than the delay that was asked for, if that has no queue of its own.
+    pub delay: Duration,
+}
+
 /// Up to here the ladder has a rung for every second.
 const FINE_UP_TO: u64 = 10;
 

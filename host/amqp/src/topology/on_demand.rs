@@ -12,7 +12,9 @@ use lapin::types::ShortString;
 use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
 use super::{EnsureFault, LONGEST_NAME, Topology, ensured};
-use crate::message::delay::{compact, delay_queue_name, delayed_publications_name, rung};
+use crate::message::delay::{
+    DelayQueue, compact, delay_queue_name, delayed_publications_name, rung,
+};
 use crate::session::Session;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.
@@ -35,21 +37,22 @@ impl Topology {
         session: &Session,
         queue: &str,
         delay: Duration,
-    ) -> Result<String, EnsureFault> {
+    ) -> Result<DelayQueue, EnsureFault> {
         if let Some(delay) = self.configured(queue, delay) {
-            return Ok(delay_queue_name(queue, delay));
+            let name = delay_queue_name(queue, delay);
+            return Ok(DelayQueue { name, delay });
         }
         let delay = rung(delay);
         let today = today(SystemTime::now());
         let name = format!("{}.{today}", delay_queue_name(queue, delay));
         if self.is_made(&name) {
-            return Ok(name);
+            return Ok(DelayQueue { name, delay });
         }
         let home = Home::Queue(queue);
         let declaration = delay_queue(session.broker(), &name, home, delay, Some(LEASE));
         self.ensure(session, declaration).await?;
         self.made(&name, &today);
-        Ok(name)
+        Ok(DelayQueue { name, delay })
     }
 
     /// Makes sure of a delay queue that a copy did not reach.
@@ -58,13 +61,13 @@ impl Topology {
         session: &Session,
         queue: &str,
         delay: Duration,
-    ) -> Result<String, EnsureFault> {
+    ) -> Result<DelayQueue, EnsureFault> {
         if let Some(delay) = self.configured(queue, delay) {
             let name = delay_queue_name(queue, delay);
             let home = Home::Queue(queue);
             let declaration = delay_queue(session.broker(), &name, home, delay, None);
             self.ensure(session, declaration).await?;
-            return Ok(name);
+            return Ok(DelayQueue { name, delay });
         }
         self.lock_made().clear();
         self.delay_queue(session, queue, delay).await

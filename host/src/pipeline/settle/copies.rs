@@ -2,28 +2,49 @@
 
 use std::time::{Duration, SystemTime};
 
-use hive_amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault};
+use hive_amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault, RetryNote};
 use hive_core::message::Attempt;
-use hive_core::policy::Failure;
+use hive_core::policy::{Failure, FailureClass};
 use hive_lifecycle::failpoint;
 
 use super::{Setback, Settler, SoFar};
 use crate::pipeline::held::Held;
 
+/// What a copy in a delay queue waits for, and why.
+pub(super) struct Wait<'a> {
+    pub(super) attempt: Attempt,
+    pub(super) delay: Duration,
+    /// `None` where no retry is spent.
+    pub(super) class: Option<FailureClass>,
+    pub(super) error: &'a str,
+}
+
 impl Settler {
-    /// Puts a copy that carries the number of `attempt` in the delay queue.
+    /// Puts a copy in the delay queue that says what it waits for.
     pub(super) async fn copy_for(
         &self,
         delivery: &Delivery,
-        attempt: Attempt,
-        delay: Duration,
+        wait: Wait<'_>,
     ) -> Result<(), Setback> {
+        let Wait {
+            attempt,
+            delay,
+            class,
+            error,
+        } = wait;
         let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
         let copy = Outgoing::retry_copy(
             &delivery.original,
             delivery.envelope.message.body.clone(),
             &queue,
-            attempt,
+            RetryNote {
+                consumer: &self.plan.name,
+                attempt,
+                limit: self.plan.retry.limit,
+                class,
+                error,
+                time: SystemTime::now(),
+            },
             &self.connection.publish_limits(),
         )?;
         if self.copy_arrives(copy.clone()).await? {

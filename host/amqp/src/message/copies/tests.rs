@@ -57,6 +57,24 @@ fn come_back(outgoing: &Outgoing) -> Delivery {
     delivery
 }
 
+fn delay_queue() -> DelayQueue {
+    DelayQueue {
+        name: "orders.retry.10s".to_owned(),
+        delay: Duration::from_secs(10),
+    }
+}
+
+fn waits_for(attempt: Attempt, error: &str) -> RetryNote<'_> {
+    RetryNote {
+        consumer: "orders",
+        attempt,
+        limit: 15,
+        class: Some(FailureClass::Error),
+        error,
+        time: UNIX_EPOCH + Duration::from_millis(1_700_000_000_500),
+    }
+}
+
 fn everything() -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())
@@ -80,8 +98,8 @@ fn a_retry_copy_comes_back_as_the_original() {
     let copy = Outgoing::retry_copy(
         &original,
         first.message.body.clone(),
-        "orders.retry.10s",
-        first.attempt.next(),
+        &delay_queue(),
+        waits_for(first.attempt.next(), "no price"),
         &limits(131_072),
     )
     .unwrap();
@@ -108,6 +126,82 @@ fn a_retry_copy_comes_back_as_the_original() {
 }
 
 #[test]
+fn a_retry_copy_says_why_it_waits_and_for_how_long() {
+    let (first, original) = receive("orders".into(), delivery(everything()));
+    let copy = |note| {
+        let body = first.message.body.clone();
+        let copy = Outgoing::retry_copy(&original, body, &delay_queue(), note, &limits(131_072));
+        copy.unwrap()
+    };
+    let attempt = Attempt::new(3).unwrap();
+    let failed = copy(waits_for(attempt, "no price"));
+    let header = |name: &str| failed.headers.inner().get(name).cloned();
+    assert_eq!(header(ATTEMPT), Some(AMQPValue::LongLongInt(3)));
+    assert_eq!(header(RETRY_LIMIT), Some(AMQPValue::LongLongInt(15)));
+    assert_eq!(header(RETRY_REASON), Some(text("error")));
+    assert_eq!(header(RETRY_ERROR), Some(text("no price")));
+    assert_eq!(header(RETRY_QUEUE), Some(text("orders")));
+    assert_eq!(header(RETRY_CONSUMER), Some(text("orders")));
+    let time = |seconds| Some(AMQPValue::Timestamp(seconds));
+    assert_eq!(header(RETRY_TIME), time(1_700_000_000));
+    // Half a second later than the full one, and never early.
+    assert_eq!(header(RETRY_DUE), time(1_700_000_011));
+
+    let kept = copy(RetryNote {
+        class: None,
+        ..waits_for(attempt, "the broker is in trouble")
+    });
+    assert_eq!(kept.headers.inner().get(RETRY_REASON), None);
+}
+
+/// A consumer of a dead-letter queue that fails on a letter.
+#[test]
+fn a_retry_copy_of_a_dead_letter_keeps_what_that_died_of() {
+    let died = [
+        (REASON, text("trap")),
+        (ERROR, text("unreachable")),
+        (EXCHANGE, text("shop")),
+        (ROUTING_KEY, text("order.created")),
+    ];
+    let properties = BasicProperties::default().with_headers(table(&died));
+    let (first, original) = receive("orders.dead".into(), delivery(properties));
+    let note = waits_for(first.attempt.next(), "no mail server");
+    let body = first.message.body.clone();
+    let copy = Outgoing::retry_copy(&original, body, &delay_queue(), note, &limits(131_072));
+    let copy = copy.unwrap();
+    let header = |name: &str| copy.headers.inner().get(name).cloned();
+    assert_eq!(header(RETRY_ERROR), Some(text("no mail server")));
+    assert_eq!(header(ERROR), Some(text("unreachable")));
+    let (again, _) = receive("orders.dead".into(), come_back(&copy));
+    assert_eq!(again.message, first.message);
+}
+
+#[test]
+fn a_dead_letter_after_a_retry_has_its_own_reason_alone() {
+    let (first, original) = receive("orders".into(), delivery(everything()));
+    let note = waits_for(first.attempt.next(), "no price");
+    let body = first.message.body.clone();
+    let copy = Outgoing::retry_copy(&original, body, &delay_queue(), note, &limits(131_072));
+    let (second, again) = receive("orders".into(), come_back(&copy.unwrap()));
+    let failure = Failure::new(FailureClass::Trap, "unreachable");
+    let note = DeadLetterNote {
+        consumer: "orders",
+        attempt: second.attempt,
+        failure: &failure,
+        time: UNIX_EPOCH,
+    };
+    let body = second.message.body;
+    let dead = Outgoing::dead_letter(&again, body, "orders.dead", note, &limits(131_072));
+    let headers = dead.unwrap().headers;
+    assert_eq!(headers.inner().get(ERROR), Some(&text("unreachable")));
+    let names = headers.inner().keys().map(ShortString::as_str);
+    let retry: Vec<_> = names
+        .filter(|name| name.starts_with("x-hive-retry-"))
+        .collect();
+    assert!(retry.is_empty(), "{retry:?}");
+}
+
+#[test]
 fn a_user_id_travels_aside_where_nobody_knows_the_connections_user() {
     let properties = BasicProperties::default().with_user_id("guest".into());
     let (first, original) = receive("orders".into(), delivery(properties));
@@ -117,8 +211,8 @@ fn a_user_id_travels_aside_where_nobody_knows_the_connections_user() {
             user: user.map(Into::into),
             ..limits(131_072)
         };
-        let attempt = first.attempt.next();
-        let copy = Outgoing::retry_copy(&original, body.clone(), "delay", attempt, &limits);
+        let note = waits_for(first.attempt.next(), "no");
+        let copy = Outgoing::retry_copy(&original, body.clone(), &delay_queue(), note, &limits);
         copy.unwrap().properties.user_id().clone()
     };
     assert_eq!(user_id(Some("guest")), Some("guest".into()));
@@ -182,8 +276,8 @@ proptest! {
         let copy = Outgoing::retry_copy(
             &original,
             body.clone(),
-            "orders.retry.10s",
-            attempt.next(),
+            &delay_queue(),
+            waits_for(attempt.next(), "no price"),
             &limits(131_072),
         )
         .expect("there is room for it");
@@ -257,6 +351,32 @@ proptest! {
         prop_assert_eq!(envelope.attempt, Attempt::FIRST);
         prop_assert_eq!(envelope, first);
         prop_assert_eq!(back, original);
+    }
+
+    /// What the host says of a failure never costs the message its retry, nor a header that it came with.
+    #[test]
+    fn a_retry_copy_fits_where_its_attempt_does(
+        error in 0usize..10_000,
+        length in 5_000usize..6_500,
+    ) {
+        let header = text(&"x".repeat(length));
+        let properties = BasicProperties::default().with_headers(table(&[("large", header)]));
+        let (first, original) = receive("orders".into(), delivery(properties));
+        let limits = limits(8192);
+        let mut bare = Copy::of(&original, &limits);
+        bare.set_number(ATTEMPT, 2);
+        bare.set_text(RETRY_QUEUE, "orders");
+        let has_room = bare.excess(&limits) == 0;
+        let error = "e".repeat(error);
+        let note = waits_for(first.attempt.next(), &error);
+        let body = first.message.body.clone();
+        let copy = Outgoing::retry_copy(&original, body, &delay_queue(), note, &limits);
+        prop_assert_eq!(copy.is_ok(), has_room, "{:?}", copy);
+        if let Ok(copy) = copy {
+            let (second, again) = receive("orders".into(), come_back(&copy));
+            prop_assert_eq!(second.attempt.get(), 2);
+            prop_assert_eq!(again, original);
+        }
     }
 
     #[test]
