@@ -123,7 +123,7 @@ enum Command {
     /// Resumes a paused consumer of a running host, whether it was paused by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
-    /// Shows dead-lettered messages, sends them back to the queue where they failed, or deletes them.
+    /// Shows messages that failed, dead-lettered or waiting for a retry, sends them back, or deletes them.
     ///
     /// Talks to the broker of hive.toml directly; works whether or not a host is running.
     #[command(subcommand, after_help = dead::fields())]

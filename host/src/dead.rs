@@ -1,4 +1,4 @@
-//! Dead letters looked at, replayed and deleted: what `hive-host dead` does, apart from how it prints.
+//! Dead letters, and copies that wait for a retry, looked at, replayed and deleted: what `hive-host dead` does, apart from how it prints.
 //!
 //! [`meant`] says which queue is meant, [`Filter`] which of its messages. [`Walk`] reads the queue from its
 //! head and gives those; what is not acknowledged goes back to where it was when the walk ends, so that
@@ -14,7 +14,7 @@ use hive_lifecycle::Tasks;
 
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::meant::{Meant, connection_of, meant};
-pub use self::replay::{Left, Replayed, Target, purge, replay};
+pub use self::replay::{Left, Replayed, Target, Way, purge, replay};
 pub use self::when::{moment, shown};
 
 use std::time::SystemTime;

@@ -22,6 +22,7 @@ use crate::message::broker_headers::delivery_count;
 use crate::message::came_back::CameBack;
 use crate::message::death::{Death, without_deaths};
 use crate::message::original::{Original, header, receive};
+use crate::message::waiting::Waiting;
 use crate::session::SharedSession;
 use crate::session::depth::{offered, until, waiting};
 use crate::session::fault::describe;
@@ -58,8 +59,10 @@ pub enum BrowseFault {
 pub struct Letter {
     /// The message; the broker's record of its end is taken off, and in `death`.
     pub delivery: Delivery,
-    /// How it got where it is.
+    /// How it got where it is: what it died of, or what a copy in a delay queue failed with.
     pub death: Death,
+    /// What it waits for, if it is a copy in a delay queue.
+    pub waiting: Option<Waiting>,
     /// How often a quorum queue has handed it out before; 0 where that is not known.
     pub handed_out: u64,
 }
@@ -233,7 +236,10 @@ impl Browsing {
         let handed_out = delivery_count(&delivery.properties);
         // A dead letter says where in its stream it was, and is in none itself.
         let is_dead_letter = header(&delivery.properties, REASON).is_some();
-        let death = Death::read(&delivery.properties, &self.queue);
+        let (waiting, death) = match Waiting::read(&delivery.properties, &self.queue) {
+            Some((waiting, failure)) => (Some(waiting), failure),
+            None => (None, Death::read(&delivery.properties, &self.queue)),
+        };
         delivery.properties = without_deaths(delivery.properties);
         let (envelope, original) = receive(self.queue.clone(), delivery);
         if envelope.stream_offset.is_some() && !is_dead_letter {
@@ -249,6 +255,7 @@ impl Browsing {
                 settlement,
             },
             death,
+            waiting,
             handed_out: handed_out.unwrap_or_default(),
         })
     }

@@ -53,10 +53,11 @@ pub use self::message::headers::Unpublishable;
 pub use self::message::identity::{Fingerprint, Mark};
 pub use self::message::original::{Original, receive};
 pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, PublishLimits};
+pub use self::message::waiting::Waiting;
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
-pub use crate::message::delay::{DelayQueue, LONGEST_DELAY, rung};
+pub use crate::message::delay::{DelayQueue, LONGEST_DELAY, is_retry_queue, rung};
 pub use crate::session::depth::DepthFault;
 
 use self::session::runtime::LapinRuntime;

@@ -15,3 +15,4 @@ pub(crate) mod outgoing;
 mod replies;
 #[cfg(test)]
 pub(crate) mod strategies;
+pub(crate) mod waiting;

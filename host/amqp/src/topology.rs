@@ -36,7 +36,7 @@ use hive_core::policy::OnError;
 use hive_telemetry::Fact;
 
 pub use self::comparison::Comparison;
-use self::declaration::QueueDeclaration;
+use self::declaration::{Origin, QueueDeclaration};
 use self::declarer::{AsItIs, Declarer};
 pub(crate) use self::declarer::{cannot_be_consumed, consuming_from};
 use self::delay_queue::{Home, delay_queue};
@@ -538,7 +538,10 @@ impl Topology {
     fn departures(&self, declarer: &Declarer<'_>, as_they_are: &[AsItIs]) -> Vec<Departure> {
         // Without a version it is not known what a limit means.
         let broker = declarer.broker().unwrap_or(BrokerVersion::DELIVERY_LIMIT);
-        let all = as_they_are.iter();
+        // The limit of a delay queue counts looks at it alone, and what it drops is retried early.
+        let all = as_they_are
+            .iter()
+            .filter(|one| one.wanted.origin != Origin::Delay);
         all.map(|one| Departure::between(&one.wanted, &one.found, broker, &self.vhost))
             .collect()
     }

@@ -1,4 +1,4 @@
-//! `hive-host dead`: list, show, republish, purge.
+//! `hive-host dead`: list, show, republish, letter, purge.
 
 mod print;
 mod show;
@@ -15,7 +15,7 @@ use self::walked::{Chosen, LISTED, SHOWN, failed, list, looked, over, show};
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out};
-use crate::dead::{self, FIELDS, Meant, Target, Walk, replay};
+use crate::dead::{self, FIELDS, Meant, Target, Walk, Way, replay};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -49,12 +49,14 @@ pub(super) enum Dead {
     /// Sends messages back to the queue in which they failed, as they were before.
     ///
     /// Each goes straight to its queue, so that no other queue of its exchange gets it, and starts at
-    /// its first attempt. It leaves the dead-letter queue when the broker has confirmed it. A message
+    /// its first attempt. A message that waits in a delay queue is retried at once, and keeps the attempt
+    /// that it waits for. It leaves the dead-letter queue when the broker has confirmed it. A message
     /// that dies again meanwhile is not sent again. Ctrl-c stops between two messages and loses none.
     #[command(
         after_help = "Examples:\n  hive-host dead republish hive.toml orders --dry-run\n  \
                       hive-host dead republish hive.toml orders --limit 1\n  \
-                      hive-host dead republish hive.toml orders --where reason=error --where error~refused"
+                      hive-host dead republish hive.toml orders --where reason=error --where error~refused\n  \
+                      hive-host dead republish hive.toml orders.retry.10s"
     )]
     Republish {
         #[command(flatten)]
@@ -63,6 +65,27 @@ pub(super) enum Dead {
         #[arg(long, value_name = "QUEUE")]
         to: Option<String>,
         /// Prints what would be sent, and sends nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Prints the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Moves messages that wait for a retry to the dead-letter queue, without another attempt.
+    ///
+    /// QUEUE is a delay queue, as in orders.retry.10s. Each message becomes the dead letter that its last
+    /// failure would have made of it. It leaves the delay queue when the broker has confirmed it.
+    #[command(
+        after_help = "Examples:\n  hive-host dead letter hive.toml orders.retry.10s --dry-run\n  \
+                      hive-host dead letter hive.toml orders.retry.10s --where error~refused"
+    )]
+    Letter {
+        #[command(flatten)]
+        which: Which,
+        /// The dead-letter queue, if it does not follow from QUEUE
+        #[arg(long, value_name = "QUEUE")]
+        to: Option<String>,
+        /// Prints what would be moved, and moves nothing
         #[arg(long)]
         dry_run: bool,
         /// Prints the result as JSON
@@ -108,8 +131,11 @@ pub(super) struct Which {
 /// The fields of `--where`, and how to begin.
 pub(super) fn fields() -> String {
     let mut text = "Fields of --where:\n".to_owned();
-    for (field, meaning) in FIELDS {
-        text.push_str(&format!("  {field:<15} {meaning}\n"));
+    // Those that mean the same share a line.
+    for alike in FIELDS.chunk_by(|(_, one), (_, other)| one == other) {
+        let names: Vec<_> = alike.iter().map(|(name, _)| *name).collect();
+        let (names, meaning) = (names.join(", "), alike[0].1);
+        text.push_str(&format!("  {names:<14}  {meaning}\n"));
     }
     text.push_str("\nExample:\n  hive-host dead list hive.toml orders --where class=timeout");
     text
@@ -120,10 +146,29 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     let which = command.which();
     let plan = super::load(&which.file)?.plan;
     let meant = which.meant(&plan)?;
-    if let Dead::Republish { to: Some(to), .. } = &command
+    if let Dead::Republish { to: Some(to), .. } | Dead::Letter { to: Some(to), .. } = &command
         && *to == meant.queue
     {
         fault!("--to names the queue that the messages are in, {to:?}; name another");
+        return Err(Exit::Misused);
+    }
+    if let Dead::Letter { to: None, .. } = &command
+        && meant.dead_letter.is_none()
+    {
+        fault!(
+            "hive.toml has no consumer with a delay queue {:?} and one dead-letter queue; name a delay queue, as \
+             in orders.retry.10s, or the dead-letter queue with --to",
+            meant.queue
+        );
+        return Err(Exit::Misused);
+    }
+    if let Dead::Republish { to: Some(to), .. } = &command
+        && meant.dead_letter.as_deref() == Some(to.as_str())
+    {
+        fault!(
+            "{to:?} is the dead-letter queue of {:?}; `hive-host dead letter` makes dead letters of messages",
+            meant.queue
+        );
         return Err(Exit::Misused);
     }
     if let Dead::Purge {
@@ -141,9 +186,8 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         return Err(Exit::Misused);
     }
     let wanted = which.chosen.wanted(command.limit(), command.takes());
-    let done = async |walk: &mut Walk, broker: &Broker| {
-        carry_out(&command, &meant.queue, walk, broker).await
-    };
+    let done =
+        async |walk: &mut Walk, broker: &Broker| carry_out(&command, &meant, walk, broker).await;
     Ok(over(
         &meant,
         "hive-host dead",
@@ -174,6 +218,7 @@ impl Dead {
             Self::List { which, .. }
             | Self::Show { which, .. }
             | Self::Republish { which, .. }
+            | Self::Letter { which, .. }
             | Self::Purge { which, .. } => which,
         }
     }
@@ -183,7 +228,7 @@ impl Dead {
         let otherwise = match self {
             Self::List { .. } => Some(LISTED),
             Self::Show { .. } => Some(SHOWN),
-            Self::Republish { .. } | Self::Purge { .. } => None,
+            Self::Republish { .. } | Self::Letter { .. } | Self::Purge { .. } => None,
         };
         self.which().chosen.limit.or(otherwise)
     }
@@ -192,17 +237,30 @@ impl Dead {
     fn takes(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
-            Self::Republish { dry_run, .. } | Self::Purge { dry_run, .. } => !dry_run,
+            Self::Republish { dry_run, .. }
+            | Self::Letter { dry_run, .. }
+            | Self::Purge { dry_run, .. } => !dry_run,
+        }
+    }
+
+    fn json(&self) -> bool {
+        match self {
+            Self::List { json, .. }
+            | Self::Show { json, .. }
+            | Self::Republish { json, .. }
+            | Self::Letter { json, .. }
+            | Self::Purge { json, .. } => *json,
         }
     }
 }
 
 async fn carry_out(
     command: &Dead,
-    queue: &str,
+    meant: &Meant<'_>,
     walk: &mut Walk,
     broker: &Broker,
 ) -> Result<Exit, Exit> {
+    let (queue, dead_letter) = (meant.queue.as_str(), meant.dead_letter.as_deref());
     match command {
         Dead::List { json, .. } => {
             list(walk, queue, &print::DEAD, *json).await?;
@@ -214,26 +272,14 @@ async fn carry_out(
             looked(walk, command.limit());
             Ok(Exit::Done)
         }
-        Dead::Republish {
-            to, dry_run, json, ..
-        } => {
-            if *dry_run {
-                return dry(walk, queue, "would be republished", *json).await;
-            }
-            let target = Target {
-                from: queue.to_owned(),
-                to: to.clone(),
-            };
-            let over = (&*broker.connection, &broker.publisher());
-            let replayed = replay(walk, &target, over, told_to_stop()).await;
-            print::replayed(&replayed, walk, queue, *json);
-            if replayed.is_whole() && !replayed.stopped {
-                looked(walk, command.limit());
-            }
-            Ok(match replayed.is_whole() {
-                true => Exit::Done,
-                false => Exit::Failed,
-            })
+        Dead::Republish { to, .. } => {
+            let way = to.clone().map_or(Way::Home, Way::To);
+            send(command, (queue, "republished"), way, walk, broker).await
+        }
+        Dead::Letter { to, .. } => {
+            let to = to.clone().or_else(|| dead_letter.map(str::to_owned));
+            let way = Way::Dead(to.expect("it is checked before a connection is opened"));
+            send(command, (queue, "dead-lettered"), way, walk, broker).await
         }
         Dead::Purge { dry_run, json, .. } => {
             if *dry_run {
@@ -252,6 +298,31 @@ async fn carry_out(
             fault.map_or(Ok(Exit::Done), |fault| Err(failed(fault)))
         }
     }
+}
+
+/// Sends messages on their way, or looks at those that would be sent.
+async fn send(
+    command: &Dead,
+    (queue, done): (&str, &str),
+    way: Way,
+    walk: &mut Walk,
+    broker: &Broker,
+) -> Result<Exit, Exit> {
+    let json = command.json();
+    if !command.takes() {
+        return dry(walk, queue, &format!("would be {done}"), json).await;
+    }
+    let from = queue.to_owned();
+    let over = (&*broker.connection, &broker.publisher());
+    let replayed = replay(walk, &Target { from, way }, over, told_to_stop()).await;
+    print::replayed(&replayed, walk, (queue, done), json);
+    if replayed.is_whole() && !replayed.stopped {
+        looked(walk, command.limit());
+    }
+    Ok(match replayed.is_whole() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
 }
 
 /// Looks at what would be taken.

@@ -19,14 +19,16 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host peek hive.toml orders.created --limit 1 --show --json";
 
 const MESSAGES: Rows = Rows {
-    columns: &[
-        Column::Numbers("#"),
-        Column::Words("MESSAGE-ID"),
-        Column::Words("EXCHANGE"),
-        Column::Words("ROUTING-KEY"),
-        Column::Numbers("BYTES"),
-        Column::Words("BODY"),
-    ],
+    columns: |_| {
+        &[
+            Column::Numbers("#"),
+            Column::Words("MESSAGE-ID"),
+            Column::Words("EXCHANGE"),
+            Column::Words("ROUTING-KEY"),
+            Column::Numbers("BYTES"),
+            Column::Words("BODY"),
+        ]
+    },
     cells,
     json,
 };

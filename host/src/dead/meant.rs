@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hive_amqp::is_retry_queue;
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use hive_core::nearest;
 
@@ -13,6 +14,9 @@ pub struct Meant<'a> {
     pub queue: String,
     /// The connection to it.
     pub connection: &'a ConnectionPlan,
+    /// Where messages that wait in it for a retry are dead-lettered, if it is a delay queue of consumers that have
+    /// one dead-letter queue.
+    pub dead_letter: Option<Arc<str>>,
 }
 
 /// What `name` stands for: the first of these that there is.
@@ -20,7 +24,7 @@ pub struct Meant<'a> {
 /// 1. a dead-letter queue of that name;
 /// 2. the dead-letter queue of the consumer of that name;
 /// 3. that of the consumers that consume the queue of that name;
-/// 4. the very queue of that name.
+/// 4. the very queue of that name, which may be a delay queue of a consumer.
 ///
 /// With `exact` it is always the last. `connection` is that of the plan which the consumer or the queue
 /// names, unless it is given.
@@ -50,21 +54,45 @@ pub fn meant<'a>(
         .map(|found| found.into_iter().filter(over).collect::<Vec<_>>())
         .find(|found| !exact && !found.is_empty());
     let Some(found) = found else {
+        let waiting: Vec<_> = consumers()
+            .filter(|one| is_retry_queue(name, &one.queue) && !declares(plan, name))
+            .filter(over)
+            .collect();
+        let connection = match waiting.is_empty() {
+            true => connection_of(plan, name, connection)?,
+            false => named(plan, one_connection(&waiting, name)?)?,
+        };
+        let dead_letters = waiting.iter().map(|one| &one.dead_letter);
         return Ok(Meant {
             queue: name.to_owned(),
-            connection: connection_of(plan, name, connection)?,
+            connection,
+            dead_letter: one_of(dead_letters).ok().cloned(),
         });
     };
     let queue = one_of(found.iter().map(|one| &one.dead_letter)).map_err(|several| {
         format!("the consumers of {name:?} have several dead-letter queues; name one: {several}")
     })?;
-    let connection = one_of(found.iter().map(|one| &one.connection)).map_err(|several| {
-        format!("{queue:?} is on several connections; name one with --connection: {several}")
-    })?;
     Ok(Meant {
         queue: queue.to_string(),
-        connection: named(plan, connection)?,
+        connection: named(plan, one_connection(&found, queue)?)?,
+        dead_letter: None,
     })
+}
+
+/// The connection of consumers that share `queue`, or a queue behind it.
+fn one_connection<'a>(of: &[&'a ConsumerPlan], queue: &str) -> Result<&'a str, String> {
+    let connection = one_of(of.iter().map(|one| &one.connection)).map_err(|several| {
+        format!("{queue:?} is on several connections; name one with --connection: {several}")
+    })?;
+    Ok(connection)
+}
+
+/// Whether hive.toml declares a queue of this name, so that it is no delay queue of ours.
+fn declares(plan: &Plan, name: &str) -> bool {
+    let topologies = plan.connections.values().map(|one| &one.topology);
+    topologies
+        .flat_map(|topology| &topology.queues)
+        .any(|queue| *queue.name == *name)
 }
 
 /// The one name of all, or all of them in words.
@@ -171,7 +199,13 @@ mod tests {
             .expect("it is a plan")
             .plan;
         let meant = meant(&plan, name, exact, connection)?;
-        Ok(format!("{} over {}", meant.queue, meant.connection.name))
+        let dead_letter = meant.dead_letter.map(|queue| format!(", then {queue}"));
+        Ok(format!(
+            "{} over {}{}",
+            meant.queue,
+            meant.connection.name,
+            dead_letter.unwrap_or_default()
+        ))
     }
 
     #[test]
@@ -189,6 +223,19 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(found(name, false, None).as_deref(), Ok(expected), "{name}");
         }
+    }
+
+    #[test]
+    fn a_delay_queue_is_reached_as_its_consumers_are() {
+        assert_eq!(
+            found("post.retry.10s", false, None).as_deref(),
+            Ok("post.retry.10s over main, then post.dead")
+        );
+        // Its consumers dead-letter into two.
+        assert_eq!(
+            found("parcels.retry.10s", true, None).as_deref(),
+            Ok("parcels.retry.10s over far")
+        );
     }
 
     #[test]

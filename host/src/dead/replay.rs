@@ -1,11 +1,12 @@
-//! Sends dead letters back to where they failed.
+//! Sends dead letters, and copies that wait for a retry, back to where they failed; or such copies to the
+//! dead-letter queue.
 //!
 //! A letter is published, mandatory, and confirmed by the broker; only then is the dead one acknowledged.
 //! Whatever ends the process between the two leaves it in both queues, and never in none.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -31,8 +32,20 @@ const LAST_CONFIRMATIONS: Duration = Duration::from_secs(10);
 pub struct Target {
     /// The queue that they are read from; none is sent there.
     pub from: String,
-    /// The queue that all go to; none is each one's own.
-    pub to: Option<String>,
+    /// The way that they go.
+    pub way: Way,
+}
+
+/// The queue that letters go to, and what they are there.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// Each to the queue in which it failed: a dead letter at its first attempt, a copy in a delay queue at the
+    /// attempt that it waits for.
+    Home,
+    /// All to this queue, at their first attempt.
+    To(String),
+    /// Copies in a delay queue to this dead-letter queue, as dead letters.
+    Dead(String),
 }
 
 /// A letter that was wanted and is still where it was.
@@ -159,21 +172,31 @@ fn revived(
     target: &Target,
     connection: &Connection,
 ) -> Result<(String, Outgoing), String> {
-    let queue = target.to.as_ref().or(letter.death.queue.as_ref());
+    let home = letter.death.queue.as_ref();
+    let queue = match &target.way {
+        Way::Home => home,
+        Way::To(queue) | Way::Dead(queue) => Some(queue),
+    };
     let queue = queue.ok_or("nothing on it says which queue it was in; name one with --to")?;
     if *queue == target.from {
         return Err(format!(
             "it died in {queue:?} itself; name another queue with --to"
         ));
     }
-    let delivery = &letter.delivery;
-    let outgoing = Outgoing::republication(
-        &delivery.original,
-        delivery.envelope.message.body.clone(),
-        &letter.death,
-        queue,
-        &connection.publish_limits(),
-    );
+    let original = &letter.delivery.original;
+    let body = letter.delivery.envelope.message.body.clone();
+    let limits = connection.publish_limits();
+    let outgoing = match (&target.way, &letter.waiting) {
+        (Way::Dead(_), None) => return Err("it does not wait for a retry here".to_owned()),
+        (Way::Dead(_), Some(_)) => {
+            let end = (&letter.death, SystemTime::now());
+            Outgoing::dead_letter_now(original, body, queue, end, &limits)
+        }
+        (_, Some(waiting)) if Some(queue) == home => {
+            Outgoing::retry_now(original, body, queue, waiting.attempt, &limits)
+        }
+        _ => Outgoing::republication(original, body, &letter.death, queue, &limits),
+    };
     match outgoing {
         Ok(outgoing) => Ok((queue.clone(), outgoing)),
         Err(Unpublishable(reason)) => Err(reason),

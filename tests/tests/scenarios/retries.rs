@@ -273,7 +273,7 @@ pub(crate) fn message_with_everything() -> Message {
 }
 
 #[track_caller]
-fn assert_same(copy: &Message, original: &Message) {
+pub(crate) fn assert_same(copy: &Message, original: &Message) {
     assert_eq!(copy.body, original.body);
     assert_eq!(copy.own_headers(), original.headers());
     let without_headers = |message: &Message| {

@@ -135,6 +135,46 @@ impl Outgoing {
             .checked(limits, ROOM_FOR_THE_BROKER)
     }
 
+    /// A copy out of a delay queue on its way to `queue`, the one that it came from, before its delay ends. It is
+    /// what it would have been at the end: the same attempt, of the same message.
+    pub fn retry_now(
+        waiting: &Original,
+        body: Vec<u8>,
+        queue: &str,
+        attempt: Attempt,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(waiting, limits);
+        copy.set_number(ATTEMPT, attempt.get());
+        copy.set_text(RETRY_QUEUE, queue);
+        copy.outgoing(queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+
+    /// A copy out of a delay queue on its way to the dead-letter queue `dead_letter`: what the host would have put
+    /// there, had `failure` been the last one that its consumer allows.
+    pub fn dead_letter_now(
+        waiting: &Original,
+        body: Vec<u8>,
+        dead_letter: &str,
+        (failure, time): (&Death, SystemTime),
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let end = End {
+            // A dead letter is known by having a class. One of an earlier host says none.
+            class: failure
+                .class
+                .as_deref()
+                .unwrap_or(FailureClass::Retry.as_str()),
+            error: failure.error.as_deref().unwrap_or_default(),
+            attempts: failure.attempts.unwrap_or_default(),
+            time,
+            queue: failure.queue.as_deref().unwrap_or(&waiting.queue),
+            consumer: failure.consumer.as_deref(),
+        };
+        Self::dead(waiting, body, dead_letter, end, limits)
+    }
+
     /// A copy of a message for the dead-letter queue `dead_letter`.
     ///
     /// It always fits in a frame: what the host adds shrinks where the original is large already,
@@ -146,14 +186,35 @@ impl Outgoing {
         note: DeadLetterNote<'_>,
         limits: &PublishLimits,
     ) -> Result<Self, Unpublishable> {
-        let error = cut(&note.failure.error, LONGEST_ERROR);
+        let end = End {
+            class: note.failure.class.as_str(),
+            error: &note.failure.error,
+            attempts: note.attempt.get().into(),
+            time: note.time,
+            queue: &original.queue,
+            consumer: Some(note.consumer),
+        };
+        Self::dead(original, body, dead_letter, end, limits)
+    }
+
+    fn dead(
+        original: &Original,
+        body: Vec<u8>,
+        dead_letter: &str,
+        end: End<'_>,
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let error = cut(end.error, LONGEST_ERROR);
         let mut copy = Copy::of(original, limits);
-        copy.set_text(REASON, note.failure.class.as_str());
+        copy.set_text(REASON, end.class);
         copy.set_text(ERROR, &error);
-        copy.set_number(ATTEMPTS, note.attempt.get());
-        copy.set_time(TIME, whole_seconds(note.time));
-        copy.set_text(QUEUE, &original.queue);
-        copy.set_text(CONSUMER, note.consumer);
+        let attempts = i64::try_from(end.attempts).unwrap_or(i64::MAX);
+        copy.set(ATTEMPTS, AMQPValue::LongLongInt(attempts));
+        copy.set_time(TIME, whole_seconds(end.time));
+        copy.set_text(QUEUE, end.queue);
+        if let Some(consumer) = end.consumer {
+            copy.set_text(CONSUMER, consumer);
+        }
         if let Some(offset) = original.stream_offset {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             copy.set(STREAM_OFFSET, AMQPValue::LongLongInt(offset));
@@ -164,6 +225,16 @@ impl Outgoing {
         copy.outgoing(dead_letter, body)?
             .checked(limits, ROOM_FOR_THE_BROKER)
     }
+}
+
+/// What a dead letter says of its end.
+struct End<'a> {
+    class: &'a str,
+    error: &'a str,
+    attempts: u64,
+    time: SystemTime,
+    queue: &'a str,
+    consumer: Option<&'a str>,
 }
 
 /// A copy in the making.

@@ -161,7 +161,7 @@ fn record_again(
     }
 }
 
-fn text(table: &FieldTable, name: &str) -> Option<String> {
+pub(super) fn text(table: &FieldTable, name: &str) -> Option<String> {
     table.inner().get(name).and_then(as_text)
 }
 
@@ -177,7 +177,7 @@ fn as_text(value: &AMQPValue) -> Option<String> {
 }
 
 /// A number that cannot be negative, or a time.
-fn number(table: &FieldTable, name: &str) -> Option<u64> {
+pub(super) fn number(table: &FieldTable, name: &str) -> Option<u64> {
     match table.inner().get(name)? {
         AMQPValue::Timestamp(seconds) => Some(*seconds),
         other => integer(other).and_then(|number| u64::try_from(number).ok()),

@@ -84,8 +84,13 @@ pub(crate) fn delayed_publications_name(exchange: &str, delay: Duration, today: 
 
 /// Whether `name` is that of a queue in which publications wait, or retry copies from `retry_queue`.
 pub(crate) fn is_delay_queue(name: &str, retry_queue: Option<&str>) -> bool {
-    let behind = retry_queue.and_then(|queue| name.strip_prefix(queue));
-    name.starts_with(DELAYED) || behind.is_some_and(|behind| behind.starts_with(RETRY))
+    name.starts_with(DELAYED) || retry_queue.is_some_and(|queue| is_retry_queue(name, queue))
+}
+
+/// Whether `name` is that of a queue in which retry copies from `queue` wait.
+pub fn is_retry_queue(name: &str, queue: &str) -> bool {
+    let behind = name.strip_prefix(queue);
+    behind.is_some_and(|behind| behind.starts_with(RETRY))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use hive_config::plan::Argument;
 use hive_telemetry::Fact;
 
 use super::declaration::{Kind, Origin, QueueDeclaration};
+use super::limit::{Limit, X_DELIVERY_LIMIT};
 use crate::message::delay::{compact, whole_milliseconds};
 use crate::wire::frame::BrokerVersion;
 
@@ -18,8 +19,8 @@ pub(super) enum Home<'a> {
     Exchange(&'a str),
 }
 
-/// A queue that holds messages for `delay`. It has no consumer, so no message returns to it, and it needs no
-/// delivery limit.
+/// A queue that holds messages for `delay`. It has no consumer, and looking at it must not be counted either: it
+/// has no delivery limit.
 pub(super) fn delay_queue(
     broker: Option<BrokerVersion>,
     name: &str,
@@ -50,6 +51,9 @@ pub(super) fn delay_queue(
     if broker.is_none_or(|version| version >= BrokerVersion::AT_LEAST_ONCE) {
         arguments.push(("x-dead-letter-strategy".to_owned(), text("at-least-once")));
         arguments.push(("x-overflow".to_owned(), text("reject-publish")));
+        if let Some(limit) = Limit::Unlimited.argument(broker) {
+            arguments.push((X_DELIVERY_LIMIT.to_owned(), Argument::Integer(limit)));
+        }
         return QueueDeclaration::durable(name, Kind::Quorum, arguments, Origin::Delay);
     }
     static TOLD: std::sync::Once = std::sync::Once::new();

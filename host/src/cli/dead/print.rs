@@ -1,6 +1,6 @@
 //! Lists of dead letters, and what came of a replay, for people and for scripts.
 
-use hive_amqp::Death;
+use hive_amqp::{Death, Waiting};
 use serde_json::{Map, Value, json};
 
 use super::walked::Rows;
@@ -11,18 +11,34 @@ use crate::dead::{Numbered, Replayed, Walk, shown};
 
 /// Lists of dead letters.
 pub(super) const DEAD: Rows = Rows {
-    columns: &[
-        Column::Numbers("#"),
-        Column::Words("DIED"),
-        Column::Words("REASON"),
-        Column::Numbers("TRIES"),
-        Column::Words("QUEUE"),
-        Column::Words("MESSAGE-ID"),
-        Column::Words("ERROR"),
-    ],
+    columns: |first| match first.letter.waiting {
+        Some(_) => &WAITING,
+        None => &DIED,
+    },
     cells,
     json: line_json,
 };
+
+const DIED: [Column; 7] = [
+    Column::Numbers("#"),
+    Column::Words("DIED"),
+    Column::Words("REASON"),
+    Column::Numbers("TRIES"),
+    Column::Words("QUEUE"),
+    Column::Words("MESSAGE-ID"),
+    Column::Words("ERROR"),
+];
+
+/// The same of copies in a delay queue.
+const WAITING: [Column; DIED.len()] = [
+    Column::Numbers("#"),
+    Column::Words("DUE"),
+    Column::Words("REASON"),
+    Column::Words("ATTEMPT"),
+    Column::Words("QUEUE"),
+    Column::Words("MESSAGE-ID"),
+    Column::Words("ERROR"),
+];
 
 /// Letters of a cell; the last column is cut at the same length times three.
 pub(in crate::cli) const WIDEST: usize = 40;
@@ -34,13 +50,15 @@ fn cells(one: &Numbered) -> Vec<String> {
     let death = &one.letter.death;
     let properties = &one.letter.delivery.envelope.message.properties;
     let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| cell(text, WIDEST));
+    let (time, tries) = match &one.letter.waiting {
+        Some(waiting) => (waiting.due, Some(attempt(waiting))),
+        None => (death.time, death.attempts.map(|tries| tries.to_string())),
+    };
     vec![
         one.number.to_string(),
-        death.time.map_or("-".to_owned(), shown),
+        time.map_or("-".to_owned(), shown),
         text(death.reason()),
-        death
-            .attempts
-            .map_or("-".to_owned(), |tries| tries.to_string()),
+        tries.unwrap_or("-".to_owned()),
         text(death.queue.as_deref()),
         text(properties.message_id.as_deref()),
         death
@@ -48,6 +66,14 @@ fn cells(one: &Numbered) -> Vec<String> {
             .as_deref()
             .map_or(String::new(), |error| cell(error, 3 * WIDEST)),
     ]
+}
+
+/// As in `2 of 16`.
+pub(super) fn attempt(waiting: &Waiting) -> String {
+    match waiting.of {
+        Some(of) => format!("{} of {of}", waiting.attempt.get()),
+        None => waiting.attempt.get().to_string(),
+    }
 }
 
 /// As in `3 listed of 5 in orders.dead`.
@@ -94,6 +120,14 @@ pub(super) fn end(one: &Numbered) -> Value {
             end.insert(key.into(), Value::from(*number));
         }
     }
+    if let Some(waiting) = &one.letter.waiting {
+        end.insert("attempt".into(), waiting.attempt.get().into());
+        for (key, number) in [("of", waiting.of), ("due", waiting.due)] {
+            if let Some(number) = number {
+                end.insert(key.into(), number.into());
+            }
+        }
+    }
     if let Some(history) = history
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
@@ -114,8 +148,8 @@ pub(in crate::cli) fn line_json(one: &Numbered) -> Value {
     line
 }
 
-/// The result of a replay; errors go to standard error.
-pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool) {
+/// The result of a replay, and what was `done`; errors go to standard error.
+pub(super) fn replayed(replayed: &Replayed, walk: &Walk, (queue, done): (&str, &str), json: bool) {
     let Replayed {
         sent,
         left,
@@ -146,7 +180,7 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
         let summary = json!({
             "queue": queue,
             "there": walk.there(),
-            "republished": replayed.total(),
+            done: replayed.total(),
             "to": sent,
             "left": left,
             "back-again": back_again,
@@ -165,7 +199,7 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, json: bool
         false => format!(": {}", to.join(", ")),
     };
     out!(
-        "{} of {} messages republished from {queue}{to}",
+        "{} of {} messages {done} from {queue}{to}",
         replayed.total(),
         walk.there()
     );

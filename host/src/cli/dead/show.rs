@@ -7,7 +7,7 @@ use hive_core::escape;
 use hive_core::json::write_delivery;
 use serde_json::Value;
 
-use super::print::end;
+use super::print::{attempt, end};
 use crate::cli::parts::{body, headers, properties};
 use crate::dead::{Numbered, shown};
 
@@ -17,6 +17,11 @@ const BOOKKEEPING: &str = "x-hive-";
 /// A whole message as JSON: a delivery, with what is known of its end.
 pub(super) fn whole_json(one: &Numbered) -> Value {
     let mut delivery = one.letter.delivery.envelope.clone();
+    // As its component will see it.
+    if let (Some(waiting), Some(queue)) = (&one.letter.waiting, &one.letter.death.queue) {
+        delivery.attempt = waiting.attempt;
+        delivery.queue = queue.as_str().into();
+    }
     let headers = &mut delivery.message.properties.headers;
     headers.retain(|(name, _)| !name.starts_with(BOOKKEEPING));
     let mut whole = write_delivery(&delivery);
@@ -43,12 +48,19 @@ pub(super) fn whole(one: &Numbered, queue: &str) -> String {
         history,
     } = &one.letter.death;
     let number = |number: &Option<u64>| number.map(|number| number.to_string());
+    let waiting = one.letter.waiting.as_ref();
+    let (began, attempts) = match waiting {
+        Some(_) => ("waits since", None),
+        None => ("died", number(attempts)),
+    };
     let facts = [
-        ("died", time.map(shown)),
+        ("due", waiting.and_then(|waiting| waiting.due).map(shown)),
+        ("attempt", waiting.map(attempt)),
+        (began, time.map(shown)),
         ("class", class.clone()),
         ("broker's reason", broker_reason.clone()),
         ("error", error.clone()),
-        ("attempts", number(attempts)),
+        ("attempts", attempts),
         ("consumer", consumer.clone()),
         ("queue", queue.clone()),
         (

@@ -49,7 +49,8 @@ impl Chosen {
 
 /// How a list shows a message.
 pub(in crate::cli) struct Rows {
-    pub(in crate::cli) columns: &'static [Column],
+    /// By the first message: a queue has either dead letters or copies that wait.
+    pub(in crate::cli) columns: fn(&Numbered) -> &'static [Column],
     /// A cell for each column.
     pub(in crate::cli) cells: fn(&Numbered) -> Vec<String>,
     pub(in crate::cli) json: fn(&Numbered) -> Value,
@@ -121,16 +122,18 @@ pub(in crate::cli) async fn list(
     rows: &Rows,
     json: bool,
 ) -> Result<(), Exit> {
-    let mut table = Table::new(rows.columns);
+    let mut table = None;
     while let Some(one) = walk.next().await.map_err(failed)? {
         match json {
             true => say::json(&(rows.json)(&one)),
-            false => table.row((rows.cells)(&one)),
+            false => table
+                .get_or_insert_with(|| Table::new((rows.columns)(&one)))
+                .row((rows.cells)(&one)),
         }
     }
     if !json {
-        if walk.matched() > 0 {
-            say::lines(&table);
+        if let Some(table) = &table {
+            say::lines(table);
         }
         out!("{}", print::count(walk, queue, "listed"));
     }
