@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use hive_core::codes::Code;
+
 use super::problem::{Excerpt, Problem, Severity};
 use super::redact;
 use super::sources::{Source, Sources};
@@ -22,6 +24,7 @@ pub(crate) struct Faults {
 /// A problem whose line is not looked up yet: which parts of a line are secret is known only once
 /// the whole file has been read.
 struct Found {
+    code: Code,
     severity: Severity,
     key: String,
     span: Option<Range<usize>>,
@@ -48,23 +51,30 @@ impl Faults {
         }
         // A fault without a place would be reported for the main file.
         let span = Some(source.placed(span.unwrap_or(0..0)));
-        let remedy = match duplicate {
-            true => "keep one of them, and merge the rest into it",
-            false => "correct the TOML here; https://toml.io shows its syntax",
+        let (code, remedy) = match duplicate {
+            true => (
+                Code::KeyTwice,
+                "keep one of them, and merge the rest into it",
+            ),
+            false => (
+                Code::NotToml,
+                "correct the TOML here; https://toml.io shows its syntax",
+            ),
         };
         let message = format!("the file is not valid TOML: {message}");
-        self.push(Severity::Error, "", span, message, remedy);
+        self.push(Severity::Error, code, "", span, message, remedy);
     }
 
     /// The value of this node is wrong.
     pub(crate) fn error(
         &mut self,
+        code: Code,
         node: &Node,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
         let span = Some(node.span.clone());
-        self.push(Severity::Error, &node.key, span, message, remedy);
+        self.push(Severity::Error, code, &node.key, span, message, remedy);
     }
 
     /// A name refers to a table that is missing only because its section could not be read.
@@ -92,7 +102,14 @@ impl Faults {
             path => format!("{path}.{key}"),
         };
         let span = (!table.key.is_empty()).then(|| table.span.clone());
-        self.push(Severity::Error, &key, span, "is missing", remedy);
+        self.push(
+            Severity::Error,
+            Code::MissingKey,
+            &key,
+            span,
+            "is missing",
+            remedy,
+        );
     }
 
     /// The value of this node names something that is not there. As with [`Faults::missing`].
@@ -103,38 +120,40 @@ impl Faults {
         remedy: impl Into<String>,
     ) {
         if !self.names_are_missing {
-            self.error(node, message, remedy);
+            self.error(Code::UnknownReference, node, message, remedy);
         }
     }
 
-    /// The key of this node is unknown in its table. The keys behind a broken table header appear at the top of
+    /// The key of this node is unknown in its table, or misplaced, as `code` says. The keys behind a broken table header appear at the top of
     /// the file, where they are not reported.
-    pub(crate) fn unknown(&mut self, node: &Node, remedy: impl Into<String>) {
+    pub(crate) fn unknown(&mut self, code: Code, node: &Node, remedy: impl Into<String>) {
         let displaced = self.is_incomplete(node) && !node.key.contains('.');
         if !displaced {
-            self.error(node, "is not a known key", remedy);
+            self.error(code, node, "is not a known key", remedy);
         }
     }
 
     /// Something outside of the file is wrong: an environment variable, the file itself.
     pub(crate) fn elsewhere(
         &mut self,
+        code: Code,
         key: &str,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.push(Severity::Error, key, None, message, remedy);
+        self.push(Severity::Error, code, key, None, message, remedy);
     }
 
     /// The value of this node can be run, and is odd.
     pub(crate) fn warning(
         &mut self,
+        code: Code,
         node: &Node,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
         let span = Some(node.span.clone());
-        self.push(Severity::Warning, &node.key, span, message, remedy);
+        self.push(Severity::Warning, code, &node.key, span, message, remedy);
     }
 
     /// The value at this place is never shown.
@@ -162,6 +181,7 @@ impl Faults {
             .into_iter()
             .map(|found| Problem {
                 severity: found.severity,
+                code: found.code,
                 file: match &found.span {
                     Some(span) => sources.of(span).path.clone(),
                     None => sources.main().path.clone(),
@@ -186,6 +206,7 @@ impl Faults {
     fn push(
         &mut self,
         severity: Severity,
+        code: Code,
         key: &str,
         span: Option<Range<usize>>,
         message: impl Into<String>,
@@ -193,6 +214,7 @@ impl Faults {
     ) {
         self.found.push(Found {
             severity,
+            code,
             key: key.to_owned(),
             span,
             message: message.into(),

@@ -12,6 +12,7 @@ use super::redact;
 use super::sources::Sources;
 use super::written::{Node, Value};
 use crate::files;
+use hive_core::codes::Code;
 
 /// Reads the files that `root`, the tree of the main file, includes. Each is read once, and the main
 /// file is not among them, whatever the globs say.
@@ -45,7 +46,7 @@ fn identity(path: &Path) -> PathBuf {
 fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<PathBuf> {
     if pattern.is_empty() {
         let remedy = "name a file, or a glob such as \"consumers.d/*.toml\"";
-        faults.error(node, "must not be empty", remedy);
+        faults.error(Code::EmptyValue, node, "must not be empty", remedy);
         return Vec::new();
     }
     if !pattern.contains(['*', '?', '[']) {
@@ -56,7 +57,7 @@ fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<Pa
         Err(error) => {
             let message = format!("is not a glob: {}: {}", redact::quote(pattern), error.msg);
             let remedy = "`*`, `?` and `[a-z]` stand for what is in a name, `**` for directories";
-            faults.error(node, message, remedy);
+            faults.error(Code::BadPattern, node, message, remedy);
             return Vec::new();
         }
     };
@@ -66,7 +67,7 @@ fn files(node: &Node, pattern: &str, base: &Path, faults: &mut Faults) -> Vec<Pa
     if found.files.is_empty() {
         let message = format!("matches no file: {}", redact::quote(pattern));
         let remedy = "put a file there, or correct the glob; it is relative to this file";
-        faults.warning(node, message, remedy);
+        faults.warning(Code::BadPattern, node, message, remedy);
     }
     found.files
 }
@@ -79,7 +80,7 @@ fn unreadable(node: &Node, path: &Path, error: &std::io::Error, faults: &mut Fau
         _ => "name a file that this user may read",
     };
     let message = format!("cannot read {}: {error}", path.display());
-    faults.error(node, message, remedy);
+    faults.error(Code::FileUnreadable, node, message, remedy);
     faults.names_are_missing();
 }
 
@@ -157,7 +158,12 @@ fn define(
                     there.place(first),
                     here.place(&node.span)
                 );
-                faults.error(node, message, "keep one of them, or rename one");
+                faults.error(
+                    Code::Duplicate,
+                    node,
+                    message,
+                    "keep one of them, or rename one",
+                );
             }
         }
     }

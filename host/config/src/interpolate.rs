@@ -1,10 +1,13 @@
 //! Fills `${NAME}` and `${NAME:-default}` in a string from the environment.
 
+use hive_core::codes::Code;
+
 use super::environment::Environment;
 
 /// Why the variables of a string cannot be replaced.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InterpolationFault {
+    pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) remedy: String,
 }
@@ -61,6 +64,7 @@ fn value<'a>(
     }
     if environment.unreadable.contains(name) {
         return Err(InterpolationFault {
+            code: Code::VariableNotUtf8,
             message: format!("needs the environment variable {name}, whose value is not UTF-8"),
             remedy: format!("set {name} to a text in UTF-8"),
         });
@@ -68,6 +72,7 @@ fn value<'a>(
     match default {
         Some(default) => Ok(environment.filled(name).unwrap_or(default)),
         None => environment.get(name).ok_or_else(|| InterpolationFault {
+            code: Code::VariableNotSet,
             message: format!("needs the environment variable {name}, which is not set"),
             remedy: format!("set {name}, or give it a default: `${{{name}:-default}}`"),
         }),
@@ -81,6 +86,7 @@ fn is_name(name: &str) -> bool {
 
 fn unclosed() -> InterpolationFault {
     InterpolationFault {
+        code: Code::BadReference,
         message: "has a `${` without its `}`".to_owned(),
         remedy: "close it, or write `$${` for a literal `${`".to_owned(),
     }
@@ -89,6 +95,7 @@ fn unclosed() -> InterpolationFault {
 /// The text between the braces is not repeated: it may be the default of a secret.
 fn malformed() -> InterpolationFault {
     InterpolationFault {
+        code: Code::BadReference,
         message: "has a `${…}` that names no environment variable".to_owned(),
         remedy: "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
     }

@@ -6,6 +6,7 @@
 //! includes. `meaning` turns the whole into a [`plan::Plan`]. All put what they find wrong into
 //! `faults`, go on, and leave the telling to `problem` and `render`.
 
+use hive_core::codes::Code;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -152,7 +153,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problems {
         _ => "name a file that this user may read".to_owned(),
     };
     let message = format!("cannot read {}: {error}", path.display());
-    faults.elsewhere("", message, remedy);
+    faults.elsewhere(Code::FileUnreadable, "", message, remedy);
     Problems::new(faults.finish(&Sources::new(path, "")))
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::environment::Environment;
@@ -44,6 +45,7 @@ impl<'a> Context<'a> {
     fn variable(&mut self, name: &str) -> Option<&'a str> {
         if self.environment.unreadable.contains(name) {
             self.faults.elsewhere(
+                Code::VariableNotUtf8,
                 name,
                 "is not UTF-8",
                 "set it to a text in UTF-8, or not at all",

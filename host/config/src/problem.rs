@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use hive_core::codes::Code;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -17,6 +19,7 @@ pub enum Severity {
 #[derive(Debug, Clone)]
 pub struct Problem {
     pub(super) severity: Severity,
+    pub(super) code: Code,
     pub(super) file: PathBuf,
     pub(super) key: String,
     pub(super) message: String,
@@ -39,6 +42,11 @@ impl Problem {
     /// Whether the file can be run all the same.
     pub fn severity(&self) -> Severity {
         self.severity
+    }
+
+    /// Its code, for `hive-host explain`.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// The full dotted key, as in `consumers.orders.retry.delays[1]`; empty where the file as a

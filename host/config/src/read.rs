@@ -8,6 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::environment::Environment;
@@ -152,9 +153,13 @@ impl<'a> Reader<'a> {
             let at = place.key(name.get_ref(), self.source.placed(name.span()));
             match keys.iter().find(|key| key.name == name.get_ref().as_ref()) {
                 None => {
-                    let remedy = misplaced::remedy(&place.key, name.get_ref(), value.get_ref());
-                    let remedy = remedy.unwrap_or_else(|| advice(name.get_ref(), keys));
-                    self.faults.unknown(&at.holding(Value::Faulty), remedy);
+                    let misplaced = misplaced::remedy(&place.key, name.get_ref(), value.get_ref());
+                    let (code, remedy) = match misplaced {
+                        Some(remedy) => (Code::MisplacedKey, remedy),
+                        None => (Code::UnknownKey, advice(name.get_ref(), keys)),
+                    };
+                    self.faults
+                        .unknown(code, &at.holding(Value::Faulty), remedy);
                 }
                 Some(key) => {
                     let node = self.known(value, key, at);
@@ -198,7 +203,7 @@ impl<'a> Reader<'a> {
         if matches!(key.shape, Shape::MainFile) {
             let message = "has no place in an included file";
             let remedy = "move it to the file that includes this one";
-            return self.refuse(message, remedy, at);
+            return self.refuse(Code::MainFileOnly, message, remedy, at);
         }
         self.value(value, &key.shape, at)
     }
@@ -232,17 +237,23 @@ impl<'a> Reader<'a> {
     fn check_name(&mut self, node: &Node, name: &str) {
         if name.is_empty() {
             self.faults.error(
+                Code::BadName,
                 node,
                 "has an empty name",
                 "give it a name of 1 to 255 bytes",
             );
         } else if name.len() > LONGEST_NAME {
             let message = format!("has a name of {} bytes", name.len());
-            self.faults
-                .error(node, message, "shorten it to at most 255 bytes");
+            self.faults.error(
+                Code::BadName,
+                node,
+                message,
+                "shorten it to at most 255 bytes",
+            );
         } else if has_control(name) {
             let message = format!("has control characters in its name: {name:?}");
-            self.faults.error(node, message, CONTROL_REMEDY);
+            self.faults
+                .error(Code::BadName, node, message, CONTROL_REMEDY);
         }
     }
 
@@ -265,18 +276,24 @@ impl<'a> Reader<'a> {
 
     fn wrong_type(&mut self, value: &DeValue<'_>, wanted: &str, place: Place) -> Node {
         let message = format!("must be {wanted}, not {}", kind(value));
-        self.refuse(message, format!("write {wanted} here"), place)
+        self.refuse(
+            Code::WrongType,
+            message,
+            format!("write {wanted} here"),
+            place,
+        )
     }
 
     /// Reports a fault, and returns a faulty value.
     fn refuse(
         &mut self,
+        code: Code,
         message: impl Into<String>,
         remedy: impl Into<String>,
         place: Place,
     ) -> Node {
         let node = place.holding(Value::Faulty);
-        self.faults.error(&node, message, remedy);
+        self.faults.error(code, &node, message, remedy);
         node
     }
 }

@@ -37,7 +37,9 @@ fn group(problem: &Problem) -> Group<'_> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(escape::line(&problem.to_string()).into_owned());
+    let title = level
+        .primary_title(escape::line(&problem.to_string()).into_owned())
+        .id(problem.code.as_str());
     let help = Level::HELP.message(escape::line(&problem.remedy));
     match &problem.excerpt {
         None => Group::with_title(title).element(help),

@@ -66,7 +66,7 @@ fn a_file_that_is_not_there_is_told() {
         hive_config::load(Path::new("tests/config/none.toml"), &environment()).unwrap_err();
     let rendered = problems.render(false);
     assert!(
-        rendered.starts_with("error: cannot read tests/config/none.toml:"),
+        rendered.starts_with("error[HIVE-0120]: cannot read tests/config/none.toml:"),
         "{rendered}"
     );
 }

@@ -6,6 +6,7 @@ pub mod message_key;
 pub mod policy;
 
 pub mod canary;
+pub mod codes;
 pub mod scaling;
 pub mod version;
 

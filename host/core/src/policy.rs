@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::codes::Code;
 use crate::message::{Action, Attempt, Publication, Retry};
 
 /// How one call of a component ended.
@@ -108,6 +109,22 @@ impl FailureClass {
             Self::Limit => "limit",
             Self::Publish => "publish",
             Self::Crash => "crash",
+        }
+    }
+}
+
+impl FailureClass {
+    /// Its code, for `hive-host explain`.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Retry => Code::RetryAsked,
+            Self::Rejected => Code::Rejected,
+            Self::Error => Code::ComponentError,
+            Self::Trap => Code::Trapped,
+            Self::Timeout => Code::TimedOut,
+            Self::Limit => Code::OverLimit,
+            Self::Publish => Code::NotPublished,
+            Self::Crash => Code::HostCrashed,
         }
     }
 }

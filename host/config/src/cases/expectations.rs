@@ -14,6 +14,7 @@ use super::{
 };
 use crate::faults::Faults;
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 /// Keys of a message that hold a string, and that an expectation may have.
 const TEXTS: [&str; 10] = [
@@ -61,15 +62,20 @@ impl Expecting<'_> {
         if let (Some(_), Some(at)) = (&action, node.get("failure")) {
             let remedy =
                 "keep `action` for a component that answers, or `failure` for one that fails";
-            self.faults
-                .error(at, "cannot be combined with `action`", remedy);
+            self.faults.error(
+                Code::Conflict,
+                at,
+                "cannot be combined with `action`",
+                remedy,
+            );
         }
         self.fits(node, "reason", action.as_deref(), &["retry", "reject"]);
         self.fits(node, "delay", action.as_deref(), &["retry"]);
         self.fits(node, "publications", action.as_deref(), &["publish"]);
         if let (Some(at), None, Some(_)) = (node.get("error"), &failure, &action) {
             let remedy = "write `failure` in place of `action`, or leave `error` out";
-            self.faults.error(at, "only applies to a failure", remedy);
+            self.faults
+                .error(Code::NoEffect, at, "only applies to a failure", remedy);
         }
         let publications = node.get("publications").map(|_| {
             let list = node.list("publications");
@@ -97,7 +103,7 @@ impl Expecting<'_> {
                 "expect the action {}, or leave it out",
                 actions.join(" or ")
             );
-            self.faults.error(at, message, remedy);
+            self.faults.error(Code::NoEffect, at, message, remedy);
         }
     }
 
@@ -145,7 +151,8 @@ impl Expecting<'_> {
         let Value::Json(Json::Object(headers)) = &at.value else {
             if !at.is_faulty() {
                 let remedy = "write { name = \"value\" }";
-                self.faults.error(at, "must be a table", remedy);
+                self.faults
+                    .error(Code::WrongType, at, "must be a table", remedy);
             }
             return Vec::new();
         };
@@ -178,6 +185,7 @@ impl Expecting<'_> {
         let set: Vec<(&str, &Node)> = set.collect();
         if let [_, (_, second), ..] = &set[..] {
             self.faults.error(
+                Code::Conflict,
                 second,
                 "is a second expectation of the body",
                 "keep one of them",
@@ -191,8 +199,12 @@ impl Expecting<'_> {
             "body-base64" => match from_base64(text?) {
                 Ok(bytes) => BodyMatch::Is(bytes),
                 Err(error) => {
-                    self.faults
-                        .error(at, error.to_string(), "write base64 (RFC 4648, section 4)");
+                    self.faults.error(
+                        Code::BadForm,
+                        at,
+                        error.to_string(),
+                        "write base64 (RFC 4648, section 4)",
+                    );
                     return None;
                 }
             },
@@ -218,8 +230,12 @@ impl Expecting<'_> {
                     Ok(schema) => schema,
                     Err(error) => {
                         let message = format!("names a file that is not JSON: {error}");
-                        self.faults
-                            .error(at, message, "write a JSON Schema into it");
+                        self.faults.error(
+                            Code::BadForm,
+                            at,
+                            message,
+                            "write a JSON Schema into it",
+                        );
                         return None;
                     }
                 }
@@ -231,7 +247,7 @@ impl Expecting<'_> {
             Err(error) => {
                 let message = format!("is no JSON Schema: {error}");
                 let remedy = "https://json-schema.org has its form; references to other files are not followed";
-                self.faults.error(at, message, remedy);
+                self.faults.error(Code::BadForm, at, message, remedy);
                 None
             }
         }
@@ -259,7 +275,7 @@ impl Expecting<'_> {
             _ => {
                 let remedy = "write one of `is`, `contains` and `regex`, or a string";
                 let message = format!("has {} conditions", entries.len());
-                self.faults.error(node, message, remedy);
+                self.faults.error(Code::Conflict, node, message, remedy);
                 None
             }
         }
@@ -276,7 +292,7 @@ impl Expecting<'_> {
                 let message = format!("is no regular expression: {reason}");
                 let remedy =
                     "https://docs.rs/regex has its syntax; a literal string '…' needs no escapes";
-                self.faults.error(at, message, remedy);
+                self.faults.error(Code::BadForm, at, message, remedy);
                 None
             }
         }
@@ -290,7 +306,7 @@ impl Expecting<'_> {
             if let (Some(at), Some(_)) = (node.get(key), &fails) {
                 let remedy = "keep `fail`, or the response";
                 self.faults
-                    .error(at, "cannot be combined with `fail`", remedy);
+                    .error(Code::Conflict, at, "cannot be combined with `fail`", remedy);
             }
         }
         let body = match (text("body"), node.get("body-json"), node.get("body-file")) {
@@ -301,7 +317,7 @@ impl Expecting<'_> {
             (_, one, other) => {
                 let at = one.or(other).unwrap_or(node);
                 self.faults
-                    .error(at, "is a second body", "keep one of them");
+                    .error(Code::Conflict, at, "is a second body", "keep one of them");
                 return None;
             }
         };

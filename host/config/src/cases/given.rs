@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::faults::Faults;
 use crate::files;
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 /// The ways to write a body.
 const BODIES: [&str; 4] = ["body", "body-base64", "body-json", "body-file"];
@@ -28,8 +29,13 @@ fn told<T>(read: Result<T, Malformed>, node: &Node, faults: &mut Faults) -> Opti
     let remedy = "docs/message-format.md has the form of a message";
     let of_key = fault.of_key();
     match of_key.and_then(|(key, words)| Some((known(node, key)?, words))) {
-        Some((at, words)) => faults.error(at, words.to_owned(), remedy),
-        None => faults.error(node, format!("is no message: {fault}"), remedy),
+        Some((at, words)) => faults.error(Code::BadForm, at, words.to_owned(), remedy),
+        None => faults.error(
+            Code::BadForm,
+            node,
+            format!("is no message: {fault}"),
+            remedy,
+        ),
     }
     None
 }
@@ -54,7 +60,12 @@ fn object(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Json> {
     };
     let bodies: Vec<&Node> = BODIES.iter().filter_map(|key| node.get(key)).collect();
     if let [_, second, ..] = &bodies[..] {
-        faults.error(second, "is a second body", "keep one of them");
+        faults.error(
+            Code::Conflict,
+            second,
+            "is a second body",
+            "keep one of them",
+        );
         return None;
     }
     if !bodies.is_empty() {
@@ -95,16 +106,22 @@ fn recorded(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Map<Strin
     match read.as_deref() {
         Ok([Json::Object(object)]) => Some(object.clone()),
         Ok([_]) => {
-            faults.error(node, "names a file that holds no JSON object", remedy);
+            faults.error(
+                Code::BadForm,
+                node,
+                "names a file that holds no JSON object",
+                remedy,
+            );
             None
         }
         Ok(several) => {
             let message = format!("names a file that holds {} deliveries", several.len());
-            faults.error(node, message, remedy);
+            faults.error(Code::BadForm, node, message, remedy);
             None
         }
         Err(error) => {
             faults.error(
+                Code::BadForm,
                 node,
                 format!("names a file that is not JSON: {error}"),
                 remedy,
@@ -121,7 +138,12 @@ pub(super) fn file(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Ve
         Ok(bytes) => Some(bytes),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
-            faults.error(node, message, "name a readable file, relative to this one");
+            faults.error(
+                Code::FileUnreadable,
+                node,
+                message,
+                "name a readable file, relative to this one",
+            );
             None
         }
     }

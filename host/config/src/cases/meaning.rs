@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::expectations::{Expecting, buckets, named_texts};
@@ -71,13 +72,17 @@ impl<'a> Meaning<'a> {
             };
             if name.trim().is_empty() || name.chars().any(char::is_control) {
                 let remedy = "say in a few words on one line what the case shows";
-                self.faults.error(node, "is no name", remedy);
+                self.faults.error(Code::BadName, node, "is no name", remedy);
             }
             let line = self.line(node);
             if let Some(first) = seen.insert(name, line) {
                 let message = format!("is the name of the case in line {first} too");
-                self.faults
-                    .error(node, message, "give each case a name of its own");
+                self.faults.error(
+                    Code::Duplicate,
+                    node,
+                    message,
+                    "give each case a name of its own",
+                );
             }
         }
     }
@@ -98,13 +103,18 @@ impl<'a> Meaning<'a> {
                 for key in ["message", "batch", "expect"] {
                     if let Some(at) = node.get(key) {
                         let remedy = "move it into one of the `steps`";
-                        self.faults
-                            .error(at, "cannot be combined with `steps`", remedy);
+                        self.faults.error(
+                            Code::Conflict,
+                            at,
+                            "cannot be combined with `steps`",
+                            remedy,
+                        );
                     }
                 }
                 if steps.is_empty() && !at.is_faulty() {
                     let remedy = "write one `[[component.steps]]` at least";
-                    self.faults.error(at, "has no step", remedy);
+                    self.faults
+                        .error(Code::EmptyValue, at, "has no step", remedy);
                 }
                 for step in steps {
                     calls.extend(self.call(step, target.as_ref()));
@@ -135,8 +145,12 @@ impl<'a> Meaning<'a> {
         match (node.get("consumer"), node.get("component")) {
             (Some(_), Some(at)) => {
                 let remedy = "name the consumer alone: its component is in hive.toml";
-                self.faults
-                    .error(at, "cannot be combined with `consumer`", remedy);
+                self.faults.error(
+                    Code::Conflict,
+                    at,
+                    "cannot be combined with `consumer`",
+                    remedy,
+                );
                 None
             }
             (Some(at), None) => {
@@ -146,7 +160,8 @@ impl<'a> Meaning<'a> {
                     let names = plan.consumers.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the consumers are");
                     let message = format!("is not a consumer of hive.toml: {name:?}");
-                    self.faults.error(at, message, advice);
+                    self.faults
+                        .error(Code::UnknownReference, at, message, advice);
                 }
                 found.map(of)
             }
@@ -157,7 +172,8 @@ impl<'a> Meaning<'a> {
                     let names = plan.components.keys().map(|name| &**name);
                     let advice = nearest::advice(name, names, "the components are");
                     let message = format!("is not a component of hive.toml: {name:?}");
-                    self.faults.error(at, message, advice);
+                    self.faults
+                        .error(Code::UnknownReference, at, message, advice);
                 }
                 found.map(|(name, _)| Target {
                     component: Arc::clone(name),
@@ -194,8 +210,12 @@ impl<'a> Meaning<'a> {
             (None, Some(at)) => {
                 let batch = node.list("batch");
                 if batch.is_empty() && !at.is_faulty() {
-                    self.faults
-                        .error(at, "has no delivery", "write one at least");
+                    self.faults.error(
+                        Code::EmptyValue,
+                        at,
+                        "has no delivery",
+                        "write one at least",
+                    );
                 }
                 for one in batch {
                     let expect = one.get("expect");
@@ -212,8 +232,12 @@ impl<'a> Meaning<'a> {
             }
             (Some(_), Some(at)) => {
                 let remedy = "keep one of them";
-                self.faults
-                    .error(at, "cannot be combined with `message`", remedy);
+                self.faults.error(
+                    Code::Conflict,
+                    at,
+                    "cannot be combined with `message`",
+                    remedy,
+                );
                 return None;
             }
             (None, None) => {
@@ -248,7 +272,7 @@ impl<'a> Meaning<'a> {
             Err(error) => {
                 let remedy = "write it as in \"2026-11-28T12:00:00Z\"";
                 self.faults
-                    .error(at, format!("is no time: {error}"), remedy);
+                    .error(Code::BadForm, at, format!("is no time: {error}"), remedy);
                 None
             }
         }

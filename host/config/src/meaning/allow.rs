@@ -9,6 +9,7 @@ use super::Context;
 use crate::plan::{AllowPlan, DirGrant, Glob, HttpGrant, PublishGrant};
 use crate::redact;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// The grants of the component.
 pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
@@ -34,9 +35,12 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
         };
         if name.is_empty() || name.contains(['=', '\0']) {
             let message = format!("is not the name of a variable: {}", redact::quote(name));
-            context
-                .faults
-                .error(at, message, "write the name alone, as in \"TZ\"");
+            context.faults.error(
+                Code::BadGrant,
+                at,
+                message,
+                "write the name alone, as in \"TZ\"",
+            );
         }
         if let Some(value) = context.environment.get(name) {
             env.push((name.to_owned(), value.to_owned()));
@@ -47,7 +51,9 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
                 redact::quote(name)
             );
             let remedy = "set it to a text in UTF-8; the component does not see it as it is";
-            context.faults.warning(at, message, remedy);
+            context
+                .faults
+                .warning(Code::VariableNotUtf8, at, message, remedy);
         }
     }
     env
@@ -68,7 +74,7 @@ fn http(context: &mut Context<'_>, allow: &Node) -> Vec<HttpGrant> {
             Ok(grant) => grants.push(grant),
             Err(http::Fault { is, remedy }) => {
                 let message = format!("{is}: {}", redact::quote(text));
-                context.faults.error(at, message, remedy);
+                context.faults.error(Code::BadGrant, at, message, remedy);
             }
         }
     }
@@ -92,7 +98,9 @@ fn dirs(context: &mut Context<'_>, allow: &Node) -> Vec<DirGrant> {
         if grants.iter().any(|grant| grant.guest == name) {
             let message = format!("is the name of two directories: {}", redact::quote(&name));
             let remedy = "give each directory a `guest` of its own";
-            context.faults.error(guest, message, remedy);
+            context
+                .faults
+                .error(Code::Duplicate, guest, message, remedy);
         }
         grants.push(DirGrant {
             host,
@@ -112,7 +120,7 @@ fn is_a_directory(context: &mut Context<'_>, node: &Node, path: &Path) {
     };
     let remedy =
         "make the directory, or name one that is there; a relative path starts at this file";
-    context.faults.error(node, message, remedy);
+    context.faults.error(Code::BadGrant, node, message, remedy);
 }
 
 /// The component's name of a directory, without a `/` at its end.
@@ -127,7 +135,7 @@ fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Stri
         _ => {
             let message = format!("is not an absolute path: {}", redact::quote(text));
             let remedy = "write it from the root, without `.` and `..`, as in \"/data\"";
-            context.faults.error(node, message, remedy);
+            context.faults.error(Code::BadGrant, node, message, remedy);
             None
         }
     }
@@ -150,7 +158,7 @@ fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>>
                 );
                 let remedy = "write EXCHANGE:ROUTING-KEY, as in \"orders:*\", or \":a.queue\" for the default \
                               exchange; `*` is anything, `?` one character, `\\` takes the next one as it is";
-                context.faults.error(at, message, remedy);
+                context.faults.error(Code::BadGrant, at, message, remedy);
             }
         }
     }

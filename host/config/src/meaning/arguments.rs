@@ -6,6 +6,7 @@ use super::Context;
 use crate::plan::{Argument, Arguments, QueueKind};
 use crate::redact;
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 /// One argument that has a key of its own.
 struct Keyed {
@@ -72,7 +73,9 @@ pub(super) fn of_queue(context: &mut Context<'_>, node: &Node, kind: QueueKind) 
         };
         if written.iter().any(|(name, _)| name == keyed.argument) {
             let message = format!("is also set as `{}` in `arguments`", keyed.argument);
-            context.faults.error(value, message, "keep one of them");
+            context
+                .faults
+                .error(Code::Conflict, value, message, "keep one of them");
         }
         check_kind(context, value, keyed.kinds, kind);
         if let Some(argument) = argument(value) {
@@ -104,7 +107,7 @@ fn check_kind(context: &mut Context<'_>, node: &Node, known: &[QueueKind], kind:
         let message = format!("is not supported by a {} queue", word(kind));
         let kinds: Vec<&str> = known.iter().map(|kind| word(*kind)).collect();
         let remedy = format!("remove it, or set `type` to {}", kinds.join(" or "));
-        context.faults.error(node, message, remedy);
+        context.faults.error(Code::QueueKind, node, message, remedy);
     }
 }
 
@@ -115,9 +118,12 @@ fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, ki
     };
     for (name, _) in written {
         if name == "x-queue-type" {
-            context
-                .faults
-                .error(at, "has `x-queue-type`", "set `type` of the queue instead");
+            context.faults.error(
+                Code::Conflict,
+                at,
+                "has `x-queue-type`",
+                "set `type` of the queue instead",
+            );
         }
         let keyed = KEYED.iter().map(|keyed| (keyed.argument, keyed.kinds));
         let mut rules = keyed.chain(UNKEYED.iter().copied());
@@ -129,9 +135,12 @@ fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, ki
                 redact::quote(name),
                 word(kind)
             );
-            context
-                .faults
-                .error(at, message, "remove it, or set another `type`");
+            context.faults.error(
+                Code::QueueKind,
+                at,
+                message,
+                "remove it, or set another `type`",
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{Context, allow};
 use crate::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
 use crate::redact;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// RabbitMQ's `consumer_timeout`, unless it is configured otherwise.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -27,9 +28,12 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
     let sha256 = sha256(context, node);
     for key in ["path", "build"] {
         if let Some(at) = node.get(key).filter(|at| at.as_text() == Some("")) {
-            context
-                .faults
-                .error(at, "must not be empty", "fill it in, or remove it");
+            context.faults.error(
+                Code::EmptyValue,
+                at,
+                "must not be empty",
+                "fill it in, or remove it",
+            );
         }
     }
     check_timeout(context, node);
@@ -62,7 +66,9 @@ fn check_timeout(context: &mut Context<'_>, node: &Node) {
         let message = "is not shorter than what a broker waits for an answer by default";
         let remedy = "write less than 30m, or raise the broker's `consumer_timeout`: when that has passed, \
                       the broker takes the delivery back and the call is lost";
-        context.faults.warning(at, message, remedy);
+        context
+            .faults
+            .warning(Code::ConsumerTimeout, at, message, remedy);
     }
 }
 
@@ -78,7 +84,7 @@ fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
         if let Some(at) = node.get(key) {
             let message = "has no meaning with `instances = \"fresh\"`";
             let remedy = "remove it: a fresh instance serves one delivery";
-            context.faults.error(at, message, remedy);
+            context.faults.error(Code::NoEffect, at, message, remedy);
         }
     }
     Instances::Fresh
@@ -96,7 +102,7 @@ fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
             redact::quote(text)
         );
         let remedy = "write what `sha256sum` prints for the file of `path`";
-        context.faults.error(at, message, remedy);
+        context.faults.error(Code::BadForm, at, message, remedy);
     }
     Some(text.to_ascii_lowercase())
 }

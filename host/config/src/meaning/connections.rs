@@ -12,6 +12,7 @@ use crate::redact;
 use crate::units;
 use crate::url::{self, BrokerUrl, UrlFault};
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// Used where neither the file nor the environment names a broker.
 const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672/%2f";
@@ -89,8 +90,10 @@ fn plan(
     let url = url?;
     if let Some((message, remedy)) = tls::external(&url, node) {
         match node.and_then(|node| node.get("url")) {
-            Some(at) => context.faults.error(at, message, remedy),
-            None => context.faults.elsewhere(URL, message, remedy),
+            Some(at) => context.faults.error(Code::MissingKey, at, message, remedy),
+            None => context
+                .faults
+                .elsewhere(Code::MissingKey, URL, message, remedy),
         }
     }
     let tls = tls?;
@@ -122,7 +125,9 @@ fn forced_url(context: &mut Context<'_>, text: &str) -> Option<BrokerUrl> {
         Ok(url) => Some(url),
         Err(faults) => {
             for UrlFault { message, remedy } in faults {
-                context.faults.elsewhere(FORCED_URL, message, remedy);
+                context
+                    .faults
+                    .elsewhere(Code::BadUrl, FORCED_URL, message, remedy);
             }
             None
         }
@@ -134,7 +139,7 @@ fn read_url(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Broker
         Ok(url) => Some(url),
         Err(faults) => {
             for UrlFault { message, remedy } in faults {
-                context.faults.error(node, message, remedy);
+                context.faults.error(Code::BadUrl, node, message, remedy);
             }
             None
         }
@@ -156,7 +161,7 @@ fn default_url(context: &mut Context<'_>) -> Option<String> {
         Ok(_) => Some(text.to_owned()),
         Err(faults) => {
             for UrlFault { message, remedy } in faults {
-                context.faults.elsewhere(URL, message, remedy);
+                context.faults.elsewhere(Code::BadUrl, URL, message, remedy);
             }
             None
         }
@@ -177,7 +182,9 @@ fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
     if heartbeat.is_none() {
         let message = format!("is not a heartbeat: {}", redact::quote(text));
         let remedy = "write whole seconds from 0 to 65535, as in 10 or 10s";
-        context.faults.elsewhere(HEARTBEAT, message, remedy);
+        context
+            .faults
+            .elsewhere(Code::BadForm, HEARTBEAT, message, remedy);
     }
     heartbeat
 }
@@ -188,6 +195,7 @@ fn whole_seconds(context: &mut Context<'_>, node: &Node) -> Option<Duration> {
     if heartbeat.subsec_nanos() > 0 {
         let message = format!("is not in whole seconds: \"{}\"", units::show(heartbeat));
         context.faults.error(
+            Code::BadForm,
             node,
             message,
             "AMQP counts heartbeats in seconds: write \"10s\"",
@@ -210,6 +218,7 @@ fn reconnect(context: &mut Context<'_>, node: Option<&Node>) -> ReconnectPlan {
         let (first, max) = (units::show(first), units::show(max));
         let message = format!("is longer than `max`: \"{first}\" against \"{max}\"");
         context.faults.error(
+            Code::CrossedBounds,
             node,
             message,
             "the pause grows from `first` to `max`: swap them",

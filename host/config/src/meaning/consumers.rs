@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 use hive_core::policy::RetryPolicy;
 
@@ -141,7 +142,9 @@ fn prefetch(
         let remedy = format!(
             "write at least {concurrency}: the broker lets out no more than `prefetch` at once"
         );
-        context.faults.error(at, message, remedy);
+        context
+            .faults
+            .error(Code::CrossedBounds, at, message, remedy);
     }
     if let (Some(rate), false) = (rate, at.is_faulty()) {
         flow::check_prefetch(context, at, rate, prefetch);
@@ -157,7 +160,9 @@ fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
         Some(at) => {
             if matches!(&at.value, Value::List(delays) if delays.is_empty()) {
                 let remedy = "write at least one delay, or remove the key for [\"10s\"]";
-                context.faults.error(at, "must not be empty", remedy);
+                context
+                    .faults
+                    .error(Code::EmptyValue, at, "must not be empty", remedy);
             }
             let delays = retry.map_or(&[][..], |retry| retry.list("delays"));
             delays.iter().filter_map(Node::as_duration).collect()
@@ -180,7 +185,9 @@ fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is
         let remedy = format!(
             "shorten it to at most {LONGEST_RETRIED} bytes, or turn retries off with `limit = 0` in `retry`"
         );
-        context.faults.error(at, message, remedy);
+        context
+            .faults
+            .error(Code::QueueNameTooLong, at, message, remedy);
     }
 }
 
@@ -196,7 +203,9 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
                 name.len()
             );
             let remedy = "name a shorter one as `dead_letter` in `retry`";
-            context.faults.error(queue_node, message, remedy);
+            context
+                .faults
+                .error(Code::QueueNameTooLong, queue_node, message, remedy);
         }
         return Some(name);
     };
@@ -204,7 +213,9 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
     if name == queue {
         let message = format!("is the queue consumed from: {}", redact::quote(name));
         let remedy = format!("name another queue, or remove the key for \"{queue}.dead\"");
-        context.faults.error(at, message, remedy);
+        context
+            .faults
+            .error(Code::DeadLetterLoop, at, message, remedy);
     }
     Some(name.to_owned())
 }
@@ -247,6 +258,8 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
     if let Some((declared, _)) = queues.iter().find(near) {
         let message = format!("is not declared here: {}", redact::quote(name));
         let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");
-        context.faults.warning(at, message, remedy);
+        context
+            .faults
+            .warning(Code::UndeclaredQueue, at, message, remedy);
     }
 }

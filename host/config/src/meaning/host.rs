@@ -9,6 +9,7 @@ use super::Context;
 use crate::plan::{AdminPlan, HostPlan, LogFormat, Password};
 use crate::redact;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// The name on a machine that has none.
 const NAMELESS: &str = "hive";
@@ -66,7 +67,7 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
         let message = format!("is not an address to listen on: {}", redact::quote(text));
         let remedy =
             "write an address with a port, as in \"127.0.0.1:9191\" or \"[::1]:9191\", or \"off\"";
-        context.faults.error(node, message, remedy);
+        context.faults.error(Code::BadForm, node, message, remedy);
     }
     Some(AdminPlan {
         address: address?,
@@ -85,7 +86,7 @@ fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
             format!("has to be at least {SHORTEST} letters, digits and signs, without spaces");
         let remedy =
             "write what `openssl rand -hex 32` prints, or \"file:PATH\" to read it from there";
-        context.faults.error(node, message, remedy);
+        context.faults.error(Code::WeakToken, node, message, remedy);
     }
     Some(Password::from(text.to_owned()))
 }
@@ -100,14 +101,16 @@ fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
         filter = text.to_owned();
         if EnvFilter::builder().parse(text).is_err() {
             let message = format!("is not a filter of log lines: {}", redact::quote(text));
-            context.faults.error(node, message, REMEDY);
+            context.faults.error(Code::BadForm, node, message, REMEDY);
         }
     }
     if let Some(text) = context.variable("RUST_LOG") {
         filter = text.to_owned();
         if EnvFilter::builder().parse(text).is_err() {
             let message = format!("is not a filter of log lines: {}", redact::quote(text));
-            context.faults.elsewhere("RUST_LOG", message, REMEDY);
+            context
+                .faults
+                .elsewhere(Code::BadForm, "RUST_LOG", message, REMEDY);
         }
     }
     filter

@@ -5,6 +5,7 @@ use super::tls::{self, Scheme};
 use crate::plan::{RedisPlan, StorePlan};
 use crate::url;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// The file that a host without `[store]` keeps beside its hive.toml.
 const DEFAULT_FILE: &str = "hive.db";
@@ -39,7 +40,7 @@ fn refuse_others(context: &mut Context<'_>, store: &Node, kind: &str) {
         if let Some(at) = store.get(key).filter(|_| kind != of) {
             let message = format!("has no meaning with `kind = \"{kind}\"`");
             let remedy = format!("remove it, or write `kind = \"{of}\"`");
-            context.faults.error(at, message, remedy);
+            context.faults.error(Code::NoEffect, at, message, remedy);
         }
     }
 }
@@ -49,7 +50,9 @@ fn embedded(context: &mut Context<'_>, store: Option<&Node>) -> StorePlan {
     let named = path.and_then(|at| at.as_text());
     if let Some(at) = path.filter(|_| named == Some("")) {
         let remedy = "name a file, or remove it";
-        context.faults.error(at, "must not be empty", remedy);
+        context
+            .faults
+            .error(Code::EmptyValue, at, "must not be empty", remedy);
     }
     StorePlan::Embedded {
         path: context
@@ -67,7 +70,11 @@ fn redis(context: &mut Context<'_>, store: &Node) -> Option<RedisPlan> {
     };
     let url = at.as_text().and_then(|text| {
         url::redis_server(text)
-            .map_err(|fault| context.faults.error(at, fault.message, fault.remedy))
+            .map_err(|fault| {
+                context
+                    .faults
+                    .error(Code::BadUrl, at, fault.message, fault.remedy)
+            })
             .ok()
     });
     let scheme = Scheme {

@@ -13,6 +13,7 @@ use crate::files;
 use crate::plan::{AuthMechanism, TlsPlan};
 use crate::url::BrokerUrl;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 use super::Context;
 
@@ -122,7 +123,9 @@ fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
         let [with, without] = url.schemes;
         let message = format!("is set, and the URL is {without}, without TLS");
         let remedy = format!("write {with} in the URL, or remove `tls`");
-        context.faults.error(node, message, remedy);
+        context
+            .faults
+            .error(Code::TlsWithoutTls, node, message, remedy);
     }
     for (one, other) in [("cert", "key"), ("key", "cert")] {
         if let (Some(_), None) = (node.get(one), node.get(other)) {
@@ -170,14 +173,14 @@ fn identity(
         Err(Error::InconsistentKeys(_)) => {
             let message = "is not the private key of the certificate in `cert`";
             let remedy = "name the key that the first certificate of `cert` was made for";
-            context.faults.error(key, message, remedy);
+            context.faults.error(Code::BadKeyFile, key, message, remedy);
             None
         }
         // The rest of the error may quote the key.
         Err(_) => {
             let message = "holds a private key of a kind that is not supported";
             let remedy = "use an ECDSA (P-256, P-384), Ed25519 or RSA key (2048 to 8192 bits)";
-            context.faults.error(key, message, remedy);
+            context.faults.error(Code::BadKeyFile, key, message, remedy);
             None
         }
     }
@@ -189,7 +192,9 @@ fn certificates(context: &mut Context<'_>, node: &Node) -> Option<Chain> {
     match CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Chain, _>>() {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {
-            context.faults.error(node, WRONG_KIND, KINDS);
+            context
+                .faults
+                .error(Code::BadKeyFile, node, WRONG_KIND, KINDS);
             None
         }
         Err(_) => {
@@ -207,10 +212,14 @@ fn private_key(context: &mut Context<'_>, node: &Node) -> Option<PrivateKeyDer<'
             let message = "holds a private key that is encrypted with a passphrase";
             let remedy =
                 "name one without: `openssl pkey -in encrypted.key -out plain.key` makes it";
-            context.faults.error(node, message, remedy);
+            context
+                .faults
+                .error(Code::BadKeyFile, node, message, remedy);
         }
         Some(Err(_)) => broken_pem(context, node),
-        None => context.faults.error(node, WRONG_KIND, KINDS),
+        None => context
+            .faults
+            .error(Code::BadKeyFile, node, WRONG_KIND, KINDS),
     }
     None
 }
@@ -218,13 +227,17 @@ fn private_key(context: &mut Context<'_>, node: &Node) -> Option<PrivateKeyDer<'
 fn broken_pem(context: &mut Context<'_>, node: &Node) {
     let message = "holds PEM that is cut off or broken";
     let remedy = "name a whole file: from -----BEGIN to -----END, with base64 between them";
-    context.faults.error(node, message, remedy);
+    context
+        .faults
+        .error(Code::BadKeyFile, node, message, remedy);
 }
 
 fn broken_certificate(context: &mut Context<'_>, node: &Node, index: usize) {
     let message = format!("holds no X.509 certificate in its PEM block {}", index + 1);
     let remedy = "`openssl x509 -in FILE -noout -text` shows what a certificate says";
-    context.faults.error(node, message, remedy);
+    context
+        .faults
+        .error(Code::BadKeyFile, node, message, remedy);
 }
 
 /// The text of a PEM file, or the value itself where it is PEM already: `file:` has been read, and
@@ -239,7 +252,9 @@ fn text(context: &mut Context<'_>, node: &Node) -> Option<String> {
         Err(error) => {
             let message = format!("cannot read the file that it names: {error}");
             let remedy = "name a readable PEM file, relative to this one";
-            context.faults.error(node, message, remedy);
+            context
+                .faults
+                .error(Code::FileUnreadable, node, message, remedy);
             None
         }
     }

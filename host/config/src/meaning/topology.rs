@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::{Context, arguments};
@@ -55,7 +56,9 @@ fn exchange(context: &mut Context<'_>, name: &str, node: &Node) -> ExchangePlan 
         let message = format!("is not a type of exchange: {}", redact::quote(text));
         let choice = "a plugin's type begins with `x-`; the others are";
         let remedy = nearest::advice(text, EXCHANGE_TYPES.iter().copied(), choice);
-        context.faults.error(kind, message, remedy);
+        context
+            .faults
+            .error(Code::UnknownChoice, kind, message, remedy);
     }
     ExchangePlan {
         name: name.to_owned(),
@@ -114,9 +117,12 @@ fn check_replicated(context: &mut Context<'_>, node: &Node, kind: QueueKind) {
         if let Some(at) = node.get(key).filter(|_| node.boolean(key) == Some(refused)) {
             let kind = arguments::word(kind);
             let message = format!("cannot be {refused} for a {kind} queue");
-            context
-                .faults
-                .error(at, message, "remove it, or set `type = \"classic\"`");
+            context.faults.error(
+                Code::QueueKind,
+                at,
+                message,
+                "remove it, or set `type = \"classic\"`",
+            );
         }
     }
 }
@@ -125,7 +131,9 @@ fn check_reserved(context: &mut Context<'_>, name: &str, node: &Node, passive: b
     if name.starts_with("amq.") && !passive {
         let message = "has a name that begins with `amq.`, which is the broker's own";
         let remedy = "rename it, or add `passive = true` to only check that it is there";
-        context.faults.error(node, message, remedy);
+        context
+            .faults
+            .error(Code::ReservedName, node, message, remedy);
     }
 }
 
@@ -146,7 +154,9 @@ fn warn_of_low_limit(
         let message = format!("is low: {limit}");
         let remedy = "a lost connection counts against it for every unacknowledged message, so \
                       that messages are lost unseen: set at least 20, and leave retries to `retry`";
-        context.faults.warning(at, message, remedy);
+        context
+            .faults
+            .warning(Code::LowDeliveryLimit, at, message, remedy);
     }
 }
 

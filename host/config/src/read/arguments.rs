@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Place, Reader, in_file_order, integer};
 use crate::plan::{Argument, Arguments};
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 impl Reader<'_> {
     /// A table of arguments, in the order of the file.
@@ -40,6 +41,7 @@ impl Reader<'_> {
                 Some(value) => Argument::Integer(value),
                 None => {
                     self.refuse(
+                        Code::OutOfRange,
                         "does not fit into 64 bits",
                         "write a smaller integer",
                         place,
@@ -50,7 +52,12 @@ impl Reader<'_> {
             DeValue::Float(literal) => match literal.as_str().parse::<f64>() {
                 Ok(value) => Argument::Double(value),
                 Err(_) => {
-                    self.refuse("is not a number", "write a decimal number", place);
+                    self.refuse(
+                        Code::WrongType,
+                        "is not a number",
+                        "write a decimal number",
+                        place,
+                    );
                     return None;
                 }
             },
@@ -68,7 +75,7 @@ impl Reader<'_> {
             DeValue::Table(table) => Argument::Table(self.fields(table, &place)),
             DeValue::Datetime(_) => {
                 let remedy = "write it as a string, or as seconds since 1970";
-                self.refuse("must not be a date", remedy, place);
+                self.refuse(Code::WrongType, "must not be a date", remedy, place);
                 return None;
             }
         };

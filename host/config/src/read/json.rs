@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::{Place, Reader, in_file_order, integer};
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 impl Reader<'_> {
     pub(super) fn json(&mut self, value: &DeValue<'_>, place: Place) -> Node {
@@ -23,6 +24,7 @@ impl Reader<'_> {
                 Some(value) => Json::from(value),
                 None => {
                     self.refuse(
+                        Code::OutOfRange,
                         "does not fit into 64 bits",
                         "write a smaller integer, or a string",
                         place.clone(),
@@ -36,7 +38,12 @@ impl Reader<'_> {
                     Some(number) => Json::Number(number),
                     None => {
                         let message = format!("is no number in JSON: {}", literal.as_str());
-                        self.refuse(message, "write a number with digits", place.clone());
+                        self.refuse(
+                            Code::WrongType,
+                            message,
+                            "write a number with digits",
+                            place.clone(),
+                        );
                         return None;
                     }
                 }
@@ -59,6 +66,7 @@ impl Reader<'_> {
             }
             DeValue::Datetime(_) => {
                 self.refuse(
+                    Code::WrongType,
                     "is a date, which JSON does not have",
                     "write it as a string, in quotes",
                     place.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 use toml::de::DeValue;
 
@@ -44,7 +45,12 @@ impl Reader<'_> {
     fn secret(&mut self, value: &DeValue<'_>, place: Place) -> Node {
         self.faults.secret(place.span.clone());
         let DeValue::String(text) = value else {
-            return self.refuse("must be a string", "write a string here", place);
+            return self.refuse(
+                Code::WrongType,
+                "must be a string",
+                "write a string here",
+                place,
+            );
         };
         let Some(text) = self.fill(text, &place) else {
             return place.holding(Value::Faulty);
@@ -59,7 +65,12 @@ impl Reader<'_> {
             }
             Err(error) => {
                 let message = format!("cannot read the file that it names: {error}");
-                self.refuse(message, "name a readable file, relative to this one", place)
+                self.refuse(
+                    Code::FileUnreadable,
+                    message,
+                    "name a readable file, relative to this one",
+                    place,
+                )
             }
         }
     }
@@ -71,7 +82,7 @@ impl Reader<'_> {
             Err(faults) => faults,
         };
         for fault in faults {
-            self.refuse(fault.message, fault.remedy, place.clone());
+            self.refuse(fault.code, fault.message, fault.remedy, place.clone());
         }
         None
     }
@@ -80,16 +91,21 @@ impl Reader<'_> {
         match shape {
             Shape::Name if text.is_empty() || text.len() > super::LONGEST_NAME => {
                 let message = format!("must be 1 to 255 bytes long, not {}", text.len());
-                self.refuse(message, "give it a name of that length", place)
+                self.refuse(
+                    Code::BadName,
+                    message,
+                    "give it a name of that length",
+                    place,
+                )
             }
             Shape::Name if super::has_control(&text) => {
                 let message = format!("has control characters: {text:?}");
-                self.refuse(message, super::CONTROL_REMEDY, place)
+                self.refuse(Code::BadName, message, super::CONTROL_REMEDY, place)
             }
             Shape::Choice(words) if !words.contains(&text.as_str()) => {
                 let message = format!("cannot be {}", redact::quote(&text));
                 let remedy = nearest::advice(&text, words.iter().copied(), "choose one of");
-                self.refuse(message, remedy, place)
+                self.refuse(Code::UnknownChoice, message, remedy, place)
             }
             Shape::Duration(min, max) => self.duration(&text, (*min, *max), place),
             Shape::DurationOr(word, min, max) if text != *word => {
@@ -107,12 +123,12 @@ impl Reader<'_> {
                 let message = format!("is not a duration: {}", redact::quote(text));
                 let remedy = "write whole numbers with a unit (ms, s, m, h, d), largest first, \
                               as in \"250ms\" or \"1m30s\"";
-                self.refuse(message, remedy, place)
+                self.refuse(Code::BadUnit, message, remedy, place)
             }
             Some(read) if read > longest => {
                 let message = format!("is too long: {}", redact::quote(text));
                 let remedy = format!("write at most \"{}\"", units::show(longest));
-                self.refuse(message, remedy, place)
+                self.refuse(Code::OutOfRange, message, remedy, place)
             }
             Some(read) if read < Duration::from_millis(min) => {
                 let message = match read.is_zero() {
@@ -120,7 +136,12 @@ impl Reader<'_> {
                     false => format!("is too short: {}", redact::quote(text)),
                 };
                 let shortest = units::show(Duration::from_millis(min));
-                self.refuse(message, format!("write at least \"{shortest}\""), place)
+                self.refuse(
+                    Code::OutOfRange,
+                    message,
+                    format!("write at least \"{shortest}\""),
+                    place,
+                )
             }
             Some(read) => place.holding(Value::Duration(read)),
         }
@@ -132,11 +153,12 @@ impl Reader<'_> {
                 let message = format!("is not a size: {}", redact::quote(text));
                 let remedy = "write a whole number with a unit (B, kB, KiB, MB, MiB, GB, GiB), \
                               as in \"64MiB\"";
-                self.refuse(message, remedy, place)
+                self.refuse(Code::BadUnit, message, remedy, place)
             }
             Some(bytes) if bytes < min => {
                 let message = format!("is too small: {}", redact::quote(text));
                 self.refuse(
+                    Code::OutOfRange,
                     message,
                     format!("write at least \"{}KiB\"", min / 1024),
                     place,
@@ -158,11 +180,11 @@ impl Reader<'_> {
             _ => format!("write an integer from {min} to {max}"),
         };
         match read {
-            Some(0) if min == 1 => self.refuse("must not be 0", remedy, place),
+            Some(0) if min == 1 => self.refuse(Code::OutOfRange, "must not be 0", remedy, place),
             Some(value) if (min..=max).contains(&value) => place.holding(Value::Integer(value)),
             _ => {
                 let message = format!("is out of range: {}", redact::short(literal));
-                self.refuse(message, remedy, place)
+                self.refuse(Code::OutOfRange, message, remedy, place)
             }
         }
     }
@@ -178,7 +200,7 @@ impl Reader<'_> {
             _ => {
                 let message = format!("must be above 0 and at most 1, got {}", kind(value));
                 let remedy = "write a number above 0 and up to 1, as in 0.5 for a half";
-                self.refuse(message, remedy, place)
+                self.refuse(Code::OutOfRange, message, remedy, place)
             }
         }
     }
@@ -196,7 +218,7 @@ impl Reader<'_> {
             (_, DeValue::Integer(n)) => format!("write \"{n}B\" for bytes, or use KiB, MiB or GiB"),
             _ => "write a string such as \"64MiB\"".to_owned(),
         };
-        self.refuse(message, remedy, place)
+        self.refuse(Code::BadUnit, message, remedy, place)
     }
 }
 

@@ -4,6 +4,7 @@ use super::DEFAULT_PREFETCH;
 use crate::meaning::Context;
 use crate::plan::BatchPlan;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 /// The inner `None` means a consumer without batches, the outer one a fault that was reported.
 pub(super) fn plan(node: &Node) -> Option<Option<BatchPlan>> {
@@ -39,7 +40,9 @@ pub(super) fn prefetch(
         let message = format!("is too large with `{key}`: {size} times {concurrency} is {least}");
         let remedy =
             "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
-        context.faults.error(at.unwrap_or(node), message, remedy);
+        context
+            .faults
+            .error(Code::CrossedBounds, at.unwrap_or(node), message, remedy);
         return u16::MAX;
     };
     let Some(at) = node.get("prefetch") else {
@@ -52,7 +55,9 @@ pub(super) fn prefetch(
             "write at least {least}, or remove the key: the broker lets out no more than `prefetch` at \
              once, so batches would not get full"
         );
-        context.faults.error(at, message, remedy);
+        context
+            .faults
+            .error(Code::CrossedBounds, at, message, remedy);
     }
     prefetch
 }

@@ -8,6 +8,7 @@ use crate::meaning::Context;
 use crate::plan::DedupPlan;
 use crate::redact;
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 const DEFAULT_PERIOD: Duration = Duration::from_secs(3600);
 const DEFAULT_MAX_KEYS: u64 = 1_000_000;
@@ -40,7 +41,9 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
         return one(context, at);
     };
     if parts.is_empty() {
-        context.faults.error(at, "must not be empty", FORMS);
+        context
+            .faults
+            .error(Code::EmptyValue, at, "must not be empty", FORMS);
     }
     let mut pointers = Vec::new();
     for part in parts {
@@ -49,7 +52,7 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
             Some(other) => {
                 let message = format!("cannot be one of several: {other}");
                 let remedy = "name json pointers alone in an array, or one key as a string";
-                context.faults.error(part, message, remedy);
+                context.faults.error(Code::Conflict, part, message, remedy);
             }
             None => {}
         }
@@ -75,6 +78,6 @@ fn one(context: &mut Context<'_>, at: &Node) -> Option<Key> {
             "begin it with a slash, as in \"json:/order/id\"; `~0` is a `~` and `~1` a `/` in a name",
         ),
     };
-    context.faults.error(at, message, remedy);
+    context.faults.error(Code::BadForm, at, message, remedy);
     None
 }

@@ -9,6 +9,7 @@ use crate::plan::{OrderedRetry, OrderingPlan, PauseOnPlan, RatePlan};
 use crate::redact;
 use crate::units;
 use crate::written::Node;
+use hive_core::codes::Code;
 
 const DEFAULT_OF_LAST: u16 = 100;
 const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<Orderin
         if let Some(at) = node.get("ordered_retry") {
             let remedy = "add `ordered_by`, or remove the key";
             let message = "only applies together with `ordered_by`";
-            context.faults.error(at, message, remedy);
+            context.faults.error(Code::NoEffect, at, message, remedy);
         }
         return None;
     };
@@ -32,7 +33,7 @@ pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<Orderin
         let message =
             "cannot be combined with `batch`: one batch may hold several deliveries of a key";
         let remedy = "remove one of `ordered_by` and `batch`";
-        context.faults.error(at, message, remedy);
+        context.faults.error(Code::Conflict, at, message, remedy);
     }
     let retry = match node.text("ordered_retry") {
         Some("pass") => OrderedRetry::Pass,
@@ -55,7 +56,7 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
         Err(KeyFault::NoHeader) => "names no header".to_owned(),
         Err(KeyFault::NoPointer) => format!("is not a JSON pointer (RFC 6901): {quoted}"),
     };
-    context.faults.error(at, message, FORMS);
+    context.faults.error(Code::BadForm, at, message, FORMS);
     None
 }
 
@@ -67,7 +68,9 @@ pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
         let message = format!("is not a rate: {}", redact::quote(text));
         let remedy = "write a whole number above 0 for each second, minute or hour, as in \
                       \"100/s\", \"10/m\" or \"500/h\"";
-        context.faults.error(limit_at, message, remedy);
+        context
+            .faults
+            .error(Code::BadForm, limit_at, message, remedy);
         return None;
     };
     // The tokens of a tenth of a second.
@@ -98,7 +101,9 @@ pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePl
         );
         let remedy = "write less: a broker closes the channel of a consumer that keeps a delivery for \
                       longer than its `consumer_timeout`, half an hour by default";
-        context.faults.warning(at, message, remedy);
+        context
+            .faults
+            .warning(Code::ConsumerTimeout, at, message, remedy);
     }
 }
 

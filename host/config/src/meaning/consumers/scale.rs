@@ -6,6 +6,7 @@ use hive_core::scaling::ScalePlan;
 
 use crate::meaning::Context;
 use crate::written::{Node, Value};
+use hive_core::codes::Code;
 
 const DEFAULT_MIN: u16 = 1;
 const DEFAULT_EVERY: Duration = Duration::from_secs(5);
@@ -19,7 +20,7 @@ pub(super) fn plan(context: &mut Context<'_>, consumer: &Node) -> Option<ScalePl
     if let Some(at) = consumer.get("concurrency") {
         let message = "has no effect beside `scale`, which takes its place";
         let remedy = "remove it: `scale.min` and `scale.max` are the bounds";
-        context.faults.warning(at, message, remedy);
+        context.faults.warning(Code::NoEffect, at, message, remedy);
     }
     let rules = ["messages_per_instance", "target_wait"];
     if rules.iter().all(|rule| scale.get(rule).is_none()) {
@@ -35,7 +36,9 @@ pub(super) fn plan(context: &mut Context<'_>, consumer: &Node) -> Option<ScalePl
     {
         let message = format!("is below `min`: {max} against {min}");
         let remedy = format!("write at least {min}");
-        context.faults.error(at, message, remedy);
+        context
+            .faults
+            .error(Code::CrossedBounds, at, message, remedy);
     }
     Some(ScalePlan {
         min,

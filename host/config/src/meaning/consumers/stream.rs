@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use hive_core::codes::Code;
 use hive_core::nearest;
 use hive_core::policy::OnError;
 
@@ -45,7 +46,7 @@ pub(super) fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option
         let queue = node.text("queue").unwrap_or_default();
         let message = format!("is set for {}, which is not a stream", redact::quote(queue));
         let remedy = format!("remove it, or set `type = \"stream\"` of [queues.{queue:?}]");
-        context.faults.error(at, message, remedy);
+        context.faults.error(Code::Conflict, at, message, remedy);
     }
     if written.is_none() && declared != Some(QueueKind::Stream) {
         return None;
@@ -91,9 +92,12 @@ pub(super) fn check_groups(
             redact::quote(&stream.group)
         );
         let remedy = "give each a `group` of its own: they would move one stored offset";
-        context
-            .faults
-            .error(at.or(written).unwrap_or(node), message, remedy);
+        context.faults.error(
+            Code::Duplicate,
+            at.or(written).unwrap_or(node),
+            message,
+            remedy,
+        );
     }
 }
 
@@ -143,7 +147,7 @@ fn offset(context: &mut Context<'_>, stream: &Node) -> StreamOffset {
         ),
     };
     let message = format!("is not a place in a stream: {}", redact::quote(text));
-    context.faults.error(at, message, remedy);
+    context.faults.error(Code::BadForm, at, message, remedy);
     StreamOffset::Next
 }
 
@@ -155,7 +159,7 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
                 let message = "has no meaning for a stream: everybody would read the retry";
                 let remedy =
                     "remove it; `stream.on_error` says what becomes of a message that fails";
-                context.faults.error(at, message, remedy);
+                context.faults.error(Code::StreamKey, at, message, remedy);
             }
         }
         if let Some(at) = retry.get("dead_letter")
@@ -163,7 +167,7 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
         {
             let message = "is of no use: nothing of this stream is dead-lettered";
             let remedy = "remove it, or set `on_error = \"dead-letter\"` in `stream`";
-            context.faults.error(at, message, remedy);
+            context.faults.error(Code::StreamKey, at, message, remedy);
         }
     }
     if let Some(at) = node.get("reply_on_failure")
@@ -173,11 +177,12 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
         let message =
             "is of no use: it answers what is dead-lettered, and nothing of this stream is";
         let remedy = "remove it, or set `on_error = \"dead-letter\"` in `stream`";
-        context.faults.error(at, message, remedy);
+        context.faults.error(Code::StreamKey, at, message, remedy);
     }
     for (key, why) in MEANINGLESS {
         if let Some(at) = node.get(key) {
             context.faults.error(
+                Code::StreamKey,
                 at,
                 *why,
                 "remove it, or consume from a queue that is not a stream",
