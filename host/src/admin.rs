@@ -129,7 +129,7 @@ async fn unknown(uri: Uri) -> Response {
         "there is no {}; docs/operations.md lists the paths",
         uri.path()
     );
-    (StatusCode::NOT_FOUND, Json(ErrorView::new(error))).into_response()
+    (StatusCode::NOT_FOUND, Json(ErrorView::new(None, error))).into_response()
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Response {
@@ -137,7 +137,11 @@ async fn not_allowed(method: Method, uri: Uri) -> Response {
         "{} does not take {method}: what is read is a GET, and a command is a POST",
         uri.path()
     );
-    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorView::new(error))).into_response()
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        Json(ErrorView::new(None, error)),
+    )
+        .into_response()
 }
 
 /// The process answers, whatever the broker does: restarting it would heal nothing.

@@ -21,6 +21,7 @@ use hive_amqp::Amqp;
 use hive_config::Environment;
 use hive_config::plan::{AdminPlan, Plan};
 use hive_core::canary::Verdict;
+use hive_core::codes::{Code, Coded};
 use hive_lifecycle::Tasks;
 use hive_sandbox::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
@@ -46,7 +47,7 @@ const LEAST_INSTANCES: u32 = 64;
 /// A host that consumes.
 pub struct App {
     control: Control,
-    gave_up: mpsc::Receiver<String>,
+    gave_up: mpsc::Receiver<Coded>,
     shutdown_timeout: tokio::sync::watch::Receiver<Duration>,
     /// Leads commands here for as long as the host runs.
     _runtime_file: Option<RuntimeFile>,
@@ -69,7 +70,7 @@ pub enum StartFault {
     Plan(Vec<ComponentFault>),
     /// The machine or the broker won't have it.
     #[error("{0}")]
-    Host(String),
+    Host(Coded),
 }
 
 impl PlanSource {
@@ -79,6 +80,7 @@ impl PlanSource {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     Fact::ConfigWarning {
+                        code: warning.code().as_str(),
                         warning,
                         advice: &warning.remedy(),
                     }
@@ -116,7 +118,9 @@ impl App {
             tell_serving(name, None, slot.current().version(), telemetry);
         }
         let amqp = Amqp::start(telemetry, Arc::clone(&plan.host.name)).map_err(|error| {
-            StartFault::Host(format!("the AMQP runtime could not be started: {error}"))
+            StartFault::Host(Coded::plain(format_args!(
+                "the AMQP runtime could not be started: {error}"
+            )))
         })?;
         let (told, gave_up) = mpsc::channel(1);
         let (shutdown_timeout, timeout) = tokio::sync::watch::channel(plan.host.shutdown_timeout);
@@ -138,7 +142,9 @@ impl App {
             telemetry: telemetry.clone(),
         };
         for connection in plan.connections.values() {
-            running.connect(connection, &plan)?;
+            running
+                .connect(connection, &plan)
+                .map_err(StartFault::Host)?;
         }
         for consumer in plan.consumers.values() {
             running.consume(consumer);
@@ -154,7 +160,7 @@ impl App {
     }
 
     /// Resolves when a connection is given up, with the reason: the host cannot continue.
-    pub async fn gave_up(&mut self) -> String {
+    pub async fn gave_up(&mut self) -> Coded {
         match self.gave_up.recv().await {
             Some(reason) => reason,
             None => std::future::pending().await,
@@ -262,12 +268,14 @@ async fn serve_admin(
     let admin = match Admin::bind(address, !is_named).await {
         Ok(admin) => admin,
         Err(error) if is_named => {
-            return Err(StartFault::Host(format!(
+            let text = format!(
                 "the admin server cannot listen on {address}: {error}; change `host.admin`"
-            )));
+            );
+            return Err(StartFault::Host(Coded::new(Code::AdminPortTaken, text)));
         }
         Err(error) => {
             Fact::AdminUnavailable {
+                code: Code::AdminPortTaken.as_str(),
                 address,
                 error: &error,
             }
@@ -307,7 +315,7 @@ async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<OnDemand>, StartFa
     let store = OnDemand::new(plan.store.clone(), tasks);
     if plan.uses_the_store() {
         let opened = store.open().await;
-        opened.map_err(|fault| StartFault::Host(fault.to_string()))?;
+        opened.map_err(|fault| StartFault::Host(Coded::new(fault.code(), &fault)))?;
     }
     Ok(Arc::new(store))
 }
@@ -336,7 +344,7 @@ pub(crate) fn engine(
             .unwrap_or(wanted.max(LEAST_INSTANCES)),
     };
     Engine::new(limits, tasks, telemetry, store)
-        .map_err(|error| StartFault::Host(format!("{error:#}")))
+        .map_err(|error| StartFault::Host(Coded::plain(format_args!("{error:#}"))))
 }
 
 /// Loads every component of the plan; the faults of all of them in one go.

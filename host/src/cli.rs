@@ -9,6 +9,7 @@ mod completions;
 mod dead;
 mod demo;
 mod dev;
+mod explain;
 mod invoke;
 mod memory_broker;
 mod message_file;
@@ -183,6 +184,11 @@ enum Command {
                       Then write as the first line of hive.toml, for editors with Taplo:\n  \
                       #:schema ./hive.schema.json")]
     Schema(Schema),
+    /// Prints what an error code means and what to do, or without a code the list of them.
+    ///
+    /// Errors are printed with their code, as in error[HIVE-0103]; log lines have it in the field `code`.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Explain),
     /// Prints a shell completion script.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
@@ -246,6 +252,7 @@ pub fn main() -> Exit {
             say::json(&format_args!("{schema:#}"));
             Ok(Exit::Done)
         }
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::New(arguments) => new::run(&arguments),
     };
@@ -278,11 +285,13 @@ fn compact(command: clap::Command, before: &str) -> clap::Command {
 fn refuse(fault: &StartFault) -> Exit {
     match fault {
         StartFault::Plan(faults) => {
-            faults.iter().for_each(|fault| fault!("{fault}"));
+            for fault in faults {
+                fault!([fault.code()] "{fault}");
+            }
             Exit::Misused
         }
         StartFault::Host(fault) => {
-            fault!("{fault}");
+            fault!([fault.code] "{fault}");
             Exit::Failed
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hive_core::canary::CanaryRule;
+use hive_core::codes::{Code, Coded};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::status::Version;
@@ -111,15 +112,27 @@ pub enum Refusal {
     /// The command cannot be carried out now.
     Conflict(String),
     /// The code or the file has a fault; the current one stays.
-    Faulty(String),
+    Faulty(Coded),
     /// The host is stopping.
     Stopping,
+}
+
+impl Refusal {
+    /// Its code; a refusal that only has to be waited for has none.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Unknown(_) => Some(Code::UnknownAtHost),
+            Self::Faulty(fault) => fault.code,
+            Self::Conflict(_) | Self::Stopping => None,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(text) | Self::Conflict(text) | Self::Faulty(text) => f.write_str(text),
+            Self::Unknown(text) | Self::Conflict(text) => f.write_str(text),
+            Self::Faulty(fault) => fault.fmt(f),
             Self::Stopping => f.write_str("the host is stopping"),
         }
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hive_config::plan::{AuthMechanism, ConnectionPlan, Endpoint};
+use hive_core::codes::Code;
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
@@ -106,6 +107,7 @@ impl Session {
                     connection: plan.name.clone(),
                     address,
                     reason,
+                    code: Code::BrokerUnreachable,
                     nobody_there: false,
                 });
             }

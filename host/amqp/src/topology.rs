@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, QueueKind, QueuePlan, TopologyPlan};
+use hive_core::codes::Code;
 use hive_core::policy::OnError;
 use hive_telemetry::Fact;
 
@@ -348,6 +349,7 @@ impl Topology {
             connection: self.connection.clone(),
             address: "the broker while declaring".into(),
             reason: reason.to_owned(),
+            code: Code::BrokerUnreachable,
             nobody_there: false,
         }
     }
@@ -556,6 +558,7 @@ impl Topology {
                     remedy,
                 } = departure;
                 Fact::TopologyDeparture {
+                    code: Code::QueueDiffers.as_str(),
                     connection: &self.connection,
                     queue: &queue,
                     found: &found,
@@ -619,6 +622,7 @@ fn name_too_long(name: &str) -> Mismatch {
         entity: format!("the name {name:?}"),
         answer: format!("longer than {LONGEST_NAME} bytes"),
         remedy: "choose a shorter name".into(),
+        code: Code::NameTooLong,
     }
 }
 

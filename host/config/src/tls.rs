@@ -6,6 +6,7 @@
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
+use hive_core::codes::Code;
 use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
@@ -17,6 +18,8 @@ const NAMES_TOLD: usize = 5;
 /// Something that waiting does not heal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Trouble {
+    /// Its code.
+    pub code: Code,
     /// The fault.
     pub reason: String,
     /// Who can do what about it.
@@ -47,32 +50,46 @@ pub fn cause(error: &io::Error) -> Option<&Error> {
 pub fn trouble(error: &io::Error, peer: Peer<'_>) -> Option<Trouble> {
     let Peer { kind, section, .. } = peer;
     let [with, without] = peer.schemes;
-    let (reason, remedy) = match cause(error)? {
+    let (code, reason, remedy) = match cause(error)? {
         Error::InvalidCertificate(fault) => of_the_server(fault, peer),
         Error::AlertReceived(alert) => of_the_client(*alert, peer)?,
         Error::InvalidMessage(_) => (
+            Code::PortWithoutTls,
             format!("what answers there does not speak TLS, and the url is {with}"),
             format!("write the {kind}'s port for TLS in the url of {section}, or {without}"),
         ),
         Error::PeerIncompatible(_) => no_common_ground(peer),
         _ => return None,
     };
-    Some(Trouble { reason, remedy })
+    Some(Trouble {
+        code,
+        reason,
+        remedy,
+    })
 }
 
+/// The code, the fault and the remedy.
+type Told = (Code, String, String);
+
 /// The certificate that the peer showed.
-fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
+fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> Told {
     let Peer { kind, section, .. } = peer;
     let renew = || {
         format!("renew it at the {kind} that the url of {section} names, or set this clock right")
     };
     match fault {
         CertificateError::ExpiredContext { not_after, .. } => (
+            Code::CertificateExpired,
             format!("the {kind}'s certificate expired on {}", date(*not_after)),
             renew(),
         ),
-        CertificateError::Expired => (format!("the {kind}'s certificate has expired"), renew()),
+        CertificateError::Expired => (
+            Code::CertificateExpired,
+            format!("the {kind}'s certificate has expired"),
+            renew(),
+        ),
         CertificateError::NotValidYetContext { not_before, .. } => (
+            Code::CertificateExpired,
             format!(
                 "the {kind}'s certificate is not valid before {}",
                 date(*not_before)
@@ -89,6 +106,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
                  or have it made out for {expected:?} too"
             );
             (
+                Code::CertificateName,
                 format!(
                     "the {kind}'s certificate is for {}, not for {expected:?}",
                     names(presented)
@@ -97,6 +115,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
             )
         }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            Code::UnknownAuthority,
             format!("the {kind}'s certificate is signed by an authority that is not trusted"),
             match peer.tls.is_some_and(|tls| tls.names_authorities) {
                 true => {
@@ -109,6 +128,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
             },
         ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
+            Code::CertificateUnusable,
             format!("the {kind}'s certificate is not one for servers"),
             format!(
                 "have one made with the extended key usage serverAuth for the {kind} that the url \
@@ -116,6 +136,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
             ),
         ),
         other => (
+            Code::CertificateUnusable,
             format!("the {kind}'s certificate cannot be taken: {other}"),
             format!("renew it at the {kind} that the url of {section} names"),
         ),
@@ -123,7 +144,7 @@ fn of_the_server(fault: &CertificateError, peer: Peer<'_>) -> (String, String) {
 }
 
 /// The peer's complaint about our certificate.
-fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, String)> {
+fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<Told> {
     use AlertDescription as Alert;
 
     let Peer { kind, section, .. } = peer;
@@ -133,11 +154,13 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
     };
     Some(match alert {
         Alert::CertificateRequired | Alert::NoCertificate if !shown => (
+            Code::ClientCertificateMissing,
             format!("the {kind} asks for a client's certificate, and there is none"),
             format!("set `tls.cert` and `tls.key` of {section}"),
         ),
         // TLS 1.2 sends this where 1.3 sends CertificateRequired, and in many other cases.
         Alert::HandshakeFailure if !shown => (
+            Code::ClientCertificateMissing,
             format!(
                 "the {kind} breaks off the handshake, as it does without a client's certificate"
             ),
@@ -146,6 +169,7 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
             ),
         ),
         Alert::UnknownCA => (
+            Code::ClientCertificateRefused,
             format!("the {kind} does not trust the authority that signed the client's certificate"),
             format!(
                 "name one in `tls.cert` of {section} that an authority of the {kind}'s signed, or \
@@ -154,6 +178,7 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
             ),
         ),
         Alert::CertificateExpired => (
+            Code::ClientCertificateRefused,
             format!("the {kind} says that the client's certificate has expired"),
             format!("renew the one in `tls.cert` of {section}, and restart the host"),
         ),
@@ -164,15 +189,18 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
         | Alert::CertificateRequired
         | Alert::NoCertificate
         | Alert::AccessDenied => (
+            Code::ClientCertificateRefused,
             format!("the {kind} does not take the client's certificate ({alert:?})"),
             another(),
         ),
         Alert::HandshakeFailure => (
+            Code::ClientCertificateRefused,
             format!("the {kind} breaks off the handshake"),
             format!("see the {kind}'s log for why; `tls` of {section} is what it was shown"),
         ),
         Alert::ProtocolVersion | Alert::InsufficientSecurity => no_common_ground(peer),
         Alert::UnrecognisedName => (
+            Code::CertificateName,
             format!("the {kind} has no certificate for the name that the url has"),
             format!("write the {kind}'s own name in the url of {section}"),
         ),
@@ -180,8 +208,9 @@ fn of_the_client(alert: AlertDescription, peer: Peer<'_>) -> Option<(String, Str
     })
 }
 
-fn no_common_ground(Peer { kind, section, .. }: Peer<'_>) -> (String, String) {
+fn no_common_ground(Peer { kind, section, .. }: Peer<'_>) -> Told {
     (
+        Code::NoCommonTls,
         format!("the {kind} and the host have no version or cipher of TLS in common"),
         format!("allow TLS 1.2 or 1.3 at the {kind} that the url of {section} names"),
     )

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use hive_config::files;
 use hive_config::plan::{ComponentPlan, ConsumerPlan};
+use hive_core::codes::Code as ErrorCode;
 use sha2::{Digest, Sha256};
 use wasmtime::Precompiled;
 use wasmtime::component::Component;
 
 use super::engine::Engine;
 use super::exports::{self, Handlers};
-use super::fault::ComponentFault;
+use super::fault::{ComponentFault, Reason};
 
 /// Where code comes from.
 #[derive(Debug)]
@@ -45,13 +46,19 @@ impl Content {
     }
 
     /// `build` is the command that makes the file.
-    fn of_file(path: &Path, build: Option<&str>) -> Result<Self, Vec<String>> {
+    fn of_file(path: &Path, build: Option<&str>) -> Result<Self, Vec<Reason>> {
         let bytes = files::read(path).map_err(|error| {
             vec![match build.filter(|_| error.kind() == ErrorKind::NotFound) {
-                Some(build) => format!(
-                    "there is no such file yet; build it with `{build}` in the folder of hive.toml"
+                Some(build) => Reason::new(
+                    ErrorCode::NotBuilt,
+                    format!(
+                        "there is no such file yet; build it with `{build}` in the folder of hive.toml"
+                    ),
                 ),
-                None => format!("the file cannot be read: {error}"),
+                None => Reason::new(
+                    ErrorCode::ComponentUnreadable,
+                    format!("the file cannot be read: {error}"),
+                ),
             }]
         })?;
         Ok(Self::new(bytes, false))
@@ -75,11 +82,11 @@ pub struct Code {
 impl Code {
     /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
     /// serve.
-    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<String>> {
+    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<Reason>> {
         let misfits = consumers
             .iter()
             .filter_map(|consumer| self.handlers.misfit(consumer));
-        let misfits: Vec<String> = misfits.collect();
+        let misfits: Vec<Reason> = misfits.collect();
         match misfits.is_empty() {
             true => Ok(()),
             false => Err(misfits),
@@ -136,15 +143,20 @@ impl Engine {
     async fn aside<T: Send + 'static>(
         &self,
         plan: &ComponentPlan,
-        computation: impl FnOnce() -> Result<T, Vec<String>> + Send + 'static,
+        computation: impl FnOnce() -> Result<T, Vec<Reason>> + Send + 'static,
     ) -> Result<T, ComponentFault> {
         let computed = self.tasks.spawn_blocking(computation).await;
         computed
-            .unwrap_or_else(|error| Err(vec![format!("the host failed over it: {error}")]))
+            .unwrap_or_else(|error| {
+                Err(vec![Reason::new(
+                    ErrorCode::HostFailed,
+                    format!("the host failed over it: {error}"),
+                )])
+            })
             .map_err(|reasons| ComponentFault::of(plan, reasons))
     }
 
-    fn compile(&self, plan: &ComponentPlan, source: Source) -> Result<Code, Vec<String>> {
+    fn compile(&self, plan: &ComponentPlan, source: Source) -> Result<Code, Vec<Reason>> {
         let Content {
             bytes,
             hash,
@@ -159,10 +171,10 @@ impl Engine {
         };
         check_sum(&hash, plan)?;
         if is_sent && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
-            return Err(vec![
-                "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from"
-                    .to_owned(),
-            ]);
+            return Err(vec![Reason::new(
+                ErrorCode::OtherEngine,
+                "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from",
+            )]);
         }
         let component = self
             .read(&plan.path, &bytes)
@@ -170,7 +182,10 @@ impl Engine {
         let handlers = exports::handlers(&self.engine, &component)?;
         component
             .initialize_copy_on_write_image()
-            .map_err(|error| vec![format!("its memory cannot be prepared: {error:#}")])?;
+            .map_err(|error| {
+                let text = format!("its memory cannot be prepared: {error:#}");
+                vec![Reason::new(ErrorCode::DoesNotCompile, text)]
+            })?;
         Ok(Code {
             imports: exports::imports(&self.engine, &component).into(),
             component,
@@ -179,37 +194,40 @@ impl Engine {
         })
     }
 
-    fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, String> {
+    fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, Reason> {
         const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
         match wasmtime::Engine::detect_precompiled(bytes) {
             Some(Precompiled::Component) => return self.read_precompiled(bytes),
             Some(Precompiled::Module) => {
-                return Err("it is a precompiled core module, not a component".to_owned());
+                let text = "it is a precompiled core module, not a component";
+                return Err(Reason::new(ErrorCode::CoreModule, text));
             }
             None => {}
         }
         if bytes.is_empty() {
-            return Err("the file is empty; was its build interrupted?".to_owned());
+            let text = "the file is empty; was its build interrupted?";
+            return Err(Reason::new(ErrorCode::NotWebAssembly, text));
         }
         // Code that was sent has no name; text is recognised by its beginning.
         let is_text = path.extension().is_some_and(|extension| extension == "wat")
             || bytes.trim_ascii_start().starts_with(b"(");
         let bytes: Cow<'_, [u8]> = match is_text {
-            true => wat::parse_bytes(bytes)
-                .map_err(|error| format!("it is not WebAssembly text: {error}"))?,
+            true => wat::parse_bytes(bytes).map_err(|error| {
+                let text = format!("it is not WebAssembly text: {error}");
+                Reason::new(ErrorCode::NotWebAssembly, text)
+            })?,
             false => bytes.into(),
         };
         if bytes.starts_with(CORE_MODULE) {
-            return Err(
-                "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
-                 it with `wasm-tools component new`"
-                    .to_owned(),
-            );
+            let text = "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
+                        it with `wasm-tools component new`";
+            return Err(Reason::new(ErrorCode::CoreModule, text));
         }
         if !bytes.starts_with(b"\0asm") {
-            return Err("it is not WebAssembly: it does not begin with \\0asm".to_owned());
+            let text = "it is not WebAssembly: it does not begin with \\0asm";
+            return Err(Reason::new(ErrorCode::NotWebAssembly, text));
         }
-        Component::new(&self.engine, &bytes).map_err(|error| advise(&format!("{error:#}")))
+        Component::new(&self.engine, &bytes).map_err(|error| not_compiled(&error))
     }
 
     #[expect(
@@ -217,26 +235,35 @@ impl Engine {
         reason = "native code is run as it stands in the file: a .cwasm is as trusted as the host's own binary, \
                   which docs/configuration.md says of `path`"
     )]
-    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, String> {
+    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, Reason> {
         // SAFETY: the bytes were made by wasmtime (`detect_precompiled` has seen its mark), from a file
         // named by the operator, who could as well have named another binary to run. They are those
         // whose sum was checked: the file may be another by now.
         unsafe { Component::deserialize(&self.engine, bytes) }.map_err(|error| {
-            format!(
+            let text = format!(
                 "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
-            )
+            );
+            Reason::new(ErrorCode::OtherEngine, text)
         })
     }
 }
 
 /// `sha256` of the plan, if it wants one.
-fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<String>> {
+fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<Reason>> {
     match plan.sha256.as_deref() {
-        Some(sum) if sum != hash => Err(vec![format!(
-            "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
-        )]),
+        Some(sum) if sum != hash => {
+            let text = format!(
+                "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
+            );
+            Err(vec![Reason::new(ErrorCode::WrongSum, text)])
+        }
         _ => Ok(()),
     }
+}
+
+/// The engine refuses a component.
+pub(super) fn not_compiled(error: &wasmtime::Error) -> Reason {
+    Reason::new(ErrorCode::DoesNotCompile, advise(&format!("{error:#}")))
 }
 
 /// Adds what to do to the errors of wasmtime that people meet.

@@ -1,9 +1,12 @@
 //! Holds what a component exports and imports against what the host wants and has.
 
 use hive_config::plan::ConsumerPlan;
+use hive_core::codes::Code;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
+
+use super::fault::Reason;
 
 const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
@@ -35,24 +38,25 @@ pub(super) struct Handlers {
 
 impl Handlers {
     /// Why a component with these handlers cannot serve `consumer`, if it cannot.
-    pub(super) fn misfit(self, consumer: &ConsumerPlan) -> Option<String> {
+    pub(super) fn misfit(self, consumer: &ConsumerPlan) -> Option<Reason> {
         let name = &consumer.name;
-        match (&consumer.batch, self) {
-            (Some(_), Self { batch: false, .. }) => Some(format!(
+        let text = match (&consumer.batch, self) {
+            (Some(_), Self { batch: false, .. }) => format!(
                 "its consumer {name:?} has a `batch`, but it exports no {BATCH_HANDLER}; export that, \
                  or remove `batch` from the consumer"
-            )),
-            (None, Self { single: false, .. }) => Some(format!(
+            ),
+            (None, Self { single: false, .. }) => format!(
                 "it exports {BATCH_HANDLER} and no {HANDLER}, but its consumer {name:?} has no `batch`; \
                  add `batch = {{ size = …, wait = \"…\" }}` to the consumer, or export {HANDLER}"
-            )),
-            _ => None,
-        }
+            ),
+            _ => return None,
+        };
+        Some(Reason::new(Code::HandlerMismatch, text))
     }
 }
 
 /// Which handlers a component exports, or every fault in what it exports and imports.
-pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<String>> {
+pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<Reason>> {
     let kind = component.component_type();
     let exports: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();
     let (handlers, mut faults) = match handlers_among(&exports) {
@@ -61,10 +65,11 @@ pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handler
     };
     for (name, import) in kind.imports(engine) {
         if !is_linked(name) && !only_types(engine, &import.ty) {
-            faults.push(format!(
+            let text = format!(
                 "it imports {name:?}{}, which the host does not have; build it without that import",
                 functions(engine, &import.ty)
-            ));
+            );
+            faults.push(Reason::new(Code::UnknownImport, text));
         }
     }
     match handlers {
@@ -83,14 +88,17 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
         .collect()
 }
 
-fn handlers_among(exports: &[&str]) -> Result<Handlers, String> {
+fn handlers_among(exports: &[&str]) -> Result<Handlers, Reason> {
     let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface)
     {
         None => Ok(false),
         Some(name) if split(name).1.starts_with(CONTRACT) => Ok(true),
-        Some(name) => Err(format!(
-            "it exports {name:?}, but this host speaks {interface}@0.1.x; build it against that version"
-        )),
+        Some(name) => {
+            let text = format!(
+                "it exports {name:?}, but this host speaks {interface}@0.1.x; build it against that version"
+            );
+            Err(Reason::new(Code::OtherContract, text))
+        }
     };
     let handlers = Handlers {
         single: exports_one(HANDLER)?,
@@ -99,10 +107,11 @@ fn handlers_among(exports: &[&str]) -> Result<Handlers, String> {
     if handlers.single || handlers.batch {
         return Ok(handlers);
     }
-    Err(format!(
+    let text = format!(
         "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is not a consumer; it exports {}",
         list(exports)
-    ))
+    );
+    Err(Reason::new(Code::NoHandler, text))
 }
 
 /// `interface@version` in its two parts.
@@ -182,11 +191,15 @@ mod tests {
         assert_eq!(of(&[handler]), found(true, false));
         assert_eq!(of(&[batch]), found(false, true));
         assert_eq!(of(&[batch, handler]), found(true, true));
-        let fault = of(&["hive:consumer/handler@0.2.0"]).unwrap_err();
+        let fault = of(&["hive:consumer/handler@0.2.0"]).unwrap_err().text;
         assert!(fault.contains("handler@0.2.0") && fault.contains("0.1.x"));
-        let fault = of(&[handler, "hive:consumer/batch-handler@0.2.0"]).unwrap_err();
+        let fault = of(&[handler, "hive:consumer/batch-handler@0.2.0"])
+            .unwrap_err()
+            .text;
         assert!(fault.contains("batch-handler@0.2.0") && fault.contains("0.1.x"));
         let fault = of(&["wasi:cli/run@0.2.6"]).unwrap_err();
+        assert_eq!(fault.code, Code::NoHandler);
+        let fault = fault.text;
         assert!(fault.contains("wasi:cli/run@0.2.6"));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use hive_config::plan::ComponentPlan;
+use hive_core::codes::Code;
 
 /// Everything that is wrong with one component.
 #[derive(Debug)]
@@ -13,17 +14,38 @@ pub struct ComponentFault {
     /// Its file.
     pub path: PathBuf,
     /// Each fault, with what to do. Never empty.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Its code.
+    pub code: Code,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+impl Reason {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { code, text }
+    }
 }
 
 impl ComponentFault {
     /// The fault of a plan's component.
-    pub(super) fn of(plan: &ComponentPlan, reasons: Vec<String>) -> Self {
+    pub(super) fn of(plan: &ComponentPlan, reasons: Vec<Reason>) -> Self {
         Self {
             component: plan.name.to_string(),
             path: plan.path.clone(),
             reasons,
         }
+    }
+
+    /// The code of the first fault.
+    pub fn code(&self) -> Option<Code> {
+        self.reasons.first().map(|reason| reason.code)
     }
 }
 
@@ -36,7 +58,7 @@ impl fmt::Display for ComponentFault {
             self.path.display()
         )?;
         for reason in &self.reasons {
-            write!(f, ": {reason}")?;
+            write!(f, ": {}", reason.text)?;
         }
         Ok(())
     }

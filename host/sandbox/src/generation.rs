@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hive_config::plan::{ComponentPlan, ConsumerPlan, Instances};
+use hive_core::codes::Code as ErrorCode;
 use hive_core::policy::Outcome;
 use hive_core::version::Version;
 use hive_store::Store;
@@ -15,9 +16,9 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use super::access::{self, Access};
 use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
 use super::bindings::contract::exports::hive::consumer::{batch_handler, handler, lifecycle};
-use super::code::{Code, Source, advise};
+use super::code::{Code, Source, advise, not_compiled};
 use super::engine::Engine;
-use super::fault::ComponentFault;
+use super::fault::{ComponentFault, Reason};
 use super::instance::Instance;
 use super::logs::LineRate;
 use super::places::Places;
@@ -69,7 +70,7 @@ impl Engine {
         generation
             .probe()
             .await
-            .map_err(|reason| fault(vec![reason]))?;
+            .map_err(|text| fault(vec![Reason::new(ErrorCode::DoesNotStart, text)]))?;
         Ok(generation)
     }
 
@@ -78,8 +79,8 @@ impl Engine {
         plan: &ComponentPlan,
         code: Code,
         number: u64,
-    ) -> Result<Generation, Vec<String>> {
-        let describe = |error: wasmtime::Error| vec![advise(&format!("{error:#}"))];
+    ) -> Result<Generation, Vec<Reason>> {
+        let describe = |error: wasmtime::Error| vec![not_compiled(&error)];
         let pre = self
             .linker
             .instantiate_pre(&code.component)

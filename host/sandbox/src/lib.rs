@@ -28,7 +28,7 @@ mod warm;
 pub use access::Access;
 pub use code::{Code, Content, Source};
 pub use engine::{Engine, EngineLimits};
-pub use fault::ComponentFault;
+pub use fault::{ComponentFault, Reason};
 pub use generation::Generation;
 pub use invoke::Call;
 pub use measured::{Handed, Measured};

@@ -68,7 +68,7 @@ async fn swap(
     let canary = match how.rule() {
         Ok(canary) => canary,
         Err(error) => {
-            return (StatusCode::BAD_REQUEST, Json(ErrorView::new(error))).into_response();
+            return (StatusCode::BAD_REQUEST, Json(ErrorView::new(None, error))).into_response();
         }
     };
     let command = Command::Swap {
@@ -112,7 +112,7 @@ fn answer(answer: &Answer) -> Response {
                 Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             };
-            (status, Json(ErrorView::new(refusal))).into_response()
+            (status, Json(ErrorView::new(refusal.code(), refusal))).into_response()
         }
     }
 }

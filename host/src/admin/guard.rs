@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hive_config::plan::Password;
+use hive_core::codes::Code;
 use sha2::{Digest, Sha256};
 
 use super::wire::ErrorView;
@@ -14,6 +15,9 @@ use super::wire::ErrorView;
 /// The media types of commands. The browser asks before a web page of another origin may send them (Fetch
 /// Standard, "CORS-safelisted request-header"), and this server never answers that question.
 const TYPES: [&str; 2] = ["application/json", "application/wasm"];
+
+/// Why a command is not accepted: the status, the code of the error, and the error.
+type Objection = (StatusCode, Option<Code>, &'static str);
 
 /// Decides about commands, and about what a reader learns.
 #[derive(Clone)]
@@ -29,27 +33,31 @@ impl Guard {
     }
 
     /// Why a command with these headers is not taken.
-    fn objection(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    fn objection(&self, headers: &HeaderMap) -> Option<Objection> {
         if !text(headers, header::CONTENT_TYPE).is_some_and(|kind| TYPES.contains(&kind)) {
             return Some((
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                None,
                 "a command is sent as application/json, or as application/wasm with new code",
             ));
         }
         if let Some(token) = &self.token {
             return (!sends(headers, token)).then_some((
                 StatusCode::UNAUTHORIZED,
+                Some(Code::TokenRefused),
                 "commands need the token of `host.admin_token`, as `Authorization: Bearer TOKEN`",
             ));
         }
         if !self.is_loopback {
             return Some((
                 StatusCode::FORBIDDEN,
+                Some(Code::LoopbackOnly),
                 "commands need a loopback address in `host.admin`, or `host.admin_token`",
             ));
         }
         (!is_under_own_name(headers)).then_some((
             StatusCode::FORBIDDEN,
+            Some(Code::LoopbackOnly),
             "without a token, commands are accepted only from this machine and under its own name",
         ))
     }
@@ -97,7 +105,7 @@ fn is_local(host: &str) -> bool {
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.objection(request.headers()) {
         None => next.run(request).await,
-        Some((status, text)) => (status, Json(ErrorView::new(text))).into_response(),
+        Some((status, code, text)) => (status, Json(ErrorView::new(code, text))).into_response(),
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
 
     fn status(guard: &Guard, lines: &[(header::HeaderName, &str)]) -> Option<u16> {
         let objection = guard.objection(&headers(lines));
-        objection.map(|(status, _)| status.as_u16())
+        objection.map(|(status, _, _)| status.as_u16())
     }
 
     const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");

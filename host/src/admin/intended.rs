@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hive_core::codes::Code;
 use percent_encoding::percent_decode;
 
 use super::guard::Guard;
@@ -74,7 +75,11 @@ pub(super) async fn intended(
     let headers = request.headers();
     match identity.objection(headers, guard.shows_files(headers)) {
         None => next.run(request).await,
-        Some(text) => (StatusCode::CONFLICT, Json(ErrorView::new(text))).into_response(),
+        Some(text) => (
+            StatusCode::CONFLICT,
+            Json(ErrorView::new(Code::WrongHost, text)),
+        )
+            .into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod status;
 
+use hive_core::codes::Code;
 use hive_core::moments;
 use serde::Serialize;
 
@@ -229,12 +230,16 @@ pub(super) enum DoneView<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorView {
     error: String,
+    /// For `hive-host explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 impl ErrorView {
-    pub(super) fn new(error: impl ToString) -> Self {
+    pub(super) fn new(code: impl Into<Option<Code>>, error: impl ToString) -> Self {
         Self {
             error: error.to_string(),
+            code: code.into().map(Code::as_str),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hive_amqp::Connection;
 use hive_config::diff::{Changes, diff};
 use hive_config::plan::{ConsumerPlan, Plan};
-use hive_sandbox::{Generation, Slot, Source};
+use hive_core::codes::Coded;
+use hive_sandbox::{ComponentFault, Generation, Slot, Source};
 use hive_telemetry::Fact;
 
 use super::running::{Consuming, Running, consumers_of};
@@ -42,8 +43,10 @@ impl Running {
         let read = self.tasks.spawn_blocking(move || source.load());
         let new = read
             .await
-            .map_err(|error| Refusal::Faulty(format!("reading it failed: {error}")))?
-            .map_err(Refusal::Faulty)?;
+            .map_err(|error| {
+                Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
+            })?
+            .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
         let changes = diff(&self.plan, &new);
         if changes.is_empty() {
             return Ok(Done::Reloaded {
@@ -52,7 +55,7 @@ impl Running {
         }
         for (name, connection) in &new.connections {
             Connection::check(connection, consumers_of(&new, name))
-                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+                .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
         }
         let generations = self.load_changed(&new, &changes).await?;
         let not_declared = self.apply(new, &changes, generations).await?;
@@ -76,7 +79,7 @@ impl Running {
         let names = changes.components.added.iter();
         if new.uses_the_store() {
             let opened = self.store.open().await;
-            opened.map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+            opened.map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
         }
         let mut generations = BTreeMap::new();
         let mut faults = Vec::new();
@@ -90,16 +93,19 @@ impl Running {
                 Ok(generation) => {
                     generations.insert(name.clone(), generation);
                 }
-                Err(fault) => faults.push(fault.to_string()),
+                Err(fault) => faults.push(fault),
             }
         }
         let kept = self.slots.iter();
         for (name, slot) in kept.filter(|(name, _)| !generations.contains_key(*name)) {
             faults.extend(misfits(slot, &new.consumers_of(name)));
         }
-        match faults.is_empty() {
-            true => Ok(generations),
-            false => Err(Refusal::Faulty(faults.join("\n"))),
+        match faults.first() {
+            None => Ok(generations),
+            Some(first) => {
+                let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                Err(Refusal::Faulty(Coded::new(first.code(), all.join("\n"))))
+            }
         }
     }
 
@@ -121,7 +127,7 @@ impl Running {
         }
         for name in changes.connections.begun() {
             self.connect(&new.connections[name], &new)
-                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+                .map_err(Refusal::Faulty)?;
         }
         let not_declared = self.declare(&new, changes).await?;
         for (name, generation) in generations {
@@ -190,7 +196,7 @@ impl Running {
             let declaring = linked.connection.declare(plan, consumers_of(new, name));
             let mismatches = declaring
                 .await
-                .map_err(|fault| Refusal::Faulty(fault.to_string()))?;
+                .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
             let mismatches = mismatches.iter();
             not_declared.extend(mismatches.map(|one| format!("not declared yet: {one}")));
         }
@@ -212,11 +218,10 @@ impl Running {
 }
 
 /// Why what serves now, or is on trial, cannot serve these consumers.
-fn misfits(slot: &Slot, consumers: &[&ConsumerPlan]) -> Vec<String> {
+fn misfits(slot: &Slot, consumers: &[&ConsumerPlan]) -> Vec<ComponentFault> {
     let canary = slot.trial().map(|trial| Arc::clone(trial.canary()));
     let serving = [Some(slot.current()), canary].into_iter().flatten();
     serving
         .filter_map(|generation| generation.fits(consumers).err())
-        .map(|fault| fault.to_string())
         .collect()
 }

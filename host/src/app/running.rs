@@ -8,15 +8,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hive_amqp::{Amqp, Connection};
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_core::codes::Coded;
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::{Fact, PausedBy, Telemetry};
 use tokio::sync::{mpsc, watch};
 
+use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::watch::Files;
-use super::{PlanSource, StartFault};
 use crate::pipeline::{Pipeline, Quarantines};
 
 /// Everything that runs.
@@ -33,7 +34,7 @@ pub(super) struct Running {
     pub(super) board: Arc<Board>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
-    pub(super) gave_up: mpsc::Sender<String>,
+    pub(super) gave_up: mpsc::Sender<Coded>,
     pub(super) tasks: Tasks,
     pub(super) telemetry: Telemetry,
 }
@@ -69,16 +70,12 @@ pub(super) fn consumers_of<'a>(
 
 impl Running {
     /// Starts to open a connection; it is the host's end if it is given up.
-    pub(super) fn connect(
-        &mut self,
-        plan: &ConnectionPlan,
-        whole: &Plan,
-    ) -> Result<(), StartFault> {
+    pub(super) fn connect(&mut self, plan: &ConnectionPlan, whole: &Plan) -> Result<(), Coded> {
         let tasks = self.tasks.branch();
         let connection = self
             .amqp
             .connect(plan, consumers_of(whole, &plan.name), &tasks)
-            .map_err(|fault| StartFault::Host(fault.to_string()))?;
+            .map_err(|fault| Coded::new(fault.code(), &fault))?;
         let (watched, gave_up) = (Arc::clone(&connection), self.gave_up.clone());
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
@@ -86,7 +83,7 @@ impl Running {
                 () = close.cancelled() => {}
                 fault = watched.gave_up() => {
                     // The first reason is enough.
-                    let _told_already = gave_up.try_send(fault.to_string());
+                    let _told_already = gave_up.try_send(Coded::new(fault.code(), &fault));
                 }
             }
         });

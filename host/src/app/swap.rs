@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hive_core::canary::{CanaryRule, Verdict};
+use hive_core::codes::{Code, Coded};
 use hive_core::nearest;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
 use hive_telemetry::{CanaryDecided, Fact, SwapRefused};
@@ -36,6 +37,7 @@ impl Running {
         {
             SwapRefused {
                 component: name,
+                code: refusal.code().map(Code::as_str),
                 reason: refusal,
                 serving: slot.current().version().generation,
             }
@@ -67,7 +69,7 @@ impl Running {
             });
         }
         let plan = &self.plan.components[name];
-        let faulty = |fault: ComponentFault| Refusal::Faulty(fault.to_string());
+        let faulty = |fault: ComponentFault| Refusal::Faulty(Coded::new(fault.code(), &fault));
         let source = match code {
             NewCode::File => Source::File,
             NewCode::ChangedFile => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hive_amqp::{Amqp, Connection, Publisher};
 use hive_config::plan::{ConnectionPlan, TopologyPlan};
+use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Telemetry;
 
@@ -35,14 +36,14 @@ impl Broker {
         let tasks = Tasks::new();
         let telemetry: Telemetry = super::telemetry()?;
         let connected = Amqp::start(&telemetry, name.into())
-            .map_err(|error: io::Error| error.to_string())
+            .map_err(|error: io::Error| Coded::plain(error))
             .and_then(|amqp| {
                 let connection = amqp.connect(&plan, [], &tasks);
-                let connection = connection.map_err(|fault| fault.to_string())?;
+                let connection = connection.map_err(|fault| Coded::new(fault.code(), &fault))?;
                 Ok((amqp, connection))
             });
         let (amqp, connection) = connected.map_err(|reason| {
-            fault!("{reason}");
+            fault!([reason.code] "{reason}");
             Exit::Failed
         })?;
         Ok(Self {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use hive_config::Environment;
 use hive_config::plan::Plan;
+use hive_core::codes::Coded;
 use hive_core::message::Publication;
 use hive_lifecycle::{Drained, Tasks};
 
@@ -206,7 +207,7 @@ impl Session {
                     changes.iter().for_each(|change| out!("reloaded: {change}"));
                 }
                 Ok(_) => {}
-                Err(refusal) => fault!("{refusal}"),
+                Err(refusal) => fault!([refusal.code()] "{refusal}"),
             }
         }
         let folder = folder(&self.source.file).to_owned();
@@ -232,7 +233,7 @@ impl Session {
     }
 }
 
-fn gave_up(reason: &str) -> Exit {
-    fault!("{reason}");
+fn gave_up(reason: &Coded) -> Exit {
+    fault!([reason.code] "{reason}");
     Exit::Failed
 }

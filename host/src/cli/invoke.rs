@@ -221,7 +221,7 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
     })?;
     let loaded = engine.load(plan, &[], Source::File, 1).await;
     loaded.map_err(|fault| {
-        fault!("{fault}");
+        fault!([fault.code()] "{fault}");
         Exit::Misused
     })
 }

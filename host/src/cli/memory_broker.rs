@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hive_broker::{Definitions, Login, Settings, StartError};
 use hive_config::files;
+use hive_core::codes::Code;
 
 use super::broker::told_to_stop;
 use super::say::{self, fault, out};
@@ -110,7 +111,7 @@ fn refuse(error: &StartError, flag: &str) -> Exit {
             Exit::Misused
         }
         StartError::Listen { .. } => {
-            fault!("{error}; choose another port with {flag}");
+            fault!([Code::BrokerPortTaken] "{error}; choose another port with {flag}");
             Exit::Failed
         }
     }

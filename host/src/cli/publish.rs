@@ -196,7 +196,7 @@ impl Tally {
                 fault = broker.connection.gave_up() => {
                     // Told once, however many wait.
                     if !self.broken {
-                        fault!("{fault}");
+                        fault!([fault.code()] "{fault}");
                     }
                     self.broken = true;
                     continue;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use hive_config::Environment;
 use hive_config::plan::{AdminPlan, Password};
+use hive_core::codes::Code;
 use hive_core::escape;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -82,6 +83,7 @@ impl Where {
         let file = self.file.display();
         let Some(AdminPlan { address, is_named }) = admin else {
             fault!(
+                [Code::AdminOff]
                 "`host.admin` is \"off\" in {file}, so the running host takes no commands; name an address there and restart it"
             );
             return Err(Exit::Misused);
@@ -95,6 +97,7 @@ impl Where {
             Ok(None) if !is_named => Ok(address),
             Ok(None) => {
                 fault!(
+                    [Code::NoHostFound]
                     "no host of {file} runs here for this user; if it runs elsewhere, name the address in its log with --admin"
                 );
                 Err(Exit::Failed)
@@ -182,7 +185,10 @@ impl Remote {
                 // The faults of a hive.toml say by themselves which are errors.
                 match error.starts_with("error") {
                     true => say::note(&escape::lines(error)),
-                    false => fault!("{error}"),
+                    false => {
+                        let code = value["code"].as_str().and_then(Code::parse);
+                        fault!([code] "{error}");
+                    }
                 }
                 // The code or the name that was sent has a fault.
                 Err(match status.as_u16() {
@@ -192,6 +198,7 @@ impl Remote {
             }
             Ok((status, Err(_), text)) => {
                 fault!(
+                    [Code::NoAnswer]
                     "{} answers {status}: {text}; is that the `host.admin` of a running host?",
                     self.address
                 );
@@ -199,6 +206,7 @@ impl Remote {
             }
             Err(error) => {
                 fault!(
+                    [Code::NoAnswer]
                     "no host answers at {}: {error}; is it running, and is that its `host.admin`?",
                     self.address
                 );

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use hive_config::plan::Plan;
+use hive_core::codes::Code;
 use hive_lifecycle::{Drained, Tasks};
 use hive_telemetry::{Fact, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -74,7 +75,11 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     };
     let shutdown_timeout = app.shutdown_timeout();
     if let Some(reason) = &gave_up {
-        Fact::GaveUp { reason }.emit();
+        Fact::GaveUp {
+            code: reason.code.map(Code::as_str),
+            reason: &reason.text,
+        }
+        .emit();
     }
 
     tokio::select! {

@@ -7,6 +7,7 @@ use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind, Write};
 use std::process;
 
+use hive_core::codes::Code;
 use hive_core::escape;
 
 use crate::log;
@@ -22,17 +23,23 @@ macro_rules! out {
     };
 }
 
-/// Prints an error, behind `error: `.
+/// Prints an error, behind `error: `; with a code in brackets first, behind `error[HIVE-0103]: `.
 macro_rules! fault {
+    ([$code:expr] $($text:tt)*) => {
+        $crate::cli::say::wrong("error", $code, format_args!($($text)*))
+    };
     ($($text:tt)*) => {
-        $crate::cli::say::wrong("error", format_args!($($text)*))
+        $crate::cli::say::wrong("error", None, format_args!($($text)*))
     };
 }
 
-/// Prints a warning, behind `warning: `.
+/// Prints a warning, behind `warning: `, or with its code as for an error.
 macro_rules! warning {
+    ([$code:expr] $($text:tt)*) => {
+        $crate::cli::say::wrong("warning", $code, format_args!($($text)*))
+    };
     ($($text:tt)*) => {
-        $crate::cli::say::wrong("warning", format_args!($($text)*))
+        $crate::cli::say::wrong("warning", None, format_args!($($text)*))
     };
 }
 
@@ -72,8 +79,14 @@ pub(super) fn result(text: &str) {
 }
 
 /// See [`fault`] and [`warning`]. A text of several lines is printed whole.
-pub(super) fn wrong(what: &str, text: Arguments<'_>) {
-    note(&format!("{what}: {}", escape::paragraph(&text.to_string())));
+pub(super) fn wrong(what: &str, code: impl Into<Option<Code>>, text: Arguments<'_>) {
+    let code = code
+        .into()
+        .map_or(String::new(), |code| format!("[{code}]"));
+    note(&format!(
+        "{what}{code}: {}",
+        escape::paragraph(&text.to_string())
+    ));
 }
 
 /// Writes a text to standard error unchanged; while a log runs, through the log, after the lines that wait

@@ -227,7 +227,9 @@ async fn components(
     let cases = || chosen.iter().flat_map(|(_, cases)| cases.iter().copied());
     let names: BTreeSet<&Arc<str>> = cases().map(|case| &case.component).collect();
     let bench = Bench::load(engine, plan, names).await.map_err(|faults| {
-        faults.iter().for_each(|fault| fault!("{fault}"));
+        for fault in &faults {
+            fault!([fault.code()] "{fault}");
+        }
         say::note("build the components first, or with `hive-host test --build`");
         Exit::Misused
     })?;

@@ -292,6 +292,7 @@ impl Settler {
         };
         let reason = KeptFor::Retry {
             class: failure.class.as_str(),
+            code: failure.class.code().as_str(),
             error: &failure.error,
         };
         DeliveryKept {
@@ -329,19 +330,23 @@ impl Settler {
             },
             Disposition::RetryAfter { delay, failure } => Exit::Retried {
                 class: failure.class.as_str(),
+                code: failure.class.code().as_str(),
                 error: &failure.error,
                 delay: *delay,
             },
             Disposition::DeadLetter(failure) => Exit::DeadLettered {
                 class: failure.class.as_str(),
+                code: failure.class.code().as_str(),
                 error: &failure.error,
             },
             Disposition::Skip(failure) => Exit::Skipped {
                 class: failure.class.as_str(),
+                code: failure.class.code().as_str(),
                 error: &failure.error,
             },
             Disposition::Stop(failure) => Exit::Stopped {
                 class: failure.class.as_str(),
+                code: failure.class.code().as_str(),
                 error: &failure.error,
             },
             // Such a one is never carried out: it is kept until it is another.
@@ -382,7 +387,7 @@ impl Settler {
                 Settled::Lost
             }
             Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
-            Exit::Stopped { class, error } => {
+            Exit::Stopped { class, error, .. } => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
                 // Readiness shows it; the log has more.
                 let error = &error[..error.floor_char_boundary(LONGEST_REASON)];

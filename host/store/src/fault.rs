@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hive_core::codes::Code;
 use thiserror::Error;
 
 /// A fault of a store. It can be cloned, because one fault may fail many calls.
@@ -66,4 +67,18 @@ pub enum StoreFault {
     /// The host stops.
     #[error("the store is closed: the host stops")]
     Closed,
+}
+
+impl StoreFault {
+    /// Its code; faults of a single operation have none.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Held { .. } => Some(Code::StoreInUse),
+            Self::NotAStore { .. } => Some(Code::NotAStore),
+            Self::CannotOpen { .. } => Some(Code::StoreUnopened),
+            Self::Away { .. } => Some(Code::StoreAway),
+            Self::Unusable { .. } => Some(Code::StoreUnusable),
+            Self::Failed(_) | Self::Full { .. } | Self::Closed => None,
+        }
+    }
 }

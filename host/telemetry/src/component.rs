@@ -52,6 +52,8 @@ pub struct CountedInstance(IntGauge);
 pub struct CapabilityDenied<'a> {
     /// What it is a matter of.
     pub capability: Capability,
+    /// The code of the denial.
+    pub code: &'a str,
     /// What it asked for.
     pub asked: &'a dyn fmt::Display,
     /// Why it does not get it, and what would grant it.
@@ -90,6 +92,7 @@ impl ComponentTelemetry {
     pub fn denied(&self, denied: CapabilityDenied<'_>) {
         let CapabilityDenied {
             capability,
+            code,
             asked,
             reason,
         } = denied;
@@ -106,6 +109,7 @@ impl ComponentTelemetry {
         let untold = (untold > 0).then_some(untold);
         Fact::CapabilityDenied {
             component: &self.component,
+            code,
             capability,
             unlogged: untold,
             request: asked,

@@ -246,6 +246,8 @@ pub enum Exit<'a> {
     Retried {
         /// The class of the failure.
         class: &'static str,
+        /// The code of the class.
+        code: &'static str,
         /// The words of the failure.
         error: &'a str,
         /// How long it stays there.
@@ -255,6 +257,8 @@ pub enum Exit<'a> {
     DeadLettered {
         /// The class of the failure.
         class: &'static str,
+        /// The code of the class.
+        code: &'static str,
         /// The words of the failure.
         error: &'a str,
     },
@@ -262,6 +266,8 @@ pub enum Exit<'a> {
     Skipped {
         /// The class of the failure.
         class: &'static str,
+        /// The code of the class.
+        code: &'static str,
         /// The words of the failure.
         error: &'a str,
     },
@@ -269,6 +275,8 @@ pub enum Exit<'a> {
     Stopped {
         /// The class of the failure.
         class: &'static str,
+        /// The code of the class.
+        code: &'static str,
         /// The words of the failure.
         error: &'a str,
     },
@@ -325,6 +333,7 @@ impl DeliverySettled<'_> {
             },
             Exit::Retried {
                 class,
+                code,
                 error,
                 delay,
             } => Fact::DeliveryRetried {
@@ -333,34 +342,38 @@ impl DeliverySettled<'_> {
                 delivery,
                 attempt,
                 class,
+                code,
                 error: brief(error),
                 delay,
                 acknowledged,
                 took_ms,
             },
-            Exit::DeadLettered { class, error } => Fact::DeliveryDeadLettered {
+            Exit::DeadLettered { class, code, error } => Fact::DeliveryDeadLettered {
                 consumer,
                 component,
                 delivery,
                 attempt,
                 class,
+                code,
                 error: brief(error),
                 acknowledged,
                 took_ms,
             },
-            Exit::Skipped { class, error } => Fact::DeliverySkipped {
+            Exit::Skipped { class, code, error } => Fact::DeliverySkipped {
                 consumer,
                 component,
                 delivery,
                 class,
+                code,
                 error: brief(error),
                 took_ms,
             },
-            Exit::Stopped { class, error } => Fact::DeliveryStopped {
+            Exit::Stopped { class, code, error } => Fact::DeliveryStopped {
                 consumer,
                 component,
                 delivery,
                 class,
+                code,
                 error: brief(error),
                 took_ms,
             },

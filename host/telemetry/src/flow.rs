@@ -90,6 +90,8 @@ pub enum KeptFor<'a> {
     Retry {
         /// The class of the failure.
         class: &'static str,
+        /// The code of the class.
+        code: &'static str,
         /// The words of the failure.
         error: &'a str,
     },
@@ -117,7 +119,7 @@ impl DeliveryKept<'_> {
             delay,
         } = self;
         match reason {
-            KeptFor::Retry { class, error } => {
+            KeptFor::Retry { class, code, error } => {
                 telemetry.retries.inc();
                 telemetry.failed(class);
                 Fact::RetryKept {
@@ -126,6 +128,7 @@ impl DeliveryKept<'_> {
                     delivery,
                     attempt,
                     class,
+                    code,
                     error: brief(error),
                     delay,
                 }

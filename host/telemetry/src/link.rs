@@ -63,16 +63,23 @@ impl LinkTelemetry {
     }
 
     /// It cannot be opened now, and waiting helps. `since` is how long that has been so.
-    pub fn unreachable(&self, reason: &str, pause: Duration, since: Option<Duration>) {
+    pub fn unreachable(
+        &self,
+        (code, reason): (&str, &str),
+        pause: Duration,
+        since: Option<Duration>,
+    ) {
         let link = &*self.name;
         match since {
             None => Fact::LinkUnreachable {
                 link,
+                code,
                 reason,
                 pause,
             },
             Some(since) => Fact::LinkStillUnreachable {
                 link,
+                code,
                 reason,
                 since,
             },
@@ -81,16 +88,18 @@ impl LinkTelemetry {
     }
 
     /// It cannot be opened until somebody changes something. `since` is how long that has been so.
-    pub fn refused(&self, reason: &str, pause: Duration, since: Option<Duration>) {
+    pub fn refused(&self, (code, reason): (&str, &str), pause: Duration, since: Option<Duration>) {
         let link = &*self.name;
         match since {
             None => Fact::LinkRefused {
                 link,
+                code,
                 reason,
                 pause,
             },
             Some(since) => Fact::LinkStillRefused {
                 link,
+                code,
                 reason,
                 since,
             },
@@ -100,10 +109,11 @@ impl LinkTelemetry {
 
     /// Something is not at the broker as the plan has it. `waiting` are the queues that are not
     /// consumed because of it.
-    pub fn mismatch(&self, reason: &dyn fmt::Display, waiting: &[&str]) {
+    pub fn mismatch(&self, code: &str, reason: &dyn fmt::Display, waiting: &[&str]) {
         let link = &*self.name;
         Fact::TopologyMismatch {
             link,
+            code,
             reason,
             waiting,
         }

@@ -23,6 +23,8 @@ pub struct ComponentServes<'a> {
 pub struct SwapRefused<'a> {
     /// The component.
     pub component: &'a str,
+    /// The code of the reason.
+    pub code: Option<&'a str>,
     /// Why not.
     pub reason: &'a dyn fmt::Display,
     /// The generation that serves on.
@@ -94,6 +96,7 @@ impl SwapRefused<'_> {
     pub fn emit(self, telemetry: &Telemetry) {
         let Self {
             component,
+            code,
             reason,
             serving,
         } = self;
@@ -105,6 +108,7 @@ impl SwapRefused<'_> {
         Fact::SwapRefused {
             component,
             generation: serving,
+            code,
             why: reason,
         }
         .emit();

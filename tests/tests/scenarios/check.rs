@@ -54,14 +54,17 @@ fn a_good_file_passes_without_a_broker() -> Result<()> {
 
 #[test]
 fn s33_a_bad_component_is_named() {
-    assert_faults(&with_component("text.wasm"), &["letters", "text.wasm"]);
+    assert_faults(
+        &with_component("text.wasm"),
+        &["error[HIVE-0303]", "letters", "text.wasm"],
+    );
     assert_faults(
         &with_component("core_module.wat"),
-        &["letters", "core_module.wat"],
+        &["error[HIVE-0304]", "letters", "core_module.wat"],
     );
     assert_faults(
         &with_component("no_handler.wat"),
-        &["letters", "hive:consumer/handler"],
+        &["error[HIVE-0306]", "letters", "hive:consumer/handler"],
     );
     assert_faults(
         &with_component("unknown_import.wat"),
@@ -75,7 +78,13 @@ fn s33_a_component_that_is_not_there_is_named() {
         .queue("letters", "")
         .component_at("letters", Path::new("not-there.wasm"), "")
         .consumer("letters", "letters", "");
-    assert_faults(&toml, &["letters", "not-there.wasm", "cannot be read"]);
+    let told = [
+        "error[HIVE-0302]",
+        "letters",
+        "not-there.wasm",
+        "cannot be read",
+    ];
+    assert_faults(&toml, &told);
     let toml = HiveToml::new()
         .queue("letters", "")
         .component_at(
@@ -84,7 +93,13 @@ fn s33_a_component_that_is_not_there_is_named() {
             "build = \"make letters\"",
         )
         .consumer("letters", "letters", "");
-    assert_faults(&toml, &["letters", "not-there.wasm", "`make letters`"]);
+    let told = [
+        "error[HIVE-0301]",
+        "letters",
+        "not-there.wasm",
+        "`make letters`",
+    ];
+    assert_faults(&toml, &told);
 }
 
 #[test]
@@ -259,6 +274,8 @@ async fn what_the_broker_has_is_compared_and_left_as_it_is() -> Result<()> {
     assert_eq!(mismatches.len(), 2, "{told:#}");
     assert!(mismatches[0].contains("x-queue-type"), "{told:#}");
     assert!(mismatches[1].contains("elsewhere"), "{told:#}");
+    let codes = [0, 1].map(|index| &compared["mismatches"][index]["code"]);
+    assert_eq!(codes, ["HIVE-0221", "HIVE-0223"], "{told:#}");
     assert_eq!(vhost.queues()?, before, "something was declared");
 
     let told = run_to_end(&["check", &file.to_string_lossy(), "--broker"])?;
@@ -268,6 +285,7 @@ async fn what_the_broker_has_is_compared_and_left_as_it_is() -> Result<()> {
         "{told:?}"
     );
     assert!(told.stderr.contains("change [queues.\"out\"]"), "{told:?}");
+    assert!(told.stderr.contains("error[HIVE-0221]: "), "{told:?}");
     Ok(())
 }
 
@@ -303,6 +321,7 @@ async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
     let about = problems.iter().find(|problem| problem["line"] == line);
     let about = about.with_context(|| format!("{told:#}"))?;
     assert_eq!(about["severity"], "error");
+    assert_eq!(about["code"], "HIVE-0103");
     assert!(
         about["key"]
             .as_str()
@@ -315,6 +334,7 @@ async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
     assert_eq!(code, Some(1), "{told:#}");
     let error = told["brokers"][0]["error"].as_str().unwrap_or_default();
     assert!(error.contains("127.0.0.1:1"), "{told:#}");
+    assert_eq!(told["brokers"][0]["code"], "HIVE-0201", "{told:#}");
     assert!(!told.to_string().contains("guest:guest"), "{told:#}");
 
     let toml = with_component("no_handler.wat").text_for(NO_BROKER);
@@ -323,6 +343,7 @@ async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
     assert_eq!(code, Some(2), "{told:#}");
     let message = told["problems"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("hive:consumer/handler"), "{told:#}");
+    assert_eq!(told["problems"][0]["code"], "HIVE-0306", "{told:#}");
     Ok(())
 }
 

@@ -85,7 +85,12 @@ async fn a_command_for_another_host_is_refused_with_both_names() -> Result<()> {
     ] {
         let refused = run_to_end(command)?;
         assert_eq!(refused.code, Some(1), "{refused:?}");
-        for named in ["others", &path, &file.to_string_lossy()] {
+        for named in [
+            "error[HIVE-0505]: ",
+            "others",
+            &path,
+            &file.to_string_lossy(),
+        ] {
             assert!(refused.stderr.contains(named), "{named}: {refused:?}");
         }
     }

@@ -83,6 +83,7 @@ mod dev;
 mod dev_memory;
 mod endless;
 mod examples;
+mod explain;
 mod invoke;
 mod new;
 mod printing;

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use hive_tests::{Broker, HiveToml, HostProcess, eventually};
 
-/// Waits until a host that cannot consume has told these words, in its log and as the reason why it
-/// is not ready.
-async fn assert_tells(toml: &str, told: &[&str]) -> Result<HostProcess> {
+/// Waits until a host that cannot consume has told this code and these words in its log, and the words as the
+/// reason why it is not ready.
+async fn assert_tells(toml: &str, code: &str, told: &[&str]) -> Result<HostProcess> {
     let host = HostProcess::launch(toml)?;
     let error = host.wait_for_level("ERROR").await?;
     let look = async || host.readiness().await;
@@ -13,6 +13,7 @@ async fn assert_tells(toml: &str, told: &[&str]) -> Result<HostProcess> {
         let reason = readiness["missing"][0]["reason"].to_string();
         told.iter().all(|word| reason.contains(word))
     };
+    assert!(error.names(code), "`{code}` is not told: {error}");
     let (status, readiness) = eventually("readiness tells the reason", look, has_a_reason).await?;
     assert_eq!(status, 503, "{readiness}");
     assert_eq!(readiness["consumers"]["wanted"], 1);
@@ -39,7 +40,12 @@ async fn s31_wrong_credentials_are_a_clear_error() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("s31").await?;
     let toml = HiveToml::one("letters", "ack", "");
     let url = vhost.url_as("guest", "wr0ng-secret");
-    let host = assert_tells(&toml.text_for(&url), &["guest", "127.0.0.1", "refuse"]).await?;
+    let host = assert_tells(
+        &toml.text_for(&url),
+        "HIVE-0203",
+        &["guest", "127.0.0.1", "refuse"],
+    )
+    .await?;
     assert!(!host.mentions("wr0ng-secret"), "the password is told");
     let readiness = host.admin("/readyz").await?.body;
     assert!(!readiness.contains("wr0ng-secret"), "{readiness}");
@@ -52,7 +58,7 @@ async fn s31_an_unknown_vhost_is_a_clear_error() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("s31").await?;
     let toml = HiveToml::one("letters", "ack", "");
     let url = vhost.url().replace(vhost.name(), "no-such-vhost");
-    assert_tells(&toml.text_for(&url), &["no-such-vhost"]).await?;
+    assert_tells(&toml.text_for(&url), "HIVE-0204", &["no-such-vhost"]).await?;
     assert_gives_up(toml, &url).await
 }
 
@@ -65,7 +71,7 @@ async fn s31_mismatched_queue_arguments_are_an_error_that_names_both_sides() -> 
         .component("ack", "")
         .consumer("letters", "ack", "");
     let told = ["letters", "quorum", "classic"];
-    let host = assert_tells(&toml.text(&vhost), &told).await?;
+    let host = assert_tells(&toml.text(&vhost), "HIVE-0221", &told).await?;
     // Whoever mends it need not restart the host.
     vhost.delete_queue("letters").await?;
     host.wait_for_event("consumer.subscribed", &[("consumer", "letters")])
@@ -113,6 +119,7 @@ async fn an_admin_address_that_is_taken_is_an_error_where_it_was_named() -> Resu
     let toml = HiveToml::one("letters", "ack", "").host(&admin);
     let mut host = HostProcess::launch(&toml.text(&vhost))?;
     assert_eq!(host.wait().await?.code(), Some(1));
+    assert!(host.mentions("error[HIVE-0501]: "));
     assert!(host.mentions("`host.admin`"));
     Ok(())
 }

@@ -387,7 +387,9 @@ async fn commands_are_taken_from_whoever_may_give_them() -> Result<()> {
     let file = folder.join("hive.toml");
     let host = HostProcess::run_file(&vhost, &toml, &file).await?;
     let reload = "/v1/reload";
-    assert_eq!(host.command(reload, JSON).await?.status, 401);
+    let without = host.command(reload, JSON).await?;
+    assert_eq!(without.status, 401);
+    assert!(without.body.contains("HIVE-0506"), "{}", without.body);
     let with = |token: &str| format!("{JSON}authorization: Bearer {token}\r\n");
     assert_eq!(
         host.command(reload, &with("0123456789abcdee"))

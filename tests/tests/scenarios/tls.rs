@@ -115,7 +115,12 @@ async fn a_good_certificate_is_consumed_and_published_over() -> Result<()> {
 async fn an_expired_certificate_is_told_with_its_date() -> Result<()> {
     let tls = TlsBroker::shared().await?;
     let expired = tls.authority().expired_server("expired", LOCAL)?;
-    assert_server_refused(tls, &expired, &["certificate expired on 2020-01-01"]).await
+    assert_server_refused(
+        tls,
+        &expired,
+        &["HIVE-0211", "certificate expired on 2020-01-01"],
+    )
+    .await
 }
 
 #[tokio::test]
@@ -125,13 +130,17 @@ async fn a_certificate_for_another_host_is_told_with_both_names() -> Result<()> 
         .authority()
         .server("other", &["other.example", "10.0.0.1"])?;
     let told = r#"is for "other.example", "10.0.0.1", not for "localhost""#;
-    assert_server_refused(tls, &other, &[told]).await
+    assert_server_refused(tls, &other, &["HIVE-0212", told]).await
 }
 
 #[tokio::test]
 async fn an_unknown_authority_is_told_with_the_key_to_set() -> Result<()> {
     let tls = TlsBroker::shared().await?;
-    let told = ["signed by an authority that is not trusted", "`tls.ca`"];
+    let told = [
+        "signed by an authority that is not trusted",
+        "`tls.ca`",
+        "HIVE-0213",
+    ];
     let stranger = Authority::new("a stranger")?.server("server", LOCAL)?;
     assert_server_refused(tls, &stranger, &told).await?;
     // One that has taken the name of the real one.
@@ -279,10 +288,11 @@ async fn external_retries_a_message_with_somebody_elses_user_id() -> Result<()> 
 async fn a_port_that_speaks_the_other_protocol_is_told() -> Result<()> {
     let tls = TlsBroker::shared().await?;
     let vhost = tls.broker().vhost("tls").await?;
-    let told = ["does not speak TLS, and the url is amqps://"];
+    let told = ["HIVE-0215", "does not speak TLS, and the url is amqps://"];
     let plain = url(tls.broker().port(), &vhost);
     refused(&echo(&trusting(tls.authority())), &plain, &told).await?;
     let told = [
+        "HIVE-0216",
         "the port speaks TLS, and the url is amqp://",
         "write amqps://",
     ];

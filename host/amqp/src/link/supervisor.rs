@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hive_config::plan::{ConnectionPlan, Endpoint};
+use hive_core::codes::Code;
 use hive_lifecycle::Tasks;
 use hive_telemetry::LinkTelemetry;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -412,6 +413,7 @@ impl Supervisor {
             connection: self.plan.name.clone(),
             address: "any host".into(),
             reason: "its url names none".into(),
+            code: Code::BrokerUnreachable,
             nobody_there: false,
         }
     }
@@ -458,11 +460,12 @@ impl Supervisor {
             (false, false) => self.backoff.fail(),
         };
         let reason = fault.to_string();
+        let why = (fault.code().as_str(), &*reason);
         if let Some(since) = tell_again {
             let since = (!since.is_zero()).then_some(since);
             match fault.is_permanent() {
-                true => self.telemetry.refused(&reason, pause, since),
-                false => self.telemetry.unreachable(&reason, pause, since),
+                true => self.telemetry.refused(why, pause, since),
+                false => self.telemetry.unreachable(why, pause, since),
             }
         }
         self.tell(LinkState::Closed(reason.into()), None);

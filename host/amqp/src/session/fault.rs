@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hive_config::plan::ConnectionPlan;
 use hive_config::tls::Trouble;
+use hive_core::codes::Code;
 use lapin::ErrorKind;
 use lapin::protocol::AMQPError;
 
@@ -27,6 +28,8 @@ pub enum ConnectFault {
         address: String,
         /// The cause.
         reason: String,
+        /// The code of the cause.
+        code: Code,
         /// No program listens at the port, or the one that does hangs up without speaking AMQP, as a load
         /// balancer without a broker behind it: trying again soon costs no broker anything.
         nobody_there: bool,
@@ -47,6 +50,8 @@ pub enum ConnectFault {
         vhost: String,
         /// The broker's words.
         answer: String,
+        /// The code of what is refused.
+        code: Code,
     },
     /// The two sides do not agree on TLS, or on a certificate.
     #[error("connection {connection:?}: no TLS with {address}: {reason}; {remedy}")]
@@ -59,6 +64,8 @@ pub enum ConnectFault {
         reason: String,
         /// Who can do what about it.
         remedy: String,
+        /// The code of the fault.
+        code: Code,
     },
     /// The broker's exchanges and queues are not what the plan says, or not ours to declare.
     #[error("connection {connection:?}: {}", Lines(.mismatches))]
@@ -71,6 +78,18 @@ pub enum ConnectFault {
 }
 
 impl ConnectFault {
+    /// Its code; of several mismatches, that of the first.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unreachable { code, .. }
+            | Self::Refused { code, .. }
+            | Self::Tls { code, .. } => *code,
+            Self::Topology { mismatches, .. } => mismatches
+                .first()
+                .map_or(Code::DeclarationRefused, |mismatch| mismatch.code),
+        }
+    }
+
     /// Whether trying again soon is useless, because an operator has to change something first.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::Unreachable { .. })
@@ -102,7 +121,8 @@ impl ConnectFault {
             .frame_max
             .filter(|asked| (1..LEAST_FRAME_MAX).contains(asked))
             .filter(|_| broker >= BrokerVersion::LARGER_FRAMES);
-        if let (Self::Unreachable { reason, .. }, Some(asked)) = (&mut self, too_small) {
+        if let (Self::Unreachable { reason, code, .. }, Some(asked)) = (&mut self, too_small) {
+            *code = Code::FrameMaxTooSmall;
             *reason = format!(
                 "{reason}; RabbitMQ {broker} takes no frame_max below {LEAST_FRAME_MAX}, \
                  and the url asks for {asked}"
@@ -115,16 +135,22 @@ impl ConnectFault {
     pub(crate) fn dialling(plan: &ConnectionPlan, address: String, error: &io::Error) -> Self {
         let connection = plan.name.clone();
         match tls::trouble(error, plan) {
-            Some(Trouble { reason, remedy }) => Self::Tls {
+            Some(Trouble {
+                code,
+                reason,
+                remedy,
+            }) => Self::Tls {
                 connection,
                 address,
                 reason,
                 remedy,
+                code,
             },
             None => Self::Unreachable {
                 connection,
                 address,
                 reason: error.to_string(),
+                code: Code::BrokerUnreachable,
                 nobody_there: error.kind() == io::ErrorKind::ConnectionRefused,
             },
         }
@@ -143,12 +169,14 @@ impl ConnectFault {
                 },
                 vhost: plan.vhost.clone(),
                 answer: words(answer),
+                code: code_of_refusal(answer),
             },
             ErrorKind::IOError(error) => Self::dialling(plan, address, error),
             _ => Self::Unreachable {
                 connection,
                 address,
                 reason: describe(error),
+                code: Code::BrokerUnreachable,
                 nobody_there: false,
             },
         }
@@ -164,9 +192,21 @@ pub struct Mismatch {
     pub answer: String,
     /// The remedy.
     pub remedy: String,
+    /// The code of what is wrong.
+    pub code: Code,
 }
 
 impl Mismatch {
+    /// What the broker answered about an entity.
+    pub(crate) fn new(entity: String, answer: &AMQPError, remedy: String) -> Self {
+        Self {
+            entity,
+            answer: words(answer),
+            remedy,
+            code: code_of(answer),
+        }
+    }
+
     /// Whether the broker gives the same answer until somebody changes rights (403) or an entity (406).
     pub fn is_for_good(&self) -> bool {
         self.answer.starts_with("403") || self.answer.starts_with("406")
@@ -179,6 +219,7 @@ impl fmt::Display for Mismatch {
             entity,
             answer,
             remedy,
+            code: _,
         } = self;
         write!(f, "{entity}: the broker says {answer:?}; {remedy}")
     }
@@ -226,6 +267,27 @@ pub(crate) fn describe(error: &lapin::Error) -> String {
     match broker_error(error) {
         Some(answer) => words(answer),
         None => error.to_string(),
+    }
+}
+
+/// The code of a refused login: see [`is_refusal`].
+fn code_of_refusal(answer: &AMQPError) -> Code {
+    match answer.get_id() {
+        530 => Code::VhostRefused,
+        503 => Code::MechanismRefused,
+        _ => Code::LoginRefused,
+    }
+}
+
+/// The code of a refused declaration.
+fn code_of(answer: &AMQPError) -> Code {
+    match answer.get_id() {
+        403 => Code::NoRight,
+        404 => Code::EntityMissing,
+        405 => Code::EntityLocked,
+        406 => Code::ArgumentsDiffer,
+        541 => Code::BrokerBrokeOff,
+        _ => Code::DeclarationRefused,
     }
 }
 
@@ -289,6 +351,7 @@ mod tests {
             "ACCESS_REFUSED - Login was refused",
         );
         assert!(refused.is_permanent());
+        assert_eq!(refused.code(), Code::LoginRefused);
         let text = refused.to_string();
         for part in ["rabbit:5672", "shop", "/orders", "Login was refused"] {
             assert!(text.contains(part), "{text}");
@@ -318,6 +381,7 @@ mod tests {
             "COMMAND_INVALID - unknown authentication mechanism 'EXTERNAL'",
         );
         assert!(unknown.is_permanent(), "{unknown}");
+        assert_eq!(unknown.code(), Code::MechanismRefused);
     }
 
     #[test]
@@ -325,16 +389,20 @@ mod tests {
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         let fault = ConnectFault::dialling(&plan(), "rabbit:5671".into(), &reset);
         assert!(!fault.is_permanent(), "{fault}");
+        assert_eq!(fault.code(), Code::BrokerUnreachable);
         let expired = Error::InvalidCertificate(CertificateError::Expired);
         let expired = io::Error::new(io::ErrorKind::InvalidData, expired);
         let fault = ConnectFault::opening(&plan(), "rabbit:5671".into(), &expired.into());
         assert!(fault.is_permanent(), "{fault}");
+        assert_eq!(fault.code(), Code::CertificateExpired);
     }
 
     #[test]
     fn what_waiting_heals_is_not_permanent() {
         let not_allowed = AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED);
-        assert!(fault(not_allowed.clone(), "vhost nope not found").is_permanent());
+        let nowhere = fault(not_allowed.clone(), "vhost nope not found");
+        assert!(nowhere.is_permanent());
+        assert_eq!(nowhere.code(), Code::VhostRefused);
         let full = "access to vhost '/' refused for user 'shop': connection limit (5) is reached";
         assert!(!fault(not_allowed, full).is_permanent());
         let forced = AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED);

@@ -15,7 +15,7 @@ use super::declaration::{Origin, QueueDeclaration, arguments_in_words};
 use super::known::Known;
 use super::table::table;
 use crate::session::Session;
-use crate::session::fault::{Mismatch, broker_error, is_brokers_own, is_internal, words};
+use crate::session::fault::{Mismatch, broker_error, is_brokers_own, is_internal};
 use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
 use crate::session::names::short;
 use crate::wire::frame::BrokerVersion;
@@ -439,11 +439,8 @@ impl<'a> Declarer<'a> {
         let Some(answer) = broker_error(&error).filter(|answer| !is_brokers_own(answer)) else {
             return Err(AskFault::Failed(error));
         };
-        self.mismatches.push(Mismatch {
-            entity: entity(),
-            answer: words(answer),
-            remedy,
-        });
+        self.mismatches
+            .push(Mismatch::new(entity(), answer, remedy));
         match error.is_amqp_soft_error() {
             true => Ok(()),
             // It took the connection with it, as an unknown type of exchange does.
@@ -461,11 +458,8 @@ impl<'a> Declarer<'a> {
     ) -> Result<Result<(), AskFault>, AskFault> {
         match refusal(&asked) {
             Some(answer) if is_internal(answer) => {
-                self.hung_up = Some(Mismatch {
-                    entity: entity(),
-                    answer: words(answer),
-                    remedy: fatal_remedy(&remedy()),
-                });
+                let remedy = fatal_remedy(&remedy());
+                self.hung_up = Some(Mismatch::new(entity(), answer, remedy));
                 Err(asked.expect_err("an answer is an error"))
             }
             Some(_) => {
@@ -564,11 +558,8 @@ pub(crate) fn consuming_from(queue: &str) -> String {
 
 /// The fault of a queue over whose subscription the broker ended the connection.
 pub(crate) fn cannot_be_consumed(queue: &str, answer: &AMQPError) -> Mismatch {
-    Mismatch {
-        entity: consuming_from(queue),
-        answer: words(answer),
-        remedy: fatal_remedy(&consume_remedy(queue)),
-    }
+    let remedy = fatal_remedy(&consume_remedy(queue));
+    Mismatch::new(consuming_from(queue), answer, remedy)
 }
 
 fn consume_remedy(queue: &str) -> String {

@@ -86,6 +86,8 @@ impl Fatal {
 
 #[cfg(test)]
 mod tests {
+    use hive_core::codes::Code;
+
     use super::*;
 
     fn mismatch(entity: &str) -> Mismatch {
@@ -93,6 +95,7 @@ mod tests {
             entity: entity.to_owned(),
             answer: "541 INTERNAL_ERROR".to_owned(),
             remedy: String::new(),
+            code: Code::BrokerBrokeOff,
         }
     }
 

@@ -59,7 +59,7 @@ impl Withheld {
     pub(crate) fn tell(&self, telemetry: &LinkTelemetry) {
         for (mismatch, queues) in &self.mismatches {
             let queues: Vec<&str> = queues.iter().map(|queue| &**queue).collect();
-            telemetry.mismatch(mismatch, &queues);
+            telemetry.mismatch(mismatch.code.as_str(), mismatch, &queues);
         }
     }
 }

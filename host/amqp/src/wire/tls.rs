@@ -4,6 +4,7 @@ use std::io;
 
 use hive_config::plan::ConnectionPlan;
 use hive_config::tls::{self, Peer, Trouble};
+use hive_core::codes::Code;
 
 /// The bytes that came over a connection without TLS are TLS.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,7 @@ pub(crate) fn trouble(error: &io::Error, plan: &ConnectionPlan) -> Option<Troubl
     let section = format!("[connections.{}]", plan.name);
     if error.get_ref().is_some_and(|inner| inner.is::<SpeaksTls>()) {
         return Some(Trouble {
+            code: Code::PortWithTls,
             reason: "the port speaks TLS, and the url is amqp://".into(),
             remedy: format!("write amqps:// in the url of {section}, or the port without TLS"),
         });

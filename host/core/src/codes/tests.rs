@@ -121,3 +121,39 @@ fn the_page_of_errors_has_every_code() {
     fs::write(&path, format!("{before}{BEGIN}{wanted}")).expect("the page can be written");
     panic!("docs/errors.md was not up to date; it is now, so commit it");
 }
+
+/// The code of the host without its tests and without the list of codes.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder of sources can be read") {
+        let path = entry.expect("an entry can be read").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        match name.unwrap_or_default() {
+            "codes" | "tests" | "tests.rs" | "target" | "benches" => {}
+            _ if path.is_dir() => sources(&path, text),
+            name if name.ends_with(".rs") => {
+                let source = fs::read_to_string(&path).expect("a source can be read");
+                text.push_str(
+                    source
+                        .split("#[cfg(test)]\nmod tests {")
+                        .next()
+                        .unwrap_or_default(),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_code_is_one_of_some_error() {
+    let mut text = String::new();
+    sources(&workspace().join("host"), &mut text);
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let is_used = |code: &&Code| {
+        let name = format!("Code::{}", code.name());
+        let mut found = text.match_indices(&name);
+        found.any(|(at, _)| !text[at + name.len()..].starts_with(is_name))
+    };
+    let unused: Vec<_> = Code::ALL.iter().filter(|code| !is_used(code)).collect();
+    assert!(unused.is_empty(), "nothing reports {unused:?}");
+}

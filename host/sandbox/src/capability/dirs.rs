@@ -2,6 +2,7 @@
 //! paths that lead out, by `..` or by a link; this module logs them.
 
 use hive_config::plan::ComponentPlan;
+use hive_core::codes::Code;
 use hive_telemetry::{Capability, CapabilityDenied};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -146,6 +147,7 @@ fn told<T>(
         let state = store.data_mut();
         state.telemetry.denied(CapabilityDenied {
             capability: Capability::Dirs,
+            code: Code::FilesDenied.as_str(),
             asked: &format_args!("{verb} {}", Quoted(path)),
             reason: &format_args!(
                 "it leads out of the directory, or would change one that is read-only; \

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hive_config::plan::{ComponentPlan, HttpGrant};
+use hive_core::codes::Code;
 use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -181,6 +182,7 @@ impl Denial {
     fn tell(&self, target: &dyn fmt::Display, reason: &str) {
         self.telemetry.denied(CapabilityDenied {
             capability: Capability::Http,
+            code: Code::HttpDenied.as_str(),
             asked: &format_args!("an HTTP request to {target}"),
             reason: &reason,
         });

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use hive_config::plan::ComponentPlan;
+use hive_core::codes::Code;
 use hive_store::{Bucket, Namespace, Operation, Store, StoreFault, Value, Write};
 use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
@@ -69,6 +70,7 @@ impl KeyValue {
     fn deny(&self, bucket: &str) -> Fault {
         self.telemetry.denied(CapabilityDenied {
             capability: Capability::Keyvalue,
+            code: Code::KeyValueDenied.as_str(),
             asked: &format_args!("the bucket {}", Quoted(bucket)),
             reason: &format_args!(
                 "`components.{}.allow.keyvalue` does not name it",

@@ -1,6 +1,7 @@
 //! `wasi:sockets`: denied, and no key grants it. A component reaches the network through `wasi:http`
 //! or not at all, since a raw socket would say nothing of whom it speaks to.
 
+use hive_core::codes::Code;
 use hive_telemetry::{Capability, CapabilityDenied};
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets::instance_network::Host;
@@ -17,6 +18,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let state: &mut State = store.data_mut();
             state.telemetry.denied(CapabilityDenied {
                 capability: Capability::Sockets,
+            code: Code::SocketDenied.as_str(),
                 asked: &"a socket or the look-up of a name",
                 reason: &format_args!(
                     "no key grants it; HTTP goes through wasi:http, and `components.{}.allow.http` names where",

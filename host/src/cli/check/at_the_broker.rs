@@ -2,6 +2,7 @@
 
 use hive_amqp::Comparison;
 use hive_config::plan::{ConnectionPlan, Plan};
+use hive_core::codes::Coded;
 
 use crate::cli::Exit;
 use crate::cli::broker::Broker;
@@ -12,7 +13,7 @@ pub(super) struct Compared {
     pub(super) connection: String,
     pub(super) vhost: String,
     /// Or why it could not be compared.
-    pub(super) found: Result<Comparison, String>,
+    pub(super) found: Result<Comparison, Coded>,
 }
 
 /// Asks the broker of each connection.
@@ -31,11 +32,11 @@ pub(super) async fn compare(plan: &Plan) -> Result<Vec<Compared>, Exit> {
 async fn compare_one(
     plan: &Plan,
     connection: &ConnectionPlan,
-) -> Result<Result<Comparison, String>, Exit> {
+) -> Result<Result<Comparison, Coded>, Exit> {
     let broker = Broker::connect(connection, "hive-host check")?;
     let consumers = plan.consumers.values();
     let consumers = consumers.filter(|consumer| consumer.connection == connection.name);
     let found = broker.connection.compare(connection, consumers).await;
     broker.leave().await;
-    Ok(found.map_err(|fault| fault.to_string()))
+    Ok(found.map_err(|fault| Coded::new(fault.code(), &fault)))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hive_config::plan::{ConsumerPlan, Plan};
 use hive_config::{Problem, Severity};
+use hive_core::codes::{Code, Coded};
 use hive_core::policy::OnError;
 use hive_sandbox::{Access, ComponentFault, Slot};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ pub(super) struct Findings {
     /// Faults of the file, which are printed already for people.
     problems: Vec<Problem>,
     /// Of the components.
-    faults: Vec<String>,
+    faults: Vec<Coded>,
     components: Vec<Component>,
     consumers: Vec<Consumer>,
     pub(super) brokers: Vec<Compared>,
@@ -87,7 +88,10 @@ impl Findings {
 
     /// Records the components that cannot be run.
     pub(super) fn cannot_be_run(&mut self, faults: &[ComponentFault]) {
-        self.faults = faults.iter().map(ToString::to_string).collect();
+        self.faults = faults
+            .iter()
+            .map(|fault| Coded::new(fault.code(), fault))
+            .collect();
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -108,7 +112,7 @@ impl Findings {
     /// For people. What is wrong goes to standard error.
     pub(super) fn print(&self) {
         for fault in &self.faults {
-            fault!("{fault}");
+            fault!([fault.code] "{fault}");
         }
         for component in &self.components {
             out!("component {}: sha256 {}", component.name, component.sha256);
@@ -163,6 +167,7 @@ impl Findings {
         });
         let problems = self.problems.iter().map(|problem| {
             json!({
+                "code": problem.code().as_str(),
                 "severity": match problem.severity() {
                     Severity::Error => "error",
                     Severity::Warning => "warning",
@@ -174,10 +179,9 @@ impl Findings {
                 "remedy": problem.remedy(),
             })
         });
-        let faults = self
-            .faults
-            .iter()
-            .map(|fault| json!({ "severity": "error", "message": fault }));
+        let faults = self.faults.iter().map(
+            |fault| json!({ "severity": "error", "code": code(fault), "message": fault.text }),
+        );
         json!({
             "ok": self.exit() == Exit::Done,
             "problems": problems.chain(faults).collect::<Vec<_>>(),
@@ -186,6 +190,11 @@ impl Findings {
             "brokers": self.brokers.iter().map(Compared::json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// For JSON: null where there is none.
+fn code(fault: &Coded) -> Option<&'static str> {
+    fault.code.map(Code::as_str)
 }
 
 impl Compared {
@@ -201,7 +210,7 @@ impl Compared {
         let found = match &self.found {
             Ok(found) => found,
             Err(reason) => {
-                fault!("{reason}");
+                fault!([reason.code] "{reason}");
                 return;
             }
         };
@@ -214,10 +223,10 @@ impl Compared {
             out!("  consumer {}: {}", fate.consumer, fate.line);
         }
         for departure in &found.departures {
-            warning!("connection {connection}: {departure}");
+            warning!([Code::QueueDiffers] "connection {connection}: {departure}");
         }
         for mismatch in &found.mismatches {
-            fault!("connection {connection}: {mismatch}");
+            fault!([mismatch.code] "connection {connection}: {mismatch}");
         }
     }
 
@@ -226,10 +235,16 @@ impl Compared {
             connection, vhost, ..
         } = self;
         match &self.found {
-            Err(reason) => json!({ "connection": connection, "vhost": vhost, "error": reason }),
+            Err(reason) => json!({
+                "connection": connection,
+                "vhost": vhost,
+                "code": code(reason),
+                "error": reason.text,
+            }),
             Ok(found) => {
                 let mismatches = found.mismatches.iter().map(|mismatch| {
                     json!({
+                        "code": mismatch.code.as_str(),
                         "entity": mismatch.entity,
                         "answer": mismatch.answer,
                         "remedy": mismatch.remedy,
@@ -237,6 +252,7 @@ impl Compared {
                 });
                 let departures = found.departures.iter().map(|departure| {
                     json!({
+                        "code": Code::QueueDiffers.as_str(),
                         "queue": departure.queue,
                         "found": departure.found,
                         "remedy": departure.remedy,

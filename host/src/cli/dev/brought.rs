@@ -5,6 +5,7 @@ use std::path::Path;
 
 use hive_broker::{Broker, Settings};
 use hive_config::Environment;
+use hive_core::codes::Code;
 
 use super::Dev;
 use crate::cli::memory_broker::PORT;
@@ -63,7 +64,7 @@ pub(super) async fn start(choice: &Choice) -> Result<Option<Broker>, Exit> {
     };
     let broker = Broker::start(settings).await.map_err(|error| {
         fault!(
-            "{error}; choose another port with --port, or the broker that is there with --broker URL"
+            [Code::BrokerPortTaken] "{error}; choose another port with --port, or the broker that is there with --broker URL"
         );
         Exit::Failed
     })?;

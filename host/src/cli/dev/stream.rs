@@ -308,6 +308,7 @@ mod tests {
             delivery: &"o-17",
             attempt: 1,
             class,
+            code: "HIVE-0401",
             error,
             delay,
             acknowledged: true,
@@ -322,6 +323,7 @@ mod tests {
             delivery: &"o-17",
             attempt: 1,
             class,
+            code: "HIVE-0401",
             error,
             acknowledged: true,
             took_ms: 1.5,
@@ -354,6 +356,7 @@ mod tests {
             delivery: &"o-17",
             attempt: 2,
             class: "retry",
+            code: "HIVE-0407",
             error: "later",
             delay: Duration::from_secs(5),
         });

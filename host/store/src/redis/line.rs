@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::StoreFault;
 use futures_util::FutureExt;
 use hive_config::plan::RedisPlan;
+use hive_core::codes::Code;
 use hive_telemetry::Fact;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation};
@@ -165,7 +166,12 @@ impl Line {
             Err(Closed::Refused(error) | Closed::Away(error))
                 if !std::mem::replace(&mut live.is_away, true) =>
             {
-                Fact::StoreAway { address, error }.emit();
+                Fact::StoreAway {
+                    code: Code::StoreAway.as_str(),
+                    address,
+                    error,
+                }
+                .emit();
             }
             Err(_) => {}
         }

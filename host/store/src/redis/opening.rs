@@ -107,7 +107,7 @@ pub(super) fn closed(plan: &RedisPlan, error: &RedisError) -> Closed {
         tls: plan.tls.as_ref(),
     };
     match io_error(error).and_then(|error| tls::trouble(error, server)) {
-        Some(tls::Trouble { reason, remedy }) => Closed::Refused(format!("{reason}; {remedy}")),
+        Some(tls::Trouble { reason, remedy, .. }) => Closed::Refused(format!("{reason}; {remedy}")),
         None if is_refusal(error) => Closed::Refused(refused(&error.to_string())),
         None => Closed::Away(error.to_string()),
     }

@@ -38,6 +38,7 @@ facts! {
             delivery: [%] &'a dyn Display,
             attempt: [] u32,
             class: [] &'a str,
+            code: [] &'a str,
             error: [] &'a str,
             delay: [?] Duration,
             acknowledged: [] bool,
@@ -50,6 +51,7 @@ facts! {
             delivery: [%] &'a dyn Display,
             attempt: [] u32,
             class: [] &'a str,
+            code: [] &'a str,
             error: [] &'a str,
             acknowledged: [] bool,
             took_ms: [] f64,
@@ -60,6 +62,7 @@ facts! {
             component: [%] &'a str,
             delivery: [%] &'a dyn Display,
             class: [] &'a str,
+            code: [] &'a str,
             error: [] &'a str,
             took_ms: [] f64,
         };
@@ -69,6 +72,7 @@ facts! {
             component: [%] &'a str,
             delivery: [%] &'a dyn Display,
             class: [] &'a str,
+            code: [] &'a str,
             error: [] &'a str,
             took_ms: [] f64,
         };
@@ -113,6 +117,7 @@ facts! {
             delivery: [%] &'a dyn Display,
             attempt: [] u32,
             class: [] &'a str,
+            code: [] &'a str,
             error: [] &'a str,
             delay: [?] Duration,
         };
@@ -363,24 +368,28 @@ facts! {
         /// A connection cannot be opened now. The host keeps trying.
         LinkUnreachable("link.unreachable", WARN, "cannot connect; trying until it works") {
             link: [] &'a str,
+            code: [] &'a str,
             reason: [%] &'a str,
             pause: [?] Duration,
         };
         /// The same, some minutes later.
         LinkStillUnreachable("link.still_unreachable", WARN, "still not connected") {
             link: [] &'a str,
+            code: [] &'a str,
             reason: [%] &'a str,
             since: [?] Duration,
         };
         /// A connection cannot be opened until an operator changes something.
         LinkRefused("link.refused", ERROR, "cannot connect until this is changed; trying again slowly") {
             link: [] &'a str,
+            code: [] &'a str,
             reason: [%] &'a str,
             pause: [?] Duration,
         };
         /// The same, some minutes later.
         LinkStillRefused("link.still_refused", ERROR, "still cannot connect") {
             link: [] &'a str,
+            code: [] &'a str,
             reason: [%] &'a str,
             since: [?] Duration,
         };
@@ -392,6 +401,7 @@ facts! {
         /// The broker has an entity with other arguments, or denies it. Its consumers wait.
         TopologyMismatch("topology.mismatch", ERROR, "cannot declare this, and does not consume these queues until it can; trying again slowly") {
             link: [] &'a str,
+            code: [] &'a str,
             reason: [%] &'a dyn Display,
             waiting: [?] &'a [&'a str],
         };
@@ -402,6 +412,7 @@ facts! {
         /// A queue has other arguments than the host would give it, and is consumed as it is.
         TopologyDeparture("topology.departure", WARN, "a queue is not as it would be declared; it is consumed as it is") {
             connection: [%] &'a str,
+            code: [] &'a str,
             queue: [] &'a str,
             found: [] &'a str,
             remedy: [] &'a str,
@@ -442,6 +453,7 @@ facts! {
         SwapRefused("component.swap_refused", ERROR, "not swapped, the old version keeps serving: {why}") {
             component: [] &'a str,
             generation: [] u64,
+            code: [~] Option<&'a str>,
             why: [!] &'a dyn Display,
         };
         /// A file changed while a canary is on trial. It is loaded at the end of the trial.
@@ -482,6 +494,7 @@ facts! {
         /// A component asked for something that it is not granted. At most ten in ten seconds are logged.
         CapabilityDenied("component.denied", WARN, "denied {request}: {why}") {
             component: [] &'a str,
+            code: [] &'a str,
             capability: [%] Capability,
             unlogged: [~] Option<u64>,
             request: [!] &'a dyn Display,
@@ -550,6 +563,7 @@ facts! {
         };
         /// Redis is unreachable.
         StoreAway("store.away", ERROR, "Redis is unreachable; deliveries that need it wait, and go back to their queue after a while") {
+            code: [] &'a str,
             address: [] &'a str,
             error: [%] &'a dyn Display,
         };
@@ -567,6 +581,7 @@ facts! {
     "hive::app" {
         /// hive.toml has an unlikely value.
         ConfigWarning("config.warning", WARN, "{warning}; {advice}") {
+            code: [] &'a str,
             warning: [!] &'a dyn Display,
             advice: [!] &'a dyn Display,
         };
@@ -604,6 +619,7 @@ facts! {
         AdminMute("admin.mute", WARN, "the machine's clock says a time before 1970: the admin server cannot answer until it is set");
         /// The default address of the admin server cannot be used, so there is none.
         AdminUnavailable("admin.unavailable", WARN, "health and metrics are not served; name an address in `host.admin`, or \"off\"") {
+            code: [] &'a str,
             address: [%] SocketAddr,
             error: [%] &'a dyn Display,
         };
@@ -637,6 +653,7 @@ facts! {
         };
         /// The host gave up on a connection, as `reconnect.attempts` says.
         GaveUp("host.gave_up", ERROR, "gave up") {
+            code: [~] Option<&'a str>,
             reason: [] &'a str,
         };
         /// The host has stopped.

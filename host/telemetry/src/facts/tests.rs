@@ -69,6 +69,7 @@ fn an_observer_gets_a_fact_with_its_fields_whatever_the_log_shows() {
     Fact::CapabilityDenied {
         component: "c-observed",
         capability: crate::words::Capability::Http,
+        code: "HIVE-0411",
         unlogged: None,
         request: &"a request",
         why: &"no",
@@ -82,7 +83,9 @@ fn an_observer_gets_a_fact_with_its_fields_whatever_the_log_shows() {
         .collect();
     assert_eq!(
         own,
-        ["WARN component.denied denied a request: no component=c-observed capability=http"]
+        [
+            "WARN component.denied denied a request: no component=c-observed code=HIVE-0411 capability=http"
+        ]
     );
 }
 
