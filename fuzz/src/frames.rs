@@ -1,5 +1,6 @@
 //! The screen between the broker and lapin, for any stream of bytes.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use amq_protocol::frame::{AMQPFrame, parse_frame};
@@ -53,9 +54,11 @@ pub fn check(input: &[u8]) {
     );
     let is_sound = kind > 1;
     let mut rest = (&stream[..], &screened[..]);
+    let mut to_hold = BTreeMap::new();
     while let Some((frame, after)) = split_frame(rest.0) {
         let (mended, mended_after) = split_frame(rest.1).expect("a frame stays a frame");
-        check_frame(frame, mended, is_sound, reading.frame_max);
+        let whole = length_of_all(frame, &mut to_hold);
+        check_frame(frame, mended, whole, is_sound, reading.frame_max);
         rest = (after, mended_after);
     }
     assert!(
@@ -64,14 +67,14 @@ pub fn check(input: &[u8]) {
     );
 }
 
-fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u32>) {
+fn check_frame(frame: &[u8], mended: &[u8], whole: usize, is_sound: bool, frame_max: Option<u32>) {
     assert_eq!(mended[..3], frame[..3], "it is another frame");
     let is_shorter = mended.len() < frame.len();
     // A long text that is not UTF-8 is replaced by its hash, which may be shorter. A text from outside that
     // already looks like such a hash must not be taken for one.
     let has = |frame: &[u8]| frame.windows(BEGINNING.len()).any(|at| at == BEGINNING);
     let has_a_hash = has(mended) || has(frame);
-    if !has_a_hash && (frame[0] != HEADER || frame.len() <= LEAST_FRAME_MAX as usize) {
+    if !has_a_hash && (frame[0] != HEADER || whole <= LEAST_FRAME_MAX as usize) {
         assert!(!is_shorter, "it was not too large");
     }
     if matches!(frame[0], BODY | HEARTBEAT) {
@@ -99,6 +102,23 @@ fn check_frame(frame: &[u8], mended: &[u8], is_sound: bool, frame_max: Option<u3
     if frame[0] == HEADER {
         check_way_out(&frame[7..frame.len() - 1]);
     }
+}
+
+/// How long a frame is before anything is left out of it: texts in it may have become longer. `to_hold` has, for each
+/// channel, what the content header behind a method is to hold.
+fn length_of_all(frame: &[u8], to_hold: &mut BTreeMap<[u8; 2], Vec<Vec<u8>>>) -> usize {
+    let channel = [frame[1], frame[2]];
+    let held = match frame[0] {
+        METHOD => Vec::new(),
+        HEADER => to_hold.remove(&channel).unwrap_or_default(),
+        _ => return frame.len(),
+    };
+    let mut payload = frame[7..frame.len() - 1].to_vec();
+    let screened = fuzzing::screen(frame[0], &mut payload, held, &OnceLock::new());
+    if !screened.to_hold.is_empty() {
+        to_hold.insert(channel, screened.to_hold);
+    }
+    screened.anew.map_or(frame.len(), |anew| anew.len() + 8)
 }
 
 /// A frame that loses nothing on the way in goes out unchanged.
