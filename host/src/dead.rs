@@ -1,4 +1,5 @@
-//! Dead letters, and copies that wait for a retry, looked at, replayed and deleted: what `hive-host dead` does, apart from how it prints.
+//! Dead letters, and copies that wait for a retry, looked at, replayed and deleted: what `hive-host dead` does, apart
+//! from how it prints.
 //!
 //! [`meant`] says which queue is meant, [`Filter`] which of its messages. [`Walk`] reads the queue from its
 //! head and gives those; what is not acknowledged goes back to where it was when the walk ends, so that

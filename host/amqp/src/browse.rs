@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use hive_lifecycle::Tasks;
 use lapin::Consumer;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::FieldTable;
 
 use crate::consume::acks::flusher;
 use crate::consume::acks::sink::AckSink;
@@ -21,13 +21,13 @@ use crate::message::bookkeeping::{REASON, RESERVED};
 use crate::message::broker_headers::delivery_count;
 use crate::message::came_back::CameBack;
 use crate::message::death::{Death, without_deaths};
+use crate::message::names::{cut_short, short};
 use crate::message::original::{Original, header, receive};
 use crate::message::waiting::Waiting;
 use crate::session::SharedSession;
 use crate::session::depth::{offered, until, waiting};
 use crate::session::fault::describe;
 use crate::session::limits::{AskFault, ask};
-use crate::session::names::short;
 
 /// After this long without a message, the queue is asked whether anything is left.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -129,7 +129,7 @@ impl Browsing {
             .await
             .map_err(lost)?;
         let end = session.endings().watch(channel.id());
-        let tag = ShortString::try_new(tag).unwrap_or_default();
+        let tag = cut_short(tag);
         let consuming = channel.basic_consume(
             short(queue),
             tag.clone(),

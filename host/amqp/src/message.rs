@@ -9,6 +9,7 @@ pub(crate) mod delay;
 pub(crate) mod encode;
 pub(crate) mod headers;
 pub(crate) mod identity;
+pub(crate) mod names;
 pub(crate) mod octet_text;
 pub(crate) mod original;
 pub(crate) mod outgoing;

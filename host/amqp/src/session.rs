@@ -8,7 +8,6 @@
 pub(crate) mod depth;
 pub(crate) mod fault;
 pub(crate) mod limits;
-pub(crate) mod names;
 pub(crate) mod runtime;
 
 use std::sync::Arc;

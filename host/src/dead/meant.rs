@@ -89,10 +89,12 @@ fn one_connection<'a>(of: &[&'a ConsumerPlan], queue: &str) -> Result<&'a str, S
 
 /// Whether hive.toml declares a queue of this name, so that it is no delay queue of ours.
 fn declares(plan: &Plan, name: &str) -> bool {
-    let topologies = plan.connections.values().map(|one| &one.topology);
-    topologies
-        .flat_map(|topology| &topology.queues)
-        .any(|queue| *queue.name == *name)
+    plan.connections.values().any(|one| has_queue(one, name))
+}
+
+fn has_queue(connection: &ConnectionPlan, name: &str) -> bool {
+    let mut queues = connection.topology.queues.iter();
+    queues.any(|queue| *queue.name == *name)
 }
 
 /// The one name of all, or all of them in words.
@@ -120,12 +122,8 @@ pub fn connection_of<'a>(
         return named(plan, connection);
     }
     let declares = |one: &&ConnectionPlan| {
-        let topology = &one.topology;
-        topology.queues.iter().any(|queue| *queue.name == *name)
-            || topology
-                .exchanges
-                .iter()
-                .any(|exchange| exchange.name == name)
+        let mut exchanges = one.topology.exchanges.iter();
+        has_queue(one, name) || exchanges.any(|exchange| exchange.name == name)
     };
     let all = || plan.connections.values();
     let mut declaring = all().filter(declares);

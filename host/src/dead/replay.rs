@@ -161,7 +161,6 @@ pub async fn replay(
             }
         }
     }
-    walk.take_no_more();
     replayed.doubtful += walk.lost();
     replayed
 }

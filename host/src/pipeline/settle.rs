@@ -17,11 +17,13 @@ use hive_amqp::{
 };
 use hive_config::plan::ConsumerPlan;
 use hive_core::message::Attempt;
-use hive_core::policy::{self, Disposition};
+use hive_core::policy::{self, Disposition, Failure};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_store::StoreFault;
-use hive_telemetry::{ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, Fact, KeptFor};
+use hive_telemetry::{
+    ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, Fact, Failed, KeptFor,
+};
 
 use self::copies::Wait;
 use super::breaker::Verdict;
@@ -290,11 +292,7 @@ impl Settler {
         let Disposition::RetryAfter { failure, .. } = disposition else {
             unreachable!("only a retry waits for its time here, and not {disposition:?}");
         };
-        let reason = KeptFor::Retry {
-            class: failure.class.as_str(),
-            code: failure.class.code().as_str(),
-            error: &failure.error,
-        };
+        let reason = KeptFor::Retry(told(failure));
         DeliveryKept {
             delivery: &held.label(),
             attempt: attempt.get(),
@@ -329,26 +327,12 @@ impl Settler {
                 publications: publications.len(),
             },
             Disposition::RetryAfter { delay, failure } => Exit::Retried {
-                class: failure.class.as_str(),
-                code: failure.class.code().as_str(),
-                error: &failure.error,
+                failure: told(failure),
                 delay: *delay,
             },
-            Disposition::DeadLetter(failure) => Exit::DeadLettered {
-                class: failure.class.as_str(),
-                code: failure.class.code().as_str(),
-                error: &failure.error,
-            },
-            Disposition::Skip(failure) => Exit::Skipped {
-                class: failure.class.as_str(),
-                code: failure.class.code().as_str(),
-                error: &failure.error,
-            },
-            Disposition::Stop(failure) => Exit::Stopped {
-                class: failure.class.as_str(),
-                code: failure.class.code().as_str(),
-                error: &failure.error,
-            },
+            Disposition::DeadLetter(failure) => Exit::DeadLettered(told(failure)),
+            Disposition::Skip(failure) => Exit::Skipped(told(failure)),
+            Disposition::Stop(failure) => Exit::Stopped(told(failure)),
             // Such a one is never carried out: it is kept until it is another.
             Disposition::Keep { reason } => Exit::Requeued { reason },
         };
@@ -387,7 +371,7 @@ impl Settler {
                 Settled::Lost
             }
             Exit::GivenBack | Exit::Requeued { .. } => delivery.settlement.requeue(),
-            Exit::Stopped { class, error, .. } => {
+            Exit::Stopped(Failed { class, error, .. }) => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
                 // Readiness shows it; the log has more.
                 let error = &error[..error.floor_char_boundary(LONGEST_REASON)];
@@ -461,5 +445,14 @@ fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
         Disposition::Publish(_) => held.lease.is_none(),
         Disposition::RetryAfter { .. } | Disposition::DeadLetter(_) => true,
         _ => false,
+    }
+}
+
+/// A failure as facts tell it.
+fn told(failure: &Failure) -> Failed<'_> {
+    Failed {
+        class: failure.class.as_str(),
+        code: failure.class.code().as_str(),
+        error: &failure.error,
     }
 }

@@ -232,6 +232,17 @@ pub struct DeliverySettled<'a> {
     pub took: Duration,
 }
 
+/// A failure, as facts and metrics tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    /// Its class.
+    pub class: &'static str,
+    /// The code of the class.
+    pub code: &'static str,
+    /// Its words. Not bounded yet.
+    pub error: &'a str,
+}
+
 /// The ways out of the host.
 #[derive(Debug)]
 pub enum Exit<'a> {
@@ -244,42 +255,17 @@ pub enum Exit<'a> {
     Duplicate,
     /// In a delay queue.
     Retried {
-        /// The class of the failure.
-        class: &'static str,
-        /// The code of the class.
-        code: &'static str,
-        /// The words of the failure.
-        error: &'a str,
+        /// Why.
+        failure: Failed<'a>,
         /// How long it stays there.
         delay: Duration,
     },
     /// In the dead-letter queue.
-    DeadLettered {
-        /// The class of the failure.
-        class: &'static str,
-        /// The code of the class.
-        code: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-    },
+    DeadLettered(Failed<'a>),
     /// Passed over in its stream.
-    Skipped {
-        /// The class of the failure.
-        class: &'static str,
-        /// The code of the class.
-        code: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-    },
+    Skipped(Failed<'a>),
     /// Still in its stream, which the consumer reads no further.
-    Stopped {
-        /// The class of the failure.
-        class: &'static str,
-        /// The code of the class.
-        code: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-    },
+    Stopped(Failed<'a>),
     /// Back in its queue, since the host or the consumer stops before its batch was due.
     GivenBack,
     /// Back in its queue, through no fault of the component.
@@ -332,9 +318,7 @@ impl DeliverySettled<'_> {
                 took_ms,
             },
             Exit::Retried {
-                class,
-                code,
-                error,
+                failure: Failed { class, code, error },
                 delay,
             } => Fact::DeliveryRetried {
                 consumer,
@@ -348,7 +332,7 @@ impl DeliverySettled<'_> {
                 acknowledged,
                 took_ms,
             },
-            Exit::DeadLettered { class, code, error } => Fact::DeliveryDeadLettered {
+            Exit::DeadLettered(Failed { class, code, error }) => Fact::DeliveryDeadLettered {
                 consumer,
                 component,
                 delivery,
@@ -359,7 +343,7 @@ impl DeliverySettled<'_> {
                 acknowledged,
                 took_ms,
             },
-            Exit::Skipped { class, code, error } => Fact::DeliverySkipped {
+            Exit::Skipped(Failed { class, code, error }) => Fact::DeliverySkipped {
                 consumer,
                 component,
                 delivery,
@@ -368,7 +352,7 @@ impl DeliverySettled<'_> {
                 error: brief(error),
                 took_ms,
             },
-            Exit::Stopped { class, code, error } => Fact::DeliveryStopped {
+            Exit::Stopped(Failed { class, code, error }) => Fact::DeliveryStopped {
                 consumer,
                 component,
                 delivery,
@@ -415,22 +399,22 @@ impl DeliverySettled<'_> {
         let outcome = match self.exit {
             Exit::Acked { .. } => &telemetry.acked,
             Exit::Duplicate => &telemetry.duplicate,
-            Exit::Retried { class, .. } => {
+            Exit::Retried { failure, .. } => {
                 telemetry.retries.inc();
-                telemetry.failed(class);
+                telemetry.failed(failure.class);
                 &telemetry.retried
             }
-            Exit::DeadLettered { class, .. } => {
+            Exit::DeadLettered(failure) => {
                 telemetry.dead_letters.inc();
-                telemetry.failed(class);
+                telemetry.failed(failure.class);
                 &telemetry.dead_lettered
             }
-            Exit::Skipped { class, .. } => {
-                telemetry.failed(class);
+            Exit::Skipped(failure) => {
+                telemetry.failed(failure.class);
                 &telemetry.skipped
             }
-            Exit::Stopped { class, .. } => {
-                telemetry.failed(class);
+            Exit::Stopped(failure) => {
+                telemetry.failed(failure.class);
                 &telemetry.stopped
             }
             Exit::GivenBack | Exit::Requeued { .. } | Exit::Detoured { .. } => &telemetry.requeued,

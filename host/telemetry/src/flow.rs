@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::consumer::{ConsumerTelemetry, brief};
+use super::consumer::{ConsumerTelemetry, Failed, brief};
 use super::facts::Fact;
 
 /// A consumer was paused.
@@ -87,14 +87,7 @@ pub struct DeliveryKept<'a> {
 #[derive(Debug)]
 pub enum KeptFor<'a> {
     /// Its component failed, which spends a retry.
-    Retry {
-        /// The class of the failure.
-        class: &'static str,
-        /// The code of the class.
-        code: &'static str,
-        /// The words of the failure.
-        error: &'a str,
-    },
+    Retry(Failed<'a>),
     /// The host could not go on, which spends none.
     Trouble {
         /// What kept it.
@@ -119,7 +112,7 @@ impl DeliveryKept<'_> {
             delay,
         } = self;
         match reason {
-            KeptFor::Retry { class, code, error } => {
+            KeptFor::Retry(Failed { class, code, error }) => {
                 telemetry.retries.inc();
                 telemetry.failed(class);
                 Fact::RetryKept {

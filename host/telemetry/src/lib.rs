@@ -32,7 +32,7 @@ pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
     ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliveryOverran, DeliverySettled, Exit,
-    FailureReplied, InHand,
+    Failed, FailureReplied, InHand,
 };
 pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::facts::{Fact, Here, IN_SENTENCE, Observer, Row, observe, observe_here};

@@ -366,15 +366,20 @@ mod tests {
         assert!(!doubts.concern(&with_id("m-1")));
     }
 
-    #[test]
-    fn one_that_costs_two_connections_is_taken_to_be_the_cause() {
+    /// A batch of one publication, whose confirmation nobody waits for.
+    fn of_one() -> Batch {
         let (answer, _confirmation) = oneshot::channel();
         let (_submit, mut queue) = mpsc::channel(1);
         let submission = Submission {
             outgoing: vec![outgoing(true)],
             answer,
         };
-        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        Batch::gather(submission, &mut queue, &mut 0)
+    }
+
+    #[test]
+    fn one_that_costs_two_connections_is_taken_to_be_the_cause() {
+        let mut batch = of_one();
         let broken = Broken::Connection(Some("501 FRAME_ERROR".into()));
         batch.items[0].blame(&broken, "501 FRAME_ERROR".into());
         assert!(batch.is_unsettled());
@@ -384,13 +389,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_brokers_own_takes_longer_to_be_blamed_on_anybody() {
-        let (answer, _confirmation) = oneshot::channel();
-        let (_submit, mut queue) = mpsc::channel(1);
-        let submission = Submission {
-            outgoing: vec![outgoing(true)],
-            answer,
-        };
-        let mut batch = Batch::gather(submission, &mut queue, &mut 0);
+        let mut batch = of_one();
         let broken = Broken::Internal("541 INTERNAL_ERROR".into());
         for _ in 1..INTERNAL_ERRORS {
             batch.items[0].blame(&broken, "541 INTERNAL_ERROR".into());

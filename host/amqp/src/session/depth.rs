@@ -11,9 +11,9 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Queue};
 use thiserror::Error;
 
+use crate::message::names::short;
 use crate::session::Session;
 use crate::session::limits::{AskFault, ask, leave};
-use crate::session::names::short;
 use crate::wire::frame::BrokerVersion;
 
 /// How long a queue gets to take back what a channel held, and how often it is looked at meanwhile.

@@ -14,10 +14,10 @@ use lapin::{Channel, Error, ErrorKind, ExchangeKind};
 use super::declaration::{Origin, QueueDeclaration, arguments_in_words};
 use super::known::Known;
 use super::table::table;
+use crate::message::names::short;
 use crate::session::Session;
 use crate::session::fault::{Mismatch, broker_error, is_brokers_own, is_internal};
 use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
-use crate::session::names::short;
 use crate::wire::frame::BrokerVersion;
 
 /// A queue that exists in another way is declared as it is after a few answers; each names one argument.

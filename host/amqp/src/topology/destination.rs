@@ -11,10 +11,11 @@ use std::time::Duration;
 use hive_core::message::Publication;
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::FieldTable;
 use tokio::time::Instant;
 
 use super::{EnsureFault, LONGEST_NAME};
+use crate::message::names::short;
 use crate::session::Session;
 use crate::session::limits::{AskFault, ask, leave};
 
@@ -122,7 +123,7 @@ impl Destinations {
 /// Asks on a channel of its own, because the broker closes the channel if the destination is missing.
 async fn look(session: &Session, destination: &Destination) -> Result<(), AskFault> {
     debug_assert!(destination.name().len() <= LONGEST_NAME);
-    let name = ShortString::try_new(destination.name()).unwrap_or_default();
+    let name = short(destination.name());
     let channel = session.channel().await?;
     let looked = match destination {
         Destination::Exchange(_) => {

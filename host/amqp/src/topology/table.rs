@@ -3,7 +3,7 @@
 use hive_config::plan::{Argument, Arguments};
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 
-use crate::session::names::short;
+use crate::message::names::short;
 
 pub(super) fn table(arguments: &Arguments) -> FieldTable {
     let mut table = FieldTable::default();

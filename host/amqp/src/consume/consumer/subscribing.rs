@@ -18,9 +18,9 @@ use super::live::Live;
 use super::resizing::{Resized, Resizing};
 use crate::consume::acks::flusher;
 use crate::consume::stream::{Beginning, Reading, last_offset};
+use crate::message::names::{cut_short, short};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, ask, leave};
-use crate::session::names::{cut_short, short};
 use crate::topology::Fatal;
 
 /// A message of a stream that is there is handed out at once; one that is not there never is, and
