@@ -166,6 +166,12 @@ impl HostProcess {
         Self::start(hive_host(build::host_binary()), path, variables)
     }
 
+    /// Starts another build of hive-host with this text as its hive.toml, and waits for nothing.
+    pub fn launch_other(program: &Path, toml: &str) -> Result<Self> {
+        let path = HiveToml::write(&keeper::scratch("host"), toml)?;
+        Self::start(hive_host(program), &path, &[])
+    }
+
     /// Starts a host with this hive.toml that the kernel kills where it takes more memory than that.
     pub fn launch_limited_file(path: &Path, limit: &MemoryLimit) -> Result<Self> {
         let host = limit.around(&hive_host(build::host_binary()));

@@ -1,5 +1,6 @@
 //! Who is compared: each a process of its own, started for one run and ended after it.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,12 +19,15 @@ pub(crate) enum Contender {
     NativeBest,
     HiveReused,
     HiveFresh,
+    /// Another build of the host, with reused instances.
+    HiveOther(&'static Path),
     Amqplib,
     Pika,
     AioPika,
 }
 
 impl Contender {
+    /// Those that take part by themselves.
     pub(crate) const ALL: [Self; 7] = [
         Self::NativeSimplest,
         Self::NativeBest,
@@ -40,6 +44,7 @@ impl Contender {
             Self::NativeBest => "lapin, best",
             Self::HiveReused => "hive, reused",
             Self::HiveFresh => "hive, fresh",
+            Self::HiveOther(_) => "hive, the other build",
             Self::Amqplib => "amqplib",
             Self::Pika => "pika",
             Self::AioPika => "aio-pika",
@@ -66,7 +71,7 @@ impl Contender {
     pub(crate) fn takes_part_in(self, bout: &Bout) -> bool {
         let is_alone = !matches!(
             self,
-            Self::NativeSimplest | Self::HiveReused | Self::HiveFresh
+            Self::NativeSimplest | Self::HiveReused | Self::HiveFresh | Self::HiveOther(_)
         );
         bout.concurrency == 1 || !is_alone || bout.is_of_the_aims()
     }
@@ -74,7 +79,7 @@ impl Contender {
     /// The part of the messages that it is given, so that no run takes half a minute.
     pub(crate) fn share(self, work: Work) -> u32 {
         match (self, work) {
-            (Self::NativeBest | Self::HiveReused | Self::HiveFresh, _) => 1,
+            (Self::NativeBest | Self::HiveReused | Self::HiveFresh | Self::HiveOther(_), _) => 1,
             (Self::NativeSimplest, Work::Ack) => 1,
             (Self::NativeSimplest, Work::Publish | Work::Retry) => 6,
             (Self::Amqplib, _) => 2,
@@ -89,6 +94,12 @@ impl Contender {
         let mut command = match self {
             Self::HiveReused => return hive(vhost, bout, "reuse"),
             Self::HiveFresh => return hive(vhost, bout, "fresh"),
+            Self::HiveOther(program) => {
+                let toml = hive_toml(bout, "reuse").text(vhost);
+                return Ok(Running::Hive(
+                    HostProcess::launch_other(program, &toml)?.quietly(),
+                ));
+            }
             Self::NativeSimplest | Self::NativeBest => {
                 let mut command = Command::new(myself()?);
                 let how = if self == Self::NativeBest {

@@ -49,6 +49,9 @@ struct Options {
     /// Only contenders whose name holds this text, as in "hive"
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Another build of hive-host, such as one from before a change: it takes turns with this one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plot", "scale"])]
+    against: Option<PathBuf>,
     /// Only bouts whose name holds this text, as in "quorum"; with --plot, only such sweeps: concurrency,
     /// prefetch, body, consumers
     #[arg(long, value_name = "TEXT")]
@@ -101,7 +104,11 @@ async fn compare(options: Options) -> Result<()> {
         return scale::measure(&broker, queues).await;
     }
     small::measure(&broker).await?;
-    let contenders = Contender::ALL.into_iter().filter(|one| {
+    let other = options.against.map(|program| {
+        // Whoever is compared is a small value for as long as the bench runs.
+        Contender::HiveOther(Box::leak(program.into_boxed_path()))
+    });
+    let contenders = Contender::ALL.into_iter().chain(other).filter(|one| {
         let is_there = one.is_there();
         if !is_there {
             say(&format!(
