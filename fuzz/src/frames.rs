@@ -18,9 +18,9 @@ const LEAST_FRAME_MAX: u32 = 4096;
 
 /// How a stream is read.
 struct Reading {
-    /// So many bytes come at once, at most.
+    /// How many bytes arrive at once, at most.
     piece: usize,
-    /// This many are taken at once.
+    /// How many bytes are taken at once.
     room: usize,
     frame_max: Option<u32>,
 }

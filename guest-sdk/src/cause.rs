@@ -11,7 +11,7 @@ use std::fmt::Display;
 #[derive(Debug)]
 pub struct Failure<E>(pub E);
 
-/// For an `Error`, which knows its causes.
+/// Describes an `Error`, which knows its causes.
 pub trait OfError {
     /// The text.
     fn text(&self) -> String;
@@ -36,7 +36,7 @@ impl<E: AsRef<dyn Error + Send + Sync>> OfSendReport for &&Failure<E> {
     }
 }
 
-/// For a `Box<dyn Error>`.
+/// Describes a `Box<dyn Error>`.
 pub trait OfReport {
     /// The text.
     fn text(&self) -> String;
@@ -48,7 +48,7 @@ impl<E: AsRef<dyn Error>> OfReport for &Failure<E> {
     }
 }
 
-/// For all other types that implement `Display`.
+/// Describes all other types that implement `Display`.
 pub trait OfDisplay {
     /// The text.
     fn text(&self) -> String;

@@ -16,7 +16,7 @@ pub trait IntoAnswer {
     /// Why there is no answer.
     type Error: Display;
 
-    /// As a result.
+    /// The answer as a result.
     fn into_answer(self) -> Result<Action, Self::Error>;
 }
 
@@ -54,7 +54,7 @@ pub trait IntoAnswers {
     /// Why there are no answers.
     type Error: Display;
 
-    /// As a result.
+    /// The answers as a result.
     fn into_answers(self) -> Result<Vec<Action>, Self::Error>;
 }
 
@@ -88,7 +88,7 @@ pub trait IntoStarted {
     /// Why it did not start.
     type Error: Display;
 
-    /// As a result.
+    /// The start as a result.
     fn into_started(self) -> Result<(), Self::Error>;
 }
 

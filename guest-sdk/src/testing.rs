@@ -74,7 +74,7 @@ impl DeliveryBuilder {
         self
     }
 
-    /// This text as the body.
+    /// Sets the body to this text.
     #[must_use]
     pub fn text(self, text: impl Into<String>) -> Self {
         self.body(text.into())

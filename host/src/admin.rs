@@ -40,13 +40,13 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Sources {
     /// The host at this moment.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
-    /// Everything counted.
+    /// All metrics.
     pub telemetry: Telemetry,
-    /// Where commands go, and who may give them.
+    /// Where commands are sent, and who may give them.
     pub commands: Commands,
     /// Which host this is.
     pub identity: Identity,
-    /// When it started.
+    /// When the host started.
     pub since: SystemTime,
 }
 

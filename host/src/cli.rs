@@ -297,7 +297,7 @@ fn refuse(fault: &StartFault) -> Exit {
     }
 }
 
-/// Where everything is counted.
+/// Makes the registry of all metrics.
 fn telemetry() -> Result<Telemetry, Exit> {
     Telemetry::new().map_err(|error| {
         fault!("the metrics could not be set up: {error}");

@@ -52,7 +52,7 @@ pub enum NewCode {
     /// The same after a change of the file: nothing happens if the content is that of the current version.
     /// While a canary is on trial it is a conflict, and the caller tries again later.
     ChangedFile,
-    /// This content of a file.
+    /// The content of a file, sent along.
     Content(Vec<u8>),
     /// The version that served before; ends a canary that is on trial.
     Before,

@@ -65,7 +65,7 @@ pub struct Ledger {
     period: Option<Duration>,
     bucket: Bucket,
     claims: Arc<Claims>,
-    /// Where the store is shared.
+    /// The part that hosts share, if the store is shared.
     shared: Option<Arc<Shared>>,
 }
 
@@ -84,19 +84,19 @@ pub struct Known([u8; 32]);
 
 /// The state of a key.
 pub enum Claim {
-    /// Nothing: it is ours now.
+    /// Nobody has handled the key; the lease is ours now.
     Fresh(Lease),
-    /// It was handled.
+    /// The message was handled already.
     Done,
     /// Another delivery holds the lease.
     Busy(Wait),
 }
 
-/// For the end of another delivery's lease.
+/// How to wait for the end of another delivery's lease.
 pub enum Wait {
-    /// Another delivery of this host has it.
+    /// Another delivery of this host has the lease.
     Here(CancellationToken),
-    /// Another host has it, or had.
+    /// Another host has the lease, or had it.
     Elsewhere,
 }
 

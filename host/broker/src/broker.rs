@@ -81,9 +81,9 @@ pub struct Broker {
 /// A queue, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueStatus {
-    /// Its vhost.
+    /// The vhost of the queue.
     pub vhost: String,
-    /// Its name.
+    /// The name of the queue.
     pub name: String,
     /// `classic`, `quorum` or `stream`.
     pub kind: &'static str,
@@ -93,7 +93,7 @@ pub struct QueueStatus {
     pub unacked: usize,
     /// Dead letters that no queue took, and that are tried again.
     pub stuck: usize,
-    /// Its consumers.
+    /// How many consumers it has.
     pub consumers: usize,
     /// Whether it is frozen ([`Fault::Freeze`]).
     pub frozen: bool,
@@ -104,13 +104,13 @@ pub struct QueueStatus {
 pub struct ConnectionStatus {
     /// The name that the client gave itself.
     pub name: Option<String>,
-    /// Where it comes from.
+    /// The address of the client.
     pub peer: String,
-    /// As whom it logged in.
+    /// The user that the client logged in as.
     pub user: String,
-    /// Its vhost.
+    /// The vhost that the client opened.
     pub vhost: String,
-    /// Its open channels.
+    /// How many channels are open.
     pub channels: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::time::Time;
 /// How the clock of a broker moves while no test turns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pace {
-    /// With the machine's.
+    /// The clock runs with that of the machine.
     #[default]
     Running,
     /// Not at all: only [`Broker::turn`](crate::Broker::turn) moves it, so that a test decides what has

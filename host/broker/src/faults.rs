@@ -22,13 +22,13 @@ pub enum Fault {
     },
     /// The socket of the connection that sends this method next is closed instead of an answer.
     CutAt {
-        /// As AMQP names it: `basic.publish`, `basic.ack`, `queue.declare`.
+        /// The method as AMQP names it: `basic.publish`, `basic.ack`, `queue.declare`.
         method: String,
     },
     /// The next such methods are answered by closing the channel, or with a hard code such as 541 the
     /// connection.
     Answer {
-        /// As AMQP names it: `basic.consume`, `queue.declare`.
+        /// The method as AMQP names it: `basic.consume`, `queue.declare`.
         method: String,
         /// AMQP's reply code.
         code: u16,

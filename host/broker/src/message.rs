@@ -15,7 +15,7 @@ const LONGEST_TTL: u64 = 3_153_600_000_000;
 /// A message with what the broker knows about its way. Queues share it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Message {
-    /// Where it was published to last.
+    /// The exchange that it was published to last.
     pub(crate) exchange: Arc<str>,
     /// The key that it was published with, then those of its CC and BCC headers.
     pub(crate) routing_keys: Vec<Arc<str>>,

@@ -31,7 +31,7 @@ pub(crate) struct Shared {
 struct Inner {
     state: State,
     clock: Clock,
-    /// For when the timekeeper has set its alarm.
+    /// The time for which the timekeeper has set its alarm.
     alarm: Option<Time>,
 }
 

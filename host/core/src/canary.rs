@@ -8,7 +8,7 @@ pub const TOLERANCE: f64 = 0.01;
 /// The share of a canary, and when it is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CanaryRule {
-    /// Of a hundred deliveries; above 0, 100 at most.
+    /// The share of deliveries that the canary gets, in percent: above 0, at most 100.
     pub percent: f64,
     /// Deliveries that it has to have answered.
     pub deliveries: u32,
@@ -26,9 +26,9 @@ pub struct Tally {
 /// Deliveries that one generation answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Answered {
-    /// All of them.
+    /// How many deliveries the version has handled.
     pub deliveries: u32,
-    /// Those that were not handled, whatever the reason.
+    /// How many of them failed, whatever the reason.
     pub failed: u32,
 }
 
@@ -50,7 +50,7 @@ impl Answered {
         }
     }
 
-    /// Of all, those that failed: 0 to 1.
+    /// The share of the deliveries that failed, from 0 to 1.
     pub fn failure_ratio(&self) -> f64 {
         match self.deliveries {
             0 => 0.0,

@@ -48,7 +48,7 @@ macro_rules! codes {
             /// Every code, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
 
-            /// As it is printed.
+            /// The code as it is printed.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $($(Self::$variant => concat!("HIVE-", $number),)*)*
@@ -100,7 +100,7 @@ impl Code {
 /// An error in words, on its way to where it is printed, with its code if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coded {
-    /// Its code.
+    /// The code of the error, if it has one.
     pub code: Option<Code>,
     /// The error.
     pub text: String,

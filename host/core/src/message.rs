@@ -129,7 +129,7 @@ impl fmt::Display for Attempt {
 pub struct Publication {
     /// Empty for the default exchange, which routes to the queue named by the routing key.
     pub exchange: String,
-    /// Where the exchange routes by.
+    /// The routing key to publish with.
     pub routing_key: String,
     /// The message to publish.
     pub message: Message,
@@ -144,7 +144,7 @@ pub struct Publication {
 pub struct Retry {
     /// Why, for the log and the dead letter.
     pub reason: String,
-    /// None leaves the delay to the retry policy.
+    /// The delay that the component asks for; `None` leaves it to the retry policy.
     pub delay: Option<Duration>,
 }
 

@@ -29,7 +29,7 @@ pub enum Key {
 /// A text that names no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyFault {
-    /// It has none of the known forms.
+    /// The text has none of the known forms.
     Unknown,
     /// `header:` with nothing behind it.
     NoHeader,

@@ -114,7 +114,7 @@ impl FailureClass {
 }
 
 impl FailureClass {
-    /// Its code, for `hive-host explain`.
+    /// The error code, for `hive-host explain`.
     pub fn code(self) -> Code {
         match self {
             Self::Retry => Code::RetryAsked,
@@ -207,9 +207,9 @@ pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolic
 /// timeout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AfterOverrun {
-    /// It is tried as this attempt.
+    /// The component gets the message, and this is the number of the attempt.
     Try(Attempt),
-    /// It is not tried again.
+    /// The message goes to the dead-letter queue without another attempt.
     DeadLetter(Failure),
 }
 
@@ -230,7 +230,7 @@ pub fn decide_overrun(overran: Attempt, policy: &RetryPolicy) -> AfterOverrun {
 pub enum OnError {
     /// The consumer stops in front of it.
     Stop,
-    /// It is passed over.
+    /// The message is skipped.
     Skip,
     /// A copy goes to the dead-letter queue, and the stream is read on.
     DeadLetter,

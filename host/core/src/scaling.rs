@@ -21,7 +21,7 @@ pub struct Look {
     pub is_paused: bool,
     /// Workers that there are.
     pub workers: u16,
-    /// Those of them that handle something.
+    /// How many of the workers are handling a delivery.
     pub busy: u16,
     /// Messages that were answered since the last look, and the time of workers that they took.
     pub answered: (u64, Duration),
@@ -40,7 +40,7 @@ pub struct Rule {
 /// The result of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// So many workers, within the bounds of the plan.
+    /// How many workers there should be, within the bounds of the plan.
     pub wanted: u16,
     /// The number that was asked for, before the bounds; `None` if none was.
     pub asked: Option<u64>,

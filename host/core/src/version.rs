@@ -10,6 +10,6 @@ pub struct Version {
     pub generation: u64,
     /// The SHA-256 of its file, in hexadecimal.
     pub sha256: Arc<str>,
-    /// When it was made.
+    /// When the version was made.
     pub since: SystemTime,
 }

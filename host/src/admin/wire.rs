@@ -165,7 +165,7 @@ impl<'a> From<&'a LinkStatus> for Link<'a> {
     }
 }
 
-/// One of `/v1/components`.
+/// A component, in `/v1/components`.
 #[derive(Debug, Serialize)]
 pub(super) struct ComponentView<'a> {
     component: &'a str,
@@ -230,7 +230,7 @@ pub(super) enum DoneView<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorView {
     error: String,
-    /// For `hive-host explain`.
+    /// The error code, for `hive-host explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }

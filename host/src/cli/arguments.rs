@@ -19,7 +19,7 @@ pub(super) fn with_file(command: &Command, line: Vec<OsString>) -> Vec<OsString>
     with(command, line, |path| Path::new(path).is_file())
 }
 
-/// The same; `is_file` says what is a file.
+/// As [`with_file`], with `is_file` deciding what names a file.
 fn with(
     command: &Command,
     mut line: Vec<OsString>,

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: MemoryBroker) -> Result<Exit, Exit> {
     }))
 }
 
-/// What a definitions file may have, in bytes.
+/// The largest definitions file, in bytes.
 const LARGEST_DEFINITIONS: usize = 1 << 30;
 
 /// Reads a definitions file; its faults go to standard error.

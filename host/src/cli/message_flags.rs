@@ -46,7 +46,7 @@ impl MessageFlags {
         Ok(delivery)
     }
 
-    /// With the names of the message format.
+    /// The flags as an object of the message format.
     fn object(&self) -> Result<Value, String> {
         let mut object = Map::new();
         for property in &self.properties {

@@ -21,7 +21,7 @@ use crate::admin::{self, FILE, HOST};
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Digits of a sum that tell one version from another well enough.
+/// How many digits of a SHA-256 are shown: enough to tell one version from another.
 pub(super) const SUM_DIGITS: usize = 12;
 
 /// Where the running host is.

@@ -51,7 +51,7 @@ pub(super) struct Reload {
     json: bool,
 }
 
-/// As in `5%`, or `5`.
+/// Reads a percentage, as in `5%` or `5`.
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
     match number.parse::<f64>() {

@@ -6,7 +6,7 @@ use super::{CommandLine, compact};
 
 /// A screen.
 const LINES: usize = 40;
-/// Its width.
+/// The width of a terminal.
 const COLUMNS: usize = 100;
 
 /// The words that lead to each command.

@@ -124,7 +124,7 @@ impl Condition {
 }
 
 impl Filter {
-    /// All of these.
+    /// Makes a filter that all of these conditions must meet.
     pub fn new(conditions: Vec<Condition>) -> Self {
         Self(conditions)
     }

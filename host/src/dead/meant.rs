@@ -10,7 +10,7 @@ use hive_core::nearest;
 /// A queue at a broker.
 #[derive(Debug, Clone)]
 pub struct Meant<'a> {
-    /// Its name.
+    /// The name of the queue.
     pub queue: String,
     /// The connection to it.
     pub connection: &'a ConnectionPlan,

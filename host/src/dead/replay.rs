@@ -27,7 +27,7 @@ const MOST_LEFT: usize = 100;
 /// How long letters on their way get after a stop: a broker that is short of memory confirms none.
 const LAST_CONFIRMATIONS: Duration = Duration::from_secs(10);
 
-/// Where letters go.
+/// Where dead letters are sent.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The queue that they are read from; none is sent there.
@@ -51,7 +51,7 @@ pub enum Way {
 /// A letter that was wanted and is still where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
-    /// Its place in the queue.
+    /// The place of the letter in the queue, from 1.
     pub number: u64,
     /// Why.
     pub reason: String,
@@ -62,7 +62,7 @@ pub struct Left {
 pub struct Replayed {
     /// How many went to each queue.
     pub sent: BTreeMap<String, u64>,
-    /// Those that could not be sent.
+    /// The letters that could not be sent.
     pub left: Vec<Left>,
     /// How many had been sent, and were dead again before their turn; they are not sent twice.
     pub back_again: u64,
@@ -87,7 +87,7 @@ impl Replayed {
     }
 }
 
-/// One letter on its way, and how that ended.
+/// One letter that was sent, and how the publication ended.
 struct Flight {
     number: u64,
     queue: String,

@@ -32,15 +32,15 @@ pub(super) struct Token(Vec<u8>);
 pub(super) enum Standing {
     /// Our claim.
     Ours(Token),
-    /// Another host's claim.
+    /// Another host has claimed the key.
     Theirs,
-    /// It was committed.
+    /// The key was committed.
     Committed,
 }
 
 /// The claims of this host on one ledger.
 pub(super) struct Shared {
-    /// Of this run of the host.
+    /// A random id of this run of the host.
     run: [u8; 16],
     next: AtomicU64,
     held: Mutex<HashMap<Known, Token>>,
@@ -93,12 +93,12 @@ impl Shared {
         Token([&self.run[..], &number.to_be_bytes()].concat())
     }
 
-    /// It was committed: there is nothing to renew.
+    /// Ends the renewal of a key that was committed.
     pub(super) fn forget(&self, known: Known) {
         self.held().remove(&known);
     }
 
-    /// It was not: others may have it.
+    /// Releases a key that was not committed, so that another host may have it.
     pub(super) fn give_up(&self, known: Known, token: Token) {
         self.forget(known);
         if self.given_up.send((known, token)).is_err() {

@@ -25,14 +25,14 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// There are lines, or there will be no more.
     changed: Condvar,
-    /// Everything is written.
+    /// Signalled when everything is written.
     idle: Condvar,
     telemetry: LogTelemetry,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Each with its line end.
+    /// The lines, each with its line end.
     lines: Vec<u8>,
     /// Bytes that the writer has taken and not yet finished with.
     taken: usize,

@@ -130,7 +130,7 @@ impl Store for Embedded {
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             let (closed, closing) = oneshot::channel();
-            // It is closed already, which is fine.
+            // If nobody takes the job, the file is closed already.
             if self.jobs.send(Job::Close(closed)).await.is_ok() {
                 closing.await.unwrap_or_default();
             }

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// A fault of a store. It can be cloned, because one fault may fail many calls.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreFault {
-    /// Another process has the file.
+    /// Another process has the file open.
     #[error(
         "the store {} (`store.path`) is in use by another process; stop that one, or name another file",
         path.display()
@@ -25,7 +25,7 @@ pub enum StoreFault {
     NotAStore {
         /// The file.
         path: PathBuf,
-        /// What the file is instead.
+        /// What the file is instead of a store.
         why: String,
     },
     /// The file cannot be opened or made.
@@ -70,7 +70,7 @@ pub enum StoreFault {
 }
 
 impl StoreFault {
-    /// Its code; faults of a single operation have none.
+    /// The code of the fault; faults of a single operation have none.
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Held { .. } => Some(Code::StoreInUse),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// One change that is asked for.
+/// One change that is asked of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     /// Whose entry.
@@ -38,16 +38,16 @@ pub enum Operation {
 pub struct Value {
     /// The value.
     pub bytes: Vec<u8>,
-    /// Its lifetime; `None` for ever.
+    /// How long the value is kept; `None` for ever.
     pub lives: Option<Duration>,
 }
 
 /// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was carried out.
+    /// The change was made.
     Done,
-    /// It was counted up to this.
+    /// The counter was changed, and has this value now.
     Counted(u64),
     /// Nothing was changed, because of the existing value.
     Refused(Option<Vec<u8>>),
@@ -76,7 +76,7 @@ impl Value {
 pub(super) struct Entry {
     /// Which entry of the store it was, counted from its first.
     pub(super) number: u64,
-    /// When it ends, in milliseconds since the Unix epoch.
+    /// When the entry ends, in milliseconds since the Unix epoch.
     pub(super) ends: Option<u64>,
     pub(super) value: Vec<u8>,
 }

@@ -63,7 +63,7 @@ impl Redis {
         Ok(store)
     }
 
-    /// The same, by a clock that a test moves.
+    /// As `new`, with a clock that a test moves.
     #[cfg(test)]
     pub(super) async fn open_with(plan: &RedisPlan, clock: Clock) -> Result<Self, StoreFault> {
         let store = Self::open(plan).await?;

@@ -27,7 +27,7 @@ pub struct ComponentTelemetry {
     told: Arc<Told>,
 }
 
-/// What the log has of a component's vain wishes.
+/// What the log has already said about interfaces that the component may not use.
 #[derive(Debug, Default)]
 struct Told {
     lines: Mutex<Lines>,
@@ -37,7 +37,7 @@ struct Told {
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// None before the first.
+    /// When this was logged last; `None` before the first time.
     since: Option<Instant>,
     told: u32,
     untold: u64,
@@ -50,11 +50,11 @@ pub struct CountedInstance(IntGauge);
 /// A component asked for something that it was not granted.
 #[derive(Clone, Copy)]
 pub struct CapabilityDenied<'a> {
-    /// What it is a matter of.
+    /// The capability that the component would need.
     pub capability: Capability,
     /// The code of the denial.
     pub code: &'a str,
-    /// What it asked for.
+    /// What the component asked for.
     pub asked: &'a dyn fmt::Display,
     /// Why it does not get it, and what would grant it.
     pub reason: &'a dyn fmt::Display,

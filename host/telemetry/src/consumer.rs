@@ -141,12 +141,12 @@ impl ConsumerTelemetry {
         }
     }
 
-    /// One worker more.
+    /// A worker has started.
     pub fn worker_came(&self) {
         self.workers.inc();
     }
 
-    /// One worker less.
+    /// A worker has ended.
     pub fn worker_went(&self) {
         self.workers.dec();
     }
@@ -156,7 +156,7 @@ impl ConsumerTelemetry {
         self.workers_wanted.set(wanted.into());
     }
 
-    /// So many messages wait; none where nobody knows.
+    /// Sets how many messages wait in the queue; `None` if that is not known.
     pub(super) fn depth(&self, depth: Option<u64>) {
         let labels = [&*self.consumer];
         match depth {
@@ -165,7 +165,7 @@ impl ConsumerTelemetry {
                 gauge.set(depth.try_into().unwrap_or(i64::MAX));
             }
             None => {
-                // It may not have been known before either.
+                // There is nothing to remove if the depth was not known before.
                 let _was_known = self.depth.remove_label_values(&labels);
             }
         }
@@ -235,11 +235,11 @@ pub struct DeliverySettled<'a> {
 /// A failure, as facts and metrics tell it.
 #[derive(Debug, Clone, Copy)]
 pub struct Failed<'a> {
-    /// Its class.
+    /// The class of the error.
     pub class: &'static str,
     /// The code of the class.
     pub code: &'static str,
-    /// Its words. Not bounded yet.
+    /// The words of the error, of any length.
     pub error: &'a str,
 }
 
@@ -253,14 +253,14 @@ pub enum Exit<'a> {
     },
     /// Acknowledged without being handled, since its key was handled before.
     Duplicate,
-    /// In a delay queue.
+    /// The message is in a delay queue.
     Retried {
         /// Why.
         failure: Failed<'a>,
         /// How long it stays there.
         delay: Duration,
     },
-    /// In the dead-letter queue.
+    /// The message is in the dead-letter queue.
     DeadLettered(Failed<'a>),
     /// Passed over in its stream.
     Skipped(Failed<'a>),

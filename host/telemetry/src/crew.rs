@@ -8,15 +8,15 @@ use super::facts::Fact;
 
 /// A queue was looked at, and it was decided how many workers there are to be.
 pub struct CrewScaled<'a> {
-    /// So many were wanted before.
+    /// How many workers there should have been before.
     pub before: u16,
-    /// So many are wanted now.
+    /// How many workers there should be now.
     pub wanted: u16,
     /// So many were asked for before `min` and `max` had their say.
     pub asked: Option<u64>,
     /// Messages that wait; none if it could not be known.
     pub depth: Option<u64>,
-    /// What one message takes of a worker's time.
+    /// How long a worker takes for one message.
     pub pace: Option<Duration>,
     /// Which rule asked.
     pub because: &'a dyn fmt::Display,
@@ -64,7 +64,7 @@ impl CrewScaled<'_> {
 /// A worker panicked, which is a fault of the host.
 #[derive(Debug)]
 pub struct WorkerPanicked {
-    /// Until it goes on.
+    /// How long it rests before it goes on.
     pub rest: Duration,
 }
 

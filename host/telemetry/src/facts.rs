@@ -57,7 +57,7 @@ thread_local! {
 /// A thread has an observer of its own as long as this lives.
 pub struct Here {
     before: Option<Arc<dyn Observer>>,
-    /// It stays on its thread.
+    /// Keeps the value on its thread.
     _thread: PhantomData<*const ()>,
 }
 

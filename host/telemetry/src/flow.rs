@@ -11,18 +11,18 @@ use super::facts::Fact;
 pub enum ConsumerPaused {
     /// Somebody wants it so.
     ByHand,
-    /// Its component fails too often.
+    /// The component fails too often.
     Fails {
         /// Deliveries that failed.
         failed: usize,
-        /// Of so many.
+        /// How many of the last deliveries were looked at.
         of: usize,
-        /// Until one is tried.
+        /// How long the consumer rests before one delivery is tried.
         pause: Duration,
     },
     /// The one that was tried failed too.
     StillFails {
-        /// Until another one is tried.
+        /// How long the consumer rests before another delivery is tried.
         pause: Duration,
     },
 }
@@ -77,22 +77,22 @@ pub struct DeliveryKept<'a> {
     pub delivery: &'a dyn fmt::Display,
     /// Which try it was.
     pub attempt: u32,
-    /// What for.
+    /// Why the delivery is kept.
     pub reason: KeptFor<'a>,
-    /// Until the next try.
+    /// How long it is kept before the next try.
     pub delay: Duration,
 }
 
-/// What a delivery is kept for.
+/// Why a delivery is kept in the host.
 #[derive(Debug)]
 pub enum KeptFor<'a> {
-    /// Its component failed, which spends a retry.
+    /// The component failed, and the delivery waits for its next attempt.
     Retry(Failed<'a>),
     /// The host could not go on, which spends none.
     Trouble {
-        /// What kept it.
+        /// What stands in the way.
         reason: &'a str,
-        /// Nothing was tried again for it yet.
+        /// Whether this is the first time that the delivery is kept.
         is_first: bool,
     },
 }

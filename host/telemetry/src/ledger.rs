@@ -18,7 +18,7 @@ impl LedgerTelemetry {
         )
     }
 
-    /// So many are there now.
+    /// Sets how many keys the consumer remembers.
     pub fn keeps(&self, keys: u64) {
         self.0.set(i64::try_from(keys).unwrap_or(i64::MAX));
     }

@@ -45,7 +45,7 @@ impl LinkTelemetry {
         Fact::LinkUnblocked { link: &self.name }.emit();
     }
 
-    /// It was open, and is not any more.
+    /// The connection was open and is lost.
     pub fn lost(&self, reason: &str, pause: Duration) {
         let link = &*self.name;
         Fact::LinkLost {

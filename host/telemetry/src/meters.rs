@@ -28,11 +28,11 @@ const SIZES: &[f64] = &[
 pub(super) enum Lifetime {
     /// To the end of the process: counters, so that a rate over a reload is right.
     Host,
-    /// As long as `[connections.NAME]` is in hive.toml.
+    /// As long as hive.toml has `[connections.NAME]`.
     Connection,
-    /// As long as `[consumers.NAME]` is.
+    /// As long as hive.toml has `[consumers.NAME]`.
     Consumer,
-    /// As long as `[components.NAME]` is.
+    /// As long as hive.toml has `[components.NAME]`.
     Component,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::consumer::ConsumerTelemetry;
 use super::facts::Fact;
 
-/// What quarantine found, or does.
+/// What quarantine has found out about a message, or does with it.
 pub enum QuarantineTold<'a> {
     /// A delivery was in flight when the host died.
     HostDied {

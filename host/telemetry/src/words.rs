@@ -10,7 +10,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them.
+            /// Every member, in the order of the declaration.
             pub const ALL: [Self; [$($word),+].len()] = [$(Self::$member),+];
 
             /// The word in logs, metrics and answers.
@@ -66,9 +66,9 @@ words! {
 words! {
     /// Which keys a consumer remembers.
     Remembered {
-        /// Those of its deliveries.
+        /// The deliveries of the connection.
         Deliveries = "deliveries",
-        /// Those of what they published.
+        /// The publications of the connection.
         Publications = "publications",
     }
 }
@@ -92,11 +92,11 @@ words! {
 words! {
     /// What became of a version that was to take over.
     SwapEnd {
-        /// It serves.
+        /// The new code serves.
         Swapped = "swapped",
-        /// It was not taken.
+        /// The new code was not accepted.
         Refused = "refused",
-        /// It was on trial, and failed too often.
+        /// The new code failed too often as a canary, and the old code serves again.
         RolledBack = "rolled_back",
     }
 }
@@ -104,9 +104,9 @@ words! {
 words! {
     /// Why a batch was handed over.
     BatchReason {
-        /// It was full.
+        /// The batch was full.
         Size = "size",
-        /// Its first delivery had waited for long enough.
+        /// The first delivery of the batch had waited for `wait`.
         Wait = "wait",
     }
 }

@@ -94,7 +94,7 @@ pub(crate) struct Queue {
     pub(crate) auto_delete: bool,
     /// The connection that alone may use it.
     pub(crate) owner: Option<u64>,
-    /// As they were declared.
+    /// The arguments as they were declared.
     pub(crate) table: FieldTable,
     pub(crate) arguments: Arguments,
     /// A fault on command: nothing is delivered and no confirm is sent.
@@ -466,7 +466,7 @@ impl Queue {
         (self.consumers.len() == 0).then(|| self.last_used.after_millis(expires))
     }
 
-    /// When time alone changes the queue next.
+    /// When the next message or the queue itself expires.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let head = self
             .ready

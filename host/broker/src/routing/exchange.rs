@@ -63,7 +63,7 @@ pub(crate) struct Exchange {
     pub(crate) auto_delete: bool,
     pub(crate) internal: bool,
     pub(crate) arguments: FieldTable,
-    /// Where messages go that no binding matches.
+    /// The exchange that gets the messages that no binding matches.
     pub(crate) alternate: Option<Arc<str>>,
     bindings: BTreeMap<String, Vec<Binding>>,
 }

@@ -13,7 +13,7 @@ use super::Shared;
 use crate::state::{Flow, Phase, State};
 use crate::wire::Decoder;
 
-/// So much is read at once.
+/// How many octets are read at once.
 const PIECE: usize = 64 * 1024;
 
 /// How long a client gets to log in.
@@ -103,7 +103,7 @@ impl Drop for Leave<'_> {
 /// The writer's next step.
 enum Next {
     Write(Vec<u8>),
-    /// Nothing to write; a heartbeat after this long.
+    /// There is nothing to write; a heartbeat is due after this long.
     Wait(Option<Duration>),
     Cut,
 }

@@ -23,7 +23,7 @@ pub(crate) enum Flow {
     More,
     /// Read nothing until the alarm is over.
     Blocked,
-    /// Nothing that comes matters any more.
+    /// The connection has ended; what still arrives is ignored.
     Ended,
 }
 

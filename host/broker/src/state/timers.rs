@@ -25,7 +25,7 @@ impl State {
         }
     }
 
-    /// When time alone changes anything next.
+    /// When the next timer ends.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.timers.peek().map(|Reverse((time, _))| *time)
     }

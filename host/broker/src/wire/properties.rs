@@ -145,7 +145,7 @@ impl Properties {
         self.with(Field::Headers, Some(&with_length(&table)))
     }
 
-    /// The same without a header.
+    /// The properties without a header.
     #[must_use]
     pub(crate) fn without_header(&self, name: &str) -> Self {
         let entries = self.entries();

@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
         self.object.get(key)
     }
 
-    /// The same as `read` makes it.
+    /// Reads the value of a field with `read`.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,

@@ -45,7 +45,7 @@ impl<'a> HostView<'a> {
     }
 }
 
-/// One of `/v1/consumers`, and of the whole.
+/// A consumer, in `/v1/consumers` and in `/v1/status`.
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct ConsumerView<'a> {
     consumer: &'a str,

@@ -14,12 +14,12 @@ use super::at_the_broker::Compared;
 use crate::cli::Exit;
 use crate::cli::say::{fault, out, warning};
 
-/// In the order of the checks.
+/// Everything that was found, in the order of the checks.
 #[derive(Default)]
 pub(super) struct Findings {
     /// Faults of the file, which are printed already for people.
     problems: Vec<Problem>,
-    /// Of the components.
+    /// The faults of the components.
     faults: Vec<Coded>,
     components: Vec<Component>,
     consumers: Vec<Consumer>,
@@ -34,7 +34,7 @@ struct Component {
     publications: String,
 }
 
-/// One as it would consume.
+/// How one consumer would consume.
 struct Consumer {
     name: String,
     queue: String,
@@ -109,7 +109,7 @@ impl Findings {
         self.problems.iter().filter(is_error)
     }
 
-    /// For people. What is wrong goes to standard error.
+    /// Prints the findings for people. What is wrong goes to standard error.
     pub(super) fn print(&self) {
         for fault in &self.faults {
             fault!([fault.code] "{fault}");
@@ -142,7 +142,7 @@ impl Findings {
         }
     }
 
-    /// For scripts: docs/command-line.md describes it.
+    /// The findings as JSON; docs/command-line.md describes the fields.
     pub(super) fn json(&self) -> Value {
         let components = self.components.iter().map(|component| {
             let imports = component.access.iter();
@@ -192,7 +192,7 @@ impl Findings {
     }
 }
 
-/// For JSON: null where there is none.
+/// The code of a fault as JSON: null if it has none.
 fn code(fault: &Coded) -> Option<&'static str> {
     fault.code.map(Code::as_str)
 }

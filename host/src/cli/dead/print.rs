@@ -29,7 +29,7 @@ const DIED: [Column; 7] = [
     Column::Words("ERROR"),
 ];
 
-/// The same of copies in a delay queue.
+/// The columns for copies in a delay queue.
 const WAITING: [Column; DIED.len()] = [
     Column::Numbers("#"),
     Column::Words("DUE"),
@@ -68,7 +68,7 @@ fn cells(one: &Numbered) -> Vec<String> {
     ]
 }
 
-/// As in `2 of 16`.
+/// The number of the attempt, as in `2 of 16`.
 pub(super) fn attempt(waiting: &Waiting) -> String {
     match waiting.of {
         Some(of) => format!("{} of {of}", waiting.attempt.get()),
@@ -76,7 +76,7 @@ pub(super) fn attempt(waiting: &Waiting) -> String {
     }
 }
 
-/// As in `3 listed of 5 in orders.dead`.
+/// The count under a list, as in `3 listed of 5 in orders.dead`.
 pub(super) fn count(walk: &Walk, queue: &str, what: &str) -> String {
     match (walk.matched(), walk.there()) {
         (_, 0) => format!("{queue} is empty"),

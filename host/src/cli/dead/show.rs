@@ -17,7 +17,7 @@ const BOOKKEEPING: &str = "x-hive-";
 /// A whole message as JSON: a delivery, with what is known of its end.
 pub(super) fn whole_json(one: &Numbered) -> Value {
     let mut delivery = one.letter.delivery.envelope.clone();
-    // As its component will see it.
+    // The message as its component will see it.
     if let (Some(waiting), Some(queue)) = (&one.letter.waiting, &one.letter.death.queue) {
         delivery.attempt = waiting.attempt;
         delivery.queue = queue.as_str().into();

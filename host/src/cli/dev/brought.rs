@@ -20,9 +20,9 @@ const MEMORY: &str = "memory";
 pub(super) enum Choice {
     /// The broker of hive.toml and the environment.
     Configured,
-    /// This one, for every connection.
+    /// The broker at this URL, for every connection.
     Url(String),
-    /// One in this process, at this port.
+    /// A broker in this process, at this port.
     Memory(u16),
 }
 

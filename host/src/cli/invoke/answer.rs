@@ -24,7 +24,7 @@ const HOST: &str = "host";
 pub(in crate::cli) enum Answer {
     /// The component works, and says what is to be done.
     Action(Action),
-    /// It does not.
+    /// The component failed.
     Failure { class: &'static str, error: String },
 }
 
@@ -71,7 +71,7 @@ impl Answer {
         }
     }
 
-    /// The same for people.
+    /// Writes the answer as text for people.
     pub(super) fn write(&self, text: &mut String) {
         match self {
             Self::Action(Action::Ack) => text.push_str("ack\n"),

@@ -8,7 +8,7 @@ use crate::cli::message_file::LARGEST_MESSAGES;
 use crate::cli::say::fault;
 use crate::cli::{Exit, message_file};
 
-/// One at least.
+/// The deliveries to call the component with: at least one.
 pub(super) fn deliveries(arguments: &Invoke) -> Result<Vec<Envelope>, Exit> {
     let Invoke {
         message,

@@ -11,7 +11,7 @@ use tracing::Level;
 /// Whose line it is, where the host has something to say.
 const HOST: &str = "host";
 
-/// One line.
+/// One line that the component logged or printed.
 #[derive(Debug, PartialEq)]
 pub(in crate::cli) struct Line {
     source: &'static str,

@@ -96,12 +96,12 @@ impl fmt::Display for Spread {
     }
 }
 
-/// For people.
+/// The time as text for people.
 pub(super) fn milliseconds(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// For scripts: to the microsecond.
+/// The time as a number for JSON, to the microsecond.
 pub(super) fn number(time: Duration) -> Value {
     let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     Value::from(f64::from(micros) / 1e3)

@@ -96,7 +96,7 @@ const SDK_OF_GO: Sources = embedded!("guest-sdk/go/" => "sdk/":
     "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat");
 
 impl Language {
-    /// As people call it.
+    /// The name of the language.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Rust => "Rust",

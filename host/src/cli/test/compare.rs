@@ -14,9 +14,9 @@ const SHOWN: usize = 600;
 /// Something that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// As in `publications[0].routing-key`.
+    /// The place in the answer, as in `publications[0].routing-key`.
     pub(super) place: String,
-    /// In words, over several lines perhaps.
+    /// What differs, in one line or several.
     pub(super) words: String,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Bench {
 /// What came of a case, and its answers for a snapshot.
 pub(super) struct Ran {
     pub(super) ended: Ended,
-    /// None: the case has none.
+    /// The snapshot to compare with; `None` if the case has none.
     pub(super) snapshot: Option<Value>,
 }
 
@@ -222,7 +222,7 @@ impl Scene {
     }
 }
 
-/// What holds of a call as a whole.
+/// Compares what concerns a call as a whole: its time, memory and log lines.
 fn whole(expected: &CallMatch, got: &Measured, lines: &[Line], at: &str) -> Differences {
     let mut found = Differences::new();
     // What the host has to say is there to read, and no line of the component's.

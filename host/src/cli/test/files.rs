@@ -13,7 +13,7 @@ const END: &str = ".test.toml";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) hive_toml: PathBuf,
-    /// One at least.
+    /// The test files; at least one.
     pub(super) tests: Vec<PathBuf>,
 }
 

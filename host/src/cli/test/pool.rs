@@ -11,7 +11,7 @@ use crate::cli::Exit;
 use crate::cli::invoke::log::Log;
 use crate::cli::say::fault;
 
-/// What came of each, in their order.
+/// Runs every case, and returns the results in the order of the cases.
 pub(super) fn run(
     bench: &Bench,
     cases: &[&ComponentCase],

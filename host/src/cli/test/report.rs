@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::compare::Difference;
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) name: String,
@@ -31,7 +31,7 @@ impl Ended {
         self.differences.is_empty()
     }
 
-    /// What is wrong, line by line.
+    /// The differences, a line each.
     fn words(&self) -> String {
         let mut text = String::new();
         for Difference { place, words } in &self.differences {
@@ -86,7 +86,7 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// For people.
+/// The report as text for people.
 pub(super) fn text(files: &[EndedFile], took: Duration) -> String {
     let mut text = String::new();
     for EndedFile { file, cases } in files {
@@ -107,7 +107,7 @@ pub(super) fn count(files: &[EndedFile]) -> (usize, usize) {
     (cases().count(), failed)
 }
 
-/// One object a case.
+/// The report as JSON: one object for each case.
 pub(super) fn objects(files: &[EndedFile]) -> impl Iterator<Item = Value> {
     files
         .iter()

@@ -17,7 +17,7 @@ use tokio_util::either::Either;
 
 use super::line::is_away;
 
-/// For one try to connect, and for one answer.
+/// The time limit of one attempt to connect, and of one answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the connection could not be opened.
@@ -67,7 +67,8 @@ async fn connect(plan: &RedisPlan) -> Result<MultiplexedConnection, RedisError> 
     Ok(connection)
 }
 
-/// A step of it, or what its silence means.
+/// Waits for one step of opening the connection. Without an answer in time the error says
+/// `silence`, such as "no answer to the log-in".
 async fn until<T, E>(
     end: Instant,
     silence: &str,

@@ -62,7 +62,7 @@ async fn what_was_answered_survives_kill_9() {
         for (key, number) in &told {
             let kept = in_box(&store).get(key.as_bytes()).await.unwrap().unwrap();
             let kept: u64 = String::from_utf8(kept).unwrap().parse().unwrap();
-            // Its last write may have happened without being printed.
+            // The last write may have reached the file before the process could print it.
             assert!(
                 (*number..=number + 1).contains(&kept),
                 "{key}: {kept}, told {number}"

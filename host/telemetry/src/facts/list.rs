@@ -372,7 +372,7 @@ facts! {
             reason: [%] &'a str,
             pause: [?] Duration,
         };
-        /// The same, some minutes later.
+        /// The link is still not connected, some minutes after that was logged first.
         LinkStillUnreachable("link.still_unreachable", WARN, "still not connected") {
             link: [] &'a str,
             code: [] &'a str,
@@ -386,7 +386,7 @@ facts! {
             reason: [%] &'a str,
             pause: [?] Duration,
         };
-        /// The same, some minutes later.
+        /// The link is still refused, some minutes after that was logged first.
         LinkStillRefused("link.still_refused", ERROR, "still cannot connect") {
             link: [] &'a str,
             code: [] &'a str,

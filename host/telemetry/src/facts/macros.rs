@@ -44,7 +44,7 @@ macro_rules! facts {
                 )*)*
             ];
 
-            /// Its stable name.
+            /// The stable name of the fact.
             pub fn event(&self) -> &'static str {
                 match self {
                     $($(Self::$variant { .. } => $event,)*)*
