@@ -217,6 +217,7 @@ struct Schema {
 
 /// Reads the arguments of the process and does what they say.
 pub fn main() -> Exit {
+    completions::answer();
     // Clap answers a wrong command line itself, with exit code 2.
     let command = compact(CommandLine::command(), "");
     let line = arguments::with_file(&command, std::env::args_os().collect());

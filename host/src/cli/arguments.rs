@@ -5,14 +5,14 @@
 //! ones, so the file is put into its place before clap reads the line.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 
 /// The name of the file in the help of all commands that take it first.
 const NAME: &str = "HIVE.TOML";
 /// The file if none is named.
-const FILE: &str = "hive.toml";
+pub(super) const FILE: &str = "hive.toml";
 
 /// The command line with the file in its place.
 pub(super) fn with_file(command: &Command, line: Vec<OsString>) -> Vec<OsString> {
@@ -35,12 +35,23 @@ fn with(
     // Where the command takes nothing else, whatever is there is meant as the file.
     let is_alone = command.get_positionals().count() == 1;
     match at {
-        Some(at)
-            if is_alone || line[at].to_string_lossy().ends_with(".toml") || is_file(&line[at]) => {}
+        Some(at) if is_alone || means_a_file(&line[at], is_file) => {}
         Some(at) => line.insert(at, FILE.into()),
         None => line.push(FILE.into()),
     }
     line
+}
+
+/// The file that a line names so far, for a command that takes one.
+pub(super) fn named_file(command: &Command, line: &[OsString]) -> Option<PathBuf> {
+    let (command, begin) = called(command, line)?;
+    let rest = line.get(begin..).filter(|_| takes_file(command))?;
+    let first = &rest[first_positional(command, rest)?];
+    means_a_file(first, |path| Path::new(path).is_file()).then(|| first.into())
+}
+
+fn means_a_file(word: &OsStr, is_file: impl Fn(&OsStr) -> bool) -> bool {
+    word.to_string_lossy().ends_with(".toml") || is_file(word)
 }
 
 /// The command that the line calls, and where its arguments begin.
