@@ -1,0 +1,177 @@
+//! The scenarios, against a real RabbitMQ and the real binary.
+//!
+//! A test whose name begins with `sNN_` is line NN of the list of behaviours that users of such
+//! systems rely on; the others stand beside those they are like. All share one broker, each in a
+//! vhost of its own, so they run side by side. There is a folder for each subject, and one binary for
+//! all, which links once.
+
+/// What becomes of a delivery: what a component answers, how it fails, what it publishes.
+mod settlement {
+    mod answers;
+    mod delays;
+    mod failure_replies;
+    mod failures;
+    mod limits;
+    mod publications;
+    mod returns;
+}
+
+/// What is in a message: bodies, properties and headers, to the byte.
+mod message {
+    mod brokers_own;
+    mod octets;
+    mod oversize;
+    mod wire;
+}
+
+/// Failed deliveries: retried, dead-lettered, looked at and replayed.
+mod retry {
+    mod dead;
+    mod dead_replay;
+    pub(crate) mod retries;
+    mod retries_in_sight;
+}
+
+/// The host dies: by `kill -9` at any moment, and by a message.
+mod crash {
+    mod dedup_killed;
+    mod killed;
+    mod poison;
+    mod quarantine;
+    mod streams_killed;
+}
+
+/// Deliveries that belong together: batches, the order of a key, deduplication.
+mod grouping {
+    mod batch_company;
+    mod batch_failures;
+    pub(crate) mod batches;
+    mod dedup;
+    mod ordering;
+}
+
+/// How many deliveries are handled, and how fast.
+mod pace {
+    pub(crate) mod flow;
+    mod pause_company;
+    mod prefetch;
+    mod scaling;
+    mod throughput;
+}
+
+/// Streams: where a consumer begins and continues, and what becomes of a message that fails.
+mod stream {
+    pub(crate) mod streams;
+}
+
+/// The broker restarts, refuses, raises an alarm; its queues and exchanges change under the host.
+mod broker {
+    mod alarms;
+    pub(crate) mod broker_faults;
+    mod crowded;
+    pub(crate) mod healing;
+    mod permissions;
+    mod refused;
+    mod restored;
+    mod taken_away;
+}
+
+/// The link to the broker and to the store: faults of the network, TLS.
+mod connection {
+    mod half_open;
+    pub(crate) mod network;
+    // Counts what the host holds, as only Linux reports it.
+    #[cfg(target_os = "linux")]
+    mod reconnects;
+    mod store_tls;
+    pub(crate) mod tls;
+}
+
+/// What a component can reach, and what it can do to its host.
+mod component {
+    mod capabilities;
+    mod contract;
+    mod hostile;
+    mod instances;
+    pub(crate) mod keyvalue;
+    mod sandbox;
+}
+
+/// A running host changes: another component, another hive.toml.
+mod change {
+    mod batch_versions;
+    mod reload;
+    mod swap;
+}
+
+/// The process: how it starts, stops, and reports its state.
+mod process {
+    // A clock of a process' own, as only Linux provides it.
+    #[cfg(target_os = "linux")]
+    mod clock;
+    mod health;
+    mod hosts;
+    mod logs;
+    mod start;
+    mod status;
+    mod stop;
+}
+
+/// The commands of `hive-host` beside `run`.
+mod cli {
+    mod check;
+    mod default_file;
+    mod demo;
+    mod dev;
+    mod dev_memory;
+    mod endless;
+    mod examples;
+    mod explain;
+    mod invoke;
+    mod new;
+    mod peek;
+    mod printing;
+    mod publish_command;
+    mod test_components;
+    mod tools;
+}
+
+/// The repository itself: its rules, its documents, and the harness of these scenarios.
+mod repository {
+    mod brokers;
+    mod documents;
+    mod harness;
+    mod house;
+}
+
+use anyhow::Result;
+use hive_tests::{Broker, Finished, HiveToml, HostProcess, Vhost};
+
+/// A vhost of its own on the shared broker, and a host that consumes there.
+async fn consuming(label: &str, toml: HiveToml) -> Result<(Vhost, HostProcess)> {
+    let vhost = Broker::shared().await?.vhost(label).await?;
+    let host = HostProcess::run(&vhost, &toml).await?;
+    Ok((vhost, host))
+}
+
+/// A command that ended so, and told these words.
+#[track_caller]
+fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
+    assert_eq!(finished.code, Some(code), "{finished:?}");
+    let told = format!("{}{}", finished.stdout, finished.stderr);
+    for word in words {
+        assert!(told.contains(word), "`{word}` is not told: {finished:?}");
+    }
+}
+
+/// Stops the host, and makes sure that it had answered everything that the queue handed out: what it
+/// had not would be back.
+async fn assert_settled(vhost: &Vhost, host: &mut HostProcess, queue: &str) -> Result<()> {
+    host.stop().await?;
+    assert_eq!(
+        vhost.ready(queue).await?,
+        0,
+        "messages went back to `{queue}`"
+    );
+    Ok(())
+}
