@@ -11,6 +11,7 @@ use crate::build::host_binary;
 use crate::host_process::Finished;
 use crate::keeper;
 use crate::languages::toolchains;
+use crate::terminal::Terminal;
 
 /// A shell in a folder.
 #[derive(Debug)]
@@ -53,21 +54,10 @@ impl Shell {
         reason = "what is spawned is waited for at once"
     )]
     pub async fn run(&self, lines: &str) -> Result<Finished> {
-        let mut command = Command::new("sh");
-        let host = host_binary().parent().context("the host is in a folder")?;
-        let own = std::env::var_os("PATH").unwrap_or_default();
-        let path = [host.to_owned(), toolchains().join("bin")];
-        let path = path.into_iter().chain(std::env::split_paths(&own));
+        let mut command = self.command("sh")?;
         command
             .args(["-e", "-c", lines])
-            .current_dir(&self.folder)
             .stdin(Stdio::null())
-            .env_remove("RUST_LOG")
-            .env_remove("RABBITMQ_URL")
-            .env_remove("RABBITMQ_HEARTBEAT")
-            .env("NO_COLOR", "1")
-            .env("PATH", std::env::join_paths(path)?)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = keeper::start(&mut command).context("cannot start a shell")?;
@@ -78,5 +68,28 @@ impl Shell {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Starts a program at a terminal of its own: shells ask for completions only there.
+    pub fn at_a_terminal(&self, program: &str) -> Result<Terminal> {
+        Terminal::open(self.command("script")?, program)
+    }
+
+    /// A program in the folder, with the variables.
+    fn command(&self, program: &str) -> Result<Command> {
+        let host = host_binary().parent().context("the host is in a folder")?;
+        let own = std::env::var_os("PATH").unwrap_or_default();
+        let path = [host.to_owned(), toolchains().join("bin")];
+        let path = path.into_iter().chain(std::env::split_paths(&own));
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.folder)
+            .env_remove("RUST_LOG")
+            .env_remove("RABBITMQ_URL")
+            .env_remove("RABBITMQ_HEARTBEAT")
+            .env("NO_COLOR", "1")
+            .env("PATH", std::env::join_paths(path)?)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Ok(command)
     }
 }

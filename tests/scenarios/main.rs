@@ -120,6 +120,7 @@ mod process {
 /// The commands of `hive-host` beside `run`.
 mod cli {
     mod check;
+    mod completions;
     mod default_file;
     mod demo;
     mod dev;
