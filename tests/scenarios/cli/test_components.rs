@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use hive_tests::{Finished, HiveToml, guest, run_to_end, scratch};
+use anyhow::{Context, Result, ensure};
+use hive_tests::{
+    Finished, HiveToml, built_example, example, example_component, guest, run_to_end, scratch,
+};
 use serde_json::Value;
 
 use crate::assert_says;
@@ -406,5 +408,68 @@ async fn a_component_that_is_not_built_is_named_and_can_be_built() -> Result<()>
         xml.contains("<testsuites name=\"hive-host test\" tests=\"1\" failures=\"0\""),
         "{xml}"
     );
+    Ok(())
+}
+
+/// Each example with the component that it needs, and its own test file.
+#[tokio::test]
+async fn example_cases_of_rust_pass() -> Result<()> {
+    for (folder, package) in [
+        ("batches", "archive"),
+        ("dedup", "payments"),
+        ("ordering", "parcels"),
+        ("orders", "orders"),
+        ("scaling", "scaling"),
+        ("streams", "streams"),
+    ] {
+        passes(&example(folder), &example_component(package))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn example_cases_of_other_languages_pass() -> Result<()> {
+    for (folder, component) in [
+        ("cleaning-python", "cleaning"),
+        ("frames-c", "frames"),
+        ("invoices-go", "invoices"),
+        ("webhook-js", "webhook"),
+        ("webhook-ts", "webhook"),
+    ] {
+        let folder = built_example(folder);
+        passes(&folder, &folder.join(format!("build/{component}.wasm")))?;
+    }
+    Ok(())
+}
+
+/// Runs the cases of an example in a copy of its folder, with the component where it was built.
+fn passes(folder: &Path, component: &Path) -> Result<()> {
+    let copy = scratch("example-cases");
+    std::fs::create_dir_all(copy.join("messages"))?;
+    std::fs::create_dir_all(copy.join("archive"))?;
+    for file in std::fs::read_dir(folder.join("messages"))? {
+        let file = file?;
+        std::fs::copy(file.path(), copy.join("messages").join(file.file_name()))?;
+    }
+    let mut tests = 0;
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().to_string_lossy().ends_with(".test.toml") {
+            std::fs::copy(file.path(), copy.join(file.file_name()))?;
+            tests += 1;
+        }
+    }
+    ensure!(tests > 0, "{} has no cases", folder.display());
+    let toml = std::fs::read_to_string(folder.join("hive.toml"))?;
+    let lines = toml
+        .lines()
+        .map(|line| match line.strip_prefix("path = \"") {
+            Some(path) if path.contains(".wasm") => format!("path = {component:?}"),
+            _ => line.to_owned(),
+        });
+    let lines: Vec<String> = lines.collect();
+    std::fs::write(copy.join("hive.toml"), lines.join("\n"))?;
+    let done = run_to_end(&["test", &copy.join("hive.toml").to_string_lossy()])?;
+    ensure!(done.code == Some(0), "{}: {done:?}", folder.display());
     Ok(())
 }

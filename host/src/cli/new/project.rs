@@ -53,7 +53,8 @@ macro_rules! embedded {
 
 type Sources = &'static [Source];
 
-const CONFIGURATION: Sources = embedded!("host/templates/common/" => "": "hive.toml");
+const CONFIGURATION: Sources =
+    embedded!("host/templates/common/" => "": "greet.test.toml" "hive.toml");
 const NAME_IN_JSON: Sources = embedded!("host/templates/common/" => "": "messages/one.json");
 
 const RUST: Sources = embedded!("host/templates/rust/" => "":
