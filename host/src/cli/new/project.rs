@@ -96,6 +96,18 @@ const SDK_OF_C: Sources = embedded!("guest-sdk/c/" => "sdk/": "README.md" "hive.
 const SDK_OF_GO: Sources = embedded!("guest-sdk/go/" => "sdk/":
     "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat");
 
+/// The schemas with which editors complete hive.toml and the test files, whose first lines name them.
+fn schemas() -> [File; 2] {
+    [
+        ("hive.schema.json", hive_config::schema()),
+        ("hive.test.schema.json", hive_config::cases_schema()),
+    ]
+    .map(|(path, schema)| File {
+        path,
+        content: format!("{schema:#}\n").into_bytes().into(),
+    })
+}
+
 impl Language {
     /// The name of the language.
     pub(super) fn name(self) -> &'static str {
@@ -129,7 +141,8 @@ impl Language {
             content: WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER.into(),
         };
         let adapter = (self == Self::Go).then_some(adapter);
-        written.chain(taken_over).chain(adapter).collect()
+        let files = written.chain(taken_over).chain(adapter);
+        files.chain(schemas()).collect()
     }
 
     fn filled(self, text: &str, name: &str) -> String {
