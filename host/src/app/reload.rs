@@ -71,11 +71,10 @@ impl Running {
         new: &Plan,
         changes: &Changes,
     ) -> Result<BTreeMap<Arc<str>, Generation>, Refusal> {
-        let changed = changes
-            .components
-            .changed
-            .iter()
-            .filter(|(_, keys)| keys.iter().any(|change| !IDLE_KEYS.contains(&change.key)));
+        let changed = changes.components.changed.iter().filter(|(_, keys)| {
+            keys.iter()
+                .any(|change| !IDLE_KEYS.contains(&change.key.as_str()))
+        });
         let names = changes.components.added.iter();
         if new.uses_the_store() {
             let opened = self.store.open().await;
