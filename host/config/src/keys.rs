@@ -57,6 +57,8 @@ pub(crate) struct Key {
     hidden: bool,
     /// Whether a change waits for a restart of the host.
     pub(crate) at_restart: bool,
+    /// Whether a change bears on nothing that runs.
+    pub(crate) idle: bool,
 }
 
 /// What applies where a key is not set.
@@ -135,6 +137,7 @@ pub(crate) const fn key(name: &'static str, shape: Shape, meaning: &'static str)
         written: None,
         hidden: false,
         at_restart: false,
+        idle: false,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::keys::{Key, Name};
+use super::keys::{Key, Name, Readable};
 use super::plan::Arguments;
 
 /// One value of the file. It has no `Debug`: it may hold a secret.
@@ -71,34 +71,13 @@ impl Node {
         matches!(self.value, Value::Faulty)
     }
 
-    pub(crate) fn boolean<T, D: Copy>(&self, key: Name<T, D>) -> Option<bool> {
-        match self.get(key)?.value {
-            Value::Boolean(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// An integer whose range in the table of keys fits into `N`.
-    pub(crate) fn integer<N: TryFrom<i64>, T, D: Copy>(&self, key: Name<T, D>) -> Option<N> {
-        match self.get(key)?.value {
-            Value::Integer(value) => N::try_from(value).ok(),
-            _ => None,
-        }
+    /// The value of `key`, if it is set and not faulty.
+    pub(crate) fn read<V: Readable, T, D: Copy>(&self, key: Name<T, D>) -> Option<V> {
+        self.get(key).and_then(V::read)
     }
 
     pub(crate) fn text<T, D: Copy>(&self, key: Name<T, D>) -> Option<&str> {
         self.get(key)?.as_text()
-    }
-
-    pub(crate) fn duration<T, D: Copy>(&self, key: Name<T, D>) -> Option<Duration> {
-        self.get(key)?.as_duration()
-    }
-
-    pub(crate) fn size<T, D: Copy>(&self, key: Name<T, D>) -> Option<u64> {
-        match self.get(key)?.value {
-            Value::Size(value) => Some(value),
-            _ => None,
-        }
     }
 
     /// The elements of a list; empty if the key is not set.

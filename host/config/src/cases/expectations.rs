@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hive_core::json::from_base64;
 use regex::Regex;
@@ -98,7 +99,7 @@ impl Expecting<'_> {
             failure,
             reason: self.text_at(node, named!("reason")),
             error: self.text_at(node, named!("error")),
-            delay: node.duration(named!("delay")),
+            delay: node.read(named!("delay")),
             publications,
         }
     }
@@ -124,10 +125,10 @@ impl Expecting<'_> {
         CallMatch {
             log: self.texts(node, named!("log")),
             no_log: self.texts(node, named!("no-log")),
-            time: node.duration(named!("time")),
-            memory: node.size(named!("memory")),
+            time: node.read(named!("time")),
+            memory: node.read(named!("memory")),
             keyvalue: buckets(node),
-            snapshot: node.boolean(named!("snapshot")).unwrap_or(false),
+            snapshot: node.read(named!("snapshot")).unwrap_or(false),
         }
     }
 
@@ -143,7 +144,7 @@ impl Expecting<'_> {
             .filter_map(|key| Some((key.name(), json(known(node, *key)?)?)))
             .collect();
         if known(node, named!("delay")).is_some()
-            && let Some(delay) = node.duration(named!("delay"))
+            && let Some(delay) = node.read::<Duration, _, _>(named!("delay"))
         {
             let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             values.push(("delay-ms", millis.into()));
@@ -346,7 +347,7 @@ impl Expecting<'_> {
         let reply = match fails {
             Some(how) => HttpReply::Fails(how),
             None => HttpReply::Response {
-                status: node.integer(named!("status")).unwrap_or(200),
+                status: node.read(named!("status")).unwrap_or(200),
                 headers: named_texts(node, named!("headers")),
                 body,
             },
@@ -359,7 +360,7 @@ impl Expecting<'_> {
                 .map_or_else(Vec::new, |node| named_texts(node, named!("headers"))),
             request_body: request.and_then(|node| self.body(node)),
             reply,
-            times: node.integer(named!("times")),
+            times: node.read(named!("times")),
         })
     }
 }

@@ -15,6 +15,8 @@ pub struct KeyChange {
     pub key: String,
     /// The old and the new value; `None` if they may be secret or long.
     pub values: Option<(String, String)>,
+    /// Whether it bears on nothing that runs.
+    pub idle: bool,
 }
 
 impl fmt::Display for KeyChange {
@@ -66,6 +68,7 @@ impl Differing {
         let change = KeyChange {
             key: format!("{}{}", self.inside, key.name),
             values,
+            idle: key.idle,
         };
         match key.at_restart {
             true => self.at_restart.push(change),

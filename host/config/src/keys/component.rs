@@ -22,10 +22,10 @@ table! {
         path => PathBuf as Text [required], written "path";
 
         /// The command line that builds it. `hive-host dev` runs it, `run` does not.
-        build: Option<String> as Text [hidden], else "no command";
+        build: Option<String> as Text [hidden idle], else "no command";
 
         /// [Swap](hot-swap.md#watching-the-file) the component when its file changes.
-        watch: bool = false;
+        watch: bool = false [idle];
 
         /// Instances that handle deliveries at once, over all consumers of the component. Further deliveries wait in
         /// the host and, beyond `prefetch`, at the broker. A canary has the same number in addition.

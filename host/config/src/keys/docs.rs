@@ -89,6 +89,39 @@ fn words(shape: &Shape) -> String {
     }
 }
 
+/// The page with this text between two marks.
+fn between(page: &str, begin: &str, end: &str, text: &str) -> String {
+    let (before, rest) = page
+        .split_once(begin)
+        .unwrap_or_else(|| panic!("no {begin}"));
+    let (_, after) = rest.split_once(end).expect("each part has an end");
+    format!("{before}{begin}{text}{end}{after}")
+}
+
+/// The sentence with the secret keys.
+fn secrets() -> String {
+    let mut names = Vec::new();
+    for section in ROOT {
+        match section.shape {
+            Shape::Named(keys) => gather(keys, &format!("{}.NAME.", section.name), &mut names),
+            Shape::Table(keys) => gather(keys, &format!("{}.", section.name), &mut names),
+            _ => {}
+        }
+    }
+    format!("The secret keys: {}.\n", names.join(", "))
+}
+
+/// The names of secret keys.
+fn gather(keys: &[Key], before: &str, names: &mut Vec<String>) {
+    for key in keys {
+        match key.shape {
+            Shape::Secret => names.push(format!("`{before}{}`", key.name)),
+            Shape::Table(keys) => gather(keys, &format!("{before}{}.", key.name), names),
+            _ => {}
+        }
+    }
+}
+
 /// Writes the tables anew, and fails where something else was there.
 #[test]
 fn the_page_has_the_table_of_every_section() {
@@ -111,14 +144,16 @@ fn the_page_has_the_table_of_every_section() {
         let mut rows = Rows::default();
         rows.table(keys, "");
         let begin = format!("<!-- begin keys of {} -->\n", section.name);
-        let end = "<!-- end keys -->";
-        let (before, rest) = wanted
-            .split_once(&begin)
-            .unwrap_or_else(|| panic!("no {begin}"));
-        let (_, after) = rest.split_once(end).expect("each table has an end");
         let head = "| key | type | default | meaning |\n|---|---|---|---|\n";
-        wanted = format!("{before}{begin}{head}{}{end}{after}", rows.text);
+        let table = format!("{head}{}", rows.text);
+        wanted = between(&wanted, &begin, "<!-- end keys -->", &table);
     }
+    wanted = between(
+        &wanted,
+        "<!-- begin secrets -->\n",
+        "<!-- end secrets -->",
+        &secrets(),
+    );
     if found != wanted {
         std::fs::write(&page, wanted).expect("the page can be written");
         panic!("docs/configuration.md was not up to date; it is now, so commit it");

@@ -117,6 +117,7 @@ macro_rules! has {
     (hidden [hidden $($rest:ident)*]) => { true };
     (required [required $($rest:ident)*]) => { true };
     (restart [restart $($rest:ident)*]) => { true };
+    (idle [idle $($rest:ident)*]) => { true };
     ($flag:ident [$other:ident $($rest:ident)*]) => { has!($flag [$($rest)*]) };
     ($flag:ident []) => { false };
 }

@@ -28,7 +28,7 @@
 //! | `-> T` | No field: `meaning/` reads it into something else. |
 //! | `as Shape` | Its [`Shape`](super::Shape), with the range; left out where the type has only one. |
 //! | `= literal` | Its default, as in TOML. |
-//! | `[hidden required restart]` | `hidden`: a reload says that it changed, and not how; must come first, and is a must for secrets. `required`: its table needs it; it comes before `restart`, which says that a change waits for a restart of the host. |
+//! | `[hidden required restart idle]` | `hidden`: a reload says that it changed, and not how; comes first, and is a must for secrets. `required`: its table needs it; comes next. `restart`: a change waits for a restart of the host. `idle`: a change bears on nothing that runs. |
 //! | `, else "…"` | What applies where the key is not set and there is no literal for that. |
 //! | `, written "…"` | Its type in words, where the shape does not say enough. |
 //! | `, from \|plan\| …` | The value that a reload compares, if it is not the field itself. |
@@ -212,6 +212,7 @@ macro_rules! keys {
                     written: optional!($($written)?),
                     hidden: has!(hidden [$($flag)*]),
                     at_restart: has!(restart [$($flag)*]),
+                    idle: has!(idle [$($flag)*]),
                 },)*
             ];
 

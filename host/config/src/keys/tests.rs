@@ -270,6 +270,8 @@ fn a_reload_sees_the_change_of_every_key() {
         };
         let is_told = |path: &str| told.iter().any(|change| change.key == path);
         let path = case.path.replace("[]", "");
+        let mut own = told.iter().filter(|change| change.key == path);
+        assert!(own.all(|change| change.idle == case.key.idle), "{name}");
         let tables = path.match_indices('.').map(|(at, _)| &path[..at]);
         assert!(
             is_told(&path) || tables.into_iter().any(is_told),
