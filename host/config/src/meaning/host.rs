@@ -86,11 +86,10 @@ fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
     let mut filter = HostPlan::log.value(host);
     if let Some(node) = HostPlan::log.at(host)
         && let Some(text) = node.as_text()
+        && EnvFilter::builder().parse(text).is_err()
     {
-        if EnvFilter::builder().parse(text).is_err() {
-            let message = format!("is not a filter of log lines: {}", redact::quote(text));
-            context.faults.error(Code::BadForm, node, message, REMEDY);
-        }
+        let message = format!("is not a filter of log lines: {}", redact::quote(text));
+        context.faults.error(Code::BadForm, node, message, REMEDY);
     }
     if let Some(text) = context.variable("RUST_LOG") {
         filter = text.to_owned();
