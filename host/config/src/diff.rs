@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::plan::Plan;
+use super::keys::StoreKeys;
+use super::plan::{ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Plan};
+use differing::Differing;
 
-mod keys;
+pub(crate) mod differing;
 mod topology;
 
 #[cfg(test)]
 mod tests;
 
-pub use keys::KeyChange;
+pub use differing::KeyChange;
 pub use topology::TopologyChanges;
 
 /// The way from one plan to another.
@@ -50,25 +52,37 @@ pub struct Section {
 
 /// The way from `old` to `new`.
 pub fn diff(old: &Plan, new: &Plan) -> Changes {
-    let (host_at_restart, host_at_once) = keys::of_host(&old.host, &new.host);
+    let host = differing(&old.host, &new.host, HostPlan::differences);
+    let store = differing(&old.store, &new.store, StoreKeys::differences);
     Changes {
-        host_at_restart,
-        host_at_once,
-        connections: section(&old.connections, &new.connections, keys::of_connection),
+        host_at_restart: host.at_restart,
+        host_at_once: host.at_once,
+        connections: section(
+            &old.connections,
+            &new.connections,
+            ConnectionPlan::differences,
+        ),
         topology: in_both(&old.connections, &new.connections)
             .map(|(name, old, new)| (name, topology::changes(&old.topology, &new.topology)))
             .filter(|(_, changes)| !changes.is_empty())
             .collect(),
-        components: section(&old.components, &new.components, keys::of_component),
-        consumers: section(&old.consumers, &new.consumers, keys::of_consumer),
-        store_at_restart: keys::of_store(&old.store, &new.store),
+        components: section(&old.components, &new.components, ComponentPlan::differences),
+        consumers: section(&old.consumers, &new.consumers, ConsumerPlan::differences),
+        store_at_restart: store.at_restart,
     }
+}
+
+/// The keys in which two tables differ.
+fn differing<T>(old: &T, new: &T, differences: fn(&T, &T, &mut Differing)) -> Differing {
+    let mut differing = Differing::default();
+    differences(old, new, &mut differing);
+    differing
 }
 
 fn section<T>(
     old: &BTreeMap<Arc<str>, T>,
     new: &BTreeMap<Arc<str>, T>,
-    keys: impl Fn(&T, &T) -> Vec<KeyChange>,
+    differences: fn(&T, &T, &mut Differing),
 ) -> Section {
     let only_in = |one: &BTreeMap<Arc<str>, T>, other: &BTreeMap<Arc<str>, T>| {
         let names = one.keys().filter(|name| !other.contains_key(*name));
@@ -78,7 +92,7 @@ fn section<T>(
         added: only_in(new, old),
         removed: only_in(old, new),
         changed: in_both(old, new)
-            .map(|(name, old, new)| (name, keys(old, new)))
+            .map(|(name, old, new)| (name, differing(old, new, differences).at_once))
             .filter(|(_, changes)| !changes.is_empty())
             .collect(),
     }

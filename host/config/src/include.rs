@@ -20,7 +20,7 @@ pub(crate) fn texts(root: &Node, main: &Path, faults: &mut Faults) -> Vec<(PathB
     let mut known = BTreeSet::from([identity(main)]);
     let mut texts = Vec::new();
     let base = main.parent().unwrap_or(Path::new(""));
-    for node in root.list("include") {
+    for node in root.list(keys::RootKeys::include) {
         let Some(pattern) = node.as_text() else {
             continue;
         };

@@ -1,29 +1,79 @@
-//! Every key of hive.toml, the shape of its value and what it means in a line or two: the one place that
-//! knows them.
+//! Every key of hive.toml, declared once: name, type, range, default, meaning, and what a reload does about a change.
 //!
-//! The reader walks the file along this table, so a key that is not here is refused, and one that
-//! is here has been checked for its type and its range before anything asks what it means. The JSON
-//! Schema is written from it, for editors.
+//! The reader walks the file along these tables, so a key that is not here is refused, and one that
+//! is here has been checked for its type and its range before anything asks what it means. The structs of the plan,
+//! the JSON Schema, what a reload reports and the tables of docs/configuration.md come from them too: see `table.rs`.
 
-mod broker;
-mod components;
-mod consumers;
+#[macro_use]
+mod parts;
+#[macro_use]
+mod table;
+mod name;
+mod value;
 
-use broker::{CONNECTION, EXCHANGE, QUEUE, TLS};
-use components::COMPONENT;
-use consumers::CONSUMER;
+pub(crate) mod allow;
+pub(crate) mod component;
+pub(crate) mod connection;
+pub(crate) mod consumer;
+pub(crate) mod consuming;
+pub(crate) mod host;
+pub(crate) mod root;
+pub(crate) mod store;
+pub(crate) mod tls;
+pub(crate) mod topology;
+
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use allow::{AllowMeant, DirMeant};
+pub(crate) use component::ComponentMeant;
+pub(crate) use connection::{ConnectionMeant, ReconnectMeant};
+pub(crate) use consumer::ConsumerMeant;
+pub(crate) use consuming::{DedupMeant, RateKeys, RetryKeys, ScaleKeys, StreamMeant};
+pub(crate) use host::HostMeant;
+pub(crate) use name::{Name, Required};
+pub(crate) use root::{INCLUDED, ROOT, RootKeys};
+pub(crate) use store::StoreKeys;
+pub(crate) use tls::TlsKeys;
+pub(crate) use topology::{ExchangeMeant, QueueMeant};
+pub(crate) use value::{Literal, Readable, Shaped, Word, words};
 
 /// One key.
+#[derive(Clone, Copy)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     /// Whether its table requires it.
     pub(crate) required: bool,
-    /// Its meaning and its default, for the author of a file.
+    /// Its meaning, in Markdown: links are relative to docs/.
     pub(crate) meaning: &'static str,
+    /// What applies where it is not set.
+    pub(crate) unset: Unset,
+    /// Its type in words, where the shape does not say enough.
+    pub(crate) written: Option<&'static str>,
+    /// Whether a reload says only that it changed.
+    hidden: bool,
+    /// Whether a change waits for a restart of the host.
+    pub(crate) at_restart: bool,
+    /// Whether a change bears on nothing that runs.
+    pub(crate) idle: bool,
+}
+
+/// What applies where a key is not set.
+#[derive(Clone, Copy)]
+pub(crate) enum Unset {
+    /// Nothing that has to be said.
+    Nothing,
+    /// This default, as in TOML.
+    Is(&'static str),
+    /// A default in words, in Markdown.
+    Means(&'static str),
 }
 
 /// The shape of a value.
+#[derive(Clone, Copy)]
 pub(crate) enum Shape {
     Boolean,
     /// From the first to the second.
@@ -77,122 +127,17 @@ const LONGEST_TTL: u64 = u32::MAX as u64;
 /// Each gets its share of the address space, which has room for about this many.
 const MOST_INSTANCES: i64 = 10_000;
 
-const SOME_TIME: Shape = Shape::Duration(1, LONGEST);
-const COUNT: Shape = Shape::Integer(0, i64::MAX);
-
-/// The keys of the file as a whole.
-pub(crate) const ROOT: &[Key] = &[
-    key(
-        "include",
-        Shape::List(&Shape::Text),
-        "Files and globs; their connections, exchanges, queues, components and consumers count as part of this file.",
-    ),
-    key("host", Shape::Table(HOST), "The host as a whole."),
-    key("connections", Shape::Named(CONNECTION), CONNECTIONS),
-    key("exchanges", Shape::Named(EXCHANGE), EXCHANGES),
-    key("queues", Shape::Named(QUEUE), QUEUES),
-    key("components", Shape::Named(COMPONENT), COMPONENTS),
-    key("consumers", Shape::Named(CONSUMER), CONSUMERS),
-    key(
-        "store",
-        Shape::Table(STORE),
-        "What the host remembers: keys of dedup, offsets of streams, buckets of components.",
-    ),
-];
-
-/// The keys of an included file: what there are many of.
-pub(crate) const INCLUDED: &[Key] = &[
-    key("include", Shape::MainFile, ELSEWHERE),
-    key("host", Shape::MainFile, ELSEWHERE),
-    key("connections", Shape::Named(CONNECTION), CONNECTIONS),
-    key("exchanges", Shape::Named(EXCHANGE), EXCHANGES),
-    key("queues", Shape::Named(QUEUE), QUEUES),
-    key("components", Shape::Named(COMPONENT), COMPONENTS),
-    key("consumers", Shape::Named(CONSUMER), CONSUMERS),
-    key("store", Shape::MainFile, ELSEWHERE),
-];
-
-const CONNECTIONS: &str =
-    "Connections by name. \"main\" is the default, and exists even if the file has no connections.";
-const EXCHANGES: &str = "Exchanges by name, declared at every connection.";
-const QUEUES: &str = "Queues by name, declared at every connection.";
-const COMPONENTS: &str = "WebAssembly components by name.";
-const CONSUMERS: &str = "Consumers by name. At least one is required.";
-const ELSEWHERE: &str = "Belongs in the file that includes this one.";
-
-const HOST: &[Key] = &[
-    key(
-        "name",
-        Shape::Name,
-        "Consumer tags and connection names start with it. Default: the machine's hostname.",
-    ),
-    key(
-        "admin",
-        Shape::Text,
-        "The address of the admin server, with a port, or \"off\". Default: \"127.0.0.1:9191\", or a free port if that one is in use.",
-    ),
-    key(
-        "admin_token",
-        Shape::Secret,
-        "Clients that send it may give commands to the admin server; at least 16 letters, digits and signs. Default: no token; commands are accepted only on a loopback address.",
-    ),
-    key(
-        "max_instances",
-        Shape::Integer(1, MOST_INSTANCES),
-        "Instances in memory at once, over all components. Default: 2 times the total concurrency plus 4 per component, but at least 64.",
-    ),
-    key(
-        "shutdown_timeout",
-        Shape::Duration(0, LONGEST),
-        "How long a stop waits for deliveries in flight before they go back to the broker. Default: \"30s\".",
-    ),
-    key(
-        "quarantine",
-        Shape::Boolean,
-        "Whether a message that was in flight when the host died twice is tried alone, and dead-lettered after three more deaths. Default: true.",
-    ),
-    key(
-        "log",
-        Shape::Text,
-        "Which log lines the host writes, in the syntax of RUST_LOG, which takes precedence. Default: \"info\".",
-    ),
-    key(
-        "log_format",
-        Shape::Choice(&["text", "json"]),
-        "The format of the log lines. Default: \"text\".",
-    ),
-];
-
-const STORE: &[Key] = &[
-    key(
-        "kind",
-        Shape::Choice(&["embedded", "memory", "redis"]),
-        "\"embedded\": a file of this host alone; \"memory\": until the host ends; \"redis\": shared with other hosts. Default: \"embedded\".",
-    ),
-    key(
-        "path",
-        Shape::Text,
-        "The file of \"embedded\". Default: \"hive.db\".",
-    ),
-    key(
-        "url",
-        Shape::Secret,
-        "The server of \"redis\", which needs it: redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with TLS.",
-    ),
-    key("tls", Shape::Table(TLS), "Certificates, for rediss://."),
-    key(
-        "prefix",
-        Shape::Name,
-        "The beginning of every key in Redis; hosts with the same prefix share what they remember. Default: \"hive:\".",
-    ),
-];
-
 pub(crate) const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
     Key {
         name,
         shape,
         required: false,
         meaning,
+        unset: Unset::Nothing,
+        written: None,
+        hidden: false,
+        at_restart: false,
+        idle: false,
     }
 }
 
@@ -202,5 +147,10 @@ impl Key {
             required: true,
             ..self
         }
+    }
+
+    /// Whether its value is never shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden || matches!(self.shape, Shape::Secret)
     }
 }

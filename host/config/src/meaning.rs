@@ -11,6 +11,7 @@ use hive_core::nearest;
 
 use super::environment::Environment;
 use super::faults::Faults;
+use super::keys::{Name, RootKeys};
 use super::plan::{HostPlan, Plan};
 use super::redact;
 use super::sources::Sources;
@@ -65,14 +66,14 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of(root: &'a Node) -> Self {
-        let section = |key: &str| {
-            let entries = root.named(key).iter();
+        let section = |entries: &'a [(String, Node)]| {
+            let entries = entries.iter();
             entries.map(|(name, node)| (name.as_str(), node)).collect()
         };
         Self {
-            connections: section("connections"),
-            components: section("components"),
-            queues: section("queues"),
+            connections: section(root.named(RootKeys::connections)),
+            components: section(root.named(RootKeys::components)),
+            queues: section(root.named(RootKeys::queues)),
         }
     }
 }
@@ -124,13 +125,13 @@ pub(crate) fn host_plan(
 
 impl Context<'_> {
     /// The name of the connection that `node` uses, if there is one of that name.
-    fn connection(&mut self, node: &Node) -> Option<String> {
-        let Some(at) = node.get("connection") else {
+    fn connection<T, D: Copy>(&mut self, node: &Node, key: Name<T, D>) -> Option<String> {
+        let Some(at) = node.get(key) else {
             let unseen = self.connections_are_faulty() || self.faults.may_miss_names();
             if !self.has_connection(MAIN) && !unseen {
                 let remedy = nearest::advice(MAIN, self.connection_names(), "name one of");
                 let remedy = format!("there is no [connections.main] to default to; {remedy}");
-                self.faults.missing(node, "connection", remedy);
+                self.faults.missing(node, key.name(), remedy);
             }
             return Some(MAIN.to_owned());
         };
@@ -149,14 +150,18 @@ impl Context<'_> {
     }
 
     fn has_connection(&self, name: &str) -> bool {
-        let main_by_default = name == MAIN && self.root.get("connections").is_none();
+        let main_by_default = name == MAIN && self.root.get(RootKeys::connections).is_none();
         main_by_default || self.names.connections.contains_key(name)
     }
 
     /// In the order of the files.
     fn connection_names(&self) -> Vec<&str> {
-        let named = self.root.named("connections").iter();
-        let by_default = self.root.get("connections").is_none().then_some(MAIN);
+        let named = self.root.named(RootKeys::connections).iter();
+        let by_default = self
+            .root
+            .get(RootKeys::connections)
+            .is_none()
+            .then_some(MAIN);
         named
             .map(|(name, _)| name.as_str())
             .chain(by_default)
@@ -166,7 +171,7 @@ impl Context<'_> {
     /// Whether nothing can be said about which connections there are.
     fn connections_are_faulty(&self) -> bool {
         self.root
-            .get("connections")
+            .get(RootKeys::connections)
             .is_some_and(|node| !matches!(node.value, Value::Named(_)))
     }
 }

@@ -6,32 +6,37 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_core::policy::RetryPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::diff::differing::Bytes;
+use crate::keys::words;
+
 mod allow;
-mod batch;
-mod dedup;
+mod consumer;
 mod defaults;
 mod flow;
 mod glob;
 mod store;
 mod stream;
 
-pub use allow::{AllowPlan, DirGrant, HttpGrant, HttpHost, PublishGrant};
-pub use batch::BatchPlan;
-pub use dedup::DedupPlan;
-pub(crate) use defaults::RECYCLE_IDLE;
-pub use flow::{OrderedRetry, OrderingPlan, PauseOnPlan, RatePlan};
+pub use crate::keys::allow::{AllowPlan, DirGrant};
+pub use crate::keys::component::ComponentPlan;
+pub use crate::keys::connection::{ConnectionPlan, ReconnectPlan};
+pub use crate::keys::consumer::ConsumerPlan;
+pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
+pub use crate::keys::host::HostPlan;
+pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
+pub use allow::{HttpGrant, HttpHost, PublishGrant};
+pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
 pub use hive_core::scaling::ScalePlan;
+pub(crate) use store::StoreKind;
 pub use store::{RedisPlan, StorePlan};
-pub use stream::{StreamOffset, StreamPlan};
+pub use stream::StreamOffset;
 
 /// The whole of a hive.toml.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,27 +75,6 @@ impl Plan {
     }
 }
 
-/// `[host]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostPlan {
-    /// Consumer tags and connection names start with it.
-    pub name: Arc<str>,
-    /// The address of health and metrics; `None` if they are off.
-    pub admin: Option<AdminPlan>,
-    /// Who knows it may swap and reload over the admin server. Never printed.
-    pub admin_token: Option<Password>,
-    /// Instances that exist at once, over all components; none leaves it to the host.
-    pub max_instances: Option<u32>,
-    /// How long in-flight deliveries get before they go back to the broker.
-    pub shutdown_timeout: Duration,
-    /// Whether a message that may have ended the host is tried alone, and dead-lettered in the end.
-    pub quarantine: bool,
-    /// The filter of log lines, in RUST_LOG's syntax.
-    pub log: String,
-    /// How log lines look.
-    pub log_format: LogFormat,
-}
-
 /// `host.admin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdminPlan {
@@ -98,6 +82,15 @@ pub struct AdminPlan {
     pub address: SocketAddr,
     /// Whether the file names it. If it does not and the port is in use, the host takes another.
     pub is_named: bool,
+}
+
+impl AdminPlan {
+    /// The address in the words of hive.toml. Whether the file names it makes no difference once it is taken.
+    pub(crate) fn shown(admin: Option<Self>) -> String {
+        admin.map_or("\"off\"".to_owned(), |admin| {
+            format!("{:?}", admin.address.to_string())
+        })
+    }
 }
 
 /// How log lines look.
@@ -109,38 +102,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[connections.NAME]`, and the topology that is declared over it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConnectionPlan {
-    /// Its name in the file.
-    pub name: Arc<str>,
-    /// Where it leads: at least one endpoint, tried in random order.
-    pub endpoints: Vec<Endpoint>,
-    /// The user.
-    pub username: String,
-    /// Never printed.
-    pub password: Password,
-    /// How the broker is to know who asks.
-    pub mechanism: AuthMechanism,
-    /// The virtual host.
-    pub vhost: String,
-    /// The interval asked for; a connection is dead after two without a byte. Zero turns it off.
-    pub heartbeat: Duration,
-    /// For the TCP connection and the AMQP handshake, each.
-    pub connect_timeout: Duration,
-    /// The back-off between tries.
-    pub reconnect: ReconnectPlan,
-    /// For `amqps://`.
-    pub tls: Option<TlsPlan>,
-    /// Limits named in the URL's query, if any (`frame_max`, `channel_max`).
-    pub frame_max: Option<u32>,
-    /// See `frame_max`.
-    pub channel_max: Option<u16>,
-    /// Exchanges, then queues, then bindings are declared at every (re)connection.
-    pub topology: TopologyPlan,
-}
+words!(LogFormat { Text = "text", Json = "json" });
 
 impl ConnectionPlan {
+    /// What its URL says, as far as no key of its own does.
+    pub(crate) fn of_url(&self) -> impl PartialEq {
+        let server = (&self.endpoints, &self.vhost, self.tls.is_some());
+        let login = (&self.username, &self.password, self.mechanism);
+        (server, login, self.frame_max, self.channel_max)
+    }
+
     /// The user that the broker sees, if the plan names one: with EXTERNAL the broker derives it from the
     /// certificate, by its own rules.
     pub fn user(&self) -> Option<&str> {
@@ -201,17 +172,6 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// `reconnect = { … }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReconnectPlan {
-    /// The pause after the first failure; doubles with each further one, with jitter.
-    pub first: Duration,
-    /// The longest pause.
-    pub max: Duration,
-    /// Give up after this many failures in a row; none tries for ever.
-    pub attempts: Option<u32>,
-}
-
 /// `tls = { … }`: its files are read and checked when the plan is made, and not at each connection.
 #[derive(Clone)]
 pub struct TlsPlan {
@@ -252,48 +212,6 @@ pub struct TopologyPlan {
     pub queues: Vec<QueuePlan>,
 }
 
-/// `[exchanges.NAME]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExchangePlan {
-    /// Its name at the broker.
-    pub name: String,
-    /// direct, fanout, topic, headers, or a plugin's type.
-    pub kind: String,
-    /// Only check that it is there.
-    pub passive: bool,
-    /// Survives a broker restart.
-    pub durable: bool,
-    /// Deleted when the last binding goes.
-    pub auto_delete: bool,
-    /// Clients cannot publish to it.
-    pub internal: bool,
-    /// Optional arguments.
-    pub arguments: Arguments,
-    /// Bindings from other exchanges to this one.
-    pub bindings: Vec<BindingPlan>,
-}
-
-/// `[queues.NAME]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueuePlan {
-    /// Its name at the broker.
-    pub name: Arc<str>,
-    /// Which kind of queue.
-    pub kind: QueueKind,
-    /// Only check that it is there.
-    pub passive: bool,
-    /// Survives a broker restart.
-    pub durable: bool,
-    /// For this connection alone.
-    pub exclusive: bool,
-    /// Deleted when the last consumer goes.
-    pub auto_delete: bool,
-    /// Every argument but `x-queue-type`: those with keys of their own, and `arguments`.
-    pub arguments: Arguments,
-    /// Bindings from exchanges to this queue.
-    pub bindings: Vec<BindingPlan>,
-}
-
 /// The `x-queue-type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueKind {
@@ -305,16 +223,7 @@ pub enum QueueKind {
     Stream,
 }
 
-/// A binding to the exchange or queue that contains it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BindingPlan {
-    /// The exchange bound from.
-    pub exchange: String,
-    /// Empty where the exchange does not look at it.
-    pub routing_key: String,
-    /// The arguments that a headers exchange matches.
-    pub arguments: Arguments,
-}
+words!(QueueKind { Quorum = "quorum", Classic = "classic", Stream = "stream" });
 
 /// An AMQP field table, in the order of the file.
 pub type Arguments = Vec<(String, Argument)>;
@@ -334,39 +243,6 @@ pub enum Argument {
     Array(Vec<Argument>),
     /// A table.
     Table(Arguments),
-}
-
-/// `[components.NAME]`.
-#[derive(Clone, PartialEq)]
-pub struct ComponentPlan {
-    /// Its name in the file.
-    pub name: Arc<str>,
-    /// The .wasm, .wat or .cwasm file; absolute, or relative to the working directory.
-    pub path: PathBuf,
-    /// The command line that makes that file; `hive-host dev` runs it, `run` does not.
-    pub build: Option<String>,
-    /// Whether it is swapped when its file changes.
-    pub watch: bool,
-    /// Instances that handle deliveries at once; none is as many as its consumers ask for.
-    pub max_instances: Option<u16>,
-    /// Whether state lives between deliveries.
-    pub instances: Instances,
-    /// Memory of one instance over all its linear memories, in bytes.
-    pub memory: u64,
-    /// Time for one call.
-    pub timeout: Duration,
-    /// Publications of one answer.
-    pub max_publications: u32,
-    /// Bytes that may cross from the component to the host in one call.
-    pub max_answer: u64,
-    /// Lines a second that its instances together may print; the rest is counted and not kept.
-    pub log_lines: u32,
-    /// The values of `wasi:config/store`.
-    pub config: Vec<(String, String)>,
-    /// The SHA-256 that its file must have, in lower-case hexadecimal; none is any.
-    pub sha256: Option<String>,
-    /// Its grants.
-    pub allow: AllowPlan,
 }
 
 impl fmt::Debug for ComponentPlan {
@@ -395,45 +271,42 @@ pub enum Instances {
     Fresh,
 }
 
-/// `[consumers.NAME]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConsumerPlan {
-    /// Its name in the file.
-    pub name: Arc<str>,
-    /// The queue consumed from.
-    pub queue: Arc<str>,
-    /// The name of its component; it is in the plan.
-    pub component: Arc<str>,
-    /// The name of its connection; it is in the plan.
-    pub connection: Arc<str>,
-    /// The prefetch: at least `concurrency`, or the deliveries of that many full batches.
-    pub prefetch: u16,
-    /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
-    pub least_prefetch: u16,
-    /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.
-    pub queue_stays: bool,
-    /// Deliveries, or batches, handled at once, at most; at least 1.
-    pub concurrency: u16,
-    /// Batches; `None` for single deliveries.
-    pub batch: Option<BatchPlan>,
-    /// The number of workers by queue depth; `None` for `concurrency` at all times.
-    pub scale: Option<ScalePlan>,
-    /// The order in which deliveries are handled; `None` for any.
-    pub ordering: Option<OrderingPlan>,
-    /// The rate; `None` for no limit.
-    pub rate: Option<RatePlan>,
-    /// When it pauses by itself; `None` for never.
-    pub pause_on: Option<PauseOnPlan>,
-    /// When and how often a failed delivery comes again.
-    pub retry: RetryPolicy,
-    /// The dead-letter queue.
-    pub dead_letter: Arc<str>,
-    /// `dedup`: which deliveries are not handled, since they were before.
-    pub dedup: Option<DedupPlan>,
-    /// `publish_dedup`: which publications are not published, since they were before.
-    pub publish_dedup: Option<DedupPlan>,
-    /// How its stream is read; `None` if the queue is not a stream.
-    pub stream: Option<StreamPlan>,
-    /// Whether a message with a reply-to is answered when it is dead-lettered.
-    pub reply_on_failure: bool,
+/// The word of `instances`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Reuse,
+    Fresh,
+}
+
+words!(Kept { Reuse = "reuse", Fresh = "fresh" });
+
+impl Instances {
+    pub(crate) fn kept(self) -> Kept {
+        match self {
+            Self::Reuse { .. } => Kept::Reuse,
+            Self::Fresh => Kept::Fresh,
+        }
+    }
+
+    pub(crate) fn after(self) -> Option<u64> {
+        match self {
+            Self::Reuse { after, .. } => after,
+            Self::Fresh => None,
+        }
+    }
+
+    /// A size, for a reload.
+    pub(crate) fn above(self) -> Option<Bytes> {
+        match self {
+            Self::Reuse { above, .. } => above.map(Bytes),
+            Self::Fresh => None,
+        }
+    }
+
+    pub(crate) fn idle(self) -> Option<Duration> {
+        match self {
+            Self::Reuse { idle, .. } => idle,
+            Self::Fresh => None,
+        }
+    }
 }

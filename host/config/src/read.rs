@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         }
         let node = place.holding(Value::Table(keys, entries));
         for key in keys.iter().filter(|key| key.required) {
-            if node.get(key.name).is_none() {
+            if node.entry(key.name).is_none() {
                 let example = match key.shape {
                     Shape::Integer(..) => "…",
                     Shape::Ratio => "0.5",

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::cases::keys as cases;
-use super::keys::{Key, ROOT, Shape};
+use super::keys::{Key, ROOT, Shape, Unset};
 use super::units;
 
 /// Filled from the environment when the file is read, so it may be anything before.
@@ -52,13 +52,46 @@ fn table(keys: &[Key]) -> Value {
     table
 }
 
-/// The meaning, and of a duration or a size the range, which no pattern can express.
+/// The meaning, the type, the default, and of a duration or a size the range, which no pattern can express.
 fn description(key: &Key) -> String {
-    let meaning = key.meaning;
-    match range(&key.shape) {
-        None => meaning.to_owned(),
-        Some(range) => format!("{meaning} {range}"),
+    let mut text = without_links(key.meaning);
+    if let Some(written) = key.written {
+        text.push_str(&format!(" Type: {written}."));
     }
+    match key.unset {
+        Unset::Nothing => {}
+        Unset::Is(default) => text.push_str(&format!(" Default: {default}.")),
+        Unset::Means(words) => text.push_str(&format!(" Default: {}.", without_links(words))),
+    }
+    if let Some(range) = range(&key.shape) {
+        text.push_str(&format!(" {range}"));
+    }
+    text
+}
+
+/// Markdown without its links: editors show a description as it is, far from the pages of docs/. A sentence that only
+/// leads to a page goes, and of the others the text of the link stays.
+fn without_links(markdown: &str) -> String {
+    let mut rest = markdown;
+    let mut text = String::new();
+    while let Some((before, link)) = rest.split_once('[')
+        && let Some((words, target)) = link.split_once("](")
+        && let Some((_, after)) = target.split_once(')')
+    {
+        let only_leads_on = before.ends_with("See ") && after.starts_with('.');
+        match before.strip_suffix("See ").filter(|_| only_leads_on) {
+            Some(before) => {
+                text.push_str(before.trim_end());
+                rest = &after[1..];
+            }
+            None => {
+                text.push_str(before);
+                text.push_str(words);
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }
 
 fn range(shape: &Shape) -> Option<String> {

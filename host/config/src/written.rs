@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::keys::Key;
+use super::keys::{Key, Name, Readable};
 use super::plan::Arguments;
 
 /// One value of the file. It has no `Debug`: it may hold a secret.
@@ -40,63 +40,48 @@ pub(crate) enum Value {
 
 impl Node {
     /// The value of `key`, if it is set; it may be faulty.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        let Value::Table(keys, entries) = &self.value else {
+    pub(crate) fn get<T, D: Copy>(&self, key: Name<T, D>) -> Option<&Node> {
+        if let Value::Table(keys, _) = &self.value {
+            // A name is a constant of its table; this notices one of another table, in the unit tests too.
+            let is_known = || keys.iter().any(|known| known.name == key.name());
+            let name = key.name();
+            assert!(
+                cfg!(not(any(test, debug_assertions))) || is_known(),
+                "{name} is not a key of {}",
+                self.key
+            );
+        }
+        self.entry(key.name())
+    }
+
+    /// The value that a table has under this name.
+    pub(crate) fn entry(&self, name: &str) -> Option<&Node> {
+        let Value::Table(_, entries) = &self.value else {
             return None;
         };
-        debug_assert!(
-            keys.iter().any(|known| known.name == key),
-            "{key} is not a known key"
-        );
-        entries
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, node)| node)
+        let mut entries = entries.iter();
+        entries.find_map(|(key, node)| (key == name).then_some(node))
+    }
+
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.value, Value::Table(..))
     }
 
     pub(crate) fn is_faulty(&self) -> bool {
         matches!(self.value, Value::Faulty)
     }
 
-    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
-        match self.get(key)?.value {
-            Value::Boolean(value) => Some(value),
-            _ => None,
-        }
+    /// The value of `key`, if it is set and not faulty.
+    pub(crate) fn read<V: Readable, T, D: Copy>(&self, key: Name<T, D>) -> Option<V> {
+        self.get(key).and_then(V::read)
     }
 
-    /// An integer whose range in the table of keys fits into `T`.
-    pub(crate) fn integer<T: TryFrom<i64>>(&self, key: &str) -> Option<T> {
-        match self.get(key)?.value {
-            Value::Integer(value) => T::try_from(value).ok(),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn ratio(&self, key: &str) -> Option<f64> {
-        match self.get(key)?.value {
-            Value::Ratio(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text<T, D: Copy>(&self, key: Name<T, D>) -> Option<&str> {
         self.get(key)?.as_text()
     }
 
-    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
-        self.get(key)?.as_duration()
-    }
-
-    pub(crate) fn size(&self, key: &str) -> Option<u64> {
-        match self.get(key)?.value {
-            Value::Size(value) => Some(value),
-            _ => None,
-        }
-    }
-
     /// The elements of a list; empty if the key is not set.
-    pub(crate) fn list(&self, key: &str) -> &[Node] {
+    pub(crate) fn list<T, D: Copy>(&self, key: Name<T, D>) -> &[Node] {
         match self.get(key).map(|node| &node.value) {
             Some(Value::List(values)) => values,
             _ => &[],
@@ -104,24 +89,10 @@ impl Node {
     }
 
     /// The tables under names of the user's choice, in the order of the file.
-    pub(crate) fn named(&self, key: &str) -> &[(String, Node)] {
+    pub(crate) fn named<T, D: Copy>(&self, key: Name<T, D>) -> &[(String, Node)] {
         match self.get(key).map(|node| &node.value) {
             Some(Value::Named(entries)) => entries,
             _ => &[],
-        }
-    }
-
-    pub(crate) fn arguments(&self, key: &str) -> Arguments {
-        match self.get(key).map(|node| &node.value) {
-            Some(Value::Arguments(arguments)) => arguments.clone(),
-            _ => Arguments::new(),
-        }
-    }
-
-    pub(crate) fn texts(&self, key: &str) -> Vec<(String, String)> {
-        match self.get(key).map(|node| &node.value) {
-            Some(Value::Texts(texts)) => texts.clone(),
-            _ => Vec::new(),
         }
     }
 

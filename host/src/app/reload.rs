@@ -14,9 +14,6 @@ use hive_telemetry::Fact;
 use super::running::{Consuming, Running, consumers_of};
 use crate::control::{Answer, Done, Refusal};
 
-/// Keys of a component that bear on nothing which runs.
-const IDLE_KEYS: [&str; 2] = ["build", "watch"];
-
 impl Running {
     /// Carries out [`crate::control::Command::Reload`].
     pub(super) async fn reload(&mut self) -> Answer {
@@ -71,11 +68,8 @@ impl Running {
         new: &Plan,
         changes: &Changes,
     ) -> Result<BTreeMap<Arc<str>, Generation>, Refusal> {
-        let changed = changes
-            .components
-            .changed
-            .iter()
-            .filter(|(_, keys)| keys.iter().any(|change| !IDLE_KEYS.contains(&change.key)));
+        let changed = changes.components.changed.iter();
+        let changed = changed.filter(|(_, keys)| keys.iter().any(|change| !change.idle));
         let names = changes.components.added.iter();
         if new.uses_the_store() {
             let opened = self.store.open().await;

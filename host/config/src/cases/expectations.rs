@@ -2,50 +2,53 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hive_core::json::from_base64;
 use regex::Regex;
 use serde_json::Value as Json;
 
 use super::given::{file, json, known};
+use super::keys::named;
 use super::{
     AnswerMatch, BodyMatch, Bucket, CallMatch, HeaderMatch, HttpAnswer, HttpReply, MessageMatch,
     TextMatch,
 };
 use crate::faults::Faults;
+use crate::keys::Name;
 use crate::written::{Node, Value};
 use hive_core::codes::Code;
 
 /// Keys of a message that hold a string, and that an expectation may have.
-const TEXTS: [&str; 10] = [
-    "exchange",
-    "routing-key",
-    "content-type",
-    "content-encoding",
-    "correlation-id",
-    "reply-to",
-    "message-id",
-    "type",
-    "user-id",
-    "app-id",
+const TEXTS: [Name<()>; 10] = [
+    named!("exchange"),
+    named!("routing-key"),
+    named!("content-type"),
+    named!("content-encoding"),
+    named!("correlation-id"),
+    named!("reply-to"),
+    named!("message-id"),
+    named!("type"),
+    named!("user-id"),
+    named!("app-id"),
 ];
 
-const VALUES: [&str; 5] = [
-    "persistent",
-    "priority",
-    "expiration-ms",
-    "timestamp",
-    "mandatory",
+const VALUES: [Name<()>; 5] = [
+    named!("persistent"),
+    named!("priority"),
+    named!("expiration-ms"),
+    named!("timestamp"),
+    named!("mandatory"),
 ];
 
-const BODIES: [&str; 7] = [
-    "body",
-    "body-base64",
-    "body-file",
-    "body-json",
-    "body-subset",
-    "body-regex",
-    "body-schema",
+const BODIES: [Name<()>; 7] = [
+    named!("body"),
+    named!("body-base64"),
+    named!("body-file"),
+    named!("body-json"),
+    named!("body-subset"),
+    named!("body-regex"),
+    named!("body-schema"),
 ];
 
 /// Reads expectations; files are named relative to `folder`.
@@ -58,8 +61,8 @@ impl Expecting<'_> {
     /// What must come of a delivery.
     pub(super) fn answer(&mut self, node: &Node) -> AnswerMatch {
         let text = |key| node.text(key).map(str::to_owned);
-        let (action, failure) = (text("action"), text("failure"));
-        if let (Some(_), Some(at)) = (&action, node.get("failure")) {
+        let (action, failure) = (text(named!("action")), text(named!("failure")));
+        if let (Some(_), Some(at)) = (&action, node.get(named!("failure"))) {
             let remedy =
                 "keep `action` for a component that answers, or `failure` for one that fails";
             self.faults.error(
@@ -69,30 +72,40 @@ impl Expecting<'_> {
                 remedy,
             );
         }
-        self.fits(node, "reason", action.as_deref(), &["retry", "reject"]);
-        self.fits(node, "delay", action.as_deref(), &["retry"]);
-        self.fits(node, "publications", action.as_deref(), &["publish"]);
-        if let (Some(at), None, Some(_)) = (node.get("error"), &failure, &action) {
+        self.fits(
+            node,
+            named!("reason"),
+            action.as_deref(),
+            &["retry", "reject"],
+        );
+        self.fits(node, named!("delay"), action.as_deref(), &["retry"]);
+        self.fits(
+            node,
+            named!("publications"),
+            action.as_deref(),
+            &["publish"],
+        );
+        if let (Some(at), None, Some(_)) = (node.get(named!("error")), &failure, &action) {
             let remedy = "write `failure` in place of `action`, or leave `error` out";
             self.faults
                 .error(Code::NoEffect, at, "only applies to a failure", remedy);
         }
-        let publications = node.get("publications").map(|_| {
-            let list = node.list("publications");
+        let publications = node.get(named!("publications")).map(|_| {
+            let list = node.list(named!("publications"));
             list.iter().map(|one| self.message(one)).collect()
         });
         AnswerMatch {
             action,
             failure,
-            reason: self.text_at(node, "reason"),
-            error: self.text_at(node, "error"),
-            delay: node.duration("delay"),
+            reason: self.text_at(node, named!("reason")),
+            error: self.text_at(node, named!("error")),
+            delay: node.read(named!("delay")),
             publications,
         }
     }
 
     /// A key that only applies to some actions.
-    fn fits(&mut self, node: &Node, key: &str, action: Option<&str>, actions: &[&str]) {
+    fn fits(&mut self, node: &Node, key: Name<()>, action: Option<&str>, actions: &[&str]) {
         let (Some(at), Some(action)) = (node.get(key), action) else {
             return;
         };
@@ -110,28 +123,28 @@ impl Expecting<'_> {
     /// What must hold of a call.
     pub(super) fn call(&mut self, node: &Node) -> CallMatch {
         CallMatch {
-            log: self.texts(node, "log"),
-            no_log: self.texts(node, "no-log"),
-            time: node.duration("time"),
-            memory: node.size("memory"),
+            log: self.texts(node, named!("log")),
+            no_log: self.texts(node, named!("no-log")),
+            time: node.read(named!("time")),
+            memory: node.read(named!("memory")),
             keyvalue: buckets(node),
-            snapshot: node.boolean("snapshot").unwrap_or(false),
+            snapshot: node.read(named!("snapshot")).unwrap_or(false),
         }
     }
 
     /// How a message must be.
     pub(super) fn message(&mut self, node: &Node) -> MessageMatch {
         let texts = TEXTS.iter().filter_map(|key| {
-            known(node, key)?;
-            Some((*key, self.text_at(node, key)?))
+            known(node, *key)?;
+            Some((key.name(), self.text_at(node, *key)?))
         });
         let texts = texts.collect();
         let mut values: Vec<(&'static str, Json)> = VALUES
             .iter()
-            .filter_map(|key| Some((*key, json(known(node, key)?)?)))
+            .filter_map(|key| Some((key.name(), json(known(node, *key)?)?)))
             .collect();
-        if known(node, "delay").is_some()
-            && let Some(delay) = node.duration("delay")
+        if known(node, named!("delay")).is_some()
+            && let Some(delay) = node.read::<Duration, _, _>(named!("delay"))
         {
             let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             values.push(("delay-ms", millis.into()));
@@ -145,7 +158,7 @@ impl Expecting<'_> {
     }
 
     fn headers(&mut self, node: &Node) -> Vec<(String, HeaderMatch)> {
-        let Some(at) = node.get("headers") else {
+        let Some(at) = node.get(named!("headers")) else {
             return Vec::new();
         };
         let Value::Json(Json::Object(headers)) = &at.value else {
@@ -181,7 +194,7 @@ impl Expecting<'_> {
     pub(super) fn body(&mut self, node: &Node) -> Option<BodyMatch> {
         let set = BODIES
             .iter()
-            .filter_map(|key| Some((*key, known(node, key)?)));
+            .filter_map(|key| Some((key.name(), known(node, *key)?)));
         let set: Vec<(&str, &Node)> = set.collect();
         if let [_, (_, second), ..] = &set[..] {
             self.faults.error(
@@ -253,12 +266,12 @@ impl Expecting<'_> {
         }
     }
 
-    fn texts(&mut self, node: &Node, key: &str) -> Vec<TextMatch> {
+    fn texts(&mut self, node: &Node, key: Name<()>) -> Vec<TextMatch> {
         let list = node.list(key).iter();
         list.filter_map(|one| self.text(one)).collect()
     }
 
-    pub(super) fn text_at(&mut self, node: &Node, key: &str) -> Option<TextMatch> {
+    pub(super) fn text_at(&mut self, node: &Node, key: Name<()>) -> Option<TextMatch> {
         self.text(node.get(key)?)
     }
 
@@ -301,15 +314,25 @@ impl Expecting<'_> {
     /// An answer to HTTP requests.
     pub(super) fn http(&mut self, node: &Node) -> Option<HttpAnswer> {
         let text = |key| node.text(key).map(str::to_owned);
-        let fails = text("fail");
-        for key in ["status", "headers", "body", "body-json", "body-file"] {
+        let fails = text(named!("fail"));
+        for key in [
+            named!("status"),
+            named!("headers"),
+            named!("body"),
+            named!("body-json"),
+            named!("body-file"),
+        ] {
             if let (Some(at), Some(_)) = (node.get(key), &fails) {
                 let remedy = "keep `fail`, or the response";
                 self.faults
                     .error(Code::Conflict, at, "cannot be combined with `fail`", remedy);
             }
         }
-        let body = match (text("body"), node.get("body-json"), node.get("body-file")) {
+        let body = match (
+            text(named!("body")),
+            node.get(named!("body-json")),
+            node.get(named!("body-file")),
+        ) {
             (Some(text), None, None) => text.into_bytes(),
             (None, Some(value), None) => json(value)?.to_string().into_bytes(),
             (None, None, Some(name)) => file(name, self.folder, self.faults)?,
@@ -324,32 +347,33 @@ impl Expecting<'_> {
         let reply = match fails {
             Some(how) => HttpReply::Fails(how),
             None => HttpReply::Response {
-                status: node.integer("status").unwrap_or(200),
-                headers: named_texts(node, "headers"),
+                status: node.read(named!("status")).unwrap_or(200),
+                headers: named_texts(node, named!("headers")),
                 body,
             },
         };
-        let request = node.get("request");
+        let request = node.get(named!("request"));
         Some(HttpAnswer {
-            url: self.text_at(node, "url")?,
-            method: text("method"),
-            request_headers: request.map_or_else(Vec::new, |node| named_texts(node, "headers")),
+            url: self.text_at(node, named!("url"))?,
+            method: text(named!("method")),
+            request_headers: request
+                .map_or_else(Vec::new, |node| named_texts(node, named!("headers"))),
             request_body: request.and_then(|node| self.body(node)),
             reply,
-            times: node.integer("times"),
+            times: node.read(named!("times")),
         })
     }
 }
 
 /// Buckets with their entries, under `keyvalue`.
 pub(super) fn buckets(node: &Node) -> Vec<Bucket> {
-    let buckets = node.named("keyvalue").iter();
+    let buckets = node.named(named!("keyvalue")).iter();
     let buckets = buckets.map(|(name, entries)| (name.clone(), texts_of(entries)));
     buckets.collect()
 }
 
 /// Strings under names.
-pub(super) fn named_texts(node: &Node, key: &str) -> Vec<(String, String)> {
+pub(super) fn named_texts(node: &Node, key: Name<()>) -> Vec<(String, String)> {
     node.get(key).map(texts_of).unwrap_or_default()
 }
 

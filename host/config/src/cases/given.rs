@@ -6,13 +6,20 @@ use hive_core::json::{Malformed, base64, read_delivery};
 use hive_core::message::Envelope;
 use serde_json::{Map, Value as Json};
 
+use super::keys::named;
 use crate::faults::Faults;
 use crate::files;
+use crate::keys::Name;
 use crate::written::{Node, Value};
 use hive_core::codes::Code;
 
 /// The ways to write a body.
-const BODIES: [&str; 4] = ["body", "body-base64", "body-json", "body-file"];
+const BODIES: [Name<()>; 4] = [
+    named!("body"),
+    named!("body-base64"),
+    named!("body-json"),
+    named!("body-file"),
+];
 
 /// The delivery of a `message` table.
 pub(super) fn delivery(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Envelope> {
@@ -28,7 +35,7 @@ fn told<T>(read: Result<T, Malformed>, node: &Node, faults: &mut Faults) -> Opti
     };
     let remedy = "docs/message-format.md has the form of a message";
     let of_key = fault.of_key();
-    match of_key.and_then(|(key, words)| Some((known(node, key)?, words))) {
+    match of_key.and_then(|(key, words)| Some((node.entry(key)?, words))) {
         Some((at, words)) => faults.error(Code::BadForm, at, words.to_owned(), remedy),
         None => faults.error(
             Code::BadForm,
@@ -41,12 +48,8 @@ fn told<T>(read: Result<T, Malformed>, node: &Node, faults: &mut Faults) -> Opti
 }
 
 /// The value of a key that the table of this node may not know.
-pub(super) fn known<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    let Value::Table(keys, _) = &node.value else {
-        return None;
-    };
-    let is_known = keys.iter().any(|known| known.name == key);
-    is_known.then(|| node.get(key)).flatten()
+pub(super) fn known(node: &Node, key: Name<()>) -> Option<&Node> {
+    node.entry(key.name())
 }
 
 /// The message as an object of docs/message-format.md; none where a part of it is faulty.
@@ -54,11 +57,11 @@ fn object(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Json> {
     let Value::Table(_, entries) = &node.value else {
         return None;
     };
-    let mut object = match node.get("from") {
+    let mut object = match node.get(named!("from")) {
         Some(from) => recorded(from, folder, faults)?,
         None => Map::new(),
     };
-    let bodies: Vec<&Node> = BODIES.iter().filter_map(|key| node.get(key)).collect();
+    let bodies: Vec<&Node> = BODIES.iter().filter_map(|key| node.get(*key)).collect();
     if let [_, second, ..] = &bodies[..] {
         faults.error(
             Code::Conflict,
@@ -69,7 +72,9 @@ fn object(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Json> {
         return None;
     }
     if !bodies.is_empty() {
-        BODIES.iter().for_each(|key| drop(object.remove(*key)));
+        BODIES
+            .iter()
+            .for_each(|key| drop(object.remove(key.name())));
     }
     // All of them are read, so that each fault is told.
     let mut is_whole = true;

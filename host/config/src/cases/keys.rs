@@ -1,7 +1,7 @@
 //! Every key of a test file: the one place that knows them. The reader walks the file along this table, and
 //! its JSON Schema is written from it.
 
-use crate::keys::{Key, LONGEST, Shape, key};
+use crate::keys::{Key, LONGEST, Name, Shape, key};
 
 /// A string, or a table that says how the text must be.
 const TEXT: Shape = Shape::Short("is", TEXT_MATCH);
@@ -353,3 +353,51 @@ const REQUEST: &[Key] = &[
         "A JSON Schema that its body conforms to.",
     ),
 ];
+
+/// Every table of a test file.
+const TABLES: [&[Key]; 11] = [
+    ROOT,
+    COMPONENT,
+    CALL,
+    BATCHED,
+    MESSAGE,
+    ANSWER,
+    EXPECT,
+    PUBLICATION,
+    TEXT_MATCH,
+    HTTP,
+    REQUEST,
+];
+
+/// The name of a key, for `named!`.
+pub(crate) const fn known(name: &'static str) -> Name<()> {
+    let mut table = 0;
+    while table < TABLES.len() {
+        let mut row = 0;
+        while row < TABLES[table].len() {
+            if same(TABLES[table][row].name.as_bytes(), name.as_bytes()) {
+                return Name::new(name, ());
+            }
+            row += 1;
+        }
+        table += 1;
+    }
+    panic!("no table of a test file has this key");
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// A key of a test file. One that no table has does not compile.
+macro_rules! named {
+    ($name:literal) => {{
+        const KEY: $crate::keys::Name<()> = $crate::cases::keys::known($name);
+        KEY
+    }};
+}
+pub(super) use named;

@@ -9,6 +9,7 @@ use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::expectations::{Expecting, buckets, named_texts};
+use super::keys::named;
 use super::{AnswerMatch, Call, Cases, ComponentCase, given};
 use crate::faults::Faults;
 use crate::plan::{ConsumerPlan, Plan};
@@ -24,7 +25,7 @@ pub(super) fn cases(written: &Node, plan: &Plan, sources: &Sources, faults: &mut
         folder: folder(&path),
         faults,
     };
-    let components = written.list("component");
+    let components = written.list(named!("component"));
     meaning.names(components.iter());
     Cases {
         components: components
@@ -64,7 +65,7 @@ impl<'a> Meaning<'a> {
     fn names<'n>(&mut self, cases: impl Iterator<Item = &'n Node>) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for case in cases {
-            let Some(node) = case.get("name") else {
+            let Some(node) = case.get(named!("name")) else {
                 continue;
             };
             let Some(name) = node.as_text() else {
@@ -95,12 +96,12 @@ impl<'a> Meaning<'a> {
 
     fn component(&mut self, node: &Node) -> Option<ComponentCase> {
         let target = self.target(node);
-        let steps = node.list("steps");
+        let steps = node.list(named!("steps"));
         let mut calls = Vec::new();
-        match node.get("steps") {
+        match node.get(named!("steps")) {
             None => calls.extend(self.call(node, target.as_ref())),
             Some(at) => {
-                for key in ["message", "batch", "expect"] {
+                for key in [named!("message"), named!("batch"), named!("expect")] {
                     if let Some(at) = node.get(key) {
                         let remedy = "move it into one of the `steps`";
                         self.faults.error(
@@ -121,13 +122,13 @@ impl<'a> Meaning<'a> {
                 }
             }
         }
-        let http = node.list("http").iter();
+        let http = node.list(named!("http")).iter();
         let http: Vec<_> = http.filter_map(|one| self.expecting().http(one)).collect();
         Some(ComponentCase {
-            name: node.text("name")?.to_owned(),
+            name: node.text(named!("name"))?.to_owned(),
             line: self.line(node),
             component: target?.component,
-            config: named_texts(node, "config"),
+            config: named_texts(node, named!("config")),
             keyvalue: buckets(node),
             clock: self.clock(node),
             http,
@@ -142,7 +143,7 @@ impl<'a> Meaning<'a> {
             consumer: Some(consumer),
         };
         let plan = self.plan;
-        match (node.get("consumer"), node.get("component")) {
+        match (node.get(named!("consumer")), node.get(named!("component"))) {
             (Some(_), Some(at)) => {
                 let remedy = "name the consumer alone: its component is in hive.toml";
                 self.faults.error(
@@ -187,7 +188,7 @@ impl<'a> Meaning<'a> {
                     _ => {
                         let names: Vec<&str> = plan.consumers.keys().map(|name| &**name).collect();
                         let remedy = format!("hive.toml has several: {}", names.join(", "));
-                        self.faults.missing(node, "consumer", remedy);
+                        self.faults.missing(node, named!("consumer").name(), remedy);
                         None
                     }
                 }
@@ -196,19 +197,19 @@ impl<'a> Meaning<'a> {
     }
 
     fn call(&mut self, node: &Node, target: Option<&Target<'_>>) -> Option<Call> {
-        let expect = node.get("expect");
+        let expect = node.get(named!("expect"));
         let of_each =
             expect.map_or_else(AnswerMatch::default, |node| self.expecting().answer(node));
         let whole = expect.map(|node| self.expecting().call(node));
         let queue = target.and_then(|target| target.consumer);
         let mut deliveries = Vec::new();
-        let is_batch = match (node.get("message"), node.get("batch")) {
+        let is_batch = match (node.get(named!("message")), node.get(named!("batch"))) {
             (Some(message), None) => {
                 deliveries.push((self.delivery(message, queue)?, of_each));
                 queue.is_some_and(|consumer| consumer.batch.is_some())
             }
             (None, Some(at)) => {
-                let batch = node.list("batch");
+                let batch = node.list(named!("batch"));
                 if batch.is_empty() && !at.is_faulty() {
                     self.faults.error(
                         Code::EmptyValue,
@@ -218,9 +219,9 @@ impl<'a> Meaning<'a> {
                     );
                 }
                 for one in batch {
-                    let expect = one.get("expect");
+                    let expect = one.get(named!("expect"));
                     let answer = expect.map(|node| self.expecting().answer(node));
-                    let Some(message) = one.get("message") else {
+                    let Some(message) = one.get(named!("message")) else {
                         continue;
                     };
                     let delivery = self.delivery(message, queue);
@@ -242,7 +243,7 @@ impl<'a> Meaning<'a> {
             }
             (None, None) => {
                 let remedy = "write a table `message`; the least is `message = {}`";
-                self.faults.missing(node, "message", remedy);
+                self.faults.missing(node, named!("message").name(), remedy);
                 return None;
             }
         };
@@ -266,7 +267,7 @@ impl<'a> Meaning<'a> {
     }
 
     fn clock(&mut self, node: &Node) -> Option<SystemTime> {
-        let at = node.get("clock")?;
+        let at = node.get(named!("clock"))?;
         match humantime::parse_rfc3339_weak(at.as_text()?) {
             Ok(time) => Some(time),
             Err(error) => {

@@ -3,33 +3,33 @@
 mod http;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::Context;
-use crate::plan::{AllowPlan, DirGrant, Glob, HttpGrant, PublishGrant};
+use crate::keys::{AllowMeant, DirMeant};
+use crate::plan::{AllowPlan, ComponentPlan, DirGrant, Glob, HttpGrant, PublishGrant};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
 
 /// The grants of the component.
 pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
-    let Some(allow) = component.get("allow") else {
+    let Some(allow) = component.get(ComponentPlan::allow) else {
         return AllowPlan::default();
     };
-    AllowPlan {
+    let meant = AllowMeant {
         env: env(context, allow),
         http: http(context, allow),
         dirs: dirs(context, allow),
-        keyvalue: keyvalue(allow),
         publish: publish(context, allow),
-    }
+    };
+    AllowPlan::of_table(Some(allow), meant).unwrap_or_default()
 }
 
 /// The variables that are allowed and set. One that is not set is not there for the component
 /// either, as it would not be for a process.
 fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
     let mut env = Vec::new();
-    for at in allow.list("env") {
+    for at in allow.list(AllowPlan::env) {
         let Some(name) = at.as_text() else {
             continue;
         };
@@ -59,14 +59,9 @@ fn env(context: &mut Context<'_>, allow: &Node) -> Vec<(String, String)> {
     env
 }
 
-fn keyvalue(allow: &Node) -> Arc<[Arc<str>]> {
-    let buckets = allow.list("keyvalue").iter();
-    buckets.filter_map(Node::as_text).map(Arc::from).collect()
-}
-
 fn http(context: &mut Context<'_>, allow: &Node) -> Vec<HttpGrant> {
     let mut grants = Vec::new();
-    for at in allow.list("http") {
+    for at in allow.list(AllowPlan::http) {
         let Some(text) = at.as_text() else {
             continue;
         };
@@ -83,8 +78,9 @@ fn http(context: &mut Context<'_>, allow: &Node) -> Vec<HttpGrant> {
 
 fn dirs(context: &mut Context<'_>, allow: &Node) -> Vec<DirGrant> {
     let mut grants: Vec<DirGrant> = Vec::new();
-    for node in allow.list("dirs") {
-        let (Some(host), Some(guest)) = (node.get("host"), node.get("guest")) else {
+    for node in allow.list(AllowPlan::dirs) {
+        let (Some(host), Some(guest)) = (node.get(DirGrant::host), node.get(DirGrant::guest))
+        else {
             continue;
         };
         let path = host.as_text().map(|path| context.base(host).join(path));
@@ -102,11 +98,8 @@ fn dirs(context: &mut Context<'_>, allow: &Node) -> Vec<DirGrant> {
                 .faults
                 .error(Code::Duplicate, guest, message, remedy);
         }
-        grants.push(DirGrant {
-            host,
-            guest: name,
-            write: node.boolean("write").unwrap_or(false),
-        });
+        let meant = DirMeant { host, guest: name };
+        grants.extend(DirGrant::of_table(Some(node), meant));
     }
     grants
 }
@@ -143,9 +136,9 @@ fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Stri
 
 /// `None` if the key is missing: then the component may publish anywhere.
 fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>> {
-    allow.get("publish")?;
+    allow.get(AllowPlan::publish)?;
     let mut grants = Vec::new();
-    for at in allow.list("publish") {
+    for at in allow.list(AllowPlan::publish) {
         let Some(text) = at.as_text() else {
             continue;
         };

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::plan::{Argument, Arguments, QueueKind};
+use crate::keys::{Name, Word};
+use crate::plan::{Argument, Arguments, QueueKind, QueuePlan};
 use crate::redact;
 use crate::written::{Node, Value};
 use hive_core::codes::Code;
 
 /// One argument that has a key of its own.
 struct Keyed {
-    key: &'static str,
+    key: Name<()>,
     argument: &'static str,
     /// The kinds of queue that know it; the broker refuses it on the others.
     kinds: &'static [QueueKind],
@@ -23,32 +24,32 @@ const STREAM: &[QueueKind] = &[QueueKind::Stream];
 
 const KEYED: &[Keyed] = &[
     Keyed {
-        key: "dead_letter_exchange",
+        key: QueuePlan::dead_letter_exchange.untyped(),
         argument: "x-dead-letter-exchange",
         kinds: NO_STREAM,
     },
     Keyed {
-        key: "dead_letter_routing_key",
+        key: QueuePlan::dead_letter_routing_key.untyped(),
         argument: "x-dead-letter-routing-key",
         kinds: NO_STREAM,
     },
     Keyed {
-        key: "max_length",
+        key: QueuePlan::max_length.untyped(),
         argument: "x-max-length",
         kinds: NO_STREAM,
     },
     Keyed {
-        key: "expires",
+        key: QueuePlan::expires.untyped(),
         argument: "x-expires",
         kinds: NO_STREAM,
     },
     Keyed {
-        key: "message_ttl",
+        key: QueuePlan::message_ttl.untyped(),
         argument: "x-message-ttl",
         kinds: NO_STREAM,
     },
     Keyed {
-        key: "delivery_limit",
+        key: QueuePlan::delivery_limit.untyped(),
         argument: "x-delivery-limit",
         kinds: QUORUM,
     },
@@ -65,7 +66,7 @@ const UNKEYED: &[(&str, &[QueueKind])] = &[
 
 /// Every argument but `x-queue-type`.
 pub(super) fn of_queue(context: &mut Context<'_>, node: &Node, kind: QueueKind) -> Arguments {
-    let written = node.arguments("arguments");
+    let written = QueuePlan::arguments.take(Some(node)).unwrap_or_default();
     let mut arguments = Arguments::new();
     for keyed in KEYED {
         let Some(value) = node.get(keyed.key) else {
@@ -104,8 +105,8 @@ fn milliseconds(duration: Duration) -> i64 {
 
 fn check_kind(context: &mut Context<'_>, node: &Node, known: &[QueueKind], kind: QueueKind) {
     if !known.contains(&kind) {
-        let message = format!("is not supported by a {} queue", word(kind));
-        let kinds: Vec<&str> = known.iter().map(|kind| word(*kind)).collect();
+        let message = format!("is not supported by a {} queue", kind.word());
+        let kinds: Vec<&str> = known.iter().map(Word::word).collect();
         let remedy = format!("remove it, or set `type` to {}", kinds.join(" or "));
         context.faults.error(Code::QueueKind, node, message, remedy);
     }
@@ -113,7 +114,7 @@ fn check_kind(context: &mut Context<'_>, node: &Node, known: &[QueueKind], kind:
 
 /// Arguments that are spelt out have the rules of those with keys.
 fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, kind: QueueKind) {
-    let Some(at) = node.get("arguments") else {
+    let Some(at) = node.get(QueuePlan::arguments) else {
         return;
     };
     for (name, _) in written {
@@ -133,7 +134,7 @@ fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, ki
             let message = format!(
                 "has {}, which no {} queue supports",
                 redact::quote(name),
-                word(kind)
+                kind.word()
             );
             context.faults.error(
                 Code::QueueKind,
@@ -149,18 +150,11 @@ fn check_written(context: &mut Context<'_>, node: &Node, written: &Arguments, ki
 fn check_dead_letter(context: &mut Context<'_>, node: &Node, arguments: &Arguments) {
     let has = |name: &str| arguments.iter().any(|(argument, _)| argument == name);
     let exchange_is_set =
-        has("x-dead-letter-exchange") || node.get("dead_letter_exchange").is_some();
+        has("x-dead-letter-exchange") || node.get(QueuePlan::dead_letter_exchange).is_some();
     if has("x-dead-letter-routing-key") && !exchange_is_set {
         let remedy = "a dead-letter routing key needs an exchange: \"\" is the default exchange";
-        context.faults.missing(node, "dead_letter_exchange", remedy);
-    }
-}
-
-/// The kind in the words of the file.
-pub(super) fn word(kind: QueueKind) -> &'static str {
-    match kind {
-        QueueKind::Quorum => "quorum",
-        QueueKind::Classic => "classic",
-        QueueKind::Stream => "stream",
+        context
+            .faults
+            .missing(node, QueuePlan::dead_letter_exchange.name(), remedy);
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Context, allow};
-use crate::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
+use crate::keys::{ComponentMeant, RootKeys};
+use crate::plan::{ComponentPlan, Instances, Kept};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
@@ -16,7 +17,7 @@ const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {
     let root = context.root;
-    root.named("components")
+    root.named(RootKeys::components)
         .iter()
         .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
         .collect()
@@ -26,7 +27,10 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
     let instances = instances(context, node);
     let allow = allow::plan(context, node);
     let sha256 = sha256(context, node);
-    for key in ["path", "build"] {
+    for key in [
+        ComponentPlan::path.untyped(),
+        ComponentPlan::build.untyped(),
+    ] {
         if let Some(at) = node.get(key).filter(|at| at.as_text() == Some("")) {
             context.faults.error(
                 Code::EmptyValue,
@@ -37,32 +41,23 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
         }
     }
     check_timeout(context, node);
-    let defaults = ComponentPlan::of_file(name.into(), context.base(node).join(node.text("path")?));
-    Some(ComponentPlan {
-        build: node.text("build").map(str::to_owned),
-        watch: node.boolean("watch").unwrap_or(defaults.watch),
-        max_instances: node.integer("max_instances"),
+    let path = ComponentPlan::path.at(Some(node))?.as_text()?;
+    let meant = ComponentMeant {
+        name: name.into(),
+        path: context.base(node).join(path),
         instances,
-        memory: node.size("memory").unwrap_or(defaults.memory),
-        timeout: node.duration("timeout").unwrap_or(defaults.timeout),
-        max_publications: node
-            .integer("max_publications")
-            .unwrap_or(defaults.max_publications),
-        max_answer: node.size("max_answer").unwrap_or(defaults.max_answer),
-        log_lines: node.integer("log_lines").unwrap_or(defaults.log_lines),
-        config: node.texts("config"),
         sha256,
         allow,
-        ..defaults
-    })
+    };
+    ComponentPlan::of_table(Some(node), meant)
 }
 
 /// Warns of calls that the broker does not wait for.
 fn check_timeout(context: &mut Context<'_>, node: &Node) {
-    let (Some(at), Some(timeout)) = (node.get("timeout"), node.duration("timeout")) else {
+    let Some(at) = node.get(ComponentPlan::timeout) else {
         return;
     };
-    if timeout >= CONSUMER_TIMEOUT {
+    if ComponentPlan::timeout.value(Some(node)) >= CONSUMER_TIMEOUT {
         let message = "is not shorter than what a broker waits for an answer by default";
         let remedy = "write less than 30m, or raise the broker's `consumer_timeout`: when that has passed, \
                       the broker takes the delivery back and the call is lost";
@@ -73,14 +68,19 @@ fn check_timeout(context: &mut Context<'_>, node: &Node) {
 }
 
 fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
-    if node.text("instances") != Some("fresh") {
+    let table = Some(node);
+    if ComponentPlan::instances.value(table) == Kept::Reuse {
         return Instances::Reuse {
-            after: node.integer("recycle_after"),
-            above: node.size("recycle_above"),
-            idle: Some(node.duration("recycle_idle").unwrap_or(RECYCLE_IDLE)),
+            after: ComponentPlan::recycle_after.written(table),
+            above: ComponentPlan::recycle_above.written(table),
+            idle: Some(ComponentPlan::recycle_idle.value(table)),
         };
     }
-    for key in ["recycle_after", "recycle_above", "recycle_idle"] {
+    for key in [
+        ComponentPlan::recycle_after.untyped(),
+        ComponentPlan::recycle_above.untyped(),
+        ComponentPlan::recycle_idle.untyped(),
+    ] {
         if let Some(at) = node.get(key) {
             let message = "has no meaning with `instances = \"fresh\"`";
             let remedy = "remove it: a fresh instance serves one delivery";
@@ -94,7 +94,7 @@ fn instances(context: &mut Context<'_>, node: &Node) -> Instances {
 fn sha256(context: &mut Context<'_>, node: &Node) -> Option<String> {
     /// Digits of 256 bits.
     const DIGITS: usize = 64;
-    let at = node.get("sha256")?;
+    let at = node.get(ComponentPlan::sha256)?;
     let text = at.as_text()?;
     if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = format!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::tls::{self, Scheme};
 use super::{Context, MAIN};
 use crate::environment::Environment;
+use crate::keys::{ConnectionMeant, ReconnectMeant, RootKeys};
 use crate::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
 use crate::redact;
 use crate::units;
@@ -16,8 +17,6 @@ use hive_core::codes::Code;
 
 /// Used where neither the file nor the environment names a broker.
 const DEFAULT_URL: &str = "amqp://guest:guest@localhost:5672/%2f";
-const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(10);
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The variable that names the broker.
 const URL: &str = "RABBITMQ_URL";
@@ -44,10 +43,10 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConnectionP
             ..plan
         })
     };
-    if root.get("connections").is_none() {
+    if root.get(RootKeys::connections).is_none() {
         add(MAIN, plan_of(MAIN, None));
     }
-    for (name, node) in root.named("connections") {
+    for (name, node) in root.named(RootKeys::connections) {
         add(name, plan_of(name, Some(node)));
     }
     plans
@@ -55,12 +54,12 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConnectionP
 
 /// Whether the file or the environment says where a broker is.
 pub(crate) fn names_a_broker(root: &Node, environment: &Environment) -> bool {
-    let connections = root.named("connections").iter();
+    let connections = root.named(RootKeys::connections).iter();
     environment.broker.is_some()
         || environment.filled(URL).is_some()
         || environment.unreadable.contains(URL)
         || connections
-            .filter(|(_, node)| node.get("url").is_some())
+            .filter(|(_, node)| node.get(ConnectionPlan::url).is_some())
             .count()
             > 0
 }
@@ -72,24 +71,25 @@ fn plan(
     default: Option<&str>,
 ) -> Option<ConnectionPlan> {
     let forced = context.environment.broker.clone();
-    let url = match (forced, node.and_then(|node| node.get("url"))) {
+    let written = ConnectionPlan::url.at(node);
+    let url = match (forced, written) {
         (Some(forced), _) => forced_url(context, &forced),
         (None, Some(node)) => node
             .as_text()
             .and_then(|text| read_url(context, node, text)),
         (None, None) => default.and_then(|text| url::parse(text).ok()),
     };
-    let keyed_heartbeat = node.and_then(|node| node.get("heartbeat"));
-    let keyed_heartbeat = keyed_heartbeat.and_then(|node| whole_seconds(context, node));
-    let reconnect = reconnect(context, node.and_then(|node| node.get("reconnect")));
+    let heartbeat = heartbeat(context, node);
+    let reconnect = reconnect(context, ConnectionPlan::reconnect.at(node));
     let scheme = Scheme {
         schemes: ["amqps://", "amqp://"],
         is_tls: url.as_ref().map(|url| url.tls),
     };
-    let tls = tls::plan(context, node, scheme);
+    let written_tls = ConnectionPlan::tls.at(node);
+    let tls = tls::plan(context, written_tls, scheme);
     let url = url?;
-    if let Some((message, remedy)) = tls::external(&url, node) {
-        match node.and_then(|node| node.get("url")) {
+    if let Some((message, remedy)) = tls::external(&url, written_tls) {
+        match written {
             Some(at) => context.faults.error(Code::MissingKey, at, message, remedy),
             None => context
                 .faults
@@ -97,27 +97,24 @@ fn plan(
         }
     }
     let tls = tls?;
-    Some(ConnectionPlan {
+    let meant = ConnectionMeant {
         name: name.into(),
         endpoints: url.endpoints,
         username: url.username,
         password: url.password,
         mechanism: url.mechanism,
         vhost: url.vhost,
-        heartbeat: url
-            .heartbeat
-            .or(keyed_heartbeat)
-            .unwrap_or(DEFAULT_HEARTBEAT),
+        heartbeat: url.heartbeat.unwrap_or(heartbeat),
         connect_timeout: url
             .connect_timeout
-            .or(node.and_then(|node| node.duration("connect_timeout")))
-            .unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-        reconnect,
+            .unwrap_or_else(|| ConnectionPlan::connect_timeout.value(node)),
+        reconnect: reconnect?,
         tls: url.tls.then_some(tls),
         frame_max: url.frame_max,
         channel_max: url.channel_max,
         topology: TopologyPlan::default(),
-    })
+    };
+    ConnectionPlan::of_table(node, meant)
 }
 
 fn forced_url(context: &mut Context<'_>, text: &str) -> Option<BrokerUrl> {
@@ -149,9 +146,13 @@ fn read_url(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Broker
 /// The URL of a connection that has none; `None` if RABBITMQ_URL is wrong. It is not read if every connection
 /// has its own.
 fn default_url(context: &mut Context<'_>) -> Option<String> {
-    let connections = context.root.get("connections");
-    let named = context.root.named("connections");
-    if connections.is_some() && named.iter().all(|(_, node)| node.get("url").is_some()) {
+    let connections = context.root.get(RootKeys::connections);
+    let named = context.root.named(RootKeys::connections);
+    if connections.is_some()
+        && named
+            .iter()
+            .all(|(_, node)| node.get(ConnectionPlan::url).is_some())
+    {
         return None;
     }
     let Some(text) = context.variable(URL) else {
@@ -190,9 +191,11 @@ fn forced_heartbeat(context: &mut Context<'_>) -> Option<Duration> {
 }
 
 /// AMQP carries a heartbeat in whole seconds.
-fn whole_seconds(context: &mut Context<'_>, node: &Node) -> Option<Duration> {
-    let heartbeat = node.as_duration()?;
-    if heartbeat.subsec_nanos() > 0 {
+fn heartbeat(context: &mut Context<'_>, node: Option<&Node>) -> Duration {
+    let heartbeat = ConnectionPlan::heartbeat.value(node);
+    if let Some(node) = ConnectionPlan::heartbeat.at(node)
+        && heartbeat.subsec_nanos() > 0
+    {
         let message = format!("is not in whole seconds: \"{}\"", units::show(heartbeat));
         context.faults.error(
             Code::BadForm,
@@ -201,20 +204,15 @@ fn whole_seconds(context: &mut Context<'_>, node: &Node) -> Option<Duration> {
             "AMQP counts heartbeats in seconds: write \"10s\"",
         );
     }
-    Some(heartbeat)
+    heartbeat
 }
 
-fn reconnect(context: &mut Context<'_>, node: Option<&Node>) -> ReconnectPlan {
-    let set = |key| node.and_then(|node| node.duration(key));
-    let default_first = Duration::from_millis(100);
-    let default_max = Duration::from_secs(30);
-    let first =
-        set("first").unwrap_or_else(|| default_first.min(set("max").unwrap_or(default_max)));
-    let max = set("max").unwrap_or_else(|| default_max.max(first));
-    if let Some(node) = node
-        .and_then(|node| node.get("first"))
-        .filter(|_| first > max)
-    {
+fn reconnect(context: &mut Context<'_>, node: Option<&Node>) -> Option<ReconnectPlan> {
+    let max = ReconnectPlan::max.value(node);
+    let first = ReconnectPlan::first.written(node);
+    let first = first.unwrap_or_else(|| ReconnectPlan::first.default().min(max));
+    let max = ReconnectPlan::max.written(node).unwrap_or(max.max(first));
+    if let Some(node) = ReconnectPlan::first.at(node).filter(|_| first > max) {
         let (first, max) = (units::show(first), units::show(max));
         let message = format!("is longer than `max`: \"{first}\" against \"{max}\"");
         context.faults.error(
@@ -224,9 +222,5 @@ fn reconnect(context: &mut Context<'_>, node: Option<&Node>) -> ReconnectPlan {
             "the pause grows from `first` to `max`: swap them",
         );
     }
-    ReconnectPlan {
-        first,
-        max,
-        attempts: node.and_then(|node| node.integer("attempts")),
-    }
+    ReconnectPlan::of_table(node, ReconnectMeant { first, max })
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hive_core::codes::Code;
 use hive_core::nearest;
 use hive_core::policy::RetryPolicy;
 
 use super::Context;
-use crate::plan::{Argument, ConsumerPlan, RatePlan, ScalePlan};
+use crate::keys::{ConsumerMeant, Name, RetryKeys, RootKeys};
+use crate::plan::{Argument, ConsumerPlan, QueuePlan, RatePlan, ScalePlan};
 use crate::read::{LONGEST_NAME, LONGEST_RETRIED};
 use crate::redact;
 use crate::written::{Node, Value};
@@ -25,20 +25,20 @@ const DEFAULT_PREFETCH: u16 = 256;
 /// The default prefetch where it cannot grow. Growing needs a second consumer: on a queue with a single active
 /// consumer it may be queued behind that of another host, and beside the first one it disturbs the order.
 const UNCHANGED_PREFETCH: u16 = 16;
-const DEFAULT_LIMIT: u32 = 15;
-const DEFAULT_DELAY: Duration = Duration::from_secs(10);
 
 /// The consumers that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPlan> {
     let root = context.root;
-    let is_faulty = root.get("consumers").is_some_and(Node::is_faulty);
-    if root.named("consumers").is_empty() && !is_faulty {
+    let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
+    if root.named(RootKeys::consumers).is_empty() && !is_faulty {
         let remedy = "add a [consumers.NAME] with a `queue` and a `component`: without one there \
                       is nothing to run";
-        context.faults.missing(root, "consumers", remedy);
+        context
+            .faults
+            .missing(root, RootKeys::consumers.name(), remedy);
     }
     let plans = root
-        .named("consumers")
+        .named(RootKeys::consumers)
         .iter()
         .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
         .collect();
@@ -48,8 +48,7 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
 
 fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
     let component = component(context, node);
-    let connection = context.connection(node);
-    let batch = batch::plan(node);
+    let connection = context.connection(node, ConsumerPlan::connection);
     let scale = scale::plan(context, node);
     let ordering = flow::ordering(context, node);
     let rate = flow::rate(context, node);
@@ -58,7 +57,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
     let together = batch::size(node).unwrap_or(1);
-    let is_fixed = node.get("prefetch").is_some() || stream.is_some();
+    let is_fixed = node.get(ConsumerPlan::prefetch).is_some() || stream.is_some();
     let queue_stays = queue_stays(context, node);
     let cannot_grow =
         has_single_active_consumer(context, node) || (ordering.is_some() && !queue_stays);
@@ -72,37 +71,37 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     };
     let dead_letter = dead_letter(context, node);
     check_retried(context, node, &retry, stream.is_some());
-    let dedup = dedup::plan(context, node, "dedup");
-    let publish_dedup = dedup::plan(context, node, "publish_dedup");
-    Some(ConsumerPlan {
+    let dedup = dedup::plan(context, node.get(ConsumerPlan::dedup));
+    let publish_dedup = dedup::plan(context, node.get(ConsumerPlan::publish_dedup));
+    let meant = ConsumerMeant {
         name: name.into(),
-        queue: node.text("queue")?.into(),
         component: component?.into(),
         connection: connection?.into(),
         prefetch,
         least_prefetch,
         queue_stays,
         concurrency,
-        batch: batch?,
         scale,
         ordering,
         rate,
-        pause_on: flow::pause_on(node),
         retry,
         dead_letter: dead_letter?.into(),
         dedup,
         publish_dedup,
         stream,
-        reply_on_failure: node.boolean("reply_on_failure").unwrap_or(false),
-    })
+    };
+    ConsumerPlan::of_table(Some(node), meant)
 }
 
 fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
-    let at = node.get("component")?;
+    let at = node.get(ConsumerPlan::component)?;
     let name = at.as_text()?;
-    let is_faulty = context.root.get("components").is_some_and(Node::is_faulty);
+    let is_faulty = context
+        .root
+        .get(RootKeys::components)
+        .is_some_and(Node::is_faulty);
     if !context.names.components.contains_key(name) && !is_faulty {
-        let components = context.root.named("components");
+        let components = context.root.named(RootKeys::components);
         let names: Vec<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
         let message = format!("names no component: {}", redact::quote(name));
         let remedy = match names.is_empty() {
@@ -123,20 +122,25 @@ fn prefetch(
 ) -> (u16, u16) {
     let (key, concurrency) = match scale {
         Some(scale) => ("scale.max", scale.max),
-        None => ("concurrency", node.integer("concurrency").unwrap_or(1)),
+        None => {
+            let key = ConsumerPlan::concurrency;
+            (key.name(), key.value(Some(node)))
+        }
     };
     if let Some(size) = batch::size(node) {
         let prefetch = batch::prefetch(context, node, size, (key, concurrency));
         return (prefetch, concurrency);
     }
-    let Some(at) = node.get("prefetch") else {
+    let Some(at) = node.get(ConsumerPlan::prefetch) else {
         let prefetch = match rate {
             Some(rate) => flow::prefetch_for(rate, DEFAULT_PREFETCH, concurrency),
             None => DEFAULT_PREFETCH.max(concurrency),
         };
         return (prefetch, concurrency);
     };
-    let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
+    let prefetch = ConsumerPlan::prefetch
+        .written(Some(node))
+        .unwrap_or(u16::MAX);
     if prefetch < concurrency {
         let message = format!("is below `{key}`: {prefetch} against {concurrency}");
         let remedy = format!(
@@ -153,30 +157,24 @@ fn prefetch(
 }
 
 fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
-    let retry = node.get("retry");
-    let limit = retry.and_then(|retry| retry.integer("limit"));
-    let delays = match retry.and_then(|retry| retry.get("delays")) {
-        None => vec![DEFAULT_DELAY],
-        Some(at) => {
-            if matches!(&at.value, Value::List(delays) if delays.is_empty()) {
-                let remedy = "write at least one delay, or remove the key for [\"10s\"]";
-                context
-                    .faults
-                    .error(Code::EmptyValue, at, "must not be empty", remedy);
-            }
-            let delays = retry.map_or(&[][..], |retry| retry.list("delays"));
-            delays.iter().filter_map(Node::as_duration).collect()
-        }
-    };
+    let retry = node.get(ConsumerPlan::retry);
+    if let Some(at) = RetryKeys::delays.at(retry)
+        && matches!(&at.value, Value::List(delays) if delays.is_empty())
+    {
+        let remedy = "write at least one delay, or remove the key for [\"10s\"]";
+        context
+            .faults
+            .error(Code::EmptyValue, at, "must not be empty", remedy);
+    }
     RetryPolicy {
-        limit: limit.unwrap_or(DEFAULT_LIMIT),
-        delays,
+        limit: RetryKeys::limit.value(retry),
+        delays: RetryKeys::delays.value(retry),
     }
 }
 
 /// A message that is retried waits in a queue whose name begins with that of the consumer's queue.
 fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is_stream: bool) {
-    let Some(at) = node.get("queue") else {
+    let Some(at) = node.get(ConsumerPlan::queue) else {
         return;
     };
     let length = at.as_text().map_or(0, str::len);
@@ -193,9 +191,9 @@ fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is
 
 /// The dead-letter queue: another queue than the consumer's, or a message would be redelivered for ever.
 fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
-    let queue_node = node.get("queue")?;
+    let queue_node = node.get(ConsumerPlan::queue)?;
     let queue = queue_node.as_text()?;
-    let Some(at) = node.get("retry").and_then(|retry| retry.get("dead_letter")) else {
+    let Some(at) = RetryKeys::dead_letter.at(node.get(ConsumerPlan::retry)) else {
         let name = format!("{queue}.dead");
         if name.len() > LONGEST_NAME && !stream::makes_no_dead_letters(context, node) {
             let message = format!(
@@ -222,21 +220,28 @@ fn dead_letter(context: &mut Context<'_>, node: &Node) -> Option<String> {
 
 /// The declaration of a consumer's queue, if hive.toml has one.
 fn declared_queue<'n>(context: &Context<'n>, node: &Node) -> Option<&'n Node> {
-    context.names.queues.get(node.text("queue")?).copied()
+    context
+        .names
+        .queues
+        .get(node.text(ConsumerPlan::queue)?)
+        .copied()
 }
 
 /// Whether the queue is known to stay while nobody consumes it.
 fn queue_stays(context: &Context<'_>, node: &Node) -> bool {
-    let is = |queue: &Node, key| queue.boolean(key) == Some(true);
-    declared_queue(context, node)
-        .is_some_and(|queue| !is(queue, "passive") && !is(queue, "auto_delete"))
+    declared_queue(context, node).is_some_and(|queue| {
+        let is = |key: Name<bool, fn() -> bool>| key.value(Some(queue));
+        !is(QueuePlan::passive) && !is(QueuePlan::auto_delete)
+    })
 }
 
 /// Whether its queue is declared here as one of which the broker lets one consumer have everything.
 fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
     let single = ("x-single-active-consumer", Argument::Boolean(true));
     declared_queue(context, node).is_some_and(|queue| {
-        let arguments = queue.arguments("arguments");
+        let arguments = QueuePlan::arguments
+            .written(Some(queue))
+            .unwrap_or_default();
         let mut arguments = arguments.iter().map(|(name, value)| (name.as_str(), value));
         arguments.any(|argument| argument == (single.0, &single.1))
     })
@@ -244,7 +249,7 @@ fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
 
 /// Whether the queue consumed from may be a slip of one that is declared.
 fn check_queue(context: &mut Context<'_>, node: &Node) {
-    let Some(at) = node.get("queue") else {
+    let Some(at) = node.get(ConsumerPlan::queue) else {
         return;
     };
     let Some(name) = at.as_text() else {
@@ -254,7 +259,7 @@ fn check_queue(context: &mut Context<'_>, node: &Node) {
         return;
     }
     let near = |(declared, _): &&(String, Node)| nearest::a_slip_apart(name, declared);
-    let queues = context.root.named("queues");
+    let queues = context.root.named(RootKeys::queues);
     if let Some((declared, _)) = queues.iter().find(near) {
         let message = format!("is not declared here: {}", redact::quote(name));
         let remedy = format!("did you mean {declared:?}, which is? if not, ignore this");

@@ -1,12 +1,12 @@
 //! `[host]`.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
-use crate::plan::{AdminPlan, HostPlan, LogFormat, Password};
+use crate::keys::{HostMeant, RootKeys};
+use crate::plan::{AdminPlan, HostPlan, Password};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
@@ -18,35 +18,24 @@ const NAMELESS: &str = "hive";
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9191));
 
 pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
-    let host = context.root.get("host");
-    let name = match host.and_then(|host| host.get("name")) {
+    let host = context.root.get(RootKeys::host);
+    let name = match HostPlan::name.at(host) {
         Some(name) => name.as_text()?.into(),
         None if context.environment.hostname.is_empty() => NAMELESS.into(),
         None => context.environment.hostname.as_str().into(),
     };
-    let log_format = match host.and_then(|host| host.text("log_format")) {
-        Some("json") => LogFormat::Json,
-        _ => LogFormat::Text,
-    };
-    Some(HostPlan {
+    let meant = HostMeant {
         name,
         admin: admin(context, host),
         admin_token: token(context, host),
-        max_instances: host.and_then(|host| host.integer("max_instances")),
-        shutdown_timeout: host
-            .and_then(|host| host.duration("shutdown_timeout"))
-            .unwrap_or(Duration::from_secs(30)),
-        quarantine: host
-            .and_then(|host| host.boolean("quarantine"))
-            .unwrap_or(true),
         log: log(context, host),
-        log_format,
-    })
+    };
+    HostPlan::of_table(host, meant)
 }
 
 /// The address of health and metrics. A machine's own name stands for its loopback address.
 fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
-    let Some(node) = host.and_then(|host| host.get("admin")) else {
+    let Some(node) = HostPlan::admin.at(host) else {
         return Some(AdminPlan {
             address: DEFAULT_ADMIN,
             is_named: false,
@@ -79,7 +68,7 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
 fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
     /// Shorter ones can be guessed.
     const SHORTEST: usize = 16;
-    let node = host?.get("admin_token")?;
+    let node = HostPlan::admin_token.at(host)?;
     let text = node.as_text()?;
     if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message =
@@ -94,15 +83,13 @@ fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
 /// The filter of log lines: RUST_LOG's, then the file's. Both are checked.
 fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
     const REMEDY: &str = "write a level, or targets with levels: \"info,lapin=warn\"";
-    let mut filter = "info".to_owned();
-    if let Some(node) = host.and_then(|host| host.get("log"))
+    let mut filter = HostPlan::log.value(host);
+    if let Some(node) = HostPlan::log.at(host)
         && let Some(text) = node.as_text()
+        && EnvFilter::builder().parse(text).is_err()
     {
-        filter = text.to_owned();
-        if EnvFilter::builder().parse(text).is_err() {
-            let message = format!("is not a filter of log lines: {}", redact::quote(text));
-            context.faults.error(Code::BadForm, node, message, REMEDY);
-        }
+        let message = format!("is not a filter of log lines: {}", redact::quote(text));
+        context.faults.error(Code::BadForm, node, message, REMEDY);
     }
     if let Some(text) = context.variable("RUST_LOG") {
         filter = text.to_owned();

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
 
 use crate::files;
+use crate::keys::TlsKeys;
 use crate::plan::{AuthMechanism, TlsPlan};
 use crate::url::BrokerUrl;
 use crate::written::Node;
@@ -33,13 +34,8 @@ pub(super) struct Scheme {
 
 /// The plan of a section's `tls`; `None` if it has a fault. The files are read even if the URL has a fault, so
 /// that theirs are reported in the same run.
-pub(super) fn plan(
-    context: &mut Context<'_>,
-    section: Option<&Node>,
-    url: Scheme,
-) -> Option<TlsPlan> {
+pub(super) fn plan(context: &mut Context<'_>, node: Option<&Node>, url: Scheme) -> Option<TlsPlan> {
     let provider = Arc::new(ring::default_provider());
-    let node = section.and_then(|node| node.get("tls"));
     let (authorities, identity) = match node {
         None => (Some(None), Some(None)),
         Some(node) => {
@@ -98,9 +94,8 @@ fn digest(authorities: &RootCertStore, identity: Option<&CertifiedKey>) -> [u8; 
 /// `auth_mechanism=external` logs in with a certificate; reports why it cannot.
 pub(super) fn external(
     url: &BrokerUrl,
-    connection: Option<&Node>,
+    tls: Option<&Node>,
 ) -> Option<(&'static str, &'static str)> {
-    let tls = connection.and_then(|node| node.get("tls"));
     match (url.mechanism, url.tls) {
         (AuthMechanism::Plain, _) => None,
         (AuthMechanism::External, false) => Some((
@@ -108,7 +103,7 @@ pub(super) fn external(
             "write amqps:// in the URL, and name the certificate in `tls`",
         )),
         (AuthMechanism::External, true) => {
-            let named = tls.is_some_and(|tls| tls.get("cert").is_some() || tls.is_faulty());
+            let named = tls.is_some_and(|tls| tls.get(TlsKeys::cert).is_some() || tls.is_faulty());
             (!named).then_some((
                 "asks for auth_mechanism=external, and names no certificate to log in with",
                 "add `tls = { cert = \"…\", key = \"…\" }` to this connection",
@@ -127,8 +122,10 @@ fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
             .faults
             .error(Code::TlsWithoutTls, node, message, remedy);
     }
-    for (one, other) in [("cert", "key"), ("key", "cert")] {
+    let (cert, key) = (TlsKeys::cert.untyped(), TlsKeys::key.untyped());
+    for (one, other) in [(cert, key), (key, cert)] {
         if let (Some(_), None) = (node.get(one), node.get(other)) {
+            let (one, other) = (one.name(), other.name());
             let remedy = format!("`{one}` needs it: add `{other} = \"…\"`, or remove `{one}`");
             context.faults.missing(node, other, remedy);
         }
@@ -138,7 +135,7 @@ fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
 /// The named authorities; they replace the system's, because a file that names one means that one. The outer
 /// `None` is a fault.
 fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertStore>> {
-    let Some(node) = tls.get("ca") else {
+    let Some(node) = tls.get(TlsKeys::ca) else {
         return Some(None);
     };
     let mut store = RootCertStore::empty();
@@ -157,7 +154,7 @@ fn identity(
     tls: &Node,
     provider: &CryptoProvider,
 ) -> Option<Option<CertifiedKey>> {
-    let (cert, key) = (tls.get("cert"), tls.get("key"));
+    let (cert, key) = (tls.get(TlsKeys::cert), tls.get(TlsKeys::key));
     // Both are looked at, whatever is wrong with one of them.
     let chain = cert.map(|node| certificates(context, node));
     let secret = key.map(|node| private_key(context, node));

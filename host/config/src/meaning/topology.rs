@@ -7,11 +7,10 @@ use hive_core::codes::Code;
 use hive_core::nearest;
 
 use super::{Context, arguments};
-use crate::plan::{
-    Argument, BindingPlan, ConnectionPlan, ExchangePlan, QueueKind, QueuePlan, TopologyPlan,
-};
+use crate::keys::{ExchangeMeant, Name, QueueMeant, RootKeys, Word};
+use crate::plan::{Argument, ConnectionPlan, ExchangePlan, QueueKind, QueuePlan, TopologyPlan};
 use crate::redact;
-use crate::written::{Node, Value};
+use crate::written::Node;
 
 const EXCHANGE_TYPES: &[&str] = &["direct", "fanout", "topic", "headers"];
 
@@ -24,31 +23,31 @@ pub(super) fn declare(
     connections: &mut BTreeMap<Arc<str>, ConnectionPlan>,
 ) {
     let root = context.root;
-    let mut put =
-        |context: &mut Context<'_>, node: &Node, add: &mut dyn FnMut(&mut TopologyPlan)| {
-            let connection = context.connection(node);
-            if let Some(plan) = connection.and_then(|name| connections.get_mut(name.as_str())) {
-                add(&mut plan.topology);
-            }
-        };
-    for (name, node) in root.named("exchanges") {
-        let mut exchange = Some(exchange(context, name, node));
-        put(context, node, &mut |topology| {
-            topology.exchanges.extend(exchange.take())
+    let mut put = |connection: Option<String>, add: &mut dyn FnMut(&mut TopologyPlan)| {
+        if let Some(plan) = connection.and_then(|name| connections.get_mut(name.as_str())) {
+            add(&mut plan.topology);
+        }
+    };
+    for (name, node) in root.named(RootKeys::exchanges) {
+        let mut exchange = exchange(context, name, node);
+        let connection = context.connection(node, ExchangePlan::connection);
+        put(connection, &mut |topology| {
+            topology.exchanges.extend(exchange.take());
         });
     }
-    for (name, node) in root.named("queues") {
-        let mut queue = Some(queue(context, name, node));
-        put(context, node, &mut |topology| {
-            topology.queues.extend(queue.take())
+    for (name, node) in root.named(RootKeys::queues) {
+        let mut queue = queue(context, name, node);
+        let connection = context.connection(node, QueuePlan::connection);
+        put(connection, &mut |topology| {
+            topology.queues.extend(queue.take());
         });
     }
 }
 
-fn exchange(context: &mut Context<'_>, name: &str, node: &Node) -> ExchangePlan {
-    let passive = node.boolean("passive").unwrap_or(false);
+fn exchange(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ExchangePlan> {
+    let passive = ExchangePlan::passive.value(Some(node));
     check_reserved(context, name, node, passive);
-    if let Some(kind) = node.get("type")
+    if let Some(kind) = node.get(ExchangePlan::kind)
         && let Some(text) = kind.as_text()
         && !EXCHANGE_TYPES.contains(&text)
         && !text.starts_with("x-")
@@ -60,48 +59,34 @@ fn exchange(context: &mut Context<'_>, name: &str, node: &Node) -> ExchangePlan 
             .faults
             .error(Code::UnknownChoice, kind, message, remedy);
     }
-    ExchangePlan {
-        name: name.to_owned(),
-        kind: node.text("type").unwrap_or("direct").to_owned(),
-        passive,
-        durable: node.boolean("durable").unwrap_or(true),
-        auto_delete: node.boolean("auto_delete").unwrap_or(false),
-        internal: node.boolean("internal").unwrap_or(false),
-        arguments: node.arguments("arguments"),
-        bindings: bindings(node),
-    }
+    let name = name.to_owned();
+    ExchangePlan::of_table(Some(node), ExchangeMeant { name })
 }
 
-fn queue(context: &mut Context<'_>, name: &str, node: &Node) -> QueuePlan {
-    let passive = node.boolean("passive").unwrap_or(false);
+fn queue(context: &mut Context<'_>, name: &str, node: &Node) -> Option<QueuePlan> {
+    let passive = QueuePlan::passive.value(Some(node));
     check_reserved(context, name, node, passive);
     let kind = kind(node);
     check_replicated(context, node, kind);
     let arguments = arguments::of_queue(context, node, kind);
     warn_of_low_limit(context, node, &arguments, kind);
-    QueuePlan {
+    let meant = QueueMeant {
         name: name.into(),
         kind,
-        passive,
-        durable: node.boolean("durable").unwrap_or(true),
-        exclusive: node.boolean("exclusive").unwrap_or(false),
-        auto_delete: node.boolean("auto_delete").unwrap_or(false),
         arguments,
-        bindings: bindings(node),
-    }
+    };
+    QueuePlan::of_table(Some(node), meant)
 }
 
 /// A quorum queue where nothing speaks against it.
 pub(super) fn kind(node: &Node) -> QueueKind {
-    let durable = node.boolean("durable").unwrap_or(true);
-    let alone = ["exclusive", "auto_delete"].map(|key| node.boolean(key) == Some(true));
-    match node.text("type") {
-        Some("quorum") => QueueKind::Quorum,
-        Some("stream") => QueueKind::Stream,
-        Some(_) => QueueKind::Classic,
-        None if durable && alone == [false, false] => QueueKind::Quorum,
-        None => QueueKind::Classic,
-    }
+    let is = |key: Name<bool, fn() -> bool>| key.value(Some(node));
+    let alone = is(QueuePlan::exclusive) || is(QueuePlan::auto_delete);
+    let written = QueuePlan::kind.written(Some(node));
+    written.unwrap_or(match is(QueuePlan::durable) && !alone {
+        true => QueueKind::Quorum,
+        false => QueueKind::Classic,
+    })
 }
 
 /// Replicated queues are durable and shared; the broker refuses any other.
@@ -110,12 +95,13 @@ fn check_replicated(context: &mut Context<'_>, node: &Node, kind: QueueKind) {
         return;
     }
     for (key, refused) in [
-        ("durable", false),
-        ("exclusive", true),
-        ("auto_delete", true),
+        (QueuePlan::durable, false),
+        (QueuePlan::exclusive, true),
+        (QueuePlan::auto_delete, true),
     ] {
-        if let Some(at) = node.get(key).filter(|_| node.boolean(key) == Some(refused)) {
-            let kind = arguments::word(kind);
+        let is_refused = key.written(Some(node)) == Some(refused);
+        if let Some(at) = node.get(key).filter(|_| is_refused) {
+            let kind = kind.word();
             let message = format!("cannot be {refused} for a {kind} queue");
             context.faults.error(
                 Code::QueueKind,
@@ -149,7 +135,8 @@ fn warn_of_low_limit(
     let Some((_, Argument::Integer(limit @ 0..LOW_DELIVERY_LIMIT))) = limit else {
         return;
     };
-    let at = node.get("delivery_limit").or_else(|| node.get("arguments"));
+    let keyed = node.get(QueuePlan::delivery_limit);
+    let at = keyed.or_else(|| node.get(QueuePlan::arguments));
     if let (Some(at), QueueKind::Quorum) = (at, kind) {
         let message = format!("is low: {limit}");
         let remedy = "a lost connection counts against it for every unacknowledged message, so \
@@ -158,18 +145,4 @@ fn warn_of_low_limit(
             .faults
             .warning(Code::LowDeliveryLimit, at, message, remedy);
     }
-}
-
-fn bindings(node: &Node) -> Vec<BindingPlan> {
-    node.list("bindings")
-        .iter()
-        .filter(|binding| matches!(binding.value, Value::Table(..)))
-        .filter_map(|binding| {
-            Some(BindingPlan {
-                exchange: binding.text("exchange")?.to_owned(),
-                routing_key: binding.text("routing_key").unwrap_or("").to_owned(),
-                arguments: binding.arguments("arguments"),
-            })
-        })
-        .collect()
 }

@@ -1,26 +1,9 @@
 //! `[components.NAME.allow]`: what a component may reach outside itself. Nothing, unless it is named.
 
+use super::DirGrant;
+use super::glob::Glob;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use super::glob::Glob;
-
-/// `[components.NAME.allow]`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct AllowPlan {
-    /// Names of environment variables that the component sees, with their values at start.
-    pub env: Vec<(String, String)>,
-    /// Where its outgoing HTTP may go.
-    pub http: Vec<HttpGrant>,
-    /// Directories of the host that it sees.
-    pub dirs: Vec<DirGrant>,
-    /// Buckets of the host's store that it may open.
-    pub keyvalue: Arc<[Arc<str>]>,
-    /// Where it may publish; none is anywhere.
-    pub publish: Option<Vec<PublishGrant>>,
-}
 
 /// One entry of `allow.http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +23,6 @@ pub enum HttpHost {
     Name(String),
     /// Every name below this one, and not the name itself: `*.` and the name in the file.
     Below(String),
-}
-
-/// One entry of `allow.dirs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirGrant {
-    /// The directory; absolute, or relative to the working directory.
-    pub host: PathBuf,
-    /// The component's name of it: absolute and unique.
-    pub guest: String,
-    /// Whether the component may change its content.
-    pub write: bool,
 }
 
 /// One entry of `allow.publish`.

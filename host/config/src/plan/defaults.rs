@@ -1,42 +1,39 @@
-//! The defaults of a component.
+//! A host and a component without a section of their own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{AllowPlan, ComponentPlan, Instances};
+use super::{AllowPlan, ComponentPlan, HostPlan, Instances};
+use crate::keys::{ComponentMeant, HostMeant};
 
-const MEMORY: u64 = 64 << 20;
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// `recycle_idle`.
-pub(crate) const RECYCLE_IDLE: Duration = Duration::from_secs(300);
-const MAX_PUBLICATIONS: u32 = 1000;
-const MAX_ANSWER: u64 = 16 << 20;
-const LOG_LINES: u32 = 100;
+impl HostPlan {
+    /// The host of this name, with every other key at its default but for the admin server, which is off.
+    pub fn named(name: Arc<str>) -> Self {
+        let meant = HostMeant {
+            name,
+            admin: None,
+            admin_token: None,
+            log: Self::log.default(),
+        };
+        Self::of_table(None, meant).expect("no other key is required")
+    }
+}
 
 impl ComponentPlan {
     /// The component of a file, with every other key at its default: 64 MiB, 5 s for a call, nothing
     /// granted, publications to anywhere.
     pub fn of_file(name: Arc<str>, path: PathBuf) -> Self {
-        Self {
+        let meant = ComponentMeant {
             name,
             path,
-            build: None,
-            watch: false,
-            max_instances: None,
             instances: Instances::Reuse {
                 after: None,
                 above: None,
-                idle: Some(RECYCLE_IDLE),
+                idle: Some(Self::recycle_idle.default()),
             },
-            memory: MEMORY,
-            timeout: TIMEOUT,
-            max_publications: MAX_PUBLICATIONS,
-            max_answer: MAX_ANSWER,
-            log_lines: LOG_LINES,
-            config: Vec::new(),
             sha256: None,
             allow: AllowPlan::default(),
-        }
+        };
+        Self::of_table(None, meant).expect("no other key is required")
     }
 }

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use hive_core::message_key::Key;
 
+use crate::diff::differing::Show;
+use crate::keys::{Shape, words};
+use crate::units;
+
 /// `ordered_by` and `ordered_retry`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderingPlan {
@@ -22,15 +26,7 @@ pub enum OrderedRetry {
     Pass,
 }
 
-impl OrderedRetry {
-    /// The word of the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hold => "hold",
-            Self::Pass => "pass",
-        }
-    }
-}
+words!(OrderedRetry { Hold = "hold", Pass = "pass" });
 
 /// `rate = …`: how often deliveries are handed to the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +39,9 @@ pub struct RatePlan {
     pub burst: u32,
 }
 
-/// `pause_on = { … }`: when a consumer stops by itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PauseOnPlan {
-    /// The share of failures, above 0 and up to 1,
-    pub failure_ratio: f64,
-    /// among this many of the last deliveries; at least 1.
-    pub of_last: u16,
-    /// `for`: until one delivery is tried.
-    pub pause: Duration,
+impl Show for RatePlan {
+    fn show(&self, _: &Shape) -> String {
+        let Self { limit, per, burst } = *self;
+        format!("{:?} with a burst of {burst}", units::show_rate(limit, per))
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Endpoint, Password, TlsPlan};
+use crate::keys::words;
 
 /// `[store]`: where the host keeps what it remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,40 @@ pub enum StorePlan {
     },
     /// On a Redis server, shared with other hosts.
     Redis(RedisPlan),
+}
+
+/// `store.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    Embedded,
+    Memory,
+    Redis,
+}
+
+words!(StoreKind { Embedded = "embedded", Memory = "memory", Redis = "redis" });
+
+impl StorePlan {
+    pub(crate) fn kind(&self) -> StoreKind {
+        match self {
+            Self::Memory => StoreKind::Memory,
+            Self::Embedded { .. } => StoreKind::Embedded,
+            Self::Redis(_) => StoreKind::Redis,
+        }
+    }
+
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Embedded { path } => Some(path),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn server(&self) -> Option<&RedisPlan> {
+        match self {
+            Self::Redis(server) => Some(server),
+            _ => None,
+        }
+    }
 }
 
 /// A Redis server, and the part of it that is ours.
@@ -37,6 +72,19 @@ pub struct RedisPlan {
 }
 
 impl RedisPlan {
+    /// The contents of its URL.
+    pub(crate) fn of_url(&self) -> impl PartialEq {
+        let Self {
+            endpoint,
+            database,
+            username,
+            password,
+            tls,
+            prefix: _,
+        } = self;
+        (endpoint, database, username, password, tls.is_some())
+    }
+
     /// Where it is, without user and password.
     pub fn address(&self) -> String {
         let Endpoint { host, port } = &self.endpoint;

@@ -1,22 +1,8 @@
-//! `stream = { … }` of a consumer: where it begins to read, and what it does about a message that fails.
+//! Where a stream is read from, and what becomes of a message that fails.
 
-use std::sync::Arc;
+use hive_core::policy::OnError;
 
-use hive_core::policy::{Disposition, OnError, in_a_stream};
-
-use super::ConsumerPlan;
-
-/// `stream = { … }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamPlan {
-    /// Where to begin as long as no offset is stored.
-    pub offset: StreamOffset,
-    /// The treatment of a message that fails.
-    pub on_error: OnError,
-    /// The name under which the offset is stored: a consumer with the same name and store continues where
-    /// another stopped.
-    pub group: Arc<str>,
-}
+use crate::keys::{Literal, words};
 
 /// A place in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +19,23 @@ pub enum StreamOffset {
     Time(u64),
 }
 
-impl ConsumerPlan {
-    /// The disposition for a message by the kind of its queue: the retry policy's `disposition`, or `on_error`
-    /// for a stream.
-    pub fn on_its_queue(&self, disposition: Disposition) -> Disposition {
-        match &self.stream {
-            Some(stream) => in_a_stream(disposition, stream.on_error),
-            None => disposition,
-        }
+impl StreamOffset {
+    /// The offsets that have a name.
+    pub(crate) const NAMED: &[(&str, Self)] = &[
+        ("first", Self::First),
+        ("last", Self::Last),
+        ("next", Self::Next),
+    ];
+}
+
+impl Literal<&'static str> for StreamOffset {
+    fn literal(written: &'static str) -> Self {
+        let mut named = Self::NAMED.iter();
+        let (_, offset) = named
+            .find(|(word, _)| *word == written)
+            .expect("a default is one of the names");
+        *offset
     }
 }
+
+words!(OnError { Stop = "stop", Skip = "skip", DeadLetter = "dead-letter" });

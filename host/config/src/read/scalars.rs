@@ -238,7 +238,7 @@ impl Shape {
     }
 
     /// The kind of value of this shape, in the words of the file.
-    fn wanted(&self) -> &'static str {
+    pub(crate) fn wanted(&self) -> &'static str {
         match self {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",

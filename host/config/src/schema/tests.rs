@@ -1,6 +1,5 @@
 //! The schema against files that the loader takes, files that it refuses, and the documentation.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
@@ -248,61 +247,26 @@ fn every_key_says_what_it_means_and_its_default() {
     look(ROOT, "");
 }
 
-/// The keys of one table as the documentation writes them: those of a table within it with its name
-/// before them.
-fn flat(keys: &[Key], before: &str, all: &mut BTreeSet<String>) {
-    for key in keys {
-        let name = format!("{before}{}", key.name);
-        match &key.shape {
-            Shape::Table(keys) => flat(keys, &format!("{name}."), all),
-            Shape::Short(_, keys) => {
-                flat(keys, &format!("{name}."), all);
-                all.insert(name);
-            }
-            _ => {
-                all.insert(name);
-            }
-        }
-    }
-}
-
-/// The keys in the first cells of a section's first table.
-fn documented(section: &str) -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    let rows = section
-        .lines()
-        .skip_while(|line| !line.starts_with("| key | type"));
-    for row in rows.take_while(|line| line.starts_with('|')).skip(2) {
-        let cell = row.split('|').nth(1).expect("a row has cells");
-        let mut names = cell.split('`').skip(1).step_by(2);
-        let first = names.next().expect("a row names a key");
-        let parent = first.split('.').next().expect("a name has a beginning");
-        keys.insert(first.to_owned());
-        keys.extend(names.map(|name| format!("{parent}{name}")));
-    }
-    keys
-}
-
 #[test]
-fn the_documentation_names_exactly_these_keys() {
-    let page = std::fs::read_to_string(above("docs/configuration.md")).expect("it is there");
-    for key in ROOT {
-        let (heading, keys) = match &key.shape {
-            Shape::Named(keys) => (format!("\n## `[{}.NAME]`\n", key.name), *keys),
-            Shape::Table(keys) => (format!("\n## `[{}]`\n", key.name), *keys),
-            _ => {
-                assert!(
-                    page.contains(&format!("\n## `{}`\n", key.name)),
-                    "{}",
-                    key.name
-                );
-                continue;
-            }
-        };
-        let section = page.split(&heading).nth(1);
-        let section = section.unwrap_or_else(|| panic!("there is no {heading}"));
-        let mut built = BTreeSet::new();
-        flat(keys, "", &mut built);
-        assert_eq!(documented(section), built, "{heading}");
-    }
+fn editors_see_the_default_and_no_links() {
+    let schema = schema();
+    let of_host =
+        |key: &str| schema["properties"]["host"]["properties"][key]["description"].clone();
+    assert_eq!(
+        of_host("log_format"),
+        "The format of the log lines. Default: \"text\"."
+    );
+    assert_eq!(
+        of_host("name"),
+        "Consumer tags and connection names start with it. Default: the machine's hostname."
+    );
+    let token = of_host("admin_token");
+    assert!(
+        token
+            .as_str()
+            .unwrap()
+            .contains("may give commands to the admin server."),
+        "{token}"
+    );
+    assert!(!schema.to_string().contains("]("), "a link is left");
 }

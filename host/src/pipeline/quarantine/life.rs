@@ -172,23 +172,13 @@ const MARKERS: u64 = 100_000;
 
 #[cfg(test)]
 pub(super) mod tests {
-    use hive_config::plan::LogFormat;
     use hive_store::{Clock, Memory};
 
     use super::*;
 
     /// A run of a host on this store.
     pub(in super::super) fn run_on(store: &Arc<dyn Store>) -> Arc<Quarantines> {
-        let host = HostPlan {
-            name: "h".into(),
-            admin: None,
-            admin_token: None,
-            max_instances: None,
-            shutdown_timeout: Duration::ZERO,
-            quarantine: true,
-            log: String::new(),
-            log_format: LogFormat::Text,
-        };
+        let host = HostPlan::named("h".into());
         let plan = StorePlan::Embedded {
             path: "hive.db".into(),
         };

@@ -1,25 +1,14 @@
-//! `batch = { … }`: deliveries that are handed over together, and the prefetch that they need.
+//! `batch = { … }`: the prefetch that deliveries need which are handed over together.
 
 use super::DEFAULT_PREFETCH;
 use crate::meaning::Context;
-use crate::plan::BatchPlan;
+use crate::plan::{BatchPlan, ConsumerPlan};
 use crate::written::Node;
 use hive_core::codes::Code;
 
-/// The inner `None` means a consumer without batches, the outer one a fault that was reported.
-pub(super) fn plan(node: &Node) -> Option<Option<BatchPlan>> {
-    let Some(at) = node.get("batch") else {
-        return Some(None);
-    };
-    Some(Some(BatchPlan {
-        size: at.integer("size")?,
-        wait: at.duration("wait")?,
-    }))
-}
-
 /// The size of its batches, for a consumer that has them.
 pub(super) fn size(node: &Node) -> Option<u16> {
-    node.get("batch")?.integer("size")
+    BatchPlan::size.written(node.get(ConsumerPlan::batch))
 }
 
 /// The prefetch of a consumer with batches: a batch is full only if the broker delivers as many unacknowledged
@@ -36,7 +25,7 @@ pub(super) fn prefetch(
         _ => format!("`batch.size` times `{key}`"),
     };
     let Ok(least) = u16::try_from(least) else {
-        let at = node.get("batch").and_then(|batch| batch.get("size"));
+        let at = BatchPlan::size.at(node.get(ConsumerPlan::batch));
         let message = format!("is too large with `{key}`: {size} times {concurrency} is {least}");
         let remedy =
             "lower one of them: the broker lets out 65535 unacknowledged deliveries at most";
@@ -45,10 +34,12 @@ pub(super) fn prefetch(
             .error(Code::CrossedBounds, at.unwrap_or(node), message, remedy);
         return u16::MAX;
     };
-    let Some(at) = node.get("prefetch") else {
+    let Some(at) = node.get(ConsumerPlan::prefetch) else {
         return DEFAULT_PREFETCH.max(least);
     };
-    let prefetch = node.integer("prefetch").unwrap_or(u16::MAX);
+    let prefetch = ConsumerPlan::prefetch
+        .written(Some(node))
+        .unwrap_or(u16::MAX);
     if prefetch < least {
         let message = format!("is below {product}: {prefetch} against {least}");
         let remedy = format!(

@@ -1,39 +1,27 @@
 //! `[consumers.NAME.dedup]` and `publish_dedup`: by what a message is known again.
 
-use std::time::Duration;
-
 use hive_core::message_key::{Key, KeyFault};
 
+use crate::keys::DedupMeant;
 use crate::meaning::Context;
 use crate::plan::DedupPlan;
 use crate::redact;
 use crate::written::{Node, Value};
 use hive_core::codes::Code;
 
-const DEFAULT_PERIOD: Duration = Duration::from_secs(3600);
-const DEFAULT_MAX_KEYS: u64 = 1_000_000;
-
 const FORMS: &str = "write \"message-id\", \"header:NAME\", \"json:/pointer\", \"body\", or several \
      json pointers as [\"json:/a\", \"json:/b\"]";
 
-/// The table of that name, if it is there.
-pub(super) fn plan(
-    context: &mut Context<'_>,
-    consumer: &Node,
-    name: &'static str,
-) -> Option<DedupPlan> {
-    let node = consumer.get(name)?;
-    let at = node.get("key")?;
-    let period = match node.get("period").map(|period| &period.value) {
-        None => Some(DEFAULT_PERIOD),
-        Some(Value::Duration(period)) => Some(*period),
-        Some(_) => None,
+/// The plan of one of the two tables, if it is there.
+pub(super) fn plan(context: &mut Context<'_>, table: Option<&Node>) -> Option<DedupPlan> {
+    let at = DedupPlan::key.at(table)?;
+    let period = match DedupPlan::period.at(table) {
+        None => DedupPlan::period.default(),
+        // Otherwise it is the word.
+        Some(period) => period.as_duration(),
     };
-    Some(DedupPlan {
-        key: key(context, at)?,
-        period,
-        max_keys: node.integer("max_keys").unwrap_or(DEFAULT_MAX_KEYS),
-    })
+    let key = key(context, at)?;
+    DedupPlan::of_table(table, DedupMeant { key, period })
 }
 
 fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {

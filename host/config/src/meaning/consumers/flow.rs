@@ -1,18 +1,16 @@
-//! `ordered_by`, `ordered_retry`, `rate` and `pause_on`: in which order, how often, and when not.
+//! `ordered_by`, `ordered_retry` and `rate`: in which order, and how often.
 
 use std::time::Duration;
 
 use hive_core::message_key::{Key, KeyFault};
 
 use super::Context;
-use crate::plan::{OrderedRetry, OrderingPlan, PauseOnPlan, RatePlan};
+use crate::keys::RateKeys;
+use crate::plan::{ConsumerPlan, OrderingPlan, RatePlan};
 use crate::redact;
 use crate::units;
 use crate::written::Node;
 use hive_core::codes::Code;
-
-const DEFAULT_OF_LAST: u16 = 100;
-const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 
 /// The longest time that a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
@@ -21,24 +19,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 const WAIT_BY_DEFAULT: Duration = Duration::from_secs(60);
 
 pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<OrderingPlan> {
-    let Some(at) = node.get("ordered_by") else {
-        if let Some(at) = node.get("ordered_retry") {
+    let Some(at) = node.get(ConsumerPlan::ordered_by) else {
+        if let Some(at) = node.get(ConsumerPlan::ordered_retry) {
             let remedy = "add `ordered_by`, or remove the key";
             let message = "only applies together with `ordered_by`";
             context.faults.error(Code::NoEffect, at, message, remedy);
         }
         return None;
     };
-    if node.get("batch").is_some() {
+    if node.get(ConsumerPlan::batch).is_some() {
         let message =
             "cannot be combined with `batch`: one batch may hold several deliveries of a key";
         let remedy = "remove one of `ordered_by` and `batch`";
         context.faults.error(Code::Conflict, at, message, remedy);
     }
-    let retry = match node.text("ordered_retry") {
-        Some("pass") => OrderedRetry::Pass,
-        _ => OrderedRetry::Hold,
-    };
+    let retry = ConsumerPlan::ordered_retry.value(Some(node));
     let by = key(context, at)?;
     Some(OrderingPlan { by, retry })
 }
@@ -61,8 +56,8 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
 }
 
 pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
-    let at = node.get("rate")?;
-    let limit_at = at.get("limit")?;
+    let at = node.get(ConsumerPlan::rate)?;
+    let limit_at = at.get(RateKeys::limit)?;
     let text = limit_at.as_text()?;
     let Some((limit, per)) = units::rate(text) else {
         let message = format!("is not a rate: {}", redact::quote(text));
@@ -75,7 +70,7 @@ pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
     };
     // The tokens of a tenth of a second.
     let tenth = u64::from(limit) / (10 * per.as_secs());
-    let burst = at.integer("burst");
+    let burst = RateKeys::burst.written(Some(at));
     Some(RatePlan {
         limit,
         per,
@@ -105,13 +100,4 @@ pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePl
             .faults
             .warning(Code::ConsumerTimeout, at, message, remedy);
     }
-}
-
-pub(super) fn pause_on(node: &Node) -> Option<PauseOnPlan> {
-    let at = node.get("pause_on")?;
-    Some(PauseOnPlan {
-        failure_ratio: at.ratio("failure_ratio")?,
-        of_last: at.integer("of_last").unwrap_or(DEFAULT_OF_LAST),
-        pause: at.duration("for").unwrap_or(DEFAULT_PAUSE),
-    })
 }

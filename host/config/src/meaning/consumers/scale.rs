@@ -1,37 +1,33 @@
 //! `[consumers.NAME.scale]`: bounds, and the rule between them.
 
-use std::time::Duration;
-
 use hive_core::scaling::ScalePlan;
 
+use crate::keys::ScaleKeys;
 use crate::meaning::Context;
-use crate::written::{Node, Value};
+use crate::plan::ConsumerPlan;
+use crate::written::Node;
 use hive_core::codes::Code;
-
-const DEFAULT_MIN: u16 = 1;
-const DEFAULT_EVERY: Duration = Duration::from_secs(5);
 
 /// The scale of this consumer, if it has one that nothing is wrong with.
 pub(super) fn plan(context: &mut Context<'_>, consumer: &Node) -> Option<ScalePlan> {
-    let scale = consumer.get("scale")?;
-    if !matches!(scale.value, Value::Table(..)) {
+    let scale = consumer.get(ConsumerPlan::scale)?;
+    if !scale.is_table() {
         return None;
     }
-    if let Some(at) = consumer.get("concurrency") {
+    if let Some(at) = consumer.get(ConsumerPlan::concurrency) {
         let message = "has no effect beside `scale`, which takes its place";
         let remedy = "remove it: `scale.min` and `scale.max` are the bounds";
         context.faults.warning(Code::NoEffect, at, message, remedy);
     }
-    let rules = ["messages_per_instance", "target_wait"];
-    if rules.iter().all(|rule| scale.get(rule).is_none()) {
+    let messages = ScaleKeys::messages_per_instance;
+    if scale.get(messages).is_none() && scale.get(ScaleKeys::target_wait).is_none() {
         let remedy = "say how many messages call for one more instance, or set `target_wait`";
-        context
-            .faults
-            .missing(scale, "messages_per_instance", remedy);
+        context.faults.missing(scale, messages.name(), remedy);
     }
-    let min = scale.integer("min").unwrap_or(DEFAULT_MIN);
-    let max = scale.integer::<u16>("max")?;
-    if let Some(at) = scale.get("max")
+    let table = Some(scale);
+    let min = ScaleKeys::min.value(table);
+    let max = ScaleKeys::max.written(table)?;
+    if let Some(at) = scale.get(ScaleKeys::max)
         && max < min
     {
         let message = format!("is below `min`: {max} against {min}");
@@ -43,8 +39,8 @@ pub(super) fn plan(context: &mut Context<'_>, consumer: &Node) -> Option<ScalePl
     Some(ScalePlan {
         min,
         max,
-        messages_per_instance: scale.integer("messages_per_instance"),
-        target_wait: scale.duration("target_wait"),
-        every: scale.duration("every").unwrap_or(DEFAULT_EVERY),
+        messages_per_instance: messages.written(table),
+        target_wait: ScaleKeys::target_wait.written(table),
+        every: ScaleKeys::every.value(table),
     })
 }

@@ -9,41 +9,35 @@ use hive_core::nearest;
 use hive_core::policy::OnError;
 
 use super::super::{Context, topology};
-use crate::plan::{ConsumerPlan, QueueKind, StreamOffset, StreamPlan};
+use crate::keys::{Name, RetryKeys, RootKeys, StreamMeant};
+use crate::plan::{ConsumerPlan, QueueKind, QueuePlan, StreamOffset, StreamPlan};
 use crate::redact;
 use crate::written::{Node, Value};
 
-/// The offsets that have a name.
-const NAMED: &[(&str, StreamOffset)] = &[
-    ("first", StreamOffset::First),
-    ("last", StreamOffset::Last),
-    ("next", StreamOffset::Next),
-];
-
 /// Keys that a consumer of a stream may not have, and why.
-const MEANINGLESS: &[(&str, &str)] = &[
+const MEANINGLESS: &[(Name<()>, &str)] = &[
     (
-        "ordered_by",
+        ConsumerPlan::ordered_by.untyped(),
         "is not supported for a stream: what waits for its key would hold up the offset",
     ),
     (
-        "batch",
+        ConsumerPlan::batch.untyped(),
         "is not supported for a stream: what is pending in a batch has no offset of its own",
     ),
     (
-        "scale",
+        ConsumerPlan::scale.untyped(),
         "has no meaning for a stream: its depth is what it keeps, not what is left to read",
     ),
 ];
 
 /// How the consumer at `node` reads its stream; `None` if it reads none.
 pub(super) fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<StreamPlan> {
-    let written = node.get("stream");
+    let written = node.get(ConsumerPlan::stream);
     let declared = declared(context, node);
     if let (Some(at), Some(kind)) = (written, declared)
         && kind != QueueKind::Stream
     {
-        let queue = node.text("queue").unwrap_or_default();
+        let queue = node.text(ConsumerPlan::queue).unwrap_or_default();
         let message = format!("is set for {}, which is not a stream", redact::quote(queue));
         let remedy = format!("remove it, or set `type = \"stream\"` of [queues.{queue:?}]");
         context.faults.error(Code::Conflict, at, message, remedy);
@@ -53,20 +47,18 @@ pub(super) fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option
     }
     let on_error = on_error(node);
     check_others(context, node, on_error);
-    Some(StreamPlan {
-        offset: written.map_or(StreamOffset::Next, |stream| offset(context, stream)),
-        on_error,
-        group: written
-            .and_then(|stream| stream.text("group"))
-            .unwrap_or(name)
-            .into(),
-    })
+    let group = StreamPlan::group.written(written);
+    let meant = StreamMeant {
+        offset: offset(context, written),
+        group: group.unwrap_or_else(|| name.into()),
+    };
+    StreamPlan::of_table(written, meant)
 }
 
 /// Whether nothing of this consumer's queue is ever dead-lettered.
 pub(super) fn makes_no_dead_letters(context: &Context<'_>, node: &Node) -> bool {
-    let is_stream =
-        node.get("stream").is_some() || declared(context, node) == Some(QueueKind::Stream);
+    let is_stream = node.get(ConsumerPlan::stream).is_some()
+        || declared(context, node) == Some(QueueKind::Stream);
     is_stream && on_error(node) != OnError::DeadLetter
 }
 
@@ -76,7 +68,7 @@ pub(super) fn check_groups(
     consumers: &BTreeMap<Arc<str>, ConsumerPlan>,
 ) {
     let mut seen = HashMap::new();
-    for (name, node) in context.root.named("consumers") {
+    for (name, node) in context.root.named(RootKeys::consumers) {
         let consumer = consumers.get(name.as_str());
         let Some((consumer, stream)) = consumer.and_then(|c| Some((c, c.stream.as_ref()?))) else {
             continue;
@@ -84,8 +76,8 @@ pub(super) fn check_groups(
         let Some(first) = seen.insert((&consumer.queue, &stream.group), name) else {
             continue;
         };
-        let written = node.get("stream");
-        let at = written.and_then(|stream| stream.get("group"));
+        let written = node.get(ConsumerPlan::stream);
+        let at = StreamPlan::group.at(written);
         let message = format!(
             "reads the stream {} as the group {}, as [consumers.{first}] does",
             redact::quote(&consumer.queue),
@@ -103,41 +95,35 @@ pub(super) fn check_groups(
 
 /// The kind of queue that the file declares; `None` if it leaves that to the broker.
 fn declared(context: &Context<'_>, node: &Node) -> Option<QueueKind> {
-    let queue = context.names.queues.get(node.text("queue")?)?;
-    let is_open = queue.boolean("passive") == Some(true) && queue.get("type").is_none();
+    let queue = context.names.queues.get(node.text(ConsumerPlan::queue)?)?;
+    let is_open = QueuePlan::passive.value(Some(queue)) && queue.get(QueuePlan::kind).is_none();
     (!is_open).then(|| topology::kind(queue))
 }
 
 fn on_error(node: &Node) -> OnError {
-    let written = node
-        .get("stream")
-        .and_then(|stream| stream.text("on_error"));
-    match written {
-        Some("skip") => OnError::Skip,
-        Some("dead-letter") => OnError::DeadLetter,
-        _ => OnError::Stop,
-    }
+    StreamPlan::on_error.value(node.get(ConsumerPlan::stream))
 }
 
-fn offset(context: &mut Context<'_>, stream: &Node) -> StreamOffset {
-    let Some(at) = stream.get("offset") else {
-        return StreamOffset::Next;
+fn offset(context: &mut Context<'_>, stream: Option<&Node>) -> StreamOffset {
+    let default = StreamPlan::offset.default();
+    let Some(at) = StreamPlan::offset.at(stream) else {
+        return default;
     };
     let text = match &at.value {
         Value::Integer(number) => {
             return StreamOffset::Number(u64::try_from(*number).unwrap_or_default());
         }
         Value::Text(text) => text,
-        _ => return StreamOffset::Next,
+        _ => return default,
     };
-    if let Some((_, offset)) = NAMED.iter().find(|(word, _)| word == text) {
+    if let Some((_, offset)) = StreamOffset::NAMED.iter().find(|(word, _)| word == text) {
         return *offset;
     }
     let time = humantime::parse_rfc3339(text).ok();
     if let Some(since) = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
         return StreamOffset::Time(since.as_secs());
     }
-    let words = NAMED.iter().map(|(word, _)| *word);
+    let words = StreamOffset::NAMED.iter().map(|(word, _)| *word);
     let remedy = match text.parse::<u64>() {
         Ok(number) => format!("write the number without quotes: offset = {number}"),
         Err(_) => nearest::advice(
@@ -148,13 +134,13 @@ fn offset(context: &mut Context<'_>, stream: &Node) -> StreamOffset {
     };
     let message = format!("is not a place in a stream: {}", redact::quote(text));
     context.faults.error(Code::BadForm, at, message, remedy);
-    StreamOffset::Next
+    default
 }
 
 /// Reports keys beside it that have no meaning for a stream.
 fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
-    if let Some(retry) = node.get("retry") {
-        for key in ["limit", "delays"] {
+    if let Some(retry) = node.get(ConsumerPlan::retry) {
+        for key in [RetryKeys::limit.untyped(), RetryKeys::delays.untyped()] {
             if let Some(at) = retry.get(key) {
                 let message = "has no meaning for a stream: everybody would read the retry";
                 let remedy =
@@ -162,7 +148,7 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
                 context.faults.error(Code::StreamKey, at, message, remedy);
             }
         }
-        if let Some(at) = retry.get("dead_letter")
+        if let Some(at) = retry.get(RetryKeys::dead_letter)
             && on_error != OnError::DeadLetter
         {
             let message = "is of no use: nothing of this stream is dead-lettered";
@@ -170,8 +156,8 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
             context.faults.error(Code::StreamKey, at, message, remedy);
         }
     }
-    if let Some(at) = node.get("reply_on_failure")
-        && node.boolean("reply_on_failure") == Some(true)
+    if let Some(at) = node.get(ConsumerPlan::reply_on_failure)
+        && ConsumerPlan::reply_on_failure.value(Some(node))
         && on_error != OnError::DeadLetter
     {
         let message =
@@ -180,7 +166,7 @@ fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
         context.faults.error(Code::StreamKey, at, message, remedy);
     }
     for (key, why) in MEANINGLESS {
-        if let Some(at) = node.get(key) {
+        if let Some(at) = node.get(*key) {
             context.faults.error(
                 Code::StreamKey,
                 at,

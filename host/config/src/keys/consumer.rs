@@ -1,0 +1,91 @@
+//! `[consumers.NAME]`.
+
+use std::sync::Arc;
+
+use hive_core::policy::RetryPolicy;
+use hive_core::scaling::ScalePlan;
+
+use super::consuming::{
+    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, ScaleKeys, StreamPlan,
+};
+use crate::diff::differing::{Shown, Within};
+use crate::plan::{OrderedRetry, OrderingPlan, RatePlan};
+
+table! {
+    /// `[consumers.NAME]`.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct ConsumerPlan, meant ConsumerMeant {
+        /// The queue to consume from. This file need not declare it.
+        queue: Arc<str> as Name [required];
+
+        /// The component that handles the deliveries.
+        component => Arc<str> as Text [required], written "name of a component";
+
+        /// The connection to the broker that has the queue.
+        connection => Arc<str> as Text = "main", written "name of a connection";
+
+        /// The most unacknowledged deliveries that the consumer may have. If it is not set, the consumer begins with 8
+        /// and grows to the default while [bodies are small](reliability.md#memory).
+        prefetch => u16 as Integer(1, u16::MAX as i64),
+            else "256. Raised to `concurrency` or `scale.max` (times `batch.size`) if that is larger. With a `rate`, lowered to one minute's worth plus a burst if that is smaller",
+            from |consumer| Shown(consumer.shown_prefetch());
+
+        /// Deliveries (with `batch`: batches) handled at once, each in its own instance.
+        concurrency => u16 as Integer(1, u16::MAX as i64) = 1,
+            from |consumer| consumer.scale.is_none().then_some(consumer.concurrency);
+
+        /// When a failed delivery is retried, and where it ends.
+        retry => RetryPolicy as Table(RetryKeys::KEYS), within RetryKeys of |consumer| consumer;
+
+        /// Deliveries with the same key are handled one at a time and in order. See [ordering](ordering.md).
+        ordered_by -> String as Text,
+            else "no order",
+            written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
+            from |consumer| consumer.ordering.as_ref().map(|ordering| ordering.by.to_string());
+
+        /// Whether later deliveries of the key wait for a retry (`"hold"`) or overtake it (`"pass"`).
+        ordered_retry -> OrderedRetry = "hold",
+            from |consumer| Within(consumer.ordering.as_ref().map(|ordering| ordering.retry));
+
+        /// The rate at which the component gets deliveries, as in `"100/s"`, `"10/m"` or `"500/h"`. See [rate](flow.md).
+        rate => Option<RatePlan> as Short("limit", RateKeys::KEYS),
+            else "no limit", written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`, or a table";
+
+        /// When the consumer pauses by itself. See [flow](flow.md).
+        pause_on: Option<PauseOnPlan>, else "never";
+
+        /// How to recognise messages that were handled before. See [deduplication](deduplication.md).
+        dedup => Option<DedupPlan> as Table(DedupPlan::KEYS) [hidden], else "no deduplication";
+
+        /// How to recognise [publications](deduplication.md#publications) of the component that were published before.
+        publish_dedup => Option<DedupPlan> as Table(DedupPlan::KEYS) [hidden], else "no deduplication";
+
+        /// Handles as many at once as the queue needs; replaces `concurrency`. See [scaling](scaling.md).
+        scale => Option<ScalePlan> as Table(ScaleKeys::KEYS),
+            else "`concurrency`",
+            within ScaleKeys of |consumer| &consumer.scale;
+
+        /// Hands many deliveries over in one call, to a component that exports `batch-handler`. See
+        /// [batches](batches.md).
+        batch: Option<BatchPlan>, else "one by one";
+
+        /// How to read `queue`, if it is a stream. See [streams](streams.md).
+        stream => Option<StreamPlan> as Table(StreamPlan::KEYS) [hidden];
+
+        /// Whether the host answers a message with a `reply-to` when it dead-letters the message. See
+        /// [retry and dead letters](retry-and-dead-letters.md#answering-the-requester).
+        reply_on_failure: bool = false;
+    }
+    beside {
+        /// Its name in the file.
+        name: Arc<str>,
+        /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
+        least_prefetch: u16,
+        /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.
+        queue_stays: bool,
+        /// The order in which deliveries are handled; `None` for any.
+        ordering: Option<OrderingPlan>,
+        /// The dead-letter queue.
+        dead_letter: Arc<str>,
+    }
+}

@@ -1,0 +1,128 @@
+//! The tables of a consumer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hive_core::message_key::Key;
+use hive_core::policy::OnError;
+use hive_core::scaling::ScalePlan;
+
+use super::{LONGEST, LONGEST_TTL, Shape};
+use crate::plan::{ConsumerPlan, StreamOffset};
+
+/// A delivery that waits is unacknowledged. RabbitMQ closes the channel over one after half an hour
+/// (`consumer_timeout`), of which this leaves half for the call.
+const LONGEST_BATCH_WAIT: u64 = 15 * 60_000;
+
+/// Each look at a queue is a question to the broker.
+const SHORTEST_LOOK: u64 = 100;
+
+table! {
+    /// `scale = { … }`.
+    keys ScaleKeys of Option<ScalePlan> {
+        /// Never fewer workers.
+        min -> u16 as Integer(1, u16::MAX as i64) = 1, from |scale| scale.as_ref().map(|scale| scale.min);
+
+        /// Never more workers.
+        max -> u16 as Integer(1, u16::MAX as i64) [required], from |scale| scale.as_ref().map(|scale| scale.max);
+
+        /// One worker per this many waiting messages. Set this or `target_wait`, or both.
+        messages_per_instance -> u32 as Integer(1, u32::MAX as i64),
+            from |scale| scale.as_ref().and_then(|scale| scale.messages_per_instance);
+
+        /// Enough workers to start every waiting message within this time.
+        target_wait -> Duration as Duration(1, LONGEST),
+            from |scale| scale.as_ref().and_then(|scale| scale.target_wait);
+
+        /// The time between two checks of the queue.
+        every -> Duration as Duration(SHORTEST_LOOK, LONGEST) = "5s",
+            from |scale| scale.as_ref().map(|scale| scale.every);
+    }
+}
+
+table! {
+    /// `retry = { … }`.
+    keys RetryKeys of ConsumerPlan {
+        /// Retries before the message is dead-lettered. With 0 it is dead-lettered at the first failure.
+        limit -> u32 as Integer(0, u32::MAX as i64) = 15, from |consumer| consumer.retry.limit;
+
+        /// The delay before each retry. The last one repeats.
+        delays -> Vec<Duration> as List(&Shape::Duration(1, LONGEST_TTL)) = ["10s"] [hidden],
+            written "array of durations up to 2^32-1 ms, not empty",
+            from |consumer| &consumer.retry.delays;
+
+        /// The dead-letter queue.
+        dead_letter -> Arc<str> as Name, else "`\"<queue>.dead\"`", from |consumer| &consumer.dead_letter;
+    }
+}
+
+table! {
+    /// `rate = { … }`.
+    keys RateKeys of () {
+        /// This many each second, minute or hour.
+        limit -> String as Text [required], written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`";
+
+        /// How many deliveries may start without waiting after a quiet time.
+        burst -> u32 as Integer(1, u32::MAX as i64), else "the deliveries of a tenth of a second, at least 1";
+    }
+}
+
+table! {
+    /// `pause_on = { … }`: when a consumer stops by itself.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub struct PauseOnPlan {
+        /// The share of failures at which the consumer pauses.
+        failure_ratio: f64 as Ratio [required];
+
+        /// The number of most recent deliveries that the share is taken of.
+        of_last: u16 as Integer(1, u16::MAX as i64) = 100;
+
+        /// How long the pause lasts until one delivery is tried.
+        pause("for"): Duration as Duration(1, LONGEST) = "30s";
+    }
+}
+
+table! {
+    /// `dedup` and `publish_dedup`: how a message is recognised as handled, and how long that is remembered.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct DedupPlan, meant DedupMeant {
+        /// What identifies a message: `"message-id"`, `"header:NAME"`, `"json:/pointer"`, `["json:/a", "json:/b"]` or
+        /// `"body"`.
+        key => Key as TextOrTexts [hidden required], written "string, or array of JSON pointers";
+
+        /// How long the host remembers the key of a message that was handled.
+        period => Option<Duration> as DurationOr("forever", 1, LONGEST) = "1h";
+
+        /// Keys remembered at once; a new key replaces the oldest.
+        max_keys: u64 as Integer(1, i64::MAX) = 1000000;
+    }
+}
+
+table! {
+    /// `batch = { … }`. A batch is handed to the component as soon as it is full, or old enough.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct BatchPlan {
+        /// Deliveries that the component gets together, in one call.
+        size: u16 as Integer(1, u16::MAX as i64) [required];
+
+        /// How long the first delivery of a batch waits for the others.
+        wait: Duration as Duration(1, LONGEST_BATCH_WAIT) [required];
+    }
+}
+
+table! {
+    /// `stream = { … }`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct StreamPlan, meant StreamMeant {
+        /// Where reading a stream starts as long as no offset is stored.
+        offset => StreamOffset as Offset = "next" [hidden],
+            written "`\"first\"`, `\"last\"`, `\"next\"`, an integer from 0, or a time as in `\"2026-01-01T00:00:00Z\"`";
+
+        /// What happens to a message of a stream that fails.
+        on_error: OnError as Choice(&["stop", "skip", "dead-letter"]) = "stop";
+
+        /// The name under which the offset of a stream is stored: a consumer with the same name and store continues
+        /// where another stopped.
+        group => Arc<str> as Name, else "the consumer's name";
+    }
+}

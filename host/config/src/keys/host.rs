@@ -1,0 +1,50 @@
+//! `[host]`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LONGEST, MOST_INSTANCES};
+use crate::diff::differing::Shown;
+use crate::plan::{AdminPlan, LogFormat, Password};
+
+table! {
+    /// `[host]`.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct HostPlan, meant HostMeant {
+        /// Consumer tags and connection names start with it.
+        name => Arc<str> as Name [restart], else "the machine's hostname";
+
+        /// The address of the admin server, which serves health and metrics. See [operations](operations.md).
+        admin => Option<AdminPlan> as Text [restart],
+            else "`\"127.0.0.1:9191\"`, or a free port if that one is in use",
+            written "address with a port, or `\"off\"`",
+            from |host| Shown(AdminPlan::shown(host.admin));
+
+        /// Clients that send this token may give [commands](hot-swap.md#commands-over-http) to the admin server.
+        /// Without a token, the admin server accepts commands only on a loopback address.
+        admin_token => Option<Password> as Secret [hidden restart],
+            else "no token",
+            written "secret, at least 16 letters, digits and signs";
+
+        /// Instances in memory at once, over all components. A delivery that needs a further instance waits; idle
+        /// instances of other components make room. At start the host reserves a part of the address space for each
+        /// instance.
+        max_instances: Option<u32> as Integer(1, MOST_INSTANCES) [restart],
+            else "2 × the sum of `concurrency` and `scale.max` over all consumers, + 4 per component, but at least 64";
+
+        /// How long a stop waits for deliveries in flight before they go back to the broker.
+        shutdown_timeout: Duration as Duration(0, LONGEST) = "30s";
+
+        /// Whether a message that was in flight when the host died twice is handled alone, and dead-lettered after
+        /// three more deaths. See [reliability](reliability.md#a-message-that-ends-the-host).
+        quarantine: bool = true [restart];
+
+        /// Which log lines the host writes, in the syntax of `RUST_LOG`, which takes precedence: `"info,lapin=warn"`.
+        /// The targets of the host's own lines begin with `hive`, so `"info,hive=debug"` is for all of them and
+        /// `"info,hive::delivery=debug"` for one part: the [events](operations.md#events) of deliveries.
+        log => String as Text = "info" [restart];
+
+        /// The format of the log lines. See [the log](operations.md#the-log).
+        log_format: LogFormat = "text" [restart];
+    }
+}
