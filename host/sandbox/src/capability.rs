@@ -3,13 +3,14 @@
 //! Everything is linked and denied at the call. A toolchain's standard library imports far more than a
 //! component uses, and a component that never calls its imports must still run.
 
-pub(super) mod config;
-pub(super) mod dirs;
-pub(super) mod env;
-pub(super) mod http;
-pub(super) mod keyvalue;
-pub(super) mod publish;
-pub(super) mod sockets;
+pub(crate) mod config;
+pub(crate) mod dirs;
+pub(crate) mod env;
+pub(crate) mod http;
+pub(crate) mod keyvalue;
+pub(crate) mod publish;
+pub(crate) mod sockets;
+pub(crate) mod surroundings;
 
 use std::fmt;
 

@@ -15,11 +15,11 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-use super::capability;
-use super::limits::TABLE_ELEMENTS;
-use super::places::Places;
-use super::state::State;
-use super::surroundings::Surroundings;
+use crate::capability;
+use crate::capability::surroundings::Surroundings;
+use crate::instance::limits::TABLE_ELEMENTS;
+use crate::instance::state::State;
+use crate::pool::permits::Places;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
 /// much late at most.
@@ -49,13 +49,13 @@ pub struct EngineLimits {
 /// Compiles and links components. Clones share everything.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) engine: wasmtime::Engine,
-    pub(super) linker: Arc<Linker<State>>,
-    pub(super) places: Arc<Places>,
-    pub(super) tasks: Tasks,
-    pub(super) telemetry: Telemetry,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) surroundings: Surroundings,
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: Arc<Linker<State>>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) tasks: Tasks,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Engine {

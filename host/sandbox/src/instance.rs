@@ -3,6 +3,13 @@
 //! After a trap, a timeout or a limit the store is unusable, so an instance that met one is
 //! dropped and never given back.
 
+pub(crate) mod bindings;
+pub(crate) mod call;
+pub(crate) mod convert;
+pub(crate) mod limits;
+pub(crate) mod logs;
+pub(crate) mod state;
+
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,20 +20,19 @@ use hive_telemetry::{CountedInstance, Fact};
 use tokio::time::Instant;
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::contract::exports::hive::consumer::batch_handler::Guest as BatchHandler;
-use super::bindings::contract::exports::hive::consumer::handler::Guest as Handler;
-use super::bindings::contract::exports::hive::consumer::lifecycle::{
+use self::bindings::contract::exports::hive::consumer::batch_handler::Guest as BatchHandler;
+use self::bindings::contract::exports::hive::consumer::handler::Guest as Handler;
+use self::bindings::contract::exports::hive::consumer::lifecycle::{
     Guest as Lifecycle, StopReason,
 };
-use super::convert;
-use super::generation::Generation;
-use super::invoke::{self, Call};
-use super::places::Place;
-use super::state::State;
-use super::warm::OnTheRoll;
+use self::call::Call;
+use self::state::State;
+use crate::pool::generation::Generation;
+use crate::pool::idle::OnTheRoll;
+use crate::pool::permits::Place;
 
 /// An instance between two calls.
-pub(super) struct Instance {
+pub(crate) struct Instance {
     store: Store<State>,
     handler: Option<Handler>,
     batch_handler: Option<BatchHandler>,
@@ -39,7 +45,7 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
-    pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
+    pub(crate) async fn start(generation: &Generation) -> Result<Self, Outcome> {
         let place = generation.places.take().await;
         let counted = generation.telemetry.instance();
         let roll = generation.enrol();
@@ -66,13 +72,12 @@ impl Instance {
             };
             Ok((handler, batch_handler, lifecycle, started))
         };
-        let made = invoke::within(timeout, pin!(making)).await;
+        let made = call::within(timeout, pin!(making)).await;
         let (handler, batch_handler, lifecycle, started) = made
-            .map_err(|end| invoke::outcome_of(end, store.data_mut(), "lifecycle.start", timeout))?;
+            .map_err(|end| call::outcome_of(end, store.data_mut(), "lifecycle.start", timeout))?;
         store.data().output.end();
-        started.map_err(|error| {
-            Outcome::Failed(invoke::bounded(format!("lifecycle.start: {error}")))
-        })?;
+        started
+            .map_err(|error| Outcome::Failed(call::bounded(format!("lifecycle.start: {error}"))))?;
         Ok(Self {
             store,
             handler,
@@ -86,27 +91,27 @@ impl Instance {
     }
 
     /// Deliveries that it was given.
-    pub(super) fn served(&self) -> u64 {
+    pub(crate) fn served(&self) -> u64 {
         self.served
     }
 
     /// Bytes of its memories together.
-    pub(super) fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.store.data().limits.used()
     }
 
     /// Whether it wants to know that it stops.
-    pub(super) fn has_lifecycle(&self) -> bool {
+    pub(crate) fn has_lifecycle(&self) -> bool {
         self.lifecycle.is_some()
     }
 
     /// It is given no delivery any more.
-    pub(super) fn strike_off(&mut self) {
+    pub(crate) fn strike_off(&mut self) {
         self._roll = None;
     }
 
     /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.
-    pub(super) async fn handle(
+    pub(crate) async fn handle(
         &mut self,
         call: &Call<'_>,
         envelope: &Envelope,
@@ -120,19 +125,19 @@ impl Instance {
         let headers = convert::headers(envelope);
         let delivery = convert::delivery(envelope, &headers);
         let handle = handler.call_handle(&mut self.store, delivery);
-        let answer = invoke::within(timeout, pin!(handle)).await;
+        let answer = call::within(timeout, pin!(handle)).await;
         let state = self.store.data_mut();
         state.output.end();
         match answer {
             Ok(Ok(action)) => convert::outcome(action, plan.max_publications),
-            Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
-            Err(end) => Err(invoke::outcome_of(end, state, "handler.handle", timeout)),
+            Ok(Err(error)) => Ok(Outcome::Failed(call::bounded(error))),
+            Err(end) => Err(call::outcome_of(end, state, "handler.handle", timeout)),
         }
     }
 
     /// Hands it a batch, and gives an outcome for each delivery, in their order. `Err` carries those of an
     /// instance that must not be used again.
-    pub(super) async fn handle_batch(
+    pub(crate) async fn handle_batch(
         &mut self,
         call: &Call<'_>,
         batch: &[&Envelope],
@@ -151,15 +156,15 @@ impl Instance {
             .map(|(envelope, headers)| convert::delivery(envelope, headers))
             .collect();
         let handle = handler.call_handle_batch(&mut self.store, &deliveries);
-        let answer = invoke::within(timeout, pin!(handle)).await;
+        let answer = call::within(timeout, pin!(handle)).await;
         let state = self.store.data_mut();
         state.output.end();
         match answer {
             Ok(Ok(actions)) => convert::outcomes(actions, batch.len(), plan.max_publications),
-            Ok(Err(error)) => Ok(of_each(Outcome::Failed(invoke::bounded(error)))),
+            Ok(Err(error)) => Ok(of_each(Outcome::Failed(call::bounded(error)))),
             Err(end) => {
                 let called = "batch-handler.handle-batch";
-                Err(of_each(invoke::outcome_of(end, state, called, timeout)))
+                Err(of_each(call::outcome_of(end, state, called, timeout)))
             }
         }
     }
@@ -172,17 +177,17 @@ impl Instance {
     }
 
     /// Notifies it of the reason. A failure of it now is logged and has no other effect.
-    pub(super) async fn stop(mut self, reason: StopReason, timeout: Duration) {
+    pub(crate) async fn stop(mut self, reason: StopReason, timeout: Duration) {
         let Some(lifecycle) = &self.lifecycle else {
             return;
         };
         begin(&mut self.store, timeout);
         let stop = lifecycle.call_stop(&mut self.store, reason);
-        let ended = invoke::within(timeout, pin!(stop)).await;
+        let ended = call::within(timeout, pin!(stop)).await;
         let state = self.store.data_mut();
         state.output.end();
         if let Err(end) = ended {
-            let outcome = invoke::outcome_of(end, state, "lifecycle.stop", timeout);
+            let outcome = call::outcome_of(end, state, "lifecycle.stop", timeout);
             Fact::StopFailed {
                 component: &state.outgoing.component,
                 outcome: &outcome,

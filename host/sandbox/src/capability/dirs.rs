@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::Quoted;
-use crate::state::State;
+use crate::instance::state::State;
 
 type Dir = Resource<Descriptor>;
 

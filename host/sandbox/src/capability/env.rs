@@ -4,7 +4,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::p2::bindings::cli::environment::Host;
 
-use crate::state::State;
+use crate::instance::state::State;
 
 /// Puts itself in front of wasmtime's own function, to say why an environment is empty.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {

@@ -27,8 +27,8 @@ use self::connect::Fault;
 use self::exchange::Patience;
 use self::target::{Refusal, Target};
 use super::Quoted;
-use crate::state::State;
-use crate::surroundings::Network;
+use crate::capability::surroundings::Network;
+use crate::instance::state::State;
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
 const CONNECTIONS: usize = 32;

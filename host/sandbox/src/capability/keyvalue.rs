@@ -12,7 +12,7 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTabl
 
 use self::bindings::wasi::keyvalue::{atomics, batch, store};
 use super::Quoted;
-use crate::state::State;
+use crate::instance::state::State;
 
 mod bindings {
     wasmtime::component::bindgen!({

@@ -7,7 +7,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets::instance_network::Host;
 use wasmtime_wasi::sockets::WasiSocketsView;
 
-use crate::state::State;
+use crate::instance::state::State;
 
 /// Puts itself in front of the function that everything begins with: to bind, to connect and to look
 /// up a name takes the network that it gives. What is then done with it, wasmtime denies.

@@ -10,27 +10,27 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use super::capability::dirs;
-use super::capability::http::Outgoing;
-use super::capability::keyvalue::KeyValue;
-use super::generation::Generation;
 use super::limits::Limits;
 use super::logs::Output;
-use super::surroundings::WallClock;
+use crate::capability::dirs;
+use crate::capability::http::Outgoing;
+use crate::capability::keyvalue::KeyValue;
+use crate::capability::surroundings::WallClock;
+use crate::pool::generation::Generation;
 
 /// The data of an instance's store.
-pub(super) struct State {
+pub(crate) struct State {
     wasi: WasiCtx,
-    pub(super) table: ResourceTable,
-    pub(super) http: WasiHttpCtx,
-    pub(super) outgoing: Outgoing,
-    pub(super) config: Arc<WasiConfigVariables>,
-    pub(super) keyvalue: KeyValue,
-    pub(super) limits: Limits,
-    pub(super) output: Output,
-    pub(super) telemetry: ComponentTelemetry,
+    pub(crate) table: ResourceTable,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) config: Arc<WasiConfigVariables>,
+    pub(crate) keyvalue: KeyValue,
+    pub(crate) limits: Limits,
+    pub(crate) output: Output,
+    pub(crate) telemetry: ComponentTelemetry,
     /// When the call that runs now has run too long.
-    pub(super) deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 impl State {
@@ -40,7 +40,7 @@ impl State {
     /// # Errors
     ///
     /// A directory that cannot be opened any more.
-    pub(super) fn new(generation: &Generation) -> Result<Self, String> {
+    pub(crate) fn new(generation: &Generation) -> Result<Self, String> {
         let Generation {
             plan,
             config,

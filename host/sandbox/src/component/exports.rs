@@ -31,14 +31,14 @@ const LINKED: &[&str] = &[
 
 /// Which handlers a component exports: one of them, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handlers {
-    pub(super) single: bool,
-    pub(super) batch: bool,
+pub(crate) struct Handlers {
+    pub(crate) single: bool,
+    pub(crate) batch: bool,
 }
 
 impl Handlers {
     /// Why a component with these handlers cannot serve `consumer`, if it cannot.
-    pub(super) fn misfit(self, consumer: &ConsumerPlan) -> Option<Reason> {
+    pub(crate) fn misfit(self, consumer: &ConsumerPlan) -> Option<Reason> {
         let name = &consumer.name;
         let text = match (&consumer.batch, self) {
             (Some(_), Self { batch: false, .. }) => format!(
@@ -56,7 +56,7 @@ impl Handlers {
 }
 
 /// Which handlers a component exports, or every fault in what it exports and imports.
-pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<Reason>> {
+pub(crate) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<Reason>> {
     let kind = component.component_type();
     let exports: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();
     let (handlers, mut faults) = match handlers_among(&exports) {
@@ -79,7 +79,7 @@ pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handler
 }
 
 /// The imports of a component, by name.
-pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
+pub(crate) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
     component
         .component_type()
         .imports(engine)

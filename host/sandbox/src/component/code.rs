@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::Precompiled;
 use wasmtime::component::Component;
 
-use super::engine::Engine;
 use super::exports::{self, Handlers};
 use super::fault::{ComponentFault, Reason};
+use crate::engine::Engine;
 
 /// Where code comes from.
 #[derive(Debug)]
@@ -73,16 +73,16 @@ impl Content {
 /// Compiled code, fit for the contract. Clones share it.
 #[derive(Clone)]
 pub struct Code {
-    pub(super) component: Component,
-    pub(super) hash: Arc<str>,
-    pub(super) imports: Arc<[String]>,
-    pub(super) handlers: Handlers,
+    pub(crate) component: Component,
+    pub(crate) hash: Arc<str>,
+    pub(crate) imports: Arc<[String]>,
+    pub(crate) handlers: Handlers,
 }
 
 impl Code {
     /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
     /// serve.
-    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<Reason>> {
+    pub(crate) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<Reason>> {
         let misfits = consumers
             .iter()
             .filter_map(|consumer| self.handlers.misfit(consumer));
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Compiles and checks the code of a component.
-    pub(super) async fn code(
+    pub(crate) async fn code(
         &self,
         plan: &ComponentPlan,
         source: Source,
@@ -262,12 +262,12 @@ fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<Reason>> {
 }
 
 /// The engine refuses a component.
-pub(super) fn not_compiled(error: &wasmtime::Error) -> Reason {
+pub(crate) fn not_compiled(error: &wasmtime::Error) -> Reason {
     Reason::new(ErrorCode::DoesNotCompile, advise(&format!("{error:#}")))
 }
 
 /// Adds what to do to the errors of wasmtime that people meet.
-pub(super) fn advise(error: &str) -> String {
+pub(crate) fn advise(error: &str) -> String {
     const ADVICE: &[(&str, &str)] = &[
         (
             "requires the component model async feature",

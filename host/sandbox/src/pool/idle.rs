@@ -9,8 +9,8 @@ use hive_lifecycle::Tasks;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
-use super::instance::Instance;
+use crate::instance::Instance;
+use crate::instance::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
 
 /// Instances of one generation that run their `lifecycle.stop` at once. No delivery waits for the stop
 /// of the instance that handled it, so that without a bound a component that spins in `stop` would have
@@ -18,7 +18,7 @@ use super::instance::Instance;
 const STOPS_AT_ONCE: usize = 1;
 
 /// The warm instances of one generation.
-pub(super) struct Warm {
+pub(crate) struct Warm {
     idle: Mutex<Idle>,
     /// How long an instance may go unused.
     longest: Option<Duration>,
@@ -31,7 +31,7 @@ pub(super) struct Warm {
 }
 
 /// An instance is on the roll of its generation for as long as it has this.
-pub(super) struct OnTheRoll {
+pub(crate) struct OnTheRoll {
     _copy: Arc<()>,
 }
 
@@ -44,7 +44,7 @@ struct Idle {
 }
 
 impl Warm {
-    pub(super) fn new(plan: &ComponentPlan, tasks: &Tasks) -> Self {
+    pub(crate) fn new(plan: &ComponentPlan, tasks: &Tasks) -> Self {
         Self {
             idle: Mutex::new(Idle {
                 instances: Vec::new(),
@@ -62,19 +62,19 @@ impl Warm {
     }
 
     /// For an instance in the making.
-    pub(super) fn enrol(&self) -> OnTheRoll {
+    pub(crate) fn enrol(&self) -> OnTheRoll {
         OnTheRoll {
             _copy: Arc::clone(&self.roll),
         }
     }
 
     /// The one used last.
-    pub(super) fn take(&self) -> Option<Instance> {
+    pub(crate) fn take(&self) -> Option<Instance> {
         self.idle().instances.pop().map(|(instance, _)| instance)
     }
 
     /// Keeps an instance for later, or stops it if it is not needed.
-    pub(super) fn keep(&self, instance: Instance) {
+    pub(crate) fn keep(&self, instance: Instance) {
         let mut idle = self.idle();
         match idle.retired {
             None => idle.instances.push((instance, Instant::now())),
@@ -86,21 +86,21 @@ impl Warm {
     }
 
     /// Stops all of them, and those whose calls end later.
-    pub(super) fn retire(&self, reason: StopReason) {
+    pub(crate) fn retire(&self, reason: StopReason) {
         for (instance, _) in self.close(reason) {
             self.stop(instance, reason);
         }
     }
 
     /// The same because the host stops; resolves when they have stopped.
-    pub(super) async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         for (instance, _) in self.close(StopReason::Drain) {
             instance.stop(StopReason::Drain, self.timeout).await;
         }
     }
 
     /// Gives up the permit of one idle instance for a waiting caller; false if there is none.
-    pub(super) fn give_place(&self) -> bool {
+    pub(crate) fn give_place(&self) -> bool {
         let mut idle = self.idle();
         if idle.instances.is_empty() {
             return false;
@@ -113,7 +113,7 @@ impl Warm {
 
     /// Stops idle instances while there are more than `most` with those in use, the ones unused for
     /// longest first.
-    pub(super) fn trim(&self, most: usize) {
+    pub(crate) fn trim(&self, most: usize) {
         let spare = {
             let mut idle = self.idle();
             let enrolled = Arc::strong_count(&self.roll) - 1;
@@ -131,7 +131,7 @@ impl Warm {
     }
 
     /// Stops those that were not used for as long as the plan says.
-    pub(super) fn sweep(&self, now: Instant) {
+    pub(crate) fn sweep(&self, now: Instant) {
         let Some(longest) = self.longest else {
             return;
         };
@@ -151,7 +151,7 @@ impl Warm {
     }
 
     /// Ends an instance, which hears of it if it wants to.
-    pub(super) fn stop(&self, mut instance: Instance, reason: StopReason) {
+    pub(crate) fn stop(&self, mut instance: Instance, reason: StopReason) {
         instance.strike_off();
         if instance.has_lifecycle() {
             let (stops, timeout) = (Arc::clone(&self.stops), self.timeout);
@@ -169,7 +169,7 @@ impl Warm {
 
     /// Waits for the stops that were asked for before. Instances that wait for theirs keep their places
     /// in the host, so no new ones are made meanwhile.
-    pub(super) async fn have_stopped(&self) {
+    pub(crate) async fn have_stopped(&self) {
         // It is never closed.
         let _turn = self.stops.acquire().await;
     }

@@ -12,10 +12,10 @@ use hive_core::policy::Outcome;
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::capability::publish;
-use super::generation::Generation;
-use super::instance::Instance;
+use super::Instance;
 use super::state::State;
+use crate::capability::publish;
+use crate::pool::generation::Generation;
 
 /// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
 /// its deadline is in one, and is dropped.
@@ -67,7 +67,7 @@ impl Generation {
     }
 
     /// Keeps an instance that has answered; any other one is dropped.
-    pub(super) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
+    pub(crate) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
         match ended {
             Ok(answered) => {
                 self.give_back(instance);
@@ -81,13 +81,13 @@ impl Generation {
     }
 
     /// A publication that is not allowed is a failure of the component.
-    pub(super) fn checked(&self, outcome: Outcome) -> Outcome {
+    pub(crate) fn checked(&self, outcome: Outcome) -> Outcome {
         publish::checked(outcome, &self.plan, &self.telemetry)
     }
 }
 
 /// How a call ended that did not return.
-pub(super) enum End {
+pub(crate) enum End {
     /// It was dropped in a host function, past its deadline.
     Stuck,
     /// It was interrupted, trapped, or could not be made.
@@ -95,7 +95,7 @@ pub(super) enum End {
 }
 
 /// Runs a call, and drops it where it waits for ever.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     timeout: Duration,
     call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
 ) -> Result<T, End> {
@@ -108,7 +108,7 @@ pub(super) async fn within<T>(
 /// The outcome of a call's end, with words that help the component's author.
 ///
 /// `called` is the function of the contract that the host called.
-pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
+pub(crate) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
     let End::Stopped(error) = end else {
         return Outcome::TimedOut(timeout);
     };
@@ -205,7 +205,7 @@ fn file_name(path: &str) -> &str {
 }
 
 /// Cuts a text at a character's end.
-pub(super) fn bounded(mut text: String) -> String {
+pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > ERROR_BYTES {
         text.truncate(text.floor_char_boundary(ERROR_BYTES));
     }

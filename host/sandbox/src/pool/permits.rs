@@ -9,24 +9,24 @@ use hive_lifecycle::Tasks;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::warm::Warm;
+use super::idle::Warm;
 
 /// How often unused instances are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The places of a host.
-pub(super) struct Places {
+pub(crate) struct Places {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     in_view: Mutex<Vec<Weak<Warm>>>,
 }
 
 /// One place, held by an instance for as long as it lives.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(crate) type Place = OwnedSemaphorePermit;
 
 impl Places {
     /// This many permits, and a sweep of idle instances.
-    pub(super) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
+    pub(crate) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
         let places = Arc::new(Self {
             free: Arc::new(Semaphore::new(count as usize)),
             waiting: AtomicUsize::new(0),
@@ -50,12 +50,12 @@ impl Places {
     }
 
     /// From now on `warm` may have to give up an idle instance for another component.
-    pub(super) fn keep_in_view(&self, warm: &Arc<Warm>) {
+    pub(crate) fn keep_in_view(&self, warm: &Arc<Warm>) {
         self.view(|in_view| in_view.push(Arc::downgrade(warm)));
     }
 
     /// A place, as soon as there is one.
-    pub(super) async fn take(&self) -> Place {
+    pub(crate) async fn take(&self) -> Place {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return place;
         }
@@ -68,7 +68,7 @@ impl Places {
     }
 
     /// Whether a caller waits for a permit, so that none may be kept for later.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 

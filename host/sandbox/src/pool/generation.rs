@@ -13,35 +13,37 @@ use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::access::{self, Access};
-use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
-use super::bindings::contract::exports::hive::consumer::{batch_handler, handler, lifecycle};
-use super::code::{Code, Source, advise, not_compiled};
-use super::engine::Engine;
-use super::fault::{ComponentFault, Reason};
-use super::instance::Instance;
-use super::logs::LineRate;
-use super::places::Places;
-use super::state::State;
-use super::surroundings::Surroundings;
-use super::warm::{OnTheRoll, Warm};
+use super::idle::{OnTheRoll, Warm};
+use super::permits::Places;
+use crate::capability::surroundings::Surroundings;
+use crate::component::access::{self, Access};
+use crate::component::code::{Code, Source, advise, not_compiled};
+use crate::component::fault::{ComponentFault, Reason};
+use crate::engine::Engine;
+use crate::instance::Instance;
+use crate::instance::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
+use crate::instance::bindings::contract::exports::hive::consumer::{
+    batch_handler, handler, lifecycle,
+};
+use crate::instance::logs::LineRate;
+use crate::instance::state::State;
 
 /// One version of a component: compiled, checked, linked, and proven to start.
 pub struct Generation {
-    pub(super) plan: ComponentPlan,
-    pub(super) pre: InstancePre<State>,
+    pub(crate) plan: ComponentPlan,
+    pub(crate) pre: InstancePre<State>,
     /// None: the component does not export the interface; so are the two below.
-    pub(super) handler: Option<handler::GuestIndices>,
-    pub(super) batch_handler: Option<batch_handler::GuestIndices>,
-    pub(super) lifecycle: Option<lifecycle::GuestIndices>,
-    pub(super) config: Arc<WasiConfigVariables>,
+    pub(crate) handler: Option<handler::GuestIndices>,
+    pub(crate) batch_handler: Option<batch_handler::GuestIndices>,
+    pub(crate) lifecycle: Option<lifecycle::GuestIndices>,
+    pub(crate) config: Arc<WasiConfigVariables>,
     /// How many lines its instances may print together.
-    pub(super) lines: Arc<LineRate>,
-    pub(super) places: Arc<Places>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) surroundings: Surroundings,
-    pub(super) telemetry: ComponentTelemetry,
-    pub(super) version: Version,
+    pub(crate) lines: Arc<LineRate>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) telemetry: ComponentTelemetry,
+    pub(crate) version: Version,
     warm: Arc<Warm>,
     /// `max_instances`: a delivery waits here for its turn.
     turns: Option<Semaphore>,
@@ -168,17 +170,17 @@ impl Generation {
     }
 
     /// For an instance in the making.
-    pub(super) fn enrol(&self) -> OnTheRoll {
+    pub(crate) fn enrol(&self) -> OnTheRoll {
         self.warm.enrol()
     }
 
     /// Keeps no more than `most` instances, as far as those are idle that are too many.
-    pub(super) fn trim(&self, most: usize) {
+    pub(crate) fn trim(&self, most: usize) {
         self.warm.trim(most);
     }
 
     /// Waits until fewer instances handle deliveries than the plan allows.
-    pub(super) async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         match &self.turns {
             // It is never closed.
             Some(turns) => turns.acquire().await.ok(),
@@ -187,7 +189,7 @@ impl Generation {
     }
 
     /// An instance for one delivery.
-    pub(super) async fn take(&self) -> Result<Instance, Outcome> {
+    pub(crate) async fn take(&self) -> Result<Instance, Outcome> {
         match self.warm.take() {
             Some(instance) => Ok(instance),
             None => {
@@ -198,7 +200,7 @@ impl Generation {
     }
 
     /// Takes back an instance that can serve again; one that has served enough is stopped instead.
-    pub(super) fn give_back(&self, instance: Instance) {
+    pub(crate) fn give_back(&self, instance: Instance) {
         let spent = match self.plan.instances {
             Instances::Fresh => true,
             Instances::Reuse { after, above, .. } => {
@@ -216,7 +218,7 @@ impl Generation {
     }
 
     /// Another version has taken over: idle instances are stopped, and the others when their call has ended.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.warm.retire(StopReason::Swap);
     }
 

@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 mod rate;
 
-pub(super) use rate::LineRate;
+pub(crate) use rate::LineRate;
 
 /// A longer line is cut into several.
 const LINE_BYTES: usize = 8 * 1024;
@@ -23,7 +23,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 
 /// Both outputs of one instance. Clones share everything.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Lines>>);
+pub(crate) struct Output(Arc<Mutex<Lines>>);
 
 struct Lines {
     component: Arc<str>,
@@ -43,7 +43,7 @@ enum Source {
 }
 
 impl Output {
-    pub(super) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
+    pub(crate) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             component,
             rate,
@@ -56,7 +56,7 @@ impl Output {
     }
 
     /// From here on, lines belong to this delivery.
-    pub(super) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
+    pub(crate) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
         let mut lines = self.lines();
         lines.consumer.clear();
         lines.consumer.push_str(consumer);
@@ -67,25 +67,25 @@ impl Output {
     }
 
     /// Ends the call: a last line without a newline is logged too.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut lines = self.lines();
         lines.tell_rest(Source::Stdout);
         lines.tell_rest(Source::Stderr);
     }
 
     /// The end of what the call wrote to stderr, if anything.
-    pub(super) fn stderr_tail(&self) -> Option<String> {
+    pub(crate) fn stderr_tail(&self) -> Option<String> {
         let lines = self.lines();
         let text = String::from_utf8_lossy(&lines.tail);
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    pub(super) fn stdout(&self) -> impl StdoutStream + 'static {
+    pub(crate) fn stdout(&self) -> impl StdoutStream + 'static {
         Printer(self.clone(), Source::Stdout)
     }
 
-    pub(super) fn stderr(&self) -> impl StdoutStream + 'static {
+    pub(crate) fn stderr(&self) -> impl StdoutStream + 'static {
         Printer(self.clone(), Source::Stderr)
     }
 

@@ -7,7 +7,7 @@ use hive_core::policy::Outcome;
 use tokio::time::Instant;
 
 use super::generation::Generation;
-use super::invoke::Call;
+use crate::instance::call::Call;
 
 /// The input of one call.
 #[derive(Debug, Clone, Copy)]

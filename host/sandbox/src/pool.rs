@@ -1,0 +1,6 @@
+//! The instances of a component: its generations, their idle instances, and the permits for all of them.
+
+pub(crate) mod generation;
+pub(crate) mod idle;
+pub(crate) mod measured;
+pub(crate) mod permits;
