@@ -5,10 +5,12 @@
 
 pub(crate) mod bindings;
 pub(crate) mod call;
+pub(crate) mod clock;
 pub(crate) mod convert;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod state;
+pub(crate) mod template;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,19 +19,16 @@ use hive_config::plan::ComponentPlan;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use hive_telemetry::{CountedInstance, Fact};
-use tokio::time::Instant;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::Store;
 
 use self::bindings::contract::exports::hive::consumer::batch_handler::Guest as BatchHandler;
 use self::bindings::contract::exports::hive::consumer::handler::Guest as Handler;
-use self::bindings::contract::exports::hive::consumer::lifecycle::{
-    Guest as Lifecycle, StopReason,
-};
+use self::bindings::contract::exports::hive::consumer::lifecycle::Guest as Lifecycle;
+pub(crate) use self::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
 use self::call::Call;
 use self::state::State;
-use crate::pool::generation::Generation;
-use crate::pool::idle::OnTheRoll;
-use crate::pool::permits::Place;
+use self::template::Template;
+use crate::capability::reporting::Reporting;
 
 /// An instance between two calls.
 pub(crate) struct Instance {
@@ -38,31 +37,27 @@ pub(crate) struct Instance {
     batch_handler: Option<BatchHandler>,
     lifecycle: Option<Lifecycle>,
     served: u64,
-    _roll: Option<OnTheRoll>,
-    _place: Place,
     _counted: CountedInstance,
 }
 
 impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
-    pub(crate) async fn start(generation: &Generation) -> Result<Self, Outcome> {
-        let place = generation.places.take().await;
-        let counted = generation.telemetry.instance();
-        let roll = generation.enrol();
-        let mut store = store(generation).map_err(Outcome::HostFault)?;
-        let timeout = generation.plan.timeout;
+    pub(crate) async fn start(template: &Template) -> Result<Self, Outcome> {
+        let counted = template.grants.telemetry.instance();
+        let mut store = store(template).map_err(Outcome::HostFault)?;
+        let timeout = template.grants.plan.timeout;
         begin(&mut store, timeout);
         let making = async {
-            let instance = generation.pre.instantiate_async(&mut store).await?;
-            let handler = match &generation.handler {
+            let instance = template.pre.instantiate_async(&mut store).await?;
+            let handler = match &template.handler {
                 Some(indices) => Some(indices.load(&mut store, &instance)?),
                 None => None,
             };
-            let batch_handler = match &generation.batch_handler {
+            let batch_handler = match &template.batch_handler {
                 Some(indices) => Some(indices.load(&mut store, &instance)?),
                 None => None,
             };
-            let lifecycle = match &generation.lifecycle {
+            let lifecycle = match &template.lifecycle {
                 Some(indices) => Some(indices.load(&mut store, &instance)?),
                 None => None,
             };
@@ -84,8 +79,6 @@ impl Instance {
             batch_handler,
             lifecycle,
             served: 0,
-            _roll: Some(roll),
-            _place: place,
             _counted: counted,
         })
     }
@@ -103,11 +96,6 @@ impl Instance {
     /// Whether it wants to know that it stops.
     pub(crate) fn has_lifecycle(&self) -> bool {
         self.lifecycle.is_some()
-    }
-
-    /// It is given no delivery any more.
-    pub(crate) fn strike_off(&mut self) {
-        self._roll = None;
     }
 
     /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.
@@ -189,7 +177,7 @@ impl Instance {
         if let Err(end) = ended {
             let outcome = call::outcome_of(end, state, "lifecycle.stop", timeout);
             Fact::StopFailed {
-                component: &state.outgoing.component,
+                component: state.component(),
                 outcome: &outcome,
             }
             .emit();
@@ -198,28 +186,19 @@ impl Instance {
 }
 
 /// A store with the limits of the plan and a clock.
-fn store(generation: &Generation) -> Result<Store<State>, String> {
-    let state = State::new(generation)?;
+fn store(template: &Template) -> Result<Store<State>, String> {
+    let state = State::new(&template.grants)?;
     let answer = state.limits.answer();
-    let mut store = Store::new(generation.pre.engine(), state);
+    let mut store = Store::new(template.pre.engine(), state);
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(answer);
-    // At every tick: stop what has run too long, and let other tasks of this thread run otherwise.
-    store.epoch_deadline_callback(|context| {
-        Ok(if Instant::now() >= context.data().deadline {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
-        })
-    });
+    clock::watch(&mut store);
     Ok(store)
 }
 
-/// Starts the clock of one call.
+/// Begins one call.
 fn begin(store: &mut Store<State>, timeout: Duration) {
-    store.set_epoch_deadline(1);
-    let state = store.data_mut();
-    state.deadline = Instant::now() + timeout;
+    clock::begin(store, timeout);
     // A growth denied in a call that ended well is not the reason of what comes next.
-    state.limits.take_denied();
+    store.data_mut().limits.take_denied();
 }

@@ -15,10 +15,12 @@ pub use self::capability::surroundings::{
     HttpOutcome, HttpRequest, Network, Surroundings, WallClock,
 };
 pub use self::component::access::Access;
-pub use self::component::code::{Code, Content, Source};
+pub use self::component::code::{Code, Source};
+pub use self::component::content::Content;
 pub use self::component::fault::{ComponentFault, Reason};
-pub use self::engine::{Engine, EngineLimits};
+pub use self::engine::Engine;
 pub use self::instance::call::Call;
+pub use self::pool::allocation::EngineLimits;
 pub use self::pool::generation::Generation;
 pub use self::pool::measured::{Handed, Measured};
 pub use self::swap::slot::Slot;

@@ -19,16 +19,14 @@ use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::connect::Fault;
 use self::exchange::Patience;
 use self::target::{Refusal, Target};
-use super::Quoted;
-use crate::capability::surroundings::Network;
-use crate::instance::state::State;
+use super::reporting::Quoted;
+use super::surroundings::Network;
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
 const CONNECTIONS: usize = 32;
@@ -41,7 +39,6 @@ pub(crate) struct Outgoing {
     telemetry: ComponentTelemetry,
     /// Answers in place of the network.
     network: Option<Arc<dyn Network>>,
-    /// When the call that runs now has run too long.
     deadline: Instant,
 }
 
@@ -66,6 +63,11 @@ impl Outgoing {
             network,
             deadline: Instant::now(),
         }
+    }
+
+    /// When the call that runs now has run too long, and its requests with it.
+    pub(crate) fn ends_at(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     /// Everything that can be said of a request before its name is looked up.
@@ -186,20 +188,5 @@ impl Denial {
             asked: &format_args!("an HTTP request to {target}"),
             reason: &reason,
         });
-    }
-}
-
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
-}
-
-impl WasiHttpView for State {
-    fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
-        self.outgoing.deadline = self.deadline;
-        wasmtime_wasi_http::WasiHttpCtxView {
-            hooks: &mut self.outgoing,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
     }
 }

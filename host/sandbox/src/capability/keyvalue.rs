@@ -11,8 +11,7 @@ use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
 
 use self::bindings::wasi::keyvalue::{atomics, batch, store};
-use super::Quoted;
-use crate::instance::state::State;
+use super::reporting::Quoted;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -81,27 +80,28 @@ impl KeyValue {
     }
 }
 
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, Access>(linker, access)?;
-    atomics::add_to_linker::<_, Access>(linker, access)?;
-    batch::add_to_linker::<_, Access>(linker, access)
+/// An instance that has buckets.
+pub(crate) trait KeyValueView: Send {
+    fn keyvalue(&mut self) -> Access<'_>;
+}
+
+pub(super) fn link<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: KeyValueView + 'static,
+{
+    store::add_to_linker::<_, Access>(linker, T::keyvalue)?;
+    atomics::add_to_linker::<_, Access>(linker, T::keyvalue)?;
+    batch::add_to_linker::<_, Access>(linker, T::keyvalue)
 }
 
 /// The parts of an instance's state that a call needs.
-struct Access<'a> {
-    keyvalue: &'a mut KeyValue,
-    table: &'a mut ResourceTable,
+pub(crate) struct Access<'a> {
+    pub(crate) keyvalue: &'a mut KeyValue,
+    pub(crate) table: &'a mut ResourceTable,
 }
 
 impl HasData for Access<'static> {
     type Data<'a> = Access<'a>;
-}
-
-fn access(state: &mut State) -> Access<'_> {
-    Access {
-        keyvalue: &mut state.keyvalue,
-        table: &mut state.table,
-    }
 }
 
 impl Access<'_> {

@@ -7,15 +7,11 @@ use std::pin::Pin;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::Instance;
 use super::state::State;
-use crate::capability::publish;
-use crate::pool::generation::Generation;
 
 /// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
 /// its deadline is in one, and is dropped.
@@ -34,56 +30,6 @@ pub struct Call<'a> {
     pub consumer: &'a str,
     /// Identifies this delivery or batch.
     pub delivery: &'a (dyn fmt::Display + Sync),
-}
-
-impl Generation {
-    /// Hands a delivery to an instance.
-    ///
-    /// Dropping the future abandons the call and the instance with it.
-    pub async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
-        let _turn = self.turn().await;
-        let mut instance = match self.take().await {
-            Ok(instance) => instance,
-            Err(outcome) => return outcome,
-        };
-        let ended = instance.handle(call, envelope, &self.plan).await;
-        self.checked(self.end(instance, ended))
-    }
-
-    /// Hands a batch to an instance, in one call; gives an outcome for each delivery, in their order.
-    ///
-    /// An action is the failure or the success of its delivery alone; a call that does not answer each
-    /// delivery is the failure of all of them. Dropping the future abandons the call and the instance
-    /// with it.
-    pub async fn handle_batch(&self, call: &Call<'_>, batch: &[&Envelope]) -> Vec<Outcome> {
-        let _turn = self.turn().await;
-        let mut instance = match self.take().await {
-            Ok(instance) => instance,
-            Err(outcome) => return vec![outcome; batch.len()],
-        };
-        let ended = instance.handle_batch(call, batch, &self.plan).await;
-        let outcomes = self.end(instance, ended).into_iter();
-        outcomes.map(|outcome| self.checked(outcome)).collect()
-    }
-
-    /// Keeps an instance that has answered; any other one is dropped.
-    pub(crate) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
-        match ended {
-            Ok(answered) => {
-                self.give_back(instance);
-                answered
-            }
-            Err(failed) => {
-                self.telemetry.trapped();
-                failed
-            }
-        }
-    }
-
-    /// A publication that is not allowed is a failure of the component.
-    pub(crate) fn checked(&self, outcome: Outcome) -> Outcome {
-        publish::checked(outcome, &self.plan, &self.telemetry)
-    }
 }
 
 /// How a call ended that did not return.

@@ -42,12 +42,12 @@ pub struct Measured {
 impl Generation {
     /// Whether the component exports the handler of single deliveries.
     pub fn takes_single(&self) -> bool {
-        self.handler.is_some()
+        self.template.takes_single()
     }
 
     /// Whether it exports the handler of batches.
     pub fn takes_batches(&self) -> bool {
-        self.batch_handler.is_some()
+        self.template.takes_batches()
     }
 
     /// The same as [`Generation::handle`] and [`Generation::handle_batch`], measured.
@@ -65,10 +65,16 @@ impl Generation {
         };
         let ended = match handed {
             Handed::One(envelope) => {
-                let outcome = instance.handle(call, envelope, &self.plan).await;
+                let outcome = instance
+                    .handle(call, envelope, &self.template.grants.plan)
+                    .await;
                 outcome.map(|one| vec![one]).map_err(|one| vec![one])
             }
-            Handed::Batch(batch) => instance.handle_batch(call, batch, &self.plan).await,
+            Handed::Batch(batch) => {
+                instance
+                    .handle_batch(call, batch, &self.template.grants.plan)
+                    .await
+            }
         };
         let (took, memory) = (begun.elapsed(), instance.memory());
         let outcomes = self.end(instance, ended).into_iter();

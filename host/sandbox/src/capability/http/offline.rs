@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::capability::surroundings::{HttpOutcome, HttpRequest, Network};
+use super::super::surroundings::{HttpOutcome, HttpRequest, Network};
 
 /// The largest body of a request that is kept: a component under test may send without an end.
 const LARGEST: usize = 64 << 20;
