@@ -21,7 +21,7 @@ pub use self::component::fault::{ComponentFault, Reason};
 pub use self::engine::Engine;
 pub use self::instance::call::Call;
 pub use self::pool::allocation::EngineLimits;
+pub use self::pool::calls::{Handed, Measured};
 pub use self::pool::generation::Generation;
-pub use self::pool::measured::{Handed, Measured};
 pub use self::swap::slot::Slot;
 pub use self::swap::trial::Trial;

@@ -1,9 +1,8 @@
 //! The instances of a component: its generations, their idle instances, and the permits for all of them.
 
 pub(crate) mod allocation;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod generation;
 mod idle;
-pub(crate) mod measured;
 pub(crate) mod permits;
 mod pooled;

@@ -1,27 +1,18 @@
-//! One call: an envelope and a deadline in, an outcome out.
+//! One call of a function of the contract: its clock, its limits, its output and its end are the same for all.
 
-use std::char::DecodeUtf16Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::str::Utf8Error;
+use std::pin::pin;
 use std::time::Duration;
 
 use hive_core::policy::Outcome;
-use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
-use wasmtime_wasi::I32Exit;
+use wasmtime::Store;
 
 use super::state::State;
+use super::{clock, trap};
 
-/// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
+/// The clock interrupts wasm, not a host function that waits. What still runs this long after
 /// its deadline is in one, and is dropped.
-const SLACK: Duration = Duration::from_millis(50);
-
-/// The longest text of an error that the host keeps in memory.
-const ERROR_BYTES: usize = 64 * 1024;
-
-/// Functions of the backtrace that are named, from the innermost.
-const FRAMES: usize = 4;
+const HOST_FUNCTION_SLACK: Duration = Duration::from_millis(50);
 
 /// Whose delivery or batch it is, for the lines that the component prints.
 #[derive(Clone, Copy)]
@@ -32,128 +23,38 @@ pub struct Call<'a> {
     pub delivery: &'a (dyn fmt::Display + Sync),
 }
 
-/// How a call ended that did not return.
-pub(crate) enum End {
-    /// It was dropped in a host function, past its deadline.
-    Stuck,
-    /// It was interrupted, trapped, or could not be made.
-    Stopped(wasmtime::Error),
+/// A function of the contract, with its arguments.
+pub(crate) trait Function {
+    /// Its name in an error.
+    const NAME: &'static str;
+
+    /// Its result, if it returns.
+    type Answer;
+
+    fn run(
+        self,
+        store: &mut Store<State>,
+    ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
 }
 
-/// Runs a call, and drops it where it waits for ever.
-pub(crate) async fn within<T>(
+/// Calls a function. `Err` is the outcome of a call that did not return: its instance must not be used again.
+pub(super) async fn call<F: Function>(
+    store: &mut Store<State>,
+    function: F,
     timeout: Duration,
-    call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
-) -> Result<T, End> {
-    match tokio::time::timeout(timeout.saturating_add(SLACK), call).await {
-        Ok(result) => result.map_err(End::Stopped),
-        Err(_) => Err(End::Stuck),
-    }
-}
-
-/// The outcome of a call's end, with words that help the component's author.
-///
-/// `called` is the function of the contract that the host called.
-pub(crate) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
-    let End::Stopped(error) = end else {
-        return Outcome::TimedOut(timeout);
+) -> Result<F::Answer, Outcome> {
+    clock::begin(store, timeout);
+    // A growth denied in a call that ended well is not the reason of what comes next.
+    store.data_mut().limits.take_denied();
+    let ended = {
+        let running = pin!(function.run(store));
+        tokio::time::timeout(timeout.saturating_add(HOST_FUNCTION_SLACK), running).await
     };
-    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-        return Outcome::TimedOut(timeout);
+    let state = store.data_mut();
+    state.output.end();
+    match ended {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(trap::outcome_of(error, state, F::NAME, timeout)),
+        Err(_) => Err(Outcome::TimedOut(timeout)),
     }
-    if let Some(denied) = state.limits.take_denied() {
-        return Outcome::OverLimit(denied);
-    }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Outcome::HostFault(format!("no instance is free: {error:#}"));
-    }
-    let root = error.root_cause().to_string();
-    if root.contains("fuel allocated for hostcalls") {
-        return Outcome::OverLimit(format!(
-            "the answer, or an argument of a host function, takes more than {} bytes (`max_answer` of \
-             the component raises the limit)",
-            state.limits.answer()
-        ));
-    }
-    Outcome::Trapped(bounded(describe_trap(&error, root, called, state)))
-}
-
-/// What the component itself said of it comes first: places that show little cut off the end.
-fn describe_trap(error: &wasmtime::Error, root: String, called: &str, state: &State) -> String {
-    let cause = cause_of_trap(error, root, called);
-    match state.output.stderr_tail() {
-        Some(told) => format!("{told}; {cause}"),
-        None => cause,
-    }
-}
-
-fn cause_of_trap(error: &wasmtime::Error, root: String, called: &str) -> String {
-    let functions = innermost_functions(error);
-    let mut text = match error.downcast_ref::<I32Exit>() {
-        // `wasi:cli/exit.exit`, through which most toolchains exit, only says that it failed.
-        Some(I32Exit(1)) => "the component exited with a failure".to_owned(),
-        Some(I32Exit(status)) => format!("the component exited with status {status}"),
-        None if is_no_text(error) => match functions.is_empty() {
-            true => format!("a string in what `{called}` returned is not Unicode text: {root}"),
-            false => format!("a string that it handed to the host is not Unicode text: {root}"),
-        },
-        None => root,
-    };
-    if !functions.is_empty() {
-        text.push_str(" in ");
-        text.push_str(&functions.join(" < "));
-    }
-    text
-}
-
-/// Whether a string of the component had an invalid encoding.
-fn is_no_text(error: &wasmtime::Error) -> bool {
-    let cause = error.root_cause();
-    cause.is::<Utf8Error>() || cause.is::<DecodeUtf16Error>()
-}
-
-fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
-        return Vec::new();
-    };
-    backtrace
-        .frames()
-        .iter()
-        .flat_map(functions)
-        .take(FRAMES)
-        .collect()
-}
-
-/// The functions of a frame, from the innermost: with inlined ones, file and line if the component has debug
-/// information; otherwise the one function, if it has a name.
-fn functions(frame: &FrameInfo) -> Vec<String> {
-    let inlined = frame.symbols().iter().filter_map(|symbol| {
-        let name = demangled(symbol.name()?);
-        Some(match (symbol.file(), symbol.line()) {
-            (Some(file), Some(line)) => format!("{name} ({}:{line})", file_name(file)),
-            _ => name,
-        })
-    });
-    let inlined: Vec<String> = inlined.collect();
-    match inlined.is_empty() {
-        true => frame.func_name().map(demangled).into_iter().collect(),
-        false => inlined,
-    }
-}
-
-fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
-}
-
-/// Without the folders, which are those of the machine that it was built on.
-fn file_name(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// Cuts a text at a character's end.
-pub(crate) fn bounded(mut text: String) -> String {
-    if text.len() > ERROR_BYTES {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES));
-    }
-    text
 }

@@ -87,6 +87,16 @@ impl Generation {
         access::publications(&self.template.grants.plan)
     }
 
+    /// Whether the component exports the handler of single deliveries.
+    pub fn takes_single(&self) -> bool {
+        self.template.takes_single()
+    }
+
+    /// Whether it exports the handler of batches.
+    pub fn takes_batches(&self) -> bool {
+        self.template.takes_batches()
+    }
+
     /// Starts one instance, and keeps it for the first delivery if instances are kept at all.
     pub(crate) async fn probe(&self) -> Result<(), String> {
         let instance = self.start().await.map_err(|outcome| match outcome {
