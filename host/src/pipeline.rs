@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use hive_amqp::Connection;
 use hive_config::plan::ConsumerPlan;
-use hive_core::policy::{self, AfterOverrun, Disposition, Outcome};
+use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_sandbox::{Call, Generation, Slot};
@@ -44,7 +44,6 @@ use tokio::time::Instant;
 
 use self::admission::Admission;
 use self::batch::Batches;
-use self::breaker::Verdict;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
@@ -226,16 +225,16 @@ impl Pipeline {
             Some(Memory::Overran(attempt)) => {
                 let attempt = attempt.max(held.delivery.envelope.attempt);
                 held.delivery.envelope.attempt = attempt;
-                match policy::decide_overrun(attempt, &self.plan.retry) {
+                match self.plan.policy().decide_overrun(attempt) {
                     AfterOverrun::Try(next) => {
                         held.delivery.envelope.attempt = next;
                         return Some(held);
                     }
-                    AfterOverrun::DeadLetter(failure) => Disposition::DeadLetter(failure),
+                    AfterOverrun::Settle(disposition) => disposition,
                 }
             }
         };
-        self.settle(held, self.plan.on_its_queue(disposition));
+        self.settle(held, disposition);
         None
     }
 
@@ -327,7 +326,7 @@ impl Pipeline {
                 .emit(&self.telemetry);
                 self.recall.note(&held.delivery, Memory::Overran(attempt));
                 if let Some(watched) = held.watched.take() {
-                    watched.tell(Verdict::Failed);
+                    watched.tell(Performance::Failed);
                 }
             }
             self.settler.comes_again(held);
@@ -337,14 +336,12 @@ impl Pipeline {
     /// The consequence of the component's answer to one delivery.
     fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, generation: &Arc<Generation>) {
         failpoint::reached("delivery.handled");
-        if !matches!(outcome, Outcome::HostFault(_)) {
+        if let Some(handled) = outcome.is_handled() {
             held.patience.over();
-            let handled = matches!(outcome, Outcome::Handled(_));
             self.slot.saw(generation, handled);
         }
         let attempt = held.delivery.envelope.attempt;
-        let disposition = policy::decide(outcome, attempt, &self.plan.retry);
-        match self.plan.on_its_queue(disposition) {
+        match self.plan.policy().decide(outcome, attempt) {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             Disposition::Keep { reason } => self.later(held, Trouble::Away(reason)),
             disposition => self.settle(held, disposition),

@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use hive_amqp::{ConsumerWatch, Intake, Subscription};
 use hive_config::plan::{ConsumerPlan, PauseOnPlan};
+use hive_core::policy::Performance;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry, PausedBy};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Pass, Stand, Verdict};
+use super::breaker::{Breaker, Pass, Stand};
 use super::order::Order;
 use crate::status::Pause;
 
@@ -184,12 +185,12 @@ impl Flow {
     }
 
     /// A delivery has ended.
-    fn ended(&self, pass: Pass, verdict: Verdict) {
+    fn ended(&self, pass: Pass, performance: Performance) {
         let mut state = self.lock();
         let Some(breaker) = &mut state.breaker else {
             return;
         };
-        if !breaker.ended(pass, verdict, Instant::now()) {
+        if !breaker.ended(pass, performance, Instant::now()) {
             return;
         }
         let (failed, of) = breaker.tally();
@@ -250,16 +251,16 @@ impl fmt::Display for Tripped {
 
 impl Watched {
     /// How it ended.
-    pub(super) fn tell(mut self, verdict: Verdict) {
+    pub(super) fn tell(mut self, performance: Performance) {
         self.is_told = true;
-        self.flow.ended(self.pass, verdict);
+        self.flow.ended(self.pass, performance);
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.is_told {
-            self.flow.ended(self.pass, Verdict::Unknown);
+            self.flow.ended(self.pass, Performance::Unknown);
         }
     }
 }

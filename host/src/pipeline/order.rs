@@ -193,12 +193,10 @@ impl Turn {
     /// Whether a delivery with this disposition is kept here, and for how long: what goes back to its
     /// queue, or through a delay queue, is overtaken by those behind it.
     pub(super) fn keeps(&self, disposition: &Disposition) -> Option<Duration> {
-        let delay = match disposition {
-            Disposition::RetryAfter { delay, .. } if self.order.retry == OrderedRetry::Hold => {
-                *delay
-            }
-            _ => return None,
-        };
+        if self.order.retry != OrderedRetry::Hold {
+            return None;
+        }
+        let delay = disposition.retry_delay()?;
         let held = self.since.elapsed().checked_add(delay)?;
         (held <= LONGEST_HOLD).then_some(delay)
     }

@@ -17,7 +17,7 @@ use hive_amqp::{
 };
 use hive_config::plan::ConsumerPlan;
 use hive_core::message::Attempt;
-use hive_core::policy::{self, Disposition, Failure};
+use hive_core::policy::{Disposition, Failure, Performance, Published};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_store::StoreFault;
@@ -26,7 +26,6 @@ use hive_telemetry::{
 };
 
 use self::copies::Wait;
-use super::breaker::Verdict;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
@@ -255,22 +254,21 @@ impl Settler {
 
     /// The next step after the disposition could not be carried out.
     fn after(&self, setback: Setback, disposition: &Disposition, attempt: Attempt) -> Next {
-        match (setback, disposition) {
-            (Setback::Unpublishable(error), _) => {
-                let decided = policy::decide_unpublishable(error, attempt, &self.plan.retry);
-                Next::Do(self.plan.on_its_queue(decided))
+        match setback {
+            Setback::Unpublishable(error) => {
+                Next::Do(self.plan.policy().decide_unpublishable(error, attempt))
             }
-            (Setback::Uncopyable(reason), Disposition::RetryAfter { failure, .. }) => {
-                let mut failure = failure.clone();
-                failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
-                Next::Do(Disposition::DeadLetter(failure))
+            Setback::Uncopyable(reason) => {
+                match self.plan.policy().decide_uncopyable(&reason, disposition) {
+                    Some(other) => Next::Do(other),
+                    None => Next::SetAside(format!(
+                        "a message can neither be retried nor dead-lettered: {reason}"
+                    )),
+                }
             }
-            (Setback::Uncopyable(reason), _) => Next::SetAside(format!(
-                "a message can neither be retried nor dead-lettered: {reason}"
-            )),
-            (Setback::Away(reason), _) => Next::Again(Trouble::Away(reason)),
-            (Setback::Store(reason), _) => Next::Again(Trouble::Store(reason)),
-            (Setback::Stopped(reason), _) => Next::GiveBack(reason),
+            Setback::Away(reason) => Next::Again(Trouble::Away(reason)),
+            Setback::Store(reason) => Next::Again(Trouble::Store(reason)),
+            Setback::Stopped(reason) => Next::GiveBack(reason),
         }
     }
 
@@ -396,7 +394,7 @@ impl Settler {
         }
         .emit(&self.telemetry);
         if let (Some(watched), true) = (watched, is_handled) {
-            watched.tell(Verdict::Well);
+            watched.tell(Performance::Well);
         }
         if let Some(watcher) = watcher {
             watcher.tell(is_done);
@@ -441,10 +439,10 @@ impl Setback {
 /// Whether what a disposition publishes is published once more if the delivery comes again. What was handled
 /// with a claim on its key is not: the key is remembered, and the delivery passed over.
 fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
-    match disposition {
-        Disposition::Publish(_) => held.lease.is_none(),
-        Disposition::RetryAfter { .. } | Disposition::DeadLetter(_) => true,
-        _ => false,
+    match disposition.published() {
+        Published::Publications => held.lease.is_none(),
+        Published::Copy => true,
+        Published::Nothing => false,
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hive_amqp::CameBack;
-use hive_core::policy::{Disposition, Failure, FailureClass};
 use hive_store::Value;
 use hive_telemetry::{Fact, QuarantineTold};
 use tokio::sync::oneshot;
@@ -247,8 +246,6 @@ impl Pipeline {
             "the host died {DEATHS_ALONE} times while it handled this message and nothing else of the \
              consumer: it is taken for the cause, and was not handled again"
         );
-        let failure = Failure::new(FailureClass::Crash, error);
-        let disposition = Disposition::DeadLetter(failure);
-        self.settle(held, self.plan.on_its_queue(disposition));
+        self.settle(held, self.plan.policy().decide_killer(error));
     }
 }
