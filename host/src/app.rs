@@ -128,7 +128,7 @@ impl App {
             plan: plan.clone(),
             source,
             engine,
-            quarantines: Quarantines::new(&plan.host, (&plan.store, &remembers), tasks),
+            quarantines: Quarantines::new(&plan.host, &plan.store, &remembers, tasks),
             store,
             slots,
             connections: BTreeMap::new(),

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hive_amqp::Subscription;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::flow::Flow;
 use super::held::Held;
+use super::services::Common;
 use crate::status::Kept;
 
 /// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer
@@ -35,7 +36,8 @@ const WORTH_TELLING: Duration = Duration::from_secs(3);
 
 /// The deliveries of one consumer that are kept.
 pub struct Keeping {
-    flow: Arc<Flow>,
+    /// Lent by the pipeline.
+    subscription: Arc<Subscription>,
     kept: Mutex<Register>,
     /// The store has answered a request.
     store_works: Notify,
@@ -102,17 +104,13 @@ impl Trouble {
 }
 
 impl Keeping {
-    pub(super) fn new(
-        flow: &Arc<Flow>,
-        telemetry: &Arc<ConsumerTelemetry>,
-        tasks: &Tasks,
-    ) -> Arc<Self> {
+    pub(super) fn new(common: &Common<'_>) -> Arc<Self> {
         Arc::new(Self {
-            flow: Arc::clone(flow),
+            subscription: Arc::clone(common.subscription),
             kept: Mutex::default(),
             store_works: Notify::new(),
-            telemetry: Arc::clone(telemetry),
-            tasks: tasks.clone(),
+            telemetry: Arc::clone(common.telemetry),
+            tasks: common.services.tasks.clone(),
         })
     }
 
@@ -209,8 +207,7 @@ impl Keeping {
     /// Under the lock, so that the last word is the latest.
     fn told(&self, kept: &Register) {
         self.telemetry.keeps(kept.entries.len());
-        let subscription = self.flow.subscription();
-        subscription.hold_back(kept.for_the_store > 0);
+        self.subscription.hold_back(kept.for_the_store > 0);
     }
 
     fn lock(&self) -> MutexGuard<'_, Register> {

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_amqp::{Reading, Subscription};
-use hive_config::plan::{ConsumerPlan, StreamPlan};
+use hive_config::plan::StreamPlan;
 use hive_lifecycle::Tasks;
 use hive_sandbox::Slot;
-use hive_store::{Bucket, Namespace, Store, StoreFault, Value};
-use hive_telemetry::{StreamTelemetry, Telemetry};
+use hive_store::{Bucket, Namespace, StoreFault, Value};
+use hive_telemetry::StreamTelemetry;
 use tokio::sync::{Mutex, OnceCell};
+
+use super::services::Common;
 
 /// Between two writes, so that a fast stream does not write for each message.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -39,18 +41,15 @@ pub(super) struct Progress {
 
 impl Progress {
     /// `None` if the consumer reads no stream.
-    pub(super) fn of(
-        (plan, vhost): (&ConsumerPlan, &str),
-        subscription: &Subscription,
-        store: &Arc<dyn Store>,
-        (tasks, telemetry): (&Tasks, &Telemetry),
-    ) -> Option<Arc<Self>> {
-        let (StreamPlan { group, .. }, reading) = (plan.stream.as_ref()?, subscription.reading()?);
-        let bucket = Bucket::new(store, Namespace::stream(vhost, &plan.queue));
-        let telemetry = telemetry.stream(&plan.name, &plan.queue, group);
-        Some(Arc::new(Self::new(
-            reading, group, bucket, tasks, telemetry,
-        )))
+    pub(super) fn of(common: &Common<'_>) -> Option<Arc<Self>> {
+        let Common { plan, services, .. } = common;
+        let StreamPlan { group, .. } = plan.stream.as_ref()?;
+        let reading = common.subscription.reading()?;
+        let vhost = services.connection.vhost();
+        let bucket = Bucket::new(&services.store, Namespace::stream(vhost, &plan.queue));
+        let telemetry = services.telemetry.stream(&plan.name, &plan.queue, group);
+        let progress = Self::new(reading, group, bucket, &services.tasks, telemetry);
+        Some(Arc::new(progress))
     }
 
     fn new(
@@ -226,7 +225,8 @@ fn written(position: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use hive_config::plan::StreamOffset;
-    use hive_store::{Clock, Memory};
+    use hive_store::{Clock, Memory, Store};
+    use hive_telemetry::Telemetry;
 
     use super::*;
 

@@ -29,6 +29,7 @@ use self::copies::Wait;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
+use super::services::Common;
 use crate::ledger::{Fresh, Known, Ledger};
 
 /// The length of the reported error over which a stream is read no further, in bytes.
@@ -95,13 +96,15 @@ enum Next {
 }
 
 impl Settler {
+    /// `published` has the published keys.
     pub(super) fn new(
-        plan: &Arc<ConsumerPlan>,
-        connection: &Arc<Connection>,
+        common: &Common<'_>,
         published: Option<Arc<Ledger>>,
-        (keeping, recall): (&Arc<Keeping>, &Arc<Recall>),
-        (telemetry, tasks): (&Arc<ConsumerTelemetry>, &Tasks),
+        keeping: &Arc<Keeping>,
+        recall: &Arc<Recall>,
     ) -> Self {
+        let Common { plan, services, .. } = common;
+        let (connection, tasks) = (&services.connection, &services.tasks);
         Self {
             plan: Arc::clone(plan),
             connection: Arc::clone(connection),
@@ -109,7 +112,7 @@ impl Settler {
             published,
             keeping: Arc::clone(keeping),
             recall: Arc::clone(recall),
-            telemetry: Arc::clone(telemetry),
+            telemetry: Arc::clone(common.telemetry),
             tasks: tasks.clone(),
         }
     }

@@ -50,9 +50,13 @@ pub(super) struct Trial<'a> {
 }
 
 impl Quarantines {
-    /// For one run of the host.
-    pub fn new(host: &HostPlan, store: (&StorePlan, &Arc<dyn Store>), tasks: &Tasks) -> Arc<Self> {
-        let (plan, store) = store;
+    /// For one run of the host, whose `store` is the one of `plan`.
+    pub fn new(
+        host: &HostPlan,
+        plan: &StorePlan,
+        store: &Arc<dyn Store>,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
         let id: u128 = rand::random();
         Arc::new(Self {
             is_on: host.quarantine,
@@ -192,7 +196,7 @@ pub(super) mod tests {
         let plan = StorePlan::Embedded {
             path: "hive.db".into(),
         };
-        Quarantines::new(&host, (&plan, store), &Tasks::new())
+        Quarantines::new(&host, &plan, store, &Tasks::new())
     }
 
     fn quarantines() -> Arc<Quarantines> {

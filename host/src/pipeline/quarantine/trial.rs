@@ -79,9 +79,17 @@ impl Pipeline {
             (None, true) => Order::ByChance,
             (None, false) => Order::ByDeaths,
         };
-        let begins = quarantine
-            .lock()
-            .add((held, key), came_back, standing, order);
+        let begins = {
+            let mut parked = quarantine.lock();
+            let order = parked.place(order, standing.as_ref());
+            parked.add(Suspect {
+                held,
+                key,
+                came_back,
+                standing,
+                order,
+            })
+        };
         quarantine.arrived.notify_one();
         if begins {
             let pipeline = Arc::clone(self);
