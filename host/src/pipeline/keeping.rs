@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hive_amqp::Subscription;
+use hive_core::holding::LONGEST_HOLD;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 use tokio::sync::Notify;
@@ -22,17 +23,13 @@ use super::held::Held;
 use super::services::Common;
 use crate::status::Kept;
 
-/// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer
-/// to acknowledge it (`consumer_timeout`, half an hour by default) before it takes everything back.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
-
 /// The pauses between two tries.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Shorter disturbances appear only in the log.
-const WORTH_TELLING: Duration = Duration::from_secs(3);
+const REPORTED_AFTER: Duration = Duration::from_secs(3);
 
 /// The deliveries of one consumer that are kept.
 pub struct Keeping {
@@ -158,7 +155,7 @@ impl Keeping {
     pub fn status(&self) -> Option<Kept> {
         let kept = self.lock();
         let oldest = kept.entries.values().min_by_key(|entry| entry.since.0)?;
-        (oldest.since.0.elapsed() >= WORTH_TELLING).then(|| Kept {
+        (oldest.since.0.elapsed() >= REPORTED_AFTER).then(|| Kept {
             deliveries: kept.entries.len(),
             reason: oldest.trouble.reason().into(),
             since: oldest.since.1,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hive_amqp::{Delivery, Fingerprint};
 use hive_config::plan::{OrderedRetry, OrderingPlan};
+use hive_core::holding::LONGEST_HOLD;
 use hive_core::message::Attempt;
 use hive_core::message_key::Key;
 use hive_core::policy::Disposition;
@@ -22,8 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::lanes::{LaneKey, Lanes};
-use super::keeping::LONGEST_HOLD;
-use super::recall::MOST;
+use super::recall::MOST_REMEMBERED;
 
 /// The lanes of one consumer.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Order {
             retry: plan.retry,
             lanes: Mutex::new(State {
                 lanes: Lanes::default(),
-                attempts: Recent::of(MOST),
+                attempts: Recent::of(MOST_REMEMBERED),
                 is_open: true,
             }),
             changed: Notify::new(),

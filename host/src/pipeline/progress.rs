@@ -1,7 +1,7 @@
 //! The position in a stream, kept in the store: read before the first delivery, written as deliveries are
 //! handled, and once more at the end.
 //!
-//! The stored position is the lowest unhandled offset. It lags behind by [`PAUSE`] at most; after a crash, the
+//! The stored position is the lowest unhandled offset. It lags behind by [`WRITE_INTERVAL`] at most; after a crash, the
 //! messages of that time are repeated besides those in flight.
 
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use tokio::sync::{Mutex, OnceCell};
 use super::services::Common;
 
 /// Between two writes, so that a fast stream does not write for each message.
-const PAUSE: Duration = Duration::from_millis(200);
+const WRITE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Between two tries of a store that fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// For the last write of a host that does not wait any more.
-const LAST_WRITE: Duration = Duration::from_secs(2);
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The progress of one consumer.
 pub(super) struct Progress {
@@ -129,7 +129,7 @@ impl Progress {
                 () = self.reading.moved() => {}
             }
             let pause = match self.write_position().await {
-                Ok(()) => PAUSE,
+                Ok(()) => WRITE_INTERVAL,
                 Err(fault) => {
                     self.telemetry.store_failed(&fault.to_string());
                     STORE_PAUSE
@@ -145,7 +145,7 @@ impl Progress {
                 () = self.reading.moved() => {}
             }
         }
-        match tokio::time::timeout(LAST_WRITE, self.write_position()).await {
+        match tokio::time::timeout(LAST_WRITE_TIMEOUT, self.write_position()).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => self.telemetry.store_failed(&fault.to_string()),
             Err(_) => self.telemetry.store_failed("it does not answer"),

@@ -37,14 +37,14 @@ use super::services::Common;
 
 /// How long nothing more may have been parked before one with deaths behind it is tried: what a host
 /// left behind when it died comes at once, and the innocent of them are to go first.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET_BEFORE_TRIAL: Duration = Duration::from_millis(250);
 
 /// How long the others wait for a message on trial to be settled once its call has ended. A broker that
 /// takes longer is in trouble, and no message ends the host by that.
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a marker is kept whose message never comes again.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+const MARKER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The quarantine of one consumer.
 pub(super) struct Quarantine {
@@ -152,7 +152,7 @@ impl Quarantine {
         };
         self.asked(async {
             self.host.lives().await?;
-            let value = Value::passing(marker.written(), KEPT);
+            let value = Value::passing(marker.written(), MARKER_LIFETIME);
             self.markers.set(&key, value).await
         })
         .await?;
@@ -168,7 +168,7 @@ impl Quarantine {
             true => Operation::DeleteIf(own),
             false => Operation::Swap {
                 expected: Some(own),
-                value: Value::passing(nameless(deaths).written(), KEPT),
+                value: Value::passing(nameless(deaths).written(), MARKER_LIFETIME),
             },
         };
         self.change(marked.key, operation).await;
@@ -331,7 +331,7 @@ impl Parked {
             return Choice::None;
         };
         let is_known_to_kill = first.order.0 > Deaths::default();
-        let quiet = self.latest.unwrap_or_else(Instant::now) + QUIET;
+        let quiet = self.latest.unwrap_or_else(Instant::now) + QUIET_BEFORE_TRIAL;
         if (is_known_to_kill || forgets) && quiet > Instant::now() {
             return Choice::After(quiet);
         }

@@ -33,10 +33,10 @@ use super::services::Common;
 use crate::ledger::{Fresh, Known, Ledger};
 
 /// The length of the reported error over which a stream is read no further, in bytes.
-const LONGEST_REASON: usize = 300;
+const LONGEST_STOP_REASON: usize = 300;
 
 /// How long a copy stays in a delay queue that is there only because every other way back is counted.
-const DETOUR: Duration = Duration::from_secs(30);
+const DETOUR_DELAY: Duration = Duration::from_secs(30);
 
 /// The way out of one consumer.
 pub(super) struct Settler {
@@ -172,7 +172,7 @@ impl Settler {
                     let delivery = &held.delivery;
                     let wait = Wait {
                         attempt: delivery.envelope.attempt,
-                        delay: DETOUR,
+                        delay: DETOUR_DELAY,
                         class: None,
                         error: reason,
                     };
@@ -375,7 +375,7 @@ impl Settler {
             Exit::Stopped(Failed { class, error, .. }) => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
                 // Readiness shows it; the log has more.
-                let error = &error[..error.floor_char_boundary(LONGEST_REASON)];
+                let error = &error[..error.floor_char_boundary(LONGEST_STOP_REASON)];
                 let reason =
                     format!("it stopped at offset {offset} of the stream: {class}: {error}");
                 delivery.settlement.stop(&reason)

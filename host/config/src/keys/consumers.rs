@@ -1,10 +1,11 @@
 //! Who consumes what, and how.
 
+use hive_core::holding::LONGEST_HOLD;
+
 use super::{Key, LONGEST, LONGEST_TTL, SOME_TIME, Shape, key};
 
-/// A delivery that waits is unacknowledged. RabbitMQ closes the channel over one after half an hour
-/// (`consumer_timeout`), of which this leaves half for the call.
-const LONGEST_BATCH_WAIT: u64 = 15 * 60_000;
+/// A delivery that waits is unacknowledged.
+const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
 
 /// Each look at a queue is a question to the broker.
 const SHORTEST_LOOK: u64 = 100;

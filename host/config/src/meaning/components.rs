@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Context, allow};
 use crate::plan::{ComponentPlan, Instances, RECYCLE_IDLE};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
-
-/// RabbitMQ's `consumer_timeout`, unless it is configured otherwise.
-const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+use hive_core::holding::CONSUMER_TIMEOUT;
 
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {

@@ -29,7 +29,7 @@ use super::reporting::Quoted;
 use super::surroundings::Network;
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
-const CONNECTIONS: usize = 32;
+const MOST_CONNECTIONS: usize = 32;
 
 /// Sends what the plan allows, and says in the log what it does not.
 pub(crate) struct Outgoing {
@@ -58,7 +58,7 @@ impl Outgoing {
         Self {
             component: Arc::clone(&plan.name),
             grants: plan.allow.http.clone().into(),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             telemetry: telemetry.clone(),
             network,
             deadline: Instant::now(),
@@ -84,7 +84,7 @@ impl Outgoing {
         match Arc::clone(&self.connections).try_acquire_owned() {
             Ok(permit) => Ok((target, permit)),
             Err(_) => {
-                let reason = format!("the instance has {CONNECTIONS} connections already");
+                let reason = format!("the instance has {MOST_CONNECTIONS} connections already");
                 denial.tell(&target, &reason);
                 Err(Error::ConnectionLimitReached)
             }

@@ -34,7 +34,7 @@ const READ_AT_ONCE: usize = 16;
 /// The values of one answer, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
 /// Buckets that an instance has open at once.
-const MOST_OPEN: usize = 64;
+const MOST_OPEN_BUCKETS: usize = 64;
 
 /// An instance's access to the store.
 pub(crate) struct KeyValue {
@@ -120,8 +120,9 @@ impl store::Host for Access<'_> {
         {
             return Err(self.keyvalue.deny(&identifier));
         }
-        if self.keyvalue.open >= MOST_OPEN {
-            let message = format!("{MOST_OPEN} buckets are open already; drop some of them");
+        if self.keyvalue.open >= MOST_OPEN_BUCKETS {
+            let message =
+                format!("{MOST_OPEN_BUCKETS} buckets are open already; drop some of them");
             return Err(Fault::Other(message));
         }
         let namespace = Namespace::keyvalue(&identifier);

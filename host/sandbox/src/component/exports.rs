@@ -10,11 +10,11 @@ use super::fault::Reason;
 
 const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
-const CONTRACT: &str = "0.1.";
+const CONTRACT_VERSION: &str = "0.1.";
 
 /// The packages whose interfaces the host links. A `/` at the end stands for the whole package; with a version,
 /// only that one is linked.
-const LINKED: &[&str] = &[
+const LINKED_INTERFACES: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/store",
@@ -92,7 +92,7 @@ fn handlers_among(exports: &[&str]) -> Result<Handlers, Reason> {
     let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface)
     {
         None => Ok(false),
-        Some(name) if split(name).1.starts_with(CONTRACT) => Ok(true),
+        Some(name) if split(name).1.starts_with(CONTRACT_VERSION) => Ok(true),
         Some(name) => {
             let text = format!(
                 "it exports {name:?}, but this host speaks {interface}@0.1.x; build it against that version"
@@ -121,7 +121,7 @@ fn split(name: &str) -> (&str, &str) {
 
 fn is_linked(import: &str) -> bool {
     let (interface, _) = split(import);
-    LINKED.iter().any(|linked| {
+    LINKED_INTERFACES.iter().any(|linked| {
         interface == *linked
             || import == *linked
             || (linked.ends_with('/') && interface.starts_with(linked))

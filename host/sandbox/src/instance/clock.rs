@@ -11,7 +11,7 @@ use super::state::State;
 
 /// How often a running component is asked whether its time is up. An endless loop is cut off this
 /// much late at most.
-const TICK: Duration = Duration::from_millis(2);
+const CLOCK_TICK: Duration = Duration::from_millis(2);
 
 /// Starts the clock of an engine, on a thread of its own, because components may keep every other thread busy.
 pub(crate) fn start(engine: &Engine) -> anyhow::Result<()> {
@@ -22,7 +22,7 @@ pub(crate) fn start(engine: &Engine) -> anyhow::Result<()> {
             while let Some(engine) = engine.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
-                std::thread::park_timeout(TICK);
+                std::thread::park_timeout(CLOCK_TICK);
             }
         })
         .context("the thread that cuts off endless loops could not be started")?;

@@ -13,7 +13,7 @@ use super::idle::IdlePool;
 use super::pooled::Permit;
 
 /// How often unused instances are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The instance permits of a host.
 pub(crate) struct Permits {
@@ -32,7 +32,7 @@ impl Permits {
         });
         let (swept, close) = (Arc::downgrade(&permits), tasks.close().clone());
         tasks.spawn_service(async move {
-            let mut ticks = tokio::time::interval(SWEEP);
+            let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {

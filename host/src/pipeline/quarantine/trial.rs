@@ -13,7 +13,9 @@ use tokio::time::timeout;
 
 use super::marker::{Fate, Marker};
 use super::verdict::{DEATHS_ALONE, Deaths, Treatment, is_suspect, treatment};
-use super::{KEPT, Marked, Order, SETTLING, Suspect, Watcher, last_reader, nameless};
+use super::{
+    MARKER_LIFETIME, Marked, Order, SETTLING_TIMEOUT, Suspect, Watcher, last_reader, nameless,
+};
 use crate::pipeline::Pipeline;
 use crate::pipeline::held::Held;
 
@@ -212,7 +214,7 @@ impl Pipeline {
         }
         if let Some(following) = following {
             // A panic of it was logged by then; a slower task continues by itself.
-            let _settled_or_not = timeout(SETTLING, following).await;
+            let _settled_or_not = timeout(SETTLING_TIMEOUT, following).await;
         }
         // A death over the next one must not bring this one back.
         acks.send().await;
@@ -245,7 +247,7 @@ impl Pipeline {
         // The marker stays until the message is in the dead-letter queue; its count is the valid one from now
         // on, should the host die on the way.
         let marker = nameless(deaths);
-        let value = Value::passing(marker.written(), KEPT);
+        let value = Value::passing(marker.written(), MARKER_LIFETIME);
         self.quarantine
             .asked(self.quarantine.markers.set(&key, value))
             .await;
