@@ -8,20 +8,21 @@ mod board;
 mod pause;
 mod reload;
 mod running;
+mod serving;
 mod swap;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hive_amqp::Amqp;
 use hive_config::Environment;
-use hive_config::plan::{AdminPlan, Plan};
+use hive_config::plan::Plan;
 use hive_core::canary::Verdict;
-use hive_core::codes::{Code, Coded};
+use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
 use hive_sandbox::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
@@ -31,8 +32,9 @@ use tokio::sync::mpsc;
 
 use self::board::Board;
 use self::running::Running;
+use self::serving::Serving;
 use self::watch::Files;
-use crate::admin::{Admin, Commands, Identity, RuntimeFile, Sources};
+use crate::admin::RuntimeFile;
 use crate::control::{self, Command, Control, Order, Orders};
 use crate::pipeline::Quarantines;
 use crate::status::Version;
@@ -108,8 +110,14 @@ impl App {
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
         let (control, orders) = control::line();
-        let runtime_file =
-            serve_admin(&plan, &source.file, (&board, &control), tasks, telemetry).await?;
+        let serving = Serving {
+            plan: &plan,
+            file: &source.file,
+            board: &board,
+            control: &control,
+            telemetry,
+        };
+        let runtime_file = serving.start(tasks).await?;
         let store = open_store(&plan, tasks).await?;
         let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
         let engine = engine(&plan, tasks, telemetry, &remembers)?;
@@ -128,7 +136,7 @@ impl App {
             plan: plan.clone(),
             source,
             engine,
-            quarantines: Quarantines::new(&plan.host, (&plan.store, &remembers), tasks),
+            quarantines: Quarantines::new(&plan.host, &plan.store, &remembers, tasks),
             store,
             slots,
             connections: BTreeMap::new(),
@@ -252,62 +260,6 @@ fn tell_serving(
         generation: (version.generation, &version.sha256),
     }
     .emit(telemetry);
-}
-
-/// Serves health and metrics from before the first component is compiled.
-async fn serve_admin(
-    plan: &Plan,
-    file: &Path,
-    (board, control): (&Arc<Board>, &Control),
-    tasks: &Tasks,
-    telemetry: &Telemetry,
-) -> Result<Option<RuntimeFile>, StartFault> {
-    let Some(AdminPlan { address, is_named }) = plan.host.admin else {
-        return Ok(None);
-    };
-    let admin = match Admin::bind(address, !is_named).await {
-        Ok(admin) => admin,
-        Err(error) if is_named => {
-            let text = format!(
-                "the admin server cannot listen on {address}: {error}; change `host.admin`"
-            );
-            return Err(StartFault::Host(Coded::new(Code::AdminPortTaken, text)));
-        }
-        Err(error) => {
-            Fact::AdminUnavailable {
-                code: Code::AdminPortTaken.as_str(),
-                address,
-                error: &error,
-            }
-            .emit();
-            return Ok(None);
-        }
-    };
-    let is_to_be_found = !is_named || address.port() == 0;
-    let runtime_file = is_to_be_found.then(|| {
-        let address = admin.address()?;
-        RuntimeFile::write(file, address)
-    });
-    let runtime_file = runtime_file.transpose().unwrap_or_else(|error| {
-        Fact::AdminNotFound { error: &error }.emit();
-        None
-    });
-    let board = Arc::clone(board);
-    let sources = Sources {
-        status: Arc::new(move || board.status()),
-        telemetry: telemetry.clone(),
-        commands: Commands {
-            control: control.clone(),
-            token: plan.host.admin_token.clone(),
-        },
-        identity: Identity {
-            host: Arc::clone(&plan.host.name),
-            file: std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned()),
-        },
-        since: SystemTime::now(),
-    };
-    admin.serve(sources, tasks);
-    Ok(runtime_file)
 }
 
 /// The store, open if anything in the plan uses it: a host that cannot remember must not begin.

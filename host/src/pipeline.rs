@@ -20,6 +20,7 @@ mod progress;
 mod quarantine;
 mod recall;
 mod scaler;
+mod services;
 mod settle;
 
 use std::future::Future;
@@ -27,14 +28,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_amqp::Connection;
+use hive_amqp::{Connection, Subscription};
 use hive_config::plan::ConsumerPlan;
-use hive_core::policy::{self, AfterOverrun, Disposition, Outcome};
+use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_sandbox::{Call, Generation, Slot};
-use hive_store::Store;
-use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran, Telemetry};
+use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
 use crate::ledger::{Ledger, Ledgers};
 use futures_util::FutureExt;
@@ -44,7 +44,6 @@ use tokio::time::Instant;
 
 use self::admission::Admission;
 use self::batch::Batches;
-use self::breaker::Verdict;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
@@ -52,10 +51,13 @@ use self::held::Held;
 pub use self::keeping::Keeping;
 use self::keeping::Trouble;
 use self::leading::Leading;
+use self::order::Order;
 use self::progress::Progress;
 use self::quarantine::Quarantine;
 pub use self::quarantine::Quarantines;
 use self::recall::{Memory, Recall};
+use self::services::Common;
+pub use self::services::Services;
 use self::settle::Settler;
 
 /// One consumer of the plan, at work.
@@ -63,6 +65,9 @@ pub struct Pipeline {
     plan: Arc<ConsumerPlan>,
     slot: Arc<Slot>,
     connection: Arc<Connection>,
+    /// Lent to those who wait for its deliveries, and to those who change its demand.
+    subscription: Arc<Subscription>,
+    flow: Arc<Flow>,
     admission: Admission,
     ledger: Option<Arc<Ledger>>,
     settler: Arc<Settler>,
@@ -78,54 +83,54 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Joins a queue and a component. `store` has what outlives the host, and `quarantines` is the
-    /// host's.
-    pub fn new(
-        plan: &Arc<ConsumerPlan>,
-        connection: &Arc<Connection>,
-        slot: Arc<Slot>,
-        (store, quarantines): (&Arc<dyn Store>, &Arc<Quarantines>),
-        (tasks, whole): (&Tasks, &Telemetry),
-    ) -> Arc<Self> {
-        let batches = Batches::of(plan, whole);
+    /// Joins a queue and a component.
+    pub fn new(plan: &Arc<ConsumerPlan>, services: Services) -> Arc<Self> {
+        let Services {
+            connection,
+            store,
+            tasks,
+            telemetry: whole,
+            ..
+        } = &services;
         let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
-        let admission = Admission::new(plan, connection, &telemetry, tasks);
+        let subscription = Arc::new(connection.subscribe(plan, tasks));
+        let common = Common {
+            plan,
+            services: &services,
+            subscription: &subscription,
+            telemetry: &telemetry,
+        };
         let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
             whole.ledger(&plan.name, of)
         });
-        let keeping = Keeping::new(admission.flow(), &telemetry, tasks);
+        let order = plan.ordering.as_ref();
+        let order = order.map(|ordering| Order::new(ordering, &telemetry));
+        let flow = Flow::new(&common, order.as_ref());
+        let keeping = Keeping::new(&common);
         let recall = Arc::<Recall>::default();
+        let settler = Settler::new(&common, ledgers.publications, &keeping, &recall);
         Arc::new(Self {
             plan: Arc::clone(plan),
-            slot,
-            connection: Arc::clone(connection),
-            progress: Progress::of(
-                (plan, connection.vhost()),
-                admission.subscription(),
-                store,
-                (tasks, whole),
-            ),
-            admission,
+            progress: Progress::of(&common),
+            admission: Admission::new(&common, &flow, order),
+            flow,
             ledger: ledgers.deliveries,
-            settler: Arc::new(Settler::new(
-                plan,
-                connection,
-                ledgers.publications,
-                (&keeping, &recall),
-                (&telemetry, tasks),
-            )),
+            settler: Arc::new(settler),
             keeping,
             recall,
-            batches,
-            quarantine: Quarantine::new((connection.vhost(), &plan.queue), quarantines, &telemetry),
+            batches: Batches::of(plan, whole),
+            quarantine: Quarantine::of(&common),
+            slot: services.slot,
+            connection: services.connection,
+            subscription,
             telemetry,
-            tasks: tasks.clone(),
+            tasks: services.tasks,
         })
     }
 
     /// Pauses it, and reports whether it consumes.
     pub fn flow(&self) -> &Arc<Flow> {
-        self.admission.flow()
+        &self.flow
     }
 
     /// The deliveries that it keeps.
@@ -175,7 +180,7 @@ impl Pipeline {
     /// many.
     async fn work(self: Arc<Self>, seat: &mut Seat) {
         if let Some(progress) = &self.progress
-            && !progress.resume(self.admission.subscription()).await
+            && !progress.resume(&self.subscription).await
         {
             return;
         }
@@ -184,7 +189,7 @@ impl Pipeline {
         }
         let mut leading = Leading::default();
         loop {
-            let next = self.admission.next(leading.lead());
+            let next = self.admission.next(&self.subscription, leading.lead());
             let Some(held) = seat.next(pin!(next)).await else {
                 return;
             };
@@ -226,16 +231,16 @@ impl Pipeline {
             Some(Memory::Overran(attempt)) => {
                 let attempt = attempt.max(held.delivery.envelope.attempt);
                 held.delivery.envelope.attempt = attempt;
-                match policy::decide_overrun(attempt, &self.plan.retry) {
+                match self.plan.policy().decide_overrun(attempt) {
                     AfterOverrun::Try(next) => {
                         held.delivery.envelope.attempt = next;
                         return Some(held);
                     }
-                    AfterOverrun::DeadLetter(failure) => Disposition::DeadLetter(failure),
+                    AfterOverrun::Settle(disposition) => disposition,
                 }
             }
         };
-        self.settle(held, self.plan.on_its_queue(disposition));
+        self.settle(held, disposition);
         None
     }
 
@@ -327,7 +332,7 @@ impl Pipeline {
                 .emit(&self.telemetry);
                 self.recall.note(&held.delivery, Memory::Overran(attempt));
                 if let Some(watched) = held.watched.take() {
-                    watched.tell(Verdict::Failed);
+                    watched.tell(Performance::Failed);
                 }
             }
             self.settler.comes_again(held);
@@ -337,14 +342,12 @@ impl Pipeline {
     /// The consequence of the component's answer to one delivery.
     fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, generation: &Arc<Generation>) {
         failpoint::reached("delivery.handled");
-        if !matches!(outcome, Outcome::HostFault(_)) {
+        if let Some(handled) = outcome.is_handled() {
             held.patience.over();
-            let handled = matches!(outcome, Outcome::Handled(_));
             self.slot.saw(generation, handled);
         }
         let attempt = held.delivery.envelope.attempt;
-        let disposition = policy::decide(outcome, attempt, &self.plan.retry);
-        match self.plan.on_its_queue(disposition) {
+        match self.plan.policy().decide(outcome, attempt) {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             Disposition::Keep { reason } => self.later(held, Trouble::Away(reason)),
             disposition => self.settle(held, disposition),

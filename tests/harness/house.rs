@@ -96,8 +96,8 @@ struct Stranger {
     never: &'static [&'static str],
 }
 
-// Those of rule 8 are the wings of `hive-amqp`.
-const STRANGERS: [Stranger; 11] = [
+// Those of rule 8 are the wings of `hive-amqp`, then those of `hive-sandbox`, each from the bottom.
+const STRANGERS: [Stranger; 16] = [
     Stranger {
         rule: 2,
         room: "message_key",
@@ -156,6 +156,31 @@ const STRANGERS: [Stranger; 11] = [
         rule: 8,
         room: "browse",
         never: &["publish"],
+    },
+    Stranger {
+        rule: 8,
+        room: "component",
+        never: &["capability", "instance", "pool", "swap", "engine"],
+    },
+    Stranger {
+        rule: 8,
+        room: "capability",
+        never: &["component", "instance", "pool", "swap", "engine"],
+    },
+    Stranger {
+        rule: 8,
+        room: "instance",
+        never: &["pool", "swap", "engine"],
+    },
+    Stranger {
+        rule: 8,
+        room: "pool",
+        never: &["swap", "engine"],
+    },
+    Stranger {
+        rule: 8,
+        room: "swap",
+        never: &["engine"],
     },
 ];
 

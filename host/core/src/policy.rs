@@ -3,11 +3,17 @@
 //! Pure, so that every rule of the retry law can be read and tested here, with no broker and no clock.
 //! `pipeline::settle` carries a disposition out, in the order that loses nothing.
 
+mod consequences;
+mod consumer;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::codes::Code;
 use crate::message::{Action, Attempt, Publication, Retry};
+
+pub use self::consequences::{Performance, Published};
+pub use self::consumer::{AfterOverrun, ConsumerPolicy};
 
 /// How one call of a component ended.
 ///
@@ -194,7 +200,7 @@ pub fn decide(outcome: Outcome, attempt: Attempt, policy: &RetryPolicy) -> Dispo
 
 /// The decision about a publication that the broker refused: the component named an exchange, a routing key or
 /// a property that cannot work, so it spends a retry like any other failure.
-pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolicy) -> Disposition {
+fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolicy) -> Disposition {
     retry_or_dead_letter(
         Failure::new(FailureClass::Publish, error),
         None,
@@ -203,22 +209,13 @@ pub fn decide_unpublishable(error: String, attempt: Attempt, policy: &RetryPolic
     )
 }
 
-/// The decision about a message that is redelivered because handling it took longer than the broker's consumer
-/// timeout.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AfterOverrun {
-    /// The component gets the message, and this is the number of the attempt.
-    Try(Attempt),
-    /// The message goes to the dead-letter queue without another attempt.
-    DeadLetter(Failure),
-}
-
-/// An attempt that the broker cut short is one that is spent, as is one that `timeout` cut short.
-pub fn decide_overrun(overran: Attempt, policy: &RetryPolicy) -> AfterOverrun {
+/// An attempt that the broker cut short is one that is spent, as is one that `timeout` cut short. `Err` if it was the
+/// last one.
+fn decide_overrun(overran: Attempt, policy: &RetryPolicy) -> Result<Attempt, Failure> {
     if overran.retries_spent() < policy.limit {
-        return AfterOverrun::Try(overran.next());
+        return Ok(overran.next());
     }
-    AfterOverrun::DeadLetter(Failure::new(
+    Err(Failure::new(
         FailureClass::Timeout,
         "handling it took longer than the broker's consumer timeout (`consumer_timeout`), which takes a \
          delivery back; a shorter `timeout` of the component ends such a call before",
@@ -238,7 +235,7 @@ pub enum OnError {
 
 /// The same for a message of a stream: one that failed cannot be retried into it, where everybody
 /// else would read it again.
-pub fn in_a_stream(disposition: Disposition, on_error: OnError) -> Disposition {
+fn in_a_stream(disposition: Disposition, on_error: OnError) -> Disposition {
     let failure = match disposition {
         Disposition::RetryAfter { failure, .. } | Disposition::DeadLetter(failure) => failure,
         other => return other,
@@ -394,12 +391,9 @@ mod tests {
     #[test]
     fn what_overran_is_tried_up_to_the_limit_and_dead_lettered_then() {
         let policy = policy(1, &[1]);
-        let second = AfterOverrun::Try(attempt(2));
-        assert_eq!(decide_overrun(attempt(1), &policy), second);
-        match decide_overrun(attempt(2), &policy) {
-            AfterOverrun::DeadLetter(failure) => assert_eq!(failure.class, FailureClass::Timeout),
-            again => panic!("{again:?}"),
-        }
+        assert_eq!(decide_overrun(attempt(1), &policy), Ok(attempt(2)));
+        let spent = decide_overrun(attempt(2), &policy).unwrap_err();
+        assert_eq!(spent.class, FailureClass::Timeout);
     }
 
     fn any_publication() -> impl Strategy<Value = Publication> {

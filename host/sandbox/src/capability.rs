@@ -3,24 +3,41 @@
 //! Everything is linked and denied at the call. A toolchain's standard library imports far more than a
 //! component uses, and a component that never calls its imports must still run.
 
-pub(super) mod config;
-pub(super) mod dirs;
-pub(super) mod env;
-pub(super) mod http;
-pub(super) mod keyvalue;
-pub(super) mod publish;
-pub(super) mod sockets;
+pub(crate) mod config;
+pub(crate) mod dirs;
+pub(crate) mod env;
+pub(crate) mod http;
+pub(crate) mod keyvalue;
+pub(crate) mod publish;
+pub(crate) mod reporting;
+pub(crate) mod sockets;
+pub(crate) mod surroundings;
 
-use std::fmt;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi_http::WasiHttpView;
 
-/// A text of a component's as it is put into a log line: quoted, and not at any length.
-struct Quoted<'a>(&'a str);
+use self::config::ConfigView;
+use self::keyvalue::KeyValueView;
+use self::reporting::Reporting;
 
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 200;
-        let end = self.0.floor_char_boundary(LONGEST);
-        let cut = if end < self.0.len() { "…" } else { "" };
-        write!(f, "{:?}{cut}", &self.0[..end])
-    }
+/// A linker with everything that a component may import. What it reaches of its instance, each interface finds
+/// through a view.
+pub(crate) fn linker<T>(engine: &Engine) -> wasmtime::Result<Linker<T>>
+where
+    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + 'static,
+{
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // Functions in front of wasmtime's log what is denied.
+    linker.allow_shadowing(true);
+    env::link(&mut linker)?;
+    dirs::link(&mut linker)?;
+    sockets::link(&mut linker)?;
+    linker.allow_shadowing(false);
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    config::link(&mut linker)?;
+    keyvalue::link(&mut linker)?;
+    Ok(linker)
 }

@@ -1,61 +1,37 @@
-//! The wasmtime engine: how components are compiled, where their memory comes from, and the clock
-//! that cuts off an endless loop.
+//! The wasmtime engine, and everything that the wings of this crate make with it: code, templates, generations.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
+use hive_config::plan::{ComponentPlan, ConsumerPlan};
+use hive_core::codes::Code as ErrorCode;
 use hive_lifecycle::Tasks;
 use hive_store::Store;
 use hive_telemetry::{Fact, Telemetry};
-use wasmtime::component::Linker;
-use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
-};
+use wasmtime::{Config, InstanceAllocationStrategy, WasmBacktraceDetails};
 
-use super::capability;
-use super::limits::TABLE_ELEMENTS;
-use super::places::Places;
-use super::state::State;
-use super::surroundings::Surroundings;
-
-/// How often a running component is asked whether its time is up. An endless loop is cut off this
-/// much late at most.
-const TICK: Duration = Duration::from_millis(2);
-
-/// Resources of one component, as the pool reserves them: enough for the largest runtimes that
-/// compile to components (JavaScript and Python use up to nine core instances).
-const CORE_INSTANCES: u32 = 20;
-const MEMORIES: u32 = 4;
-const TABLES: u32 = 10;
-
-/// The largest 32-bit memory. A permit reserves this size anyway, and the limit of a component may be raised
-/// while the host runs.
-const LARGEST_MEMORY: usize = 1 << 32;
+use crate::capability;
+use crate::capability::surroundings::Surroundings;
+use crate::component::cache::cache;
+use crate::component::code::{Compiler, Source};
+use crate::component::content::Content;
+use crate::component::fault::{ComponentFault, Reason};
+use crate::instance::clock;
+use crate::instance::template::{Services, Template};
+use crate::pool::allocation::{EngineLimits, pooling};
+use crate::pool::generation::Generation;
+use crate::pool::permits::Permits;
 
 /// The stack of a component, and the host's beside it.
 const WASM_STACK: usize = 512 * 1024;
 const ASYNC_STACK: usize = 2 * 1024 * 1024;
 
-/// The parameters of the pool.
-#[derive(Debug, Clone, Copy)]
-pub struct EngineLimits {
-    /// Instances that exist at once.
-    pub instances: u32,
-}
-
 /// Compiles and links components. Clones share everything.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) engine: wasmtime::Engine,
-    pub(super) linker: Arc<Linker<State>>,
-    pub(super) places: Arc<Places>,
-    pub(super) tasks: Tasks,
-    pub(super) telemetry: Telemetry,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) surroundings: Surroundings,
+    compiler: Compiler,
+    services: Services,
+    permits: Arc<Permits>,
 }
 
 impl Engine {
@@ -81,29 +57,79 @@ impl Engine {
                     .context("the WebAssembly engine could not be made")?
             }
         };
-        let linker = linker(&engine)
+        let linker = capability::linker(&engine)
             .map_err(anyhow::Error::from)
             .context("the host's interfaces could not be linked")?;
-        start_clock(&engine)?;
+        clock::start(&engine)?;
         Ok(Self {
-            linker: Arc::new(linker),
-            places: Places::new(limits.instances, tasks),
-            engine,
-            tasks: tasks.clone(),
-            telemetry: telemetry.clone(),
-            store: Arc::clone(store),
-            surroundings: Surroundings::default(),
+            compiler: Compiler::new(engine, tasks),
+            services: Services {
+                linker: Arc::new(linker),
+                store: Arc::clone(store),
+                surroundings: Surroundings::default(),
+                tasks: tasks.clone(),
+                telemetry: telemetry.clone(),
+            },
+            permits: Permits::new(limits.instances, tasks),
         })
     }
 
     /// The same engine, whose components keep their buckets in `store` and meet these surroundings.
     #[must_use]
     pub fn surrounded(&self, store: &Arc<dyn Store>, surroundings: Surroundings) -> Self {
-        Self {
-            store: Arc::clone(store),
-            surroundings,
-            ..self.clone()
-        }
+        let mut surrounded = self.clone();
+        surrounded.services.store = Arc::clone(store);
+        surrounded.services.surroundings = surroundings;
+        surrounded
+    }
+
+    /// The current content of the plan's file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
+        self.compiler.file(plan).await
+    }
+
+    /// Content that was sent instead of the file.
+    ///
+    /// # Errors
+    ///
+    /// The host fails to compute its checksum.
+    pub async fn sent(
+        &self,
+        plan: &ComponentPlan,
+        bytes: Vec<u8>,
+    ) -> Result<Content, ComponentFault> {
+        self.compiler.sent(plan, bytes).await
+    }
+
+    /// Compiles and checks the code of a component, and starts one instance of it: signatures are only checked
+    /// then, and code that does not start must not get a delivery. `consumers` are those of the component,
+    /// `number` distinguishes this generation from earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the file, its exports and its imports.
+    pub async fn load(
+        &self,
+        plan: &ComponentPlan,
+        consumers: &[&ConsumerPlan],
+        source: Source,
+        number: u64,
+    ) -> Result<Generation, ComponentFault> {
+        let fault = |reasons| ComponentFault::of(plan, reasons);
+        let code = self.compiler.code(plan, source).await?;
+        code.fits(consumers).map_err(fault)?;
+        let template = Template::new(plan, &code, &self.services).map_err(fault)?;
+        let tasks = &self.services.tasks;
+        let generation = Generation::new(template, code, number, &self.permits, tasks);
+        generation
+            .probe()
+            .await
+            .map_err(|text| fault(vec![Reason::new(ErrorCode::DoesNotStart, text)]))?;
+        Ok(generation)
     }
 }
 
@@ -125,93 +151,4 @@ fn config(pool: Option<EngineLimits>) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
     }
     config
-}
-
-fn pooling(limits: EngineLimits) -> PoolingAllocationConfig {
-    let instances = limits.instances;
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(instances)
-        .total_stacks(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
-        .total_memories(instances.saturating_mul(2))
-        .total_tables(instances.saturating_mul(TABLES))
-        .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
-        .max_component_instance_size(4 * 1024 * 1024)
-        .max_core_instance_size(4 * 1024 * 1024)
-        .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(LARGEST_MEMORY)
-        .pagemap_scan(Enabled::Auto);
-    // Without PAGEMAP_SCAN what is kept is cleared with a memset at every reuse of a slot.
-    let keep = if PoolingAllocationConfig::is_pagemap_scan_available() {
-        512 * 1024
-    } else {
-        128 * 1024
-    };
-    pool.linear_memory_keep_resident(keep)
-        .table_keep_resident(64 * 1024);
-    pool
-}
-
-/// Compiled code is kept between runs; without a folder for it every start compiles again.
-fn cache() -> Option<Cache> {
-    let directory = cache_directory()?;
-    let mut config = CacheConfig::new();
-    config.with_directory(&directory);
-    match Cache::new(config) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            Fact::CacheUnavailable {
-                directory: &directory.display(),
-                error: &format!("{error:#}"),
-            }
-            .emit();
-            None
-        }
-    }
-}
-
-/// `HIVE_CACHE_DIR`, else `hive` in the user's cache folder (XDG Base Directory Specification).
-fn cache_directory() -> Option<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let directory = variable("HIVE_CACHE_DIR")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("hive")))
-        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/hive")))?;
-    std::path::absolute(directory).ok()
-}
-
-/// A thread of its own, because components may keep every other thread busy.
-fn start_clock(engine: &wasmtime::Engine) -> anyhow::Result<()> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("hive-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::park_timeout(TICK);
-            }
-        })
-        .context("the thread that cuts off endless loops could not be started")?;
-    Ok(())
-}
-
-fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    // Functions in front of wasmtime's log what is denied.
-    linker.allow_shadowing(true);
-    capability::env::link(&mut linker)?;
-    capability::dirs::link(&mut linker)?;
-    capability::sockets::link(&mut linker)?;
-    linker.allow_shadowing(false);
-    capability::http::link(&mut linker)?;
-    capability::config::link(&mut linker)?;
-    capability::keyvalue::link(&mut linker)?;
-    Ok(linker)
 }

@@ -3,188 +3,103 @@
 //! After a trap, a timeout or a limit the store is unusable, so an instance that met one is
 //! dropped and never given back.
 
-use std::pin::pin;
+mod bindings;
+pub(crate) mod call;
+pub(crate) mod clock;
+mod convert;
+mod exports;
+pub(crate) mod limits;
+mod logs;
+mod state;
+pub(crate) mod template;
+mod trap;
+pub(crate) mod work;
+
 use std::time::Duration;
 
 use hive_config::plan::ComponentPlan;
-use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use hive_telemetry::{CountedInstance, Fact};
-use tokio::time::Instant;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::Store;
 
-use super::bindings::contract::exports::hive::consumer::batch_handler::Guest as BatchHandler;
-use super::bindings::contract::exports::hive::consumer::handler::Guest as Handler;
-use super::bindings::contract::exports::hive::consumer::lifecycle::{
-    Guest as Lifecycle, StopReason,
-};
-use super::convert;
-use super::generation::Generation;
-use super::invoke::{self, Call};
-use super::places::Place;
-use super::state::State;
-use super::warm::OnTheRoll;
+pub(crate) use self::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
+use self::call::{Call, call};
+use self::exports::{Exports, Start, Stop};
+use self::state::State;
+use self::template::Template;
+use self::work::Work;
+use crate::capability::reporting::Reporting;
 
 /// An instance between two calls.
-pub(super) struct Instance {
+pub(crate) struct Instance {
     store: Store<State>,
-    handler: Option<Handler>,
-    batch_handler: Option<BatchHandler>,
-    lifecycle: Option<Lifecycle>,
+    exports: Exports,
     served: u64,
-    _roll: Option<OnTheRoll>,
-    _place: Place,
     _counted: CountedInstance,
 }
 
 impl Instance {
     /// Makes an instance and runs its `lifecycle.start`, within the time of one call.
-    pub(super) async fn start(generation: &Generation) -> Result<Self, Outcome> {
-        let place = generation.places.take().await;
-        let counted = generation.telemetry.instance();
-        let roll = generation.enrol();
-        let mut store = store(generation).map_err(Outcome::HostFault)?;
-        let timeout = generation.plan.timeout;
-        begin(&mut store, timeout);
-        let making = async {
-            let instance = generation.pre.instantiate_async(&mut store).await?;
-            let handler = match &generation.handler {
-                Some(indices) => Some(indices.load(&mut store, &instance)?),
-                None => None,
-            };
-            let batch_handler = match &generation.batch_handler {
-                Some(indices) => Some(indices.load(&mut store, &instance)?),
-                None => None,
-            };
-            let lifecycle = match &generation.lifecycle {
-                Some(indices) => Some(indices.load(&mut store, &instance)?),
-                None => None,
-            };
-            let started = match &lifecycle {
-                Some(lifecycle) => lifecycle.call_start(&mut store).await?,
-                None => Ok(()),
-            };
-            Ok((handler, batch_handler, lifecycle, started))
-        };
-        let made = invoke::within(timeout, pin!(making)).await;
-        let (handler, batch_handler, lifecycle, started) = made
-            .map_err(|end| invoke::outcome_of(end, store.data_mut(), "lifecycle.start", timeout))?;
-        store.data().output.end();
-        started.map_err(|error| {
-            Outcome::Failed(invoke::bounded(format!("lifecycle.start: {error}")))
-        })?;
+    pub(crate) async fn start(template: &Template) -> Result<Self, Outcome> {
+        let counted = template.grants.telemetry.instance();
+        let mut store = store(template).map_err(Outcome::HostFault)?;
+        let timeout = template.grants.plan.timeout;
+        let (exports, started) = call(&mut store, Start(template), timeout).await?;
+        started
+            .map_err(|error| Outcome::Failed(trap::bounded(format!("lifecycle.start: {error}"))))?;
         Ok(Self {
             store,
-            handler,
-            batch_handler,
-            lifecycle,
+            exports,
             served: 0,
-            _roll: Some(roll),
-            _place: place,
             _counted: counted,
         })
     }
 
     /// Deliveries that it was given.
-    pub(super) fn served(&self) -> u64 {
+    pub(crate) fn served(&self) -> u64 {
         self.served
     }
 
     /// Bytes of its memories together.
-    pub(super) fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.store.data().limits.used()
     }
 
     /// Whether it wants to know that it stops.
-    pub(super) fn has_lifecycle(&self) -> bool {
-        self.lifecycle.is_some()
+    pub(crate) fn has_lifecycle(&self) -> bool {
+        self.exports.lifecycle.is_some()
     }
 
-    /// It is given no delivery any more.
-    pub(super) fn strike_off(&mut self) {
-        self._roll = None;
-    }
-
-    /// Hands it a delivery. `Err` carries the outcome of an instance that must not be used again.
-    pub(super) async fn handle(
+    /// Hands it deliveries in one call. `Err` carries the outcomes of an instance that must not be used again.
+    pub(crate) async fn call<W: Work>(
         &mut self,
-        call: &Call<'_>,
-        envelope: &Envelope,
+        label: &Call<'_>,
+        work: &W,
         plan: &ComponentPlan,
-    ) -> Result<Outcome, Outcome> {
-        let timeout = plan.timeout;
-        self.begin_call(call, 1, timeout);
-        let Some(handler) = &self.handler else {
-            return Ok(Outcome::HostFault("it exports no handler".to_owned()));
+    ) -> Result<W::Outcomes, W::Outcomes> {
+        self.served += work.deliveries();
+        let Some(function) = work.function(&self.exports) else {
+            return Ok(work.of_each(Outcome::HostFault(W::NOT_EXPORTED.to_owned())));
         };
-        let headers = convert::headers(envelope);
-        let delivery = convert::delivery(envelope, &headers);
-        let handle = handler.call_handle(&mut self.store, delivery);
-        let answer = invoke::within(timeout, pin!(handle)).await;
-        let state = self.store.data_mut();
-        state.output.end();
-        match answer {
-            Ok(Ok(action)) => convert::outcome(action, plan.max_publications),
-            Ok(Err(error)) => Ok(Outcome::Failed(invoke::bounded(error))),
-            Err(end) => Err(invoke::outcome_of(end, state, "handler.handle", timeout)),
+        // Its output from here on belongs to this call.
+        let output = &self.store.data().output;
+        output.begin(label.consumer, label.delivery);
+        match call(&mut self.store, function, plan.timeout).await {
+            Ok(Ok(answer)) => work.outcomes(answer, plan.max_publications),
+            Ok(Err(error)) => Ok(work.of_each(Outcome::Failed(trap::bounded(error)))),
+            Err(outcome) => Err(work.of_each(outcome)),
         }
-    }
-
-    /// Hands it a batch, and gives an outcome for each delivery, in their order. `Err` carries those of an
-    /// instance that must not be used again.
-    pub(super) async fn handle_batch(
-        &mut self,
-        call: &Call<'_>,
-        batch: &[&Envelope],
-        plan: &ComponentPlan,
-    ) -> Result<Vec<Outcome>, Vec<Outcome>> {
-        let timeout = plan.timeout;
-        let of_each = |outcome: Outcome| vec![outcome; batch.len()];
-        self.begin_call(call, batch.len() as u64, timeout);
-        let Some(handler) = &self.batch_handler else {
-            let reason = "it exports no batch handler".to_owned();
-            return Ok(of_each(Outcome::HostFault(reason)));
-        };
-        let headers: Vec<_> = batch.iter().map(|one| convert::headers(one)).collect();
-        let deliveries = batch.iter().zip(&headers);
-        let deliveries: Vec<_> = deliveries
-            .map(|(envelope, headers)| convert::delivery(envelope, headers))
-            .collect();
-        let handle = handler.call_handle_batch(&mut self.store, &deliveries);
-        let answer = invoke::within(timeout, pin!(handle)).await;
-        let state = self.store.data_mut();
-        state.output.end();
-        match answer {
-            Ok(Ok(actions)) => convert::outcomes(actions, batch.len(), plan.max_publications),
-            Ok(Err(error)) => Ok(of_each(Outcome::Failed(invoke::bounded(error)))),
-            Err(end) => {
-                let called = "batch-handler.handle-batch";
-                Err(of_each(invoke::outcome_of(end, state, called, timeout)))
-            }
-        }
-    }
-
-    /// Its output from here on belongs to this call, whose clock runs.
-    fn begin_call(&mut self, call: &Call<'_>, deliveries: u64, timeout: Duration) {
-        self.served += deliveries;
-        self.store.data().output.begin(call.consumer, call.delivery);
-        begin(&mut self.store, timeout);
     }
 
     /// Notifies it of the reason. A failure of it now is logged and has no other effect.
-    pub(super) async fn stop(mut self, reason: StopReason, timeout: Duration) {
-        let Some(lifecycle) = &self.lifecycle else {
+    pub(crate) async fn stop(mut self, reason: StopReason, timeout: Duration) {
+        let Some(lifecycle) = &self.exports.lifecycle else {
             return;
         };
-        begin(&mut self.store, timeout);
-        let stop = lifecycle.call_stop(&mut self.store, reason);
-        let ended = invoke::within(timeout, pin!(stop)).await;
-        let state = self.store.data_mut();
-        state.output.end();
-        if let Err(end) = ended {
-            let outcome = invoke::outcome_of(end, state, "lifecycle.stop", timeout);
+        let stop = Stop { lifecycle, reason };
+        if let Err(outcome) = call(&mut self.store, stop, timeout).await {
             Fact::StopFailed {
-                component: &state.outgoing.component,
+                component: self.store.data().component(),
                 outcome: &outcome,
             }
             .emit();
@@ -193,28 +108,12 @@ impl Instance {
 }
 
 /// A store with the limits of the plan and a clock.
-fn store(generation: &Generation) -> Result<Store<State>, String> {
-    let state = State::new(generation)?;
+fn store(template: &Template) -> Result<Store<State>, String> {
+    let state = State::new(&template.grants)?;
     let answer = state.limits.answer();
-    let mut store = Store::new(generation.pre.engine(), state);
+    let mut store = Store::new(template.pre.engine(), state);
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(answer);
-    // At every tick: stop what has run too long, and let other tasks of this thread run otherwise.
-    store.epoch_deadline_callback(|context| {
-        Ok(if Instant::now() >= context.data().deadline {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
-        })
-    });
+    clock::watch(&mut store);
     Ok(store)
-}
-
-/// Starts the clock of one call.
-fn begin(store: &mut Store<State>, timeout: Duration) {
-    store.set_epoch_deadline(1);
-    let state = store.data_mut();
-    state.deadline = Instant::now() + timeout;
-    // A growth denied in a call that ended well is not the reason of what comes next.
-    state.limits.take_denied();
 }

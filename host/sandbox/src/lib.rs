@@ -4,34 +4,24 @@
 //! one. A generation takes an envelope and gives an [`Outcome`](hive_core::policy::Outcome): whatever a
 //! component does wrong is a value, and nothing it does can reach past its own instance.
 
-mod access;
-mod bindings;
 mod capability;
-mod code;
-mod convert;
+mod component;
 mod engine;
-mod exports;
-mod fault;
-mod generation;
 mod instance;
-mod invoke;
-mod limits;
-mod logs;
-mod measured;
-mod places;
-mod slot;
-mod state;
-mod surroundings;
-mod trial;
-mod warm;
+mod pool;
+mod swap;
 
-pub use access::Access;
-pub use code::{Code, Content, Source};
-pub use engine::{Engine, EngineLimits};
-pub use fault::{ComponentFault, Reason};
-pub use generation::Generation;
-pub use invoke::Call;
-pub use measured::{Handed, Measured};
-pub use slot::Slot;
-pub use surroundings::{HttpOutcome, HttpRequest, Network, Surroundings, WallClock};
-pub use trial::Trial;
+pub use self::capability::surroundings::{
+    HttpOutcome, HttpRequest, Network, Surroundings, WallClock,
+};
+pub use self::component::access::Access;
+pub use self::component::code::{Code, Source};
+pub use self::component::content::Content;
+pub use self::component::fault::{ComponentFault, Reason};
+pub use self::engine::Engine;
+pub use self::instance::call::Call;
+pub use self::pool::allocation::EngineLimits;
+pub use self::pool::calls::{Handed, Measured};
+pub use self::pool::generation::Generation;
+pub use self::swap::slot::Slot;
+pub use self::swap::trial::Trial;

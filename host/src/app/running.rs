@@ -11,14 +11,14 @@ use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
 use hive_core::codes::Coded;
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
-use hive_store::{OnDemand, Store};
+use hive_store::OnDemand;
 use hive_telemetry::{Fact, PausedBy, Telemetry};
 use tokio::sync::{mpsc, watch};
 
 use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::watch::Files;
-use crate::pipeline::{Pipeline, Quarantines};
+use crate::pipeline::{Pipeline, Quarantines, Services};
 
 /// Everything that runs.
 pub(super) struct Running {
@@ -95,18 +95,15 @@ impl Running {
     /// Starts a consumer of the plan; its connection and its component are there.
     pub(super) fn consume(&mut self, plan: &ConsumerPlan) {
         let tasks = self.tasks.branch();
-        let connection = &self.connections[&plan.connection].connection;
-        let slot = Arc::clone(&self.slots[&plan.component]);
-        let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
-        let plan = Arc::new(plan.clone());
-        let whole = &self.telemetry;
-        let pipeline = Pipeline::new(
-            &plan,
-            connection,
-            slot,
-            (&store, &self.quarantines),
-            (&tasks, whole),
-        );
+        let services = Services {
+            connection: Arc::clone(&self.connections[&plan.connection].connection),
+            slot: Arc::clone(&self.slots[&plan.component]),
+            store: Arc::<OnDemand>::clone(&self.store),
+            quarantines: Arc::clone(&self.quarantines),
+            tasks: tasks.clone(),
+            telemetry: self.telemetry.clone(),
+        };
+        let pipeline = Pipeline::new(&Arc::new(plan.clone()), services);
         let crewed = Crewed {
             flow: Arc::clone(pipeline.flow()),
             keeping: Arc::clone(pipeline.keeping()),

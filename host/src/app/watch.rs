@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::control::{Control, Refusal};
 
 /// A file that has not changed for this long counts as written completely.
-const SETTLED: Duration = Duration::from_millis(200);
+const UNCHANGED_WHEN_WRITTEN: Duration = Duration::from_millis(200);
 
 /// How often files are looked at without a notice.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ impl Seen {
         };
         match self.pending {
             Some((pending, since)) if pending == look => {
-                let settled = now - since >= SETTLED;
+                let settled = now - since >= UNCHANGED_WHEN_WRITTEN;
                 if settled {
                     self.taken = Some(look);
                     self.pending = None;
@@ -158,7 +158,7 @@ async fn keep_watch(mut wanted: watch::Receiver<Paths>, control: Control) {
                 take(component, file, before, &control).await;
             }
             if let Some((_, since)) = file.pending {
-                next = next.min(since + SETTLED);
+                next = next.min(since + UNCHANGED_WHEN_WRITTEN);
             }
         }
         tokio::select! {
@@ -261,7 +261,7 @@ mod tests {
             is_put_off: false,
         };
         let start = Instant::now();
-        let at = |steps: u32| start + SETTLED / 2 * steps;
+        let at = |steps: u32| start + UNCHANGED_WHEN_WRITTEN / 2 * steps;
         assert!(!file.is_to_be_taken(look(10), at(0)));
         assert!(!file.is_to_be_taken(look(20), at(1)));
         assert!(!file.is_to_be_taken(look(30), at(2)));
@@ -281,8 +281,8 @@ mod tests {
         let start = Instant::now();
         assert!(!file.is_to_be_taken(None, start));
         assert!(!file.is_to_be_taken(look(11), start));
-        assert!(!file.is_to_be_taken(None, start + SETTLED));
-        assert!(!file.is_to_be_taken(look(11), start + SETTLED));
-        assert!(file.is_to_be_taken(look(11), start + 2 * SETTLED));
+        assert!(!file.is_to_be_taken(None, start + UNCHANGED_WHEN_WRITTEN));
+        assert!(!file.is_to_be_taken(look(11), start + UNCHANGED_WHEN_WRITTEN));
+        assert!(file.is_to_be_taken(look(11), start + 2 * UNCHANGED_WHEN_WRITTEN));
     }
 }

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use hive_amqp::{Connection, Delivery, Lead, Subscription};
-use hive_config::plan::ConsumerPlan;
+use hive_amqp::{Delivery, Lead, Subscription};
 use hive_lifecycle::Tasks;
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Mutex;
@@ -17,6 +16,7 @@ use super::flow::Flow;
 use super::held::Held;
 use super::keeping::Patience;
 use super::order::{Order, Turn};
+use super::services::Common;
 
 /// Lets deliveries in, one at a time for each worker that is free.
 pub(super) struct Admission {
@@ -31,65 +31,55 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(
-        plan: &Arc<ConsumerPlan>,
-        connection: &Connection,
-        telemetry: &Arc<ConsumerTelemetry>,
-        tasks: &Tasks,
-    ) -> Self {
-        let order = plan.ordering.as_ref();
-        let order = order.map(|ordering| Order::new(ordering, telemetry));
-        let subscription = connection.subscribe(plan, tasks);
-        let bucket = plan.rate.map(|rate| Bucket::new(&rate, Instant::now()));
+    pub(super) fn new(common: &Common<'_>, flow: &Arc<Flow>, order: Option<Arc<Order>>) -> Self {
+        let rate = common.plan.rate;
+        let bucket = rate.map(|rate| Bucket::new(&rate, Instant::now()));
         Self {
-            flow: Flow::new(plan, subscription, order.clone(), telemetry),
+            flow: Arc::clone(flow),
             is_plain: order.is_none() && bucket.is_none(),
             order,
             bucket: Mutex::new(bucket),
-            telemetry: Arc::clone(telemetry),
-            tasks: tasks.clone(),
+            telemetry: Arc::clone(common.telemetry),
+            tasks: common.services.tasks.clone(),
         }
     }
 
-    /// Where the deliveries come from.
-    pub(super) fn subscription(&self) -> &Subscription {
-        self.flow.subscription()
-    }
-
-    /// The pauses of the consumer.
-    pub(super) fn flow(&self) -> &Arc<Flow> {
-        &self.flow
-    }
-
-    /// The next delivery; `None` once the host drains. Any number of workers may wait here, and dropping the
-    /// future loses no delivery. `lead` is that of the subscription; if there is a choice to make, no worker
+    /// The next delivery of `subscription`; `None` once the host drains. Any number of workers may wait here, and
+    /// dropping the future loses no delivery. `lead` is that of the subscription; if there is a choice to make, no worker
     /// keeps it.
-    pub(super) async fn next<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Held> {
+    pub(super) async fn next<'a>(
+        &self,
+        subscription: &'a Subscription,
+        lead: &mut Lead<'a>,
+    ) -> Option<Held> {
         if self.is_plain {
-            return Some(self.hold(self.next_live(lead).await?, None));
+            return Some(self.hold(self.next_live(subscription, lead).await?, None));
         }
         tokio::select! {
             biased;
             () = self.tasks.drain().cancelled() => None,
-            held = self.lead() => held,
+            held = self.lead(subscription) => held,
         }
     }
 
-    async fn lead(&self) -> Option<Held> {
+    async fn lead(&self, subscription: &Subscription) -> Option<Held> {
         let mut bucket = self.bucket.lock().await;
         if let Some(bucket) = &*bucket {
             tokio::time::sleep_until(bucket.next()).await;
         }
-        let (delivery, turn) = self.choose().await?;
+        let (delivery, turn) = self.choose(subscription).await?;
         if let Some(bucket) = &mut *bucket {
             bucket.take(Instant::now());
         }
         Some(self.hold(delivery, turn))
     }
 
-    async fn choose(&self) -> Option<(Box<Delivery>, Option<Turn>)> {
+    async fn choose(&self, subscription: &Subscription) -> Option<(Box<Delivery>, Option<Turn>)> {
         let Some(order) = &self.order else {
-            return Some((self.next_live(&mut Lead::default()).await?, None));
+            return Some((
+                self.next_live(subscription, &mut Lead::default()).await?,
+                None,
+            ));
         };
         loop {
             let mut lead = Lead::default();
@@ -105,7 +95,7 @@ impl Admission {
             tokio::select! {
                 biased;
                 () = order.changed() => {}
-                delivery = self.next_live(&mut lead) => if let Some(out) = order.arrive(delivery?) {
+                delivery = self.next_live(subscription, &mut lead) => if let Some(out) = order.arrive(delivery?) {
                     return Some(out);
                 }
             }
@@ -113,9 +103,13 @@ impl Admission {
     }
 
     /// Settling any other cannot reach the broker any more, and it will be handed out again.
-    async fn next_live<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
+    async fn next_live<'a>(
+        &self,
+        subscription: &'a Subscription,
+        lead: &mut Lead<'a>,
+    ) -> Option<Box<Delivery>> {
         loop {
-            let delivery = self.subscription().next(lead).await?;
+            let delivery = subscription.next(lead).await?;
             if delivery.settlement.is_live() {
                 return Some(delivery);
             }

@@ -83,7 +83,7 @@ impl Pipeline {
                 return Some(batch);
             }
             let mut lead = Lead::default();
-            let next = self.admission.next(&mut lead);
+            let next = self.admission.next(&self.subscription, &mut lead);
             let next = match gathering.deadline() {
                 None => next.await,
                 // Dropped in its wait it has lost no delivery.

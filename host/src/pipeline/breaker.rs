@@ -7,18 +7,8 @@
 use std::collections::VecDeque;
 
 use hive_config::plan::PauseOnPlan;
+use hive_core::policy::Performance;
 use tokio::time::Instant;
-
-/// How one delivery ended, as far as its component is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It was handled, or the message itself was at fault.
-    Well,
-    /// The component failed.
-    Failed,
-    /// Nothing is known of the component: the host or the broker was in trouble.
-    Unknown,
-}
 
 /// Which time of the breaker a delivery belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,25 +63,25 @@ impl Breaker {
 
     /// A delivery has ended. True if the breaker stands elsewhere now, or wants another delivery to
     /// decide by.
-    pub(super) fn ended(&mut self, pass: Pass, verdict: Verdict, now: Instant) -> bool {
+    pub(super) fn ended(&mut self, pass: Pass, performance: Performance, now: Instant) -> bool {
         if pass != self.pass() {
             return false;
         }
-        match (self.stand, verdict) {
-            (Stand::Open(_), _) | (Stand::Closed, Verdict::Unknown) => false,
-            (Stand::Closed, verdict) => {
-                self.count(verdict == Verdict::Failed);
+        match (self.stand, performance) {
+            (Stand::Open(_), _) | (Stand::Closed, Performance::Unknown) => false,
+            (Stand::Closed, performance) => {
+                self.count(performance == Performance::Failed);
                 let trips = self.failed >= self.failures_to_open();
                 if trips {
                     self.stands(Stand::Open(now + self.plan.pause));
                 }
                 trips
             }
-            (Stand::HalfOpen, verdict) => {
-                self.stands(match verdict {
-                    Verdict::Well => Stand::Closed,
-                    Verdict::Failed => Stand::Open(now + self.plan.pause),
-                    Verdict::Unknown => Stand::HalfOpen,
+            (Stand::HalfOpen, performance) => {
+                self.stands(match performance {
+                    Performance::Well => Stand::Closed,
+                    Performance::Failed => Stand::Open(now + self.plan.pause),
+                    Performance::Unknown => Stand::HalfOpen,
                 });
                 true
             }
@@ -157,23 +147,23 @@ mod tests {
         })
     }
 
-    fn end(breaker: &mut Breaker, verdict: Verdict) -> bool {
-        end_at(breaker, verdict, Instant::now())
+    fn end(breaker: &mut Breaker, performance: Performance) -> bool {
+        end_at(breaker, performance, Instant::now())
     }
 
-    fn end_at(breaker: &mut Breaker, verdict: Verdict, now: Instant) -> bool {
+    fn end_at(breaker: &mut Breaker, performance: Performance, now: Instant) -> bool {
         let pass = breaker.pass();
-        breaker.ended(pass, verdict, now)
+        breaker.ended(pass, performance, now)
     }
 
     #[test]
     fn it_opens_as_soon_as_so_many_have_failed() {
         let mut breaker = breaker(0.5, 4);
-        assert!(!end(&mut breaker, Verdict::Failed));
-        assert!(!end(&mut breaker, Verdict::Unknown));
-        assert!(!end(&mut breaker, Verdict::Well));
+        assert!(!end(&mut breaker, Performance::Failed));
+        assert!(!end(&mut breaker, Performance::Unknown));
+        assert!(!end(&mut breaker, Performance::Well));
         let now = Instant::now();
-        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert!(end_at(&mut breaker, Performance::Failed, now));
         assert_eq!(breaker.stand(), Stand::Open(now + PAUSE));
     }
 
@@ -181,9 +171,9 @@ mod tests {
     fn failures_that_are_long_past_do_not_count() {
         let mut breaker = breaker(0.5, 4);
         for _ in 0..10 {
-            assert!(!end(&mut breaker, Verdict::Failed));
+            assert!(!end(&mut breaker, Performance::Failed));
             for _ in 0..3 {
-                assert!(!end(&mut breaker, Verdict::Well));
+                assert!(!end(&mut breaker, Performance::Well));
             }
         }
     }
@@ -193,25 +183,25 @@ mod tests {
         let mut now = Instant::now();
         let mut breaker = breaker(1.0, 1);
         let before = breaker.pass();
-        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert!(end_at(&mut breaker, Performance::Failed, now));
         assert!(!breaker.wake(now));
         now += PAUSE;
         assert!(breaker.wake(now));
         assert_eq!(breaker.stand(), Stand::HalfOpen);
         assert!(
-            !breaker.ended(before, Verdict::Well, now),
+            !breaker.ended(before, Performance::Well, now),
             "it is from before"
         );
         assert!(
-            end_at(&mut breaker, Verdict::Unknown, now),
+            end_at(&mut breaker, Performance::Unknown, now),
             "another one is wanted"
         );
         assert_eq!(breaker.stand(), Stand::HalfOpen);
-        assert!(end_at(&mut breaker, Verdict::Failed, now));
+        assert!(end_at(&mut breaker, Performance::Failed, now));
         assert_eq!(breaker.stand(), Stand::Open(now + PAUSE));
         now += PAUSE;
         assert!(breaker.wake(now));
-        assert!(end_at(&mut breaker, Verdict::Well, now));
+        assert!(end_at(&mut breaker, Performance::Well, now));
         assert_eq!(breaker.stand(), Stand::Closed);
         assert_eq!(breaker.tally(), (0, 0));
     }
@@ -242,8 +232,8 @@ mod tests {
                 seen.push(failed);
                 let window = &seen[seen.len().saturating_sub(of_last.into())..];
                 let count = window.iter().filter(|failed| **failed).count();
-                let verdict = if failed { Verdict::Failed } else { Verdict::Well };
-                let opened = end(&mut breaker, verdict);
+                let performance = if failed { Performance::Failed } else { Performance::Well };
+                let opened = end(&mut breaker, performance);
                 prop_assert_eq!(opened, count as f64 >= ratio * f64::from(of_last) - 1e-9);
                 if opened {
                     break;

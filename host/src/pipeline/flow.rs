@@ -8,20 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use hive_amqp::{ConsumerWatch, Intake, Subscription};
-use hive_config::plan::{ConsumerPlan, PauseOnPlan};
+use hive_config::plan::PauseOnPlan;
+use hive_core::policy::Performance;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerPaused, ConsumerResumed, ConsumerTelemetry, PausedBy};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Pass, Stand, Verdict};
+use super::breaker::{Breaker, Pass, Stand};
 use super::order::Order;
+use super::services::Common;
 use crate::status::Pause;
 
 /// The flow of one consumer.
 #[derive(Debug)]
 pub struct Flow {
-    subscription: Subscription,
+    /// Lent by the pipeline.
+    subscription: Arc<Subscription>,
     order: Option<Arc<Order>>,
     pause_on: Option<PauseOnPlan>,
     state: Mutex<State>,
@@ -56,35 +59,26 @@ pub(super) struct Watched {
 }
 
 impl Flow {
-    pub(super) fn new(
-        plan: &ConsumerPlan,
-        subscription: Subscription,
-        order: Option<Arc<Order>>,
-        telemetry: &Arc<ConsumerTelemetry>,
-    ) -> Arc<Self> {
+    pub(super) fn new(common: &Common<'_>, order: Option<&Arc<Order>>) -> Arc<Self> {
+        let pause_on = common.plan.pause_on;
         Arc::new(Self {
-            subscription,
-            order,
-            pause_on: plan.pause_on,
+            subscription: Arc::clone(common.subscription),
+            order: order.map(Arc::clone),
+            pause_on,
             state: Mutex::new(State {
                 by_hand: None,
-                breaker: plan.pause_on.map(Breaker::new),
+                breaker: pause_on.map(Breaker::new),
                 tripped: None,
                 probes: 0,
             }),
             turned: Notify::new(),
-            telemetry: Arc::clone(telemetry),
+            telemetry: Arc::clone(common.telemetry),
         })
     }
 
     /// Whether its consumer consumes, apart from pauses.
     pub fn watch(&self) -> ConsumerWatch {
         self.subscription.watch()
-    }
-
-    /// Where the deliveries come from.
-    pub(super) fn subscription(&self) -> &Subscription {
-        &self.subscription
     }
 
     /// For a delivery that is handed over now.
@@ -184,12 +178,12 @@ impl Flow {
     }
 
     /// A delivery has ended.
-    fn ended(&self, pass: Pass, verdict: Verdict) {
+    fn ended(&self, pass: Pass, performance: Performance) {
         let mut state = self.lock();
         let Some(breaker) = &mut state.breaker else {
             return;
         };
-        if !breaker.ended(pass, verdict, Instant::now()) {
+        if !breaker.ended(pass, performance, Instant::now()) {
             return;
         }
         let (failed, of) = breaker.tally();
@@ -250,16 +244,16 @@ impl fmt::Display for Tripped {
 
 impl Watched {
     /// How it ended.
-    pub(super) fn tell(mut self, verdict: Verdict) {
+    pub(super) fn tell(mut self, performance: Performance) {
         self.is_told = true;
-        self.flow.ended(self.pass, verdict);
+        self.flow.ended(self.pass, performance);
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.is_told {
-            self.flow.ended(self.pass, Verdict::Unknown);
+            self.flow.ended(self.pass, Performance::Unknown);
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use hive_amqp::Delivery;
-use hive_core::policy::{Disposition, FailureClass};
+use hive_core::policy::Disposition;
 use hive_telemetry::InHand;
 
-use super::breaker::Verdict;
 use super::flow::Watched;
 use super::keeping::Patience;
 use super::order::Turn;
@@ -48,20 +47,10 @@ impl Held {
     /// Reports to the breaker what a disposition says of the component, as soon as it is known: carrying it out
     /// takes a while, in which other deliveries would be started. A success is only known in the end.
     pub(super) fn judge(&mut self, disposition: &Disposition) {
-        let verdict = match disposition {
-            Disposition::Ack | Disposition::Publish(_) => return,
-            Disposition::RetryAfter { .. } => Verdict::Failed,
-            Disposition::DeadLetter(failure)
-            | Disposition::Skip(failure)
-            | Disposition::Stop(failure) => match failure.class {
-                // The message is at fault.
-                FailureClass::Rejected => Verdict::Well,
-                _ => Verdict::Failed,
-            },
-            Disposition::Keep { .. } => Verdict::Unknown,
-        };
-        if let Some(watched) = self.watched.take() {
-            watched.tell(verdict);
+        if let Some(performance) = disposition.performance()
+            && let Some(watched) = self.watched.take()
+        {
+            watched.tell(performance);
         }
     }
 }

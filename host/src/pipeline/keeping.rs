@@ -12,18 +12,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use hive_amqp::Subscription;
+use hive_core::holding::LONGEST_HOLD;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{ConsumerTelemetry, DeliveryKept, KeptFor};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::flow::Flow;
 use super::held::Held;
+use super::services::Common;
 use crate::status::Kept;
-
-/// How long a delivery may be kept in the host, since it arrived: half of what RabbitMQ gives a consumer
-/// to acknowledge it (`consumer_timeout`, half an hour by default) before it takes everything back.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// The pauses between two tries.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,11 +29,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Shorter disturbances appear only in the log.
-const WORTH_TELLING: Duration = Duration::from_secs(3);
+const REPORTED_AFTER: Duration = Duration::from_secs(3);
 
 /// The deliveries of one consumer that are kept.
 pub struct Keeping {
-    flow: Arc<Flow>,
+    /// Lent by the pipeline.
+    subscription: Arc<Subscription>,
     kept: Mutex<Register>,
     /// The store has answered a request.
     store_works: Notify,
@@ -102,17 +101,13 @@ impl Trouble {
 }
 
 impl Keeping {
-    pub(super) fn new(
-        flow: &Arc<Flow>,
-        telemetry: &Arc<ConsumerTelemetry>,
-        tasks: &Tasks,
-    ) -> Arc<Self> {
+    pub(super) fn new(common: &Common<'_>) -> Arc<Self> {
         Arc::new(Self {
-            flow: Arc::clone(flow),
+            subscription: Arc::clone(common.subscription),
             kept: Mutex::default(),
             store_works: Notify::new(),
-            telemetry: Arc::clone(telemetry),
-            tasks: tasks.clone(),
+            telemetry: Arc::clone(common.telemetry),
+            tasks: common.services.tasks.clone(),
         })
     }
 
@@ -160,7 +155,7 @@ impl Keeping {
     pub fn status(&self) -> Option<Kept> {
         let kept = self.lock();
         let oldest = kept.entries.values().min_by_key(|entry| entry.since.0)?;
-        (oldest.since.0.elapsed() >= WORTH_TELLING).then(|| Kept {
+        (oldest.since.0.elapsed() >= REPORTED_AFTER).then(|| Kept {
             deliveries: kept.entries.len(),
             reason: oldest.trouble.reason().into(),
             since: oldest.since.1,
@@ -209,8 +204,7 @@ impl Keeping {
     /// Under the lock, so that the last word is the latest.
     fn told(&self, kept: &Register) {
         self.telemetry.keeps(kept.entries.len());
-        let subscription = self.flow.subscription();
-        subscription.hold_back(kept.for_the_store > 0);
+        self.subscription.hold_back(kept.for_the_store > 0);
     }
 
     fn lock(&self) -> MutexGuard<'_, Register> {

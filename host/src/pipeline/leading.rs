@@ -10,10 +10,10 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 /// The approximate cost of waking a worker on another thread.
-const QUICK: Duration = Duration::from_micros(10);
+const QUICK_HANDLING: Duration = Duration::from_micros(10);
 
 /// How often in a row the lead is kept: others than workers wait for it too.
-const IN_A_ROW: u32 = 64;
+const LEADS_IN_A_ROW: u32 = 64;
 
 /// The receive turn of one worker, while it has it.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl<'a> Leading<'a> {
 
     /// Keeps the lead for a delivery that begins, or gives it up.
     fn begin(&mut self) {
-        if self.is_quick && self.in_a_row < IN_A_ROW {
+        if self.is_quick && self.in_a_row < LEADS_IN_A_ROW {
             self.in_a_row += 1;
         } else {
             self.in_a_row = 0;
@@ -61,7 +61,7 @@ impl<'a> Leading<'a> {
 
     /// The next delivery is likely to take as long as the one that ended.
     fn end(&mut self, took: Duration) {
-        self.is_quick = took <= QUICK;
+        self.is_quick = took <= QUICK_HANDLING;
     }
 }
 
@@ -79,20 +79,23 @@ mod tests {
     #[test]
     fn whoever_is_quick_keeps_the_lead_but_not_for_ever() {
         let mut leading = Leading::default();
-        assert!(!kept(&mut leading, QUICK), "nothing is known at first");
-        for _ in 0..IN_A_ROW {
-            assert!(kept(&mut leading, QUICK));
+        assert!(
+            !kept(&mut leading, QUICK_HANDLING),
+            "nothing is known at first"
+        );
+        for _ in 0..LEADS_IN_A_ROW {
+            assert!(kept(&mut leading, QUICK_HANDLING));
         }
-        assert!(!kept(&mut leading, QUICK), "others have a turn");
-        assert!(kept(&mut leading, QUICK));
+        assert!(!kept(&mut leading, QUICK_HANDLING), "others have a turn");
+        assert!(kept(&mut leading, QUICK_HANDLING));
     }
 
     #[test]
     fn whoever_was_slow_gives_it_up_for_the_next_one() {
         let mut leading = Leading::default();
-        assert!(!kept(&mut leading, QUICK));
-        assert!(kept(&mut leading, 2 * QUICK));
-        assert!(!kept(&mut leading, QUICK));
-        assert!(kept(&mut leading, QUICK));
+        assert!(!kept(&mut leading, QUICK_HANDLING));
+        assert!(kept(&mut leading, 2 * QUICK_HANDLING));
+        assert!(!kept(&mut leading, QUICK_HANDLING));
+        assert!(kept(&mut leading, QUICK_HANDLING));
     }
 }

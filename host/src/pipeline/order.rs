@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hive_amqp::{Delivery, Fingerprint};
 use hive_config::plan::{OrderedRetry, OrderingPlan};
+use hive_core::holding::LONGEST_HOLD;
 use hive_core::message::Attempt;
 use hive_core::message_key::Key;
 use hive_core::policy::Disposition;
@@ -22,8 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::lanes::{LaneKey, Lanes};
-use super::keeping::LONGEST_HOLD;
-use super::recall::MOST;
+use super::recall::MOST_REMEMBERED;
 
 /// The lanes of one consumer.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Order {
             retry: plan.retry,
             lanes: Mutex::new(State {
                 lanes: Lanes::default(),
-                attempts: Recent::of(MOST),
+                attempts: Recent::of(MOST_REMEMBERED),
                 is_open: true,
             }),
             changed: Notify::new(),
@@ -193,12 +193,10 @@ impl Turn {
     /// Whether a delivery with this disposition is kept here, and for how long: what goes back to its
     /// queue, or through a delay queue, is overtaken by those behind it.
     pub(super) fn keeps(&self, disposition: &Disposition) -> Option<Duration> {
-        let delay = match disposition {
-            Disposition::RetryAfter { delay, .. } if self.order.retry == OrderedRetry::Hold => {
-                *delay
-            }
-            _ => return None,
-        };
+        if self.order.retry != OrderedRetry::Hold {
+            return None;
+        }
+        let delay = disposition.retry_delay()?;
         let held = self.since.elapsed().checked_add(delay)?;
         (held <= LONGEST_HOLD).then_some(delay)
     }

@@ -1,28 +1,30 @@
 //! The position in a stream, kept in the store: read before the first delivery, written as deliveries are
 //! handled, and once more at the end.
 //!
-//! The stored position is the lowest unhandled offset. It lags behind by [`PAUSE`] at most; after a crash, the
+//! The stored position is the lowest unhandled offset. It lags behind by [`WRITE_INTERVAL`] at most; after a crash, the
 //! messages of that time are repeated besides those in flight.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hive_amqp::{Reading, Subscription};
-use hive_config::plan::{ConsumerPlan, StreamPlan};
+use hive_config::plan::StreamPlan;
 use hive_lifecycle::Tasks;
 use hive_sandbox::Slot;
-use hive_store::{Bucket, Namespace, Store, StoreFault, Value};
-use hive_telemetry::{StreamTelemetry, Telemetry};
+use hive_store::{Bucket, Namespace, StoreFault, Value};
+use hive_telemetry::StreamTelemetry;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::services::Common;
+
 /// Between two writes, so that a fast stream does not write for each message.
-const PAUSE: Duration = Duration::from_millis(200);
+const WRITE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Between two tries of a store that fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// For the last write of a host that does not wait any more.
-const LAST_WRITE: Duration = Duration::from_secs(2);
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The progress of one consumer.
 pub(super) struct Progress {
@@ -39,18 +41,15 @@ pub(super) struct Progress {
 
 impl Progress {
     /// `None` if the consumer reads no stream.
-    pub(super) fn of(
-        (plan, vhost): (&ConsumerPlan, &str),
-        subscription: &Subscription,
-        store: &Arc<dyn Store>,
-        (tasks, telemetry): (&Tasks, &Telemetry),
-    ) -> Option<Arc<Self>> {
-        let (StreamPlan { group, .. }, reading) = (plan.stream.as_ref()?, subscription.reading()?);
-        let bucket = Bucket::new(store, Namespace::stream(vhost, &plan.queue));
-        let telemetry = telemetry.stream(&plan.name, &plan.queue, group);
-        Some(Arc::new(Self::new(
-            reading, group, bucket, tasks, telemetry,
-        )))
+    pub(super) fn of(common: &Common<'_>) -> Option<Arc<Self>> {
+        let Common { plan, services, .. } = common;
+        let StreamPlan { group, .. } = plan.stream.as_ref()?;
+        let reading = common.subscription.reading()?;
+        let vhost = services.connection.vhost();
+        let bucket = Bucket::new(&services.store, Namespace::stream(vhost, &plan.queue));
+        let telemetry = services.telemetry.stream(&plan.name, &plan.queue, group);
+        let progress = Self::new(reading, group, bucket, &services.tasks, telemetry);
+        Some(Arc::new(progress))
     }
 
     fn new(
@@ -130,7 +129,7 @@ impl Progress {
                 () = self.reading.moved() => {}
             }
             let pause = match self.write_position().await {
-                Ok(()) => PAUSE,
+                Ok(()) => WRITE_INTERVAL,
                 Err(fault) => {
                     self.telemetry.store_failed(&fault.to_string());
                     STORE_PAUSE
@@ -146,7 +145,7 @@ impl Progress {
                 () = self.reading.moved() => {}
             }
         }
-        match tokio::time::timeout(LAST_WRITE, self.write_position()).await {
+        match tokio::time::timeout(LAST_WRITE_TIMEOUT, self.write_position()).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => self.telemetry.store_failed(&fault.to_string()),
             Err(_) => self.telemetry.store_failed("it does not answer"),
@@ -226,7 +225,8 @@ fn written(position: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use hive_config::plan::StreamOffset;
-    use hive_store::{Clock, Memory};
+    use hive_store::{Clock, Memory, Store};
+    use hive_telemetry::Telemetry;
 
     use super::*;
 

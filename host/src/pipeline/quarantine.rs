@@ -33,17 +33,18 @@ pub use self::life::Quarantines;
 use self::marker::{Fate, Marker};
 use self::verdict::Deaths;
 use super::held::Held;
+use super::services::Common;
 
 /// How long nothing more may have been parked before one with deaths behind it is tried: what a host
 /// left behind when it died comes at once, and the innocent of them are to go first.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET_BEFORE_TRIAL: Duration = Duration::from_millis(250);
 
 /// How long the others wait for a message on trial to be settled once its call has ended. A broker that
 /// takes longer is in trouble, and no message ends the host by that.
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a marker is kept whose message never comes again.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+const MARKER_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The quarantine of one consumer.
 pub(super) struct Quarantine {
@@ -100,14 +101,17 @@ impl Watcher {
 }
 
 impl Quarantine {
-    pub(super) fn new(
-        (vhost, queue): (&str, &str),
-        host: &Arc<Quarantines>,
-        telemetry: &Arc<ConsumerTelemetry>,
-    ) -> Self {
+    pub(super) fn of(common: &Common<'_>) -> Self {
+        let host = &common.services.quarantines;
+        let vhost = common.services.connection.vhost();
+        let markers = host.markers(vhost, &common.plan.queue);
+        Self::new(markers, host, common.telemetry)
+    }
+
+    fn new(markers: Bucket, host: &Arc<Quarantines>, telemetry: &Arc<ConsumerTelemetry>) -> Self {
         Self {
             host: Arc::clone(host),
-            markers: host.markers(vhost, queue),
+            markers,
             gate: RwLock::new(()),
             parked: Mutex::default(),
             arrived: Notify::new(),
@@ -148,7 +152,7 @@ impl Quarantine {
         };
         self.asked(async {
             self.host.lives().await?;
-            let value = Value::passing(marker.written(), KEPT);
+            let value = Value::passing(marker.written(), MARKER_LIFETIME);
             self.markers.set(&key, value).await
         })
         .await?;
@@ -164,7 +168,7 @@ impl Quarantine {
             true => Operation::DeleteIf(own),
             false => Operation::Swap {
                 expected: Some(own),
-                value: Value::passing(nameless(deaths).written(), KEPT),
+                value: Value::passing(nameless(deaths).written(), MARKER_LIFETIME),
             },
         };
         self.change(marked.key, operation).await;
@@ -291,32 +295,23 @@ enum Choice {
 }
 
 impl Parked {
-    /// True if a task must begin to try them.
-    fn add(
-        &mut self,
-        (held, key): (Held, [u8; 32]),
-        came_back: CameBack,
-        standing: Option<Marker>,
-        order: Order,
-    ) -> bool {
+    /// How soon the next suspect is tried, of which this marker stands in the store.
+    fn place(&mut self, order: Order, standing: Option<&Marker>) -> (Deaths, u64) {
         // As if its owner had died: who lives is asked when it is its turn.
-        let deaths = standing
-            .as_ref()
-            .map(|standing| standing.deaths_after(Fate::Died));
-        let order = match order {
-            Order::ByDeaths => (deaths.unwrap_or_default(), self.next),
-            Order::ByChance => (Deaths::default(), rand::random()),
-            Order::AsTheyCame => (Deaths::default(), self.next),
-        };
+        let deaths = standing.map(|standing| standing.deaths_after(Fate::Died));
+        let number = self.next;
         self.next += 1;
+        match order {
+            Order::ByDeaths => (deaths.unwrap_or_default(), number),
+            Order::ByChance => (Deaths::default(), rand::random()),
+            Order::AsTheyCame => (Deaths::default(), number),
+        }
+    }
+
+    /// True if a task must begin to try them.
+    fn add(&mut self, suspect: Suspect) -> bool {
         self.latest = Some(Instant::now());
-        self.suspects.push(Suspect {
-            held,
-            key,
-            came_back,
-            standing,
-            order,
-        });
+        self.suspects.push(suspect);
         !std::mem::replace(&mut self.is_trying, true)
     }
 
@@ -336,7 +331,7 @@ impl Parked {
             return Choice::None;
         };
         let is_known_to_kill = first.order.0 > Deaths::default();
-        let quiet = self.latest.unwrap_or_else(Instant::now) + QUIET;
+        let quiet = self.latest.unwrap_or_else(Instant::now) + QUIET_BEFORE_TRIAL;
         if (is_known_to_kill || forgets) && quiet > Instant::now() {
             return Choice::After(quiet);
         }
@@ -367,7 +362,8 @@ mod tests {
     fn quarantine(store: &Arc<dyn Store>) -> Quarantine {
         let name: Arc<str> = "letters".into();
         let telemetry = Arc::new(Telemetry::new().unwrap().consumer(&name, &name));
-        Quarantine::new(("/", "letters"), &life::tests::run_on(store), &telemetry)
+        let host = life::tests::run_on(store);
+        Quarantine::new(host.markers("/", "letters"), &host, &telemetry)
     }
 
     fn store() -> Arc<dyn Store> {

@@ -10,15 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hive_amqp::{Delivery, Fingerprint, Mark};
+use hive_core::holding::CONSUMER_TIMEOUT;
 use hive_core::message::Attempt;
 use hive_core::recent::Recent;
 
 /// How many messages are remembered: a consumer holds no more than its prefetch, and few of them end like
 /// this.
-pub(super) const MOST: usize = 4096;
-
-/// RabbitMQ's consumer timeout, unless it is configured otherwise.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub(super) const MOST_REMEMBERED: usize = 4096;
 
 /// The known facts about the messages of one consumer.
 #[derive(Debug)]
@@ -50,9 +48,9 @@ impl Default for Recall {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
-                memories: Recent::of(MOST),
-                marks: Recent::of(MOST),
-                timeout: DEFAULT_TIMEOUT,
+                memories: Recent::of(MOST_REMEMBERED),
+                marks: Recent::of(MOST_REMEMBERED),
+                timeout: CONSUMER_TIMEOUT,
             }),
             is_empty: AtomicBool::new(true),
         }
@@ -88,7 +86,7 @@ impl Recall {
         let fingerprint = fingerprint(delivery);
         let mut state = self.lock();
         let mut marks = state.marks.take(&fingerprint).unwrap_or_default();
-        if marks.len() < MOST {
+        if marks.len() < MOST_REMEMBERED {
             marks.push(mark);
         }
         state.marks.note(fingerprint, marks);

@@ -59,7 +59,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
 async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
     // In this order, so that what comes over in between is missed once and not counted twice: workers
     // that are there for one look alone are worth nothing.
-    let here = pipeline.admission.subscription().prefetched().await;
+    let here = pipeline.subscription.prefetched().await;
     let queue = &pipeline.plan.queue;
     let looking = pipeline.connection.depth(queue, || consumes(pipeline));
     Ok(u64::from(looking.await?) + here as u64)

@@ -17,7 +17,7 @@ use hive_amqp::{
 };
 use hive_config::plan::ConsumerPlan;
 use hive_core::message::Attempt;
-use hive_core::policy::{self, Disposition, Failure};
+use hive_core::policy::{Disposition, Failure, Performance, Published};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_store::StoreFault;
@@ -26,17 +26,17 @@ use hive_telemetry::{
 };
 
 use self::copies::Wait;
-use super::breaker::Verdict;
 use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
+use super::services::Common;
 use crate::ledger::{Fresh, Known, Ledger};
 
 /// The length of the reported error over which a stream is read no further, in bytes.
-const LONGEST_REASON: usize = 300;
+const LONGEST_STOP_REASON: usize = 300;
 
 /// How long a copy stays in a delay queue that is there only because every other way back is counted.
-const DETOUR: Duration = Duration::from_secs(30);
+const DETOUR_DELAY: Duration = Duration::from_secs(30);
 
 /// The way out of one consumer.
 pub(super) struct Settler {
@@ -96,13 +96,15 @@ enum Next {
 }
 
 impl Settler {
+    /// `published` has the published keys.
     pub(super) fn new(
-        plan: &Arc<ConsumerPlan>,
-        connection: &Arc<Connection>,
+        common: &Common<'_>,
         published: Option<Arc<Ledger>>,
-        (keeping, recall): (&Arc<Keeping>, &Arc<Recall>),
-        (telemetry, tasks): (&Arc<ConsumerTelemetry>, &Tasks),
+        keeping: &Arc<Keeping>,
+        recall: &Arc<Recall>,
     ) -> Self {
+        let Common { plan, services, .. } = common;
+        let (connection, tasks) = (&services.connection, &services.tasks);
         Self {
             plan: Arc::clone(plan),
             connection: Arc::clone(connection),
@@ -110,7 +112,7 @@ impl Settler {
             published,
             keeping: Arc::clone(keeping),
             recall: Arc::clone(recall),
-            telemetry: Arc::clone(telemetry),
+            telemetry: Arc::clone(common.telemetry),
             tasks: tasks.clone(),
         }
     }
@@ -170,7 +172,7 @@ impl Settler {
                     let delivery = &held.delivery;
                     let wait = Wait {
                         attempt: delivery.envelope.attempt,
-                        delay: DETOUR,
+                        delay: DETOUR_DELAY,
                         class: None,
                         error: reason,
                     };
@@ -255,22 +257,21 @@ impl Settler {
 
     /// The next step after the disposition could not be carried out.
     fn after(&self, setback: Setback, disposition: &Disposition, attempt: Attempt) -> Next {
-        match (setback, disposition) {
-            (Setback::Unpublishable(error), _) => {
-                let decided = policy::decide_unpublishable(error, attempt, &self.plan.retry);
-                Next::Do(self.plan.on_its_queue(decided))
+        match setback {
+            Setback::Unpublishable(error) => {
+                Next::Do(self.plan.policy().decide_unpublishable(error, attempt))
             }
-            (Setback::Uncopyable(reason), Disposition::RetryAfter { failure, .. }) => {
-                let mut failure = failure.clone();
-                failure.error = format!("{}; it cannot be retried: {reason}", failure.error);
-                Next::Do(Disposition::DeadLetter(failure))
+            Setback::Uncopyable(reason) => {
+                match self.plan.policy().decide_uncopyable(&reason, disposition) {
+                    Some(other) => Next::Do(other),
+                    None => Next::SetAside(format!(
+                        "a message can neither be retried nor dead-lettered: {reason}"
+                    )),
+                }
             }
-            (Setback::Uncopyable(reason), _) => Next::SetAside(format!(
-                "a message can neither be retried nor dead-lettered: {reason}"
-            )),
-            (Setback::Away(reason), _) => Next::Again(Trouble::Away(reason)),
-            (Setback::Store(reason), _) => Next::Again(Trouble::Store(reason)),
-            (Setback::Stopped(reason), _) => Next::GiveBack(reason),
+            Setback::Away(reason) => Next::Again(Trouble::Away(reason)),
+            Setback::Store(reason) => Next::Again(Trouble::Store(reason)),
+            Setback::Stopped(reason) => Next::GiveBack(reason),
         }
     }
 
@@ -374,7 +375,7 @@ impl Settler {
             Exit::Stopped(Failed { class, error, .. }) => {
                 let offset = delivery.envelope.stream_offset.unwrap_or_default();
                 // Readiness shows it; the log has more.
-                let error = &error[..error.floor_char_boundary(LONGEST_REASON)];
+                let error = &error[..error.floor_char_boundary(LONGEST_STOP_REASON)];
                 let reason =
                     format!("it stopped at offset {offset} of the stream: {class}: {error}");
                 delivery.settlement.stop(&reason)
@@ -396,7 +397,7 @@ impl Settler {
         }
         .emit(&self.telemetry);
         if let (Some(watched), true) = (watched, is_handled) {
-            watched.tell(Verdict::Well);
+            watched.tell(Performance::Well);
         }
         if let Some(watcher) = watcher {
             watcher.tell(is_done);
@@ -441,10 +442,10 @@ impl Setback {
 /// Whether what a disposition publishes is published once more if the delivery comes again. What was handled
 /// with a claim on its key is not: the key is remembered, and the delivery passed over.
 fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
-    match disposition {
-        Disposition::Publish(_) => held.lease.is_none(),
-        Disposition::RetryAfter { .. } | Disposition::DeadLetter(_) => true,
-        _ => false,
+    match disposition.published() {
+        Published::Publications => held.lease.is_none(),
+        Published::Copy => true,
+        Published::Nothing => false,
     }
 }
 

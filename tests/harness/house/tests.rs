@@ -121,6 +121,29 @@ fn rule_8_a_wing_of_amqp_knows_only_those_below_it() {
 }
 
 #[test]
+fn rule_8_a_wing_of_the_sandbox_knows_only_those_below_it() {
+    assert_breaks(
+        "instance/template.rs",
+        "use crate::pool::generation::Generation;",
+        &[8],
+    );
+    assert_breaks(
+        "capability/keyvalue.rs",
+        "use crate::instance::state::State;",
+        &[8],
+    );
+    assert_breaks("component/code.rs", "use crate::engine::Engine;", &[8]);
+    assert_breaks("pool/idle.rs", "use super::super::swap::slot::Slot;", &[8]);
+    assert_breaks("swap/slot.rs", "use crate::{engine, pool};", &[8]);
+    assert_breaks(
+        "instance.rs",
+        "use crate::capability::reporting; use crate::component::code;",
+        &[],
+    );
+    assert_breaks("engine.rs", "use crate::{pool, swap::slot};", &[]);
+}
+
+#[test]
 fn rule_7_a_crate_depends_on_no_other_than_the_table_says() {
     assert_manifest_breaks("hive-telemetry", &["tracing", "hive-broker"], &[7]);
     assert_manifest_breaks("hive-host", &["hive-telemetry", "hive-broker"], &[]);

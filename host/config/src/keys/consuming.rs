@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_core::holding::LONGEST_HOLD;
 use hive_core::message_key::Key;
 use hive_core::policy::OnError;
 use hive_core::scaling::ScalePlan;
@@ -10,9 +11,8 @@ use hive_core::scaling::ScalePlan;
 use super::{LONGEST, LONGEST_TTL, Shape};
 use crate::plan::{ConsumerPlan, StreamOffset};
 
-/// A delivery that waits is unacknowledged. RabbitMQ closes the channel over one after half an hour
-/// (`consumer_timeout`), of which this leaves half for the call.
-const LONGEST_BATCH_WAIT: u64 = 15 * 60_000;
+/// A delivery that waits is unacknowledged.
+const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
 
 /// Each look at a queue is a question to the broker.
 const SHORTEST_LOOK: u64 = 100;

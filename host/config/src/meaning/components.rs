@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Context, allow};
 use crate::keys::{ComponentMeant, RootKeys};
@@ -10,9 +9,7 @@ use crate::plan::{ComponentPlan, Instances, Kept};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
-
-/// RabbitMQ's `consumer_timeout`, unless it is configured otherwise.
-const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+use hive_core::holding::CONSUMER_TIMEOUT;
 
 /// The components that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ComponentPlan> {

@@ -1,6 +1,6 @@
 //! What a consumer's keys mean together.
 
-use hive_core::policy::{Disposition, in_a_stream};
+use hive_core::policy::ConsumerPolicy;
 
 use super::{BatchPlan, ConsumerPlan, PauseOnPlan};
 use crate::diff::differing::Show;
@@ -8,12 +8,11 @@ use crate::keys::Shape;
 use crate::units;
 
 impl ConsumerPlan {
-    /// The disposition for a message by the kind of its queue: the retry policy's `disposition`, or `on_error`
-    /// for a stream.
-    pub fn on_its_queue(&self, disposition: Disposition) -> Disposition {
-        match &self.stream {
-            Some(stream) => in_a_stream(disposition, stream.on_error),
-            None => disposition,
+    /// What it does about a delivery, by the kind of its queue.
+    pub fn policy(&self) -> ConsumerPolicy<'_> {
+        ConsumerPolicy {
+            retry: &self.retry,
+            on_error: self.stream.as_ref().map(|stream| stream.on_error),
         }
     }
 

@@ -1,10 +1,13 @@
 //! `wasi:config/store`: what `config = { … }` of the component says, and nothing else.
 
 use wasmtime::component::Linker;
-use wasmtime_wasi_config::WasiConfig;
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 
-use crate::state::State;
+/// An instance that has a configuration.
+pub(crate) trait ConfigView: Send {
+    fn config(&self) -> &WasiConfigVariables;
+}
 
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi_config::add_to_linker(linker, |state| WasiConfig::from(&*state.config))
+pub(super) fn link<T: ConfigView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wasmtime_wasi_config::add_to_linker(linker, |state| WasiConfig::from(state.config()))
 }

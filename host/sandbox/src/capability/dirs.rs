@@ -12,10 +12,9 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder, WasiView};
 
-use super::Quoted;
-use crate::state::State;
+use super::reporting::{Quoted, Reporting};
 
 type Dir = Resource<Descriptor>;
 
@@ -41,17 +40,23 @@ pub(crate) fn open(plan: &ComponentPlan, context: &mut WasiCtxBuilder) -> Result
 }
 
 /// Wraps wasmtime's functions that take a path, to log denied paths.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn link<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: Reporting + WasiView + 'static,
+{
     linker
         .instance("wasi:filesystem/preopens@0.2.12")?
-        .func_wrap("get-directories", |mut store, (): ()| {
-            let state: &mut State = store.data_mut();
-            let directories = state.filesystem().get_directories()?;
-            if directories.is_empty() {
-                state.telemetry.no_directories();
-            }
-            Ok((directories,))
-        })?;
+        .func_wrap(
+            "get-directories",
+            |mut store: StoreContextMut<'_, T>, (): ()| {
+                let state = store.data_mut();
+                let directories = state.filesystem().get_directories()?;
+                if directories.is_empty() {
+                    state.telemetry().no_directories();
+                }
+                Ok((directories,))
+            },
+        )?;
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
     types.func_wrap_async("[method]descriptor.open-at", |mut store, parameters| {
         let (dir, follow, path, how, flags): (Dir, PathFlags, String, OpenFlags, DescriptorFlags) =
@@ -133,26 +138,26 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// The result for the component; a denial is logged first.
-fn told<T>(
-    store: &mut StoreContextMut<'_, State>,
+fn told<A>(
+    store: &mut StoreContextMut<'_, impl Reporting>,
     verb: &str,
     path: &str,
-    answer: FsResult<T>,
-) -> wasmtime::Result<(Result<T, ErrorCode>,)> {
+    answer: FsResult<A>,
+) -> wasmtime::Result<(Result<A, ErrorCode>,)> {
     let code = match answer {
         Ok(value) => return Ok((Ok(value),)),
         Err(error) => error.downcast()?,
     };
     if matches!(code, ErrorCode::NotPermitted | ErrorCode::Access) {
         let state = store.data_mut();
-        state.telemetry.denied(CapabilityDenied {
+        state.telemetry().denied(CapabilityDenied {
             capability: Capability::Dirs,
             code: Code::FilesDenied.as_str(),
             asked: &format_args!("{verb} {}", Quoted(path)),
             reason: &format_args!(
                 "it leads out of the directory, or would change one that is read-only; \
                  `components.{}.allow.dirs` names the directories, and `write = true` those to change",
-                state.outgoing.component
+                state.component()
             ),
         });
     }

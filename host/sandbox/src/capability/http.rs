@@ -19,19 +19,17 @@ use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::connect::Fault;
 use self::exchange::Patience;
 use self::target::{Refusal, Target};
-use super::Quoted;
-use crate::state::State;
-use crate::surroundings::Network;
+use super::reporting::Quoted;
+use super::surroundings::Network;
 
 /// Connections that one instance may have open at once: each is a socket of the host's.
-const CONNECTIONS: usize = 32;
+const MOST_CONNECTIONS: usize = 32;
 
 /// Sends what the plan allows, and says in the log what it does not.
 pub(crate) struct Outgoing {
@@ -41,7 +39,6 @@ pub(crate) struct Outgoing {
     telemetry: ComponentTelemetry,
     /// Answers in place of the network.
     network: Option<Arc<dyn Network>>,
-    /// When the call that runs now has run too long.
     deadline: Instant,
 }
 
@@ -61,11 +58,16 @@ impl Outgoing {
         Self {
             component: Arc::clone(&plan.name),
             grants: plan.allow.http.clone().into(),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             telemetry: telemetry.clone(),
             network,
             deadline: Instant::now(),
         }
+    }
+
+    /// When the call that runs now has run too long, and its requests with it.
+    pub(crate) fn ends_at(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     /// Everything that can be said of a request before its name is looked up.
@@ -82,7 +84,7 @@ impl Outgoing {
         match Arc::clone(&self.connections).try_acquire_owned() {
             Ok(permit) => Ok((target, permit)),
             Err(_) => {
-                let reason = format!("the instance has {CONNECTIONS} connections already");
+                let reason = format!("the instance has {MOST_CONNECTIONS} connections already");
                 denial.tell(&target, &reason);
                 Err(Error::ConnectionLimitReached)
             }
@@ -186,20 +188,5 @@ impl Denial {
             asked: &format_args!("an HTTP request to {target}"),
             reason: &reason,
         });
-    }
-}
-
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
-}
-
-impl WasiHttpView for State {
-    fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
-        self.outgoing.deadline = self.deadline;
-        wasmtime_wasi_http::WasiHttpCtxView {
-            hooks: &mut self.outgoing,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
     }
 }

@@ -11,8 +11,7 @@ use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
 
 use self::bindings::wasi::keyvalue::{atomics, batch, store};
-use super::Quoted;
-use crate::state::State;
+use super::reporting::Quoted;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -35,7 +34,7 @@ const READ_AT_ONCE: usize = 16;
 /// The values of one answer, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
 /// Buckets that an instance has open at once.
-const MOST_OPEN: usize = 64;
+const MOST_OPEN_BUCKETS: usize = 64;
 
 /// An instance's access to the store.
 pub(crate) struct KeyValue {
@@ -81,27 +80,28 @@ impl KeyValue {
     }
 }
 
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, Access>(linker, access)?;
-    atomics::add_to_linker::<_, Access>(linker, access)?;
-    batch::add_to_linker::<_, Access>(linker, access)
+/// An instance that has buckets.
+pub(crate) trait KeyValueView: Send {
+    fn keyvalue(&mut self) -> Access<'_>;
+}
+
+pub(super) fn link<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: KeyValueView + 'static,
+{
+    store::add_to_linker::<_, Access>(linker, T::keyvalue)?;
+    atomics::add_to_linker::<_, Access>(linker, T::keyvalue)?;
+    batch::add_to_linker::<_, Access>(linker, T::keyvalue)
 }
 
 /// The parts of an instance's state that a call needs.
-struct Access<'a> {
-    keyvalue: &'a mut KeyValue,
-    table: &'a mut ResourceTable,
+pub(crate) struct Access<'a> {
+    pub(crate) keyvalue: &'a mut KeyValue,
+    pub(crate) table: &'a mut ResourceTable,
 }
 
 impl HasData for Access<'static> {
     type Data<'a> = Access<'a>;
-}
-
-fn access(state: &mut State) -> Access<'_> {
-    Access {
-        keyvalue: &mut state.keyvalue,
-        table: &mut state.table,
-    }
 }
 
 impl Access<'_> {
@@ -120,8 +120,9 @@ impl store::Host for Access<'_> {
         {
             return Err(self.keyvalue.deny(&identifier));
         }
-        if self.keyvalue.open >= MOST_OPEN {
-            let message = format!("{MOST_OPEN} buckets are open already; drop some of them");
+        if self.keyvalue.open >= MOST_OPEN_BUCKETS {
+            let message =
+                format!("{MOST_OPEN_BUCKETS} buckets are open already; drop some of them");
             return Err(Fault::Other(message));
         }
         let namespace = Namespace::keyvalue(&identifier);

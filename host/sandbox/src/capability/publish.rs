@@ -8,7 +8,7 @@ use hive_telemetry::{Capability, ComponentTelemetry};
 
 /// Headers with further routing keys, to which the broker sends the message too (RabbitMQ,
 /// "Sender-selected Distribution").
-const MORE_KEYS: [&str; 2] = ["CC", "BCC"];
+const ROUTING_KEY_HEADERS: [&str; 2] = ["CC", "BCC"];
 
 /// The outcome, unless it has a publication that the plan does not allow.
 pub(crate) fn checked(
@@ -62,7 +62,7 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
         return Some(to(routing_key));
     }
     let headers = message.properties.headers.iter();
-    for (name, value) in headers.filter(|(name, _)| MORE_KEYS.contains(&name.as_str())) {
+    for (name, value) in headers.filter(|(name, _)| ROUTING_KEY_HEADERS.contains(&name.as_str())) {
         let Some(keys) = keys(value) else {
             return Some(format!(
                 "exchange {exchange:?} with a header {name:?} that is not an array of routing keys"
@@ -140,7 +140,7 @@ mod tests {
         let grants = grants(&[("", "audit"), ("", "out")]);
         let fine = publication("", "out", &[("CC", r#"["audit"]"#), ("BCC", "[]")]);
         assert_eq!(fault(&fine, &grants), None);
-        for name in MORE_KEYS {
+        for name in ROUTING_KEY_HEADERS {
             let hidden = publication("", "out", &[(name, r#"["audit", "secret"]"#)]);
             let told = fault(&hidden, &grants).unwrap();
             assert!(told.contains("\"secret\"") && told.contains(name), "{told}");

@@ -3,26 +3,31 @@
 
 use hive_core::codes::Code;
 use hive_telemetry::{Capability, CapabilityDenied};
+use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::sockets::instance_network::Host;
 use wasmtime_wasi::sockets::WasiSocketsView;
 
-use crate::state::State;
+use super::reporting::Reporting;
 
 /// Puts itself in front of the function that everything begins with: to bind, to connect and to look
 /// up a name takes the network that it gives. What is then done with it, wasmtime denies.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn link<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: Reporting + WasiView + 'static,
+{
     linker
         .instance("wasi:sockets/instance-network@0.2.12")?
-        .func_wrap("instance-network", |mut store, (): ()| {
-            let state: &mut State = store.data_mut();
-            state.telemetry.denied(CapabilityDenied {
+        .func_wrap("instance-network", |mut store: StoreContextMut<'_, T>, (): ()| {
+            let state = store.data_mut();
+            state.telemetry().denied(CapabilityDenied {
                 capability: Capability::Sockets,
-            code: Code::SocketDenied.as_str(),
+                code: Code::SocketDenied.as_str(),
                 asked: &"a socket or the look-up of a name",
                 reason: &format_args!(
                     "no key grants it; HTTP goes through wasi:http, and `components.{}.allow.http` names where",
-                    state.outgoing.component
+                    state.component()
                 ),
             });
             Ok((Host::instance_network(&mut state.sockets())?,))

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// How long a reader that follows a death suspects what it reads. The stored offset is some 200 ms old,
 /// so what the last one had in flight comes within moments.
-const SUSPICION: Duration = Duration::from_secs(10);
+const SUSPICION_TIME: Duration = Duration::from_secs(10);
 
 /// The fate of the last reader; unknown before the first message.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl LastReader {
     pub(super) async fn look_up(&self, look_up: impl Future<Output = bool>) -> bool {
         let until = self.0.get_or_init(|| async {
             let died = look_up.await;
-            died.then(|| Instant::now() + SUSPICION)
+            died.then(|| Instant::now() + SUSPICION_TIME)
         });
         until.await.is_some()
     }

@@ -15,13 +15,13 @@ use super::marker::{Fate, Owner};
 use super::verdict::Deaths;
 
 /// How often a host that shares its store says that it lives, once it has a marker there.
-const BEAT: Duration = Duration::from_secs(3);
+const BEAT_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long its word counts: some [`BEAT`]s.
-const LIFETIME: Duration = Duration::from_secs(12);
+/// How long its word counts: some [`BEAT_INTERVAL`]s.
+const BEAT_LIFETIME: Duration = Duration::from_secs(12);
 
 /// Between two looks at whether another host lives.
-const LOOK: Duration = Duration::from_secs(1);
+const LIFE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a store that failed is not asked again: a suspect must not wait for it each time.
 const STORE_REST: Duration = Duration::from_secs(10);
@@ -50,9 +50,13 @@ pub(super) struct Trial<'a> {
 }
 
 impl Quarantines {
-    /// For one run of the host.
-    pub fn new(host: &HostPlan, store: (&StorePlan, &Arc<dyn Store>), tasks: &Tasks) -> Arc<Self> {
-        let (plan, store) = store;
+    /// For one run of the host, whose `store` is the one of `plan`.
+    pub fn new(
+        host: &HostPlan,
+        plan: &StorePlan,
+        store: &Arc<dyn Store>,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
         let id: u128 = rand::random();
         Arc::new(Self {
             is_on: host.quarantine,
@@ -72,7 +76,7 @@ impl Quarantines {
     pub(super) fn markers(&self, vhost: &str, queue: &str) -> Bucket {
         Bucket::new(
             &self.store,
-            Namespace::deaths(vhost, queue).bounded(MARKERS),
+            Namespace::deaths(vhost, queue).bounded(MOST_MARKERS),
         )
     }
 
@@ -112,7 +116,7 @@ impl Quarantines {
         let first = self.lives.get(owner.life.as_bytes()).await?;
         let mut now = first.clone();
         while now.is_some() && now == first {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LIFE_LOOK_INTERVAL).await;
             now = self.lives.get(owner.life.as_bytes()).await?;
         }
         Ok(match now {
@@ -127,12 +131,12 @@ impl Quarantines {
             return Ok(());
         }
         let begin = || async {
-            let beat = |number: u64| Value::passing(number.to_string(), LIFETIME);
+            let beat = |number: u64| Value::passing(number.to_string(), BEAT_LIFETIME);
             let (lives, life) = (self.lives.clone(), self.life.clone());
             lives.set(life.as_bytes(), beat(0)).await?;
             let close = self.tasks.close().clone();
             self.tasks.spawn_service(async move {
-                let mut tick = tokio::time::interval(BEAT);
+                let mut tick = tokio::time::interval(BEAT_INTERVAL);
                 tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 for number in 1.. {
                     if close.run_until_cancelled(tick.tick()).await.is_none() {
@@ -168,7 +172,7 @@ impl Quarantines {
 }
 
 /// The most markers of one queue; a new one replaces the oldest. No host has so many in flight.
-const MARKERS: u64 = 100_000;
+const MOST_MARKERS: u64 = 100_000;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -182,7 +186,7 @@ pub(super) mod tests {
         let plan = StorePlan::Embedded {
             path: "hive.db".into(),
         };
-        Quarantines::new(&host, (&plan, store), &Tasks::new())
+        Quarantines::new(&host, &plan, store, &Tasks::new())
     }
 
     fn quarantines() -> Arc<Quarantines> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hive_amqp::CameBack;
-use hive_core::policy::{Disposition, Failure, FailureClass};
 use hive_store::Value;
 use hive_telemetry::{Fact, QuarantineTold};
 use tokio::sync::oneshot;
@@ -14,7 +13,9 @@ use tokio::time::timeout;
 
 use super::marker::{Fate, Marker};
 use super::verdict::{DEATHS_ALONE, Deaths, Treatment, is_suspect, treatment};
-use super::{KEPT, Marked, Order, SETTLING, Suspect, Watcher, last_reader, nameless};
+use super::{
+    MARKER_LIFETIME, Marked, Order, SETTLING_TIMEOUT, Suspect, Watcher, last_reader, nameless,
+};
 use crate::pipeline::Pipeline;
 use crate::pipeline::held::Held;
 
@@ -80,9 +81,17 @@ impl Pipeline {
             (None, true) => Order::ByChance,
             (None, false) => Order::ByDeaths,
         };
-        let begins = quarantine
-            .lock()
-            .add((held, key), came_back, standing, order);
+        let begins = {
+            let mut parked = quarantine.lock();
+            let order = parked.place(order, standing.as_ref());
+            parked.add(Suspect {
+                held,
+                key,
+                came_back,
+                standing,
+                order,
+            })
+        };
         quarantine.arrived.notify_one();
         if begins {
             let pipeline = Arc::clone(self);
@@ -205,7 +214,7 @@ impl Pipeline {
         }
         if let Some(following) = following {
             // A panic of it was logged by then; a slower task continues by itself.
-            let _settled_or_not = timeout(SETTLING, following).await;
+            let _settled_or_not = timeout(SETTLING_TIMEOUT, following).await;
         }
         // A death over the next one must not bring this one back.
         acks.send().await;
@@ -238,7 +247,7 @@ impl Pipeline {
         // The marker stays until the message is in the dead-letter queue; its count is the valid one from now
         // on, should the host die on the way.
         let marker = nameless(deaths);
-        let value = Value::passing(marker.written(), KEPT);
+        let value = Value::passing(marker.written(), MARKER_LIFETIME);
         self.quarantine
             .asked(self.quarantine.markers.set(&key, value))
             .await;
@@ -247,8 +256,6 @@ impl Pipeline {
             "the host died {DEATHS_ALONE} times while it handled this message and nothing else of the \
              consumer: it is taken for the cause, and was not handled again"
         );
-        let failure = Failure::new(FailureClass::Crash, error);
-        let disposition = Disposition::DeadLetter(failure);
-        self.settle(held, self.plan.on_its_queue(disposition));
+        self.settle(held, self.plan.policy().decide_killer(error));
     }
 }

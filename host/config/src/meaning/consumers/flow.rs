@@ -11,9 +11,7 @@ use crate::redact;
 use crate::units;
 use crate::written::Node;
 use hive_core::codes::Code;
-
-/// The longest time that a delivery should wait in the host: the broker's `consumer_timeout` is half an hour.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+use hive_core::holding::LONGEST_HOLD;
 
 /// The default prefetch of a consumer with a rate: what it handles in this time.
 const WAIT_BY_DEFAULT: Duration = Duration::from_secs(60);
@@ -88,7 +86,7 @@ pub(super) fn prefetch_for(rate: &RatePlan, usual: u16, concurrency: u16) -> u16
 /// Warns of a prefetch that takes so long at this rate that the broker's consumer timeout may pass.
 pub(super) fn check_prefetch(context: &mut Context<'_>, at: &Node, rate: &RatePlan, prefetch: u16) {
     let wait = rate.per * u32::from(prefetch) / rate.limit;
-    if wait > LONGEST_WAIT {
+    if wait > LONGEST_HOLD {
         let seconds = Duration::from_secs(wait.as_secs());
         let message = format!(
             "is much for this `rate`: the last of {prefetch} waits for {} in the host",

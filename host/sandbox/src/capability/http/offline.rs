@@ -8,10 +8,10 @@ use http::{Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::surroundings::{HttpOutcome, HttpRequest, Network};
+use super::super::surroundings::{HttpOutcome, HttpRequest, Network};
 
 /// The largest body of a request that is kept: a component under test may send without an end.
-const LARGEST: usize = 64 << 20;
+const LARGEST_BODY: usize = 64 << 20;
 
 /// Reads the request to its end, and gives what the network answers.
 pub(super) async fn answer(
@@ -55,7 +55,7 @@ async fn read(body: WasiBody) -> Result<Vec<u8>, Error> {
         if let Ok(data) = frame?.into_data() {
             bytes.extend_from_slice(&data);
         }
-        if bytes.len() > LARGEST {
+        if bytes.len() > LARGEST_BODY {
             return Err(Error::HttpRequestBodySize(None));
         }
     }

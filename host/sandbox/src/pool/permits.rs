@@ -6,56 +6,54 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use hive_lifecycle::Tasks;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::warm::Warm;
+use super::idle::IdlePool;
+use super::pooled::Permit;
 
 /// How often unused instances are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The places of a host.
-pub(super) struct Places {
+/// The instance permits of a host.
+pub(crate) struct Permits {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
-    in_view: Mutex<Vec<Weak<Warm>>>,
+    in_view: Mutex<Vec<Weak<IdlePool>>>,
 }
 
-/// One place, held by an instance for as long as it lives.
-pub(super) type Place = OwnedSemaphorePermit;
-
-impl Places {
+impl Permits {
     /// This many permits, and a sweep of idle instances.
-    pub(super) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
-        let places = Arc::new(Self {
+    pub(crate) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
+        let permits = Arc::new(Self {
             free: Arc::new(Semaphore::new(count as usize)),
             waiting: AtomicUsize::new(0),
             in_view: Mutex::default(),
         });
-        let (swept, close) = (Arc::downgrade(&places), tasks.close().clone());
+        let (swept, close) = (Arc::downgrade(&permits), tasks.close().clone());
         tasks.spawn_service(async move {
-            let mut ticks = tokio::time::interval(SWEEP);
+            let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     () = close.cancelled() => return,
                     now = ticks.tick() => match swept.upgrade() {
-                        Some(places) => places.sweep(now),
+                        Some(permits) => permits.sweep(now),
                         None => return,
                     },
                 }
             }
         });
-        places
+        permits
     }
 
-    /// From now on `warm` may have to give up an idle instance for another component.
-    pub(super) fn keep_in_view(&self, warm: &Arc<Warm>) {
-        self.view(|in_view| in_view.push(Arc::downgrade(warm)));
+    /// From now on `idle` may have to give up an idle instance for another component.
+    pub(super) fn keep_in_view(&self, idle: &Arc<IdlePool>) {
+        self.view(|in_view| in_view.push(Arc::downgrade(idle)));
     }
 
-    /// A place, as soon as there is one.
-    pub(super) async fn take(&self) -> Place {
+    /// A permit, as soon as there is one.
+    pub(super) async fn take(&self) -> Permit {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return place;
         }
@@ -75,7 +73,7 @@ impl Places {
     fn make_room(&self) {
         let generations = self.living();
         // The generation that gave up a permit last is asked last.
-        if let Some(index) = generations.iter().position(|warm| warm.give_place()) {
+        if let Some(index) = generations.iter().position(|idle| idle.give_permit()) {
             self.view(|in_view| {
                 if index < in_view.len() {
                     in_view.rotate_left(index + 1);
@@ -85,19 +83,19 @@ impl Places {
     }
 
     fn sweep(&self, now: Instant) {
-        for warm in self.living() {
-            warm.sweep(now);
+        for idle in self.living() {
+            idle.sweep(now);
         }
     }
 
-    fn living(&self) -> Vec<Arc<Warm>> {
+    fn living(&self) -> Vec<Arc<IdlePool>> {
         self.view(|in_view| {
-            in_view.retain(|warm| warm.strong_count() > 0);
+            in_view.retain(|idle| idle.strong_count() > 0);
             in_view.iter().filter_map(Weak::upgrade).collect()
         })
     }
 
-    fn view<T>(&self, look: impl FnOnce(&mut Vec<Weak<Warm>>) -> T) -> T {
+    fn view<T>(&self, look: impl FnOnce(&mut Vec<Weak<IdlePool>>) -> T) -> T {
         look(&mut self.in_view.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -8,8 +8,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use hive_core::canary::CanaryRule;
 use tokio::sync::Notify;
 
-use super::generation::Generation;
 use super::trial::Trial;
+use crate::pool::generation::Generation;
 
 /// Holds the current generation of a component.
 pub struct Slot {

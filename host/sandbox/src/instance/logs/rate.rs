@@ -75,7 +75,7 @@ impl LineRate {
     }
 
     /// Whether the next line is logged.
-    pub(super) fn tells(self: &Arc<Self>) -> bool {
+    pub(crate) fn tells(self: &Arc<Self>) -> bool {
         let line = self.second().line(self.limit, Instant::now());
         if line == Line::Told {
             return true;

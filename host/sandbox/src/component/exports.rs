@@ -10,11 +10,11 @@ use super::fault::Reason;
 
 const HANDLER: &str = "hive:consumer/handler";
 const BATCH_HANDLER: &str = "hive:consumer/batch-handler";
-const CONTRACT: &str = "0.1.";
+const CONTRACT_VERSION: &str = "0.1.";
 
 /// The packages whose interfaces the host links. A `/` at the end stands for the whole package; with a version,
 /// only that one is linked.
-const LINKED: &[&str] = &[
+const LINKED_INTERFACES: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/store",
@@ -31,14 +31,14 @@ const LINKED: &[&str] = &[
 
 /// Which handlers a component exports: one of them, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handlers {
-    pub(super) single: bool,
-    pub(super) batch: bool,
+pub(crate) struct Handlers {
+    pub(crate) single: bool,
+    pub(crate) batch: bool,
 }
 
 impl Handlers {
     /// Why a component with these handlers cannot serve `consumer`, if it cannot.
-    pub(super) fn misfit(self, consumer: &ConsumerPlan) -> Option<Reason> {
+    pub(crate) fn misfit(self, consumer: &ConsumerPlan) -> Option<Reason> {
         let name = &consumer.name;
         let text = match (&consumer.batch, self) {
             (Some(_), Self { batch: false, .. }) => format!(
@@ -56,7 +56,7 @@ impl Handlers {
 }
 
 /// Which handlers a component exports, or every fault in what it exports and imports.
-pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<Reason>> {
+pub(crate) fn handlers(engine: &Engine, component: &Component) -> Result<Handlers, Vec<Reason>> {
     let kind = component.component_type();
     let exports: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();
     let (handlers, mut faults) = match handlers_among(&exports) {
@@ -79,7 +79,7 @@ pub(super) fn handlers(engine: &Engine, component: &Component) -> Result<Handler
 }
 
 /// The imports of a component, by name.
-pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
+pub(crate) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
     component
         .component_type()
         .imports(engine)
@@ -92,7 +92,7 @@ fn handlers_among(exports: &[&str]) -> Result<Handlers, Reason> {
     let exports_one = |interface: &str| match exports.iter().find(|name| split(name).0 == interface)
     {
         None => Ok(false),
-        Some(name) if split(name).1.starts_with(CONTRACT) => Ok(true),
+        Some(name) if split(name).1.starts_with(CONTRACT_VERSION) => Ok(true),
         Some(name) => {
             let text = format!(
                 "it exports {name:?}, but this host speaks {interface}@0.1.x; build it against that version"
@@ -121,7 +121,7 @@ fn split(name: &str) -> (&str, &str) {
 
 fn is_linked(import: &str) -> bool {
     let (interface, _) = split(import);
-    LINKED.iter().any(|linked| {
+    LINKED_INTERFACES.iter().any(|linked| {
         interface == *linked
             || import == *linked
             || (linked.ends_with('/') && interface.starts_with(linked))

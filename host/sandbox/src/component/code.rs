@@ -1,18 +1,16 @@
-//! The code of a component: from its file to something that can be linked, with a report of every fault.
+//! The code of a component: from its content to something that can be linked, with a report of every fault.
 
 use std::borrow::Cow;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use hive_config::files;
 use hive_config::plan::{ComponentPlan, ConsumerPlan};
 use hive_core::codes::Code as ErrorCode;
-use sha2::{Digest, Sha256};
+use hive_lifecycle::Tasks;
 use wasmtime::Precompiled;
 use wasmtime::component::Component;
 
-use super::engine::Engine;
+use super::content::{Content, check_sum};
 use super::exports::{self, Handlers};
 use super::fault::{ComponentFault, Reason};
 
@@ -27,62 +25,19 @@ pub enum Source {
     Compiled(Code),
 }
 
-/// The content of a component's file.
-#[derive(Debug)]
-pub struct Content {
-    bytes: Vec<u8>,
-    hash: Arc<str>,
-    /// It was sent, so it must not be native code.
-    is_sent: bool,
-}
-
-impl Content {
-    fn new(bytes: Vec<u8>, is_sent: bool) -> Self {
-        Self {
-            hash: hex(&Sha256::digest(&bytes)).into(),
-            bytes,
-            is_sent,
-        }
-    }
-
-    /// `build` is the command that makes the file.
-    fn of_file(path: &Path, build: Option<&str>) -> Result<Self, Vec<Reason>> {
-        let bytes = files::read(path).map_err(|error| {
-            vec![match build.filter(|_| error.kind() == ErrorKind::NotFound) {
-                Some(build) => Reason::new(
-                    ErrorCode::NotBuilt,
-                    format!(
-                        "there is no such file yet; build it with `{build}` in the folder of hive.toml"
-                    ),
-                ),
-                None => Reason::new(
-                    ErrorCode::ComponentUnreadable,
-                    format!("the file cannot be read: {error}"),
-                ),
-            }]
-        })?;
-        Ok(Self::new(bytes, false))
-    }
-
-    /// Its SHA-256, in hexadecimal.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-}
-
 /// Compiled code, fit for the contract. Clones share it.
 #[derive(Clone)]
 pub struct Code {
-    pub(super) component: Component,
-    pub(super) hash: Arc<str>,
-    pub(super) imports: Arc<[String]>,
-    pub(super) handlers: Handlers,
+    pub(crate) component: Component,
+    pub(crate) hash: Arc<str>,
+    pub(crate) imports: Arc<[String]>,
+    pub(crate) handlers: Handlers,
 }
 
 impl Code {
     /// Whether it exports what each of `consumers` calls; an error has a reason for each that it cannot
     /// serve.
-    pub(super) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<Reason>> {
+    pub(crate) fn fits(&self, consumers: &[&ConsumerPlan]) -> Result<(), Vec<Reason>> {
         let misfits = consumers
             .iter()
             .filter_map(|consumer| self.handlers.misfit(consumer));
@@ -102,40 +57,45 @@ impl std::fmt::Debug for Code {
     }
 }
 
-impl Engine {
+/// Compiles components, and checks what they export and import. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Compiler {
+    engine: wasmtime::Engine,
+    tasks: Tasks,
+}
+
+impl Compiler {
+    pub(crate) fn new(engine: wasmtime::Engine, tasks: &Tasks) -> Self {
+        Self {
+            engine,
+            tasks: tasks.clone(),
+        }
+    }
+
     /// The current content of the plan's file.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
-    pub async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
+    pub(crate) async fn file(&self, plan: &ComponentPlan) -> Result<Content, ComponentFault> {
         let (path, build) = (plan.path.clone(), plan.build.clone());
         self.aside(plan, move || Content::of_file(&path, build.as_deref()))
             .await
     }
 
     /// Content that was sent instead of the file.
-    ///
-    /// # Errors
-    ///
-    /// The host fails to compute its checksum.
-    pub async fn sent(
+    pub(crate) async fn sent(
         &self,
         plan: &ComponentPlan,
         bytes: Vec<u8>,
     ) -> Result<Content, ComponentFault> {
-        self.aside(plan, move || Ok(Content::new(bytes, true)))
-            .await
+        self.aside(plan, move || Ok(Content::sent(bytes))).await
     }
 
     /// Compiles and checks the code of a component.
-    pub(super) async fn code(
+    pub(crate) async fn code(
         &self,
         plan: &ComponentPlan,
         source: Source,
     ) -> Result<Code, ComponentFault> {
-        let (engine, owned) = (self.clone(), plan.clone());
-        self.aside(plan, move || engine.compile(&owned, source))
+        let (compiler, owned) = (self.clone(), plan.clone());
+        self.aside(plan, move || compiler.compile(&owned, source))
             .await
     }
 
@@ -248,26 +208,13 @@ impl Engine {
     }
 }
 
-/// `sha256` of the plan, if it wants one.
-fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<Reason>> {
-    match plan.sha256.as_deref() {
-        Some(sum) if sum != hash => {
-            let text = format!(
-                "its SHA-256 is {hash}, and `sha256` wants {sum}; build that version, or write the sum of this one"
-            );
-            Err(vec![Reason::new(ErrorCode::WrongSum, text)])
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The engine refuses a component.
-pub(super) fn not_compiled(error: &wasmtime::Error) -> Reason {
+pub(crate) fn not_compiled(error: &wasmtime::Error) -> Reason {
     Reason::new(ErrorCode::DoesNotCompile, advise(&format!("{error:#}")))
 }
 
 /// Adds what to do to the errors of wasmtime that people meet.
-pub(super) fn advise(error: &str) -> String {
+pub(crate) fn advise(error: &str) -> String {
     const ADVICE: &[(&str, &str)] = &[
         (
             "requires the component model async feature",
@@ -286,13 +233,4 @@ pub(super) fn advise(error: &str) -> String {
         Some((_, advice)) => format!("{advice} ({error})"),
         None => error.to_owned(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }

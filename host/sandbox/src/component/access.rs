@@ -14,7 +14,7 @@ pub struct Access {
 }
 
 /// The grant of each import.
-pub(super) fn of(imports: &[String], plan: &ComponentPlan) -> Vec<Access> {
+pub(crate) fn of(imports: &[String], plan: &ComponentPlan) -> Vec<Access> {
     imports
         .iter()
         .map(|import| Access {
@@ -60,7 +60,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
 }
 
 /// Where a component may publish, as the plan says.
-pub(super) fn publications(plan: &ComponentPlan) -> String {
+pub(crate) fn publications(plan: &ComponentPlan) -> String {
     match &plan.allow.publish {
         None => "anywhere".to_owned(),
         Some(grants) => list(grants).unwrap_or_else(|| "nowhere".to_owned()),

@@ -9,7 +9,7 @@ use hive_core::policy::Outcome;
 use super::bindings::contract::hive::consumer::types;
 
 /// The headers of an envelope as the contract has them; they are lent like the rest.
-pub(super) fn headers(envelope: &Envelope) -> Vec<(&str, types::FieldValueParam<'_>)> {
+pub(crate) fn headers(envelope: &Envelope) -> Vec<(&str, types::FieldValueParam<'_>)> {
     use types::FieldValueParam as Value;
     envelope
         .message
@@ -33,7 +33,7 @@ pub(super) fn headers(envelope: &Envelope) -> Vec<(&str, types::FieldValueParam<
 }
 
 /// The envelope as the contract has it.
-pub(super) fn delivery<'a>(
+pub(crate) fn delivery<'a>(
     envelope: &'a Envelope,
     headers: &'a [(&'a str, types::FieldValueParam<'a>)],
 ) -> types::Delivery<'a> {
@@ -71,7 +71,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// The outcome of an answer. `Err` is the outcome of one that exceeds a limit.
-pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Outcome, Outcome> {
+pub(crate) fn outcome(action: types::Action, max_publications: u32) -> Result<Outcome, Outcome> {
     if let types::Action::Publish(publications) = &action
         && publications.len() as u64 > u64::from(max_publications)
     {
@@ -86,7 +86,7 @@ pub(super) fn outcome(action: types::Action, max_publications: u32) -> Result<Ou
 
 /// The outcomes of the answer to a batch of `deliveries`. `Err` is the outcome of an answer that exceeds a
 /// limit; an action that does so fails only its own delivery.
-pub(super) fn outcomes(
+pub(crate) fn outcomes(
     actions: Vec<types::Action>,
     deliveries: usize,
     max_publications: u32,

@@ -6,14 +6,14 @@ use wasmtime::ResourceLimiter;
 
 /// Elements of all tables of an instance. A large Python component has some tens of thousands of
 /// functions.
-pub(super) const TABLE_ELEMENTS: usize = 200_000;
+pub(crate) const TABLE_ELEMENTS: usize = 200_000;
 
 /// Counts what an instance has, over all its memories and over all its tables.
 ///
 /// wasmtime's own `StoreLimits` bound each memory by itself, so a component of five core modules
 /// would get five times what its plan allows.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     memory: usize,
     memory_used: usize,
     table_elements_used: usize,
@@ -24,7 +24,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new(plan: &ComponentPlan) -> Self {
+    pub(crate) fn new(plan: &ComponentPlan) -> Self {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
             memory: bytes(plan.memory),
@@ -36,17 +36,17 @@ impl Limits {
     }
 
     /// See `Store::set_hostcall_fuel`.
-    pub(super) fn answer(&self) -> usize {
+    pub(crate) fn answer(&self) -> usize {
         self.answer
     }
 
     /// Bytes of all memories of the instance, which never shrink.
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.memory_used as u64
     }
 
     /// What was denied since the last call began: the reason behind a trap that followed.
-    pub(super) fn take_denied(&mut self) -> Option<String> {
+    pub(crate) fn take_denied(&mut self) -> Option<String> {
         self.denied.take()
     }
 }

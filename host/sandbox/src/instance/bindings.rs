@@ -3,7 +3,7 @@
 /// A world of the host's own, with everything that a component may export: each interface is looked
 /// up by its name, and the types are there once. Parameters are borrowed, so that an envelope is lent
 /// to a component without a copy on the host's side.
-pub(super) mod contract {
+pub(crate) mod contract {
     wasmtime::component::bindgen!({
         path: "../../wit",
         inline: "

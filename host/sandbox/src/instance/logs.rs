@@ -12,18 +12,18 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 mod rate;
 
-pub(super) use rate::LineRate;
+pub(crate) use rate::LineRate;
 
 /// A longer line is cut into several.
-const LINE_BYTES: usize = 8 * 1024;
+const LONGEST_LINE: usize = 8 * 1024;
 /// How much of stderr is kept to explain a failure.
-const TAIL_BYTES: usize = 3 * 1024;
+const LONGEST_TAIL: usize = 3 * 1024;
 /// How much a component may write at once; it comes again for the rest.
-const WRITE_BYTES: usize = 64 * 1024;
+const LARGEST_WRITE: usize = 64 * 1024;
 
 /// Both outputs of one instance. Clones share everything.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Lines>>);
+pub(crate) struct Output(Arc<Mutex<Lines>>);
 
 struct Lines {
     component: Arc<str>,
@@ -43,7 +43,7 @@ enum Source {
 }
 
 impl Output {
-    pub(super) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
+    pub(crate) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             component,
             rate,
@@ -56,7 +56,7 @@ impl Output {
     }
 
     /// From here on, lines belong to this delivery.
-    pub(super) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
+    pub(crate) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
         let mut lines = self.lines();
         lines.consumer.clear();
         lines.consumer.push_str(consumer);
@@ -67,25 +67,25 @@ impl Output {
     }
 
     /// Ends the call: a last line without a newline is logged too.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut lines = self.lines();
         lines.tell_rest(Source::Stdout);
         lines.tell_rest(Source::Stderr);
     }
 
     /// The end of what the call wrote to stderr, if anything.
-    pub(super) fn stderr_tail(&self) -> Option<String> {
+    pub(crate) fn stderr_tail(&self) -> Option<String> {
         let lines = self.lines();
         let text = String::from_utf8_lossy(&lines.tail);
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    pub(super) fn stdout(&self) -> impl StdoutStream + 'static {
+    pub(crate) fn stdout(&self) -> impl StdoutStream + 'static {
         Printer(self.clone(), Source::Stdout)
     }
 
-    pub(super) fn stderr(&self) -> impl StdoutStream + 'static {
+    pub(crate) fn stderr(&self) -> impl StdoutStream + 'static {
         Printer(self.clone(), Source::Stderr)
     }
 
@@ -99,19 +99,19 @@ impl Lines {
     fn write(&mut self, source: Source, bytes: &[u8]) {
         if matches!(source, Source::Stderr) {
             self.tail.extend_from_slice(bytes);
-            let excess = self.tail.len().saturating_sub(TAIL_BYTES);
+            let excess = self.tail.len().saturating_sub(LONGEST_TAIL);
             self.tail.drain(..excess);
         }
         for mut piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             while !piece.is_empty() {
                 let buffer = self.buffer(source);
-                let room = LINE_BYTES - buffer.len();
+                let room = LONGEST_LINE - buffer.len();
                 let (part, rest) = piece.split_at(room.min(piece.len()));
                 buffer.extend_from_slice(part);
                 piece = rest;
                 if part.ends_with(b"\n") {
                     self.tell_rest(source);
-                } else if buffer.len() == LINE_BYTES {
+                } else if buffer.len() == LONGEST_LINE {
                     // The next line begins with the character that does not fit.
                     let rest = buffer.split_off(whole_characters(buffer));
                     self.tell_rest(source);
@@ -212,7 +212,7 @@ impl OutputStream for Printer {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
+        Ok(LARGEST_WRITE)
     }
 }
 
@@ -246,10 +246,10 @@ mod tests {
         output.lines().write(Source::Stdout, b"not this\n");
         output
             .lines()
-            .write(Source::Stderr, &[b'x'; 3 * TAIL_BYTES]);
+            .write(Source::Stderr, &[b'x'; 3 * LONGEST_TAIL]);
         output.lines().write(Source::Stderr, b" the end\n");
         let tail = output.stderr_tail().unwrap();
-        assert!(tail.len() <= TAIL_BYTES && tail.ends_with("the end"));
+        assert!(tail.len() <= LONGEST_TAIL && tail.ends_with("the end"));
     }
 
     #[test]
@@ -259,13 +259,13 @@ mod tests {
         assert_eq!(output.lines().stdout, b"two");
         output
             .lines()
-            .write(Source::Stdout, &[b'x'; 3 * LINE_BYTES]);
+            .write(Source::Stdout, &[b'x'; 3 * LONGEST_LINE]);
         // Three whole lines with "two", whatever the pieces that it is written in.
         assert_eq!(output.lines().stdout, b"xxx");
         for _ in 0..9 {
             output.lines().write(Source::Stdout, &[b'x'; 1000]);
         }
-        assert_eq!(output.lines().stdout.len(), 3 + 9000 - LINE_BYTES);
+        assert_eq!(output.lines().stdout.len(), 3 + 9000 - LONGEST_LINE);
         output.end();
         assert!(output.lines().stdout.is_empty());
     }
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(whole(b"a\xff"), 2);
         assert_eq!(whole(b""), 0);
         let output = output();
-        let text = [&[b'x'; LINE_BYTES - 1][..], "☕".as_bytes()].concat();
+        let text = [&[b'x'; LONGEST_LINE - 1][..], "☕".as_bytes()].concat();
         output.lines().write(Source::Stdout, &text);
         assert_eq!(output.lines().stdout, "☕".as_bytes());
     }

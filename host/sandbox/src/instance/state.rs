@@ -3,32 +3,47 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use hive_config::plan::ComponentPlan;
+use hive_store::Store;
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
-use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::capability::dirs;
-use super::capability::http::Outgoing;
-use super::capability::keyvalue::KeyValue;
-use super::generation::Generation;
 use super::limits::Limits;
-use super::logs::Output;
-use super::surroundings::WallClock;
+use super::logs::{LineRate, Output};
+use crate::capability::config::ConfigView;
+use crate::capability::dirs;
+use crate::capability::http::Outgoing;
+use crate::capability::keyvalue::{Access, KeyValue, KeyValueView};
+use crate::capability::reporting::Reporting;
+use crate::capability::surroundings::{Surroundings, WallClock};
+
+/// What the instances of one component are granted, and where they report.
+pub(crate) struct Grants {
+    pub(crate) plan: ComponentPlan,
+    pub(super) config: Arc<WasiConfigVariables>,
+    /// How many lines the instances may print together.
+    pub(super) lines: Arc<LineRate>,
+    /// Has their buckets.
+    pub(super) store: Arc<dyn Store>,
+    pub(super) surroundings: Surroundings,
+    pub(crate) telemetry: ComponentTelemetry,
+}
 
 /// The data of an instance's store.
-pub(super) struct State {
+pub(crate) struct State {
     wasi: WasiCtx,
-    pub(super) table: ResourceTable,
-    pub(super) http: WasiHttpCtx,
-    pub(super) outgoing: Outgoing,
-    pub(super) config: Arc<WasiConfigVariables>,
-    pub(super) keyvalue: KeyValue,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    config: Arc<WasiConfigVariables>,
+    keyvalue: KeyValue,
     pub(super) limits: Limits,
     pub(super) output: Output,
-    pub(super) telemetry: ComponentTelemetry,
+    telemetry: ComponentTelemetry,
     /// When the call that runs now has run too long.
     pub(super) deadline: Instant,
 }
@@ -40,16 +55,15 @@ impl State {
     /// # Errors
     ///
     /// A directory that cannot be opened any more.
-    pub(super) fn new(generation: &Generation) -> Result<Self, String> {
-        let Generation {
+    pub(super) fn new(grants: &Grants) -> Result<Self, String> {
+        let Grants {
             plan,
             config,
             telemetry,
             store,
             lines,
             surroundings,
-            ..
-        } = generation;
+        } = grants;
         let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines));
         let mut wasi = WasiCtxBuilder::new();
         wasi.envs(&plan.allow.env)
@@ -80,6 +94,42 @@ impl WasiView for State {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.outgoing.ends_at(self.deadline);
+        WasiHttpCtxView {
+            hooks: &mut self.outgoing,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+impl ConfigView for State {
+    fn config(&self) -> &WasiConfigVariables {
+        &self.config
+    }
+}
+
+impl KeyValueView for State {
+    fn keyvalue(&mut self) -> Access<'_> {
+        Access {
+            keyvalue: &mut self.keyvalue,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl Reporting for State {
+    fn component(&self) -> &str {
+        &self.outgoing.component
+    }
+
+    fn telemetry(&self) -> &ComponentTelemetry {
+        &self.telemetry
     }
 }
 

@@ -9,41 +9,36 @@ use hive_lifecycle::Tasks;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
-use super::instance::Instance;
+use super::pooled::{OnTheRoll, Pooled, Roll};
+use crate::instance::StopReason;
 
 /// Instances of one generation that run their `lifecycle.stop` at once. No delivery waits for the stop
 /// of the instance that handled it, so that without a bound a component that spins in `stop` would have
 /// more and more of them at work.
 const STOPS_AT_ONCE: usize = 1;
 
-/// The warm instances of one generation.
-pub(super) struct Warm {
+/// The idle instances of one generation.
+pub(super) struct IdlePool {
     idle: Mutex<Idle>,
     /// How long an instance may go unused.
     longest: Option<Duration>,
     /// For `lifecycle.stop`.
     timeout: Duration,
     stops: Arc<Semaphore>,
-    /// A copy for each instance that handles deliveries or may be asked to.
-    roll: Arc<()>,
+    /// Those that handle deliveries or may be asked to.
+    roll: Roll,
     tasks: Tasks,
-}
-
-/// An instance is on the roll of its generation for as long as it has this.
-pub(super) struct OnTheRoll {
-    _copy: Arc<()>,
 }
 
 struct Idle {
     /// With the moment since which each is unused, the longest first. The last one used is the first
     /// one taken, since its memory is still in the processor's caches.
-    instances: Vec<(Instance, Instant)>,
+    instances: Vec<(Pooled, Instant)>,
     /// Why none is kept any more.
     retired: Option<StopReason>,
 }
 
-impl Warm {
+impl IdlePool {
     pub(super) fn new(plan: &ComponentPlan, tasks: &Tasks) -> Self {
         Self {
             idle: Mutex::new(Idle {
@@ -56,25 +51,23 @@ impl Warm {
             },
             timeout: plan.timeout,
             stops: Arc::new(Semaphore::new(STOPS_AT_ONCE)),
-            roll: Arc::default(),
+            roll: Roll::default(),
             tasks: tasks.clone(),
         }
     }
 
     /// For an instance in the making.
     pub(super) fn enrol(&self) -> OnTheRoll {
-        OnTheRoll {
-            _copy: Arc::clone(&self.roll),
-        }
+        self.roll.enrol()
     }
 
     /// The one used last.
-    pub(super) fn take(&self) -> Option<Instance> {
+    pub(super) fn take(&self) -> Option<Pooled> {
         self.idle().instances.pop().map(|(instance, _)| instance)
     }
 
     /// Keeps an instance for later, or stops it if it is not needed.
-    pub(super) fn keep(&self, instance: Instance) {
+    pub(super) fn keep(&self, instance: Pooled) {
         let mut idle = self.idle();
         match idle.retired {
             None => idle.instances.push((instance, Instant::now())),
@@ -100,7 +93,7 @@ impl Warm {
     }
 
     /// Gives up the permit of one idle instance for a waiting caller; false if there is none.
-    pub(super) fn give_place(&self) -> bool {
+    pub(super) fn give_permit(&self) -> bool {
         let mut idle = self.idle();
         if idle.instances.is_empty() {
             return false;
@@ -116,7 +109,7 @@ impl Warm {
     pub(super) fn trim(&self, most: usize) {
         let spare = {
             let mut idle = self.idle();
-            let enrolled = Arc::strong_count(&self.roll) - 1;
+            let enrolled = self.roll.count();
             let count = enrolled.saturating_sub(most).min(idle.instances.len());
             let mut spare: Vec<_> = idle.instances.drain(..count).collect();
             // While no other code counts them.
@@ -137,7 +130,7 @@ impl Warm {
         };
         let unused = {
             let mut idle = self.idle();
-            let is_unused = |(_, since): &(Instance, Instant)| now - *since >= longest;
+            let is_unused = |(_, since): &(Pooled, Instant)| now - *since >= longest;
             let count = idle
                 .instances
                 .iter()
@@ -151,7 +144,7 @@ impl Warm {
     }
 
     /// Ends an instance, which hears of it if it wants to.
-    pub(super) fn stop(&self, mut instance: Instance, reason: StopReason) {
+    pub(super) fn stop(&self, mut instance: Pooled, reason: StopReason) {
         instance.strike_off();
         if instance.has_lifecycle() {
             let (stops, timeout) = (Arc::clone(&self.stops), self.timeout);
@@ -167,14 +160,13 @@ impl Warm {
         }
     }
 
-    /// Waits for the stops that were asked for before. Instances that wait for theirs keep their places
-    /// in the host, so no new ones are made meanwhile.
+    /// Waits for the stops that were asked for before. Instances that wait for theirs keep their permits, so no new ones are made meanwhile.
     pub(super) async fn have_stopped(&self) {
         // It is never closed.
         let _turn = self.stops.acquire().await;
     }
 
-    fn close(&self, reason: StopReason) -> Vec<(Instance, Instant)> {
+    fn close(&self, reason: StopReason) -> Vec<(Pooled, Instant)> {
         let mut idle = self.idle();
         idle.retired = Some(reason);
         std::mem::take(&mut idle.instances)

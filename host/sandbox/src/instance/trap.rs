@@ -1,117 +1,30 @@
-//! One call: an envelope and a deadline in, an outcome out.
+//! The end of a call that did not return, in words: an interrupt, a limit, a trap with its innermost functions.
 
 use std::char::DecodeUtf16Error;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::capability::publish;
-use super::generation::Generation;
-use super::instance::Instance;
 use super::state::State;
 
-/// The clock interrupts wasm, not a host function that waits. Whatever still runs this long after
-/// its deadline is in one, and is dropped.
-const SLACK: Duration = Duration::from_millis(50);
-
-/// The longest text of an error that the host keeps in memory.
-const ERROR_BYTES: usize = 64 * 1024;
+/// The longest text of an error that the host keeps in memory, in bytes.
+const LONGEST_ERROR: usize = 64 * 1024;
 
 /// Functions of the backtrace that are named, from the innermost.
-const FRAMES: usize = 4;
+const NAMED_FRAMES: usize = 4;
 
-/// Whose delivery or batch it is, for the lines that the component prints.
-#[derive(Clone, Copy)]
-pub struct Call<'a> {
-    /// The consumer's name.
-    pub consumer: &'a str,
-    /// Identifies this delivery or batch.
-    pub delivery: &'a (dyn fmt::Display + Sync),
-}
-
-impl Generation {
-    /// Hands a delivery to an instance.
-    ///
-    /// Dropping the future abandons the call and the instance with it.
-    pub async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
-        let _turn = self.turn().await;
-        let mut instance = match self.take().await {
-            Ok(instance) => instance,
-            Err(outcome) => return outcome,
-        };
-        let ended = instance.handle(call, envelope, &self.plan).await;
-        self.checked(self.end(instance, ended))
-    }
-
-    /// Hands a batch to an instance, in one call; gives an outcome for each delivery, in their order.
-    ///
-    /// An action is the failure or the success of its delivery alone; a call that does not answer each
-    /// delivery is the failure of all of them. Dropping the future abandons the call and the instance
-    /// with it.
-    pub async fn handle_batch(&self, call: &Call<'_>, batch: &[&Envelope]) -> Vec<Outcome> {
-        let _turn = self.turn().await;
-        let mut instance = match self.take().await {
-            Ok(instance) => instance,
-            Err(outcome) => return vec![outcome; batch.len()],
-        };
-        let ended = instance.handle_batch(call, batch, &self.plan).await;
-        let outcomes = self.end(instance, ended).into_iter();
-        outcomes.map(|outcome| self.checked(outcome)).collect()
-    }
-
-    /// Keeps an instance that has answered; any other one is dropped.
-    pub(super) fn end<T>(&self, instance: Instance, ended: Result<T, T>) -> T {
-        match ended {
-            Ok(answered) => {
-                self.give_back(instance);
-                answered
-            }
-            Err(failed) => {
-                self.telemetry.trapped();
-                failed
-            }
-        }
-    }
-
-    /// A publication that is not allowed is a failure of the component.
-    pub(super) fn checked(&self, outcome: Outcome) -> Outcome {
-        publish::checked(outcome, &self.plan, &self.telemetry)
-    }
-}
-
-/// How a call ended that did not return.
-pub(super) enum End {
-    /// It was dropped in a host function, past its deadline.
-    Stuck,
-    /// It was interrupted, trapped, or could not be made.
-    Stopped(wasmtime::Error),
-}
-
-/// Runs a call, and drops it where it waits for ever.
-pub(super) async fn within<T>(
-    timeout: Duration,
-    call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
-) -> Result<T, End> {
-    match tokio::time::timeout(timeout.saturating_add(SLACK), call).await {
-        Ok(result) => result.map_err(End::Stopped),
-        Err(_) => Err(End::Stuck),
-    }
-}
-
-/// The outcome of a call's end, with words that help the component's author.
+/// The outcome of a call that did not return, with words that help the component's author.
 ///
 /// `called` is the function of the contract that the host called.
-pub(super) fn outcome_of(end: End, state: &mut State, called: &str, timeout: Duration) -> Outcome {
-    let End::Stopped(error) = end else {
-        return Outcome::TimedOut(timeout);
-    };
+pub(super) fn outcome_of(
+    error: wasmtime::Error,
+    state: &mut State,
+    called: &str,
+    timeout: Duration,
+) -> Outcome {
     if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
         return Outcome::TimedOut(timeout);
     }
@@ -174,7 +87,7 @@ fn innermost_functions(error: &wasmtime::Error) -> Vec<String> {
         .frames()
         .iter()
         .flat_map(functions)
-        .take(FRAMES)
+        .take(NAMED_FRAMES)
         .collect()
 }
 
@@ -206,8 +119,8 @@ fn file_name(path: &str) -> &str {
 
 /// Cuts a text at a character's end.
 pub(super) fn bounded(mut text: String) -> String {
-    if text.len() > ERROR_BYTES {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES));
+    if text.len() > LONGEST_ERROR {
+        text.truncate(text.floor_char_boundary(LONGEST_ERROR));
     }
     text
 }

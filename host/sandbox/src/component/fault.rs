@@ -27,7 +27,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { code, text }
     }
@@ -35,7 +35,7 @@ impl Reason {
 
 impl ComponentFault {
     /// The fault of a plan's component.
-    pub(super) fn of(plan: &ComponentPlan, reasons: Vec<Reason>) -> Self {
+    pub(crate) fn of(plan: &ComponentPlan, reasons: Vec<Reason>) -> Self {
         Self {
             component: plan.name.to_string(),
             path: plan.path.clone(),

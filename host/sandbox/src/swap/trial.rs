@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use hive_core::canary::{CanaryRule, Tally, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use super::generation::Generation;
+use crate::pool::generation::Generation;
 
 /// A canary on trial.
 pub struct Trial {
-    pub(super) canary: Arc<Generation>,
+    pub(crate) canary: Arc<Generation>,
     rule: CanaryRule,
     dealt: AtomicU64,
     tally: Mutex<Tally>,
@@ -19,7 +19,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    pub(super) fn new(canary: Arc<Generation>, rule: CanaryRule) -> Self {
+    pub(crate) fn new(canary: Arc<Generation>, rule: CanaryRule) -> Self {
         Self {
             canary,
             rule,
@@ -46,7 +46,7 @@ impl Trial {
     }
 
     /// Whether the next delivery is the canary's. None is once it has failed.
-    pub(super) fn deal(&self) -> bool {
+    pub(crate) fn deal(&self) -> bool {
         match self.verdict.get() {
             Some(verdict) => *verdict == Verdict::Promote,
             None => self.rule.takes(self.dealt.fetch_add(1, Ordering::Relaxed)),
@@ -54,7 +54,7 @@ impl Trial {
     }
 
     /// Counts a result.
-    pub(super) fn saw(&self, by_canary: bool, handled: bool) {
+    pub(crate) fn saw(&self, by_canary: bool, handled: bool) {
         let verdict = {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             match by_canary {
@@ -71,7 +71,7 @@ impl Trial {
     }
 
     /// Ends it without a verdict.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.over.cancel();
     }
 

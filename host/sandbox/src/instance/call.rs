@@ -1,0 +1,60 @@
+//! One call of a function of the contract: its clock, its limits, its output and its end are the same for all.
+
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use hive_core::policy::Outcome;
+use wasmtime::Store;
+
+use super::state::State;
+use super::{clock, trap};
+
+/// The clock interrupts wasm, not a host function that waits. What still runs this long after
+/// its deadline is in one, and is dropped.
+const HOST_FUNCTION_SLACK: Duration = Duration::from_millis(50);
+
+/// Whose delivery or batch it is, for the lines that the component prints.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The consumer's name.
+    pub consumer: &'a str,
+    /// Identifies this delivery or batch.
+    pub delivery: &'a (dyn fmt::Display + Sync),
+}
+
+/// A function of the contract, with its arguments.
+pub(crate) trait Function {
+    /// Its name in an error.
+    const NAME: &'static str;
+
+    /// Its result, if it returns.
+    type Answer;
+
+    fn run(
+        self,
+        store: &mut Store<State>,
+    ) -> impl Future<Output = wasmtime::Result<Self::Answer>> + Send;
+}
+
+/// Calls a function. `Err` is the outcome of a call that did not return: its instance must not be used again.
+pub(super) async fn call<F: Function>(
+    store: &mut Store<State>,
+    function: F,
+    timeout: Duration,
+) -> Result<F::Answer, Outcome> {
+    clock::begin(store, timeout);
+    // A growth denied in a call that ended well is not the reason of what comes next.
+    store.data_mut().limits.take_denied();
+    let ended = {
+        let running = pin!(function.run(store));
+        tokio::time::timeout(timeout.saturating_add(HOST_FUNCTION_SLACK), running).await
+    };
+    let state = store.data_mut();
+    state.output.end();
+    match ended {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(trap::outcome_of(error, state, F::NAME, timeout)),
+        Err(_) => Err(Outcome::TimedOut(timeout)),
+    }
+}

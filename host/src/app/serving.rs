@@ -1,0 +1,94 @@
+//! Health, metrics and commands over HTTP, from before the first component is compiled.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use hive_config::plan::{AdminPlan, Plan};
+use hive_core::codes::{Code, Coded};
+use hive_lifecycle::Tasks;
+use hive_telemetry::{Fact, Telemetry};
+
+use super::StartFault;
+use super::board::Board;
+use crate::admin::{Admin, Commands, Identity, RuntimeFile, Sources};
+use crate::control::Control;
+
+/// What the admin server of a host is made with.
+pub(super) struct Serving<'a> {
+    pub(super) plan: &'a Plan,
+    /// hive.toml.
+    pub(super) file: &'a Path,
+    pub(super) board: &'a Arc<Board>,
+    pub(super) control: &'a Control,
+    pub(super) telemetry: &'a Telemetry,
+}
+
+impl Serving<'_> {
+    /// Serves from now on, if the plan says so. Returns what leads commands here.
+    pub(super) async fn start(&self, tasks: &Tasks) -> Result<Option<RuntimeFile>, StartFault> {
+        let Some(plan) = &self.plan.host.admin else {
+            return Ok(None);
+        };
+        let Some(admin) = bind(plan).await? else {
+            return Ok(None);
+        };
+        let runtime_file = runtime_file(plan, &admin, self.file);
+        admin.serve(self.sources(), tasks);
+        Ok(runtime_file)
+    }
+
+    fn sources(&self) -> Sources {
+        let Self { plan, file, .. } = self;
+        let board = Arc::clone(self.board);
+        Sources {
+            status: Arc::new(move || board.status()),
+            telemetry: self.telemetry.clone(),
+            commands: Commands {
+                control: self.control.clone(),
+                token: plan.host.admin_token.clone(),
+            },
+            identity: Identity {
+                host: Arc::clone(&plan.host.name),
+                file: std::fs::canonicalize(file).unwrap_or_else(|_| (*file).to_owned()),
+            },
+            since: SystemTime::now(),
+        }
+    }
+}
+
+/// `None` where a host does without, since nothing names its address.
+async fn bind(plan: &AdminPlan) -> Result<Option<Admin>, StartFault> {
+    let AdminPlan { address, is_named } = *plan;
+    match Admin::bind(address, !is_named).await {
+        Ok(admin) => Ok(Some(admin)),
+        Err(error) if is_named => {
+            let text = format!(
+                "the admin server cannot listen on {address}: {error}; change `host.admin`"
+            );
+            Err(StartFault::Host(Coded::new(Code::AdminPortTaken, text)))
+        }
+        Err(error) => {
+            Fact::AdminUnavailable {
+                code: Code::AdminPortTaken.as_str(),
+                address,
+                error: &error,
+            }
+            .emit();
+            Ok(None)
+        }
+    }
+}
+
+/// Leads commands to an admin server whose address they cannot know.
+fn runtime_file(plan: &AdminPlan, admin: &Admin, file: &Path) -> Option<RuntimeFile> {
+    if plan.is_named && plan.address.port() != 0 {
+        return None;
+    }
+    let written = admin
+        .address()
+        .and_then(|address| RuntimeFile::write(file, address));
+    written
+        .inspect_err(|error| Fact::AdminNotFound { error }.emit())
+        .ok()
+}

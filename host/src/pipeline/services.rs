@@ -1,0 +1,38 @@
+//! What a consumer is made with, and what the parts of its pipeline have in common.
+
+use std::sync::Arc;
+
+use hive_amqp::{Connection, Subscription};
+use hive_config::plan::ConsumerPlan;
+use hive_lifecycle::Tasks;
+use hive_sandbox::Slot;
+use hive_store::Store;
+use hive_telemetry::{ConsumerTelemetry, Telemetry};
+
+use super::quarantine::Quarantines;
+
+/// What the host has for one of its consumers.
+pub struct Services {
+    /// The connection that it consumes over.
+    pub connection: Arc<Connection>,
+    /// The place of its component.
+    pub slot: Arc<Slot>,
+    /// Remembers what outlives the host.
+    pub store: Arc<dyn Store>,
+    /// Shared by all consumers of the host.
+    pub quarantines: Arc<Quarantines>,
+    /// Its branch of the host's tasks.
+    pub tasks: Tasks,
+    /// The telemetry of the host.
+    pub telemetry: Telemetry,
+}
+
+/// What each part of a pipeline is made with. The pipeline owns it; a part keeps what it uses.
+pub(super) struct Common<'a> {
+    pub(super) plan: &'a Arc<ConsumerPlan>,
+    pub(super) services: &'a Services,
+    /// Lent to those who change its demand.
+    pub(super) subscription: &'a Arc<Subscription>,
+    /// The telemetry of the consumer.
+    pub(super) telemetry: &'a Arc<ConsumerTelemetry>,
+}
