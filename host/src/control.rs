@@ -49,12 +49,12 @@ pub enum Command {
 pub enum NewCode {
     /// The file that hive.toml names, as it is now.
     File,
-    /// The same after a change of the file: nothing happens if the content is that of the current version.
-    /// While a canary is on trial it is a conflict, and the caller tries again later.
+    /// The same after a change of the file. While a canary is on trial it is a conflict, and the caller tries again
+    /// later.
     ChangedFile,
     /// The content of a file, sent along.
     Content(Vec<u8>),
-    /// The version that served before; ends a canary that is on trial.
+    /// The last version that served with other code; ends a canary that is on trial.
     Before,
 }
 
@@ -82,7 +82,7 @@ pub enum Done {
         /// The version that was on trial.
         canary: Version,
     },
-    /// The file holds what serves already.
+    /// The code is that of the current version: nothing was changed.
     Unchanged {
         /// The current version.
         current: Version,

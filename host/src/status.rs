@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hive_core::canary::Decision;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, Role};
 
@@ -102,6 +103,8 @@ pub struct ComponentStatus {
     pub version: Version,
     /// A version on trial beside it.
     pub canary: Option<CanaryStatus>,
+    /// The decision over the last canary that was judged.
+    pub decision: Option<Decision>,
 }
 
 /// A canary on trial.

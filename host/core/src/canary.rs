@@ -32,6 +32,17 @@ pub struct Answered {
     pub failed: u32,
 }
 
+/// How a trial ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// The generation that was on trial.
+    pub generation: u64,
+    /// Whether it took over.
+    pub verdict: Verdict,
+    /// The results that decided.
+    pub tally: Tally,
+}
+
 /// The end of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -2,6 +2,7 @@
 
 mod status;
 
+use hive_core::canary::{Decision, Tally, Verdict};
 use hive_core::codes::Code;
 use hive_core::moments;
 use serde::Serialize;
@@ -173,6 +174,9 @@ pub(super) struct ComponentView<'a> {
     version: VersionView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<CanaryView<'a>>,
+    /// The last canary that was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_canary: Option<DecisionView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -190,6 +194,17 @@ struct CanaryView<'a> {
     percent: f64,
     /// Deliveries after which it is judged.
     wanted: u32,
+    deliveries: u32,
+    failed: u32,
+    current_deliveries: u32,
+    current_failed: u32,
+}
+
+/// The decision over a canary, with the counts that decided.
+#[derive(Debug, Serialize)]
+struct DecisionView {
+    generation: u64,
+    promoted: bool,
     deliveries: u32,
     failed: u32,
     current_deliveries: u32,
@@ -260,6 +275,7 @@ impl<'a> From<&'a ComponentStatus> for ComponentView<'a> {
             component: &status.component,
             version: (&status.version).into(),
             canary: status.canary.as_ref().map(CanaryView::from),
+            last_canary: status.decision.map(DecisionView::from),
         }
     }
 }
@@ -276,6 +292,20 @@ impl<'a> From<&'a CanaryStatus> for CanaryView<'a> {
             failed,
             current_deliveries,
             current_failed,
+        }
+    }
+}
+
+impl From<Decision> for DecisionView {
+    fn from(decision: Decision) -> Self {
+        let Tally { canary, current } = decision.tally;
+        Self {
+            generation: decision.generation,
+            promoted: decision.verdict == Verdict::Promote,
+            deliveries: canary.deliveries,
+            failed: canary.failed,
+            current_deliveries: current.deliveries,
+            current_failed: current.failed,
         }
     }
 }

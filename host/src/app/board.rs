@@ -113,6 +113,7 @@ fn components(watched: &Watched) -> Vec<ComponentStatus> {
             component: name.clone(),
             version: slot.current().version().clone(),
             canary: slot.trial().as_deref().map(canary),
+            decision: slot.decision(),
         })
         .collect()
 }

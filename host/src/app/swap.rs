@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hive_core::canary::{CanaryRule, Verdict};
+use hive_core::canary::{CanaryRule, Decision, Verdict};
 use hive_core::codes::{Code, Coded};
 use hive_core::nearest;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
@@ -71,15 +71,8 @@ impl Running {
         let plan = &self.plan.components[name];
         let faulty = |fault: ComponentFault| Refusal::Faulty(Coded::new(fault.code(), &fault));
         let source = match code {
-            NewCode::File => Source::File,
-            NewCode::ChangedFile => {
-                let content = self.engine.file(plan).await.map_err(faulty)?;
-                if *content.hash() == *current.version().sha256 {
-                    return Ok(Done::Unchanged {
-                        current: current.version().clone(),
-                    });
-                }
-                Source::Content(content)
+            NewCode::File | NewCode::ChangedFile => {
+                Source::Content(self.engine.file(plan).await.map_err(faulty)?)
             }
             NewCode::Content(bytes) => {
                 Source::Content(self.engine.sent(plan, bytes).await.map_err(faulty)?)
@@ -93,6 +86,13 @@ impl Running {
                 }
             },
         };
+        if let Source::Content(content) = &source
+            && *content.hash() == *current.version().sha256
+        {
+            return Ok(Done::Unchanged {
+                current: current.version().clone(),
+            });
+        }
         let consumers = self.plan.consumers_of(name);
         let number = slot.next_number();
         let next = self.engine.load(plan, &consumers, source, number);
@@ -143,11 +143,14 @@ impl Running {
         if !slot.trial().is_some_and(|now| Arc::ptr_eq(&now, trial)) {
             return;
         }
-        let tally = trial.tally();
+        // Before the trial goes: whoever looks for its end finds the decision.
+        let Decision {
+            generation, tally, ..
+        } = slot.decide(trial, verdict);
         CanaryDecided {
             component: name,
             promoted: verdict == Verdict::Promote,
-            generation: trial.canary().version().generation,
+            generation,
             canary: (tally.canary.deliveries, tally.canary.failed),
             current: (tally.current.deliveries, tally.current.failed),
         }

@@ -164,6 +164,10 @@ fn sentence(component: &str, answer: &Value) -> String {
             version("canary"),
             version("current")
         ),
+        Some("unchanged") => format!(
+            "{component}: nothing changed; {} has this code already",
+            version("current")
+        ),
         _ => format!("{component}: {answer}"),
     }
 }
@@ -171,7 +175,7 @@ fn sentence(component: &str, answer: &Value) -> String {
 /// Waits for what becomes of the canary.
 fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exit> {
     let canary = &started["canary"]["generation"];
-    let mut last = Value::Null;
+    let component = &arguments.component;
     loop {
         let components = host.get("/v1/components")?;
         let components = components.as_array().into_iter().flatten();
@@ -180,9 +184,7 @@ fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exi
             .find(|one| one["component"] == arguments.component.as_str())
             .cloned()
             .unwrap_or(Value::Null);
-        let trial = &now["canary"];
-        if trial["generation"] == *canary {
-            last = trial.clone();
+        if now["canary"]["generation"] == *canary {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "this thread has nothing else to do"
@@ -190,20 +192,23 @@ fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exi
             std::thread::sleep(LOOK_EVERY);
             continue;
         }
-        let promoted = now["generation"] == *canary;
-        let counts = format!(
-            "at least {} of its {} deliveries failed, {} of {} of the old one's",
-            last["failed"], last["deliveries"], last["current_failed"], last["current_deliveries"]
-        );
-        let counts = match last.is_null() {
-            true => "the host's log has the counts".to_owned(),
-            false => counts,
-        };
-        let component = &arguments.component;
-        match promoted {
-            true => out!("{component}: the canary is promoted; {counts}"),
-            false => fault!("{component}: the canary is rolled back; {counts}"),
+        let decision = &now["last_canary"];
+        if decision["generation"] != *canary {
+            fault!("{component}: the canary was ended before it was judged");
+            return Ok(Exit::Failed);
         }
-        return Ok(if promoted { Exit::Done } else { Exit::Failed });
+        let counts = format!(
+            "{} of its {} deliveries failed, and {} of {} of the old version's",
+            decision["failed"],
+            decision["deliveries"],
+            decision["current_failed"],
+            decision["current_deliveries"]
+        );
+        if decision["promoted"] == true {
+            out!("{component}: the canary is promoted; {counts}");
+            return Ok(Exit::Done);
+        }
+        fault!("{component}: the canary is rolled back; {counts}");
+        return Ok(Exit::Failed);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hive_tests::{
-    Broker, Commands, Finished, HiveToml, HostProcess, Message, Vhost, eventually, guest,
+    Broker, Commands, Event, Finished, HiveToml, HostProcess, Message, Vhost, eventually, guest,
 };
 use hive_tests::{scratch, text_guest};
 use serde_json::Value;
@@ -130,6 +130,41 @@ async fn a_swap_shows_both_versions_and_goes_back() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_swap_to_the_same_code_changes_nothing_and_is_no_way_back() -> Result<()> {
+    let stage = Stage::set("swap", "", "").await?;
+    succeeded(&stage.swap_to(&guest("second")).await?)?;
+    let second = guest("second");
+    let second = second.to_string_lossy();
+    let same: [&[&str]; 2] = [&[&second], &[&second, "--canary", "50%"]];
+    for arguments in same {
+        let swapped = stage.swap(arguments).await?;
+        succeeded(&swapped)?;
+        assert!(swapped.stdout.contains("nothing changed"), "{swapped:?}");
+    }
+    assert_eq!(stage.shown().await?["generation"], 2);
+    // The code before is that of another file, however often this one was sent.
+    succeeded(&stage.swap(&["--back"]).await?)?;
+    assert_eq!(stage.answer().await?, "first");
+    // As the file that hive.toml names has it.
+    let swapped = stage.swap(&[]).await?;
+    assert!(swapped.stdout.contains("nothing changed"), "{swapped:?}");
+    assert_eq!(stage.shown().await?["generation"], 3);
+    Ok(())
+}
+
+/// The counts of a decision in the words of the command, from the fields of its event.
+fn counts(event: &Event) -> String {
+    let field = |name| event.field(name).unwrap_or_default();
+    format!(
+        "{} of its {} deliveries failed, and {} of {} of the old version's",
+        field("failed"),
+        field("deliveries"),
+        field("current_failed"),
+        field("current_deliveries")
+    )
+}
+
+#[tokio::test]
 async fn what_is_broken_in_any_way_leaves_the_old_one_serving() -> Result<()> {
     let stage = Stage::set("broken", "config = { start = \"trap\" }", "").await?;
     let file = |name: &str, content: &[u8]| -> Result<PathBuf> {
@@ -200,6 +235,10 @@ async fn a_canary_that_fails_half_of_its_deliveries_is_rolled_back_by_itself() -
     assert!(swapped.stderr.contains("rolled back"), "{swapped:?}");
     let line = stage.host.wait_for_event("canary.rolled_back", &[]).await?;
     assert_eq!(line.field("current_failed").as_deref(), Some("0"), "{line}");
+    assert!(
+        swapped.stderr.contains(&counts(&line)),
+        "{swapped:?}: {line}"
+    );
     // What it failed at was retried, and handled by the one that serves.
     let answers = stage.vhost.take("out", 400).await?;
     assert!(
@@ -232,8 +271,14 @@ async fn a_sound_canary_is_promoted_by_itself() -> Result<()> {
     };
     let (swapped, sent) = tokio::join!(swap, traffic);
     sent?;
-    succeeded(&swapped?)?;
-    stage.host.wait_for_event("canary.promoted", &[]).await?;
+    let swapped = swapped?;
+    succeeded(&swapped)?;
+    let line = stage.host.wait_for_event("canary.promoted", &[]).await?;
+    assert!(
+        swapped.stdout.contains(&counts(&line)),
+        "{swapped:?}: {line}"
+    );
+    assert_eq!(line.field("deliveries").as_deref(), Some("50"), "{line}");
     let answers = stage.vhost.take("out", 400).await?;
     let first = answers
         .iter()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use hive_core::canary::CanaryRule;
+use hive_core::canary::{CanaryRule, Decision, Verdict};
 use tokio::sync::Notify;
 
 use super::trial::Trial;
@@ -15,8 +15,11 @@ use crate::pool::generation::Generation;
 pub struct Slot {
     current: ArcSwap<Generation>,
     trial: ArcSwapOption<Trial>,
-    /// For the way back: its code and its plan, without its instances.
+    /// For the way back: the last one with other code than the current one, its code and its plan, without its
+    /// instances.
     before: Mutex<Option<Arc<Generation>>>,
+    /// The decision over the last canary that was judged.
+    decision: Mutex<Option<Decision>>,
     /// The highest number of a generation that was given deliveries.
     newest: AtomicU64,
     taken_over: Notify,
@@ -32,6 +35,7 @@ impl Slot {
             current: ArcSwap::from_pointee(generation),
             trial: ArcSwapOption::empty(),
             before: Mutex::default(),
+            decision: Mutex::default(),
             taken_over: Notify::new(),
             workers: AtomicUsize::new(0),
         }
@@ -47,7 +51,7 @@ impl Slot {
         self.trial.load_full()
     }
 
-    /// The one that served before.
+    /// The last one that served with other code than the current one.
     pub fn before(&self) -> Option<Arc<Generation>> {
         self.before
             .lock()
@@ -103,7 +107,9 @@ impl Slot {
         }
         old.retire();
         self.taken_over.notify_waiters();
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&old));
+        if old.version().sha256 != next.version().sha256 {
+            *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&old));
+        }
         old
     }
 
@@ -113,6 +119,22 @@ impl Slot {
         let trial = Arc::new(Trial::new(canary, rule));
         self.trial.store(Some(Arc::clone(&trial)));
         trial
+    }
+
+    /// Notes the verdict over a canary, with the counts that decided. It is carried out by whoever calls this.
+    pub fn decide(&self, trial: &Trial, verdict: Verdict) -> Decision {
+        let decision = Decision {
+            generation: trial.canary.version().generation,
+            verdict,
+            tally: trial.tally(),
+        };
+        *self.decision.lock().unwrap_or_else(PoisonError::into_inner) = Some(decision);
+        decision
+    }
+
+    /// The decision over the last canary that was judged.
+    pub fn decision(&self) -> Option<Decision> {
+        *self.decision.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, generation: &Generation) {

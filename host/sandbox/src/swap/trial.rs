@@ -53,17 +53,17 @@ impl Trial {
         }
     }
 
-    /// Counts a result.
+    /// Counts a result, until there is a verdict: the counts stay those that decided.
     pub(crate) fn saw(&self, by_canary: bool, handled: bool) {
-        let verdict = {
-            let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-            match by_canary {
-                true => tally.canary.count(handled),
-                false => tally.current.count(handled),
-            }
-            self.rule.judge(&tally)
-        };
-        if let Some(verdict) = verdict
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.verdict.get().is_some() {
+            return;
+        }
+        match by_canary {
+            true => tally.canary.count(handled),
+            false => tally.current.count(handled),
+        }
+        if let Some(verdict) = self.rule.judge(&tally)
             && self.verdict.set(verdict).is_ok()
         {
             self.over.cancel();
