@@ -47,6 +47,43 @@ impl Source {
             .collect()
     }
 
+    /// Its module path from the crate's root, which has none.
+    pub(super) fn module(&self) -> &[String] {
+        match self.room.as_str() {
+            "lib" => &[],
+            _ => &self.module,
+        }
+    }
+
+    /// Those of `modules` that it names, other than itself.
+    pub(super) fn modules<'a>(&self, modules: &BTreeSet<&'a [String]>) -> BTreeSet<&'a [String]> {
+        let paths = self.paths();
+        let named = paths.iter().filter_map(|path| {
+            let absolute = self.absolute(path);
+            // The items of a file come after its module, and so do modules within it.
+            let ends = (1..=absolute.len()).rev();
+            ends.into_iter()
+                .find_map(|end| modules.get(&absolute[..end]))
+        });
+        named
+            .copied()
+            .filter(|module| *module != self.module())
+            .collect()
+    }
+
+    /// A path from the crate's root; one that begins with no keyword is of a module below, or of a library, which
+    /// has no file here.
+    fn absolute(&self, path: &[String]) -> Vec<String> {
+        let module = self.module();
+        let ups = path.iter().take_while(|part| *part == "super").count();
+        let (base, rest) = match path.first().map(String::as_str) {
+            Some("crate") => (0, 1),
+            Some("self") => (module.len(), 1),
+            _ => (module.len().saturating_sub(ups), ups),
+        };
+        [&module[..base], &path[rest..]].concat()
+    }
+
     /// Whether it names `word` anywhere.
     pub(super) fn names(&self, word: &str) -> bool {
         self.words.iter().any(|other| other == word)

@@ -38,6 +38,7 @@ fn rule_2_message_and_policy_know_no_library() {
     assert_breaks("message.rs", "use serde::Serialize;", &[2]);
     assert_breaks("policy.rs", "fn f() { tokio::task::yield_now(); }", &[2]);
     assert_breaks("policy.rs", "use axum::Router;", &[2, 3]);
+    assert_breaks("policy/consumer.rs", "use serde::Serialize;", &[2]);
     assert_breaks(
         "policy.rs",
         "use std::fmt;\nuse crate::message::Attempt;",
@@ -141,6 +142,40 @@ fn rule_8_a_wing_of_the_sandbox_knows_only_those_below_it() {
         &[],
     );
     assert_breaks("engine.rs", "use crate::{pool, swap::slot};", &[]);
+}
+
+/// The files of a made-up crate that are in a circle.
+fn in_a_circle(files: &[(&str, &str)]) -> Option<String> {
+    let owned = |(file, text): &(&str, &str)| (PathBuf::from(file), (*text).to_owned());
+    let files: Vec<_> = files.iter().map(owned).collect();
+    check_circles(&files).map(|breach| breach.what)
+}
+
+#[test]
+fn rule_8_files_of_the_sandbox_know_one_another_in_one_direction() {
+    let template = (
+        "instance/template.rs",
+        "use crate::pool::generation::Generation;",
+    );
+    let pool = ("pool/generation.rs", "use crate::instance::Instance;");
+    let instance = ("instance.rs", "use self::template::Template;");
+    let circle = in_a_circle(&[template, pool, instance]).expect("it is seen");
+    for file in ["instance::template", "pool::generation", "instance"] {
+        assert!(circle.contains(file), "{circle}");
+    }
+    let leaf = (
+        "instance/template.rs",
+        "use super::state::State; use tokio::sync::Mutex;",
+    );
+    let state = ("instance/state.rs", "use std::fmt;");
+    let root = ("lib.rs", "mod instance; pub use self::instance::Instance;");
+    assert_eq!(in_a_circle(&[leaf, pool, instance, state, root]), None);
+    let up = ("instance/state.rs", "use super::Instance;");
+    let down = ("instance.rs", "fn f() { state::make(); }");
+    assert!(
+        in_a_circle(&[up, down]).is_some(),
+        "a file and its own module"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use hive_tests::house::{
-    Breach, Manifest, Scenarios, check, check_lines, check_manifest, check_opening,
+    Breach, Manifest, Scenarios, check, check_circles, check_lines, check_manifest, check_opening,
     check_sentences, check_tree, declared, manifests, names, sentences,
 };
 
@@ -28,6 +28,19 @@ fn the_rooms_of_the_host_know_only_whom_they_may() -> Result<()> {
         }
     }
     assert_none(&breaches);
+    Ok(())
+}
+
+#[test]
+fn no_files_of_the_sandbox_know_one_another_in_a_circle() -> Result<()> {
+    let folder = workspace().join("host").join("sandbox").join("src");
+    let mut files = Vec::new();
+    for path in sources(&folder)? {
+        let text = std::fs::read_to_string(&path)?;
+        files.push((path.strip_prefix(&folder)?.to_owned(), text));
+    }
+    ensure!(files.len() > 30, "{} are found", files.len());
+    assert_none(check_circles(&files).as_slice());
     Ok(())
 }
 

@@ -19,7 +19,7 @@ mod bindings {
         world: "imports",
         imports: { default: async | trappable },
         with: { "wasi:keyvalue/store.bucket": hive_store::Bucket },
-        trappable_error_type: { "wasi:keyvalue/store.error" => super::Fault },
+        trappable_error_type: { "wasi:keyvalue/store.error" => crate::capability::keyvalue::Fault },
     });
 }
 
