@@ -75,7 +75,7 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Its version.
+    /// The version of the broker.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -98,7 +98,7 @@ impl Broker {
         self.port
     }
 
-    /// Its management interface.
+    /// The management interface of the broker.
     pub fn management(&self) -> Management {
         Management::new(self.management_port)
     }
@@ -240,7 +240,7 @@ impl Broker {
         self.server.lock().expect("no holder of this lock panics")
     }
 
-    /// Its process id.
+    /// The process id of the broker.
     pub fn id(&self) -> u32 {
         self.server().id()
     }

@@ -23,7 +23,7 @@ pub struct Authority {
 pub struct Identity {
     /// The certificate.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The file of the private key.
     pub key: PathBuf,
 }
 

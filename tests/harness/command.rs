@@ -40,7 +40,7 @@ impl Commands {
         })
     }
 
-    /// In this folder, on no file that they name.
+    /// Commands that run in this folder, with its hive.toml or none.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             folder: Some(folder.to_owned()),
@@ -73,7 +73,7 @@ impl Commands {
         self.run_with(verb, arguments, b"").await
     }
 
-    /// The same with something on its standard input.
+    /// Runs a command with this text on its standard input.
     #[expect(
         clippy::disallowed_methods,
         reason = "what is spawned is waited for at once"

@@ -17,12 +17,12 @@ pub struct Mark(pub(crate) usize);
 const EVERY_LINE: [&str; 5] = ["timestamp", "level", "target", "event", "message"];
 
 impl Mark {
-    /// In front of everything.
+    /// The position before the first event.
     pub const START: Self = Self(0);
 }
 
 impl Event {
-    /// None if the line is not one of JSON.
+    /// Reads a log line; `None` if it is no JSON.
     pub(crate) fn read(line: &str) -> Option<Self> {
         if !line.starts_with('{') {
             return None;

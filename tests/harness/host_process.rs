@@ -43,7 +43,7 @@ pub struct HostProcess {
 /// How a process ended, and what it printed.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none if a signal ended it.
+    /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
     /// What it printed to standard output.
     pub stdout: String,
@@ -76,7 +76,7 @@ enum Reader {
     Reads,
     /// It leaves the pipe open, and takes nothing out of it.
     Stalls,
-    /// It closes the pipe.
+    /// The reader closes the pipe.
     Leaves,
 }
 
@@ -259,7 +259,7 @@ impl HostProcess {
         self.find(Mark::START, what, is_it).await.map(drop)
     }
 
-    /// The same for one consumer.
+    /// As `wait_for_start`, for one consumer.
     pub async fn wait_for_start_of(&self, consumer: &str) -> Result<()> {
         let is_it = |line: &Line| line.is_subscribed(consumer).then_some(());
         let what = format!("{consumer} is subscribed");
@@ -447,7 +447,7 @@ impl HostProcess {
         self.log.set_reader(Reader::Stalls);
     }
 
-    /// Its log is read again.
+    /// Reads the log again after a stall.
     pub fn read_log(&self) {
         self.log.set_reader(Reader::Reads);
     }
@@ -536,7 +536,7 @@ impl HostProcess {
         Ok(value.map_or(Ok(0.0), str::parse)?)
     }
 
-    /// Its process id.
+    /// The process id of the host.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -16,7 +16,7 @@ use crate::{Broker, HiveToml, HostProcess, Message, build};
 /// A component that does harm with every delivery, and how each delivery has to end.
 #[derive(Debug, Clone, Copy)]
 pub struct Hostile {
-    /// Its behaviour.
+    /// The name of the guest's behaviour.
     pub name: &'static str,
     guest: Guest,
     keys: &'static str,
@@ -71,7 +71,7 @@ impl Hostile {
     }
 }
 
-/// All of them.
+/// Every hostile guest, with what it should lead to.
 pub const ALL: &[Hostile] = &[
     hostile(
         "spins",
@@ -151,11 +151,11 @@ pub const ALL: &[Hostile] = &[
 /// The result of one attack.
 #[derive(Debug)]
 pub struct Report {
-    /// Its dead letters, all of them.
+    /// The dead letters of the hostile guest.
     pub dead: Vec<Message>,
     /// The 99th percentile of the neighbour's round trips without it.
     pub alone: Duration,
-    /// The same during the attack.
+    /// The 99th percentile of the neighbour's round trips during the attack.
     pub beside: Duration,
     /// Round trips of the neighbour in that time.
     pub trips: usize,
@@ -204,7 +204,7 @@ impl Hostile {
         };
         let life = async {
             let mut taken = Vec::new();
-            // At least one, for those whose deliveries end at once.
+            // At least one round trip is measured, also beside a guest whose deliveries end at once.
             while !ended.get() || taken.is_empty() {
                 taken.push(neighbour.trip().await?);
             }

@@ -10,7 +10,7 @@ use crate::build::{example, guest, workspace};
 /// A language that the contract test speaks, with its guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Language {
-    /// As in `tests/guests/languages`.
+    /// The name of the language, as in `tests/guests/languages`.
     pub name: &'static str,
     /// The source of its guest, from the top of the repository.
     pub source: &'static str,
@@ -35,7 +35,7 @@ impl Language {
     pub const C: Self = Self::of("c", "tests/guests/languages/c/contract.c");
     /// Go.
     pub const GO: Self = Self::of("go", "tests/guests/languages/go/contract.go");
-    /// All of them.
+    /// Every language.
     pub const ALL: [Self; 6] = [
         Self::RUST,
         Self::JAVASCRIPT,
@@ -49,7 +49,7 @@ impl Language {
         Self { name, source }
     }
 
-    /// Its guest of the contract test, compiled.
+    /// The compiled guest of the contract test in this language.
     pub fn guest(self) -> PathBuf {
         match self.name {
             "rust" => guest("contract"),

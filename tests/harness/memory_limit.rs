@@ -57,7 +57,7 @@ impl MemoryLimit {
         Ok(limit)
     }
 
-    /// The same command, run within the group.
+    /// The command, run within the control group.
     pub(crate) fn around(&self, command: &Command) -> Command {
         let mut within = Command::new("sh");
         within

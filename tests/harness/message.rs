@@ -31,14 +31,14 @@ impl Message {
         }
     }
 
-    /// The same with these properties.
+    /// The message with these properties.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(BasicProperties) -> BasicProperties) -> Self {
         self.properties = change(self.properties);
         self
     }
 
-    /// The same with one header more.
+    /// The message with one more header.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<AMQPValue>) -> Self {
         let mut headers = self.headers();
@@ -47,7 +47,7 @@ impl Message {
         self
     }
 
-    /// The same with one text header more.
+    /// The message with one more text header.
     #[must_use]
     pub fn text_header(self, name: &str, value: &str) -> Self {
         self.header(name, AMQPValue::LongString(value.into()))

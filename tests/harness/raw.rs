@@ -59,7 +59,7 @@ pub struct RawMessage {
 }
 
 impl RawMessage {
-    /// The same with one property more.
+    /// The message with one more property.
     #[must_use]
     pub fn with(mut self, property: u8, octets: &[u8]) -> Self {
         self.properties.insert(property, octets.to_vec());

@@ -75,7 +75,7 @@ impl RedisServer {
         self.url_with(PASSWORD)
     }
 
-    /// The same with another password.
+    /// The URL with another password.
     pub fn url_with(&self, password: &str) -> String {
         format!("redis://:{password}@127.0.0.1:{}/1", self.port)
     }

@@ -21,7 +21,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// In this folder.
+    /// A shell in this folder.
     pub fn within(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -29,7 +29,7 @@ impl Shell {
         }
     }
 
-    /// The same with a variable.
+    /// The shell with one more variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.push((name.to_owned(), value.into()));

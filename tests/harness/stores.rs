@@ -27,7 +27,7 @@ impl Stores {
         ]
     }
 
-    /// Those that outlive a host.
+    /// The stores that outlive a host.
     pub fn lasting(&self) -> [(&'static str, String); 2] {
         let [_memory, embedded, redis] = self.all();
         [embedded, redis]

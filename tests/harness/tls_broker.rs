@@ -21,7 +21,7 @@ pub struct TlsBroker {
 /// What a listener requires of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// Nothing: they are not asked for a certificate.
+    /// Clients are not asked for a certificate.
     Anyone,
     /// A certificate of the broker's authority.
     WithCertificate,

@@ -53,7 +53,7 @@ impl Vhost {
         }
     }
 
-    /// Its name.
+    /// The name of the virtual host.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -63,17 +63,17 @@ impl Vhost {
         self.version
     }
 
-    /// Its URL for the broker's default user.
+    /// The URL of the virtual host for the broker's default user.
     pub fn url(&self) -> String {
         self.url_as("guest", "guest")
     }
 
-    /// Its URL for another user.
+    /// The URL of the virtual host for another user.
     pub fn url_as(&self, user: &str, password: &str) -> String {
         self.url_at(user, password, &[self.port])
     }
 
-    /// Its URL by way of a proxy.
+    /// The URL of the virtual host by way of a proxy.
     pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url_through_all(&[proxy])
     }

@@ -50,7 +50,7 @@ impl WebServer {
         Ok(Self::serve(port, listener))
     }
 
-    /// The same over TLS.
+    /// Starts the server with TLS.
     pub async fn start_tls(identity: &Identity) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         let port = listener.local_addr()?.port();

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 const EXCHANGE: &str = "orders";
 const QUEUE: &str = "orders.created";
 const CREATED: &str = "order.created";
-/// With any country.
+/// The routing key of a priced order from any country.
 const PRICED: &str = "order.priced.#";
 /// Where the demo listens for what the component publishes.
 const LISTENER: &str = "demo.priced";

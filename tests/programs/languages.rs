@@ -105,7 +105,7 @@ async fn measure(broker: &Broker, language: Language, messages: usize) -> Result
         warm,
         reused,
         fresh,
-        // One is enough where deliveries are so short that none waits for another.
+        // With deliveries so short that none waits for another, there is one instance and nothing to compare.
         instance_kib: (instances > 1.0)
             .then(|| many_kib.saturating_sub(one_kib) as f64 / (instances - 1.0)),
     })

@@ -27,7 +27,7 @@ use super::sources::Sources;
 pub struct Cases {
     /// The file.
     pub path: PathBuf,
-    /// Its cases that call a component, in their order.
+    /// The cases that call a component, in their order.
     pub components: Vec<ComponentCase>,
 }
 
@@ -40,7 +40,7 @@ pub struct ComponentCase {
     pub line: usize,
     /// The component, which is in the plan.
     pub component: Arc<str>,
-    /// In place of values of the plan.
+    /// Values of `config` that replace those of the plan.
     pub config: Vec<(String, String)>,
     /// Buckets with their entries.
     pub keyvalue: Vec<Bucket>,
@@ -48,7 +48,7 @@ pub struct ComponentCase {
     pub clock: Option<SystemTime>,
     /// Answers to its requests.
     pub http: Vec<HttpAnswer>,
-    /// At least one.
+    /// The calls; at least one.
     pub calls: Vec<Call>,
 }
 
@@ -97,11 +97,11 @@ pub struct AnswerMatch {
     pub action: Option<String>,
     /// The class of a failure.
     pub failure: Option<String>,
-    /// Of a retry or a rejection.
+    /// The reason of a retry or a rejection.
     pub reason: Option<TextMatch>,
-    /// Of a failure.
+    /// The error of a failure.
     pub error: Option<TextMatch>,
-    /// Of a retry.
+    /// The delay of a retry.
     pub delay: Option<Duration>,
     /// Every publication; none where they do not matter.
     pub publications: Option<Vec<MessageMatch>>,
@@ -127,7 +127,7 @@ pub enum HeaderMatch {
     Is(Value),
     /// A text.
     Text(TextMatch),
-    /// It must not be there.
+    /// The field must be absent.
     Absent,
 }
 
@@ -136,9 +136,9 @@ pub enum HeaderMatch {
 pub enum TextMatch {
     /// Equal to this.
     Is(String),
-    /// This is a part of it.
+    /// The value contains this text.
     Contains(String),
-    /// This matches somewhere in it.
+    /// The value has a part that matches this expression.
     Matches(Regex),
 }
 
@@ -179,11 +179,11 @@ pub struct HttpAnswer {
 pub enum HttpReply {
     /// A response.
     Response {
-        /// Its status.
+        /// The status of the response.
         status: u16,
-        /// Its headers.
+        /// The headers of the response.
         headers: Vec<(String, String)>,
-        /// Its body.
+        /// The body of the response.
         body: Vec<u8>,
     },
     /// `refused`, `timeout` or `closed`.

@@ -46,7 +46,7 @@ pub struct Section {
     pub added: BTreeSet<Arc<str>>,
     /// Only in the old plan.
     pub removed: BTreeSet<Arc<str>>,
-    /// In both, with the keys that changed; never none.
+    /// The entries of both files that differ, each with the keys that changed: at least one.
     pub changed: BTreeMap<Arc<str>, Vec<KeyChange>>,
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// Whether its table requires it.
     pub(crate) required: bool,
-    /// Its meaning, in Markdown: links are relative to docs/.
+    /// The meaning of the key, in Markdown: links are relative to docs/.
     pub(crate) meaning: &'static str,
     /// What applies where it is not set.
     pub(crate) unset: Unset,
@@ -64,9 +64,9 @@ pub(crate) struct Key {
 /// What applies where a key is not set.
 #[derive(Clone, Copy)]
 pub(crate) enum Unset {
-    /// Nothing that has to be said.
+    /// There is no default worth telling.
     Nothing,
-    /// This default, as in TOML.
+    /// The default is this value, as in TOML.
     Is(&'static str),
     /// A default in words, in Markdown.
     Means(&'static str),

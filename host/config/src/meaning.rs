@@ -154,7 +154,7 @@ impl Context<'_> {
         main_by_default || self.names.connections.contains_key(name)
     }
 
-    /// In the order of the files.
+    /// The names of the connections, in the order of the files.
     fn connection_names(&self) -> Vec<&str> {
         let named = self.root.named(RootKeys::connections).iter();
         let by_default = self

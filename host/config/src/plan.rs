@@ -96,7 +96,7 @@ impl AdminPlan {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
     /// One JSON object a line, for machines.
     Json,
@@ -127,7 +127,7 @@ impl ConnectionPlan {
 pub struct Password(SecretString);
 
 impl Password {
-    /// For the code that logs in with it.
+    /// Gives the text to the code that logs in with it.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -217,7 +217,7 @@ pub struct TopologyPlan {
 pub enum QueueKind {
     /// Replicated; the default for a durable, shared queue.
     Quorum,
-    /// One node's.
+    /// A classic queue, on one node.
     Classic,
     /// An append-only log.
     Stream,

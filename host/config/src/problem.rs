@@ -44,7 +44,7 @@ impl Problem {
         self.severity
     }
 
-    /// Its code, for `hive-host explain`.
+    /// The code of the problem, for `hive-host explain`.
     pub fn code(&self) -> Code {
         self.code
     }
@@ -101,7 +101,7 @@ impl Problems {
         super::render(&self.problems, colour)
     }
 
-    /// In the order of the file.
+    /// The problems in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter()
     }

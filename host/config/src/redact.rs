@@ -110,7 +110,7 @@ fn strike(line: &str, span: Range<usize>, struck: Vec<Range<usize>>) -> (String,
     (shown, start.min(end)..end)
 }
 
-/// The same ranges in order, with none touching another.
+/// The same ranges in order; those that overlap or touch become one.
 fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| range.start);
     let mut merged: Vec<Range<usize>> = Vec::new();

@@ -54,7 +54,7 @@ fn group(problem: &Problem) -> Group<'_> {
     }
 }
 
-/// As in `2 errors, 1 warning`.
+/// The number of problems, as in `2 errors, 1 warning`.
 fn count(problems: &[Problem]) -> String {
     let number = |severity, word: &str| {
         let n = problems.iter().filter(|p| p.severity == severity).count();

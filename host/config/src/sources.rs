@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 /// Every text that was read.
 pub(crate) struct Sources {
-    /// In the order of their positions; never empty.
+    /// The files in the order of their positions; at least one.
     read: Vec<Source>,
 }
 
-/// One of them.
+/// One file that was read.
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
@@ -42,7 +42,7 @@ impl Source {
         within(placed.start)..within(placed.end)
     }
 
-    /// As in `consumers.d/orders.toml:3`.
+    /// The place in a file, as in `consumers.d/orders.toml:3`.
     pub(crate) fn place(&self, span: &Range<usize>) -> String {
         let before = &self.text.as_bytes()[..self.within(span).start];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -18,7 +18,7 @@ const NAMES_TOLD: usize = 5;
 /// Something that waiting does not heal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Its code.
+    /// The code of the fault.
     pub code: Code,
     /// The fault.
     pub reason: String,
@@ -29,7 +29,7 @@ pub struct Trouble {
 /// The other side of a connection, and where it is written down.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer<'a> {
-    /// Its kind: "broker".
+    /// The kind of server, such as "broker".
     pub kind: &'static str,
     /// The section of hive.toml that names it.
     pub section: &'a str,

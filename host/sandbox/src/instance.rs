@@ -81,7 +81,7 @@ impl Instance {
         let Some(function) = work.function(&self.exports) else {
             return Ok(work.of_each(Outcome::HostFault(W::NOT_EXPORTED.to_owned())));
         };
-        // Its output from here on belongs to this call.
+        // What is printed from here on belongs to this call.
         let output = &self.store.data().output;
         output.begin(label.consumer, label.delivery);
         match call(&mut self.store, function, plan.timeout).await {

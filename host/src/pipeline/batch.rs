@@ -122,7 +122,7 @@ impl Pipeline {
         }
     }
 
-    /// One call, and then each delivery on its own.
+    /// Makes one call for all of them, and then settles each delivery on its own.
     pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
         failpoint::reached("batch.gathered");
         // One generation for the whole batch, held to the end of the call.
@@ -169,7 +169,7 @@ fn drop_stale(gathering: &mut Gathering<Held>) -> bool {
     if deliveries > 0 {
         tracing::debug!(
             deliveries,
-            "the channel of a batch that was not due is gone"
+            "the channel of an unfinished batch is gone; its deliveries are dropped here"
         );
     }
     deliveries > 0

@@ -19,9 +19,9 @@ pub(super) struct Pass(u64);
 pub(super) enum Stand {
     /// Deliveries are handed over.
     Closed,
-    /// None is, until then.
+    /// No delivery is tried until then.
     Open(Instant),
-    /// One is.
+    /// One delivery is being tried.
     HalfOpen,
 }
 
@@ -51,7 +51,7 @@ impl Breaker {
         self.stand
     }
 
-    /// For a delivery that is handed over now.
+    /// Whether a delivery may be handed over now.
     pub(super) fn pass(&self) -> Pass {
         Pass(self.pass)
     }

@@ -78,7 +78,7 @@ impl Pipeline {
                     let drain = self.tasks.drain();
                     drain.run_until_cancelled(wait.over(looks)).await?;
                     looks += 1;
-                    // Another one of it is on its way.
+                    // The broker is delivering the message again.
                     if !held.delivery.settlement.is_live() {
                         return None;
                     }
@@ -98,11 +98,11 @@ impl Pipeline {
 
 /// The step after a claim.
 enum Next {
-    /// It is ours.
+    /// The delivery is to be handled.
     Handle(Held),
     /// The delivery is settled, or on its way to be.
     Over,
-    /// Another delivery has the lease.
+    /// Another delivery holds the lease, so this one waits.
     Wait(Held, Wait),
     /// The store did not answer.
     Ask(Held, StoreFault),

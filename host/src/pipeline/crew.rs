@@ -40,9 +40,9 @@ pub(super) struct Crew {
 /// How many workers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Roster {
-    /// So many are there.
+    /// How many workers there are.
     pub present: u16,
-    /// So many there are to be.
+    /// How many workers there should be.
     pub wanted: u16,
     /// Waiting messages at the last look; `None` if they are not measured, or were unknown.
     pub waiting: Option<u64>,
@@ -129,7 +129,7 @@ impl Crew {
 pub(super) struct Seat {
     crew: Arc<Crew>,
     roster: watch::Receiver<Roster>,
-    /// It is not counted any more.
+    /// Whether it was taken off the count already.
     left: bool,
 }
 

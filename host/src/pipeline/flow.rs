@@ -81,7 +81,7 @@ impl Flow {
         self.subscription.watch()
     }
 
-    /// For a delivery that is handed over now.
+    /// What a delivery that is handed over now carries for the breaker.
     pub(super) fn watched(self: &Arc<Self>) -> Option<Watched> {
         self.pause_on?;
         let pass = self.lock().breaker.as_ref()?.pass();

@@ -34,7 +34,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Its name in log lines.
+    /// The name of the delivery in log lines.
     pub(super) fn label(&self) -> Label<'_> {
         let properties = &self.delivery.envelope.message.properties;
         Label {

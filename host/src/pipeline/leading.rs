@@ -25,7 +25,7 @@ pub(super) struct Leading<'a> {
 }
 
 impl<'a> Leading<'a> {
-    /// For the next delivery.
+    /// The lead for the next delivery.
     pub(super) fn lead(&mut self) -> &mut Lead<'a> {
         &mut self.lead
     }

@@ -56,7 +56,7 @@ struct Parked {
 #[derive(Debug)]
 pub(super) struct Turn {
     order: Arc<Order>,
-    /// None once it was given up for another try.
+    /// The lane; `None` once the delivery left it for another attempt.
     lane: Option<LaneKey>,
     /// When its delivery arrived.
     since: Instant,

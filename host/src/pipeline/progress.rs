@@ -217,7 +217,7 @@ impl Progress {
     }
 }
 
-/// As the store keeps it.
+/// The position as the store keeps it.
 fn written(position: u64) -> Vec<u8> {
     position.to_string().into_bytes()
 }

@@ -273,10 +273,10 @@ impl Quarantine {
     }
 }
 
-/// In which order suspects are tried.
+/// The order in which suspects are tried.
 #[derive(Debug, Clone, Copy)]
 enum Order {
-    /// Those with fewer deaths behind them first.
+    /// Suspects with fewer deaths come first.
     ByDeaths,
     /// Nothing is known of any of them: by chance each of the others has its turn before the killer
     /// sooner or later.

@@ -22,7 +22,7 @@ pub(super) const MOST_REMEMBERED: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Recall {
     state: Mutex<State>,
-    /// So that no fingerprint is computed for nothing.
+    /// Saves the computation of a fingerprint while nothing is remembered.
     is_empty: AtomicBool,
 }
 

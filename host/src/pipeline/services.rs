@@ -21,7 +21,7 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// Shared by all consumers of the host.
     pub quarantines: Arc<Quarantines>,
-    /// Its branch of the host's tasks.
+    /// Its part of the host's tasks.
     pub tasks: Tasks,
     /// The telemetry of the host.
     pub telemetry: Telemetry,

@@ -85,13 +85,13 @@ enum Setback {
 
 /// The step after a setback.
 enum Next {
-    /// Another disposition.
+    /// Carry out another disposition.
     Do(Disposition),
-    /// The same again, when it may work.
+    /// Carry out the same disposition again when it may work.
     Again(Trouble),
     /// The message cannot leave, for this reason.
     SetAside(String),
-    /// Nothing can be done for it here.
+    /// This host cannot settle the delivery; it goes back to the queue.
     GiveBack(String),
 }
 

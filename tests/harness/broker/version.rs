@@ -21,7 +21,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// All of them, the oldest first.
+    /// Every version, the oldest first.
     pub const ALL: [Self; 3] = [Self::V3_10, Self::V4_0, Self::V4_3];
 
     /// The version that this run is for: `HIVE_BROKER`, or the newest.

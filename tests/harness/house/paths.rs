@@ -7,7 +7,7 @@ use std::path::Path;
 pub(super) struct Source {
     /// The room it belongs to: the first part of its module path, `main` or `lib`.
     pub(super) room: String,
-    /// Its module path from the crate's root.
+    /// The module path of the file, from the root of its crate.
     module: Vec<String>,
     words: Vec<String>,
 }

@@ -19,7 +19,7 @@ const PIECES_PER_SECOND: u64 = 64;
 pub(super) enum Stop {
     /// A peer is gone, and word of it goes this way.
     Gone { word: Direction },
-    /// As many bytes went as may.
+    /// All bytes of the allowance were sent.
     AllowanceSpent,
 }
 

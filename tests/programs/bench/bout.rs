@@ -22,7 +22,7 @@ pub(crate) struct Bout {
     pub(crate) size: usize,
     pub(crate) queue: &'static str,
     pub(crate) concurrency: u16,
-    /// Of each consumer.
+    /// The prefetch of each consumer.
     pub(crate) prefetch: u16,
     /// Each with a queue of its own, all in one process.
     pub(crate) consumers: u32,
@@ -39,7 +39,7 @@ impl Bout {
         consumers: 1,
     };
 
-    /// Those that the aims are about.
+    /// The bouts that the aims of docs/performance.md are about.
     pub(crate) fn of_the_aims(prefetch: u16) -> Vec<Self> {
         [
             (Work::Ack, "classic"),

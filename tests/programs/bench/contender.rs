@@ -27,7 +27,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    /// Those that take part by themselves.
+    /// The contenders that take part unless others are asked for.
     pub(crate) const ALL: [Self; 7] = [
         Self::NativeSimplest,
         Self::NativeBest,

@@ -43,7 +43,7 @@ struct Options {
     /// The prefetch
     #[arg(long, default_value_t = Bout::BASE.prefetch)]
     prefetch: u16,
-    /// A hundredth of the messages, in percent: less is sooner, and less sure: 100, with --plot 40
+    /// How many of the usual messages, in percent; fewer take less time and vary more [default: 100, with --plot 40]
     #[arg(long, value_name = "PERCENT")]
     messages: Option<u32>,
     /// Only contenders whose name holds this text, as in "hive"

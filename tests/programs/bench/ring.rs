@@ -28,7 +28,7 @@ pub(crate) struct Taken {
     pub(crate) rate: f64,
     /// Microseconds of processor time of the client for each message.
     pub(crate) client: f64,
-    /// The same for the broker.
+    /// Microseconds of processor time of the broker for each message.
     pub(crate) broker: f64,
     /// The most memory that the client ever had resident, in MiB.
     pub(crate) memory: f64,

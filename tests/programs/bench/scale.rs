@@ -15,7 +15,7 @@ use super::say;
 /// by default.
 const IN_A_FILE: u32 = 1000;
 
-/// For allocators to settle.
+/// How long allocators get to settle.
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// A host that takes longer to start stands still.

@@ -13,7 +13,7 @@ use super::ring::look;
 use super::say;
 use super::work::{OUT, QUEUE, Work, message};
 
-/// For allocators to settle.
+/// How long allocators get to settle.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Starts of a host, of which the first one compiles its component.

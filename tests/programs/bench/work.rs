@@ -16,7 +16,7 @@ pub(crate) const DELAY: &str = "bench.retry.100ms";
 /// The work on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
-    /// It is acknowledged.
+    /// Each message is acknowledged, and nothing else.
     Ack,
     /// Its JSON is parsed and published with one key more; it is acknowledged when that is confirmed.
     Publish,

@@ -31,7 +31,7 @@ impl Report {
         self.silences.entry(kind).or_default().push(silence);
     }
 
-    /// In Markdown, for the documentation.
+    /// The report in Markdown, for the documentation.
     pub(crate) fn table(&self, verdict: &Verdict, took: Duration) -> String {
         let mut all: Vec<Duration> = self.silences.values().flatten().copied().collect();
         let mut text = String::from("\n| | |\n|---|---:|\n");
@@ -71,7 +71,7 @@ impl Report {
     }
 }
 
-/// In seconds; zero where there is none.
+/// The median and the longest, in seconds; zero if there was no silence.
 fn median_and_longest(silences: &mut [Duration]) -> (f64, f64) {
     silences.sort_unstable();
     let at = |index: usize| silences.get(index).copied().unwrap_or_default();

@@ -29,7 +29,7 @@ pub(crate) enum Behaviour {
 }
 
 impl Behaviour {
-    /// Out of a thousand. One that hangs keeps a worker for as long as its `timeout`.
+    /// How many of a thousand messages ask for each. Few hang: each keeps a worker for the whole `timeout`.
     const SHARES: [(Self, u32); 6] = [
         (Self::Ack, 300),
         (Self::Publish, 380),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::keys::{Key, Shape};
 use crate::units;
 
-/// One key whose value is another than before.
+/// One key whose value has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyChange {
     /// Within its table, as in `retry.limit`.
@@ -33,7 +33,7 @@ impl fmt::Display for KeyChange {
 pub(crate) struct Differing {
     /// The table within the table, as in `retry.`; empty for that itself.
     inside: String,
-    /// Those whose new value applies at once.
+    /// The keys whose new value applies at once.
     pub(crate) at_once: Vec<KeyChange>,
     /// Those whose new value waits for a restart of the host.
     pub(crate) at_restart: Vec<KeyChange>,

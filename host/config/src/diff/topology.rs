@@ -21,7 +21,7 @@ pub struct Declarations {
     pub added: BTreeSet<String>,
     /// Only in the old plan; it stays at the broker.
     pub removed: BTreeSet<String>,
-    /// In both, with other settings or bindings.
+    /// The entities of both files whose settings or bindings differ.
     pub changed: BTreeSet<String>,
 }
 
@@ -64,7 +64,7 @@ fn declarations<T: PartialEq>(old: &[T], new: &[T], name: impl Fn(&T) -> String)
 }
 
 impl fmt::Display for TopologyChanges {
-    /// As in `queue orders added, exchange audit changed`.
+    /// Written as in `queue orders added, exchange audit changed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told = Vec::new();
         for (kind, declarations) in [("exchange", &self.exchanges), ("queue", &self.queues)] {

@@ -18,7 +18,7 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// One name of the path that a pattern describes.
 enum Part {
-    /// This very name.
+    /// A name without any wildcard.
     Name(String),
     /// A name like this.
     Like(Pattern),

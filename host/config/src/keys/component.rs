@@ -78,7 +78,7 @@ table! {
         allow => AllowPlan as Table(AllowPlan::KEYS), within AllowPlan of |component| &component.allow;
     }
     beside {
-        /// Its name in the file.
+        /// The name of the component in the file.
         name: Arc<str>,
         /// Whether state lives between deliveries.
         instances: Instances,

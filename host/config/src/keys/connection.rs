@@ -37,7 +37,7 @@ table! {
             from |connection| Within(connection.tls.as_ref());
     }
     beside {
-        /// Its name in the file.
+        /// The name of the connection in the file.
         name: Arc<str>,
         /// Where it leads: at least one endpoint, tried in random order.
         endpoints: Vec<Endpoint>,

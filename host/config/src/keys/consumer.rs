@@ -77,7 +77,7 @@ table! {
         reply_on_failure: bool = false;
     }
     beside {
-        /// Its name in the file.
+        /// The name of the consumer in the file.
         name: Arc<str>,
         /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
         least_prefetch: u16,

@@ -44,7 +44,7 @@ impl<T, D: Copy> Name<T, D> {
         Name::new(self.name, ())
     }
 
-    /// Its row.
+    /// The row of the key.
     pub(crate) fn of(self, keys: &'static [Key]) -> &'static Key {
         let mut rows = keys.iter();
         rows.find(|key| key.name == self.name)
@@ -58,7 +58,7 @@ impl<T, D: Copy> Name<T, D> {
 }
 
 impl<T: Readable, D: Copy> Name<T, D> {
-    /// Its value, if it is set and not faulty.
+    /// The value of the key, if it is set and not faulty.
     pub(crate) fn written(self, table: Option<&Node>) -> Option<T> {
         self.at(table).and_then(T::read)
     }
@@ -71,7 +71,7 @@ impl<T> Name<T, fn() -> T> {
 }
 
 impl<T: Readable> Name<T, fn() -> T> {
-    /// Its value, or its default.
+    /// The value of the key, or its default.
     pub(crate) fn value(self, table: Option<&Node>) -> T {
         self.written(table).unwrap_or_else(self.unset)
     }

@@ -37,7 +37,7 @@ table! {
             else "empty", written "array of bindings";
     }
     beside {
-        /// Its name at the broker.
+        /// The name of the exchange at the broker.
         name: String,
     }
 }
@@ -91,7 +91,7 @@ table! {
             else "empty", written "array of bindings";
     }
     beside {
-        /// Its name at the broker.
+        /// The name of the queue at the broker.
         name: Arc<str>,
     }
 }

@@ -26,7 +26,7 @@ type Chain = Vec<CertificateDer<'static>>;
 /// Whether the URL beside `tls` has TLS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scheme {
-    /// Its schemes, with TLS and without.
+    /// The URL schemes of the server: with TLS, and without.
     pub(super) schemes: [&'static str; 2],
     /// Whether it asks for TLS; `None` if it has a fault.
     pub(super) is_tls: Option<bool>,

@@ -19,7 +19,7 @@ pub struct HttpGrant {
 pub enum HttpHost {
     /// This address. One of IPv4 that is written as IPv6 is here as IPv4.
     Address(IpAddr),
-    /// This name.
+    /// Exactly this name.
     Name(String),
     /// Every name below this one, and not the name itself: `*.` and the name in the file.
     Below(String),

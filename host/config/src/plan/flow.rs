@@ -20,9 +20,9 @@ pub struct OrderingPlan {
 /// `ordered_retry = …`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderedRetry {
-    /// They wait.
+    /// Later deliveries of the same key wait for the retry.
     Hold,
-    /// They pass it.
+    /// Later deliveries of the same key do not wait for the retry.
     Pass,
 }
 

@@ -9,7 +9,7 @@ use crate::keys::words;
 /// `[store]`: where the host keeps what it remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorePlan {
-    /// In memory, until the host ends.
+    /// Everything is kept in memory, until the host ends.
     Memory,
     /// In a file, which is made when something is kept.
     Embedded {
@@ -65,7 +65,7 @@ pub struct RedisPlan {
     pub username: Option<String>,
     /// Never printed.
     pub password: Option<Password>,
-    /// For `rediss://`.
+    /// The certificates for `rediss://`.
     pub tls: Option<TlsPlan>,
     /// The prefix of every key.
     pub prefix: Arc<str>,

@@ -6,7 +6,7 @@ use hive_telemetry::ComponentTelemetry;
 
 /// An instance that reports what it is denied.
 pub(crate) trait Reporting {
-    /// Its component's name.
+    /// The name of the component.
     fn component(&self) -> &str;
 
     fn telemetry(&self) -> &ComponentTelemetry;

@@ -25,13 +25,13 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// A request as the component made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// As in `GET`.
+    /// The method, as in `GET`.
     pub method: String,
     /// Scheme, authority, path and query.
     pub url: String,
-    /// In their order, names in lower case.
+    /// The headers in their order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// All of it.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
@@ -40,11 +40,11 @@ pub struct HttpRequest {
 pub enum HttpOutcome {
     /// A response.
     Response {
-        /// Its status.
+        /// The status of the response.
         status: u16,
-        /// Its headers.
+        /// The headers of the response.
         headers: Vec<(String, String)>,
-        /// All of its body.
+        /// The whole body of the response.
         body: Vec<u8>,
     },
     /// The connection is refused.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use hive_config::plan::{AllowPlan, ComponentPlan};
 
-/// One import, and what comes of it.
+/// One import, and whether the component gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The interface.

@@ -53,7 +53,7 @@ impl Content {
         Ok(Self::new(bytes, false))
     }
 
-    /// Its SHA-256, in hexadecimal.
+    /// The SHA-256 of the file, in hexadecimal.
     pub fn hash(&self) -> &str {
         &self.hash
     }

@@ -9,18 +9,18 @@ use hive_core::codes::Code;
 /// Everything that is wrong with one component.
 #[derive(Debug)]
 pub struct ComponentFault {
-    /// Its name in hive.toml.
+    /// The name of the component in hive.toml.
     pub component: String,
-    /// Its file.
+    /// The file of the component.
     pub path: PathBuf,
     /// Each fault, with what to do. Never empty.
     pub reasons: Vec<Reason>,
 }
 
-/// One of them.
+/// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Its code.
+    /// The error code.
     pub code: Code,
     /// What is wrong, and what to do.
     pub text: String,

@@ -25,10 +25,10 @@ pub struct Call<'a> {
 
 /// A function of the contract, with its arguments.
 pub(crate) trait Function {
-    /// Its name in an error.
+    /// The name of the function in an error.
     const NAME: &'static str;
 
-    /// Its result, if it returns.
+    /// What the function returns.
     type Answer;
 
     fn run(

@@ -35,7 +35,7 @@ pub(crate) trait Work: Sync {
         max_publications: u32,
     ) -> Result<Self::Outcomes, Self::Outcomes>;
 
-    /// The same outcome for each delivery.
+    /// Makes this outcome that of each delivery.
     fn of_each(&self, outcome: Outcome) -> Self::Outcomes;
 
     /// Changes each outcome.

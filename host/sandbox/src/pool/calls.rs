@@ -23,7 +23,7 @@ pub enum Handed<'a> {
 /// The result of a call.
 #[derive(Debug)]
 pub struct Measured {
-    /// One for each delivery, in their order.
+    /// The outcome of each delivery, in the order of the deliveries.
     pub outcomes: Vec<Outcome>,
     /// From the request for an instance to the answer, including the creation of the instance if a new one was
     /// made.

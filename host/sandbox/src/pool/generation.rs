@@ -128,7 +128,7 @@ impl Generation {
     /// Waits until fewer instances handle deliveries than the plan allows.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         match &self.turns {
-            // It is never closed.
+            // The semaphore is never closed.
             Some(turns) => turns.acquire().await.ok(),
             None => None,
         }

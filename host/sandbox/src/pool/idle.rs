@@ -22,10 +22,10 @@ pub(super) struct IdlePool {
     idle: Mutex<Idle>,
     /// How long an instance may go unused.
     longest: Option<Duration>,
-    /// For `lifecycle.stop`.
+    /// The time limit of `lifecycle.stop`.
     timeout: Duration,
     stops: Arc<Semaphore>,
-    /// Those that handle deliveries or may be asked to.
+    /// The instances that handle deliveries or may be asked to.
     roll: Roll,
     tasks: Tasks,
 }
@@ -56,7 +56,7 @@ impl IdlePool {
         }
     }
 
-    /// For an instance in the making.
+    /// Enters an instance that is being made in the roll.
     pub(super) fn enrol(&self) -> OnTheRoll {
         self.roll.enrol()
     }
@@ -154,7 +154,7 @@ impl IdlePool {
                     let _turn = stops.acquire().await;
                     instance.stop(reason, timeout).await;
                 });
-                // A host that has run out of time does not notify it.
+                // A host whose time to stop is over does not call `lifecycle.stop`.
                 let _told = tasks.unless_abandoned(stopping).await;
             });
         }
@@ -162,7 +162,7 @@ impl IdlePool {
 
     /// Waits for the stops that were asked for before. Instances that wait for theirs keep their permits, so no new ones are made meanwhile.
     pub(super) async fn have_stopped(&self) {
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.stops.acquire().await;
     }
 
@@ -173,7 +173,7 @@ impl IdlePool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
-        // Nothing here leaves the list half-changed.
+        // No panic here can leave the list half-changed.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Permits {
 }
 
 impl Permits {
-    /// This many permits, and a sweep of idle instances.
+    /// Makes this many permits, and starts the sweep of idle instances.
     pub(crate) fn new(count: u32, tasks: &Tasks) -> Arc<Self> {
         let permits = Arc::new(Self {
             free: Arc::new(Semaphore::new(count as usize)),

@@ -28,7 +28,7 @@ pub(super) struct Pooled {
 }
 
 impl Roll {
-    /// For an instance in the making.
+    /// Enters an instance that is being made in the roll.
     pub(super) fn enrol(&self) -> OnTheRoll {
         OnTheRoll {
             _copy: Arc::clone(&self.0),
@@ -50,7 +50,7 @@ impl Pooled {
         }
     }
 
-    /// It is given no delivery any more.
+    /// Takes the instance off the roll: it gets no further delivery.
     pub(super) fn strike_off(&mut self) {
         self.on_the_roll = None;
     }

@@ -23,7 +23,7 @@ pub struct Slot {
     /// The highest number of a generation that was given deliveries.
     newest: AtomicU64,
     taken_over: Notify,
-    /// Those who ask for instances, of all its consumers.
+    /// How many workers of all its consumers may ask for an instance.
     workers: AtomicUsize,
 }
 

@@ -19,7 +19,7 @@ impl<T> Gathering<T> {
         }
     }
 
-    /// One more; with the first one the clock starts.
+    /// Adds a delivery; the first one of a batch starts the clock.
     pub(super) fn add(&mut self, one: T, now: Instant) {
         self.pending.push((one, now));
     }
@@ -70,7 +70,7 @@ mod tests {
     /// One step of a consumer's life.
     #[derive(Debug, Clone)]
     enum Step {
-        /// So many milliseconds pass.
+        /// This many milliseconds pass.
         Pass(u64),
         /// A delivery comes.
         Come,

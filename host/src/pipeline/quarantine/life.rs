@@ -32,7 +32,7 @@ pub struct Quarantines {
     pub(super) is_on: bool,
     /// The store does not outlive the host: no death is known after it.
     pub(super) forgets: bool,
-    /// This run.
+    /// The id of this run of the host.
     life: Box<str>,
     host: Arc<str>,
     store: Arc<dyn Store>,

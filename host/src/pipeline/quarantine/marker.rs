@@ -17,7 +17,7 @@ pub(super) struct Marker {
 /// A host that handles a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner {
-    /// One run of the host.
+    /// The id of one run of the host.
     pub(super) life: Box<str>,
     /// Whether the message is tried alone.
     pub(super) is_alone: bool,
@@ -28,9 +28,9 @@ pub(super) struct Owner {
 /// The fate of a marker's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is gone, and left the marker.
+    /// The owner died and left the marker.
     Died,
-    /// It runs; the message came back for another reason.
+    /// The owner is alive; the message came back for another reason.
     Lives,
 }
 

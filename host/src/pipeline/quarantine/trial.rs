@@ -176,7 +176,7 @@ impl Pipeline {
         };
         match treatment(came_back, deaths, quarantine.host.forgets) {
             Treatment::Crash => return self.dead_letter_killer(held, key, deaths).await,
-            // Its owner lives after all.
+            // The owner of the marker is alive after all.
             Treatment::Marked | Treatment::Alone => {}
         }
         let rights = async {
@@ -208,8 +208,8 @@ impl Pipeline {
         tokio::select! {
             biased;
             () = self.call_now(held) => {}
-            // Nothing comes of the call any more, and the message comes again. The others of the
-            // consumer do not wait for it.
+            // The channel is gone: the result of the call does not count, and the broker delivers the message
+            // again. The consumer's other deliveries do not wait for the call.
             () = acks.gone() => {}
         }
         if let Some(following) = following {

@@ -25,7 +25,7 @@ pub(super) struct Deaths {
 }
 
 impl Deaths {
-    /// One more.
+    /// Counts one more death.
     pub(super) fn and_one(self, was_alone: bool) -> Self {
         let Self {
             alone,

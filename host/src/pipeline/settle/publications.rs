@@ -158,7 +158,7 @@ fn blamed(publications: &[Publication], index: usize, fault: EnsureFault) -> Set
         EnsureFault::Impossible(reason) => {
             Setback::Unpublishable(describe(publications, index, &reason))
         }
-        // As if it were published there at once.
+        // Treated like a publication that the broker refuses.
         EnsureFault::Mismatch(mismatch) if mismatch.is_for_good() => {
             Setback::Unpublishable(describe(publications, index, &mismatch.to_string()))
         }

@@ -17,7 +17,7 @@ pub(super) fn plan(context: &mut Context<'_>, table: Option<&Node>) -> Option<De
     let at = DedupPlan::key.at(table)?;
     let period = match DedupPlan::period.at(table) {
         None => DedupPlan::period.default(),
-        // Otherwise it is the word.
+        // Anything that is no duration is the word.
         Some(period) => period.as_duration(),
     };
     let key = key(context, at)?;

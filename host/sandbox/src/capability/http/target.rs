@@ -21,7 +21,7 @@ pub(super) struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     Address(IpAddr),
-    /// In lower case, without a dot at its end.
+    /// A name in lower case, without a dot at its end.
     Name(String),
 }
 
@@ -126,7 +126,7 @@ fn is_local(name: &str) -> bool {
 }
 
 impl fmt::Display for Target {
-    /// As an entry of `allow.http` is written.
+    /// Written like an entry of `allow.http`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]")?,
