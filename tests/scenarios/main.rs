@@ -142,6 +142,7 @@ mod repository {
     mod documents;
     mod harness;
     mod house;
+    mod kept;
 }
 
 use anyhow::Result;
