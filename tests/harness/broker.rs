@@ -1,9 +1,12 @@
 //! A RabbitMQ of the tests' own, in a version of choice: its own node name, ports, data folder, cookie
 //! and port mapper, all in a folder of this run.
 
+mod kept;
+mod process;
 mod programs;
 mod version;
 
+pub use kept::{Kept, hold};
 pub use version::Version;
 
 use std::ffi::OsString;
@@ -21,6 +24,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use self::process::Process;
 use self::programs::Programs;
 use crate::eventually::eventually_within;
 use crate::keeper;
@@ -32,26 +36,51 @@ use crate::vhost::Vhost;
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Counters are wanted within a test's patience, so they are sampled every second; how full the
+/// disk may become is the developer's own affair.
+const CONFIGURATION: &str = "\
+management.tcp.ip = 127.0.0.1
+collect_statistics_interval = 250
+management.sample_retention_policies.global.minute = 1
+management.sample_retention_policies.basic.minute = 1
+management.sample_retention_policies.detailed.minute = 1
+disk_free_limit.absolute = 50MB
+";
+
 /// A running (or killed, or stopped) RabbitMQ node.
 #[derive(Debug)]
 pub struct Broker {
     version: Version,
     programs: Programs,
     folder: PathBuf,
+    ports: Ports,
     node: String,
-    port: u16,
-    management_port: u16,
     environment: Vec<(&'static str, OsString)>,
-    server: Mutex<Child>,
+    server: Mutex<Process>,
     port_mapper: Option<Child>,
+    /// Tells the vhosts of this process from those of earlier runs, where the broker outlives one.
+    run: String,
+}
+
+/// The ports of a broker.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    amqp: u16,
+    management: u16,
+    distribution: u16,
+    mapper: u16,
 }
 
 impl Broker {
     /// The broker that all tests of this process share, each in a vhost of its own, in the version that
-    /// the run is for.
+    /// the run is for. `scripts/smoke` keeps one up between runs; without it, one is started.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Broker> = OnceCell::const_new();
-        SHARED.get_or_try_init(Self::private).await
+        let find = async || match Kept::of_run()? {
+            Some(kept) => kept.used(),
+            None => Self::private().await,
+        };
+        SHARED.get_or_try_init(find).await
     }
 
     /// A broker for one test that stops, kills or restarts it, in the version that the run is for.
@@ -83,24 +112,26 @@ impl Broker {
     /// A new vhost on it; `label` is what its name begins with.
     pub async fn vhost(&self, label: &str) -> Result<Vhost> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("{label}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{label}-{}{number}", self.run);
         self.management()
             .put(&format!("/vhosts/{name}"), &serde_json::json!({}))?;
         self.management().put(
             &format!("/permissions/{name}/guest"),
             &serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"}),
         )?;
-        Ok(Vhost::new(name, self.port, self.management(), self.version))
+        let Ports { amqp, .. } = self.ports;
+        Ok(Vhost::new(name, amqp, self.management(), self.version))
     }
 
     /// The port that it speaks AMQP on, on the loopback address.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.amqp
     }
 
     /// The management interface of the broker.
     pub fn management(&self) -> Management {
-        Management::new(self.management_port)
+        Management::new(self.ports.management)
     }
 
     /// Kills it as a power cut would, once its register of queues is on disk: Mnesia writes that up to
@@ -113,13 +144,13 @@ impl Broker {
             }
             Version::V4_3 => {}
         }
-        self.server().kill()?;
+        self.server().kill9()?;
         self.gone().await
     }
 
     /// Stops it as its operator would.
     pub async fn stop(&self) -> Result<()> {
-        keeper::signal(self.id(), "TERM");
+        self.server().stop()?;
         self.gone().await
     }
 
@@ -175,44 +206,47 @@ impl Broker {
     }
 
     fn start(version: Version, configuration: &str, plugins: &[&str]) -> Result<Self> {
-        let programs = Programs::of(version)?;
+        let programs = Programs::of(version, keeper::run_folder())?;
         let folder = keeper::scratch("broker");
-        let [port, management_port, distribution_port, mapper_port] = reserve_ports()?;
-        let node = format!("hive-{}-{port}@localhost", std::process::id());
-        let listeners = format!(
-            "listeners.tcp.1 = 127.0.0.1:{port}\nmanagement.tcp.port = {management_port}\n"
-        );
+        let [amqp, management, distribution, mapper] = reserve_ports()?;
+        let ports = Ports {
+            amqp,
+            management,
+            distribution,
+            mapper,
+        };
+        let node = format!("hive-{}-{amqp}@localhost", std::process::id());
+        let listeners =
+            format!("listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.port = {management}\n");
         write_configuration(&folder, &(listeners + configuration), plugins)?;
-        let environment = environment(&folder, &node, distribution_port, mapper_port);
-        let port_mapper = start_port_mapper(&programs, mapper_port);
+        let environment = environment(&folder, &node, ports);
+        let port_mapper = start_port_mapper(&programs, mapper);
+        let server = start_server(&programs, &folder, &environment)?;
         Ok(Self {
-            server: Mutex::new(start_server(&programs, &folder, &environment)?),
+            server: Mutex::new(Process::Ours(server)),
             port_mapper,
             version,
             programs,
             folder,
+            ports,
             node,
-            port,
-            management_port,
             environment,
+            run: String::new(),
         })
     }
 
-    fn start_server(&self) -> Result<Child> {
-        start_server(&self.programs, &self.folder, &self.environment)
+    fn start_server(&self) -> Result<Process> {
+        start_server(&self.programs, &self.folder, &self.environment).map(Process::Ours)
     }
 
     /// Waits until it answers an AMQP handshake and its management interface is up.
     async fn ready(&self) -> Result<Instant> {
         let spoke = OnceLock::new();
         let look = async || {
-            if let Some(status) = self.server().try_wait()? {
-                bail!(
-                    "RabbitMQ ended with {status}; its log ends with\n{}",
-                    self.log_tail()
-                );
+            if self.server().has_ended()? {
+                bail!("RabbitMQ ended; its log ends with\n{}", self.log_tail());
             }
-            handshake(self.port)?;
+            handshake(self.ports.amqp)?;
             spoke.get_or_init(Instant::now);
             self.management().get("/overview").map(drop)
         };
@@ -223,8 +257,8 @@ impl Broker {
     }
 
     async fn gone(&self) -> Result<()> {
-        let look = async || Ok(self.server().try_wait()?);
-        eventually_within(STOP_TIMEOUT, "RabbitMQ has ended", look, Option::is_some).await?;
+        let look = async || self.server().has_ended();
+        eventually_within(STOP_TIMEOUT, "RabbitMQ has ended", look, |ended| *ended).await?;
         Ok(())
     }
 
@@ -236,7 +270,7 @@ impl Broker {
         command
     }
 
-    fn server(&self) -> std::sync::MutexGuard<'_, Child> {
+    fn server(&self) -> std::sync::MutexGuard<'_, Process> {
         self.server.lock().expect("no holder of this lock panics")
     }
 
@@ -298,7 +332,9 @@ impl Drop for Broker {
             .server
             .get_mut()
             .expect("no holder of this lock panics");
-        children.push(server);
+        if let Process::Ours(server) = server {
+            children.push(server);
+        }
         for child in children {
             // It may have ended already, which is as good.
             if child.kill().is_ok() {
@@ -315,18 +351,10 @@ fn is_named(client_properties: &Value) -> bool {
 }
 
 fn write_configuration(folder: &Path, more: &str, plugins: &[&str]) -> Result<()> {
-    // Counters are wanted within a test's patience, so they are sampled every second; how full the
-    // disk may become is the developer's own affair.
-    let configuration = format!(
-        "management.tcp.ip = 127.0.0.1\n\
-         collect_statistics_interval = 250\n\
-         management.sample_retention_policies.global.minute = 1\n\
-         management.sample_retention_policies.basic.minute = 1\n\
-         management.sample_retention_policies.detailed.minute = 1\n\
-         disk_free_limit.absolute = 50MB\n\
-         {more}"
-    );
-    std::fs::write(folder.join("rabbitmq.conf"), configuration)?;
+    std::fs::write(
+        folder.join("rabbitmq.conf"),
+        format!("{CONFIGURATION}{more}"),
+    )?;
     let plugins = [&["rabbitmq_management"], plugins].concat().join(", ");
     std::fs::write(folder.join("plugins"), format!("[{plugins}].\n"))?;
     for made in ["home", "data", "log"] {
@@ -335,17 +363,12 @@ fn write_configuration(folder: &Path, more: &str, plugins: &[&str]) -> Result<()
     Ok(())
 }
 
-fn environment(
-    folder: &Path,
-    node: &str,
-    distribution_port: u16,
-    mapper_port: u16,
-) -> Vec<(&'static str, OsString)> {
+fn environment(folder: &Path, node: &str, ports: Ports) -> Vec<(&'static str, OsString)> {
     let in_folder = |name: &str| folder.join(name).into_os_string();
     vec![
         ("HOME", in_folder("home")),
         ("RABBITMQ_NODENAME", node.into()),
-        ("RABBITMQ_DIST_PORT", distribution_port.to_string().into()),
+        ("RABBITMQ_DIST_PORT", ports.distribution.to_string().into()),
         ("RABBITMQ_MNESIA_BASE", in_folder("data")),
         ("RABBITMQ_LOG_BASE", in_folder("log")),
         ("RABBITMQ_LOGS", "-".into()),
@@ -357,7 +380,7 @@ fn environment(
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
             "+sbwt none +sbwtdcpu none +sbwtdio none".into(),
         ),
-        ("ERL_EPMD_PORT", mapper_port.to_string().into()),
+        ("ERL_EPMD_PORT", ports.mapper.to_string().into()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
         // The server script then becomes the node itself, whose process this is to hold.
         ("RUNNING_UNDER_SYSTEMD", "true".into()),

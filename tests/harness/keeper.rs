@@ -89,13 +89,18 @@ fn start_keeper(folder: &Path) -> io::Result<Keeper> {
 
 /// Sends `signal` (a name without SIG) to one process.
 pub(crate) fn signal(process: u32, signal: &str) {
+    assert!(
+        try_signal(process, signal),
+        "SIG{signal} could not be sent to process {process}: it has ended already"
+    );
+}
+
+/// The same; `false` if the process has ended already.
+pub(crate) fn try_signal(process: u32, signal: &str) -> bool {
     let status = Command::new("sh")
         .args(["-c", r#"kill -s "$1" "$2""#, "kill", signal])
         .arg(process.to_string())
         .stderr(Stdio::null())
         .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "SIG{signal} could not be sent to process {process}: it has ended already"
-    );
+    status.is_ok_and(|status| status.success())
 }

@@ -36,7 +36,7 @@ mod user;
 mod vhost;
 mod web_server;
 
-pub use broker::{Broker, Version};
+pub use broker::{Broker, Kept, Version, hold};
 pub use build::{
     contender, contenders, example, example_component, guest, target_folder, text_guest, workspace,
 };

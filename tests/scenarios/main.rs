@@ -143,6 +143,7 @@ mod repository {
     mod documents;
     mod harness;
     mod house;
+    mod kept;
 }
 
 use anyhow::Result;

@@ -2,14 +2,13 @@
 //! root that `scripts/prepare-brokers` laid down.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use super::version::Version;
 use crate::build::workspace;
-use crate::keeper;
 
 /// Not the commands on the PATH: those change to another user and to the machine's data folder.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
@@ -24,16 +23,22 @@ const ROOTS: &str = "HIVE_BROKERS";
 #[derive(Debug, Clone)]
 pub(super) enum Programs {
     Installed,
-    InRoot(PathBuf),
+    InRoot {
+        root: PathBuf,
+        /// The folder that is in the same place inside and outside of the root.
+        shared: PathBuf,
+    },
 }
 
 impl Programs {
-    pub(super) fn of(version: Version) -> Result<Self> {
+    /// `shared` is the folder of the broker's files, or one above it.
+    pub(super) fn of(version: Version, shared: &Path) -> Result<Self> {
         let roots = std::env::var_os(ROOTS)
             .map_or_else(|| workspace().join(".toolchains/brokers"), PathBuf::from);
         let root = roots.join(version.name());
         if root.is_dir() {
-            return Ok(Self::InRoot(root));
+            let shared = shared.to_owned();
+            return Ok(Self::InRoot { root, shared });
         }
         if is_installed(version) {
             return Ok(Self::Installed);
@@ -44,7 +49,7 @@ impl Programs {
         )
     }
 
-    /// One of RabbitMQ's scripts, such as `rabbitmqctl`. It sees all files of this run where they are.
+    /// One of RabbitMQ's scripts, such as `rabbitmqctl`. It sees all files below the shared folder where they are.
     pub(super) fn script(&self, name: &str) -> Command {
         self.command(&format!("{SCRIPTS}/{name}"))
     }
@@ -58,13 +63,13 @@ impl Programs {
     fn command(&self, program: &str) -> Command {
         match self {
             Self::Installed => Command::new(program),
-            Self::InRoot(root) => {
+            Self::InRoot { root, shared } => {
                 let mut command = Command::new("unshare");
                 // Mounting takes root, or a user namespace in which one is.
                 command.args((!is_root()).then_some("--map-root-user"));
                 command
                     .args(["--mount", "sh", "-c", IN_ROOT, "in_root"])
-                    .args([root.as_path(), keeper::run_folder()])
+                    .args([root, shared])
                     .arg(program)
                     .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
                 command
