@@ -88,7 +88,7 @@ struct Line {
 }
 
 impl Line {
-    /// Whether this consumer, or any where its name is empty, is subscribed to its queue from here on.
+    /// Whether the line says that a consumer is subscribed: the one of this name, or any if the name is empty.
     fn is_subscribed(&self, consumer: &str) -> bool {
         let is_it = |event: &Event| match consumer {
             "" => event.is("consumer.subscribed", &[]),

@@ -74,7 +74,7 @@ fn lives(session: &SharedSession) -> bool {
     !session.over().is_cancelled()
 }
 
-/// The outside of a link.
+/// A link as its users see it; its supervisor keeps it connected.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     latest: watch::Receiver<Snapshot>,

@@ -268,7 +268,7 @@ impl Task {
                 }
                 continue;
             };
-            tracing::debug!(consumer = %self.consumer, ?broken, "a batch broke off");
+            tracing::debug!(consumer = %self.consumer, ?broken, "a batch of publications ended before its confirmations");
             let culprit = broken.culprit();
             match (culprit, items.as_mut_slice()) {
                 (Some(words), [item]) => {

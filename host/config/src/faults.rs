@@ -82,7 +82,7 @@ impl Faults {
         self.names_are_missing = true;
     }
 
-    /// Whether a name that is not there may just not be seen.
+    /// Whether names may be missing because a file could not be read.
     pub(crate) fn may_miss_names(&self) -> bool {
         self.names_are_missing
     }

@@ -232,7 +232,7 @@ impl Notices {
         }
         for new in folders.difference(&self.folders) {
             if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-                tracing::debug!(%error, folder = %new.display(), "no notices of this folder");
+                tracing::debug!(%error, folder = %new.display(), "the system sends no notices about this folder");
             }
         }
         self.folders = folders;

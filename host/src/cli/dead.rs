@@ -123,7 +123,7 @@ pub(super) struct Which {
     queue: String,
     #[command(flatten)]
     chosen: Chosen,
-    /// QUEUE is the name of the queue itself
+    /// Takes QUEUE as the name of a queue, never as that of a consumer
     #[arg(long)]
     exact: bool,
 }

@@ -287,7 +287,7 @@ enum Order {
 
 /// Which suspect is next.
 enum Choice {
-    /// There is none, and the task that tried them has ended.
+    /// No suspect is left, and the task that tried them has ended.
     None,
     Now(Box<Suspect>),
     /// None is to be tried before this time, unless another one comes.

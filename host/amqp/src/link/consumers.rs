@@ -54,7 +54,7 @@ type Known = (Arc<str>, Weak<dyn Consuming>);
 enum Neglect {
     /// The broker counts no consumer of the queue.
     Forgotten,
-    /// Nothing comes in the wait of this number, though nothing is in flight.
+    /// Nothing was delivered during the wait of this number, although nothing was in flight.
     Starved(u64),
 }
 

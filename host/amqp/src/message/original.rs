@@ -189,7 +189,7 @@ impl ReadOff {
                     stash.insert(stashed.to_owned(), value.clone());
                 }
                 _ if self.came_back && is_death(name.as_str()) => {}
-                // It holds what another header or property is named by.
+                // A helper header: it holds the bytes of a name or value that is not UTF-8.
                 _ if octet_text::is_holder(name.as_str()) => {
                     kept.insert(name.clone(), value.clone());
                 }

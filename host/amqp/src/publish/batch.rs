@@ -91,7 +91,7 @@ impl Batch {
         self.items.iter().any(|item| item.verdict.is_none())
     }
 
-    /// Whether the broker did not take something, which is not the publication's own fault.
+    /// Whether the broker refused a publication with a nack, which is not the publication's own fault.
     pub(super) fn has_nacks(&self) -> bool {
         let nacked = |item: &Item| item.verdict == Some(Verdict::Nacked);
         self.items.iter().any(nacked)

@@ -148,7 +148,7 @@ fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertS
     Some(Some(store))
 }
 
-/// The client's certificate with its key. The outer none is a fault.
+/// The client's certificate with its key: `Some(None)` if there is none, `None` after a fault.
 fn identity(
     context: &mut Context<'_>,
     tls: &Node,

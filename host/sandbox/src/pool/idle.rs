@@ -112,7 +112,7 @@ impl IdlePool {
             let enrolled = self.roll.count();
             let count = enrolled.saturating_sub(most).min(idle.instances.len());
             let mut spare: Vec<_> = idle.instances.drain(..count).collect();
-            // While no other code counts them.
+            // Under the lock, so that nobody counts them in between.
             spare
                 .iter_mut()
                 .for_each(|(instance, _)| instance.strike_off());

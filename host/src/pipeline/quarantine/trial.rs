@@ -216,7 +216,7 @@ impl Pipeline {
             // A panic of it was logged by then; a slower task continues by itself.
             let _settled_or_not = timeout(SETTLING_TIMEOUT, following).await;
         }
-        // A death over the next one must not bring this one back.
+        // The ack goes out now: if the next message ends the host, this one must not come back.
         acks.send().await;
     }
 

@@ -194,7 +194,7 @@ impl Cursor<'_> {
                     _ => self.array(depth + 1),
                 };
                 if read.is_none() {
-                    // As bytes it stays what it is.
+                    // It is kept as the bytes that came, so nothing in it is changed.
                     self.changes.truncate(before.0);
                     self.to_hold.truncate(before.1);
                     self.within.truncate(before.2);
