@@ -8,6 +8,7 @@ mod line;
 mod opening;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -18,7 +19,7 @@ use self::line::{Line, Repeat};
 use super::{Answer, Clock, Namespace, Operation, Page, Promised, Store, StoreFault, Value, Write};
 
 /// How long a server that is away is waited for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store on a server.
 pub struct Redis {
@@ -53,8 +54,16 @@ impl Redis {
     ///
     /// A server that does not answer in time, or won't have this client.
     pub async fn open(plan: &RedisPlan) -> Result<Self, StoreFault> {
+        Self::open_within(plan, PATIENCE).await
+    }
+
+    /// The same with another patience than [`PATIENCE`].
+    pub(super) async fn open_within(
+        plan: &RedisPlan,
+        patience: Duration,
+    ) -> Result<Self, StoreFault> {
         let store = Self {
-            line: Line::new(plan),
+            line: Line::new(plan, patience),
             prefix: Arc::clone(&plan.prefix),
             scripts: Scripts::new(),
             clock: None,

@@ -13,7 +13,6 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvoc
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::PATIENCE;
 use super::opening::{Closed, closed, open, refused};
 
 /// The pauses between tries.
@@ -35,6 +34,8 @@ pub(super) struct Line {
     plan: RedisPlan,
     /// Without user and password.
     address: String,
+    /// How long a call waits for a server that is unreachable.
+    patience: Duration,
     live: Mutex<Live>,
     closed: AtomicBool,
 }
@@ -67,10 +68,11 @@ struct Live {
 }
 
 impl Line {
-    pub(super) fn new(plan: &RedisPlan) -> Self {
+    pub(super) fn new(plan: &RedisPlan, patience: Duration) -> Self {
         Self {
             plan: plan.clone(),
             address: plan.address(),
+            patience,
             live: Mutex::default(),
             closed: AtomicBool::new(false),
         }
@@ -113,7 +115,7 @@ impl Line {
         request: Request<'_>,
         repeat: Repeat,
     ) -> Result<T, StoreFault> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
             if self.closed.load(Ordering::Relaxed) {

@@ -44,9 +44,15 @@ async fn a_server_that_is_not_there_is_told_without_its_password() {
         password: Some("s3cret".to_owned().into()),
         ..plan
     };
-    let fault = Redis::open(&plan).await.err().unwrap();
+    let patience = Duration::from_millis(200);
+    let began = Instant::now();
+    let opened = Redis::open_within(&plan, patience).await;
+    let took = began.elapsed();
+    let fault = opened.err().unwrap();
     let told = fault.to_string();
     assert!(matches!(fault, StoreFault::Away { .. }), "{told}");
+    // It is tried again, and not given up at the first refusal.
+    assert!(took >= Duration::from_millis(100), "after {took:?}");
     assert!(
         told.contains("store.url") && told.contains("127.0.0.1"),
         "{told}"
