@@ -54,6 +54,41 @@ pub struct ConsumerStatus {
     pub kept: Option<Kept>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
+    /// The messages in its queues; empty where the broker was not asked.
+    pub queues: Vec<QueueDepth>,
+}
+
+/// The messages that wait in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// The queue.
+    pub queue: Arc<str>,
+    /// What it is for the consumer.
+    pub purpose: QueuePurpose,
+    /// How many messages wait in it, or why that is unknown.
+    pub messages: Result<u32, Arc<str>>,
+}
+
+/// What a queue is for a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePurpose {
+    /// It consumes it.
+    Consumed,
+    /// Its retries wait there.
+    Delay,
+    /// Its dead letters are there.
+    DeadLetter,
+}
+
+impl QueuePurpose {
+    /// The word for metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumed => "consumed",
+            Self::Delay => "delay",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
 }
 
 /// Deliveries that are kept in the host, unacknowledged, until something works again.
@@ -173,6 +208,7 @@ mod tests {
                 kept: None,
                 crew: None,
                 paused: None,
+                queues: Vec::new(),
             }],
             components: Vec::new(),
         }

@@ -8,6 +8,7 @@
 pub(crate) mod depth;
 pub(crate) mod fault;
 pub(crate) mod limits;
+pub(crate) mod looks;
 pub(crate) mod runtime;
 
 use std::sync::Arc;

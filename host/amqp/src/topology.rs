@@ -161,6 +161,34 @@ impl Consumed {
     }
 }
 
+/// The queues that a consumer needs beside its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuesBehind {
+    /// Those in which its retries wait, for the delays of its policy.
+    pub delay: Vec<Arc<str>>,
+    /// The one for its dead letters.
+    pub dead_letter: Option<Arc<str>>,
+}
+
+impl QueuesBehind {
+    /// Those of `consumer`.
+    pub fn of(consumer: &ConsumerPlan) -> Self {
+        let Some(failures) = Consumed::new(consumer).failures else {
+            return Self {
+                delay: Vec::new(),
+                dead_letter: None,
+            };
+        };
+        let delays = failures.delays.into_iter();
+        Self {
+            delay: delays
+                .map(|delay| delay_queue_name(&consumer.queue, delay).into())
+                .collect(),
+            dead_letter: Some(failures.dead_letter),
+        }
+    }
+}
+
 impl Topology {
     /// The declarations of `plan`, and those that `consumers` imply.
     pub(crate) fn new<'a>(
@@ -248,6 +276,11 @@ impl Topology {
             connection: self.connection.clone(),
             mismatches,
         }
+    }
+
+    /// Whether the broker ends the connection when it is asked about a queue of this name that is missing.
+    pub(crate) fn cannot_be_missed(&self, queue: &str) -> bool {
+        self.known.cannot_be_missed(queue)
     }
 
     /// Entities over which the broker ends the connection.

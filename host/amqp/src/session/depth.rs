@@ -29,11 +29,17 @@ pub enum DepthFault {
     /// The broker refuses, or does not answer.
     #[error("{0}")]
     Untold(String),
+    /// The broker ends the connection over the question.
+    #[error("the broker ends the connection over the question: {0}")]
+    HungUp(String),
 }
 
 impl From<AskFault> for DepthFault {
     fn from(fault: AskFault) -> Self {
-        Self::Untold(fault.to_string())
+        match fault.internal_error() {
+            Some(_) => Self::HungUp(fault.to_string()),
+            None => Self::Untold(fault.to_string()),
+        }
     }
 }
 
@@ -44,6 +50,18 @@ pub(crate) struct Seen {
     pub(crate) messages: u32,
     /// Consumers.
     pub(crate) consumers: u32,
+}
+
+impl Seen {
+    /// The messages that wait. If this host consumed the queue before and after the look (`was_consumed`), then an
+    /// answer without consumers means that the broker knows nothing of the queue.
+    pub(crate) fn depth(self, was_consumed: bool) -> Result<u32, DepthFault> {
+        if self.messages == 0 && self.consumers == 0 && was_consumed {
+            let reason = "the queue does not answer the broker";
+            return Err(DepthFault::Untold(reason.to_owned()));
+        }
+        Ok(self.messages)
+    }
 }
 
 impl From<Queue> for Seen {
@@ -123,7 +141,7 @@ pub(crate) async fn until(session: &Session, queue: &ShortString, is_back: impl 
     }
 }
 
-async fn look(channel: &Channel, queue: ShortString) -> Result<Queue, AskFault> {
+pub(super) async fn look(channel: &Channel, queue: ShortString) -> Result<Queue, AskFault> {
     let options = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::default()

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ComponentView, KeptView, Link, PauseView};
 use crate::admin::Sources;
-use crate::status::{ConsumerStatus, CrewStatus, Status};
+use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, Status};
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {
@@ -66,6 +66,20 @@ pub(in crate::admin) struct ConsumerView<'a> {
     kept: Option<KeptView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
+    /// Its own queue, and those for its retries and its dead letters.
+    queues: Vec<QueueView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueView<'a> {
+    queue: &'a str,
+    /// `consumed`, `delay` or `dead_letter`.
+    purpose: &'static str,
+    /// Messages that wait at the broker; null if that is unknown.
+    messages: Option<u32>,
+    /// Why it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,6 +139,18 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             pause: pause.map(PauseView::from),
             kept: status.kept.as_ref().map(KeptView::from),
             crew: status.crew.map(CrewView::from),
+            queues: status.queues.iter().map(QueueView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a QueueDepth> for QueueView<'a> {
+    fn from(depth: &'a QueueDepth) -> Self {
+        Self {
+            queue: &depth.queue,
+            purpose: depth.purpose.as_str(),
+            messages: depth.messages.as_ref().ok().copied(),
+            reason: depth.messages.as_ref().err().map(|reason| &**reason),
         }
     }
 }
