@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hive_core::codes::Reason;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, Role};
 
@@ -31,7 +32,7 @@ pub struct LinkStatus {
     /// How it is doing.
     pub state: ConnectionState,
     /// Why it is blocked or closed, or why it had to be opened again.
-    pub reason: Option<Arc<str>>,
+    pub reason: Option<Reason>,
 }
 
 /// One consumer of the plan.
@@ -46,7 +47,7 @@ pub struct ConsumerStatus {
     /// The connection that it consumes over.
     pub connection: Arc<str>,
     /// Why it does not consume; `None` while it does.
-    pub waiting: Option<Arc<str>>,
+    pub waiting: Option<Reason>,
     /// The pause; `None` while it is not paused.
     pub paused: Option<Pause>,
     /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
@@ -66,7 +67,7 @@ pub struct QueueDepth {
     /// What it is for the consumer.
     pub purpose: QueuePurpose,
     /// How many messages wait in it, or why that is unknown.
-    pub messages: Result<u32, Arc<str>>,
+    pub messages: Result<u32, Reason>,
 }
 
 /// What a queue is for a consumer.
@@ -204,7 +205,7 @@ mod tests {
                 queue: "orders.created".into(),
                 component: "orders".into(),
                 connection: "main".into(),
-                waiting: waiting.map(Arc::from),
+                waiting: waiting.map(Reason::from),
                 kept: None,
                 crew: None,
                 paused: None,

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::browse::{BrowseFault, Browsing, HandedOut};
 use crate::consume::consumer::Subscription;
 use crate::consume::giving_back::{WayBack, way_back};
-use crate::link::{Link, LinkState, Snapshot};
+use crate::link::{Link, LinkState, Outage, Snapshot};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
@@ -65,6 +65,7 @@ impl Connection {
     ) -> Result<Arc<Self>, ConnectFault> {
         let plan = Arc::new(plan.clone());
         let topology = Arc::new(ArcSwap::from_pointee(Topology::new(&plan, consumers)?));
+        let outage = Arc::<Outage>::default();
         let link = |role: Role, topology: Option<Arc<ArcSwap<Topology>>>| {
             let service = (tasks, telemetry);
             Link::start(
@@ -73,6 +74,7 @@ impl Connection {
                 plan.clone(),
                 topology,
                 lapin.clone(),
+                Arc::clone(&outage),
                 service,
             )
         };
@@ -168,6 +170,7 @@ impl Connection {
                 Err(DeclareFault::HungUp {
                     reason,
                     is_left_out,
+                    ..
                 }) => {
                     session.discard();
                     in_a_row = if is_left_out { 0 } else { in_a_row + 1 };

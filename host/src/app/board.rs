@@ -220,7 +220,7 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         waiting: match state {
             Some(ConsumerState::Consuming) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);
-                held_back.map(|kept| kept.reason.clone())
+                held_back.map(|kept| kept.reason.clone().into())
             }
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),

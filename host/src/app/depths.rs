@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hive_amqp::{Connection, ConsumerState, DepthFault, LinkState};
+use hive_core::codes::Reason;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Role;
 use tokio::time::Instant;
@@ -69,14 +70,14 @@ impl Depths {
     }
 
     /// The messages in a queue at this moment, or why their number is unknown.
-    pub(super) fn of(&self, queue: &str) -> Result<u32, Arc<str>> {
+    pub(super) fn of(&self, queue: &str) -> Result<u32, Reason> {
         self.known().of(queue, Instant::now())
     }
 
     /// Goes over the queues, unless a round is going already, which is waited for, or one has ended just now.
     async fn ask(self: Arc<Self>, question: Question) {
         if !self.is_connected() {
-            self.known().lost(&DepthFault::Down.to_string());
+            self.known().lost(DepthFault::Down.reason());
             return;
         }
         let Ok(going) = Arc::clone(&self.going).try_lock_owned() else {

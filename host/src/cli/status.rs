@@ -88,7 +88,9 @@ fn told(before: &Look, now: &Look) -> String {
     let host = host(&said["host"]);
     let mut links = Table::new(["CONNECTION", "ROLE", "STATE", "REASON"].map(Column::Words));
     for link in list(&said["connections"]) {
-        links.row(["connection", "role", "state", "reason"].map(|key| words(&link[key])));
+        let [connection, role, state] =
+            ["connection", "role", "state"].map(|key| words(&link[key]));
+        links.row([connection, role, state, reason(link)]);
     }
     let consumers = consumers(before, now);
     let queues = queues(said);
@@ -165,7 +167,7 @@ fn consumers(before: &Look, now: &Look) -> Table {
             acked,
             retried,
             dead,
-            words(&consumer["reason"]),
+            reason(consumer),
         ]);
     }
     table
@@ -187,11 +189,19 @@ fn queues(said: &Value) -> Table {
                 words(&consumer["consumer"]),
                 words(&queue["purpose"]).replace('_', " "),
                 number(&queue["messages"]),
-                words(&queue["reason"]),
+                reason(queue),
             ]);
         }
     }
     table
+}
+
+/// The reason of a row, behind its code if it has one.
+fn reason(said: &Value) -> String {
+    match said["code"].as_str() {
+        Some(code) => format!("{code}: {}", words(&said["reason"])),
+        None => words(&said["reason"]),
+    }
 }
 
 /// A count, and its rate since the look before, if there was one.

@@ -8,8 +8,8 @@ use hive_tests::{Broker, Direction, HiveToml, HostProcess, Message, eventually, 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::pace::flow::tell;
 use crate::connection::network::behind_proxy;
+use crate::pace::flow::tell;
 
 /// For the answer of a host whose broker says nothing, on a busy machine; it waits for the broker for a second.
 const SOON: Duration = Duration::from_secs(5);

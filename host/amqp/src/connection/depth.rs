@@ -48,7 +48,7 @@ impl Connection {
                 // The others on this connection would pay for it.
                 true => Err(DepthFault::Untold(
                     "not asked: RabbitMQ ends the connection if a queue with such a long name is missing"
-                        .to_owned(),
+                        .into(),
                 )),
                 false => {
                     let was_consumed = is_consumed(&queue);

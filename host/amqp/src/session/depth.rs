@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use hive_core::codes::Reason;
 use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Queue};
@@ -28,17 +29,29 @@ pub enum DepthFault {
     Down,
     /// The broker refuses, or does not answer.
     #[error("{0}")]
-    Untold(String),
+    Untold(Reason),
     /// The broker ends the connection over the question.
     #[error("the broker ends the connection over the question: {0}")]
-    HungUp(String),
+    HungUp(Reason),
+}
+
+impl DepthFault {
+    /// The fault as a reason, with its code.
+    pub fn reason(&self) -> Reason {
+        let code = match self {
+            Self::Down => None,
+            Self::Untold(reason) | Self::HungUp(reason) => reason.code,
+        };
+        Reason::new(code, self)
+    }
 }
 
 impl From<AskFault> for DepthFault {
     fn from(fault: AskFault) -> Self {
+        let reason = Reason::new(fault.code(), &fault);
         match fault.internal_error() {
-            Some(_) => Self::HungUp(fault.to_string()),
-            None => Self::Untold(fault.to_string()),
+            Some(_) => Self::HungUp(reason),
+            None => Self::Untold(reason),
         }
     }
 }
@@ -58,7 +71,7 @@ impl Seen {
     pub(crate) fn depth(self, was_consumed: bool) -> Result<u32, DepthFault> {
         if self.messages == 0 && self.consumers == 0 && was_consumed {
             let reason = "the queue does not answer the broker";
-            return Err(DepthFault::Untold(reason.to_owned()));
+            return Err(DepthFault::Untold(reason.into()));
         }
         Ok(self.messages)
     }

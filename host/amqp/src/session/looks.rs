@@ -40,7 +40,7 @@ impl<'a> Looks<'a> {
     pub(crate) async fn at(&mut self, queue: &str) -> Result<Result<Seen, DepthFault>, DepthFault> {
         if self.silent >= SILENT {
             let reason = "not asked: too many other queues did not answer";
-            return Err(DepthFault::Untold(reason.to_owned()));
+            return Err(DepthFault::Untold(reason.into()));
         }
         let channel = match self.channel.take() {
             Some(channel) => channel,
@@ -56,7 +56,7 @@ impl<'a> Looks<'a> {
                 self.silent += 1;
                 leave(&channel, "a queue does not answer").await;
                 let reason = format!("no answer within {LOOK_WITHIN:?}");
-                Ok(Err(DepthFault::Untold(reason)))
+                Ok(Err(DepthFault::Untold(reason.into())))
             }
         }
     }

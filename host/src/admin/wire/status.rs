@@ -4,7 +4,7 @@ use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
-use super::{ComponentView, KeptView, Link, PauseView};
+use super::{ComponentView, KeptView, Link, PauseView, ReasonView};
 use crate::admin::Sources;
 use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, Status};
 
@@ -56,8 +56,8 @@ pub(in crate::admin) struct ConsumerView<'a> {
     /// `consuming`, `waiting` or `paused`.
     state: &'static str,
     /// Why it waits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
     /// Why it is paused.
     #[serde(flatten)]
     pause: Option<PauseView<'a>>,
@@ -78,8 +78,8 @@ struct QueueView<'a> {
     /// Messages that wait at the broker; null if that is unknown.
     messages: Option<u32>,
     /// Why it is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,7 +122,7 @@ impl<'a> StatusView<'a> {
 impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
     fn from(status: &'a ConsumerStatus) -> Self {
         let pause = status.paused.as_ref();
-        let waiting = status.waiting.as_deref().filter(|_| pause.is_none());
+        let waiting = status.waiting.as_ref().filter(|_| pause.is_none());
         let state = match (pause, waiting) {
             (Some(_), _) => "paused",
             (None, Some(_)) => "waiting",
@@ -135,7 +135,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             connection: &status.connection,
             consuming: state == "consuming",
             state,
-            reason: waiting,
+            reason: waiting.map(ReasonView::from),
             pause: pause.map(PauseView::from),
             kept: status.kept.as_ref().map(KeptView::from),
             crew: status.crew.map(CrewView::from),
@@ -150,7 +150,7 @@ impl<'a> From<&'a QueueDepth> for QueueView<'a> {
             queue: &depth.queue,
             purpose: depth.purpose.as_str(),
             messages: depth.messages.as_ref().ok().copied(),
-            reason: depth.messages.as_ref().err().map(|reason| &**reason),
+            reason: depth.messages.as_ref().err().map(ReasonView::from),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_amqp::DepthFault;
+use hive_core::codes::Reason;
 use tokio::time::Instant;
 
 /// The least pause between two rounds, and the least in rounds: thousands of queues keep the broker busy for a fifth
@@ -33,14 +34,14 @@ pub(super) struct Known {
     /// When the last round ended, and how long it took.
     last: Option<(Instant, Duration)>,
     /// Why there is no answer about a queue.
-    unknown: Arc<str>,
+    unknown: Reason,
 }
 
 struct Answer {
     at: Instant,
     /// How long the queue is left alone.
     rests: Duration,
-    depth: Result<u32, Arc<str>>,
+    depth: Result<u32, Reason>,
 }
 
 impl Default for Known {
@@ -85,7 +86,7 @@ impl Known {
             Err(DepthFault::HungUp(_)) => AFTER_A_LOSS,
             Err(DepthFault::Down | DepthFault::Untold(_)) => AFTER_A_REFUSAL,
         };
-        let depth = depth.map_err(|fault| fault.to_string().into());
+        let depth = depth.map_err(|fault| fault.reason());
         let answer = Answer { at, rests, depth };
         self.answers.insert(queue, answer);
     }
@@ -95,7 +96,7 @@ impl Known {
     pub(super) fn ended(&mut self, began: Instant, now: Instant, cut_short: Option<&DepthFault>) {
         self.last = Some((now, now - began));
         self.unknown = match cut_short {
-            Some(fault) => fault.to_string().into(),
+            Some(fault) => fault.reason(),
             None => NOT_YET.into(),
         };
         let counts = self.counts();
@@ -106,18 +107,18 @@ impl Known {
     }
 
     /// The connection is down: nothing counts, and the first question afterwards is asked at once.
-    pub(super) fn lost(&mut self, why: &str) {
+    pub(super) fn lost(&mut self, why: Reason) {
         self.answers
             .retain(|_, answer| answer.rests == AFTER_A_LOSS);
         self.last = None;
-        self.unknown = why.into();
+        self.unknown = why;
     }
 
     /// The messages in a queue, or why their number is unknown.
-    pub(super) fn of(&self, queue: &str, now: Instant) -> Result<u32, Arc<str>> {
+    pub(super) fn of(&self, queue: &str, now: Instant) -> Result<u32, Reason> {
         match self.answers.get(queue) {
             Some(answer) if answer.is_true(now, self.counts()) => answer.depth.clone(),
-            _ => Err(Arc::clone(&self.unknown)),
+            _ => Err(self.unknown.clone()),
         }
     }
 
@@ -144,7 +145,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn untold() -> Result<u32, DepthFault> {
-        Err(DepthFault::Untold("no answer".to_owned()))
+        Err(DepthFault::Untold("no answer".into()))
     }
 
     fn names(queues: &[&str]) -> Vec<Arc<str>> {
@@ -200,10 +201,10 @@ mod tests {
         let mut known = Known::default();
         known.note("good".into(), Ok(3), now);
         known.note("slow".into(), untold(), now);
-        let broken = DepthFault::HungUp("541 INTERNAL_ERROR".to_owned());
+        let broken = DepthFault::HungUp("541 INTERNAL_ERROR".into());
         known.note("broken".into(), Err(broken), now);
         known.ended(now - SECOND * 60, now, None);
-        known.lost("the connection is down");
+        known.lost("the connection is down".into());
         assert_eq!(known.of("good", now), Err("the connection is down".into()));
         assert!(known.may_begin(now));
         let all = names(&["broken", "good", "slow"]);
@@ -218,7 +219,7 @@ mod tests {
         known.note("before".into(), Ok(3), now);
         known.note("refused".into(), untold(), now);
         known.note("during".into(), Ok(4), now + SECOND);
-        let silent = DepthFault::Untold("the broker is silent".to_owned());
+        let silent = DepthFault::Untold("the broker is silent".into());
         let end = now + SECOND * 2;
         known.ended(now + SECOND, end, Some(&silent));
         assert_eq!(known.of("before", end), Err("the broker is silent".into()));
