@@ -20,6 +20,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use futures_util::future::BoxFuture;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
@@ -40,6 +41,8 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Sources {
     /// The host at this moment.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// The same with the messages in the queues, as far as the broker reports them soon.
+    pub measured: Arc<dyn Fn() -> BoxFuture<'static, Status> + Send + Sync>,
     /// All metrics.
     pub telemetry: Telemetry,
     /// Where commands are sent, and who may give them.
@@ -172,29 +175,35 @@ async fn whole(
     Extension(guard): Extension<Guard>,
     headers: HeaderMap,
 ) -> Response {
-    let status = (sources.status)();
+    let status = (sources.measured)().await;
     let shows_files = guard.shows_files(&headers);
     Json(StatusView::of(&status, &sources, shows_files)).into_response()
 }
 
 /// Every consumer of the plan: whether it consumes, and why not.
 async fn consumers(State(sources): State<Sources>) -> Response {
-    let status = (sources.status)();
+    let status = (sources.measured)().await;
     let consumers: Vec<_> = status.consumers.iter().map(ConsumerView::from).collect();
     Json(consumers).into_response()
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
     let Sources {
-        status, telemetry, ..
+        measured,
+        telemetry,
+        ..
     } = sources;
-    let status = status();
+    let status = measured().await;
     for link in &status.links {
         telemetry.link_state(&link.connection, link.role, link.state);
     }
     for consumer in &status.consumers {
         let up = consumer.waiting.is_none();
         telemetry.consumer_up(&consumer.consumer, &consumer.queue, up);
+        for depth in &consumer.queues {
+            let labels = [&*consumer.consumer, &*depth.queue, depth.purpose.as_str()];
+            telemetry.queue_depth(labels, depth.messages.as_ref().ok().copied());
+        }
     }
     match telemetry.render() {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),

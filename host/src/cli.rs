@@ -257,7 +257,11 @@ pub fn main() -> Exit {
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::New(arguments) => new::run(&arguments),
     };
-    ended.unwrap_or_else(|exit| exit)
+    let exit = ended.unwrap_or_else(|exit| exit);
+    if exit != Exit::Done {
+        say::explain_errors();
+    }
+    exit
 }
 
 /// The same with what its help says beyond the first sentence at the end. Clap gives each flag three lines
@@ -356,7 +360,7 @@ fn load(file: &Path) -> Result<Loaded, Exit> {
 
 fn load_in(file: &Path, environment: &Environment) -> Result<Loaded, Exit> {
     hive_config::load(file, environment).map_err(|problems| {
-        say::note(&problems.render(std::io::stderr().is_terminal()));
+        say::problems(&problems);
         Exit::Misused
     })
 }

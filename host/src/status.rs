@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hive_core::canary::Decision;
+use hive_core::codes::Reason;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, Role};
 
@@ -32,7 +33,7 @@ pub struct LinkStatus {
     /// How it is doing.
     pub state: ConnectionState,
     /// Why it is blocked or closed, or why it had to be opened again.
-    pub reason: Option<Arc<str>>,
+    pub reason: Option<Reason>,
 }
 
 /// One consumer of the plan.
@@ -47,7 +48,7 @@ pub struct ConsumerStatus {
     /// The connection that it consumes over.
     pub connection: Arc<str>,
     /// Why it does not consume; `None` while it does.
-    pub waiting: Option<Arc<str>>,
+    pub waiting: Option<Reason>,
     /// The pause; `None` while it is not paused.
     pub paused: Option<Pause>,
     /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
@@ -55,6 +56,41 @@ pub struct ConsumerStatus {
     pub kept: Option<Kept>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
+    /// The messages in its queues; empty where the broker was not asked.
+    pub queues: Vec<QueueDepth>,
+}
+
+/// The messages that wait in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// The queue.
+    pub queue: Arc<str>,
+    /// What it is for the consumer.
+    pub purpose: QueuePurpose,
+    /// How many messages wait in it, or why that is unknown.
+    pub messages: Result<u32, Reason>,
+}
+
+/// What a queue is for a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePurpose {
+    /// It consumes it.
+    Consumed,
+    /// Its retries wait there.
+    Delay,
+    /// Its dead letters are there.
+    DeadLetter,
+}
+
+impl QueuePurpose {
+    /// The word for metrics and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumed => "consumed",
+            Self::Delay => "delay",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
 }
 
 /// Deliveries that are kept in the host, unacknowledged, until something works again.
@@ -172,10 +208,11 @@ mod tests {
                 queue: "orders.created".into(),
                 component: "orders".into(),
                 connection: "main".into(),
-                waiting: waiting.map(Arc::from),
+                waiting: waiting.map(Reason::from),
                 kept: None,
                 crew: None,
                 paused: None,
+                queues: Vec::new(),
             }],
             components: Vec::new(),
         }

@@ -109,6 +109,7 @@ mod process {
     // A clock of a process' own, as only Linux provides it.
     #[cfg(target_os = "linux")]
     mod clock;
+    mod depths;
     mod health;
     mod hosts;
     mod logs;

@@ -1,5 +1,7 @@
 //! A connection of the plan: two links to one broker, and what is done over them.
 
+mod depth;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +15,13 @@ use tokio::sync::watch;
 use crate::browse::{BrowseFault, Browsing, HandedOut};
 use crate::consume::consumer::Subscription;
 use crate::consume::giving_back::{WayBack, way_back};
-use crate::link::{Link, LinkState, Snapshot};
+use crate::link::{Link, LinkState, Outage, Snapshot};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
-use crate::session::depth::{DepthFault, seen};
+use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
-
-use crate::session::SharedSession;
 use crate::session::runtime::LapinRuntime;
 use crate::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
 
@@ -65,6 +65,7 @@ impl Connection {
     ) -> Result<Arc<Self>, ConnectFault> {
         let plan = Arc::new(plan.clone());
         let topology = Arc::new(ArcSwap::from_pointee(Topology::new(&plan, consumers)?));
+        let outage = Arc::<Outage>::default();
         let link = |role: Role, topology: Option<Arc<ArcSwap<Topology>>>| {
             let service = (tasks, telemetry);
             Link::start(
@@ -73,6 +74,7 @@ impl Connection {
                 plan.clone(),
                 topology,
                 lapin.clone(),
+                Arc::clone(&outage),
                 service,
             )
         };
@@ -168,6 +170,7 @@ impl Connection {
                 Err(DeclareFault::HungUp {
                     reason,
                     is_left_out,
+                    ..
                 }) => {
                     session.discard();
                     in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
@@ -213,32 +216,6 @@ impl Connection {
             reason: fault.to_string(),
         })?;
         Browsing::begin(session, queue, handed_out, &self.host_name, tasks).await
-    }
-
-    /// How many messages of `queue` were not delivered to a consumer. If this host consumes the queue
-    /// (`is_consumed`), before and after the question, then an answer without consumers means that the broker
-    /// knows nothing of the queue.
-    ///
-    /// The question has a channel of its own: the broker closes the channel if there is no such queue, and
-    /// blocks it if the queue has no leader.
-    ///
-    /// # Errors
-    ///
-    /// The connection is down, the queue is gone, or the broker does not answer in time, for the queue or for
-    /// itself.
-    pub async fn depth(
-        &self,
-        queue: &str,
-        is_consumed: impl Fn() -> bool,
-    ) -> Result<u32, DepthFault> {
-        let session = self.consuming.current().ok_or(DepthFault::Down)?;
-        let was_consumed = is_consumed();
-        let seen = seen(&session, queue).await?;
-        if seen.messages == 0 && seen.consumers == 0 && was_consumed && is_consumed() {
-            let reason = "the queue does not answer the broker";
-            return Err(DepthFault::Untold(reason.to_owned()));
-        }
-        Ok(seen.messages)
     }
 
     /// How one delivery from `queue` goes back to it without being counted.

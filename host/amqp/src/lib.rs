@@ -56,7 +56,7 @@ pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, Publ
 pub use self::message::waiting::Waiting;
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
-pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate};
+pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};
 pub use crate::message::delay::{DelayQueue, LONGEST_DELAY, is_retry_queue, rung};
 pub use crate::session::depth::DepthFault;
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod backoff;
 mod consumers;
+mod outage;
 mod supervisor;
 
 use std::collections::BTreeSet;
@@ -11,12 +12,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hive_config::plan::ConnectionPlan;
+use hive_core::codes::Reason;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::consumers::Consumers;
 pub(crate) use self::consumers::Consuming;
+pub(crate) use self::outage::Outage;
 use self::supervisor::Supervisor;
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
@@ -30,13 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkState {
     /// Connecting to a broker; after a failure, with its reason.
-    Connecting(Option<Arc<str>>),
+    Connecting(Option<Reason>),
     /// Usable.
     Open,
     /// Open, but the broker takes no publications, for this reason.
-    Blocked(Arc<str>),
+    Blocked(Reason),
     /// Not open, for this reason; it will be tried again.
-    Closed(Arc<str>),
+    Closed(Reason),
     /// Ended, because the host stops or gave up.
     Ended,
 }
@@ -101,6 +104,7 @@ impl Link {
         plan: Arc<ConnectionPlan>,
         topology: Option<Arc<ArcSwap<Topology>>>,
         lapin: Arc<LapinRuntime>,
+        outage: Arc<Outage>,
         (tasks, telemetry): (&Tasks, &Telemetry),
     ) -> Self {
         let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
@@ -118,7 +122,15 @@ impl Link {
         let consumers = Arc::<Consumers>::default();
         let told = (tell, wished);
         let over = (lapin, consumers.clone());
-        let supervisor = Supervisor::new(name, plan, topology, over, (tasks, telemetry), told);
+        let supervisor = Supervisor::new(
+            name,
+            plan,
+            topology,
+            over,
+            (tasks, telemetry),
+            (role, outage),
+            told,
+        );
         tasks.spawn_service(supervisor.run());
         Self {
             latest,

@@ -8,6 +8,7 @@
 pub(crate) mod depth;
 pub(crate) mod fault;
 pub(crate) mod limits;
+pub(crate) mod looks;
 pub(crate) mod runtime;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hive_config::plan::{AuthMechanism, ConnectionPlan, Endpoint};
-use hive_core::codes::Code;
+use hive_core::codes::{Code, Reason};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use self::fault::{ConnectFault, describe};
+use self::fault::{ConnectFault, code_of_a_loss, describe};
 use self::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use self::runtime::LapinRuntime;
 use crate::wire::endings::Endings;
@@ -57,7 +58,7 @@ pub(crate) enum Happening {
     /// It takes them again.
     Unblocked,
     /// The session is over.
-    Lost(String),
+    Lost(Reason),
 }
 
 impl Session {
@@ -200,9 +201,14 @@ impl Happenings {
                     Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
                     // Errors of a channel are reported here too; the owner of the channel sees them itself.
                     Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
-                    Some(Event::Error(error)) => return Happening::Lost(describe(&error)),
+                    Some(Event::Error(error)) => {
+                        return Happening::Lost(Reason::new(code_of_a_loss(&error), describe(&error)));
+                    }
                     Some(_) => {}
-                    None => return Happening::Lost("the connection ended".into()),
+                    None => {
+                        let reason = "the connection ended";
+                        return Happening::Lost(Reason::new(Code::BrokerUnreachable, reason));
+                    }
                 },
                 // A close with code 200, as from the management page, makes no event.
                 () = tokio::time::sleep(LOOK_EVERY) => {

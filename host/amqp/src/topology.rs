@@ -22,9 +22,11 @@ mod known;
 mod limit;
 mod looking;
 mod on_demand;
+mod remedy;
 mod restating;
 mod table;
 mod withheld;
+mod words;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -39,7 +41,6 @@ use hive_telemetry::Fact;
 pub use self::comparison::Comparison;
 use self::declaration::{Origin, QueueDeclaration};
 use self::declarer::{AsItIs, Declarer};
-pub(crate) use self::declarer::{cannot_be_consumed, consuming_from};
 use self::delay_queue::{Home, delay_queue};
 pub use self::departure::Departure;
 use self::destination::Destinations;
@@ -49,6 +50,7 @@ use self::known::Known;
 pub use self::looking::LookCost;
 use self::on_demand::today;
 pub(crate) use self::withheld::Withheld;
+pub(crate) use self::words::{cannot_be_consumed, consuming_from};
 use crate::message::delay::{LONGEST_DELAY, delay_queue_name};
 use crate::session::Session;
 use crate::session::fault::{ConnectFault, Mismatch};
@@ -102,9 +104,21 @@ pub(crate) enum DeclareFault {
     HungUp {
         /// In words.
         reason: String,
+        /// The code of the broker's answer.
+        code: Code,
         /// Whether the entity is left out now.
         is_left_out: bool,
     },
+}
+
+impl DeclareFault {
+    /// Its code.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Connect(fault) => fault.code(),
+            Self::HungUp { code, .. } => *code,
+        }
+    }
 }
 
 impl fmt::Display for DeclareFault {
@@ -157,6 +171,34 @@ impl Consumed {
                 dead_letter: consumer.dead_letter.clone(),
                 delays,
             }),
+        }
+    }
+}
+
+/// The queues that a consumer needs beside its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuesBehind {
+    /// Those in which its retries wait, for the delays of its policy.
+    pub delay: Vec<Arc<str>>,
+    /// The one for its dead letters.
+    pub dead_letter: Option<Arc<str>>,
+}
+
+impl QueuesBehind {
+    /// Those of `consumer`.
+    pub fn of(consumer: &ConsumerPlan) -> Self {
+        let Some(failures) = Consumed::new(consumer).failures else {
+            return Self {
+                delay: Vec::new(),
+                dead_letter: None,
+            };
+        };
+        let delays = failures.delays.into_iter();
+        Self {
+            delay: delays
+                .map(|delay| delay_queue_name(&consumer.queue, delay).into())
+                .collect(),
+            dead_letter: Some(failures.dead_letter),
         }
     }
 }
@@ -248,6 +290,11 @@ impl Topology {
             connection: self.connection.clone(),
             mismatches,
         }
+    }
+
+    /// Whether the broker ends the connection when it is asked about a queue of this name that is missing.
+    pub(crate) fn cannot_be_missed(&self, queue: &str) -> bool {
+        self.known.cannot_be_missed(queue)
     }
 
     /// Entities over which the broker ends the connection.
@@ -355,10 +402,11 @@ impl Topology {
     }
 
     fn hung_up(&self, mismatch: Mismatch) -> DeclareFault {
-        let reason = mismatch.to_string();
+        let (reason, code) = (mismatch.to_string(), mismatch.code);
         let is_left_out = self.known.fatal.met(mismatch);
         DeclareFault::HungUp {
             reason,
+            code,
             is_left_out,
         }
     }

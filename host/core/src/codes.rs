@@ -6,6 +6,7 @@
 mod list;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::list::Code;
 
@@ -118,6 +119,41 @@ impl Coded {
     /// An error that nobody looks up.
     pub fn plain(text: impl fmt::Display) -> Self {
         Self::new(None, text)
+    }
+}
+
+/// Why something does not work now, in words that many may share, with the code of the error that it stems from, if
+/// that has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The code of the error.
+    pub code: Option<Code>,
+    /// The reason.
+    pub text: Arc<str>,
+}
+
+impl Reason {
+    /// A reason that stems from an error with a code, or perhaps with one.
+    pub fn new(code: impl Into<Option<Code>>, text: impl fmt::Display) -> Self {
+        Self {
+            code: code.into(),
+            text: text.to_string().into(),
+        }
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Reason {
+    fn from(text: T) -> Self {
+        Self {
+            code: None,
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

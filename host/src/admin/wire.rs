@@ -3,7 +3,7 @@
 mod status;
 
 use hive_core::canary::{Decision, Tally, Verdict};
-use hive_core::codes::Code;
+use hive_core::codes::{Code, Reason};
 use hive_core::moments;
 use serde::Serialize;
 
@@ -72,7 +72,8 @@ struct Missing<'a> {
     consumer: &'a str,
     queue: &'a str,
     connection: &'a str,
-    reason: &'a str,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,8 +81,16 @@ pub(super) struct Link<'a> {
     connection: &'a str,
     role: &'a str,
     state: &'a str,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReasonView<'a> {
+    reason: &'a str,
+    /// For `hive-host explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    code: Option<&'static str>,
 }
 
 impl<'a> From<&'a Status> for Readiness<'a> {
@@ -110,7 +119,7 @@ impl<'a> From<&'a ConsumerStatus> for Missing<'a> {
             consumer: &status.consumer,
             queue: &status.queue,
             connection: &status.connection,
-            reason: status.waiting.as_deref().unwrap_or_default(),
+            reason: status.waiting.as_ref().map(ReasonView::from),
         }
     }
 }
@@ -161,7 +170,16 @@ impl<'a> From<&'a LinkStatus> for Link<'a> {
             connection: &status.connection,
             role: status.role.as_str(),
             state: status.state.as_str(),
-            reason: status.reason.as_deref(),
+            reason: status.reason.as_ref().map(ReasonView::from),
+        }
+    }
+}
+
+impl<'a> From<&'a Reason> for ReasonView<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        Self {
+            reason: &reason.text,
+            code: reason.code.map(Code::as_str),
         }
     }
 }

@@ -1,18 +1,20 @@
 //! The wanted state beside the current one: the source of every [`Status`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hive_amqp::{Connection, ConsumerState, LinkState, StateWatch};
+use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
 use hive_config::plan::{ConsumerPlan, Plan};
 use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, Role};
 use tokio::sync::watch;
 
+use super::depths::{Depths, Question, ask};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, Status,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth,
+    QueuePurpose, Status,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -29,6 +31,7 @@ struct Wanted {
 #[derive(Default)]
 pub(super) struct Watched {
     pub(super) links: Vec<(Arc<str>, Role, StateWatch)>,
+    pub(super) depths: BTreeMap<Arc<str>, Arc<Depths>>,
     pub(super) consumers: BTreeMap<Arc<str>, Crewed>,
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
 }
@@ -74,6 +77,19 @@ impl Board {
     pub(super) fn status(&self) -> Status {
         self.0.load().status()
     }
+
+    /// The same with the messages in the queues of every consumer, as far as the broker reports them soon.
+    pub(super) async fn measured(&self) -> Status {
+        let wanted = self.0.load_full();
+        ask(wanted.questions()).await;
+        let mut status = wanted.status();
+        for consumer in &mut status.consumers {
+            if let Some(plan) = wanted.consumers.get(&consumer.consumer) {
+                consumer.queues = wanted.depths(plan);
+            }
+        }
+        status
+    }
 }
 
 impl Wanted {
@@ -91,6 +107,55 @@ impl Wanted {
                 .collect(),
             components: watched.map(components).unwrap_or_default(),
         }
+    }
+
+    /// The queues of every consumer, by the connection that it consumes over.
+    fn questions(&self) -> Vec<(Arc<Depths>, Question)> {
+        let Some(watched) = &self.watched else {
+            return Vec::new();
+        };
+        let depths = watched.depths.iter();
+        depths
+            .map(|(connection, depths)| (Arc::clone(depths), self.question(watched, connection)))
+            .collect()
+    }
+
+    fn question(&self, watched: &Watched, connection: &str) -> Question {
+        let consumers = self.consumers.values();
+        let consumers: Vec<_> = consumers
+            .filter(|plan| &*plan.connection == connection)
+            .collect();
+        let queues = consumers.iter().copied().flat_map(queues_of);
+        let queues: BTreeSet<_> = queues.map(|(queue, _)| queue).collect();
+        // Of a stream, RabbitMQ does not count the consumers.
+        let counted = consumers.into_iter().filter(|plan| plan.stream.is_none());
+        let flows: HashMap<_, _> = counted
+            .filter_map(|plan| {
+                let crewed = watched.consumers.get(&plan.name)?;
+                Some((plan.queue.clone(), Arc::clone(&crewed.flow)))
+            })
+            .collect();
+        Question {
+            queues: queues.into_iter().collect(),
+            flows,
+        }
+    }
+
+    /// The messages in the queues of a consumer, as far as they are known.
+    fn depths(&self, plan: &ConsumerPlan) -> Vec<QueueDepth> {
+        let watched = self.watched.as_ref();
+        let depths = watched.and_then(|watched| watched.depths.get(&plan.connection));
+        let queues = queues_of(plan).into_iter();
+        queues
+            .map(|(queue, purpose)| QueueDepth {
+                messages: match depths {
+                    Some(depths) => depths.of(&queue),
+                    None => Err("the host is starting".into()),
+                },
+                queue,
+                purpose,
+            })
+            .collect()
     }
 
     fn not_connected(&self) -> Vec<LinkStatus> {
@@ -156,7 +221,7 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         waiting: match state {
             Some(ConsumerState::Consuming) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);
-                held_back.map(|kept| kept.reason.clone())
+                held_back.map(|kept| kept.reason.clone().into())
             }
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),
@@ -164,7 +229,23 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
         kept,
         crew: crewed.map(crew),
+        queues: Vec::new(),
     }
+}
+
+/// The queues of a consumer, each with what it is for.
+fn queues_of(plan: &ConsumerPlan) -> Vec<(Arc<str>, QueuePurpose)> {
+    let behind = QueuesBehind::of(plan);
+    let consumed = [(plan.queue.clone(), QueuePurpose::Consumed)];
+    let delay = behind.delay.into_iter();
+    let delay = delay.map(|queue| (queue, QueuePurpose::Delay));
+    let dead_letter = behind.dead_letter.into_iter();
+    let dead_letter = dead_letter.map(|queue| (queue, QueuePurpose::DeadLetter));
+    consumed
+        .into_iter()
+        .chain(delay)
+        .chain(dead_letter)
+        .collect()
 }
 
 fn crew(crewed: &Crewed) -> CrewStatus {

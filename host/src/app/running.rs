@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
+use super::depths::Depths;
 use super::watch::Files;
 use crate::pipeline::{Pipeline, Quarantines, Services};
 
@@ -42,6 +43,7 @@ pub(super) struct Running {
 /// A connection, and the tasks that keep it up.
 pub(super) struct Linked {
     pub(super) connection: Arc<Connection>,
+    depths: Arc<Depths>,
     tasks: Tasks,
 }
 
@@ -87,8 +89,12 @@ impl Running {
                 }
             }
         });
-        self.connections
-            .insert(plan.name.clone(), Linked { connection, tasks });
+        let linked = Linked {
+            depths: Depths::new(&connection, &tasks),
+            connection,
+            tasks,
+        };
+        self.connections.insert(plan.name.clone(), linked);
         Ok(())
     }
 
@@ -153,6 +159,9 @@ impl Running {
         };
         for (name, linked) in &self.connections {
             watched.watch_links(name, &linked.connection);
+            watched
+                .depths
+                .insert(name.clone(), Arc::clone(&linked.depths));
         }
         let consumers = self.consumers.iter();
         watched.consumers = consumers

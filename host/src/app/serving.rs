@@ -40,9 +40,13 @@ impl Serving<'_> {
 
     fn sources(&self) -> Sources {
         let Self { plan, file, .. } = self;
-        let board = Arc::clone(self.board);
+        let (board, measuring) = (Arc::clone(self.board), Arc::clone(self.board));
         Sources {
             status: Arc::new(move || board.status()),
+            measured: Arc::new(move || {
+                let board = Arc::clone(&measuring);
+                Box::pin(async move { board.measured().await })
+            }),
             telemetry: self.telemetry.clone(),
             commands: Commands {
                 control: self.control.clone(),

@@ -49,7 +49,7 @@ async fn check(arguments: &Check) -> Result<Exit, Exit> {
         }
         Err(problems) => {
             if !arguments.json {
-                say::note(&problems.render(colour));
+                say::problems(&problems);
             }
             findings.read(problems.iter());
         }

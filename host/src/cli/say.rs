@@ -3,10 +3,13 @@
 //! If the reader of results goes away, the command ends: there is nothing left to do. If the reader of errors
 //! goes away, it continues. Texts from outside are escaped here, whatever a command prints.
 
+use std::collections::BTreeSet;
 use std::fmt::{Arguments, Display};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hive_config::{Problem, Problems, Severity};
 use hive_core::codes::Code;
 use hive_core::escape;
 
@@ -15,6 +18,9 @@ use crate::log;
 /// The exit code that a shell reports for a program that SIGPIPE has ended, 128 and the number of the signal: a
 /// pipeline with `pipefail` then sees that not everything was read, as with any other tool.
 const READER_IS_GONE: i32 = 128 + 13;
+
+/// The codes of the errors that were printed.
+static CODES: Mutex<BTreeSet<Code>> = Mutex::new(BTreeSet::new());
 
 /// Prints one line of a result.
 macro_rules! out {
@@ -80,13 +86,53 @@ pub(super) fn result(text: &str) {
 
 /// See [`fault`] and [`warning`]. A text of several lines is printed whole.
 pub(super) fn wrong(what: &str, code: impl Into<Option<Code>>, text: Arguments<'_>) {
-    let code = code
-        .into()
-        .map_or(String::new(), |code| format!("[{code}]"));
+    let code = code.into();
+    if what == "error" {
+        has_printed(code);
+    }
+    let code = code.map_or(String::new(), |code| format!("[{code}]"));
     note(&format!(
         "{what}{code}: {}",
         escape::paragraph(&text.to_string())
     ));
+}
+
+/// Prints the errors of a file, each with its line and its remedy.
+pub(super) fn problems(problems: &Problems) {
+    note(&problems.render(io::stderr().is_terminal()));
+    let errors = problems.iter();
+    let errors = errors.filter(|problem| problem.severity() == Severity::Error);
+    has_printed(errors.map(Problem::code));
+}
+
+/// Notes the codes of errors that were printed, for [`explain_errors`].
+fn has_printed(codes: impl IntoIterator<Item = Code>) {
+    codes_printed().extend(codes);
+}
+
+/// Prints where the errors that were printed are explained. The last line of a command that failed.
+pub(super) fn explain_errors() {
+    if let Some(hint) = hint(&std::mem::take(&mut codes_printed())) {
+        note(&hint);
+    }
+}
+
+fn codes_printed() -> MutexGuard<'static, BTreeSet<Code>> {
+    CODES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hint(codes: &BTreeSet<Code>) -> Option<String> {
+    let first = codes.first()?;
+    if codes.len() == 1 {
+        return Some(format!(
+            "`hive-host explain {first}` describes the error and what to do about it"
+        ));
+    }
+    let codes: Vec<_> = codes.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "`hive-host explain CODE` describes an error and what to do about it; the codes: {}",
+        codes.join(", ")
+    ))
 }
 
 /// Writes a text to standard error unchanged; while a log runs, through the log, after the lines that wait
@@ -95,5 +141,20 @@ pub(super) fn note(text: &str) {
     let text = format!("{text}\n");
     if !log::put(&text) {
         io::stderr().write_all(text.as_bytes()).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_names_each_code_once() {
+        let of = |codes: &[Code]| hint(&codes.iter().copied().collect());
+        assert_eq!(of(&[]), None);
+        let one = of(&[Code::UnknownKey, Code::UnknownKey]);
+        assert!(one.is_some_and(|hint| hint.contains("`hive-host explain HIVE-0103`")));
+        let two = of(&[Code::MissingKey, Code::UnknownKey]);
+        assert!(two.is_some_and(|hint| hint.ends_with("HIVE-0103, HIVE-0104")));
     }
 }

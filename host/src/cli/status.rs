@@ -82,15 +82,18 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
     }
 }
 
-/// The whole of it, in four tables.
+/// The whole of it, in five tables.
 fn told(before: &Look, now: &Look) -> String {
     let said = &now.said;
     let host = host(&said["host"]);
     let mut links = Table::new(["CONNECTION", "ROLE", "STATE", "REASON"].map(Column::Words));
     for link in list(&said["connections"]) {
-        links.row(["connection", "role", "state", "reason"].map(|key| words(&link[key])));
+        let [connection, role, state] =
+            ["connection", "role", "state"].map(|key| words(&link[key]));
+        links.row([connection, role, state, reason(link)]);
     }
     let consumers = consumers(before, now);
+    let queues = queues(said);
     let mut components = Table::new([
         Column::Words("COMPONENT"),
         Column::Numbers("GENERATION"),
@@ -120,7 +123,7 @@ fn told(before: &Look, now: &Look) -> String {
             canary,
         ]);
     }
-    format!("{host}\n{links}\n{consumers}\n{components}")
+    format!("{host}\n{links}\n{consumers}\n{queues}\n{components}")
 }
 
 fn host(said: &Value) -> Table {
@@ -164,10 +167,41 @@ fn consumers(before: &Look, now: &Look) -> Table {
             acked,
             retried,
             dead,
-            words(&consumer["reason"]),
+            reason(consumer),
         ]);
     }
     table
+}
+
+/// The messages in the queues of every consumer, as the broker reports them.
+fn queues(said: &Value) -> Table {
+    let mut table = Table::new([
+        Column::Words("QUEUE"),
+        Column::Words("CONSUMER"),
+        Column::Words("PURPOSE"),
+        Column::Numbers("MESSAGES"),
+        Column::Words("REASON"),
+    ]);
+    for consumer in list(&said["consumers"]) {
+        for queue in list(&consumer["queues"]) {
+            table.row([
+                words(&queue["queue"]),
+                words(&consumer["consumer"]),
+                words(&queue["purpose"]).replace('_', " "),
+                number(&queue["messages"]),
+                reason(queue),
+            ]);
+        }
+    }
+    table
+}
+
+/// The reason of a row, behind its code if it has one.
+fn reason(said: &Value) -> String {
+    match said["code"].as_str() {
+        Some(code) => format!("{code}: {}", words(&said["reason"])),
+        None => words(&said["reason"]),
+    }
 }
 
 /// A count, and its rate since the look before, if there was one.
@@ -219,6 +253,10 @@ mod tests {
             "connection": "main", "consuming": true, "state": "consuming", "workers": 2, "workers_wanted": 5,
             "waiting": 50, "in_flight": 2,
             "deliveries": { "acked": acked, "retried": 1, "dead_lettered": 0, "requeued": 0 },
+            "queues": [
+                { "queue": "orders.created", "purpose": "consumed", "messages": 50 },
+                { "queue": "orders.created.dead", "purpose": "dead_letter", "messages": null, "reason": "no answer" },
+            ],
         })
     }
 
@@ -257,6 +295,10 @@ CONSUMER  QUEUE           STATE      WORKERS  IN FLIGHT  WAITING        ACKED   
 orders    orders.created  consuming   2 of 5          2       50  35 (12.5/s)  1 (0.0/s)  0 (0.0/s)
 late      late            waiting          -          -        -            -          -          -  starting
 rest      rest            paused           -          -        -            -          -          -  by hand
+
+QUEUE                CONSUMER  PURPOSE      MESSAGES  REASON
+orders.created       orders    consumed           50
+orders.created.dead  orders    dead letter         -  no answer
 
 COMPONENT  GENERATION  SHA256        SINCE  CANARY
 orders              3  0123456789ab  now

@@ -9,7 +9,6 @@ mod report;
 mod snapshot;
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -154,7 +153,7 @@ fn read(given: &Given, plan: &Plan) -> Result<Vec<Cases>, Exit> {
         match cases::load(path, plan) {
             Ok(cases) => read.push(cases),
             Err(problems) => {
-                say::note(&problems.render(std::io::stderr().is_terminal()));
+                say::problems(&problems);
                 is_faulty = true;
             }
         }

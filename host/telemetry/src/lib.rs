@@ -120,6 +120,19 @@ impl Telemetry {
         gauge.set(i64::from(up));
     }
 
+    /// Notes how many messages wait in a queue of a consumer, `None` where that is unknown: `hive_queue_messages`.
+    /// The labels are the consumer, the queue, and what it is for.
+    pub fn queue_depth(&self, labels: [&str; 3], messages: Option<u32>) {
+        let depths = &self.0.queue_messages;
+        match messages {
+            Some(messages) => depths.with_label_values(&labels).set(messages.into()),
+            None if depths.remove_label_values(&labels).is_err() => {
+                tracing::trace!(?labels, "the depth of a queue is still unknown");
+            }
+            None => {}
+        }
+    }
+
     /// A consumer is not in hive.toml any more, or starts anew.
     pub fn consumer_gone(&self, consumer: &str) {
         self.0.forget(Lifetime::Consumer, consumer);

@@ -46,10 +46,11 @@ impl LinkTelemetry {
     }
 
     /// The connection was open and is lost.
-    pub fn lost(&self, reason: &str, pause: Duration) {
+    pub fn lost(&self, (code, reason): (Option<&str>, &str), pause: Duration) {
         let link = &*self.name;
         Fact::LinkLost {
             link,
+            code,
             reason,
             pause,
         }

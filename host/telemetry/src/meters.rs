@@ -183,6 +183,9 @@ meters! {
     depth: gauge "hive_waiting_messages" [consumer], Consumer,
         "Messages that wait for a consumer with scale.",
         "Messages that wait for a consumer with `scale`: at the broker, or prefetched and not started. Missing while the number is unknown.";
+    queue_messages: gauge "hive_queue_messages" [consumer, queue, purpose], Consumer,
+        "Messages that wait in a queue of a consumer, as the broker reports them.",
+        "Messages that wait at the broker in a queue of the consumer, by `purpose`: `consumed`, `delay` (retries), `dead_letter`. The host asks the broker at a scrape. Missing while the number is unknown.";
     failures: counter "hive_failures_total" [consumer, class], Host,
         "Deliveries that were not handled, by class.",
         "Failures by class, as in [retry and dead letters](retry-and-dead-letters.md).";

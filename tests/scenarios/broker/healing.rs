@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, eventually_within};
+use serde_json::Value;
 
 use crate::{assert_settled, consuming};
 
@@ -86,13 +87,15 @@ async fn s09_changed_delays_are_a_clean_start() -> Result<()> {
 async fn s25_a_broker_that_restarts_gets_its_consumers_back() -> Result<()> {
     let broker = Broker::private().await?;
     let vhost = broker.vhost("s25").await?;
-    let _host = HostProcess::run(&vhost, &echo()).await?;
+    let host = HostProcess::run(&vhost, &echo()).await?;
     assert_consumes(&vhost, "before").await?;
     broker.stop().await?;
     broker.restart().await?;
     assert_consumes(&vhost, "after a stop").await?;
     // Last, since RabbitMQ 3.10 may lose the leader of a quorum queue that was declared just before.
     broker.kill9().await?;
+    host.wait_for_event("link.lost", &[("code", "HIVE-0201")])
+        .await?;
     broker.restart().await?;
     assert_consumes(&vhost, "after a kill").await
 }
@@ -103,7 +106,18 @@ async fn s25_a_broker_that_is_down_at_start_is_waited_for() -> Result<()> {
     let vhost = broker.vhost("s25").await?;
     broker.stop().await?;
     let host = HostProcess::launch(&echo().text(&vhost))?;
-    host.wait_for_event("link.unreachable", &[]).await?;
+    let away = host.wait_for_event("link.unreachable", &[]).await?;
+    let look = async || host.readiness().await;
+    let both_failed = |(_, readiness): &(u16, Value)| {
+        let mut links = readiness["connections"].as_array().into_iter().flatten();
+        links.all(|link| link["code"] == "HIVE-0201")
+    };
+    eventually("both links have failed", look, both_failed).await?;
+    // One line says for both what to check, and says it again after a minute.
+    assert_eq!(away.level(), "WARN");
+    assert!(away.names("check that the broker runs"), "{away}");
+    assert_eq!(host.count_events("link.unreachable", &[]), 1);
+    assert_eq!(host.count_level("ERROR"), 0);
     broker.restart().await?;
     host.wait_for_event("consumer.subscribed", &[]).await?;
     assert_consumes(&vhost, "hello").await
@@ -117,6 +131,12 @@ async fn s26_a_queue_deleted_under_its_consumer_comes_back() -> Result<()> {
     // A list of queues may still show the old one, which refuses what is published to it.
     host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], 2)
         .await?;
+    let lost = host.wait_for_event("consumer.lost", &[]).await?;
+    assert!(lost.names("its queue "), "{lost}");
+    // RabbitMQ 4.3 may still have it when the host asks.
+    let is_gone = lost.names("its queue is gone");
+    let has_code = lost.is("consumer.lost", &[("code", "HIVE-0223")]);
+    assert_eq!(has_code, is_gone, "{lost}");
     assert_consumes(&vhost, "after").await
 }
 

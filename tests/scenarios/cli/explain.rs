@@ -99,9 +99,33 @@ fn errors_of_the_command_line_have_codes_that_are_explained() -> Result<()> {
         (&["broker", "--port", &taken], "HIVE-0509"),
     ];
     for (command, expected) in cases {
-        let code = code_of(&run_to_end(command)?)?;
+        let finished = run_to_end(command)?;
+        let code = code_of(&finished)?;
         assert_eq!(code, expected, "{command:?}");
+        let hint = format!("`hive-host explain {code}` describes the error");
+        let last = finished.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with(&hint), "{finished:?}");
         assert_says(&run_to_end(&["explain", &code])?, 0, &[expected]);
     }
+    Ok(())
+}
+
+#[test]
+fn the_hint_at_the_end_names_each_code_once_and_is_for_people_alone() -> Result<()> {
+    let faulty = plan("nmae = \"x\"\nshutdown_timeout = 3\nlog_formt = \"json\"")?;
+    let told = run_to_end(&["check", &faulty])?;
+    let last = told.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.ends_with("the codes: HIVE-0103, HIVE-0107"),
+        "{told:?}"
+    );
+    let json = run_to_end(&["check", &faulty, "--json"])?;
+    assert_eq!(json.code, Some(2));
+    assert!(
+        !format!("{json:?}").contains("hive-host explain"),
+        "{json:?}"
+    );
+    let good = plan("")?;
+    assert_eq!(run_to_end(&["check", &good])?.stderr, "");
     Ok(())
 }

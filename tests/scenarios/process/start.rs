@@ -16,6 +16,10 @@ async fn assert_tells(toml: &str, code: &str, told: &[&str]) -> Result<HostProce
     assert!(error.names(code), "`{code}` is not told: {error}");
     let (status, readiness) = eventually("readiness tells the reason", look, has_a_reason).await?;
     assert_eq!(status, 503, "{readiness}");
+    assert_eq!(readiness["missing"][0]["code"], code, "{readiness}");
+    let whole = host.admin("/v1/status").await?.body;
+    let whole: serde_json::Value = serde_json::from_str(&whole)?;
+    assert_eq!(whole["consumers"][0]["code"], code, "{whole}");
     assert_eq!(readiness["consumers"]["wanted"], 1);
     assert_eq!(readiness["consumers"]["consuming"], 0);
     for word in told {
@@ -70,7 +74,13 @@ async fn s31_mismatched_queue_arguments_are_an_error_that_names_both_sides() -> 
         .queue("letters", r#"type = "quorum""#)
         .component("ack", "")
         .consumer("letters", "ack", "");
-    let told = ["letters", "quorum", "classic"];
+    let told = [
+        "letters",
+        "quorum",
+        "classic",
+        "match the existing queue, remove the table, or set `passive = true`",
+        "deleting the queue would lose its messages",
+    ];
     let host = assert_tells(&toml.text(&vhost), "HIVE-0221", &told).await?;
     // Whoever mends it need not restart the host.
     vhost.delete_queue("letters").await?;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_config::plan::ConsumerPlan;
+use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use tokio::sync::{Mutex, MutexGuard, watch};
@@ -33,6 +34,7 @@ use super::stream::Reading;
 use crate::link::Link;
 use crate::message::came_back::CameBack;
 use crate::message::original::receive;
+use crate::wire::endings::Cause;
 
 /// How long counting the buffered deliveries waits for its turn. A worker that holds the turn for this long is
 /// waiting for the broker, so nothing is buffered.
@@ -188,7 +190,7 @@ impl Subscription {
             if sink.end().is_over() {
                 // Buffered deliveries cannot be settled, and are redelivered.
                 let (session, reason) = (live.session.clone(), reason_of(&sink).await);
-                self.lost(feed, session, &reason);
+                self.lost(feed, session, reason);
                 continue;
             }
             let is_held_back = *held_back.borrow_and_update();
@@ -243,7 +245,7 @@ impl Subscription {
                 Err(NoneCame::Lost(_)) if sink.end().is_over() => {}
                 Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
-                    self.lost(feed, session, &reason);
+                    self.lost(feed, session, reason.into());
                 }
                 Err(NoneCame::Interrupted) => self.read_again(feed).await,
                 Err(NoneCame::Overdue) => self.tell_overdue(live),
@@ -362,10 +364,13 @@ impl Subscription {
 }
 
 /// Why the broker has ended what a channel consumes.
-async fn reason_of(sink: &AckSink) -> String {
+async fn reason_of(sink: &AckSink) -> Reason {
     tokio::select! {
         biased;
-        cause = sink.end().cause() => cause.to_string(),
+        cause = sink.end().cause() => {
+            let code = matches!(cause, Cause::Deleted).then_some(Code::EntityMissing);
+            Reason::new(code, cause)
+        }
         () = sink.ended().cancelled() => "the broker cancelled the consumer".into(),
     }
 }

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hive_config::plan::{ConnectionPlan, Endpoint};
-use hive_core::codes::Code;
+use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
-use hive_telemetry::LinkTelemetry;
+use hive_telemetry::{LinkTelemetry, Role};
 use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::consumers::Consumers;
+use super::outage::{Outage, TELL_EVERY};
 use super::{LinkState, Snapshot, Wish};
 use crate::session::fault::ConnectFault;
 use crate::session::runtime::LapinRuntime;
@@ -44,9 +45,6 @@ const ASIDE_TIMEOUT: Duration = Duration::from_secs(10);
 /// were deleted by hand return.
 const RESTATE_EVERY: Duration = Duration::from_secs(55);
 
-/// How often a failure that continues is logged again.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-
 /// The inside of a link.
 pub(super) struct Supervisor {
     name: String,
@@ -56,6 +54,8 @@ pub(super) struct Supervisor {
     consumers: Arc<Consumers>,
     tasks: Tasks,
     telemetry: LinkTelemetry,
+    role: Role,
+    outage: Arc<Outage>,
     tell: watch::Sender<Snapshot>,
     wished: mpsc::UnboundedReceiver<Wish>,
     /// For what heals by waiting.
@@ -96,6 +96,7 @@ impl Supervisor {
         topology: Option<Arc<ArcSwap<Topology>>>,
         (lapin, consumers): (Arc<LapinRuntime>, Arc<Consumers>),
         (tasks, telemetry): (&Tasks, LinkTelemetry),
+        (role, outage): (Role, Arc<Outage>),
         (tell, wished): (watch::Sender<Snapshot>, mpsc::UnboundedReceiver<Wish>),
     ) -> Self {
         let reconnect = &plan.reconnect;
@@ -107,6 +108,8 @@ impl Supervisor {
             ),
             slow: Backoff::new(SLOW_FIRST.min(reconnect.max), reconnect.max),
             telemetry,
+            role,
+            outage,
             name,
             plan,
             topology,
@@ -164,7 +167,8 @@ impl Supervisor {
                     return Err(fault);
                 }
                 Err(fault) => {
-                    if endpoints.len() > 1 {
+                    // Later rounds would say the same every second.
+                    if endpoints.len() > 1 && self.failing.is_none() {
                         self.telemetry.trying_next_host(&fault);
                     }
                     // Of several faults, one that needs an operator matters most.
@@ -198,6 +202,7 @@ impl Supervisor {
                 Err(DeclareFault::HungUp {
                     reason,
                     is_left_out,
+                    ..
                 }) => {
                     in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
                     if in_a_row <= HANG_UPS {
@@ -221,6 +226,7 @@ impl Supervisor {
     ) -> Served {
         let close = self.tasks.close().clone();
         let since = Instant::now();
+        self.outage.is_over();
         self.telemetry.connected(self.opened);
         self.opened = true;
         self.backoff.reset();
@@ -269,7 +275,7 @@ impl Supervisor {
                             Ok(next) => look_again = next,
                             Err(fault) => return self.leave(&session, fault),
                         },
-                        Err(fault) => break fault.to_string(),
+                        Err(fault) => break Reason::new(fault.code(), fault),
                     }
                     for tried in waiting.drain(..) {
                         // The caller may have stopped waiting.
@@ -295,8 +301,9 @@ impl Supervisor {
             self.soon.reset();
         }
         let pause = self.soon.fail();
-        self.telemetry.lost(&reason, pause);
-        self.tell(LinkState::Closed(reason.into()), None);
+        let code = reason.code.map(Code::as_str);
+        self.telemetry.lost((code, &reason.text), pause);
+        self.tell(LinkState::Closed(reason), None);
         Served::Lost(pause)
     }
 
@@ -459,16 +466,18 @@ impl Supervisor {
             (false, true) => self.soon.fail(),
             (false, false) => self.backoff.fail(),
         };
-        let reason = fault.to_string();
-        let why = (fault.code().as_str(), &*reason);
-        if let Some(since) = tell_again {
+        let reason = Reason::new(fault.code(), &fault);
+        let why = (fault.code().as_str(), &*reason.text);
+        if let Some(since) = tell_again
+            && self.outage.is_news(self.role, &reason.text, Instant::now())
+        {
             let since = (!since.is_zero()).then_some(since);
             match fault.is_permanent() {
                 true => self.telemetry.refused(why, pause, since),
                 false => self.telemetry.unreachable(why, pause, since),
             }
         }
-        self.tell(LinkState::Closed(reason.into()), None);
+        self.tell(LinkState::Closed(reason), None);
         Served::Lost(pause)
     }
 

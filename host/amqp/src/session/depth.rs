@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use hive_core::codes::Reason;
 use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Queue};
@@ -28,12 +29,30 @@ pub enum DepthFault {
     Down,
     /// The broker refuses, or does not answer.
     #[error("{0}")]
-    Untold(String),
+    Untold(Reason),
+    /// The broker ends the connection over the question.
+    #[error("the broker ends the connection over the question: {0}")]
+    HungUp(Reason),
+}
+
+impl DepthFault {
+    /// The fault as a reason, with its code.
+    pub fn reason(&self) -> Reason {
+        let code = match self {
+            Self::Down => None,
+            Self::Untold(reason) | Self::HungUp(reason) => reason.code,
+        };
+        Reason::new(code, self)
+    }
 }
 
 impl From<AskFault> for DepthFault {
     fn from(fault: AskFault) -> Self {
-        Self::Untold(fault.to_string())
+        let reason = Reason::new(fault.code(), &fault);
+        match fault.internal_error() {
+            Some(_) => Self::HungUp(reason),
+            None => Self::Untold(reason),
+        }
     }
 }
 
@@ -44,6 +63,18 @@ pub(crate) struct Seen {
     pub(crate) messages: u32,
     /// Consumers.
     pub(crate) consumers: u32,
+}
+
+impl Seen {
+    /// The messages that wait. If this host consumed the queue before and after the look (`was_consumed`), then an
+    /// answer without consumers means that the broker knows nothing of the queue.
+    pub(crate) fn depth(self, was_consumed: bool) -> Result<u32, DepthFault> {
+        if self.messages == 0 && self.consumers == 0 && was_consumed {
+            let reason = "the queue does not answer the broker";
+            return Err(DepthFault::Untold(reason.into()));
+        }
+        Ok(self.messages)
+    }
 }
 
 impl From<Queue> for Seen {
@@ -123,7 +154,7 @@ pub(crate) async fn until(session: &Session, queue: &ShortString, is_back: impl 
     }
 }
 
-async fn look(channel: &Channel, queue: ShortString) -> Result<Queue, AskFault> {
+pub(super) async fn look(channel: &Channel, queue: ShortString) -> Result<Queue, AskFault> {
     let options = QueueDeclareOptions {
         passive: true,
         ..QueueDeclareOptions::default()

@@ -20,7 +20,10 @@ const LEAST_FRAME_MAX: u32 = 8192;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConnectFault {
     /// No broker answers, or the connection broke. Waiting helps.
-    #[error("connection {connection:?}: cannot reach {address}: {reason}")]
+    #[error(
+        "connection {connection:?}: cannot reach {address}: {reason}{}",
+        what_to_check(*code, connection)
+    )]
     Unreachable {
         /// The connection's name in the plan.
         connection: Arc<str>,
@@ -75,6 +78,16 @@ pub enum ConnectFault {
         /// Every entity that is not as planned.
         mismatches: Vec<Mismatch>,
     },
+}
+
+/// Behind a reason that does not say itself what to do.
+fn what_to_check(code: Code, connection: &str) -> String {
+    match code {
+        Code::FrameMaxTooSmall => String::new(),
+        _ => format!(
+            "; check that the broker runs and that the url of [connections.{connection}] leads to it"
+        ),
+    }
 }
 
 impl ConnectFault {
@@ -270,6 +283,14 @@ pub(crate) fn describe(error: &lapin::Error) -> String {
     }
 }
 
+/// The code of an error that ended a connection; none where the broker or an operator closed it.
+pub(crate) fn code_of_a_loss(error: &lapin::Error) -> Option<Code> {
+    match broker_error(error) {
+        Some(answer) => is_internal(answer).then_some(Code::BrokerBrokeOff),
+        None => Some(Code::BrokerUnreachable),
+    }
+}
+
 /// The code of a refused login: see [`is_refusal`].
 fn code_of_refusal(answer: &AMQPError) -> Code {
     match answer.get_id() {
@@ -279,8 +300,8 @@ fn code_of_refusal(answer: &AMQPError) -> Code {
     }
 }
 
-/// The code of a refused declaration.
-fn code_of(answer: &AMQPError) -> Code {
+/// The code of a refused declaration, or of another question about a queue.
+pub(crate) fn code_of(answer: &AMQPError) -> Code {
     match answer.get_id() {
         403 => Code::NoRight,
         404 => Code::EntityMissing,
@@ -390,6 +411,8 @@ mod tests {
         let fault = ConnectFault::dialling(&plan(), "rabbit:5671".into(), &reset);
         assert!(!fault.is_permanent(), "{fault}");
         assert_eq!(fault.code(), Code::BrokerUnreachable);
+        let text = fault.to_string();
+        assert!(text.contains("[connections.main]"), "{text}");
         let expired = Error::InvalidCertificate(CertificateError::Expired);
         let expired = io::Error::new(io::ErrorKind::InvalidData, expired);
         let fault = ConnectFault::opening(&plan(), "rabbit:5671".into(), &expired.into());

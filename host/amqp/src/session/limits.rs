@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use hive_core::codes::Code;
 use lapin::protocol::AMQPError;
 use lapin::{Channel, Error};
 
-use super::fault::{broker_error, is_internal};
+use super::fault::{broker_error, code_of, is_brokers_own, is_internal};
 
 /// For one question that a healthy broker answers at once: a declaration, opening a channel, starting a
 /// consumer. After a restart a broker may leave a question about a quorum queue unanswered and answer the next
@@ -46,6 +47,12 @@ impl AskFault {
     /// The broker's answer, if it failed over the request (541).
     pub(crate) fn internal_error(&self) -> Option<&AMQPError> {
         self.answer().filter(|answer| is_internal(answer))
+    }
+
+    /// The code of the broker's answer.
+    pub(crate) fn code(&self) -> Option<Code> {
+        let answer = self.answer()?;
+        (is_internal(answer) || !is_brokers_own(answer)).then(|| code_of(answer))
     }
 
     fn is(&self, code: u16) -> bool {

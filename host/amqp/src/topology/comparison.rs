@@ -7,9 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::declaration::QueueDeclaration;
-use super::declarer::{Declarer, describe_exchange};
+use super::declarer::Declarer;
 use super::departure::Departure;
 use super::fate::MessageFate;
+use super::words::describe_exchange;
 use super::{Consumed, DeclareFault, Topology};
 use crate::session::Session;
 use crate::session::fault::Mismatch;

@@ -11,9 +11,13 @@ use lapin::protocol::AMQPError;
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Error, ErrorKind, ExchangeKind};
 
-use super::declaration::{Origin, QueueDeclaration, arguments_in_words};
+use super::declaration::QueueDeclaration;
 use super::known::Known;
+use super::remedy::{
+    bindings_remedy, consume_remedy, exchange_remedy, fatal_remedy, missing_remedy, queue_remedy,
+};
 use super::table::table;
+use super::words::{consuming_from, describe_binding, describe_exchange};
 use crate::message::names::short;
 use crate::session::Session;
 use crate::session::fault::{Mismatch, broker_error, is_brokers_own, is_internal};
@@ -124,13 +128,7 @@ impl<'a> Declarer<'a> {
         let channel = self.channel().await?;
         let declared =
             ask(channel.exchange_declare(name, kind, options, table(&plan.arguments))).await;
-        let remedy = match refusal(&declared).is_some_and(|answer| answer.get_id() == 403) {
-            true => PERMISSION.to_owned(),
-            false => format!(
-                "change [exchanges.{:?}], or delete what the broker has",
-                plan.name
-            ),
-        };
+        let remedy = exchange_remedy(&plan.name, refusal(&declared));
         self.judge(declared, || describe_exchange(plan), remedy)
     }
 
@@ -277,7 +275,7 @@ impl<'a> Declarer<'a> {
             return Ok(());
         }
         let checked = self.look(queue).await?;
-        let remedy = format!("declare it under [queues.{queue:?}], or create it at the broker");
+        let remedy = missing_remedy(queue);
         self.judge(checked, entity, remedy)
     }
 
@@ -367,7 +365,7 @@ impl<'a> Declarer<'a> {
             table(&binding.arguments),
         ))
         .await;
-        let remedy = format!("check the bindings of [queues.{queue:?}]");
+        let remedy = bindings_remedy("queues", queue);
         self.judge(bound, entity, remedy)
     }
 
@@ -390,7 +388,7 @@ impl<'a> Declarer<'a> {
             table(&binding.arguments),
         ))
         .await;
-        let remedy = format!("check the bindings of [exchanges.{name:?}]");
+        let remedy = bindings_remedy("exchanges", name);
         self.judge(bound, entity, remedy)
     }
 
@@ -515,81 +513,4 @@ fn refusal(declared: &Result<(), AskFault>) -> Option<&AMQPError> {
 fn drops_everything(found: &QueueDeclaration, broker: Option<BrokerVersion>) -> bool {
     let is_old = broker.is_none_or(|broker| broker < BrokerVersion::DELIVERY_LIMIT);
     is_old && found.delivery_limit().is_some_and(|limit| limit < 0)
-}
-
-/// The remedy for a queue that the broker refuses to declare.
-fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>) -> String {
-    let name = &tried.name;
-    if answer.is_some_and(|answer| answer.get_id() == 403) {
-        return PERMISSION.to_owned();
-    }
-    let would_be = answer.and_then(|answer| tried.as_it_is(answer.get_message().as_str()));
-    if would_be.is_some_and(|queue| queue.delivery_limit().is_some_and(|limit| limit < 0)) {
-        return "it was declared with x-delivery-limit = -1, with which RabbitMQ before 4.0 drops a message \
-                the first time that it comes back: move its messages to another queue and delete it, and \
-                Hive declares it without; or upgrade the broker"
-            .to_owned();
-    }
-    match tried.origin {
-        Origin::Plan => format!("change [queues.{name:?}], or delete what the broker has"),
-        Origin::DeadLetter => format!(
-            "declare it under [queues.{name:?}] as it is, or name another queue as `retry.dead_letter`"
-        ),
-        Origin::Delay => {
-            "messages wait in it for their retry: change `retry.delays`, so that another queue \
-                          is used, or declare it in hive.toml as it is"
-                .to_owned()
-        }
-    }
-}
-
-fn fatal_remedy(remedy: &str) -> String {
-    let remedy = match remedy.is_empty() {
-        true => "see the broker's log",
-        false => remedy,
-    };
-    format!("the broker ends the connection over it, so it is left out: {remedy}")
-}
-
-/// The consuming from a queue, as the entity that a broken queue is met as.
-pub(crate) fn consuming_from(queue: &str) -> String {
-    format!("consuming from queue {queue:?}")
-}
-
-/// The fault of a queue over whose subscription the broker ended the connection.
-pub(crate) fn cannot_be_consumed(queue: &str, answer: &AMQPError) -> Mismatch {
-    let remedy = fatal_remedy(&consume_remedy(queue));
-    Mismatch::new(consuming_from(queue), answer, remedy)
-}
-
-fn consume_remedy(queue: &str) -> String {
-    format!("look at queue {queue:?} in the broker's log (rabbitmq-queues, rabbitmq-diagnostics)")
-}
-
-/// For an entity that is not ours to declare. Nothing is wrong with the entity itself.
-const PERMISSION: &str = "give the user of the connection the right to configure it, and to write to and read \
-                          from what its arguments name (rabbitmqctl set_permissions)";
-
-/// An exchange in words.
-pub(super) fn describe_exchange(plan: &ExchangePlan) -> String {
-    if plan.passive {
-        return format!("exchange {:?}, which has to exist", plan.name);
-    }
-    let durable = if plan.durable {
-        "durable"
-    } else {
-        "not durable"
-    };
-    let mut words = vec![plan.kind.clone(), durable.to_owned()];
-    words.extend(plan.auto_delete.then(|| "auto-delete".to_owned()));
-    words.extend(plan.internal.then(|| "internal".to_owned()));
-    words.extend(arguments_in_words(&plan.arguments));
-    format!("exchange {:?} ({})", plan.name, words.join(", "))
-}
-
-fn describe_binding(what: &str, name: &str, binding: &BindingPlan) -> String {
-    format!(
-        "the binding of {what} {name:?} to exchange {:?} with routing key {:?}",
-        binding.exchange, binding.routing_key
-    )
 }

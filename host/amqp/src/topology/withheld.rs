@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hive_core::codes::Reason;
 use hive_telemetry::LinkTelemetry;
 
 use crate::session::fault::Mismatch;
@@ -13,7 +14,7 @@ pub(crate) struct Withheld {
     mismatches: Vec<(Mismatch, BTreeSet<Arc<str>>)>,
     /// Queues of the plan that the broker has with other arguments, consumed or not.
     at_fault: BTreeSet<Arc<str>>,
-    reasons: BTreeMap<Arc<str>, Arc<str>>,
+    reasons: BTreeMap<Arc<str>, Reason>,
 }
 
 impl Withheld {
@@ -29,7 +30,7 @@ impl Withheld {
             // The first says enough; the log has them all.
             self.reasons
                 .entry(queue.clone())
-                .or_insert_with(|| mismatch.to_string().into());
+                .or_insert_with(|| Reason::new(mismatch.code, &mismatch));
         }
         self.at_fault.extend(at_fault);
         self.mismatches.push((mismatch, waiting));
@@ -45,7 +46,7 @@ impl Withheld {
     }
 
     /// Why `queue` is not to be consumed.
-    pub(crate) fn reason(&self, queue: &str) -> Option<Arc<str>> {
+    pub(crate) fn reason(&self, queue: &str) -> Option<Reason> {
         self.reasons.get(queue).cloned()
     }
 

@@ -262,13 +262,13 @@ codes! {
 
     "Broker" {
         BrokerUnreachable "0201" "the broker cannot be reached" {
-            means: "No broker answers at the address, or the connection broke while it was opened. A running host \
-                    keeps trying by itself; no message is lost meanwhile.",
+            means: "No broker answers at the address, or the connection broke. A running host keeps trying by itself; \
+                    no message is lost meanwhile.",
             steps: [
                 "Check that the broker runs: `rabbitmq-diagnostics ping`.",
                 "Check host and port of the `url`, and firewalls between: `nc -vz HOST PORT`.",
             ],
-            example: "error[HIVE-0201]: connection \"main\": cannot reach localhost:5672: Connection refused (os error 111)",
+            example: "error[HIVE-0201]: connection \"main\": cannot reach localhost:5672: Connection refused (os error 111); check that the broker runs and that the url of [connections.main] leads to it",
         }
         FrameMaxTooSmall "0202" "a frame_max that the broker does not accept" {
             means: "RabbitMQ 4.1 and later close the connection without a word when a client asks for a frame_max \
@@ -369,7 +369,8 @@ codes! {
                     consume.",
             steps: [
                 "Compare: `hive-host check --broker hive.toml` lists every difference.",
-                "Change hive.toml to what the broker has; or move the messages, delete the entity, and let Hive declare it.",
+                "Change hive.toml to what the broker has; or remove the table, or set `passive = true` in it, and Hive uses the entity as it is.",
+                "Or delete the entity and let Hive declare it. Deleting a queue loses its messages, so move them to another queue first.",
             ],
             example: "error[HIVE-0221]: connection \"main\": queue \"orders\" (quorum, durable): the broker says \"406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type'\"",
         }

@@ -4,9 +4,9 @@ use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
-use super::{ComponentView, KeptView, Link, PauseView};
+use super::{ComponentView, KeptView, Link, PauseView, ReasonView};
 use crate::admin::Sources;
-use crate::status::{ConsumerStatus, CrewStatus, Status};
+use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, Status};
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {
@@ -56,8 +56,8 @@ pub(in crate::admin) struct ConsumerView<'a> {
     /// `consuming`, `waiting` or `paused`.
     state: &'static str,
     /// Why it waits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
     /// Why it is paused.
     #[serde(flatten)]
     pause: Option<PauseView<'a>>,
@@ -66,6 +66,20 @@ pub(in crate::admin) struct ConsumerView<'a> {
     kept: Option<KeptView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
+    /// Its own queue, and those for its retries and its dead letters.
+    queues: Vec<QueueView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueView<'a> {
+    queue: &'a str,
+    /// `consumed`, `delay` or `dead_letter`.
+    purpose: &'static str,
+    /// Messages that wait at the broker; null if that is unknown.
+    messages: Option<u32>,
+    /// Why it is unknown.
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,7 +122,7 @@ impl<'a> StatusView<'a> {
 impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
     fn from(status: &'a ConsumerStatus) -> Self {
         let pause = status.paused.as_ref();
-        let waiting = status.waiting.as_deref().filter(|_| pause.is_none());
+        let waiting = status.waiting.as_ref().filter(|_| pause.is_none());
         let state = match (pause, waiting) {
             (Some(_), _) => "paused",
             (None, Some(_)) => "waiting",
@@ -121,10 +135,22 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             connection: &status.connection,
             consuming: state == "consuming",
             state,
-            reason: waiting,
+            reason: waiting.map(ReasonView::from),
             pause: pause.map(PauseView::from),
             kept: status.kept.as_ref().map(KeptView::from),
             crew: status.crew.map(CrewView::from),
+            queues: status.queues.iter().map(QueueView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a QueueDepth> for QueueView<'a> {
+    fn from(depth: &'a QueueDepth) -> Self {
+        Self {
+            queue: &depth.queue,
+            purpose: depth.purpose.as_str(),
+            messages: depth.messages.as_ref().ok().copied(),
+            reason: depth.messages.as_ref().err().map(ReasonView::from),
         }
     }
 }

@@ -32,7 +32,7 @@ facts! {
             took_ms: [] f64,
         };
         /// A delivery failed and is in a delay queue.
-        DeliveryRetried("delivery.settled", INFO, "failed; will be retried", outcome = "retried") {
+        DeliveryRetried("delivery.settled", WARN, "failed; will be retried", outcome = "retried") {
             consumer: [%] &'a str,
             component: [%] &'a str,
             delivery: [%] &'a dyn Display,
@@ -111,7 +111,7 @@ facts! {
             took_ms: [] f64,
         };
         /// A delivery failed and is kept in the host for its retry, with those of its key behind it.
-        RetryKept("delivery.retry_kept", INFO, "failed; will be retried, and those of its key behind it wait") {
+        RetryKept("delivery.retry_kept", WARN, "failed; will be retried, and those of its key behind it wait") {
             consumer: [%] &'a str,
             component: [%] &'a str,
             delivery: [%] &'a dyn Display,
@@ -210,6 +210,7 @@ facts! {
         ConsumerLost("consumer.lost", WARN, "not consuming; subscribing again") {
             consumer: [%] &'a str,
             queue: [%] &'a str,
+            code: [~] Option<&'a str>,
             reason: [] &'a str,
         };
         /// The broker has forgotten a consumer without saying so.
@@ -357,6 +358,7 @@ facts! {
         /// A connection was lost, and is opened again.
         LinkLost("link.lost", WARN, "connection lost; connecting again") {
             link: [] &'a str,
+            code: [~] Option<&'a str>,
             reason: [%] &'a str,
             pause: [?] Duration,
         };
@@ -562,7 +564,7 @@ facts! {
             path: [%] &'a dyn Display,
         };
         /// Redis is unreachable.
-        StoreAway("store.away", ERROR, "Redis is unreachable; deliveries that need it wait, and go back to their queue after a while") {
+        StoreAway("store.away", WARN, "Redis is unreachable; deliveries that need it wait, and go back to their queue after a while") {
             code: [] &'a str,
             address: [] &'a str,
             error: [%] &'a dyn Display,

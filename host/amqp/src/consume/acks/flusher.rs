@@ -111,6 +111,11 @@ impl Flusher {
             return;
         }
         let cause = match self.queue_is_there().await {
+            // RabbitMQ 4.3 cancels the consumer a moment before the queue is gone.
+            Ok(()) if self.sink.has_none() => Cause::Other(
+                "the broker cancelled the consumer: its queue was deleted, or a prefetched delivery timed out"
+                    .to_owned(),
+            ),
             Ok(()) => Cause::TimedOut(None),
             Err(fault) if fault.is_not_found() => Cause::Deleted,
             Err(fault) => Cause::Other(format!("the broker cancelled the consumer: {fault}")),

@@ -238,9 +238,14 @@ impl AckSink {
         }
     }
 
+    /// Whether no delivery is in flight.
+    pub(super) fn has_none(&self) -> bool {
+        self.in_hand.load(Ordering::Acquire) == 0
+    }
+
     /// Whether every delivery is settled.
     pub(super) fn is_left(&self) -> bool {
-        self.leave.is_cancelled() && self.in_hand.load(Ordering::Acquire) == 0
+        self.leave.is_cancelled() && self.has_none()
     }
 
     /// How urgent it is; nothing is, once nothing can be sent any more.
@@ -269,7 +274,7 @@ impl Consuming for AckSink {
     }
 
     fn starves(&self) -> Option<u64> {
-        let has_room = self.in_hand.load(Ordering::Acquire) == 0;
+        let has_room = self.has_none();
         let is_queue = !self.is_stream.load(Ordering::Relaxed);
         (has_room && is_queue)
             .then(|| self.waits.current())

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hive_config::plan::ConsumerPlan;
+use hive_core::codes::{Code, Reason};
 use hive_telemetry::Fact;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -105,11 +106,12 @@ impl Subscription {
         self.standing.send_replace(Standing::Waiting(reason.into()));
     }
 
-    pub(super) fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: &str) {
+    pub(super) fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: Reason) {
         if let Some(live) = feed.live.take() {
             feed.before = Some(live.sink.ended().clone());
         }
-        self.standing.send_replace(Standing::Waiting(reason.into()));
+        self.standing
+            .send_replace(Standing::Waiting(reason.clone()));
         feed.failed = Some(Failed {
             on,
             not_before: Instant::now() + feed.backoff.fail(),
@@ -119,7 +121,8 @@ impl Subscription {
             Fact::ConsumerLost {
                 consumer: &self.subscribing.plan.name,
                 queue: &self.subscribing.plan.queue,
-                reason,
+                code: reason.code.map(Code::as_str),
+                reason: &reason.text,
             }
             .emit();
         }
@@ -180,13 +183,13 @@ impl Subscription {
                 .emit();
                 return;
             }
-            (Ok(Err(fault)), Some(_)) => fault.to_string(),
-            (Err(panicked), Some(_)) => panicked.to_string(),
+            (Ok(Err(fault)), Some(_)) => Reason::new(fault.code(), fault),
+            (Err(panicked), Some(_)) => Reason::new(None, panicked),
         };
         // A broker that does not have it once is not asked again and again.
         feed.prefetch.fix();
         let session = feed.live.as_ref().map(|live| live.session.clone());
-        self.lost(feed, session.unwrap_or_default(), &reason);
+        self.lost(feed, session.unwrap_or_default(), reason);
     }
 
     /// Waits for the attempt that is under way.
@@ -217,7 +220,7 @@ impl Subscription {
                 .emit();
             }
             Ok(Err(fault)) => {
-                self.lost(feed, on, &fault.to_string());
+                self.lost(feed, on, Reason::new(fault.code(), &fault));
                 if let Some(answer) = fault.internal_error() {
                     let fatal = self.link.fatal();
                     fatal.met(cannot_be_consumed(&plan.queue, answer));
@@ -226,7 +229,7 @@ impl Subscription {
                     self.link.is_missing(&plan.queue);
                 }
             }
-            Err(panicked) => self.lost(feed, on, &panicked.to_string()),
+            Err(panicked) => self.lost(feed, on, Reason::new(None, panicked)),
         }
     }
 }

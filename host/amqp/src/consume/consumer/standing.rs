@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use hive_core::codes::Reason;
 use tokio::sync::watch;
 
 use crate::consume::acks::sink::AckSink;
@@ -10,7 +11,7 @@ use crate::link::{LinkState, Snapshot};
 /// How a subscription stands, by itself: its link may know better.
 #[derive(Debug, Clone)]
 pub(super) enum Standing {
-    Waiting(Arc<str>),
+    Waiting(Reason),
     Consuming(Weak<AckSink>),
 }
 
@@ -20,7 +21,7 @@ pub enum ConsumerState {
     /// The broker hands out deliveries to it.
     Consuming,
     /// It does not, for this reason; it is tried again.
-    Waiting(Arc<str>),
+    Waiting(Reason),
 }
 
 /// Reports whether a consumer consumes, at any time.
