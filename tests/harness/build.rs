@@ -62,15 +62,8 @@ pub(crate) fn host_with_failpoints() -> &'static Path {
     const ARMED: &str = "hive-host-failpoints";
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let what = [
-            "--workspace",
-            "--bin",
-            ARMED,
-            "--features",
-            "hive-host/failpoints",
-        ];
-        cargo_build(&[&what, profile()].concat());
-        profile_folder().join(ARMED)
+        cargo(&["failpoints"]);
+        target_folder().join("release").join(ARMED)
     })
 }
 
@@ -158,11 +151,14 @@ fn existing(path: PathBuf) -> PathBuf {
 }
 
 fn cargo_build(arguments: &[&str]) {
+    cargo(&[&["build"], arguments].concat());
+}
+
+fn cargo(arguments: &[&str]) {
     if std::env::var_os("HIVE_TESTS_BUILT").is_some() {
         return;
     }
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .arg("build")
         .args(arguments)
         .arg("--target-dir")
         .arg(target_folder())
@@ -171,7 +167,7 @@ fn cargo_build(arguments: &[&str]) {
         .expect("cargo can be run");
     assert!(
         output.status.success(),
-        "cargo build {} failed:\n{}",
+        "cargo {} failed:\n{}",
         arguments.join(" "),
         String::from_utf8_lossy(&output.stderr)
     );
