@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use hive_core::codes::Code;
+use hive_telemetry::Fact;
 use serde_json::{Map, Value};
 
-use super::declaration::QueueDeclaration;
+use super::Topology;
+use super::declaration::{Origin, QueueDeclaration};
+use super::declarer::{AsItIs, Declarer};
 use super::limit::Limit;
 use crate::wire::frame::BrokerVersion;
 
@@ -149,6 +153,45 @@ fn literally(text: &str) -> String {
 /// One word of a shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+impl Topology {
+    /// In what queues that are consumed as they are differ from what would be declared.
+    pub(super) fn departures(
+        &self,
+        declarer: &Declarer<'_>,
+        as_they_are: &[AsItIs],
+    ) -> Vec<Departure> {
+        // Without a version it is not known what a limit means.
+        let broker = declarer.broker().unwrap_or(BrokerVersion::DELIVERY_LIMIT);
+        // The limit of a delay queue counts looks at it alone, and what it drops is retried early.
+        let all = as_they_are
+            .iter()
+            .filter(|one| one.wanted.origin != Origin::Delay);
+        all.map(|one| Departure::between(&one.wanted, &one.found, broker, &self.vhost))
+            .collect()
+    }
+
+    pub(super) fn log_departures(&self, declarer: &mut Declarer<'_>) {
+        let as_they_are = declarer.take_as_they_are();
+        for departure in self.departures(declarer, &as_they_are) {
+            if self.known.is_news(&departure) {
+                let Departure {
+                    queue,
+                    found,
+                    remedy,
+                } = departure;
+                Fact::TopologyDeparture {
+                    code: Code::QueueDiffers.as_str(),
+                    connection: &self.connection,
+                    queue: &queue,
+                    found: &found,
+                    remedy: &remedy,
+                }
+                .emit();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

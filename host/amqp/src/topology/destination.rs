@@ -14,7 +14,8 @@ use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use tokio::time::Instant;
 
-use super::{EnsureFault, LONGEST_NAME};
+use super::EnsureFault;
+use super::names::LONGEST_NAME;
 use crate::message::names::short;
 use crate::session::Session;
 use crate::session::limits::{AskFault, ask, leave};

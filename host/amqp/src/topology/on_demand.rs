@@ -11,7 +11,9 @@ use lapin::types::ShortString;
 
 use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
-use super::{EnsureFault, LONGEST_NAME, Topology, ensured};
+use super::implied::ensured;
+use super::names::LONGEST_NAME;
+use super::{EnsureFault, Topology};
 use crate::message::delay::{
     DelayQueue, compact, delay_queue_name, delayed_publications_name, rung,
 };

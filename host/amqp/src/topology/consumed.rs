@@ -1,0 +1,79 @@
+//! The queues that a consumer implies beside its own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hive_config::plan::ConsumerPlan;
+use hive_core::policy::OnError;
+
+use crate::message::delay::delay_queue_name;
+
+/// The entities that one consumer implies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Consumed {
+    pub(super) consumer: Arc<str>,
+    pub(super) queue: Arc<str>,
+    /// Where it sends what fails; most streams send nothing anywhere.
+    pub(super) failures: Option<Failures>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failures {
+    pub(super) dead_letter: Arc<str>,
+    pub(super) delays: BTreeSet<Duration>,
+}
+
+impl Consumed {
+    pub(super) fn new(consumer: &ConsumerPlan) -> Self {
+        let on_error = consumer.stream.as_ref().map(|stream| stream.on_error);
+        let delays = match consumer.retry.limit {
+            0 => BTreeSet::new(),
+            _ if on_error.is_some() => BTreeSet::new(),
+            // Delays that no attempt reaches need no queue.
+            limit => consumer
+                .retry
+                .delays
+                .iter()
+                .take(limit as usize)
+                .copied()
+                .collect(),
+        };
+        Self {
+            consumer: consumer.name.clone(),
+            queue: consumer.queue.clone(),
+            failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {
+                dead_letter: consumer.dead_letter.clone(),
+                delays,
+            }),
+        }
+    }
+}
+
+/// The queues that a consumer needs beside its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuesBehind {
+    /// Those in which its retries wait, for the delays of its policy.
+    pub delay: Vec<Arc<str>>,
+    /// The one for its dead letters.
+    pub dead_letter: Option<Arc<str>>,
+}
+
+impl QueuesBehind {
+    /// Those of `consumer`.
+    pub fn of(consumer: &ConsumerPlan) -> Self {
+        let Some(failures) = Consumed::new(consumer).failures else {
+            return Self {
+                delay: Vec::new(),
+                dead_letter: None,
+            };
+        };
+        let delays = failures.delays.into_iter();
+        Self {
+            delay: delays
+                .map(|delay| delay_queue_name(&consumer.queue, delay).into())
+                .collect(),
+            dead_letter: Some(failures.dead_letter),
+        }
+    }
+}
