@@ -3,27 +3,31 @@
 //! Faults that pass by themselves are retried soon; faults that need an operator are retried slowly. A queue
 //! that cannot be declared holds up its own consumers only.
 
+mod aside;
+mod failing;
+mod opening;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hive_config::plan::{ConnectionPlan, Endpoint};
+use hive_config::plan::ConnectionPlan;
 use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{LinkTelemetry, Role};
-use rand::seq::{IndexedRandom, SliceRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::failing::Failing;
 use super::backoff::Backoff;
 use super::consumers::Consumers;
-use super::outage::{Outage, TELL_EVERY};
+use super::outage::Outage;
 use super::{LinkState, Snapshot, Wish};
 use crate::session::fault::ConnectFault;
 use crate::session::runtime::LapinRuntime;
-use crate::session::{Happening, Happenings, Session, SharedSession};
-use crate::topology::{DeclareFault, HANG_UPS, Topology, Withheld};
+use crate::session::{Happening, Happenings, SharedSession};
+use crate::topology::{DeclareFault, Topology, Withheld};
 
 /// A session that lasted this long was a success: the next loss backs off from the start.
 const STEADY_AFTER: Duration = Duration::from_secs(2);
@@ -34,12 +38,6 @@ const SLOW_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause if the broker is known to be well, since it had accepted us, and if no broker listens:
 /// trying costs no broker anything then, and the operator should see the change soon.
 const SOON: Duration = Duration::from_secs(1);
-
-/// The pause before a connection is opened again that the broker ended over a declaration.
-const AFTER_A_HANG_UP: Duration = Duration::from_millis(200);
-
-/// How long declarations on a separate connection may take.
-const ASIDE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often everything is declared again while a session lasts, plus or minus a tenth, so that entities that
 /// were deleted by hand return.
@@ -69,15 +67,6 @@ pub(super) struct Supervisor {
     opened: bool,
     /// Since it was last well.
     failing: Option<Failing>,
-}
-
-/// Failures in a row.
-struct Failing {
-    since: Instant,
-    told: Instant,
-    count: u32,
-    /// Whether the fault needs an operator.
-    permanent: bool,
 }
 
 /// How serving a session ended.
@@ -150,71 +139,6 @@ impl Supervisor {
             }
         }
         self.tell(LinkState::Ended, None);
-    }
-
-    /// Tries every endpoint once, in random order: a dead one only costs its time.
-    async fn open(&self) -> Result<(SharedSession, Happenings, Withheld), ConnectFault> {
-        let mut endpoints = self.plan.endpoints.clone();
-        endpoints.shuffle(&mut rand::rng());
-        let mut worst: Option<ConnectFault> = None;
-        for endpoint in &endpoints {
-            match self.open_at(endpoint).await {
-                Ok((session, happenings, Ok(withheld))) => {
-                    return Ok((session, happenings, withheld));
-                }
-                Ok((session, _, Err(fault))) => {
-                    session.discard();
-                    return Err(fault);
-                }
-                Err(fault) => {
-                    // Later rounds would say the same every second.
-                    if endpoints.len() > 1 && self.failing.is_none() {
-                        self.telemetry.trying_next_host(&fault);
-                    }
-                    // Of several faults, one that needs an operator matters most.
-                    if worst.as_ref().is_none_or(|worst| !worst.is_permanent()) {
-                        worst = Some(fault);
-                    }
-                }
-            }
-        }
-        Err(worst.unwrap_or_else(|| self.no_host()))
-    }
-
-    /// Opens a session at one endpoint and declares. Where the broker ends it over an entity, it is opened
-    /// again, until the broker takes that or the entity is known and left out.
-    async fn open_at(
-        &self,
-        endpoint: &Endpoint,
-    ) -> Result<(SharedSession, Happenings, Result<Withheld, ConnectFault>), ConnectFault> {
-        let mut in_a_row = 0;
-        loop {
-            let opened = Session::open(&self.plan, endpoint, &self.name, &self.lapin);
-            let (session, happenings) = opened.await?;
-            let session = Arc::new(session);
-            let Some(topology) = &self.topology else {
-                return Ok((session, happenings, Ok(Withheld::default())));
-            };
-            let topology = topology.load_full();
-            let fault = match topology.declare(&session).await {
-                Ok(withheld) => return Ok((session, happenings, Ok(withheld))),
-                Err(DeclareFault::Connect(fault)) => fault,
-                Err(DeclareFault::HungUp {
-                    reason,
-                    is_left_out,
-                    ..
-                }) => {
-                    in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
-                    if in_a_row <= HANG_UPS {
-                        session.discard();
-                        tokio::time::sleep(AFTER_A_HANG_UP).await;
-                        continue;
-                    }
-                    topology.lost_while_declaring(&reason)
-                }
-            };
-            return Ok((session, happenings, Err(fault)));
-        }
     }
 
     /// Serves a session to its end.
@@ -349,168 +273,6 @@ impl Supervisor {
                 () = restating => {}
             }
         });
-    }
-
-    /// Declares new entities on a separate connection first: if the broker ends that one over an entity, the
-    /// consumers of this one are not affected.
-    async fn rehearse(&self, new: &BTreeSet<Arc<str>>) {
-        let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
-            return;
-        };
-        let rehearsing = async {
-            let mut in_a_row = 0;
-            while in_a_row <= HANG_UPS {
-                let session = self.open_aside().await?;
-                let rehearsed = topology.rehearse(&session, new).await;
-                session.close().await;
-                match rehearsed {
-                    Ok(()) => break,
-                    Err(DeclareFault::Connect(fault)) => return Err(fault),
-                    Err(DeclareFault::HungUp { is_left_out, .. }) => {
-                        in_a_row = if is_left_out { 0 } else { in_a_row + 1 };
-                        tokio::time::sleep(AFTER_A_HANG_UP).await;
-                    }
-                }
-            }
-            Ok(())
-        };
-        self.aside(rehearsing).await;
-    }
-
-    /// Retries the entities that are left out because the broker ends the connection over them, each on a
-    /// separate connection.
-    async fn try_left_out(&self) {
-        let Some(topology) = self.topology.as_ref().map(|topology| topology.load_full()) else {
-            return;
-        };
-        for entity in topology.fatal().all_left_out() {
-            let entity = BTreeSet::from([entity]);
-            let trying = async {
-                let session = self.open_aside().await?;
-                let tried = topology.try_left_out(&session, &entity).await;
-                session.close().await;
-                match tried {
-                    Err(DeclareFault::Connect(fault)) => Err(fault),
-                    Ok(()) | Err(DeclareFault::HungUp { .. }) => Ok(()),
-                }
-            };
-            self.aside(trying).await;
-        }
-    }
-
-    /// A connection besides the one in use.
-    async fn open_aside(&self) -> Result<Session, ConnectFault> {
-        let endpoint = self.plan.endpoints.choose(&mut rand::rng());
-        let endpoint = endpoint.ok_or_else(|| self.no_host())?;
-        let name = format!("{} (declares)", self.name);
-        let opened = Session::open(&self.plan, endpoint, &name, &self.lapin);
-        opened.await.map(|(session, _)| session)
-    }
-
-    async fn aside(&self, doing: impl Future<Output = Result<(), ConnectFault>>) {
-        match tokio::time::timeout(ASIDE_TIMEOUT, doing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::debug!(%fault, "cannot declare on a connection of its own"),
-            Err(_) => tracing::debug!("declaring on a connection of its own takes too long"),
-        }
-    }
-
-    fn no_host(&self) -> ConnectFault {
-        ConnectFault::Unreachable {
-            connection: self.plan.name.clone(),
-            address: "any host".into(),
-            reason: "its url names none".into(),
-            code: Code::BrokerUnreachable,
-            nobody_there: false,
-        }
-    }
-
-    /// Keeps the consumers of what could not be declared waiting. When to try again, if anything
-    /// is left; an error gives the link up.
-    fn withhold(&mut self, withheld: Withheld) -> Result<Option<Instant>, ConnectFault> {
-        let before = self.tell.borrow().withheld.clone();
-        if *before != withheld {
-            withheld.tell(&self.telemetry);
-        }
-        let left = !withheld.is_empty();
-        let mismatches = withheld.mismatches();
-        self.tell
-            .send_modify(|snapshot| snapshot.withheld = Arc::new(withheld));
-        if !left {
-            if !before.is_empty() {
-                self.telemetry.declared();
-            }
-            self.failing = None;
-            self.slow.reset();
-            return Ok(None);
-        }
-        self.fails(true);
-        let fault = ConnectFault::Topology {
-            connection: self.plan.name.clone(),
-            mismatches,
-        };
-        match self.is_exhausted() {
-            true => Err(fault),
-            false => Ok(Some(Instant::now() + self.slow.fail())),
-        }
-    }
-
-    /// The consequence of a failure to open.
-    fn failed(&mut self, fault: ConnectFault) -> Served {
-        let tell_again = self.fails(fault.is_permanent());
-        if self.is_exhausted() {
-            return self.give_up(fault);
-        }
-        let pause = match (fault.is_permanent(), fault.nobody_there()) {
-            (true, _) => self.slow.fail(),
-            (false, true) => self.soon.fail(),
-            (false, false) => self.backoff.fail(),
-        };
-        let reason = Reason::new(fault.code(), &fault);
-        let why = (fault.code().as_str(), &*reason.text);
-        if let Some(since) = tell_again
-            && self.outage.is_news(self.role, &reason.text, Instant::now())
-        {
-            let since = (!since.is_zero()).then_some(since);
-            match fault.is_permanent() {
-                true => self.telemetry.refused(why, pause, since),
-                false => self.telemetry.unreachable(why, pause, since),
-            }
-        }
-        self.tell(LinkState::Closed(reason), None);
-        Served::Lost(pause)
-    }
-
-    /// Counts a failure. If it should be logged now, returns how long it has lasted; zero for the first of its
-    /// kind.
-    fn fails(&mut self, permanent: bool) -> Option<Duration> {
-        let now = Instant::now();
-        let failing = self.failing.get_or_insert(Failing {
-            since: now,
-            told: now,
-            count: 0,
-            permanent,
-        });
-        failing.count = failing.count.saturating_add(1);
-        let is_new = failing.count == 1 || failing.permanent != permanent;
-        failing.permanent = permanent;
-        if !is_new && now - failing.told < TELL_EVERY {
-            return None;
-        }
-        failing.told = now;
-        Some(match is_new {
-            true => Duration::ZERO,
-            false => now - failing.since,
-        })
-    }
-
-    /// Whether it failed as often as the plan allows.
-    fn is_exhausted(&self) -> bool {
-        let failures = self.failing.as_ref().map_or(0, |failing| failing.count);
-        self.plan
-            .reconnect
-            .attempts
-            .is_some_and(|attempts| failures >= attempts)
     }
 
     fn leave(&mut self, session: &SharedSession, fault: ConnectFault) -> Served {
