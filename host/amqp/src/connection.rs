@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::browse::{BrowseFault, Browsing, HandedOut};
 use crate::consume::consumer::Subscription;
 use crate::consume::giving_back::{WayBack, way_back};
-use crate::link::{Link, LinkState, Outage, Snapshot};
+use crate::link::{Link, LinkParts, LinkState, Snapshot};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
@@ -61,25 +61,21 @@ impl Connection {
         consumers: impl IntoIterator<Item = &'a ConsumerPlan>,
         host_name: Arc<str>,
         lapin: &Arc<LapinRuntime>,
-        (tasks, telemetry): (&Tasks, &Telemetry),
+        tasks: &Tasks,
+        telemetry: &Telemetry,
     ) -> Result<Arc<Self>, ConnectFault> {
         let plan = Arc::new(plan.clone());
         let topology = Arc::new(ArcSwap::from_pointee(Topology::new(&plan, consumers)?));
-        let outage = Arc::<Outage>::default();
-        let link = |role: Role, topology: Option<Arc<ArcSwap<Topology>>>| {
-            let service = (tasks, telemetry);
-            Link::start(
-                role,
-                &host_name,
-                plan.clone(),
-                topology,
-                lapin.clone(),
-                Arc::clone(&outage),
-                service,
-            )
+        let parts = LinkParts {
+            host_name: &host_name,
+            plan: &plan,
+            lapin,
+            outage: &Arc::default(),
+            tasks,
+            telemetry,
         };
-        let consuming = link(Role::Consume, Some(topology.clone()));
-        let publishing = link(Role::Publish, None);
+        let consuming = Link::start(Role::Consume, Some(topology.clone()), &parts);
+        let publishing = Link::start(Role::Publish, None, &parts);
         Ok(Arc::new(Self {
             consuming,
             publishing,

@@ -96,7 +96,8 @@ impl Amqp {
             consumers,
             self.host_name.clone(),
             &self.lapin,
-            (tasks, &self.telemetry),
+            tasks,
+            &self.telemetry,
         )
     }
 }

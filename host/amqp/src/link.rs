@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::consumers::Consumers;
 pub(crate) use self::consumers::Consuming;
 pub(crate) use self::outage::Outage;
-use self::supervisor::Supervisor;
+use self::supervisor::{Ends, Supervisor};
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::runtime::LapinRuntime;
@@ -96,18 +96,23 @@ struct Wish {
     tried: Option<oneshot::Sender<()>>,
 }
 
+/// What both links of a connection are made from.
+pub(crate) struct LinkParts<'a> {
+    pub(crate) host_name: &'a str,
+    pub(crate) plan: &'a Arc<ConnectionPlan>,
+    pub(crate) lapin: &'a Arc<LapinRuntime>,
+    pub(crate) outage: &'a Arc<Outage>,
+    pub(crate) tasks: &'a Tasks,
+    pub(crate) telemetry: &'a Telemetry,
+}
+
 impl Link {
     /// Starts the loop. A consuming link declares its `topology` before it is reported open.
     pub(crate) fn start(
         role: Role,
-        host_name: &str,
-        plan: Arc<ConnectionPlan>,
         topology: Option<Arc<ArcSwap<Topology>>>,
-        lapin: Arc<LapinRuntime>,
-        outage: Arc<Outage>,
-        (tasks, telemetry): (&Tasks, &Telemetry),
+        parts: &LinkParts<'_>,
     ) -> Self {
-        let name = format!("{host_name}: {} ({})", plan.name, role.as_str());
         let (tell, latest) = watch::channel(Snapshot {
             state: LinkState::Connecting(None),
             session: None,
@@ -118,20 +123,14 @@ impl Link {
         let fatal = topology
             .as_ref()
             .map(|topology| topology.load().fatal().clone());
-        let telemetry = telemetry.link(&plan.name, role, &name);
         let consumers = Arc::<Consumers>::default();
-        let told = (tell, wished);
-        let over = (lapin, consumers.clone());
-        let supervisor = Supervisor::new(
-            name,
-            plan,
-            topology,
-            over,
-            (tasks, telemetry),
-            (role, outage),
-            told,
-        );
-        tasks.spawn_service(supervisor.run());
+        let ends = Ends {
+            tell,
+            wished,
+            consumers: consumers.clone(),
+        };
+        let supervisor = Supervisor::new(role, topology, parts, ends);
+        parts.tasks.spawn_service(supervisor.run());
         Self {
             latest,
             fatal: fatal.unwrap_or_default(),

@@ -23,7 +23,7 @@ use self::failing::Failing;
 use super::backoff::Backoff;
 use super::consumers::Consumers;
 use super::outage::Outage;
-use super::{LinkState, Snapshot, Wish};
+use super::{LinkParts, LinkState, Snapshot, Wish};
 use crate::session::fault::ConnectFault;
 use crate::session::runtime::LapinRuntime;
 use crate::session::{Happening, Happenings, SharedSession};
@@ -69,6 +69,13 @@ pub(super) struct Supervisor {
     failing: Option<Failing>,
 }
 
+/// What a supervisor shares with its link.
+pub(super) struct Ends {
+    pub(super) tell: watch::Sender<Snapshot>,
+    pub(super) wished: mpsc::UnboundedReceiver<Wish>,
+    pub(super) consumers: Arc<Consumers>,
+}
+
 /// How serving a session ended.
 enum Served {
     /// It is to be opened again after a pause.
@@ -80,14 +87,13 @@ enum Served {
 impl Supervisor {
     /// A link that has not been tried yet. It publishes its latest state, and receives the queues to declare.
     pub(super) fn new(
-        name: String,
-        plan: Arc<ConnectionPlan>,
+        role: Role,
         topology: Option<Arc<ArcSwap<Topology>>>,
-        (lapin, consumers): (Arc<LapinRuntime>, Arc<Consumers>),
-        (tasks, telemetry): (&Tasks, LinkTelemetry),
-        (role, outage): (Role, Arc<Outage>),
-        (tell, wished): (watch::Sender<Snapshot>, mpsc::UnboundedReceiver<Wish>),
+        parts: &LinkParts<'_>,
+        ends: Ends,
     ) -> Self {
+        let plan = Arc::clone(parts.plan);
+        let name = format!("{}: {} ({})", parts.host_name, plan.name, role.as_str());
         let reconnect = &plan.reconnect;
         Self {
             backoff: Backoff::from(reconnect),
@@ -96,17 +102,17 @@ impl Supervisor {
                 SOON.max(reconnect.first).min(reconnect.max),
             ),
             slow: Backoff::new(SLOW_FIRST.min(reconnect.max), reconnect.max),
-            telemetry,
+            telemetry: parts.telemetry.link(&plan.name, role, &name),
             role,
-            outage,
+            outage: Arc::clone(parts.outage),
             name,
             plan,
             topology,
-            lapin,
-            consumers,
-            tasks: tasks.clone(),
-            tell,
-            wished,
+            lapin: Arc::clone(parts.lapin),
+            consumers: ends.consumers,
+            tasks: parts.tasks.clone(),
+            tell: ends.tell,
+            wished: ends.wished,
             opened: false,
             failing: None,
         }

@@ -85,7 +85,7 @@ impl Supervisor {
         ConnectFault::Unreachable {
             connection: self.plan.name.clone(),
             address: "any host".into(),
-            reason: "its url names none".into(),
+            reason: "the url names no host".into(),
             code: Code::BrokerUnreachable,
             nobody_there: false,
         }
