@@ -60,7 +60,7 @@ pub struct QueuesBehind {
 }
 
 impl QueuesBehind {
-    /// Those of `consumer`.
+    /// The queues behind `consumer`.
     pub fn of(consumer: &ConsumerPlan) -> Self {
         let Some(failures) = Consumed::new(consumer).failures else {
             return Self {

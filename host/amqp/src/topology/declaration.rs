@@ -408,7 +408,8 @@ mod tests {
         let five = inequivalent(X_DELIVERY_LIMIT, "the value '5' of type 'long'");
         let five = declaration.as_it_is(&five).expect("nor is another");
         assert_eq!(five.delivery_limit(), Some(5));
-        // The answer was cut: first without, then without a look at the arguments.
+        // The broker's answer was cut short, so the limit is unknown: first the queue is declared without one, then only
+        // looked up.
         let cut = "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'orders...";
         let without = declaration.as_it_is(cut).expect("it is tried without one");
         assert_eq!(without.delivery_limit(), None);

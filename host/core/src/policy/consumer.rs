@@ -53,8 +53,8 @@ impl ConsumerPolicy<'_> {
         self.on_its_queue(Disposition::DeadLetter(failure))
     }
 
-    /// The decision about a message of which no copy can be published, for this reason, though `disposition` needs
-    /// one: instead of a retry nothing but the dead-letter queue is left. `None` if that needs the copy.
+    /// The decision about a message of which no retry copy can be published, for this reason: it is dead-lettered
+    /// in place of a retry. `None` if `disposition` is something else.
     pub fn decide_uncopyable(
         &self,
         reason: &str,

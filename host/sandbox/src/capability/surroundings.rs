@@ -7,9 +7,9 @@ use std::time::SystemTime;
 /// The same for every instance of an engine. The default is the machine's network and clock.
 #[derive(Clone, Default)]
 pub struct Surroundings {
-    /// Answers every HTTP request that the grants allow; none for the network.
+    /// Answers every HTTP request that the grants allow; `None` sends them to the network.
     pub network: Option<Arc<dyn Network>>,
-    /// Gives the time of day; none for the machine's clock.
+    /// Gives the time of day; `None` takes the clock of the machine.
     pub clock: Option<WallClock>,
 }
 

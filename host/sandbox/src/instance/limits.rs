@@ -100,8 +100,8 @@ impl ResourceLimiter for Limits {
     }
 }
 
-/// Whether a growth fails by the component's own declaration: nothing is used, and nothing denied. Checked
-/// after the limits, since a table without a maximum of its own has the pool's.
+/// Whether the component's own maximum forbids a growth: then no limit of the host denied it. Checked after the
+/// limits, because a table without a maximum of its own has that of the pool.
 fn beyond(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_some_and(|maximum| desired > maximum)
 }

@@ -231,7 +231,7 @@ impl AckSink {
         self.in_hand.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One fewer is, settled or not.
+    /// The host has one delivery fewer in hand, settled or not.
     pub(crate) fn let_go(&self) {
         if self.in_hand.fetch_sub(1, Ordering::AcqRel) == 1 && self.leave.is_cancelled() {
             self.wake.notify_one();

@@ -82,7 +82,7 @@ fn compares_versions_by_number() {
 
 #[test]
 fn a_name_that_is_not_utf8_can_be_read_and_goes_out_as_it_came() {
-    // Beside a nested one, in a table in an array in a table.
+    // One name that is not UTF-8 stands in a table, within an array, within a table that has another.
     let inner = long(b"\x01\xfft\x01");
     let array = long(&[b"F".as_slice(), &inner].concat());
     let entries = [b"\x02\xff\xfeV\x02\xff\xfdA".as_slice(), &array].concat();
