@@ -14,6 +14,8 @@ pub(crate) struct Faults {
     found: Vec<Found>,
     /// Where the values of secret keys stand.
     secrets: Vec<Range<usize>>,
+    /// Values that are not as they stand in a file, each with the environment variables that fill it in.
+    filled: Vec<(Range<usize>, Vec<String>)>,
     /// The files that did not parse as a whole, so that something that is not there may just not be
     /// seen.
     incomplete: Vec<Range<usize>>,
@@ -37,6 +39,7 @@ impl Faults {
         Self {
             found: Vec::new(),
             secrets: Vec::new(),
+            filled: Vec::new(),
             incomplete: Vec::new(),
             names_are_missing: false,
         }
@@ -161,6 +164,13 @@ impl Faults {
         self.secrets.push(span);
     }
 
+    /// The value at this place has the values of these environment variables in it.
+    pub(crate) fn filled(&mut self, span: Range<usize>, variables: Vec<String>) {
+        if !variables.is_empty() {
+            self.filled.push((span, variables));
+        }
+    }
+
     /// Drops the faults under keys that do not matter.
     pub(crate) fn keep(&mut self, matters: impl Fn(&str) -> bool) {
         self.found.retain(|found| matters(&found.key));
@@ -177,9 +187,16 @@ impl Faults {
             .sort_by_key(|found| found.span.as_ref().map_or(usize::MAX, |span| span.start));
         self.secrets.sort_by_key(|secret| secret.start);
         let secrets = self.secrets;
+        let filled = self.filled;
+        let remedy = |found: &Found| {
+            let mut all = filled.iter();
+            let (_, variables) = all.find(|(span, _)| Some(span) == found.span.as_ref())?;
+            Some(format!("{}; {}", found.remedy, origin(variables)))
+        };
         self.found
             .into_iter()
             .map(|found| Problem {
+                remedy: remedy(&found).unwrap_or_else(|| found.remedy.clone()),
                 severity: found.severity,
                 code: found.code,
                 file: match &found.span {
@@ -188,7 +205,6 @@ impl Faults {
                 },
                 key: found.key,
                 message: found.message,
-                remedy: found.remedy,
                 excerpt: found
                     .span
                     .map(|span| excerpt(sources.of(&span), &span, &secrets)),
@@ -220,6 +236,17 @@ impl Faults {
             message: message.into(),
             remedy: remedy.into(),
         });
+    }
+}
+
+/// What is in a value that does not stand in the file.
+fn origin(variables: &[String]) -> String {
+    match variables {
+        [one] => format!("the environment variable {one} is part of the value"),
+        many => format!(
+            "the environment variables {} are part of the value",
+            many.join(", ")
+        ),
     }
 }
 

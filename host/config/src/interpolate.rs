@@ -12,13 +12,22 @@ pub(crate) struct InterpolationFault {
     pub(crate) remedy: String,
 }
 
+/// A string whose variables are replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Filled {
+    pub(crate) text: String,
+    /// The variables whose values are in it, each once.
+    pub(crate) variables: Vec<String>,
+}
+
 /// The string with every variable replaced. `$${` stands for a literal `${`. As in a shell, the default applies
 /// to a variable that is unset or empty.
 pub(crate) fn interpolate(
     text: &str,
     environment: &Environment,
-) -> Result<String, Vec<InterpolationFault>> {
+) -> Result<Filled, Vec<InterpolationFault>> {
     let mut filled = String::with_capacity(text.len());
+    let mut variables = Vec::new();
     let mut faults = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -37,24 +46,39 @@ pub(crate) fn interpolate(
             break;
         };
         match value(reference, environment) {
-            Ok(value) => filled.push_str(value),
+            Ok(Replacement { value, from }) => {
+                filled.push_str(value);
+                variables.extend(from.map(str::to_owned));
+            }
             Err(fault) => faults.push(fault),
         }
         rest = after;
     }
     filled.push_str(rest);
     if faults.is_empty() {
-        Ok(filled)
+        variables.sort();
+        variables.dedup();
+        Ok(Filled {
+            text: filled,
+            variables,
+        })
     } else {
         Err(faults)
     }
+}
+
+/// What takes the place of a reference.
+struct Replacement<'a> {
+    value: &'a str,
+    /// The variable that has this value; `None` for a default.
+    from: Option<&'a str>,
 }
 
 /// The value of what stands between the braces.
 fn value<'a>(
     reference: &'a str,
     environment: &'a Environment,
-) -> Result<&'a str, InterpolationFault> {
+) -> Result<Replacement<'a>, InterpolationFault> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
@@ -69,9 +93,17 @@ fn value<'a>(
             remedy: format!("set {name} to a text in UTF-8"),
         });
     }
-    match default {
-        Some(default) => Ok(environment.filled(name).unwrap_or(default)),
-        None => environment.get(name).ok_or_else(|| InterpolationFault {
+    let set = match default {
+        Some(_) => environment.filled(name),
+        None => environment.get(name),
+    };
+    match (set, default) {
+        (Some(value), _) => Ok(Replacement {
+            value,
+            from: Some(name),
+        }),
+        (None, Some(value)) => Ok(Replacement { value, from: None }),
+        (None, None) => Err(InterpolationFault {
             code: Code::VariableNotSet,
             message: format!("needs the environment variable {name}, which is not set"),
             remedy: format!("set {name}, or give it a default: `${{{name}:-default}}`"),
@@ -106,6 +138,10 @@ mod tests {
     use super::*;
 
     fn fill(text: &str) -> Result<String, Vec<InterpolationFault>> {
+        filled(text).map(|filled| filled.text)
+    }
+
+    fn filled(text: &str) -> Result<Filled, Vec<InterpolationFault>> {
         let variables = [("HOST", "rabbit"), ("EMPTY", "")];
         let environment = Environment {
             variables: variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
@@ -131,6 +167,13 @@ mod tests {
         for (text, filled) in cases {
             assert_eq!(fill(text).as_deref(), Ok(filled), "{text}");
         }
+    }
+
+    #[test]
+    fn the_variables_whose_values_are_used_are_known() {
+        let variables = |text| filled(text).map(|filled| filled.variables);
+        assert_eq!(variables("${HOST}:${HOST:-other}"), Ok(vec!["HOST".into()]));
+        assert_eq!(variables("${NONE:-default} ${EMPTY:-default}"), Ok(vec![]));
     }
 
     #[test]

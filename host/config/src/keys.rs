@@ -84,6 +84,8 @@ pub(crate) enum Shape {
     Name,
     /// As [`Shape::Text`], never shown, or `file:PATH` to read it from there.
     Secret,
+    /// A string of a form that `meaning/` checks; the regular expression is for the schema.
+    Form(&'static str),
     /// One of these strings.
     Choice(&'static [&'static str]),
     /// A number above 0 and up to 1.

@@ -118,6 +118,7 @@ fn of(shape: &Shape) -> Value {
         Shape::Name => json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         Shape::Choice(words) => json!({ "anyOf": [{ "enum": words }, variable()] }),
         Shape::Ratio => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
+        Shape::Form(pattern) => matching(pattern),
         Shape::Duration(..) => matching(DURATION),
         Shape::Size(_) => matching(SIZE),
         Shape::DurationOr(word, ..) => {

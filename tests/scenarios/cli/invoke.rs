@@ -297,6 +297,13 @@ async fn what_is_no_component_is_told_for_what_it_is() -> Result<()> {
         (file("core.wat", module)?, core),
         (file("core-text.wasm", &format!("  {module}"))?, core),
         (
+            file(
+                "preview1.wat",
+                "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))))",
+            )?,
+            "build it for wasm32-wasip2: it was built for wasm32-wasip1",
+        ),
+        (
             file("broken.wat", "(module")?,
             "it is not WebAssembly text: ",
         ),

@@ -8,6 +8,8 @@ use super::LONGEST;
 use crate::diff::differing::or;
 use crate::plan::{AllowPlan, Instances, Kept};
 
+const SHA256: &str = "^[0-9a-fA-F]{64}$";
+
 /// One page of WebAssembly memory.
 const PAGE: u64 = 64 * 1024;
 
@@ -72,7 +74,7 @@ table! {
 
         /// The SHA-256 of the file at `path`. The host checks it each time it loads the file. `sha256sum` and
         /// `hive-host check` print it.
-        sha256 => Option<String> as Text [hidden], else "not set: any file", written "64 hexadecimal digits";
+        sha256 => Option<String> as Form(SHA256) [hidden], else "not set: any file", written "64 hexadecimal digits";
 
         /// What the component may reach outside of itself: only what is listed. Publishing is allowed by default.
         allow => AllowPlan as Table(AllowPlan::KEYS), within AllowPlan of |component| &component.allow;

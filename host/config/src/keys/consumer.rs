@@ -11,6 +11,9 @@ use super::consuming::{
 use crate::diff::differing::{Shown, Within};
 use crate::plan::{OrderedRetry, OrderingPlan, RatePlan};
 
+/// See [`Key::named`](hive_core::message_key::Key::named).
+const ORDERED_BY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
+
 table! {
     /// `[consumers.NAME]`.
     #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +41,7 @@ table! {
         retry => RetryPolicy as Table(RetryKeys::KEYS), within RetryKeys of |consumer| consumer;
 
         /// Deliveries with the same key are handled one at a time and in order. See [ordering](ordering.md).
-        ordered_by -> String as Text,
+        ordered_by -> String as Form(ORDERED_BY),
             else "no order",
             written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
             from |consumer| consumer.ordering.as_ref().map(|ordering| ordering.by.to_string());

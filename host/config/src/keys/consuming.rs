@@ -14,6 +14,9 @@ use crate::plan::{ConsumerPlan, StreamOffset};
 /// A delivery that waits is unacknowledged.
 const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
 
+/// See [`units::rate`](crate::units::rate).
+const RATE: &str = "^0*[1-9][0-9]*/[smh]$";
+
 /// Each look at a queue is a question to the broker.
 const SHORTEST_LOOK: u64 = 100;
 
@@ -60,7 +63,7 @@ table! {
     /// `rate = { … }`.
     keys RateKeys of () {
         /// This many each second, minute or hour.
-        limit -> String as Text [required], written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`";
+        limit -> String as Form(RATE) [required], written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`";
 
         /// How many deliveries may start without waiting after a quiet time.
         burst -> u32 as Integer(1, u32::MAX as i64), else "the deliveries of a tenth of a second, at least 1";

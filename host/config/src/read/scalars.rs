@@ -78,7 +78,10 @@ impl Reader<'_> {
     /// The text with its variables replaced; `None` if one of them has a fault.
     pub(super) fn fill(&mut self, text: &str, place: &Place) -> Option<String> {
         let faults = match super::interpolate(text, self.environment) {
-            Ok(filled) => return Some(filled),
+            Ok(filled) => {
+                self.faults.filled(place.span.clone(), filled.variables);
+                return Some(filled.text);
+            }
             Err(faults) => faults,
         };
         for fault in faults {
@@ -224,11 +227,12 @@ impl Reader<'_> {
 
 impl Shape {
     fn wants_text(&self) -> bool {
-        use Shape::{Choice, Duration, DurationOr, Name, Offset, Size, Text, TextOrTexts};
+        use Shape::{Choice, Duration, DurationOr, Form, Name, Offset, Size, Text, TextOrTexts};
         matches!(
             self,
             Text | Name
                 | Choice(_)
+                | Form(_)
                 | Duration(..)
                 | DurationOr(..)
                 | Size(_)
@@ -243,7 +247,12 @@ impl Shape {
             Self::Boolean => "true or false",
             Self::Integer(..) => "an integer",
             Self::Ratio => "a number above 0 and up to 1",
-            Self::Text | Self::Name | Self::Secret | Self::Choice(_) | Self::Verbatim => "a string",
+            Self::Text
+            | Self::Name
+            | Self::Secret
+            | Self::Choice(_)
+            | Self::Form(_)
+            | Self::Verbatim => "a string",
             Self::TextOrTexts => "a string or an array of strings",
             Self::DurationOr(..) => "a string such as \"1h\"",
             Self::Offset => "a number or a string",

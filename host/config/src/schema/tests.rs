@@ -185,6 +185,7 @@ fn what_is_misspelt_or_out_of_range_does_not_conform() {
         component = 'a'
         prefetch = 10
         rate = '5/s'
+        ordered_by = 'header:a'
         pause_on = { failure_ratio = 1 }
         stream = { offset = 0 }
         retry = { delays = ['1m30s'] }
@@ -217,6 +218,20 @@ fn what_is_misspelt_or_out_of_range_does_not_conform() {
             "failure_ratio is missing",
         ),
         ("'5/s'", "{ burst = 1 }", "rate: is none"),
+        ("'5/s'", "'100'", "rate: is none"),
+        ("'5/s'", "'0/s'", "rate: is none"),
+        ("'5/s'", "{ limit = '5/d' }", "rate: is none"),
+        ("'header:a'", "'header:'", "ordered_by: is written another"),
+        (
+            "'header:a'",
+            "'message-id'",
+            "ordered_by: is written another",
+        ),
+        (
+            "'1 MiB'",
+            "'1 MiB'\nsha256 = 'ab'",
+            "sha256: is written another",
+        ),
         ("offset = 0", "offset = -1", "offset: is none"),
         ("offset = 0", "on_error = 'stopp'", "on_error: is none"),
         ("[components.a]", "[components.'']", "no such key"),

@@ -179,9 +179,7 @@ impl Compiler {
             false => bytes.into(),
         };
         if bytes.starts_with(CORE_MODULE) {
-            let text = "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap \
-                        it with `wasm-tools component new`";
-            return Err(Reason::new(ErrorCode::CoreModule, text));
+            return Err(Reason::new(ErrorCode::CoreModule, core_module(&bytes)));
         }
         if !bytes.starts_with(b"\0asm") {
             let text = "it is not WebAssembly: it does not begin with \\0asm";
@@ -232,5 +230,20 @@ pub(crate) fn advise(error: &str) -> String {
     match ADVICE.iter().find(|(sign, _)| error.contains(sign)) {
         Some((_, advice)) => format!("{advice} ({error})"),
         None => error.to_owned(),
+    }
+}
+/// What a core module was built for, and how it becomes a component.
+fn core_module(bytes: &[u8]) -> &'static str {
+    const PREVIEW1: &[u8] = b"wasi_snapshot_preview1";
+    match bytes.windows(PREVIEW1.len()).any(|name| name == PREVIEW1) {
+        true => {
+            "it is a core WebAssembly module, not a component; build it for wasm32-wasip2: it was built for \
+             wasm32-wasip1, whose interface (wasi_snapshot_preview1) it imports. Or wrap it with `wasm-tools component \
+             new` and the adapter of that interface"
+        }
+        false => {
+            "it is a core WebAssembly module, not a component; build it for wasm32-wasip2, or wrap it with \
+             `wasm-tools component new`"
+        }
     }
 }

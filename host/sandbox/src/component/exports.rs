@@ -108,8 +108,9 @@ fn handlers_among(exports: &[&str]) -> Result<Handlers, Reason> {
         return Ok(handlers);
     }
     let text = format!(
-        "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is not a consumer; it exports {}",
-        list(exports)
+        "it exports no {HANDLER}@0.1.x and no {BATCH_HANDLER}@0.1.x, so it is not a consumer; it exports {}{}",
+        list(exports),
+        instead(exports)
     );
     Err(Reason::new(Code::NoHandler, text))
 }
@@ -152,6 +153,22 @@ fn functions(engine: &Engine, item: &ComponentItem) -> String {
         return String::new();
     }
     format!(" (for {})", list(&names))
+}
+
+/// How a component without a handler comes about.
+fn instead(exports: &[&str]) -> &'static str {
+    let is_program = exports.iter().any(|name| name.starts_with("wasi:cli/run"));
+    match (is_program, exports.is_empty()) {
+        (true, _) => {
+            ": it is a program with a `main`. Make it a library (in Rust, `crate-type = [\"cdylib\"]`) whose handler \
+             is exported with Hive's SDK"
+        }
+        (false, true) => {
+            ": it may be a library whose function is not exported. Mark the handler as the SDK of its language has it, \
+             as in `#[hive_guest::consumer]`"
+        }
+        (false, false) => "",
+    }
 }
 
 fn list(names: &[&str]) -> String {
@@ -201,5 +218,8 @@ mod tests {
         assert_eq!(fault.code, Code::NoHandler);
         let fault = fault.text;
         assert!(fault.contains("wasi:cli/run@0.2.6"));
+        assert!(fault.contains("a program with a `main`"), "{fault}");
+        let fault = of(&[]).unwrap_err().text;
+        assert!(fault.contains("exports nothing: it may be"), "{fault}");
     }
 }
