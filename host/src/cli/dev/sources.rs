@@ -13,6 +13,7 @@ use hive_config::files;
 use hive_lifecycle::Tasks;
 use tokio::time::sleep;
 
+/// How often the files are looked at, and how long they have to be left alone.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Folders of what is made from sources, or fetched.
@@ -25,6 +26,7 @@ const MADE_FILES: [&str; 2] = ["wasm", "db"];
 pub(in crate::cli) struct Sources {
     roots: Arc<Roots>,
     seen: Looks,
+    look_every: Duration,
 }
 
 struct Roots {
@@ -55,6 +57,7 @@ impl Sources {
         Self {
             roots: Arc::new(Roots { folders, made }),
             seen: Looks::new(),
+            look_every: LOOK_EVERY,
         }
     }
 
@@ -68,7 +71,7 @@ impl Sources {
     pub(in crate::cli) async fn changed(&mut self, tasks: &Tasks) -> Vec<PathBuf> {
         let mut last = self.seen.clone();
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(self.look_every).await;
             let now = self.looked(last.clone(), tasks).await;
             let is_settled = now == last;
             last = now;
@@ -177,6 +180,7 @@ mod tests {
         }
         let tasks = Tasks::new();
         let mut sources = Sources::new(vec![folder.path().to_owned()], vec![at("out.bin")]);
+        sources.look_every = Duration::from_millis(20);
         sources.look(&tasks).await;
         let seen: Vec<&PathBuf> = sources.seen.keys().collect();
         assert_eq!(seen, [&at("hive.toml"), &at("src/lib.rs")]);
