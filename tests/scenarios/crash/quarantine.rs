@@ -252,7 +252,8 @@ async fn assert_never_dead_lettered(
     kind: &str,
     end: impl AsyncFn(&Vhost, &mut HostProcess) -> Result<()>,
 ) -> Result<()> {
-    let message = "wait 2000";
+    // Long enough that a host on a busy machine is ended within it.
+    let message = "wait 6000";
     let vhost = vhost_with(&[], kind).await?;
     // More returns than a quorum queue of RabbitMQ 4 lets pass by default.
     let limit = match (kind, Version::of_run()?) {
