@@ -201,8 +201,8 @@ async fn metrics(State(sources): State<Sources>) -> Response {
         let up = consumer.waiting.is_none();
         telemetry.consumer_up(&consumer.consumer, &consumer.queue, up);
         for depth in &consumer.queues {
-            let labels = [&*consumer.consumer, &*depth.queue, depth.purpose.as_str()];
-            telemetry.queue_depth(labels, depth.messages.as_ref().ok().copied());
+            let messages = depth.messages.as_ref().ok().copied();
+            telemetry.queue_depth(&consumer.consumer, &depth.queue, depth.purpose, messages);
         }
     }
     match telemetry.render() {

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hive_core::canary::Decision;
+use hive_core::canary::{Decision, Tally};
 use hive_core::codes::Reason;
 pub use hive_core::version::Version;
-use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, Role};
+use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
 
 /// The host at one moment.
 #[derive(Debug, Clone)]
@@ -69,28 +69,6 @@ pub struct QueueDepth {
     pub purpose: QueuePurpose,
     /// How many messages wait in it, or why that is unknown.
     pub messages: Result<u32, Reason>,
-}
-
-/// What a queue is for a consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueuePurpose {
-    /// It consumes it.
-    Consumed,
-    /// Its retries wait there.
-    Delay,
-    /// Its dead letters are there.
-    DeadLetter,
-}
-
-impl QueuePurpose {
-    /// The word for metrics and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Consumed => "consumed",
-            Self::Delay => "delay",
-            Self::DeadLetter => "dead_letter",
-        }
-    }
 }
 
 /// Deliveries that are kept in the host, unacknowledged, until something works again.
@@ -152,10 +130,8 @@ pub struct CanaryStatus {
     pub percent: f64,
     /// The number of deliveries after which it is judged.
     pub wanted: u32,
-    /// Deliveries that it answered, and those of them that failed.
-    pub canary: (u32, u32),
-    /// The same of the version that serves, meanwhile.
-    pub current: (u32, u32),
+    /// The results so far.
+    pub tally: Tally,
 }
 
 impl Status {

@@ -40,7 +40,7 @@ impl Commands {
         })
     }
 
-    /// Commands that run in this folder, with its hive.toml or none.
+    /// Commands that run in this folder and name no file.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             folder: Some(folder.to_owned()),

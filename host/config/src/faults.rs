@@ -187,16 +187,16 @@ impl Faults {
             .sort_by_key(|found| found.span.as_ref().map_or(usize::MAX, |span| span.start));
         self.secrets.sort_by_key(|secret| secret.start);
         let secrets = self.secrets;
-        let filled = self.filled;
-        let remedy = |found: &Found| {
-            let mut all = filled.iter();
-            let (_, variables) = all.find(|(span, _)| Some(span) == found.span.as_ref())?;
-            Some(format!("{}; {}", found.remedy, origin(variables)))
-        };
+        for found in &mut self.found {
+            let mut filled = self.filled.iter();
+            let of_it = filled.find(|(span, _)| Some(span) == found.span.as_ref());
+            if let Some((_, variables)) = of_it {
+                found.remedy = format!("{}; {}", found.remedy, origin(variables));
+            }
+        }
         self.found
             .into_iter()
             .map(|found| Problem {
-                remedy: remedy(&found).unwrap_or_else(|| found.remedy.clone()),
                 severity: found.severity,
                 code: found.code,
                 file: match &found.span {
@@ -205,6 +205,7 @@ impl Faults {
                 },
                 key: found.key,
                 message: found.message,
+                remedy: found.remedy,
                 excerpt: found
                     .span
                     .map(|span| excerpt(sources.of(&span), &span, &secrets)),

@@ -83,6 +83,18 @@ impl CanaryRule {
         (tally.canary.deliveries >= self.deliveries).then_some(Verdict::Promote)
     }
 
+    /// Counts a result, unless the trial is decided: its counts stay those that decided. Returns the verdict, if there
+    /// is one now.
+    pub fn count(&self, tally: &mut Tally, by_canary: bool, handled: bool) -> Option<Verdict> {
+        self.judge(tally).or_else(|| {
+            match by_canary {
+                true => tally.canary.count(handled),
+                false => tally.current.count(handled),
+            }
+            self.judge(tally)
+        })
+    }
+
     /// Whether delivery `number`, counted from 0, is the canary's: spread evenly.
     pub fn takes(&self, number: u64) -> bool {
         #[expect(
@@ -129,6 +141,19 @@ mod tests {
             ..RULE
         };
         assert_eq!((0..10_000).filter(|number| rare.takes(*number)).count(), 10);
+    }
+
+    #[test]
+    fn what_is_counted_after_the_verdict_changes_nothing() {
+        let mut counted = tally((99, 0), (1900, 0));
+        assert_eq!(RULE.count(&mut counted, false, false), None);
+        assert_eq!(counted, tally((99, 0), (1901, 1)));
+        let promoted = Some(Verdict::Promote);
+        assert_eq!(RULE.count(&mut counted, true, true), promoted);
+        for by_canary in [true, false] {
+            assert_eq!(RULE.count(&mut counted, by_canary, false), promoted);
+        }
+        assert_eq!(counted, tally((100, 0), (1901, 1)));
     }
 
     #[test]

@@ -212,6 +212,13 @@ struct CanaryView<'a> {
     percent: f64,
     /// Deliveries after which it is judged.
     wanted: u32,
+    #[serde(flatten)]
+    counts: CountsView,
+}
+
+/// Deliveries while a canary was on trial: those of the canary, and those of the current version.
+#[derive(Debug, Serialize)]
+struct CountsView {
     deliveries: u32,
     failed: u32,
     current_deliveries: u32,
@@ -223,10 +230,8 @@ struct CanaryView<'a> {
 struct DecisionView {
     generation: u64,
     promoted: bool,
-    deliveries: u32,
-    failed: u32,
-    current_deliveries: u32,
-    current_failed: u32,
+    #[serde(flatten)]
+    counts: CountsView,
 }
 
 /// The answer to a command that was carried out.
@@ -300,26 +305,28 @@ impl<'a> From<&'a ComponentStatus> for ComponentView<'a> {
 
 impl<'a> From<&'a CanaryStatus> for CanaryView<'a> {
     fn from(status: &'a CanaryStatus) -> Self {
-        let (deliveries, failed) = status.canary;
-        let (current_deliveries, current_failed) = status.current;
         Self {
             version: (&status.version).into(),
             percent: status.percent,
             wanted: status.wanted,
-            deliveries,
-            failed,
-            current_deliveries,
-            current_failed,
+            counts: status.tally.into(),
         }
     }
 }
 
 impl From<Decision> for DecisionView {
     fn from(decision: Decision) -> Self {
-        let Tally { canary, current } = decision.tally;
         Self {
             generation: decision.generation,
             promoted: decision.verdict == Verdict::Promote,
+            counts: decision.tally.into(),
+        }
+    }
+}
+
+impl From<Tally> for CountsView {
+    fn from(Tally { canary, current }: Tally) -> Self {
+        Self {
             deliveries: canary.deliveries,
             failed: canary.failed,
             current_deliveries: current.deliveries,

@@ -7,14 +7,13 @@ use arc_swap::ArcSwap;
 use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
 use hive_config::plan::{ConsumerPlan, Plan};
 use hive_sandbox::{Slot, Trial};
-use hive_telemetry::{ConnectionState, ConsumerTelemetry, Role};
+use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
 use tokio::sync::watch;
 
 use super::depths::{Depths, Question, ask};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth,
-    QueuePurpose, Status,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth, Status,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -184,13 +183,12 @@ fn components(watched: &Watched) -> Vec<ComponentStatus> {
 }
 
 fn canary(trial: &Trial) -> CanaryStatus {
-    let (rule, tally) = (trial.rule(), trial.tally());
+    let rule = trial.rule();
     CanaryStatus {
         version: trial.canary().version().clone(),
         percent: rule.percent,
         wanted: rule.deliveries,
-        canary: (tally.canary.deliveries, tally.canary.failed),
-        current: (tally.current.deliveries, tally.current.failed),
+        tally: trial.tally(),
     }
 }
 

@@ -35,15 +35,20 @@ pub(super) struct Completions {
 }
 
 pub(super) fn run(arguments: &Completions) -> Exit {
+    say::result(&script(arguments.shell));
+    Exit::Done
+}
+
+/// The script with which a shell asks this program.
+fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let shell = shells.completer(&arguments.shell.to_string());
+    let shell = shells.completer(&shell.to_string());
     let shell = shell.expect("clap_complete knows each of its shells by name");
     shell
         .write_registration(ASKED_BY, NAME, NAME, NAME, &mut script)
         .expect("a vector takes every byte");
-    say::result(&String::from_utf8_lossy(&script));
-    Exit::Done
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Answers a shell that asks, and ends the process. Does nothing if none asks.
@@ -58,7 +63,7 @@ pub(super) fn answer() {
 /// The words before the one at the cursor, from the name of the program on.
 fn before_cursor() -> Vec<OsString> {
     let words = std::env::args_os().skip_while(|one| one != "--").skip(1);
-    // The scripts of clap_complete say which word it is, except those of fish and elvish: they send no further words.
+    // Most scripts of clap_complete say which word it is. Those of fish and PowerShell end with it.
     let index = std::env::var("_CLAP_COMPLETE_INDEX").ok();
     let words: Vec<_> = words.collect();
     let index = index.and_then(|index| index.parse().ok());

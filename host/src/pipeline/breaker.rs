@@ -19,7 +19,7 @@ pub(super) struct Pass(u64);
 pub(super) enum Stand {
     /// Deliveries are handed over.
     Closed,
-    /// No delivery is tried until then.
+    /// No delivery is handed over until then.
     Open(Instant),
     /// One delivery is being tried.
     HalfOpen,

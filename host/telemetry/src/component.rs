@@ -37,7 +37,7 @@ struct Told {
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// When this was logged last; `None` before the first time.
+    /// When the current period began; `None` before the first line.
     since: Option<Instant>,
     told: u32,
     untold: u64,

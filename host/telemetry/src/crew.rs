@@ -8,9 +8,9 @@ use super::facts::Fact;
 
 /// A queue was looked at, and it was decided how many workers there are to be.
 pub struct CrewScaled<'a> {
-    /// How many workers there should have been before.
+    /// How many workers were wanted before.
     pub before: u16,
-    /// How many workers there should be now.
+    /// How many workers are wanted now.
     pub wanted: u16,
     /// So many were asked for before `min` and `max` had their say.
     pub asked: Option<u64>,

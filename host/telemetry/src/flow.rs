@@ -86,9 +86,9 @@ pub struct DeliveryKept<'a> {
 /// Why a delivery is kept in the host.
 #[derive(Debug)]
 pub enum KeptFor<'a> {
-    /// The component failed, and the delivery waits for its next attempt.
+    /// The component failed, and the delivery waits for its next attempt, which spends a retry.
     Retry(Failed<'a>),
-    /// The host could not go on, which spends none.
+    /// The host could not go on, which spends no retry.
     Trouble {
         /// What stands in the way.
         reason: &'a str,

@@ -45,7 +45,7 @@ pub use self::quarantine::QuarantineTold;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 pub use self::words::{
-    BatchReason, Capability, ConnectionState, PausedBy, Remembered, Role, SwapEnd,
+    BatchReason, Capability, ConnectionState, PausedBy, QueuePurpose, Remembered, Role, SwapEnd,
 };
 
 use self::meters::{Lifetime, Meters};
@@ -121,9 +121,15 @@ impl Telemetry {
     }
 
     /// Notes how many messages wait in a queue of a consumer, `None` where that is unknown: `hive_queue_messages`.
-    /// The labels are the consumer, the queue, and what it is for.
-    pub fn queue_depth(&self, labels: [&str; 3], messages: Option<u32>) {
+    pub fn queue_depth(
+        &self,
+        consumer: &str,
+        queue: &str,
+        purpose: QueuePurpose,
+        messages: Option<u32>,
+    ) {
         let depths = &self.0.queue_messages;
+        let labels = [consumer, queue, purpose.as_str()];
         match messages {
             Some(messages) => depths.with_label_values(&labels).set(messages.into()),
             None if depths.remove_label_values(&labels).is_err() => {

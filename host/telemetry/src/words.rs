@@ -54,6 +54,18 @@ words! {
 }
 
 words! {
+    /// What a queue is for a consumer.
+    QueuePurpose {
+        /// The consumer consumes it.
+        Consumed = "consumed",
+        /// Retries of the consumer wait in it.
+        Delay = "delay",
+        /// The dead letters of the consumer are in it.
+        DeadLetter = "dead_letter",
+    }
+}
+
+words! {
     /// What pauses a consumer.
     PausedBy {
         /// An operator.
@@ -66,9 +78,9 @@ words! {
 words! {
     /// Which keys a consumer remembers.
     Remembered {
-        /// The deliveries of the connection.
+        /// The keys of its deliveries: `dedup`.
         Deliveries = "deliveries",
-        /// The publications of the connection.
+        /// The keys of what its component published: `publish_dedup`.
         Publications = "publications",
     }
 }

@@ -152,6 +152,23 @@ async fn a_swap_to_the_same_code_changes_nothing_and_is_no_way_back() -> Result<
     Ok(())
 }
 
+#[tokio::test]
+async fn the_way_back_leads_to_other_code_and_not_to_other_settings() -> Result<()> {
+    let stage = Stage::set("swap", "", "").await?;
+    std::fs::copy(guest("second"), stage.folder.join("versions.wasm"))?;
+    succeeded(&stage.swap(&[]).await?)?;
+    // The same code, with another limit: a generation of its own.
+    let toml = std::fs::read_to_string(stage.toml())?;
+    let limited = toml.replace("path = ", "timeout = \"4s\"\npath = ");
+    ensure!(limited != toml, "{toml}");
+    std::fs::write(stage.toml(), limited)?;
+    succeeded(&stage.host.told("reload", &stage.toml(), &[]).await?)?;
+    assert_eq!(stage.shown().await?["generation"], 3);
+    succeeded(&stage.swap(&["--back"]).await?)?;
+    assert_eq!(stage.answer().await?, "first");
+    Ok(())
+}
+
 /// The counts of a decision in the words of the command, from the fields of its event.
 fn counts(event: &Event) -> String {
     let field = |name| event.field(name).unwrap_or_default();

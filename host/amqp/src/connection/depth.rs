@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Connection;
+use crate::message::names::short;
 use crate::session::depth::{DepthFault, seen};
 use crate::session::looks::Looks;
 
@@ -25,7 +26,7 @@ impl Connection {
     ) -> Result<u32, DepthFault> {
         let session = self.consuming.current().ok_or(DepthFault::Down)?;
         let was_consumed = is_consumed();
-        let seen = seen(&session, queue).await?;
+        let seen = seen(&session, short(queue)).await?;
         seen.depth(was_consumed && is_consumed())
     }
 

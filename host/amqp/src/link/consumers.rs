@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hive_telemetry::Fact;
 
+use crate::message::names::short;
 use crate::session::Session;
 use crate::session::depth::{Seen, seen};
 
@@ -137,6 +138,6 @@ async fn messages_wait(session: &Session, queue: &str) -> Option<Seen> {
     if !can_be_asked {
         return None;
     }
-    let seen = seen(session, queue).await.ok()?;
+    let seen = seen(session, short(queue)).await.ok()?;
     (seen.messages > 0).then_some(seen)
 }

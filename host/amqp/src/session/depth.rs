@@ -12,7 +12,6 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Queue};
 use thiserror::Error;
 
-use crate::message::names::short;
 use crate::session::Session;
 use crate::session::limits::{AskFault, ask, leave};
 use crate::wire::frame::BrokerVersion;
@@ -87,19 +86,16 @@ impl From<Queue> for Seen {
 }
 
 /// The messages and consumers of a queue, as the broker reports them at this moment.
-pub(crate) async fn seen(session: &Session, queue: &str) -> Result<Seen, AskFault> {
+pub(crate) async fn seen(session: &Session, queue: ShortString) -> Result<Seen, AskFault> {
     let channel = session.channel().await?;
-    let seen = look(&channel, short(queue)).await;
+    let seen = look(&channel, queue).await;
     leave(&channel, "the queue was looked at").await;
     seen.map(Seen::from)
 }
 
-/// The messages and consumers of a queue.
+/// As [`seen`], with a second look at a queue that seems empty.
 pub(crate) async fn waiting(session: &Session, queue: &ShortString) -> Result<Seen, AskFault> {
-    let channel = session.channel().await?;
-    let seen = look(&channel, queue.clone()).await;
-    leave(&channel, "the queue was looked at").await;
-    let mut seen = Seen::from(seen?);
+    let mut seen = seen(session, queue.clone()).await?;
     if seen.messages == 0 {
         seen.messages = offered(session, queue).await?;
         if seen.messages > 0 {

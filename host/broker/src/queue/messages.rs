@@ -466,7 +466,7 @@ impl Queue {
         (self.consumers.len() == 0).then(|| self.last_used.after_millis(expires))
     }
 
-    /// When the next message or the queue itself expires.
+    /// When the next message or the queue expires, or a dead letter is tried again.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let head = self
             .ready

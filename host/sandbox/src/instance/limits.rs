@@ -14,22 +14,56 @@ pub(crate) const TABLE_ELEMENTS: usize = 200_000;
 /// would get five times what its plan allows.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    memory: usize,
-    memory_used: usize,
-    table_elements_used: usize,
+    /// Bytes of all memories.
+    memory: Account,
+    /// Elements of all tables.
+    table_elements: Account,
     /// Bytes that may cross from the component to the host in one call: its answer, or the arguments
     /// of a host function.
     answer: usize,
     denied: Option<String>,
 }
 
+/// What an instance has of one kind, and may have.
+#[derive(Debug)]
+struct Account {
+    used: usize,
+    limit: usize,
+}
+
+impl Account {
+    fn new(limit: usize) -> Self {
+        Self { used: 0, limit }
+    }
+
+    /// Adds a growth, and says whether it may be. `false`: the component's own maximum forbids it, so no limit of the
+    /// host denied it. That is looked at last, because a table without a maximum of its own has that of the pool.
+    ///
+    /// An error is what there would be in all, which is beyond the limit.
+    fn grow(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, usize> {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.limit {
+            return Err(used);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.used = used;
+        Ok(true)
+    }
+}
+
 impl Limits {
     pub(crate) fn new(plan: &ComponentPlan) -> Self {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
-            memory: bytes(plan.memory),
-            memory_used: 0,
-            table_elements_used: 0,
+            memory: Account::new(bytes(plan.memory)),
+            table_elements: Account::new(TABLE_ELEMENTS),
             answer: bytes(plan.max_answer),
             denied: None,
         }
@@ -42,7 +76,7 @@ impl Limits {
 
     /// Bytes of all memories of the instance, which never shrink.
     pub(crate) fn used(&self) -> u64 {
-        self.memory_used as u64
+        self.memory.used as u64
     }
 
     /// What was denied since the last call began: the reason behind a trap that followed.
@@ -58,22 +92,14 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self
-            .memory_used
-            .saturating_add(desired.saturating_sub(current));
-        if used > self.memory {
+        self.memory.grow(current, desired, maximum).or_else(|used| {
             self.denied = Some(format!(
                 "the instance asked for {used} bytes of memory in all, its limit is {} bytes \
-                 (`memory` of the component raises it)",
-                self.memory
+                     (`memory` of the component raises it)",
+                self.memory.limit
             ));
-            return Ok(false);
-        }
-        if beyond(desired, maximum) {
-            return Ok(false);
-        }
-        self.memory_used = used;
-        Ok(true)
+            Ok(false)
+        })
     }
 
     fn table_growing(
@@ -82,28 +108,16 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self
-            .table_elements_used
-            .saturating_add(desired.saturating_sub(current));
-        if used > TABLE_ELEMENTS {
-            self.denied = Some(format!(
-                "the instance asked for {used} elements of its tables in all, the limit is \
-                 {TABLE_ELEMENTS}, and no key raises it"
-            ));
-            return Ok(false);
-        }
-        if beyond(desired, maximum) {
-            return Ok(false);
-        }
-        self.table_elements_used = used;
-        Ok(true)
+        self.table_elements
+            .grow(current, desired, maximum)
+            .or_else(|used| {
+                self.denied = Some(format!(
+                    "the instance asked for {used} elements of its tables in all, the limit is \
+                     {TABLE_ELEMENTS}, and no key raises it"
+                ));
+                Ok(false)
+            })
     }
-}
-
-/// Whether the component's own maximum forbids a growth: then no limit of the host denied it. Checked after the
-/// limits, because a table without a maximum of its own has that of the pool.
-fn beyond(desired: usize, maximum: Option<usize>) -> bool {
-    maximum.is_some_and(|maximum| desired > maximum)
 }
 
 #[cfg(test)]
@@ -112,9 +126,8 @@ mod tests {
 
     fn limits() -> Limits {
         Limits {
-            memory: 100,
-            memory_used: 0,
-            table_elements_used: 0,
+            memory: Account::new(100),
+            table_elements: Account::new(TABLE_ELEMENTS),
             answer: 0,
             denied: None,
         }

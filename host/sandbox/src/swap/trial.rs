@@ -53,17 +53,13 @@ impl Trial {
         }
     }
 
-    /// Counts a result, until there is a verdict: the counts stay those that decided.
+    /// Counts a result, until there is a verdict.
     pub(crate) fn saw(&self, by_canary: bool, handled: bool) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.verdict.get().is_some() {
-            return;
-        }
-        match by_canary {
-            true => tally.canary.count(handled),
-            false => tally.current.count(handled),
-        }
-        if let Some(verdict) = self.rule.judge(&tally)
+        let verdict = {
+            let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            self.rule.count(&mut tally, by_canary, handled)
+        };
+        if let Some(verdict) = verdict
             && self.verdict.set(verdict).is_ok()
         {
             self.over.cancel();
