@@ -15,7 +15,7 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use crate::consume::acks::flusher;
-use crate::consume::acks::sink::AckSink;
+use crate::consume::acks::sink::{AckSink, Subscribed};
 use crate::consume::settlement::{Delivery, Settled, Settlement};
 use crate::message::bookkeeping::{REASON, RESERVED};
 use crate::message::broker_headers::delivery_count;
@@ -137,8 +137,14 @@ impl Browsing {
             FieldTable::default(),
         );
         let stream = ask(consuming).await.map_err(lost)?;
-        let names = (short(queue), tag);
-        let sink = flusher::start((channel, end), names, prefetch, session.clone(), tasks);
+        let subscribed = Subscribed {
+            channel,
+            end,
+            queue: short(queue),
+            consumer_tag: tag,
+            prefetch,
+        };
+        let sink = flusher::start(subscribed, session.clone(), tasks);
         Ok(Self {
             queue: queue.into(),
             session,

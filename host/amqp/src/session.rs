@@ -72,8 +72,8 @@ impl Session {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
         let broker = BrokerSlot::default();
         let endings = Endings::default();
-        let told = (broker.clone(), endings.clone());
-        let (socket, cut) = dial(plan, endpoint, lapin.handle(), told)
+        let reactor = lapin.handle();
+        let (socket, cut) = dial(plan, endpoint, reactor, broker.clone(), endings.clone())
             .await
             .map_err(|error| ConnectFault::dialling(plan, address.clone(), &error))?;
         let socket = std::sync::Mutex::new(Some(socket));

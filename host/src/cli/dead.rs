@@ -274,12 +274,12 @@ async fn carry_out(
         }
         Dead::Republish { to, .. } => {
             let way = to.clone().map_or(Way::Home, Way::To);
-            send(command, (queue, "republished"), way, walk, broker).await
+            send(command, queue, way, walk, broker).await
         }
         Dead::Letter { to, .. } => {
             let to = to.clone().or_else(|| dead_letter.map(str::to_owned));
             let way = Way::Dead(to.expect("it is checked before a connection is opened"));
-            send(command, (queue, "dead-lettered"), way, walk, broker).await
+            send(command, queue, way, walk, broker).await
         }
         Dead::Purge { dry_run, json, .. } => {
             if *dry_run {
@@ -303,19 +303,27 @@ async fn carry_out(
 /// Sends messages on their way, or looks at those that would be sent.
 async fn send(
     command: &Dead,
-    (queue, done): (&str, &str),
+    queue: &str,
     way: Way,
     walk: &mut Walk,
     broker: &Broker,
 ) -> Result<Exit, Exit> {
     let json = command.json();
+    let done = done(&way);
     if !command.takes() {
         return dry(walk, queue, &format!("would be {done}"), json).await;
     }
     let from = queue.to_owned();
-    let over = (&*broker.connection, &broker.publisher());
-    let replayed = replay(walk, &Target { from, way }, over, told_to_stop()).await;
-    print::replayed(&replayed, walk, (queue, done), json);
+    let (target, publisher) = (Target { from, way }, broker.publisher());
+    let replayed = replay(
+        walk,
+        &target,
+        &broker.connection,
+        &publisher,
+        told_to_stop(),
+    )
+    .await;
+    print::replayed(&replayed, walk, queue, done, json);
     if replayed.is_whole() && !replayed.stopped {
         looked(walk, command.limit());
     }
@@ -323,6 +331,14 @@ async fn send(
         true => Exit::Done,
         false => Exit::Failed,
     })
+}
+
+/// What became of a message that went this way.
+fn done(way: &Way) -> &'static str {
+    match way {
+        Way::Home | Way::To(_) => "republished",
+        Way::Dead(_) => "dead-lettered",
+    }
 }
 
 /// Looks at what would be taken.

@@ -102,7 +102,8 @@ struct Flight {
 pub async fn replay(
     walk: &mut Walk,
     target: &Target,
-    (connection, publisher): (&Connection, &Publisher),
+    connection: &Connection,
+    publisher: &Publisher,
     stop: impl Future<Output = ()>,
 ) -> Replayed {
     let mut replayed = Replayed::default();

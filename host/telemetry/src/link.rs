@@ -46,7 +46,7 @@ impl LinkTelemetry {
     }
 
     /// The connection was open and is lost.
-    pub fn lost(&self, (code, reason): (Option<&str>, &str), pause: Duration) {
+    pub fn lost(&self, code: Option<&str>, reason: &str, pause: Duration) {
         let link = &*self.name;
         Fact::LinkLost {
             link,
@@ -64,12 +64,7 @@ impl LinkTelemetry {
     }
 
     /// It cannot be opened now, and waiting helps. `since` is how long that has been so.
-    pub fn unreachable(
-        &self,
-        (code, reason): (&str, &str),
-        pause: Duration,
-        since: Option<Duration>,
-    ) {
+    pub fn unreachable(&self, code: &str, reason: &str, pause: Duration, since: Option<Duration>) {
         let link = &*self.name;
         match since {
             None => Fact::LinkUnreachable {
@@ -89,7 +84,7 @@ impl LinkTelemetry {
     }
 
     /// It cannot be opened until somebody changes something. `since` is how long that has been so.
-    pub fn refused(&self, (code, reason): (&str, &str), pause: Duration, since: Option<Duration>) {
+    pub fn refused(&self, code: &str, reason: &str, pause: Duration, since: Option<Duration>) {
         let link = &*self.name;
         match since {
             None => Fact::LinkRefused {

@@ -232,7 +232,7 @@ impl Supervisor {
         }
         let pause = self.soon.fail();
         let code = reason.code.map(Code::as_str);
-        self.telemetry.lost((code, &reason.text), pause);
+        self.telemetry.lost(code, &reason.text, pause);
         self.tell(LinkState::Closed(reason), None);
         Served::Lost(pause)
     }

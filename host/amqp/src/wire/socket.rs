@@ -93,7 +93,8 @@ pub(crate) async fn dial(
     plan: &ConnectionPlan,
     endpoint: &Endpoint,
     reactor: &Handle,
-    (broker, endings): (BrokerSlot, Endings),
+    broker: BrokerSlot,
+    endings: Endings,
 ) -> io::Result<(Socket, Cut)> {
     let address = (endpoint.host.as_str(), endpoint.port);
     let stream = within(

@@ -128,7 +128,7 @@ fn prefetch(
         }
     };
     if let Some(size) = batch::size(node) {
-        let prefetch = batch::prefetch(context, node, size, (key, concurrency));
+        let prefetch = batch::prefetch(context, node, size, key, concurrency);
         return (prefetch, concurrency);
     }
     let Some(at) = node.get(ConsumerPlan::prefetch) else {

@@ -149,7 +149,7 @@ pub(in crate::cli) fn line_json(one: &Numbered) -> Value {
 }
 
 /// The result of a replay, and what was `done`; errors go to standard error.
-pub(super) fn replayed(replayed: &Replayed, walk: &Walk, (queue, done): (&str, &str), json: bool) {
+pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, done: &str, json: bool) {
     let Replayed {
         sent,
         left,

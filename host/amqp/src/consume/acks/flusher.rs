@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
-use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 
-use super::sink::AckSink;
+use super::sink::{AckSink, Subscribed};
 use super::{Due, Frame};
 use crate::consume::giving_back::{AtTheEnd, at_the_end};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
-use crate::wire::endings::{Cause, End};
+use crate::wire::endings::Cause;
 
 /// How long an ack may wait for others to go with it.
 const SOON: Duration = Duration::from_millis(5);
@@ -28,15 +27,10 @@ const SOON: Duration = Duration::from_millis(5);
 /// come again though it is done, so this is not for ever.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Starts the flusher of a channel that consumes from `queue` as `consumer_tag`, and ends with `end`.
-pub(crate) fn start(
-    (channel, end): (Channel, Arc<End>),
-    (queue, consumer_tag): (ShortString, ShortString),
-    prefetch: u16,
-    session: SharedSession,
-    tasks: &Tasks,
-) -> Arc<AckSink> {
-    let sink = Arc::new(AckSink::new((channel, end), consumer_tag, prefetch));
+/// Starts the flusher of a channel that consumes.
+pub(crate) fn start(subscribed: Subscribed, session: SharedSession, tasks: &Tasks) -> Arc<AckSink> {
+    let queue = subscribed.queue.clone();
+    let sink = Arc::new(AckSink::new(subscribed));
     let flusher = Flusher {
         sink: sink.clone(),
         queue,

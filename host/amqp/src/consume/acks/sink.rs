@@ -20,6 +20,16 @@ use crate::wire::endings::End;
 /// redelivers what it did not receive.
 const SENDING: Duration = Duration::from_secs(1);
 
+/// A channel that consumes from a queue.
+pub(crate) struct Subscribed {
+    pub(crate) channel: Channel,
+    /// How the broker ends the channel.
+    pub(crate) end: Arc<End>,
+    pub(crate) queue: ShortString,
+    pub(crate) consumer_tag: ShortString,
+    pub(crate) prefetch: u16,
+}
+
 /// Takes the settlements of one channel.
 #[derive(Debug)]
 pub(crate) struct AckSink {
@@ -53,16 +63,11 @@ pub(crate) struct AckSink {
 }
 
 impl AckSink {
-    /// Of a channel that consumes as `consumer_tag`, and ends with `end`.
-    pub(super) fn new(
-        (channel, end): (Channel, Arc<End>),
-        consumer_tag: ShortString,
-        prefetch: u16,
-    ) -> Self {
+    pub(super) fn new(subscribed: Subscribed) -> Self {
         Self {
-            window: Mutex::new(Window::new(prefetch)),
-            channel,
-            consumer_tags: Mutex::new(vec![consumer_tag]),
+            window: Mutex::new(Window::new(subscribed.prefetch)),
+            channel: subscribed.channel,
+            consumer_tags: Mutex::new(vec![subscribed.consumer_tag]),
             wake: Notify::new(),
             is_urgent: AtomicBool::new(false),
             sent: Notify::new(),
@@ -71,7 +76,7 @@ impl AckSink {
             in_hand: AtomicUsize::new(0),
             has_delivered: AtomicBool::new(false),
             waits: Waits::default(),
-            end,
+            end: subscribed.end,
             since: Instant::now(),
             idle_until: AtomicU64::new(0),
             is_stream: AtomicBool::new(false),

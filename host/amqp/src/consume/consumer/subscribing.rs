@@ -17,6 +17,7 @@ use super::Intake;
 use super::live::Live;
 use super::resizing::{Resized, Resizing};
 use crate::consume::acks::flusher;
+use crate::consume::acks::sink::Subscribed;
 use crate::consume::stream::{Beginning, Reading, last_offset};
 use crate::message::names::{cut_short, short};
 use crate::session::SharedSession;
@@ -117,14 +118,14 @@ impl Subscribing {
                 return Err(fault);
             }
         };
-        let names = (short(&self.plan.queue), tag.clone());
-        let sink = flusher::start(
-            (channel, end),
-            names,
+        let subscribed = Subscribed {
+            channel,
+            end,
+            queue: short(&self.plan.queue),
+            consumer_tag: tag.clone(),
             prefetch,
-            session.clone(),
-            &self.tasks,
-        );
+        };
+        let sink = flusher::start(subscribed, session.clone(), &self.tasks);
         if self.reading.is_some() {
             sink.is_of_a_stream();
         }

@@ -64,14 +64,14 @@ impl Supervisor {
             (false, false) => self.backoff.fail(),
         };
         let reason = Reason::new(fault.code(), &fault);
-        let why = (fault.code().as_str(), &*reason.text);
+        let (code, text) = (fault.code().as_str(), &*reason.text);
         if let Some(since) = tell_again
-            && self.outage.is_news(self.role, &reason.text, Instant::now())
+            && self.outage.is_news(self.role, text, Instant::now())
         {
             let since = (!since.is_zero()).then_some(since);
             match fault.is_permanent() {
-                true => self.telemetry.refused(why, pause, since),
-                false => self.telemetry.unreachable(why, pause, since),
+                true => self.telemetry.refused(code, text, pause, since),
+                false => self.telemetry.unreachable(code, text, pause, since),
             }
         }
         self.tell(LinkState::Closed(reason), None);

@@ -17,7 +17,8 @@ pub(super) fn prefetch(
     context: &mut Context<'_>,
     node: &Node,
     size: u16,
-    (key, concurrency): (&str, u16),
+    key: &str,
+    concurrency: u16,
 ) -> u16 {
     let least = u32::from(size) * u32::from(concurrency);
     let product = match concurrency {
