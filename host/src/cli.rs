@@ -7,10 +7,12 @@ mod broker;
 mod check;
 mod completions;
 mod dead;
+#[cfg(feature = "broker")]
 mod demo;
 mod dev;
 mod explain;
 mod invoke;
+#[cfg(feature = "broker")]
 mod memory_broker;
 mod message_file;
 mod message_flags;
@@ -152,6 +154,7 @@ enum Command {
     ///
     /// Publishes a few orders, shows what becomes of each, and ends with what the broker then has. Takes
     /// about two seconds.
+    #[cfg(feature = "broker")]
     #[command(after_help = "Example:\n  hive-host demo")]
     Demo,
     /// Runs the cases of test files against components, and reports every difference.
@@ -174,6 +177,7 @@ enum Command {
     /// Prints the URL that AMQP 0-9-1 clients connect to. The broker answers as RabbitMQ does, keeps
     /// everything in memory and forgets it at the end. It listens on this machine only, unless --address
     /// says otherwise. docs/broker.md has its control port and where it differs from RabbitMQ.
+    #[cfg(feature = "broker")]
     #[command(after_help = memory_broker::EXAMPLES)]
     Broker(memory_broker::MemoryBroker),
     /// Prints the JSON Schema of hive.toml, or of test files, with which editors complete and check them.
@@ -199,6 +203,9 @@ enum Command {
     #[command(after_help = new::EXAMPLES)]
     New(new::New),
 }
+
+/// Where RabbitMQ listens, and a broker in this process too, so that a client with default settings finds it.
+const BROKER_PORT: u16 = 5672;
 
 /// The file that a subcommand works on.
 #[derive(Debug, Args)]
@@ -241,9 +248,11 @@ pub fn main() -> Exit {
         Command::Peek(arguments) => peek::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Invoke(arguments) => invoke::run(&arguments),
+        #[cfg(feature = "broker")]
         Command::Demo => demo::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments),
+        #[cfg(feature = "broker")]
         Command::Broker(arguments) => memory_broker::run(arguments),
         Command::Schema(Schema { tests }) => {
             let schema = match tests {

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use clap::Args;
 use hive_config::Environment;
 use hive_config::plan::Plan;
+use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
 use hive_store::{Clock, Memory, Store};
 
 use self::findings::Findings;
 use super::{Exit, PlanFile, say};
-use crate::app;
+use crate::app::{self, StartFault};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  hive-host check hive.toml\n  \
                                    hive-host check hive.toml --broker --json";
@@ -64,6 +65,8 @@ async fn check(arguments: &Check) -> Result<Exit, Exit> {
 async fn look_at(plan: &Plan, broker: bool, findings: &mut Findings) -> Result<(), Exit> {
     let tasks = Tasks::new();
     let telemetry = super::telemetry()?;
+    hive_store::has_code_for(&plan.store)
+        .map_err(|fault| super::refuse(&StartFault::Host(Coded::new(fault.code(), &fault))))?;
     // The file of the plan may be in use by the host that is to be checked for.
     let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
     let engine =

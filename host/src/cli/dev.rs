@@ -58,7 +58,7 @@ struct Session {
     feed: Vec<Publication>,
     stream: Stream,
     /// The broker in this process, if there is one: it outlives every build and every start.
-    _brought: Option<hive_broker::Broker>,
+    _brought: Option<brought::Broker>,
 }
 
 pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {

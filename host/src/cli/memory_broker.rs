@@ -10,20 +10,17 @@ use hive_core::codes::Code;
 
 use super::broker::told_to_stop;
 use super::say::{self, fault, out};
-use super::{Exit, block_on};
+use super::{BROKER_PORT, Exit, block_on};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host broker\n  \
     hive-host broker --port 0 --load definitions.json --control 15673\n  \
     hive-host broker --address 0.0.0.0 --user dev --password secret";
 
-/// Where RabbitMQ listens, so that a client with default settings finds this broker too.
-pub(super) const PORT: u16 = 5672;
-
 #[derive(Debug, Args)]
 pub(super) struct MemoryBroker {
     /// The port to listen on; 0 for any that is free
-    #[arg(long, value_name = "PORT", default_value_t = PORT)]
+    #[arg(long, value_name = "PORT", default_value_t = BROKER_PORT)]
     port: u16,
     /// The address to listen on; one that other machines can reach needs --user and --password
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]

@@ -12,6 +12,7 @@ mod fault;
 mod memory;
 mod on_demand;
 mod operation;
+#[cfg(feature = "redis")]
 mod redis;
 mod rows;
 
@@ -24,8 +25,9 @@ pub use self::clock::Clock;
 pub use self::embedded::Embedded;
 pub use self::fault::StoreFault;
 pub use self::memory::Memory;
-pub use self::on_demand::OnDemand;
+pub use self::on_demand::{OnDemand, has_code_for};
 pub use self::operation::{Answer, Operation, Value, Write};
+#[cfg(feature = "redis")]
 pub use self::redis::Redis;
 
 /// The result of an operation, later.
@@ -133,5 +135,6 @@ fn quoted(names: &[&str]) -> String {
     names.join("/")
 }
 
-#[cfg(test)]
+// One suite for every kind.
+#[cfg(all(test, feature = "redis"))]
 mod tests;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hive_config::plan::StorePlan;
+use hive_config::plan::{RedisPlan, StorePlan};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use tokio::sync::OnceCell;
 
 use super::{
-    Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Redis, Store, StoreFault, Write,
+    Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Store, StoreFault, Write,
 };
 
 /// A store that opens at the first need.
@@ -43,6 +43,7 @@ impl OnDemand {
     }
 
     async fn opening(&self) -> Result<Arc<dyn Store>, StoreFault> {
+        has_code_for(&self.plan)?;
         Ok(match &self.plan {
             StorePlan::Memory => Arc::new(Memory::new(Clock::system())),
             StorePlan::Embedded { path } => {
@@ -51,9 +52,36 @@ impl OnDemand {
                 Fact::StoreFileOpen { path }.emit();
                 Arc::new(store)
             }
-            StorePlan::Redis(plan) => Arc::new(Redis::open(plan).await?),
+            StorePlan::Redis(plan) => on_redis(plan).await?,
         })
     }
+}
+
+/// Whether this host has the code for the store of that plan.
+///
+/// # Errors
+///
+/// It was built without the cargo feature for that kind of store.
+pub fn has_code_for(plan: &StorePlan) -> Result<(), StoreFault> {
+    match plan {
+        StorePlan::Redis(plan) if cfg!(not(feature = "redis")) => Err(StoreFault::Unusable {
+            address: plan.address(),
+            why: "this hive-host was built without its cargo feature `redis`; build it with that, or choose another \
+                  `store.kind`"
+                .to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn on_redis(plan: &RedisPlan) -> Result<Arc<dyn Store>, StoreFault> {
+    Ok(Arc::new(super::Redis::open(plan).await?))
+}
+
+#[cfg(not(feature = "redis"))]
+async fn on_redis(_: &RedisPlan) -> Result<Arc<dyn Store>, StoreFault> {
+    unreachable!("`has_code_for` has refused the plan")
 }
 
 impl Store for OnDemand {

@@ -172,10 +172,7 @@ impl Compiler {
         let is_text = path.extension().is_some_and(|extension| extension == "wat")
             || bytes.trim_ascii_start().starts_with(b"(");
         let bytes: Cow<'_, [u8]> = match is_text {
-            true => wat::parse_bytes(bytes).map_err(|error| {
-                let text = format!("it is not WebAssembly text: {error}");
-                Reason::new(ErrorCode::NotWebAssembly, text)
-            })?,
+            true => binary(bytes)?,
             false => bytes.into(),
         };
         if bytes.starts_with(CORE_MODULE) {
@@ -204,6 +201,22 @@ impl Compiler {
             Reason::new(ErrorCode::OtherEngine, text)
         })
     }
+}
+
+/// A component that is written as text, in binary.
+#[cfg(feature = "wat")]
+fn binary(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+    wat::parse_bytes(text).map_err(|error| {
+        let text = format!("it is not WebAssembly text: {error}");
+        Reason::new(ErrorCode::NotWebAssembly, text)
+    })
+}
+
+#[cfg(not(feature = "wat"))]
+fn binary(_: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+    let text = "it is WebAssembly text, and this hive-host was built without its cargo feature `wat`; \
+                name a .wasm, or build hive-host with that feature";
+    Err(Reason::new(ErrorCode::NotWebAssembly, text))
 }
 
 /// The engine refuses a component.

@@ -1,16 +1,20 @@
 //! The broker in this process: when `dev` runs one, and how it starts.
 
+#[cfg(feature = "broker")]
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use hive_broker::{Broker, Settings};
+#[cfg(feature = "broker")]
+pub(super) use hive_broker::Broker;
+#[cfg(feature = "broker")]
+use hive_broker::Settings;
 use hive_config::Environment;
+#[cfg(feature = "broker")]
 use hive_core::codes::Code;
 
 use super::Dev;
-use crate::cli::memory_broker::PORT;
 use crate::cli::say::{fault, out};
-use crate::cli::{Exit, load_in};
+use crate::cli::{BROKER_PORT, Exit, load_in};
 
 /// The value of `--broker` for a broker in this process.
 const MEMORY: &str = "memory";
@@ -34,10 +38,10 @@ impl Choice {
         environment: &Environment,
     ) -> Result<Self, Exit> {
         let choice = match arguments.broker.as_deref() {
-            Some(MEMORY) => Self::Memory(PORT),
+            Some(MEMORY) => Self::Memory(BROKER_PORT),
             Some(url) => Self::Url(url.to_owned()),
             None if load_in(file, environment)?.names_a_broker => Self::Configured,
-            None => Self::Memory(PORT),
+            None => Self::Memory(BROKER_PORT),
         };
         match (choice, arguments.port) {
             (Self::Memory(_), Some(port)) => Ok(Self::Memory(port)),
@@ -58,18 +62,42 @@ pub(super) async fn start(choice: &Choice) -> Result<Option<Broker>, Exit> {
     let Choice::Memory(port) = *choice else {
         return Ok(None);
     };
+    let broker = at_port(port).await?;
+    out!("a broker runs in this process, in memory: {}", broker.url());
+    Ok(Some(broker))
+}
+
+#[cfg(feature = "broker")]
+async fn at_port(port: u16) -> Result<Broker, Exit> {
     let settings = Settings {
         address: (Ipv4Addr::LOCALHOST, port).into(),
         ..Settings::default()
     };
-    let broker = Broker::start(settings).await.map_err(|error| {
+    Broker::start(settings).await.map_err(|error| {
         fault!(
             [Code::BrokerPortTaken] "{error}; choose another port with --port, or the broker that is there with --broker URL"
         );
         Exit::Failed
-    })?;
-    out!("a broker runs in this process, in memory: {}", broker.url());
-    Ok(Some(broker))
+    })
+}
+
+#[cfg(not(feature = "broker"))]
+async fn at_port(_: u16) -> Result<Broker, Exit> {
+    fault!(
+        "this hive-host has no broker in it: it was built without its cargo feature `broker`; name one with --broker URL"
+    );
+    Err(Exit::Misused)
+}
+
+/// There is none without the feature.
+#[cfg(not(feature = "broker"))]
+pub(super) enum Broker {}
+
+#[cfg(not(feature = "broker"))]
+impl Broker {
+    fn url(&self) -> String {
+        match *self {}
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +142,7 @@ mod tests {
     fn a_broker_is_brought_where_none_is_named() {
         let named = format!("[connections.main]\nurl = \"{URL}\"");
         let unnamed = "[connections.main]\nheartbeat = \"5s\"";
-        let memory = Ok(Choice::Memory(PORT));
+        let memory = Ok(Choice::Memory(BROKER_PORT));
         assert_eq!(chosen("", None, None, None), memory);
         assert_eq!(chosen(unnamed, None, None, None), memory);
         assert_eq!(chosen("", Some(""), None, None), memory);
