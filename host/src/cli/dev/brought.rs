@@ -95,7 +95,7 @@ pub(super) enum Broker {}
 
 #[cfg(not(feature = "broker"))]
 impl Broker {
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match *self {}
     }
 }

@@ -37,6 +37,7 @@ impl Stream {
     }
 
     /// Shows deliveries, and faults of the host, from here on.
+    #[cfg(feature = "broker")]
     pub(in crate::cli) fn start_brief() -> Self {
         Self::start_from(Level::WARN)
     }
