@@ -87,6 +87,7 @@ fn check_retry(envelope: &Envelope, original: &Original) {
     let delay_queue = DelayQueue {
         name: "orders.retry.10s".to_owned(),
         delay: Duration::from_secs(10),
+        is_shared: false,
     };
     let error = "no ".repeat(envelope.attempt.get().min(1000) as usize);
     let copy = |frame_max| {
@@ -101,6 +102,8 @@ fn check_retry(envelope: &Envelope, original: &Original) {
                 class: Some(FailureClass::Error),
                 error: &error,
                 time: UNIX_EPOCH,
+                // As jitter leaves it.
+                wait: Duration::from_secs(9),
             },
             &limits(frame_max),
         )

@@ -15,7 +15,7 @@ use hive_lifecycle::Tasks;
 
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::meant::{Meant, connection_of, meant};
-pub use self::replay::{Left, Replayed, Target, Way, purge, replay};
+pub use self::replay::{DeadLetters, Left, Replayed, Target, Way, purge, replay};
 pub use self::when::{moment, shown};
 
 use std::time::SystemTime;

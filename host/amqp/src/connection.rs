@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hive_config::plan::{ConnectionPlan, ConsumerPlan};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues};
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
@@ -249,19 +249,21 @@ impl Connection {
         }
     }
 
-    /// The name of the queue in which a message from `queue` waits for `delay`, made if need be.
+    /// The queue in which a message from `queue` waits for `delay`, one of its own or a shared one; made if need be.
     ///
-    /// A delay that the consumer's policy names has a queue already. Any other gets the next one
-    /// of a ladder ([`crate::rung`]), which expires when it is unused for long.
+    /// A delay that the consumer's policy names has an own queue already. Any other own one, and every shared one, is
+    /// made on demand and expires when it is unused for long; a delay that no policy names is rounded up to the next
+    /// step of a ladder ([`crate::rung`]).
     pub async fn delay_queue(
         &self,
         queue: &str,
         delay: Duration,
+        among: DelayQueues,
     ) -> Result<DelayQueue, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
             .load_full()
-            .delay_queue(&session, queue, delay)
+            .delay_queue(&session, queue, delay, among)
             .await
     }
 
@@ -270,12 +272,18 @@ impl Connection {
         &self,
         queue: &str,
         delay: Duration,
+        among: DelayQueues,
     ) -> Result<DelayQueue, EnsureFault> {
         let session = self.session(queue)?;
         self.topology
             .load_full()
-            .ensure_delay_queue(&session, queue, delay)
+            .ensure_delay_queue(&session, queue, delay, among)
             .await
+    }
+
+    /// Whether this host has made a queue on demand today.
+    pub fn has_made(&self, queue: &str) -> bool {
+        self.topology.load().is_made(queue)
     }
 
     /// An exchange that holds what is published to it for about `delay`, and then hands it on to that of

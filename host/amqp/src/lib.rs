@@ -57,7 +57,9 @@ pub use self::message::waiting::Waiting;
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};
-pub use crate::message::delay::{DelayQueue, LONGEST_DELAY, is_retry_queue, rung};
+pub use crate::message::delay::{
+    DelayQueue, LONGEST_DELAY, LOST, is_retry_queue, is_shared, rung, shared_delay_queue_name,
+};
 pub use crate::session::depth::DepthFault;
 
 use self::session::runtime::LapinRuntime;

@@ -29,6 +29,7 @@ mod names;
 mod on_demand;
 mod remedy;
 mod restating;
+mod shared;
 mod table;
 mod withheld;
 mod words;

@@ -246,6 +246,7 @@ pub(crate) fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         limit: 3,
         delays: [1, 10, 60].map(Duration::from_secs).into(),
+        schedule: None,
     }
 }
 

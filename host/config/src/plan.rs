@@ -20,6 +20,7 @@ mod consumer;
 mod defaults;
 mod flow;
 mod glob;
+mod retry;
 mod store;
 mod stream;
 
@@ -34,6 +35,7 @@ pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
 pub use hive_core::scaling::ScalePlan;
+pub use retry::DelayQueues;
 pub(crate) use store::StoreKind;
 pub use store::{RedisPlan, StorePlan};
 pub use stream::StreamOffset;

@@ -5,10 +5,11 @@ mod included;
 
 use std::time::Duration;
 
-use hive_core::policy::OnError;
+use hive_core::policy::{OnError, Schedule};
 
 use super::plan::{
-    Argument, ConnectionPlan, Instances, LogFormat, QueueKind, StreamOffset, StreamPlan,
+    Argument, ConnectionPlan, DelayQueues, Instances, LogFormat, QueueKind, StreamOffset,
+    StreamPlan,
 };
 use super::*;
 
@@ -94,7 +95,9 @@ fn the_smallest_file_has_every_default() {
     assert_eq!((consumer.prefetch, consumer.concurrency), (256, 1));
     assert_eq!(consumer.least_prefetch, 1);
     assert_eq!(consumer.retry.limit, 15);
-    assert_eq!(consumer.retry.delays, [Duration::from_secs(10)]);
+    assert_eq!(consumer.retry.schedule, Some(Schedule::Patient));
+    assert_eq!(consumer.retry.delays.len(), 7);
+    assert_eq!(consumer.delay_queues, DelayQueues::Shared);
     assert_eq!(&*consumer.dead_letter, "orders.dead");
 }
 
@@ -333,4 +336,77 @@ fn a_stream_is_read_as_the_file_says_or_as_is_safest() {
     }
     let skips = stream("stream = { on_error = \"skip\", group = \"g\" }");
     assert_eq!((skips.on_error, &*skips.group), (OnError::Skip, "g"));
+}
+
+/// What the retries of a consumer with these keys are, and where they wait; `queue` are keys of its queue.
+fn retried(queue: &str, keys: &str) -> (Option<Schedule>, u32, u64, DelayQueues) {
+    let text = format!(
+        "[components.c]\npath = 'c.wasm'\n[queues.q]\n{queue}\n[consumers.x]\nqueue = 'q'\ncomponent = 'c'\n{keys}"
+    );
+    let plan = load_text(Path::new("hive.toml"), &text, &Environment::default());
+    let plan = plan
+        .unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+        .plan;
+    let consumer = &plan.consumers["x"];
+    let retry = &consumer.retry;
+    (
+        retry.schedule,
+        retry.limit,
+        retry.span().as_secs(),
+        consumer.delay_queues,
+    )
+}
+
+#[test]
+fn a_schedule_is_a_word_or_a_key_and_gives_way_to_named_delays() {
+    use super::plan::DelayQueues::{Own, Shared};
+    let patient = Some(Schedule::Patient);
+    for (keys, expected) in [
+        ("", (patient, 15, 34_956, Shared)),
+        ("retry = 'patient'", (patient, 15, 34_956, Shared)),
+        ("retry = 'fast'", (Some(Schedule::Fast), 5, 30, Shared)),
+        ("retry = 'none'", (Some(Schedule::None), 0, 0, Own)),
+        ("retry.limit = 3", (patient, 3, 36, Shared)),
+        ("retry.limit = 0", (patient, 0, 0, Own)),
+        (
+            "retry = { schedule = 'fast', limit = 6 }",
+            (Some(Schedule::Fast), 6, 45, Shared),
+        ),
+        (
+            "retry.dead_letter = 'graves'",
+            (patient, 15, 34_956, Shared),
+        ),
+        ("retry.queues = 'own'", (patient, 15, 34_956, Own)),
+        ("retry.delays = ['10s']", (None, 15, 150, Own)),
+        (
+            "retry = { delays = ['10s'], queues = 'shared' }",
+            (None, 15, 150, Shared),
+        ),
+    ] {
+        assert_eq!(retried("", keys), expected, "{keys}");
+    }
+}
+
+#[test]
+fn a_queue_that_refuses_messages_or_goes_away_shares_nothing_by_default() {
+    let queues = |queue: &str| retried(queue, "").3;
+    for own in [
+        "arguments = { x-overflow = 'reject-publish' }",
+        "type = 'classic'\narguments = { x-overflow = 'reject-publish-dlx', x-max-length = 5 }",
+        "auto_delete = true",
+        "exclusive = true",
+        "durable = false",
+        "expires = '1h'",
+        "arguments = { x-expires = 1000 }",
+    ] {
+        assert_eq!(queues(own), DelayQueues::Own, "{own}");
+    }
+    // The oldest message makes room: it takes every other.
+    for shared in [
+        "",
+        "max_length = 5",
+        "arguments = { x-overflow = 'drop-head' }",
+    ] {
+        assert_eq!(queues(shared), DelayQueues::Shared, "{shared}");
+    }
 }

@@ -69,7 +69,7 @@ pub(crate) fn show_rate(limit: u32, per: Duration) -> String {
 }
 
 /// A duration in the words that [`duration`] reads.
-pub(crate) fn show(duration: Duration) -> String {
+pub fn show(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, factor) in DURATIONS {

@@ -18,6 +18,13 @@ pub fn to_the_millisecond(moment: SystemTime) -> String {
     humantime::format_rfc3339_millis(tellable(moment)).to_string()
 }
 
+/// The day, in UTC: "2026-11-21".
+pub fn day(moment: SystemTime) -> String {
+    let mut text = to_the_second(moment);
+    text.truncate("2026-11-21".len());
+    text
+}
+
 /// The nearest moment that there is a text for.
 fn tellable(moment: SystemTime) -> SystemTime {
     moment.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)
@@ -37,5 +44,14 @@ mod tests {
         assert_eq!(to_the_second(late), "9999-12-31T23:59:59Z");
         let now = UNIX_EPOCH + Duration::from_millis(1_795_243_796_120);
         assert_eq!(to_the_millisecond(now), "2026-11-21T06:49:56.120Z");
+    }
+
+    #[test]
+    fn a_day_is_told_in_utc() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_795_243_796);
+        assert_eq!(day(now), "2026-11-21");
+        // A clock that was never set must not cost a delivery.
+        let never_set = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(day(never_set), "1970-01-01");
     }
 }

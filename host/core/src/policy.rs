@@ -5,6 +5,7 @@
 
 mod consequences;
 mod consumer;
+mod schedule;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::message::{Action, Attempt, Publication, Retry};
 
 pub use self::consequences::{Performance, Published};
 pub use self::consumer::{AfterOverrun, ConsumerPolicy};
+pub use self::schedule::{Schedule, jittered};
 
 /// How one call of a component ended.
 ///
@@ -59,18 +61,9 @@ pub struct RetryPolicy {
     pub limit: u32,
     /// The delay before each retry; the last one repeats. Never empty.
     pub delays: Vec<Duration>,
-}
-
-impl RetryPolicy {
-    /// The delay before the retry that follows `attempt`.
-    fn delay_after(&self, attempt: Attempt) -> Duration {
-        let index = attempt.retries_spent() as usize;
-        *self
-            .delays
-            .get(index)
-            .or_else(|| self.delays.last())
-            .expect("a retry policy has at least one delay")
-    }
+    /// The schedule that the delays are those of; `None` if hive.toml names the delays. Those of a schedule have
+    /// jitter.
+    pub schedule: Option<Schedule>,
 }
 
 /// Why a delivery failed: its class, for logs, metrics and headers, and the text.
@@ -152,6 +145,8 @@ pub enum Disposition {
     RetryAfter {
         /// How long it stays in a delay queue.
         delay: Duration,
+        /// Whether the delay may be a part shorter, so that not all messages of an outage come back at once.
+        jitter: bool,
         /// The failure.
         failure: Failure,
     },
@@ -258,6 +253,8 @@ fn retry_or_dead_letter(
     }
     Disposition::RetryAfter {
         delay: asked_delay.unwrap_or_else(|| policy.delay_after(attempt)),
+        // What a component asks for is never cut short.
+        jitter: asked_delay.is_none() && policy.schedule.is_some(),
         failure,
     }
 }
@@ -282,6 +279,7 @@ mod tests {
         RetryPolicy {
             limit,
             delays: seconds.iter().copied().map(Duration::from_secs).collect(),
+            schedule: None,
         }
     }
 
@@ -440,6 +438,7 @@ mod tests {
         let delay = Duration::from_secs(1);
         let retry = || Disposition::RetryAfter {
             delay,
+            jitter: false,
             failure: failure(),
         };
         for (on_error, expected) in [
@@ -492,7 +491,7 @@ mod tests {
             ] {
                 let failure = Failure::new(class, error.clone());
                 let expected = match number <= limit {
-                    true => Disposition::RetryAfter { delay: Duration::from_secs(1), failure },
+                    true => Disposition::RetryAfter { delay: Duration::from_secs(1), jitter: false, failure },
                     false => Disposition::DeadLetter(failure),
                 };
                 prop_assert_eq!(disposition, expected);

@@ -3,6 +3,7 @@
 
 mod at_the_broker;
 mod findings;
+mod retries;
 
 use std::io::IsTerminal;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use self::walked::{Chosen, LISTED, SHOWN, failed, list, looked, over, show};
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out};
-use crate::dead::{self, FIELDS, Meant, Target, Walk, Way, replay};
+use crate::dead::{self, DeadLetters, FIELDS, Meant, Target, Walk, Way, replay};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -153,7 +153,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         return Err(Exit::Misused);
     }
     if let Dead::Letter { to: None, .. } = &command
-        && meant.dead_letter.is_none()
+        && meant.dead_letters.is_empty()
     {
         fault!(
             "hive.toml has no consumer with a delay queue {:?} and one dead-letter queue; name a delay queue, as \
@@ -163,7 +163,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         return Err(Exit::Misused);
     }
     if let Dead::Republish { to: Some(to), .. } = &command
-        && meant.dead_letter.as_deref() == Some(to.as_str())
+        && meant.dead_letters.values().any(|queue| **queue == **to)
     {
         fault!(
             "{to:?} is the dead-letter queue of {:?}; `hive-host dead letter` makes dead letters of messages",
@@ -260,7 +260,7 @@ async fn carry_out(
     walk: &mut Walk,
     broker: &Broker,
 ) -> Result<Exit, Exit> {
-    let (queue, dead_letter) = (meant.queue.as_str(), meant.dead_letter.as_deref());
+    let queue = meant.queue.as_str();
     match command {
         Dead::List { json, .. } => {
             list(walk, queue, &print::DEAD, *json).await?;
@@ -277,9 +277,11 @@ async fn carry_out(
             send(command, queue, way, walk, broker).await
         }
         Dead::Letter { to, .. } => {
-            let to = to.clone().or_else(|| dead_letter.map(str::to_owned));
-            let way = Way::Dead(to.expect("it is checked before a connection is opened"));
-            send(command, queue, way, walk, broker).await
+            let to = match to {
+                Some(to) => DeadLetters::One(to.clone()),
+                None => DeadLetters::Of(meant.dead_letters.clone()),
+            };
+            send(command, queue, Way::Dead(to), walk, broker).await
         }
         Dead::Purge { dry_run, json, .. } => {
             if *dry_run {

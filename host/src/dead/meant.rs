@@ -1,10 +1,10 @@
 //! Which queue a name on the command line means, and over which connection it is reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hive_amqp::is_retry_queue;
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_amqp::{is_retry_queue, is_shared};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues, Plan};
 use hive_core::nearest;
 
 /// A queue at a broker.
@@ -14,9 +14,9 @@ pub struct Meant<'a> {
     pub queue: String,
     /// The connection to it.
     pub connection: &'a ConnectionPlan,
-    /// Where messages that wait in it for a retry are dead-lettered, if it is a delay queue of consumers that have
-    /// one dead-letter queue.
-    pub dead_letter: Option<Arc<str>>,
+    /// Where messages that wait in it for a retry are dead-lettered, by the queue that they come from, if it is a
+    /// delay queue. A queue whose consumers have several dead-letter queues is missing.
+    pub dead_letters: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// What `name` stands for: the first of these that there is.
@@ -55,18 +55,17 @@ pub fn meant<'a>(
         .find(|found| !exact && !found.is_empty());
     let Some(found) = found else {
         let waiting: Vec<_> = consumers()
-            .filter(|one| is_retry_queue(name, &one.queue) && !declares(plan, name))
+            .filter(|one| waits_in(one, name) && !declares(plan, name))
             .filter(over)
             .collect();
         let connection = match waiting.is_empty() {
             true => connection_of(plan, name, connection)?,
             false => named(plan, one_connection(&waiting, name)?)?,
         };
-        let dead_letters = waiting.iter().map(|one| &one.dead_letter);
         return Ok(Meant {
             queue: name.to_owned(),
             connection,
-            dead_letter: one_of(dead_letters).ok().cloned(),
+            dead_letters: dead_letters(&waiting),
         });
     };
     let queue = one_of(found.iter().map(|one| &one.dead_letter)).map_err(|several| {
@@ -75,8 +74,25 @@ pub fn meant<'a>(
     Ok(Meant {
         queue: queue.to_string(),
         connection: named(plan, one_connection(&found, queue)?)?,
-        dead_letter: None,
+        dead_letters: BTreeMap::new(),
     })
+}
+
+/// Whether retries of a consumer wait in the queue of this name.
+fn waits_in(consumer: &ConsumerPlan, name: &str) -> bool {
+    let shares = consumer.delay_queues == DelayQueues::Shared && consumer.stream.is_none();
+    is_retry_queue(name, &consumer.queue) || (shares && is_shared(name))
+}
+
+/// The dead-letter queue of each queue that has one.
+fn dead_letters(consumers: &[&ConsumerPlan]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let queues: BTreeSet<_> = consumers.iter().map(|one| &one.queue).collect();
+    let of = |queue: &Arc<str>| {
+        let consumers = consumers.iter().filter(|one| one.queue == *queue);
+        let dead_letter = one_of(consumers.map(|one| &one.dead_letter)).ok()?;
+        Some((queue.clone(), dead_letter.clone()))
+    };
+    queues.into_iter().filter_map(of).collect()
 }
 
 /// The connection of consumers that share `queue`, or a queue behind it.
@@ -197,12 +213,13 @@ mod tests {
             .expect("it is a plan")
             .plan;
         let meant = meant(&plan, name, exact, connection)?;
-        let dead_letter = meant.dead_letter.map(|queue| format!(", then {queue}"));
+        let dead_letters = meant.dead_letters.values();
+        let dead_letters: String = dead_letters
+            .map(|queue| format!(", then {queue}"))
+            .collect();
         Ok(format!(
-            "{} over {}{}",
-            meant.queue,
-            meant.connection.name,
-            dead_letter.unwrap_or_default()
+            "{} over {}{dead_letters}",
+            meant.queue, meant.connection.name
         ))
     }
 
@@ -234,6 +251,18 @@ mod tests {
             found("parcels.retry.10s", true, None).as_deref(),
             Ok("parcels.retry.10s over far")
         );
+    }
+
+    #[test]
+    fn a_shared_delay_queue_belongs_to_all_that_share_it() {
+        let queue = "hive.retries.1s.2026-11-28";
+        assert_eq!(
+            found(queue, false, Some("main")).as_deref(),
+            Ok("hive.retries.1s.2026-11-28 over main, then post.dead, then post.dead.dead")
+        );
+        // One that consumes over the other connection shares with those there.
+        let fault = found(queue, false, None).expect_err("it is in two vhosts");
+        assert!(fault.contains("--connection: far, main"), "{fault}");
     }
 
     #[test]

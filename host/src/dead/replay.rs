@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -44,8 +45,34 @@ pub enum Way {
     Home,
     /// All to this queue, at their first attempt.
     To(String),
-    /// Copies in a delay queue to this dead-letter queue, as dead letters.
-    Dead(String),
+    /// Copies in a delay queue to a dead-letter queue, as dead letters.
+    Dead(DeadLetters),
+}
+
+/// The dead-letter queue of copies in a delay queue.
+#[derive(Debug, Clone)]
+pub enum DeadLetters {
+    /// This one for all.
+    One(String),
+    /// That of the queue that each came from.
+    Of(BTreeMap<Arc<str>, Arc<str>>),
+}
+
+impl DeadLetters {
+    fn of(&self, home: Option<&String>) -> Result<String, String> {
+        match self {
+            Self::One(queue) => Ok(queue.clone()),
+            Self::Of(queues) => {
+                let found = home.and_then(|home| queues.get(home.as_str()));
+                let found = found.map(|queue| queue.to_string());
+                found.ok_or_else(|| {
+                    "hive.toml names no dead-letter queue for the queue that it came from, or several; name one \
+                     with --to"
+                        .to_owned()
+                })
+            }
+        }
+    }
 }
 
 /// A letter that was wanted and is still where it was.
@@ -174,10 +201,14 @@ fn revived(
 ) -> Result<(String, Outgoing), String> {
     let home = letter.death.queue.as_ref();
     let queue = match &target.way {
-        Way::Home => home,
-        Way::To(queue) | Way::Dead(queue) => Some(queue),
+        Way::Home => home.cloned(),
+        Way::To(queue) => Some(queue.clone()),
+        Way::Dead(_) if letter.waiting.is_none() => {
+            return Err("it does not wait for a retry here".to_owned());
+        }
+        Way::Dead(queues) => Some(queues.of(home)?),
     };
-    let queue = queue.ok_or("nothing on it says which queue it was in; name one with --to")?;
+    let queue = &queue.ok_or("nothing on it says which queue it was in; name one with --to")?;
     if *queue == target.from {
         return Err(format!(
             "it died in {queue:?} itself; name another queue with --to"
@@ -187,8 +218,7 @@ fn revived(
     let body = letter.delivery.envelope.message.body.clone();
     let limits = connection.publish_limits();
     let outgoing = match (&target.way, &letter.waiting) {
-        (Way::Dead(_), None) => return Err("it does not wait for a retry here".to_owned()),
-        (Way::Dead(_), Some(_)) => {
+        (Way::Dead(_), _) => {
             let end = (&letter.death, SystemTime::now());
             Outgoing::dead_letter_now(original, body, queue, end, &limits)
         }

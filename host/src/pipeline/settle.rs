@@ -173,6 +173,7 @@ impl Settler {
                     let wait = Wait {
                         attempt: delivery.envelope.attempt,
                         delay: DETOUR_DELAY,
+                        jitter: false,
                         class: None,
                         error: reason,
                     };
@@ -241,10 +242,15 @@ impl Settler {
                 self.remember(held).await
             }
             Disposition::Skip(_) | Disposition::Stop(_) => Ok(()),
-            Disposition::RetryAfter { delay, failure } => {
+            Disposition::RetryAfter {
+                delay,
+                jitter,
+                failure,
+            } => {
                 let wait = Wait {
                     attempt: delivery.envelope.attempt.next(),
                     delay: *delay,
+                    jitter: *jitter,
                     class: Some(failure.class),
                     error: &failure.error,
                 };
@@ -327,7 +333,7 @@ impl Settler {
             Disposition::Publish(publications) => Exit::Acked {
                 publications: publications.len(),
             },
-            Disposition::RetryAfter { delay, failure } => Exit::Retried {
+            Disposition::RetryAfter { delay, failure, .. } => Exit::Retried {
                 failure: told(failure),
                 delay: *delay,
             },

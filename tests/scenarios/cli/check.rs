@@ -349,15 +349,24 @@ async fn faults_are_told_to_scripts_with_their_place() -> Result<()> {
 
 #[test]
 fn a_name_that_leaves_no_room_for_its_delay_queues_is_refused() -> Result<()> {
+    const OWN: &str = "retry = { queues = \"own\" }";
     let fits = "q".repeat(223);
-    let finished = check(&HiveToml::one(&fits, "ack", "").text_for(NO_BROKER))?;
+    let finished = check(&HiveToml::one(&fits, "ack", OWN).text_for(NO_BROKER))?;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let long = "q".repeat(224);
-    let words = ["224 bytes", "delay queues", "223", "limit = 0"];
-    assert_faults(&HiveToml::one(&long, "ack", ""), &words);
-    let never_retried = HiveToml::one(&long, "ack", "retry = { limit = 0 }");
-    let finished = check(&never_retried.text_for(NO_BROKER))?;
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let words = [
+        "224 bytes",
+        "delay queues",
+        "223",
+        "retry = \"none\"",
+        "shared",
+    ];
+    assert_faults(&HiveToml::one(&long, "ack", OWN), &words);
+    // Neither has delay queues with its name in theirs.
+    for keys in ["retry = { limit = 0 }", ""] {
+        let finished = check(&HiveToml::one(&long, "ack", keys).text_for(NO_BROKER))?;
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    }
     Ok(())
 }
 

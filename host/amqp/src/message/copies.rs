@@ -10,7 +10,7 @@ use hive_core::message::Attempt;
 use hive_core::policy::{Failure, FailureClass};
 use hive_telemetry::Fact;
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable};
 
 use super::bookkeeping::{
     ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_CONSUMER,
@@ -19,7 +19,7 @@ use super::bookkeeping::{
 };
 use super::broker_headers::STREAM_OFFSET;
 use super::death::Death;
-use super::delay::DelayQueue;
+use super::delay::{DelayQueue, whole_milliseconds};
 use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
@@ -63,6 +63,8 @@ pub struct RetryNote<'a> {
     pub error: &'a str,
     /// When it begins to wait.
     pub time: SystemTime,
+    /// How long it waits: as long as its delay queue holds a message, or shorter.
+    pub wait: Duration,
 }
 
 impl Outgoing {
@@ -88,12 +90,18 @@ impl Outgoing {
         copy.set_number(RETRY_LIMIT, note.limit);
         copy.set_text(RETRY_CONSUMER, note.consumer);
         copy.set_time(RETRY_TIME, whole_seconds(note.time));
-        copy.set_time(RETRY_DUE, due(note.time, delay_queue.delay));
+        copy.set_time(RETRY_DUE, due(note.time, note.wait));
+        if note.wait < delay_queue.delay {
+            copy.expire_after(note.wait)?;
+        }
         copy.fit_with_shorter_error(RETRY_ERROR, &error, limits);
         copy.fit_without_retry_notes(limits);
         copy.fit_without_deaths(limits);
-        copy.outgoing(&delay_queue.name, body)?
-            .checked(limits, ROOM_FOR_THE_BROKER)
+        let outgoing = match delay_queue.is_shared {
+            true => copy.outgoing_through(&delay_queue.name, &original.queue, body),
+            false => copy.outgoing(&delay_queue.name, body),
+        };
+        outgoing?.checked(limits, ROOM_FOR_THE_BROKER)
     }
 
     /// A dead letter as it was before it died, on its way to `queue` and to no other.
@@ -302,6 +310,14 @@ impl Copy {
         self.headers.remove(format!("{STASHED}{name}").as_str());
     }
 
+    /// The broker moves it on after this time; its own expiration is stashed.
+    fn expire_after(&mut self, wait: Duration) -> Result<(), Unpublishable> {
+        let milliseconds = whole_milliseconds(wait).to_string();
+        let properties = std::mem::take(&mut self.properties);
+        self.properties = properties.with_expiration(short(EXPIRATION, &milliseconds)?);
+        Ok(())
+    }
+
     /// By how much the copy is too large for a frame.
     fn excess(&self, limits: &PublishLimits) -> usize {
         (header_frame_length(&self.properties, &self.headers)
@@ -357,9 +373,20 @@ impl Copy {
         }
     }
 
+    /// For one queue and no other.
     fn outgoing(self, queue: &str, body: Vec<u8>) -> Result<Outgoing, Unpublishable> {
+        self.outgoing_through("", queue, body)
+    }
+
+    /// For `queue`, by way of `exchange`.
+    fn outgoing_through(
+        self,
+        exchange: &str,
+        queue: &str,
+        body: Vec<u8>,
+    ) -> Result<Outgoing, Unpublishable> {
         Ok(Outgoing {
-            exchange: ShortString::default(),
+            exchange: short("the exchange's name", exchange)?,
             routing_key: short("the queue's name", &literal(queue))?,
             properties: self.properties,
             headers: FieldTable::from(self.headers),
@@ -383,6 +410,15 @@ fn due(from: SystemTime, delay: Duration) -> u64 {
     let end = since.saturating_add(delay);
     end.as_secs()
         .saturating_add(u64::from(end.subsec_nanos() > 0))
+}
+
+/// All properties but the headers and the expiration.
+pub(crate) fn without_expiration(properties: &BasicProperties) -> BasicProperties {
+    let kept = without_acted_on(properties);
+    match properties.user_id() {
+        Some(user_id) => kept.with_user_id(user_id.clone()),
+        None => kept,
+    }
 }
 
 /// All properties but the two that the broker acts on; lapin has no way to take one off.

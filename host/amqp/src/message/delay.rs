@@ -11,8 +11,12 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct DelayQueue {
     /// Its name.
     pub name: String,
-    /// How long they wait there. It is longer than the delay that was asked for, if that has no queue of its own.
+    /// How long they wait there at most. It is longer than the delay that was asked for, if that has no queue of its
+    /// own.
     pub delay: Duration,
+    /// Whether the queues of all consumers of the vhost share it. It is reached through the exchange of its name, and
+    /// the routing key leads a message back.
+    pub is_shared: bool,
 }
 
 /// Up to here the ladder has a rung for every second.
@@ -82,9 +86,31 @@ pub(crate) fn delayed_publications_name(exchange: &str, delay: Duration, today: 
     format!("{DELAYED}{}.{exchange}.{today}", compact(delay))
 }
 
+/// The exchange that leads what leaves a shared delay queue back to its queue; it and all that belongs to it have
+/// names that begin with this. No queue's own delay queue has such a name.
+pub(crate) const SHARED: &str = "hive.retries";
+
+/// The queue of the retry copies whose queue was deleted while they waited in a shared delay queue, and the exchange
+/// in front of it.
+pub const LOST: &str = "hive.retries.lost";
+
+/// The queue that all consumers of a vhost share on one day for retries that wait for `delay`, and the exchange in
+/// front of it.
+pub fn shared_delay_queue_name(delay: Duration, day: &str) -> String {
+    format!("{SHARED}.{}.{day}", compact(delay))
+}
+
+/// Whether `name` is that of a queue in which retry copies from any queue wait.
+pub fn is_shared(name: &str) -> bool {
+    let behind = name.strip_prefix(SHARED);
+    behind.is_some_and(|behind| behind.starts_with('.'))
+}
+
 /// Whether `name` is that of a queue in which publications wait, or retry copies from `retry_queue`.
 pub(crate) fn is_delay_queue(name: &str, retry_queue: Option<&str>) -> bool {
-    name.starts_with(DELAYED) || retry_queue.is_some_and(|queue| is_retry_queue(name, queue))
+    name.starts_with(DELAYED)
+        || is_shared(name)
+        || retry_queue.is_some_and(|queue| is_retry_queue(name, queue))
 }
 
 /// Whether `name` is that of a queue in which retry copies from `queue` wait.

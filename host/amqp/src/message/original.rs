@@ -16,6 +16,7 @@ use super::bookkeeping::{
     USER_ID, is_hidden, is_stashed,
 };
 use super::broker_headers::{is_brokers_own, is_death, stream_offset};
+use super::copies::without_expiration;
 use super::death::take_off_delays;
 use super::encode::Entries;
 use super::headers::{integer, read};
@@ -209,6 +210,11 @@ impl ReadOff {
         }
         let mut named = |name| header(&properties, name).and_then(|text| short(text, &mut kept));
         let (first_exchange, first_routing_key) = (named(EXCHANGE), named(ROUTING_KEY));
+        let properties = match self.retry_queue {
+            // It ends the delay of the copy, as long as that lasts.
+            Some(_) if properties.expiration().is_some() => without_expiration(&properties),
+            _ => properties,
+        };
         let mut restored = properties.with_headers(FieldTable::from(kept));
         if let Some(expiration) = expiration {
             restored = restored.with_expiration(expiration);

@@ -7,7 +7,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{PUBLISH_ID, RESERVED, ROUTED_BY};
-use super::copies::without_acted_on;
+use super::copies::without_expiration;
 use super::encode::header_frame_length;
 use super::headers::{Unpublishable, short, write};
 
@@ -111,11 +111,7 @@ impl Outgoing {
     #[must_use]
     pub fn by_way_of(mut self, exchange: DelayingExchange) -> Self {
         self.exchange = exchange.0;
-        let user_id = self.properties.user_id().clone();
-        self.properties = without_acted_on(&self.properties);
-        if let Some(user_id) = user_id {
-            self.properties = self.properties.with_user_id(user_id);
-        }
+        self.properties = without_expiration(&self.properties);
         self
     }
 

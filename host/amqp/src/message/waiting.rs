@@ -8,7 +8,7 @@ use super::bookkeeping::{
     RETRY_REASON, RETRY_TIME, ROUTING_KEY,
 };
 use super::death::{Death, number, text};
-use super::delay::is_retry_queue;
+use super::delay::{is_retry_queue, is_shared};
 
 /// A copy that waits in a delay queue for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,8 @@ impl Waiting {
     /// waits after. `None` for a message that does not wait there for a retry.
     pub(crate) fn read(properties: &BasicProperties, found_in: &str) -> Option<(Self, Death)> {
         let headers = properties.headers().as_ref()?;
-        let queue = text(headers, RETRY_QUEUE).filter(|queue| is_retry_queue(found_in, queue))?;
+        let queue = text(headers, RETRY_QUEUE)
+            .filter(|queue| is_shared(found_in) || is_retry_queue(found_in, queue))?;
         let attempt = number(headers, ATTEMPT)
             .and_then(|number| u32::try_from(number).ok())
             .and_then(Attempt::new)?;

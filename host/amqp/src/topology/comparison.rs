@@ -6,12 +6,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hive_config::plan::ExchangePlan;
+
 use super::declaration::QueueDeclaration;
 use super::declarer::Declarer;
 use super::departure::Departure;
 use super::fate::MessageFate;
 use super::words::describe_exchange;
-use super::{Consumed, DeclareFault, Topology};
+use super::{Consumed, DeclareFault, Topology, shared};
 use crate::session::Session;
 use crate::session::fault::Mismatch;
 use crate::session::limits::AskFault;
@@ -74,13 +76,7 @@ impl Topology {
 impl Comparing<'_> {
     async fn topology(&mut self, topology: &Topology) -> Result<(), AskFault> {
         for exchange in &topology.plan.exchanges {
-            let entity = describe_exchange(exchange);
-            if exchange.passive || self.declarer.has_exchange(&exchange.name).await? {
-                self.declarer.exchange(exchange).await?;
-                self.judge(entity);
-            } else {
-                self.found.missing.push(entity);
-            }
+            self.exchange(exchange).await?;
         }
         // One that is exclusive belongs to the connection that declares it.
         let queues = topology.plan.queues.iter();
@@ -90,6 +86,9 @@ impl Comparing<'_> {
                 &topology.declaration(queue, self.declarer.broker()),
             )
             .await?;
+        }
+        if topology.sharing().next().is_some() {
+            self.shared(topology).await?;
         }
         for consumed in &topology.consumed {
             if !topology.plans(&consumed.queue) {
@@ -110,6 +109,26 @@ impl Comparing<'_> {
                     self.queue(topology, &declaration).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What shared delay queues have in common. They themselves are made when they are needed.
+    async fn shared(&mut self, topology: &Topology) -> Result<(), AskFault> {
+        for exchange in shared::exchanges() {
+            self.exchange(&exchange).await?;
+        }
+        let lost = shared::lost_queue(self.declarer.broker());
+        self.queue(topology, &lost).await
+    }
+
+    async fn exchange(&mut self, exchange: &ExchangePlan) -> Result<(), AskFault> {
+        let entity = describe_exchange(exchange);
+        if exchange.passive || self.declarer.has_exchange(&exchange.name).await? {
+            self.declarer.exchange(exchange).await?;
+            self.judge(entity);
+        } else {
+            self.found.missing.push(entity);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_config::plan::ConsumerPlan;
+use hive_config::plan::{ConsumerPlan, DelayQueues};
 use hive_core::policy::OnError;
 
 use crate::message::delay::delay_queue_name;
@@ -22,6 +22,8 @@ pub(super) struct Consumed {
 pub(super) struct Failures {
     pub(super) dead_letter: Arc<str>,
     pub(super) delays: BTreeSet<Duration>,
+    /// Where they wait.
+    pub(super) delay_queues: DelayQueues,
 }
 
 impl Consumed {
@@ -31,13 +33,11 @@ impl Consumed {
             0 => BTreeSet::new(),
             _ if on_error.is_some() => BTreeSet::new(),
             // Delays that no attempt reaches need no queue.
-            limit => consumer
-                .retry
-                .delays
-                .iter()
-                .take(limit as usize)
-                .copied()
-                .collect(),
+            _ => consumer.retry.used_delays().collect(),
+        };
+        let delay_queues = match on_error {
+            Some(_) => DelayQueues::Own,
+            None => consumer.delay_queues,
         };
         Self {
             consumer: consumer.name.clone(),
@@ -45,16 +45,26 @@ impl Consumed {
             failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {
                 dead_letter: consumer.dead_letter.clone(),
                 delays,
+                delay_queues,
             }),
         }
+    }
+}
+
+impl Failures {
+    /// Whether its retries wait in the delay queues of the vhost.
+    pub(super) fn shares(&self) -> bool {
+        self.delay_queues == DelayQueues::Shared
     }
 }
 
 /// The queues that a consumer needs beside its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuesBehind {
-    /// Those in which its retries wait, for the delays of its policy.
+    /// Those in which its retries alone wait, for the delays of its policy.
     pub delay: Vec<Arc<str>>,
+    /// The delays of its policy whose queues it shares with others.
+    pub shared: Vec<Duration>,
     /// The one for its dead letters.
     pub dead_letter: Option<Arc<str>>,
 }
@@ -65,14 +75,18 @@ impl QueuesBehind {
         let Some(failures) = Consumed::new(consumer).failures else {
             return Self {
                 delay: Vec::new(),
+                shared: Vec::new(),
                 dead_letter: None,
             };
         };
-        let delays = failures.delays.into_iter();
+        let shares = failures.shares();
+        let (shared, own): (Vec<_>, Vec<_>) = failures.delays.into_iter().partition(|_| shares);
+        let own = own.into_iter();
         Self {
-            delay: delays
+            delay: own
                 .map(|delay| delay_queue_name(&consumer.queue, delay).into())
                 .collect(),
+            shared,
             dead_letter: Some(failures.dead_letter),
         }
     }

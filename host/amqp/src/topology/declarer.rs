@@ -365,7 +365,7 @@ impl<'a> Declarer<'a> {
             table(&binding.arguments),
         ))
         .await;
-        let remedy = bindings_remedy("queues", queue);
+        let remedy = bindings_remedy("queues", queue, &binding.exchange);
         self.judge(bound, entity, remedy)
     }
 
@@ -388,8 +388,13 @@ impl<'a> Declarer<'a> {
             table(&binding.arguments),
         ))
         .await;
-        let remedy = bindings_remedy("exchanges", name);
+        let remedy = bindings_remedy("exchanges", name, &binding.exchange);
         self.judge(bound, entity, remedy)
+    }
+
+    /// Whether nothing was refused since [`Self::take_mismatches`] was last called.
+    pub(super) fn is_content(&self) -> bool {
+        self.mismatches.is_empty()
     }
 
     /// The mismatches since the last call.

@@ -150,6 +150,8 @@ impl Topology {
                 withheld.add(Some(queue.name.clone()), waiting, mismatch);
             }
         }
+        self.declare_shared_for(declarer, &is_wanted, withheld)
+            .await?;
         let mut seen = HashSet::new();
         for consumed in self.consumed.iter().filter(|c| is_wanted(&c.queue)) {
             if !self.plans(&consumed.queue) {
@@ -168,6 +170,25 @@ impl Topology {
                 declarer.bind_exchange(exchange, binding).await?;
             }
             self.judge_exchange(declarer, &exchange.name, withheld);
+        }
+        Ok(())
+    }
+
+    /// What shared delay queues have in common, where a consumer that `is_wanted` shares them. Without it, none of those
+    /// that share them could be retried.
+    async fn declare_shared_for(
+        &self,
+        declarer: &mut Declarer<'_>,
+        is_wanted: impl Fn(&str) -> bool,
+        withheld: &mut Withheld,
+    ) -> Result<(), AskFault> {
+        let sharing: BTreeSet<_> = self.sharing().collect();
+        if !sharing.iter().any(|queue| is_wanted(queue)) {
+            return Ok(());
+        }
+        self.declare_shared(declarer).await?;
+        for mismatch in declarer.take_mismatches() {
+            withheld.add(None, sharing.clone(), mismatch);
         }
         Ok(())
     }

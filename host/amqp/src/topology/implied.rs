@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use hive_config::plan::QueuePlan;
+use hive_config::plan::{DelayQueues, QueuePlan};
 
 use super::Topology;
 use super::consumed::Consumed;
@@ -11,6 +11,7 @@ use super::declaration::QueueDeclaration;
 use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
 use super::faults::EnsureFault;
+use super::shared::way_back;
 use crate::message::delay::delay_queue_name;
 use crate::session::Session;
 use crate::session::limits::AskFault;
@@ -35,10 +36,15 @@ impl Topology {
         for declaration in self.delay_queues(declarer.broker(), consumed) {
             declarer.queue(&declaration).await?;
         }
+        // A queue that is missing cannot be bound, and is told already.
+        if failures.shares() && declarer.is_content() {
+            let binding = way_back(&consumed.queue);
+            declarer.bind_queue(&consumed.queue, &binding).await?;
+        }
         Ok(())
     }
 
-    /// The queues in which retries of a consumer wait, but for those that the plan itself declares.
+    /// The queues in which retries of a consumer alone wait, but for those that the plan itself declares.
     pub(super) fn delay_queues(
         &self,
         broker: Option<BrokerVersion>,
@@ -47,6 +53,7 @@ impl Topology {
         let delays = consumed
             .failures
             .iter()
+            .filter(|failures| !failures.shares())
             .flat_map(|failures| &failures.delays);
         let declarations = delays.map(|&delay| {
             let name = delay_queue_name(&consumed.queue, delay);
@@ -135,12 +142,12 @@ impl Topology {
         ensured(&declaration.name, declarer, declared).await
     }
 
-    pub(super) fn is_configured(&self, queue: &str, delay: Duration) -> bool {
+    pub(super) fn is_configured(&self, queue: &str, delay: Duration, among: DelayQueues) -> bool {
         self.consumed
             .iter()
             .filter(|consumed| &*consumed.queue == queue)
             .filter_map(|consumed| consumed.failures.as_ref())
-            .any(|failures| failures.delays.contains(&delay))
+            .any(|failures| failures.delay_queues == among && failures.delays.contains(&delay))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use hive_core::codes::Code;
+use hive_core::moments::day;
 
 use super::Topology;
-use super::on_demand::today;
 use crate::message::delay::{LONGEST_DELAY, delay_queue_name};
 use crate::session::fault::Mismatch;
 
@@ -38,7 +38,7 @@ impl Topology {
             names.push(consumed.queue.to_string());
             if let Some(failures) = &consumed.failures {
                 names.push(failures.dead_letter.to_string());
-                if !failures.delays.is_empty() {
+                if !failures.delays.is_empty() && !failures.shares() {
                     names.push(longest_delay_queue(&consumed.queue));
                 }
             }
@@ -51,7 +51,7 @@ impl Topology {
 fn longest_delay_queue(queue: &str) -> String {
     let longest = LONGEST_DELAY - Duration::from_millis(1);
     let name = delay_queue_name(queue, longest);
-    format!("{name}.{}", today(SystemTime::UNIX_EPOCH))
+    format!("{name}.{}", day(SystemTime::UNIX_EPOCH))
 }
 
 fn name_too_long(name: &str) -> Mismatch {

@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::sync::MutexGuard;
 use std::time::{Duration, SystemTime};
 
-use hive_config::plan::{Arguments, BindingPlan, ExchangePlan};
+use hive_config::plan::DelayQueues;
 use hive_core::message::Publication;
-use hive_core::moments;
+use hive_core::moments::day;
 use lapin::types::ShortString;
 
-use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
-use super::implied::ensured;
 use super::names::LONGEST_NAME;
 use super::{EnsureFault, Topology};
 use crate::message::delay::{
@@ -20,7 +18,7 @@ use crate::message::delay::{
 use crate::session::Session;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.
-const LEASE: Duration = Duration::from_secs(48 * 60 * 60);
+pub(super) const LEASE: Duration = Duration::from_secs(48 * 60 * 60);
 
 impl Topology {
     /// The delay queue for `delay` after a failure on `queue`, which exists when this returns.
@@ -39,22 +37,25 @@ impl Topology {
         session: &Session,
         queue: &str,
         delay: Duration,
+        among: DelayQueues,
     ) -> Result<DelayQueue, EnsureFault> {
-        if let Some(delay) = self.configured(queue, delay) {
-            let name = delay_queue_name(queue, delay);
-            return Ok(DelayQueue { name, delay });
+        if among == DelayQueues::Shared {
+            return self.shared_delay_queue(session, queue, delay).await;
+        }
+        if let Some(delay) = self.configured(queue, delay, among) {
+            return Ok(own(delay_queue_name(queue, delay), delay));
         }
         let delay = rung(delay);
-        let today = today(SystemTime::now());
+        let today = day(SystemTime::now());
         let name = format!("{}.{today}", delay_queue_name(queue, delay));
         if self.is_made(&name) {
-            return Ok(DelayQueue { name, delay });
+            return Ok(own(name, delay));
         }
         let home = Home::Queue(queue);
         let declaration = delay_queue(session.broker(), &name, home, delay, Some(LEASE));
         self.ensure(session, declaration).await?;
         self.made(&name, &today);
-        Ok(DelayQueue { name, delay })
+        Ok(own(name, delay))
     }
 
     /// Makes sure of a delay queue that a copy did not reach.
@@ -63,22 +64,30 @@ impl Topology {
         session: &Session,
         queue: &str,
         delay: Duration,
+        among: DelayQueues,
     ) -> Result<DelayQueue, EnsureFault> {
-        if let Some(delay) = self.configured(queue, delay) {
+        if among == DelayQueues::Own
+            && let Some(delay) = self.configured(queue, delay, among)
+        {
             let name = delay_queue_name(queue, delay);
             let home = Home::Queue(queue);
             let declaration = delay_queue(session.broker(), &name, home, delay, None);
             self.ensure(session, declaration).await?;
-            return Ok(DelayQueue { name, delay });
+            return Ok(own(name, delay));
         }
         self.lock_made().clear();
-        self.delay_queue(session, queue, delay).await
+        self.delay_queue(session, queue, delay, among).await
     }
 
     /// The delay that serves `delay` and needs no queue on demand: itself, or its rung.
-    fn configured(&self, queue: &str, delay: Duration) -> Option<Duration> {
+    pub(super) fn configured(
+        &self,
+        queue: &str,
+        delay: Duration,
+        among: DelayQueues,
+    ) -> Option<Duration> {
         let mut served_by = [delay, rung(delay)].into_iter();
-        served_by.find(|delay| self.is_configured(queue, *delay))
+        served_by.find(|delay| self.is_configured(queue, *delay, among))
     }
 
     /// An exchange that holds what is published to it for `delay`, or the next rung of the ladder,
@@ -94,7 +103,7 @@ impl Topology {
     ) -> Result<ShortString, EnsureFault> {
         let exchange = publication.exchange.as_str();
         let delay = rung(delay);
-        let today = today(SystemTime::now());
+        let today = day(SystemTime::now());
         let name = delayed_publications_name(exchange, delay, &today);
         let Ok(short_name) = ShortString::try_new(name.as_str()) else {
             return Err(EnsureFault::Impossible(format!(
@@ -108,32 +117,9 @@ impl Topology {
         if self.is_made(&name) {
             return Ok(short_name);
         }
-        let fanout = ExchangePlan {
-            name: name.clone(),
-            kind: "fanout".into(),
-            passive: false,
-            durable: true,
-            // It goes when its queue expires.
-            auto_delete: true,
-            internal: false,
-            arguments: Arguments::new(),
-            bindings: Vec::new(),
-        };
-        let binding = BindingPlan {
-            exchange: name.clone(),
-            routing_key: String::new(),
-            arguments: Arguments::new(),
-        };
         let home = Home::Exchange(exchange);
         let queue = delay_queue(session.broker(), &name, home, delay, Some(LEASE));
-        let mut declarer = Declarer::new(session, &self.known);
-        let declared = async {
-            declarer.exchange(&fanout).await?;
-            declarer.queue(&queue).await?;
-            declarer.bind_queue(&name, &binding).await
-        }
-        .await;
-        ensured(&name, declarer, declared).await?;
+        self.ensure_behind_exchange(session, queue).await?;
         self.made(&name, &today);
         Ok(short_name)
     }
@@ -150,11 +136,11 @@ impl Topology {
         self.delaying_exchange(session, publication, delay).await
     }
 
-    fn is_made(&self, name: &str) -> bool {
+    pub(crate) fn is_made(&self, name: &str) -> bool {
         self.lock_made().contains(name)
     }
 
-    fn made(&self, name: &str, today: &str) {
+    pub(super) fn made(&self, name: &str, today: &str) {
         let mut made = self.lock_made();
         made.retain(|name| name.ends_with(today));
         made.insert(name.to_owned());
@@ -167,23 +153,10 @@ impl Topology {
     }
 }
 
-/// The day of `now`, in UTC, as in "2026-11-21".
-pub(super) fn today(now: SystemTime) -> String {
-    let mut text = moments::to_the_second(now);
-    text.truncate("2026-11-21".len());
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_told_in_utc() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_243_796);
-        assert_eq!(today(now), "2026-11-21");
-        // A clock that was never set must not cost a delivery.
-        let never_set = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!(today(never_set), "1970-01-01");
+fn own(name: String, delay: Duration) -> DelayQueue {
+    DelayQueue {
+        name,
+        delay,
+        is_shared: false,
     }
 }

@@ -4,16 +4,24 @@ use lapin::protocol::AMQPError;
 
 use super::declaration::{Origin, QueueDeclaration};
 use super::inequivalent::Inequivalent;
+use crate::message::delay::{SHARED, is_shared};
 
 /// For an entity that is not ours to declare. Nothing is wrong with the entity itself.
 const PERMISSION: &str = "give the user of the connection the right to configure it, and to write to and read \
                           from what its arguments name (rabbitmqctl set_permissions)";
+
+/// For an entity of shared delay queues that somebody else declared in another way.
+const NOT_SHARED: &str = "it belongs to the delay queues that consumers share: delete it, and Hive declares it, or set \
+                          `queues = \"own\"` in `retry`";
 
 /// The remedy for a queue that the broker refuses to declare.
 pub(super) fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>) -> String {
     let name = &tried.name;
     if answer.is_some_and(|answer| answer.get_id() == 403) {
         return PERMISSION.to_owned();
+    }
+    if is_shared(name) {
+        return NOT_SHARED.to_owned();
     }
     let would_be = answer.and_then(|answer| tried.as_it_is(answer.get_message().as_str()));
     if would_be.is_some_and(|queue| queue.delivery_limit().is_some_and(|limit| limit < 0)) {
@@ -39,6 +47,7 @@ pub(super) fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>)
 pub(super) fn exchange_remedy(name: &str, answer: Option<&AMQPError>) -> String {
     match answer.is_some_and(|answer| answer.get_id() == 403) {
         true => PERMISSION.to_owned(),
+        false if is_shared(name) || name == SHARED => NOT_SHARED.to_owned(),
         false => planned_remedy("exchange", name, answer),
     }
 }
@@ -70,8 +79,14 @@ pub(super) fn missing_remedy(queue: &str) -> String {
     format!("declare it under [queues.{queue:?}], or create it at the broker")
 }
 
-/// The remedy for a binding of an entity in one of the `tables`.
-pub(super) fn bindings_remedy(tables: &str, name: &str) -> String {
+/// The remedy for a binding to `exchange` of an entity in one of the `tables`.
+pub(super) fn bindings_remedy(tables: &str, name: &str, exchange: &str) -> String {
+    if exchange == SHARED {
+        return format!(
+            "give the user of the connection the right to write to {name:?} and to read from {SHARED:?} \
+             (rabbitmqctl set_permissions), or set `queues = \"own\"` in `retry`"
+        );
+    }
     format!("check the bindings of [{tables}.{name:?}]")
 }
 

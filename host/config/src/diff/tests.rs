@@ -89,7 +89,8 @@ fn each_change_is_one_line_without_a_secret() {
             "component prices: added",
             r#"component orders: changed (memory "64MiB" -> "1024MiB", config)"#,
             "consumer old: removed",
-            "consumer orders: changed (prefetch up to 256 -> 100, retry.limit 15 -> 3, retry.delays)",
+            "consumer orders: changed (prefetch up to 256 -> 100, retry.schedule \"patient\" -> unset, \
+             retry.limit 15 -> 3, retry.delays, retry.queues \"shared\" -> \"own\")",
             r#"store: takes effect at a restart (kind "embedded" -> "memory", path "hive.db" -> none)"#,
         ]
     );
@@ -185,6 +186,7 @@ fn file() -> impl Strategy<Value = String> {
         ("[consumers.c]\nqueue = 'q'\ncomponent = 'c'", "", ""),
         ("prefetch = ", "10", "20"),
         ("concurrency = ", "2", "3"),
+        ("retry.queues = '", "own'", "shared'"),
         ("retry.limit = ", "1", "2"),
         ("retry.delays = ['1", "s']", "m']"),
         ("retry.dead_letter = '", "d'", "e'"),

@@ -9,7 +9,7 @@ use super::consuming::{
     BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, ScaleKeys, StreamPlan,
 };
 use crate::diff::differing::{Shown, Within};
-use crate::plan::{OrderedRetry, OrderingPlan, RatePlan};
+use crate::plan::{DelayQueues, OrderedRetry, OrderingPlan, RatePlan};
 
 /// See [`Key::named`](hive_core::message_key::Key::named).
 const ORDERED_BY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
@@ -37,8 +37,10 @@ table! {
         concurrency => u16 as Integer(1, u16::MAX as i64) = 1,
             from |consumer| consumer.scale.is_none().then_some(consumer.concurrency);
 
-        /// When a failed delivery is retried, and where it ends.
-        retry => RetryPolicy as Table(RetryKeys::KEYS), within RetryKeys of |consumer| consumer;
+        /// When a failed delivery is retried, and where it ends. A string is a `schedule`.
+        retry => RetryPolicy as Short("schedule", RetryKeys::KEYS),
+            written "`\"none\"`, `\"fast\"`, `\"patient\"`, or a table",
+            within RetryKeys of |consumer| consumer;
 
         /// Deliveries with the same key are handled one at a time and in order. See [ordering](ordering.md).
         ordered_by -> String as Form(ORDERED_BY),
@@ -88,6 +90,8 @@ table! {
         queue_stays: bool,
         /// The order in which deliveries are handled; `None` for any.
         ordering: Option<OrderingPlan>,
+        /// Where retries wait.
+        delay_queues: DelayQueues,
         /// The dead-letter queue.
         dead_letter: Arc<str>,
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use hive_core::holding::LONGEST_HOLD;
 use hive_core::message_key::Key;
-use hive_core::policy::OnError;
+use hive_core::policy::{OnError, Schedule};
 use hive_core::scaling::ScalePlan;
 
 use super::{LONGEST, LONGEST_TTL, Shape};
-use crate::plan::{ConsumerPlan, StreamOffset};
+use crate::plan::{ConsumerPlan, DelayQueues, StreamOffset};
 
 /// A delivery that waits is unacknowledged.
 const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
@@ -46,13 +46,25 @@ table! {
 table! {
     /// `retry = { … }`.
     keys RetryKeys of ConsumerPlan {
-        /// Retries before the message is dead-lettered. With 0 it is dead-lettered at the first failure.
-        limit -> u32 as Integer(0, u32::MAX as i64) = 15, from |consumer| consumer.retry.limit;
+        /// The usual delays and limits by a name: `"patient"` for 15 retries over almost ten hours, `"fast"` for 5 within
+        /// half a minute, `"none"` for no retry. See [schedules](retry-and-dead-letters.md#schedules).
+        schedule -> Schedule = "patient", from |consumer| consumer.retry.schedule;
 
-        /// The delay before each retry. The last one repeats.
-        delays -> Vec<Duration> as List(&Shape::Duration(1, LONGEST_TTL)) = ["10s"] [hidden],
+        /// Retries before the message is dead-lettered. With 0 it is dead-lettered at the first failure.
+        limit -> u32 as Integer(0, u32::MAX as i64),
+            else "15; with `schedule = \"fast\"` 5, with `\"none\"` 0", from |consumer| consumer.retry.limit;
+
+        /// The delay before each retry, in the place of a `schedule`. The last one repeats.
+        delays -> Vec<Duration> as List(&Shape::Duration(1, LONGEST_TTL)) [hidden],
+            else "those of `schedule`",
             written "array of durations up to 2^32-1 ms, not empty",
             from |consumer| &consumer.retry.delays;
+
+        /// Whether retries wait in delay queues of the consumer's queue alone (`"own"`) or in those of the vhost
+        /// (`"shared"`). See [delay queues](retry-and-dead-letters.md#shared-delay-queues).
+        queues -> DelayQueues,
+            else "`\"own\"` if `delays` are named, or if `queue` is declared so that it refuses messages or goes away; otherwise `\"shared\"`",
+            from |consumer| consumer.delay_queues;
 
         /// The dead-letter queue.
         dead_letter -> Arc<str> as Name, else "`\"<queue>.dead\"`", from |consumer| &consumer.dead_letter;

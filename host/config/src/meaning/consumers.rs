@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use hive_core::codes::Code;
 use hive_core::nearest;
-use hive_core::policy::RetryPolicy;
 
 use super::Context;
 use crate::keys::{ConsumerMeant, Name, RetryKeys, RootKeys};
 use crate::plan::{Argument, ConsumerPlan, QueuePlan, RatePlan, ScalePlan};
-use crate::read::{LONGEST_NAME, LONGEST_RETRIED};
+use crate::read::LONGEST_NAME;
 use crate::redact;
-use crate::written::{Node, Value};
+use crate::written::Node;
 
 mod batch;
 mod dedup;
+mod retry;
 mod scale;
 mod stream;
 
@@ -53,7 +53,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let ordering = flow::ordering(context, node);
     let rate = flow::rate(context, node);
     let (prefetch, concurrency) = prefetch(context, node, scale.as_ref(), rate.as_ref());
-    let retry = retry(context, node);
+    let retry = retry::policy(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
     let together = batch::size(node).unwrap_or(1);
@@ -70,7 +70,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         least => (least.min(prefetch), prefetch),
     };
     let dead_letter = dead_letter(context, node);
-    check_retried(context, node, &retry, stream.is_some());
+    let delay_queues = retry::queues(context, node, &retry, stream.is_some());
     let dedup = dedup::plan(context, node.get(ConsumerPlan::dedup));
     let publish_dedup = dedup::plan(context, node.get(ConsumerPlan::publish_dedup));
     let meant = ConsumerMeant {
@@ -85,6 +85,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         ordering,
         rate,
         retry,
+        delay_queues,
         dead_letter: dead_letter?.into(),
         dedup,
         publish_dedup,
@@ -154,39 +155,6 @@ fn prefetch(
         flow::check_prefetch(context, at, rate, prefetch);
     }
     (prefetch, concurrency)
-}
-
-fn retry(context: &mut Context<'_>, node: &Node) -> RetryPolicy {
-    let retry = node.get(ConsumerPlan::retry);
-    if let Some(at) = RetryKeys::delays.at(retry)
-        && matches!(&at.value, Value::List(delays) if delays.is_empty())
-    {
-        let remedy = "write at least one delay, or remove the key for [\"10s\"]";
-        context
-            .faults
-            .error(Code::EmptyValue, at, "must not be empty", remedy);
-    }
-    RetryPolicy {
-        limit: RetryKeys::limit.value(retry),
-        delays: RetryKeys::delays.value(retry),
-    }
-}
-
-/// A message that is retried waits in a queue whose name begins with that of the consumer's queue.
-fn check_retried(context: &mut Context<'_>, node: &Node, retry: &RetryPolicy, is_stream: bool) {
-    let Some(at) = node.get(ConsumerPlan::queue) else {
-        return;
-    };
-    let length = at.as_text().map_or(0, str::len);
-    if retry.limit > 0 && !is_stream && length > LONGEST_RETRIED {
-        let message = format!("is too long for its delay queues: {length} bytes");
-        let remedy = format!(
-            "shorten it to at most {LONGEST_RETRIED} bytes, or turn retries off with `limit = 0` in `retry`"
-        );
-        context
-            .faults
-            .error(Code::QueueNameTooLong, at, message, remedy);
-    }
 }
 
 /// The dead-letter queue: another queue than the consumer's, or a message would be redelivered for ever.

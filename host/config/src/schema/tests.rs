@@ -13,7 +13,17 @@ fn faults(schema: &Value, value: &Value, place: &str) -> Vec<String> {
         let fits = |choice| faults(choice, value, place).is_empty();
         return match choices.iter().any(fits) {
             true => Vec::new(),
-            false => fault("is none of what it may be"),
+            false => {
+                // What is wrong with it as a table is told too.
+                let tables = choices
+                    .iter()
+                    .filter(|choice| choice["type"] == "object" && value.is_object());
+                let inside = tables.flat_map(|choice| faults(choice, value, place));
+                fault("is none of what it may be")
+                    .into_iter()
+                    .chain(inside)
+                    .collect()
+            }
         };
     }
     if let Some(words) = schema["enum"].as_array() {
@@ -209,6 +219,17 @@ fn what_is_misspelt_or_out_of_range_does_not_conform() {
         ("'1m30s'", "'30s1m'", "delays[0]: is written another way"),
         ("'1m30s'", "'10'", "delays[0]: is written another way"),
         ("'1m30s'", "''", "delays[0]: is written another way"),
+        ("{ delays = ['1m30s'] }", "'slow'", "retry: is none of what"),
+        (
+            "delays = ['1m30s']",
+            "schedule = 'slow'",
+            "schedule: is none of what",
+        ),
+        (
+            "delays = ['1m30s']",
+            "queues = 'mine'",
+            "queues: is none of what",
+        ),
         ("'1 MiB'", "'1 Mib'", "memory: is written another way"),
         ("'forever'", "'ever'", "period: is none of what it may be"),
         ("failure_ratio = 1", "failure_ratio = 1.1", "out of range"),

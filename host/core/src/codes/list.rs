@@ -230,11 +230,11 @@ codes! {
             example: "error[HIVE-0132]: `consumers.orders.retry.dead_letter` is the queue consumed from: \"orders\"",
         }
         QueueNameTooLong "0133" "a queue name without room for its delay queues" {
-            means: "Delay and dead-letter queues have the name of the consumer's queue and a suffix, and AMQP allows \
-                    255 bytes for the whole.",
+            means: "A consumer's own delay queues and its dead-letter queue have the name of its queue and a suffix, \
+                    and AMQP allows 255 bytes for the whole.",
             steps: [
                 "Shorten the name of the queue.",
-                "Or set `retry.limit = 0`, and name a shorter `retry.dead_letter`.",
+                "Or set `retry.queues = \"shared\"`, and name a shorter `retry.dead_letter`.",
             ],
             example: "error[HIVE-0133]: `consumers.orders.queue` is too long for its delay queues: 240 bytes",
         }

@@ -86,6 +86,7 @@ mod tests {
         RetryPolicy {
             limit,
             delays: vec![Duration::from_secs(1)],
+            schedule: None,
         }
     }
 

@@ -11,6 +11,7 @@ use hive_sandbox::{Access, ComponentFault, Slot};
 use serde_json::{Value, json};
 
 use super::at_the_broker::Compared;
+use super::retries::retries;
 use crate::cli::Exit;
 use crate::cli::say::{fault, out, warning};
 
@@ -41,6 +42,8 @@ struct Consumer {
     component: String,
     batch: Option<String>,
     failed: String,
+    /// `None` for a stream.
+    retries: Option<String>,
 }
 
 impl From<&ConsumerPlan> for Consumer {
@@ -59,6 +62,7 @@ impl From<&ConsumerPlan> for Consumer {
             component: plan.component.to_string(),
             batch,
             failed,
+            retries: retries(plan),
         }
     }
 }
@@ -133,6 +137,9 @@ impl Findings {
                 consumer.component,
                 consumer.failed
             );
+            if let Some(retries) = &consumer.retries {
+                out!("  retries: {retries}");
+            }
         }
         for compared in &self.brokers {
             compared.print();
@@ -163,6 +170,7 @@ impl Findings {
                 "component": consumer.component,
                 "batches": consumer.batch,
                 "on-failure": consumer.failed,
+                "retries": consumer.retries,
             })
         });
         let problems = self.problems.iter().map(|problem| {

@@ -14,6 +14,7 @@ use crate::cli::parts::{body, headers, properties};
 const NO_RETRIES: RetryPolicy = RetryPolicy {
     limit: 0,
     delays: Vec::new(),
+    schedule: None,
 };
 
 /// The class of a problem outside the component.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use hive_amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault, RetryNote};
 use hive_core::message::Attempt;
-use hive_core::policy::{Failure, FailureClass};
+use hive_core::policy::{Failure, FailureClass, jittered};
 use hive_lifecycle::failpoint;
 
 use super::{Setback, Settler, SoFar};
@@ -14,6 +14,8 @@ use crate::pipeline::held::Held;
 pub(super) struct Wait<'a> {
     pub(super) attempt: Attempt,
     pub(super) delay: Duration,
+    /// Whether the copy may leave its queue a part earlier.
+    pub(super) jitter: bool,
     /// `None` where no retry is spent.
     pub(super) class: Option<FailureClass>,
     pub(super) error: &'a str,
@@ -29,10 +31,17 @@ impl Settler {
         let Wait {
             attempt,
             delay,
+            jitter,
             class,
             error,
         } = wait;
-        let queue = self.connection.delay_queue(&self.plan.queue, delay).await?;
+        let among = self.plan.delay_queues;
+        let queue = self.connection.delay_queue(&self.plan.queue, delay, among);
+        let queue = queue.await?;
+        let wait = match jitter {
+            true => jittered(queue.delay, rand::random()),
+            false => queue.delay,
+        };
         let copy = Outgoing::retry_copy(
             &delivery.original,
             delivery.envelope.message.body.clone(),
@@ -44,6 +53,7 @@ impl Settler {
                 class,
                 error,
                 time: SystemTime::now(),
+                wait,
             },
             &self.connection.publish_limits(),
         )?;
@@ -53,7 +63,7 @@ impl Settler {
         }
         // The queue was deleted.
         self.connection
-            .ensure_delay_queue(&self.plan.queue, delay)
+            .ensure_delay_queue(&self.plan.queue, delay, among)
             .await?;
         self.copy_must_arrive(copy).await
     }
@@ -99,11 +109,12 @@ impl Settler {
         self.copy_must_arrive(copy).await
     }
 
-    /// Publishes a copy; false if its queue is not there.
+    /// Publishes a copy; false if its queue, or the exchange in front of that, is not there.
     async fn copy_arrives(&self, copy: Outgoing) -> Result<bool, Setback> {
         match self.publisher.publish(vec![copy]).await.await {
             Ok(()) => Ok(true),
             Err(PublishFault::Unroutable { .. }) => Ok(false),
+            Err(PublishFault::Refused { text, .. }) if text.starts_with("404") => Ok(false),
             // A fault of the copy itself, unless only the operator can mend it.
             Err(PublishFault::Refused { text, .. }) if !is_a_lack_of_rights(&text) => Err(
                 Setback::Uncopyable(format!("the broker refuses its copy ({text})")),

@@ -61,6 +61,7 @@ fn delay_queue() -> DelayQueue {
     DelayQueue {
         name: "orders.retry.10s".to_owned(),
         delay: Duration::from_secs(10),
+        is_shared: false,
     }
 }
 
@@ -72,6 +73,7 @@ fn waits_for(attempt: Attempt, error: &str) -> RetryNote<'_> {
         class: Some(FailureClass::Error),
         error,
         time: UNIX_EPOCH + Duration::from_millis(1_700_000_000_500),
+        wait: Duration::from_secs(10),
     }
 }
 
@@ -194,7 +196,7 @@ fn a_dead_letter_after_a_retry_has_its_own_reason_alone() {
     let dead = Outgoing::dead_letter(&again, body, "orders.dead", note, &limits(131_072));
     let headers = dead.unwrap().headers;
     assert_eq!(headers.inner().get(ERROR), Some(&text("unreachable")));
-    let names = headers.inner().keys().map(ShortString::as_str);
+    let names = headers.inner().keys().map(|name| name.as_str());
     let retry: Vec<_> = names
         .filter(|name| name.starts_with("x-hive-retry-"))
         .collect();

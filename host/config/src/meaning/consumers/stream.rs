@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use hive_core::codes::Code;
 use hive_core::nearest;
-use hive_core::policy::OnError;
+use hive_core::policy::{OnError, Schedule};
 
 use super::super::{Context, topology};
 use crate::keys::{Name, RetryKeys, RootKeys, StreamMeant};
@@ -140,7 +140,15 @@ fn offset(context: &mut Context<'_>, stream: Option<&Node>) -> StreamOffset {
 /// Reports keys beside it that have no meaning for a stream.
 fn check_others(context: &mut Context<'_>, node: &Node, on_error: OnError) {
     if let Some(retry) = node.get(ConsumerPlan::retry) {
-        for key in [RetryKeys::limit.untyped(), RetryKeys::delays.untyped()] {
+        // "none" is what a stream has anyway.
+        let names_none = RetryKeys::schedule.written(Some(retry)) == Some(Schedule::None);
+        let keys = [
+            RetryKeys::schedule.untyped(),
+            RetryKeys::limit.untyped(),
+            RetryKeys::delays.untyped(),
+            RetryKeys::queues.untyped(),
+        ];
+        for key in keys.into_iter().skip(usize::from(names_none)) {
             if let Some(at) = retry.get(key) {
                 let message = "has no meaning for a stream: everybody would read the retry";
                 let remedy =
