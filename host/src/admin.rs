@@ -205,6 +205,11 @@ async fn metrics(State(sources): State<Sources>) -> Response {
             telemetry.queue_depth(&consumer.consumer, &depth.queue, depth.purpose, messages);
         }
     }
+    for shared in &status.shared_queues {
+        let depth = &shared.depth;
+        let messages = depth.messages.as_ref().ok().copied();
+        telemetry.shared_queue_depth(&shared.connection, &depth.queue, depth.purpose, messages);
+    }
     match telemetry.render() {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {

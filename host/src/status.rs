@@ -19,6 +19,8 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// Every consumer of the plan.
     pub consumers: Vec<ConsumerStatus>,
+    /// The messages in the queues that consumers share; empty where the broker was not asked.
+    pub shared_queues: Vec<SharedQueue>,
     /// Every component of the plan that has been loaded.
     pub components: Vec<ComponentStatus>,
 }
@@ -69,6 +71,15 @@ pub struct QueueDepth {
     pub purpose: QueuePurpose,
     /// How many messages wait in it, or why that is unknown.
     pub messages: Result<u32, Reason>,
+}
+
+/// A queue that the consumers of a connection share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedQueue {
+    /// The connection.
+    pub connection: Arc<str>,
+    /// The messages in it. A delay queue that there is none of is missing.
+    pub depth: QueueDepth,
 }
 
 /// Deliveries that are kept in the host, unacknowledged, until something works again.
@@ -190,6 +201,7 @@ mod tests {
                 paused: None,
                 queues: Vec::new(),
             }],
+            shared_queues: Vec::new(),
             components: Vec::new(),
         }
     }

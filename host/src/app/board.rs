@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
@@ -10,10 +11,11 @@ use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
 use tokio::sync::watch;
 
-use super::depths::{Depths, Question, ask};
+use super::depths::{Depths, Question, ask, shared};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth, Status,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth, SharedQueue,
+    Status,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -87,6 +89,7 @@ impl Board {
                 consumer.queues = wanted.depths(plan);
             }
         }
+        status.shared_queues = wanted.shared_depths();
         status
     }
 }
@@ -104,6 +107,7 @@ impl Wanted {
                 .iter()
                 .map(|(name, plan)| consumer(plan, watched.and_then(|w| w.consumers.get(name))))
                 .collect(),
+            shared_queues: Vec::new(),
             components: watched.map(components).unwrap_or_default(),
         }
     }
@@ -125,6 +129,8 @@ impl Wanted {
             .filter(|plan| &*plan.connection == connection)
             .collect();
         let queues = consumers.iter().copied().flat_map(queues_of);
+        let shared = shared::queues(consumers.iter().copied(), SystemTime::now());
+        let queues = queues.chain(shared);
         let queues: BTreeSet<_> = queues.map(|(queue, _)| queue).collect();
         // Of a stream, RabbitMQ does not count the consumers.
         let counted = consumers.into_iter().filter(|plan| plan.stream.is_none());
@@ -142,19 +148,43 @@ impl Wanted {
 
     /// The messages in the queues of a consumer, as far as they are known.
     fn depths(&self, plan: &ConsumerPlan) -> Vec<QueueDepth> {
-        let watched = self.watched.as_ref();
-        let depths = watched.and_then(|watched| watched.depths.get(&plan.connection));
         let queues = queues_of(plan).into_iter();
         queues
-            .map(|(queue, purpose)| QueueDepth {
-                messages: match depths {
-                    Some(depths) => depths.of(&queue),
-                    None => Err("the host is starting".into()),
-                },
-                queue,
-                purpose,
-            })
+            .map(|queue| self.depth(&plan.connection, queue))
             .collect()
+    }
+
+    /// The messages in the queues that consumers share, as far as there are such queues.
+    fn shared_depths(&self) -> Vec<SharedQueue> {
+        let of = |connection: &Arc<str>| {
+            let consumers = self.consumers.values();
+            let consumers = consumers.filter(|plan| plan.connection == *connection);
+            let depths = shared::queues(consumers, SystemTime::now()).into_iter();
+            let depths = depths.map(|queue| self.depth(connection, queue));
+            let shown = depths
+                .filter(|depth| depth.messages.is_ok() || depth.purpose == QueuePurpose::Lost);
+            let connection = Arc::clone(connection);
+            shown
+                .map(move |depth| SharedQueue {
+                    connection: Arc::clone(&connection),
+                    depth,
+                })
+                .collect::<Vec<_>>()
+        };
+        self.connections.iter().flat_map(of).collect()
+    }
+
+    fn depth(&self, connection: &str, (queue, purpose): (Arc<str>, QueuePurpose)) -> QueueDepth {
+        let watched = self.watched.as_ref();
+        let depths = watched.and_then(|watched| watched.depths.get(connection));
+        QueueDepth {
+            messages: match depths {
+                Some(depths) => depths.of(&queue),
+                None => Err("the host is starting".into()),
+            },
+            queue,
+            purpose,
+        }
     }
 
     fn not_connected(&self) -> Vec<LinkStatus> {

@@ -5,13 +5,14 @@
 //! reported in time is unknown. No delivery waits for anything here.
 
 mod known;
+pub(super) mod shared;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hive_amqp::{Connection, ConsumerState, DepthFault, LinkState};
+use hive_amqp::{Connection, ConsumerState, DepthFault, LOST, LinkState, is_shared};
 use hive_core::codes::Reason;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Role;
@@ -107,11 +108,16 @@ impl Depths {
 
     async fn go_round(&self, question: Question) {
         let began = Instant::now();
-        let due = self.known().due(&question.queues, began);
+        let is_made = |queue: &str| self.connection.has_made(queue);
+        let due = self.known().due(&question.queues, is_made, began);
         let looking = self.connection.look_at(
             due,
             |queue| question.is_consumed(queue),
-            |queue, depth| self.known().note(queue, depth, Instant::now()),
+            |queue, depth| {
+                let may_be_missing = is_shared(&queue) && &*queue != LOST && !is_made(&queue);
+                let mut known = self.known();
+                known.note(queue, depth, may_be_missing, Instant::now());
+            },
         );
         let cut_short = looking.await.err();
         self.known()

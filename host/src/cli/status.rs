@@ -193,6 +193,15 @@ fn queues(said: &Value) -> Table {
             ]);
         }
     }
+    for queue in list(&said["shared_queues"]) {
+        table.row([
+            words(&queue["queue"]),
+            "(shared)".to_owned(),
+            words(&queue["purpose"]),
+            number(&queue["messages"]),
+            reason(queue),
+        ]);
+    }
     table
 }
 
@@ -279,6 +288,9 @@ mod tests {
                     { "consumer": "late", "queue": "late", "state": "waiting", "reason": "starting" },
                     { "consumer": "rest", "queue": "rest", "state": "paused", "reason": "by hand" },
                 ],
+                "shared_queues": [
+                    { "connection": "main", "queue": "hive.retries.lost", "purpose": "lost", "messages": 2 },
+                ],
                 "components": [
                     { "component": "orders", "generation": 3, "sha256": "0123456789abcdef", "since": "now" },
                 ],
@@ -299,6 +311,7 @@ rest      rest            paused           -          -        -            -   
 QUEUE                CONSUMER  PURPOSE      MESSAGES  REASON
 orders.created       orders    consumed           50
 orders.created.dead  orders    dead letter         -  no answer
+hive.retries.lost    (shared)  lost                2
 
 COMPONENT  GENERATION  SHA256        SINCE  CANARY
 orders              3  0123456789ab  now

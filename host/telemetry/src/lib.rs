@@ -28,6 +28,8 @@ mod words;
 
 use std::sync::Arc;
 
+use prometheus::IntGaugeVec;
+
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry};
 pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
@@ -128,15 +130,20 @@ impl Telemetry {
         purpose: QueuePurpose,
         messages: Option<u32>,
     ) {
-        let depths = &self.0.queue_messages;
         let labels = [consumer, queue, purpose.as_str()];
-        match messages {
-            Some(messages) => depths.with_label_values(&labels).set(messages.into()),
-            None if depths.remove_label_values(&labels).is_err() => {
-                tracing::trace!(?labels, "the depth of a queue is still unknown");
-            }
-            None => {}
-        }
+        note_depth(&self.0.queue_messages, labels, messages);
+    }
+
+    /// The same of a queue that the consumers of a connection share: `hive_shared_queue_messages`.
+    pub fn shared_queue_depth(
+        &self,
+        connection: &str,
+        queue: &str,
+        purpose: QueuePurpose,
+        messages: Option<u32>,
+    ) {
+        let labels = [connection, queue, purpose.as_str()];
+        note_depth(&self.0.shared_queue_messages, labels, messages);
     }
 
     /// A consumer is not in hive.toml any more, or starts anew.
@@ -156,5 +163,15 @@ impl Telemetry {
     /// A metric that cannot be written, which is a fault of the host.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         self.0.render()
+    }
+}
+
+fn note_depth(depths: &IntGaugeVec, labels: [&str; 3], messages: Option<u32>) {
+    match messages {
+        Some(messages) => depths.with_label_values(&labels).set(messages.into()),
+        None if depths.remove_label_values(&labels).is_err() => {
+            tracing::trace!(?labels, "the depth of a queue is still unknown");
+        }
+        None => {}
     }
 }

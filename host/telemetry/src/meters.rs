@@ -186,6 +186,9 @@ meters! {
     queue_messages: gauge "hive_queue_messages" [consumer, queue, purpose], Consumer,
         "Messages that wait in a queue of a consumer, as the broker reports them.",
         "Messages that wait at the broker in a queue of the consumer, by `purpose`: `consumed`, `delay` (retries), `dead_letter`. The host asks the broker at a scrape. Missing while the number is unknown.";
+    shared_queue_messages: gauge "hive_shared_queue_messages" [connection, queue, purpose], Connection,
+        "Messages that wait in a queue that consumers share, as the broker reports them.",
+        "Messages that wait at the broker in a queue that all consumers of a vhost share for their retries, by `purpose`: `delay`, or `lost` for those whose queue was deleted. Missing while the number is unknown, or as long as there is no such queue.";
     failures: counter "hive_failures_total" [consumer, class], Host,
         "Deliveries that were not handled, by class.",
         "Failures by class, as in [retry and dead letters](retry-and-dead-letters.md).";

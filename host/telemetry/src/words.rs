@@ -58,8 +58,10 @@ words! {
     QueuePurpose {
         /// The consumer consumes it.
         Consumed = "consumed",
-        /// Retries of the consumer wait in it.
+        /// Retries of the consumer wait in it, or those of all that share it.
         Delay = "delay",
+        /// Retries are in it whose queue was deleted while they waited.
+        Lost = "lost",
         /// The dead letters of the consumer are in it.
         DeadLetter = "dead_letter",
     }

@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use super::{ComponentView, KeptView, Link, PauseView, ReasonView};
 use crate::admin::Sources;
-use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, Status};
+use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, SharedQueue, Status};
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {
     host: HostView<'a>,
     connections: Vec<Link<'a>>,
     consumers: Vec<ConsumerView<'a>>,
+    /// The queues in which retries of several consumers wait.
+    shared_queues: Vec<SharedQueueView<'a>>,
     components: Vec<ComponentView<'a>>,
 }
 
@@ -73,13 +75,20 @@ pub(in crate::admin) struct ConsumerView<'a> {
 #[derive(Debug, Serialize)]
 struct QueueView<'a> {
     queue: &'a str,
-    /// `consumed`, `delay` or `dead_letter`.
+    /// `consumed`, `delay`, `dead_letter` or `lost`.
     purpose: &'static str,
     /// Messages that wait at the broker; null if that is unknown.
     messages: Option<u32>,
     /// Why it is unknown.
     #[serde(flatten)]
     reason: Option<ReasonView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SharedQueueView<'a> {
+    connection: &'a str,
+    #[serde(flatten)]
+    queue: QueueView<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +123,11 @@ impl<'a> StatusView<'a> {
             host: HostView::of(sources, shows_files),
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
+            shared_queues: status
+                .shared_queues
+                .iter()
+                .map(SharedQueueView::from)
+                .collect(),
             components: status.components.iter().map(ComponentView::from).collect(),
         }
     }
@@ -151,6 +165,15 @@ impl<'a> From<&'a QueueDepth> for QueueView<'a> {
             purpose: depth.purpose.as_str(),
             messages: depth.messages.as_ref().ok().copied(),
             reason: depth.messages.as_ref().err().map(ReasonView::from),
+        }
+    }
+}
+
+impl<'a> From<&'a SharedQueue> for SharedQueueView<'a> {
+    fn from(shared: &'a SharedQueue) -> Self {
+        Self {
+            connection: &shared.connection,
+            queue: QueueView::from(&shared.depth),
         }
     }
 }

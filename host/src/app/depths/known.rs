@@ -22,6 +22,9 @@ const COUNTS_IN_ROUNDS: u32 = 10;
 /// How long a queue is left alone over which the broker has closed the channel: it writes each such case to its log.
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(10);
 
+/// The same for a queue that is made on demand and was missing, until this host makes it: another host may make it.
+const UNTIL_IT_IS_MADE: Duration = Duration::from_secs(601);
+
 /// The same after the broker has ended the connection.
 const AFTER_A_LOSS: Duration = Duration::from_secs(600);
 
@@ -63,26 +66,42 @@ impl Known {
         })
     }
 
-    /// Those of `queues` to ask about now. Those that did not answer the last time come last, the one that has waited
+    /// Those of `queues` to ask about now. One that was missing is due at once when this host has made it (`is_made`).
+    /// Those that did not answer the last time come last, the one that has waited
     /// longest first: they may take all the time that there is.
-    pub(super) fn due(&self, queues: &[Arc<str>], now: Instant) -> Vec<Arc<str>> {
+    pub(super) fn due(
+        &self,
+        queues: &[Arc<str>],
+        is_made: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Vec<Arc<str>> {
         let failed = |queue: &Arc<str>| {
             let answer = self.answers.get(queue);
             answer.filter(|answer| answer.depth.is_err())
         };
-        let rests = |answer: &Answer| now.duration_since(answer.at) < answer.rests;
+        let rests = |queue: &str, answer: &Answer| {
+            let is_there_now = answer.rests == UNTIL_IT_IS_MADE && is_made(queue);
+            answer.is_resting(now) && !is_there_now
+        };
         let due = queues
             .iter()
-            .filter(|queue| !failed(queue).is_some_and(rests));
+            .filter(|queue| !failed(queue).is_some_and(|answer| rests(queue, answer)));
         let mut due: Vec<_> = due.cloned().collect();
         due.sort_by_key(|queue| failed(queue).map(|answer| answer.at));
         due
     }
 
-    /// Notes what the broker has reported about a queue.
-    pub(super) fn note(&mut self, queue: Arc<str>, depth: Result<u32, DepthFault>, at: Instant) {
+    /// Notes what the broker has reported about a queue, which may not have been made yet.
+    pub(super) fn note(
+        &mut self,
+        queue: Arc<str>,
+        depth: Result<u32, DepthFault>,
+        may_be_missing: bool,
+        at: Instant,
+    ) {
         let rests = match &depth {
             Ok(_) => Duration::ZERO,
+            Err(DepthFault::Untold(_)) if may_be_missing => UNTIL_IT_IS_MADE,
             Err(DepthFault::HungUp(_)) => AFTER_A_LOSS,
             Err(DepthFault::Down | DepthFault::Untold(_)) => AFTER_A_REFUSAL,
         };
@@ -169,7 +188,7 @@ mod tests {
     fn an_answer_counts_for_a_while_and_is_forgotten() {
         let now = Instant::now();
         let mut known = Known::default();
-        known.note("orders".into(), Ok(3), now);
+        known.note("orders".into(), Ok(3), false, now);
         let depth = |known: &Known, after| known.of("orders", now + after).ok();
         assert_eq!(depth(&known, COUNTS), Some(3));
         assert_eq!(depth(&known, COUNTS + SECOND), None);
@@ -184,11 +203,11 @@ mod tests {
     fn a_queue_that_did_not_answer_rests_and_is_asked_last() {
         let now = Instant::now();
         let mut known = Known::default();
-        known.note("a".into(), untold(), now + SECOND);
-        known.note("b".into(), untold(), now);
-        known.note("c".into(), Ok(1), now);
+        known.note("a".into(), untold(), false, now + SECOND);
+        known.note("b".into(), untold(), false, now);
+        known.note("c".into(), Ok(1), false, now);
         let all = names(&["a", "b", "c", "d"]);
-        let due = |known: &Known, after| known.due(&all, now + after);
+        let due = |known: &Known, after| known.due(&all, |_| false, now + after);
         assert_eq!(due(&known, SECOND * 2), names(&["c", "d"]));
         assert_eq!(due(&known, AFTER_A_REFUSAL), names(&["c", "d", "b"]));
         let later = AFTER_A_REFUSAL + SECOND;
@@ -196,29 +215,41 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_on_demand_that_was_missing_is_due_when_it_is_made() {
+        let now = Instant::now();
+        let mut known = Known::default();
+        known.note("a".into(), untold(), true, now);
+        let all = names(&["a"]);
+        let due = |is_made: bool, after| known.due(&all, |_| is_made, now + after).len();
+        assert_eq!(due(false, AFTER_A_REFUSAL), 0);
+        assert_eq!(due(true, SECOND), 1);
+        assert_eq!(due(false, UNTIL_IT_IS_MADE), 1);
+    }
+
+    #[test]
     fn nothing_is_known_of_a_broker_that_is_away_but_what_it_ends_connections_over() {
         let now = Instant::now();
         let mut known = Known::default();
-        known.note("good".into(), Ok(3), now);
-        known.note("slow".into(), untold(), now);
+        known.note("good".into(), Ok(3), false, now);
+        known.note("slow".into(), untold(), false, now);
         let broken = DepthFault::HungUp("541 INTERNAL_ERROR".into());
-        known.note("broken".into(), Err(broken), now);
+        known.note("broken".into(), Err(broken), false, now);
         known.ended(now - SECOND * 60, now, None);
         known.lost("the connection is down".into());
         assert_eq!(known.of("good", now), Err("the connection is down".into()));
         assert!(known.may_begin(now));
         let all = names(&["broken", "good", "slow"]);
-        assert_eq!(known.due(&all, now), names(&["good", "slow"]));
-        assert_eq!(known.due(&all, now + AFTER_A_LOSS).len(), 3);
+        assert_eq!(known.due(&all, |_| false, now), names(&["good", "slow"]));
+        assert_eq!(known.due(&all, |_| false, now + AFTER_A_LOSS).len(), 3);
     }
 
     #[test]
     fn what_a_round_did_not_come_to_is_unknown() {
         let now = Instant::now();
         let mut known = Known::default();
-        known.note("before".into(), Ok(3), now);
-        known.note("refused".into(), untold(), now);
-        known.note("during".into(), Ok(4), now + SECOND);
+        known.note("before".into(), Ok(3), false, now);
+        known.note("refused".into(), untold(), false, now);
+        known.note("during".into(), Ok(4), false, now + SECOND);
         let silent = DepthFault::Untold("the broker is silent".into());
         let end = now + SECOND * 2;
         known.ended(now + SECOND, end, Some(&silent));
