@@ -28,8 +28,10 @@ mod message {
 mod retry {
     mod dead;
     mod dead_replay;
+    mod outage;
     pub(crate) mod retries;
     mod retries_in_sight;
+    mod shared_delays;
 }
 
 /// The host dies: by `kill -9` at any moment, and by a message.
