@@ -15,6 +15,7 @@ use hive_config::plan::Plan;
 use hive_core::codes::Coded;
 use hive_core::message::Publication;
 use hive_lifecycle::{Drained, Tasks};
+use hive_sandbox::Compiling;
 
 use self::brought::Choice;
 use self::build::build;
@@ -22,7 +23,7 @@ use self::sources::Sources;
 use self::stream::Stream;
 use super::run::Signals;
 use super::say::{fault, out};
-use super::{Exit, PlanFile};
+use super::{Exit, PlanFile, progress};
 use crate::app::{App, PlanSource, StartFault};
 use crate::control::{Command, Control, Done};
 
@@ -62,6 +63,7 @@ struct Session {
 }
 
 pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
+    progress::show();
     Ok(super::block_on(async {
         let session = Session::prepare(arguments).await;
         match session {
@@ -178,7 +180,7 @@ impl Session {
             // Tasks of a failed start must not be there at the next one.
             let attempt = tasks.branch();
             let (plan, source) = (self.plan.clone(), self.source.clone());
-            match App::start(plan, source, &attempt, &telemetry).await {
+            match App::start(plan, source, Compiling::Repeatedly, &attempt, &telemetry).await {
                 Ok(app) => return Ok(app),
                 Err(fault @ StartFault::Host(_)) => return Err(super::refuse(&fault)),
                 Err(fault) => {
