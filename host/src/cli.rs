@@ -178,7 +178,8 @@ enum Command {
     /// Runs each component's `build` command in the shell, in the folder of hive.toml. That folder and
     /// all below it are the sources, except hidden files and build products (target, build,
     /// node_modules, __pycache__, venv, *.wasm, *.db). If new code does not build or start, the old code
-    /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen.
+    /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen. At a
+    /// terminal it takes keys, each with Enter: r builds again, f feeds the messages of --feed again, q ends.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Dev),
     /// Runs a broker in this process, for development and tests: no RabbitMQ is needed.
