@@ -25,7 +25,7 @@ use hive_config::plan::Plan;
 use hive_core::canary::Verdict;
 use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
-use hive_sandbox::{ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
+use hive_sandbox::{Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::{ComponentServes, Fact, Telemetry};
 use thiserror::Error;
@@ -106,6 +106,7 @@ impl App {
     pub async fn start(
         plan: Plan,
         source: PlanSource,
+        compiling: Compiling,
         tasks: &Tasks,
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
@@ -121,7 +122,7 @@ impl App {
         let runtime_file = serving.start(tasks).await?;
         let store = open_store(&plan, tasks).await?;
         let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
-        let engine = engine(&plan, tasks, telemetry, &remembers)?;
+        let engine = engine(&plan, compiling, tasks, telemetry, &remembers)?;
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         for (name, slot) in &slots {
             tell_serving(name, None, slot.current().version(), telemetry);
@@ -276,6 +277,7 @@ async fn open_store(plan: &Plan, tasks: &Tasks) -> Result<Arc<OnDemand>, StartFa
 /// An engine with room for every instance that the plan can have at once.
 pub(crate) fn engine(
     plan: &Plan,
+    compiling: Compiling,
     tasks: &Tasks,
     telemetry: &Telemetry,
     store: &Arc<dyn Store>,
@@ -296,7 +298,7 @@ pub(crate) fn engine(
             .max_instances
             .unwrap_or(wanted.max(LEAST_INSTANCES)),
     };
-    Engine::new(limits, tasks, telemetry, store)
+    Engine::new(limits, compiling, tasks, telemetry, store)
         .map_err(|error| StartFault::Host(Coded::plain(format_args!("{error:#}"))))
 }
 

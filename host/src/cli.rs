@@ -5,6 +5,7 @@
 mod arguments;
 mod broker;
 mod check;
+mod compile;
 mod completions;
 mod dead;
 #[cfg(feature = "broker")]
@@ -20,6 +21,7 @@ mod new;
 mod parts;
 mod pause;
 mod peek;
+mod progress;
 mod publish;
 mod remote;
 mod run;
@@ -93,6 +95,13 @@ enum Command {
     /// errors, with exit code 1.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
+    /// Compiles components ahead, so that a host starts without compiling.
+    ///
+    /// Writes a .cwasm file beside each component: native code for this version of hive-host and one kind
+    /// of processor. Name it as `path` in hive.toml. A host refuses a .cwasm for another host or processor,
+    /// and one that other users can change: it runs outside of the sandbox. With --cache it writes no file.
+    #[command(after_help = compile::EXAMPLES)]
+    Compile(compile::Compile),
     /// Replaces a component of a running host by new code, without losing a delivery.
     ///
     /// The host compiles, checks and starts the new code while the old code serves; only then the new
@@ -150,7 +159,7 @@ enum Command {
     /// failure (error, trap, timeout, limit); 2 for an error in the component file or the message.
     #[command(after_help = invoke::EXAMPLES)]
     Invoke(invoke::Invoke),
-    /// Runs the orders example on a broker in this process: no RabbitMQ and no file is needed.
+    /// Runs the orders example on a broker in this process, without RabbitMQ or a file.
     ///
     /// Publishes a few orders, shows what becomes of each, and ends with what the broker then has. Takes
     /// about two seconds.
@@ -169,7 +178,8 @@ enum Command {
     /// Runs each component's `build` command in the shell, in the folder of hive.toml. That folder and
     /// all below it are the sources, except hidden files and build products (target, build,
     /// node_modules, __pycache__, venv, *.wasm, *.db). If new code does not build or start, the old code
-    /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen.
+    /// keeps serving. A changed hive.toml is applied. Shows deliveries and log lines as they happen. At a
+    /// terminal it takes keys, each with Enter: r builds again, f feeds the messages of --feed again, q ends.
     #[command(after_help = dev::EXAMPLES)]
     Dev(dev::Dev),
     /// Runs a broker in this process, for development and tests: no RabbitMQ is needed.
@@ -244,6 +254,7 @@ pub fn main() -> Exit {
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
         Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Compile(arguments) => compile::run(&arguments),
         Command::Dead(dead) => dead::run(dead),
         Command::Peek(arguments) => peek::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),

@@ -123,6 +123,7 @@ mod process {
 /// The commands of `hive-host` beside `run`.
 mod cli {
     mod check;
+    mod compile;
     mod completions;
     mod default_file;
     mod demo;

@@ -15,7 +15,7 @@ use hive_core::message::{Attempt, Envelope, FieldValue, Message, Properties};
 use hive_core::policy::{Disposition, Outcome, RetryPolicy, decide};
 use hive_host::ledger::{Claim, Ledger, Ledgers};
 use hive_lifecycle::Tasks;
-use hive_sandbox::{Call, Engine, EngineLimits, Generation, Source};
+use hive_sandbox::{Call, Compiling, Engine, EngineLimits, Generation, Source};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::Telemetry;
 use lapin::BasicProperties;
@@ -103,7 +103,13 @@ impl Stage {
         // The places of a host are swept by a task.
         let _in_the_runtime = self.runtime.enter();
         let limits = EngineLimits { instances: 16 };
-        let engine = Engine::new(limits, &self.tasks, &self.telemetry, &store);
+        let engine = Engine::new(
+            limits,
+            Compiling::Alone,
+            &self.tasks,
+            &self.telemetry,
+            &store,
+        );
         let engine = engine.expect("an engine can be had");
         let consumers: Vec<_> = plan.consumers.values().collect();
         let loading = engine.load(&plan.components["ack"], &consumers, Source::File, 1);

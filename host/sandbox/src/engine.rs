@@ -8,12 +8,12 @@ use hive_core::codes::Code as ErrorCode;
 use hive_lifecycle::Tasks;
 use hive_store::Store;
 use hive_telemetry::{Fact, Telemetry};
-use wasmtime::{Config, InstanceAllocationStrategy, WasmBacktraceDetails};
+use wasmtime::InstanceAllocationStrategy;
 
 use crate::capability;
 use crate::capability::surroundings::Surroundings;
-use crate::component::cache::cache;
 use crate::component::code::{Compiler, Source};
+use crate::component::compiling::{Compiling, settings};
 use crate::component::content::Content;
 use crate::component::fault::{ComponentFault, Reason};
 use crate::instance::clock;
@@ -21,10 +21,6 @@ use crate::instance::template::{Services, Template};
 use crate::pool::allocation::{EngineLimits, pooling};
 use crate::pool::generation::Generation;
 use crate::pool::permits::Permits;
-
-/// The stack of a component, and the host's beside it.
-const WASM_STACK: usize = 512 * 1024;
-const ASYNC_STACK: usize = 2 * 1024 * 1024;
 
 /// Compiles and links components. Clones share everything.
 #[derive(Clone)]
@@ -40,11 +36,16 @@ impl Engine {
     /// of components.
     pub fn new(
         limits: EngineLimits,
+        compiling: Compiling,
         tasks: &Tasks,
         telemetry: &Telemetry,
         store: &Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
-        let engine = match wasmtime::Engine::new(&config(Some(limits))) {
+        let mut settings = settings();
+        let functions = compiling.set_up(&mut settings)?;
+        let mut pooled = settings.clone();
+        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
+        let engine = match wasmtime::Engine::new(&pooled) {
             Ok(engine) => engine,
             Err(error) => {
                 Fact::PoolUnavailable {
@@ -52,7 +53,7 @@ impl Engine {
                     instances: limits.instances,
                 }
                 .emit();
-                wasmtime::Engine::new(&config(None))
+                wasmtime::Engine::new(&settings)
                     .map_err(anyhow::Error::from)
                     .context("the WebAssembly engine could not be made")?
             }
@@ -62,7 +63,7 @@ impl Engine {
             .context("the host's interfaces could not be linked")?;
         clock::start(&engine)?;
         Ok(Self {
-            compiler: Compiler::new(engine, tasks),
+            compiler: Compiler::new(engine, functions, tasks),
             services: Services {
                 linker: Arc::new(linker),
                 store: Arc::clone(store),
@@ -131,24 +132,4 @@ impl Engine {
             .map_err(|text| fault(vec![Reason::new(ErrorCode::DoesNotStart, text)]))?;
         Ok(generation)
     }
-}
-
-fn config(pool: Option<EngineLimits>) -> Config {
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(ASYNC_STACK)
-        // The component model's own concurrency costs more than a microsecond a call, and the
-        // contract has no async function.
-        .concurrency_support(false)
-        // A trap is reported with file and line if the component has them; they are looked up then.
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        // One compilation would take every core and stall the deliveries of other components.
-        .parallel_compilation(false)
-        .cache(cache());
-    if let Some(limits) = pool {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
-    }
-    config
 }

@@ -15,8 +15,11 @@ pub use self::capability::surroundings::{
     HttpOutcome, HttpRequest, Network, Surroundings, WallClock,
 };
 pub use self::component::access::Access;
+pub use self::component::ahead_of_time::AheadOfTime;
 pub use self::component::code::{Code, Source};
-pub use self::component::content::Content;
+pub use self::component::compiling::Compiling;
+pub use self::component::content::{Content, sum as sha256};
+pub use self::component::cpu::Cpu;
 pub use self::component::fault::{ComponentFault, Reason};
 pub use self::engine::Engine;
 pub use self::instance::call::Call;

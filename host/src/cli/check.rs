@@ -13,10 +13,11 @@ use hive_config::Environment;
 use hive_config::plan::Plan;
 use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
+use hive_sandbox::Compiling;
 use hive_store::{Clock, Memory, Store};
 
 use self::findings::Findings;
-use super::{Exit, PlanFile, say};
+use super::{Exit, PlanFile, progress, say};
 use crate::app::{self, StartFault};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  hive-host check hive.toml\n  \
@@ -35,6 +36,7 @@ pub(super) struct Check {
 }
 
 pub(super) fn run(arguments: &Check) -> Exit {
+    progress::show();
     super::block_on(async { check(arguments).await.unwrap_or_else(|exit| exit) })
 }
 
@@ -70,8 +72,8 @@ async fn look_at(plan: &Plan, broker: bool, findings: &mut Findings) -> Result<(
         .map_err(|fault| super::refuse(&StartFault::Host(Coded::new(fault.code(), &fault))))?;
     // The file of the plan may be in use by the host that is to be checked for.
     let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
-    let engine =
-        app::engine(plan, &tasks, &telemetry, &store).map_err(|fault| super::refuse(&fault))?;
+    let engine = app::engine(plan, Compiling::Alone, &tasks, &telemetry, &store)
+        .map_err(|fault| super::refuse(&fault))?;
     match app::load(plan, &engine).await {
         Ok(slots) => findings.can_be_run(plan, &slots),
         Err(faults) => findings.cannot_be_run(&faults),

@@ -9,6 +9,7 @@ use hive_config::plan::Plan;
 use hive_core::message::{Message, Properties, Publication};
 use hive_demo::{CREATED, DEAD, EXCHANGE, HIVE_TOML, ORDERS, PRICED, ROUTING_KEY};
 use hive_lifecycle::{Drained, Tasks};
+use hive_sandbox::Compiling;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -47,7 +48,14 @@ async fn show(component: &[u8]) -> Result<Exit, Exit> {
     out!("a broker runs in this process: {}", broker.url());
     let _shown = Stream::start_brief();
     let tasks = Tasks::new();
-    let started = App::start(plan.clone(), source, &tasks, &super::telemetry()?).await;
+    let started = App::start(
+        plan.clone(),
+        source,
+        Compiling::Alone,
+        &tasks,
+        &super::telemetry()?,
+    )
+    .await;
     let _app = started.map_err(|fault| super::refuse(&fault))?;
     until(&broker, |broker| {
         let queue = broker.queue("/", CREATED);

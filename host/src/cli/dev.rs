@@ -3,6 +3,7 @@
 mod brought;
 pub(super) mod build;
 mod feed;
+mod keys;
 pub(super) mod sources;
 pub(super) mod stream;
 
@@ -13,16 +14,18 @@ use clap::Args;
 use hive_config::Environment;
 use hive_config::plan::Plan;
 use hive_core::codes::Coded;
-use hive_core::message::Publication;
 use hive_lifecycle::{Drained, Tasks};
+use hive_sandbox::Compiling;
+use tokio::sync::mpsc;
 
 use self::brought::Choice;
 use self::build::build;
+use self::keys::{Key, Keys};
 use self::sources::Sources;
 use self::stream::Stream;
 use super::run::Signals;
-use super::say::{fault, out};
-use super::{Exit, PlanFile};
+use super::say::{self, fault, out};
+use super::{Exit, PlanFile, progress};
 use crate::app::{App, PlanSource, StartFault};
 use crate::control::{Command, Control, Done};
 
@@ -55,13 +58,18 @@ struct Session {
     plan: Plan,
     source: PlanSource,
     sources: Sources,
-    feed: Vec<Publication>,
+    feed: Option<PathBuf>,
+    keys: mpsc::Receiver<Key>,
+    keyboard: Option<Keys>,
+    /// What was printed of hive.toml last, if anything is wrong with it.
+    told: Option<String>,
     stream: Stream,
     /// The broker in this process, if there is one: it outlives every build and every start.
     _brought: Option<brought::Broker>,
 }
 
 pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
+    progress::show();
     Ok(super::block_on(async {
         let session = Session::prepare(arguments).await;
         match session {
@@ -97,9 +105,17 @@ async fn serve(mut session: Session) -> Exit {
     };
     let tasks = Tasks::new();
     let timeout = session.plan.host.shutdown_timeout;
+    let keyboard = session.keyboard.take();
+    let quit = async {
+        match keyboard {
+            Some(keyboard) => keyboard.until_quit().await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         exit = session.work(&tasks) => exit,
         _ = signals.stop(None) => Exit::Done,
+        () = quit => Exit::Done,
     };
     tokio::select! {
         drained = tasks.stop(timeout) => match drained {
@@ -124,8 +140,11 @@ impl Session {
             (None, _) => None,
         };
         let plan = watched(PlanFile { file: file.clone() }.load_in(&environment)?);
-        let feed = arguments.feed.as_deref();
-        let feed = feed.map_or_else(|| Ok(Vec::new()), |file| feed::read(file, &plan))?;
+        if let Some(feed) = &arguments.feed {
+            // Its faults are printed before anything starts.
+            feed::read(feed, &plan)?;
+        }
+        let (keyboard, keys) = Keys::new();
         let mut folders = vec![folder(&file).to_owned()];
         folders.extend(arguments.sources.iter().cloned());
         let made = plan.components.values();
@@ -134,7 +153,10 @@ impl Session {
             plan,
             source: PlanSource { file, environment },
             sources: Sources::new(folders, made),
-            feed,
+            feed: arguments.feed.clone(),
+            keys,
+            keyboard: Some(keyboard),
+            told: None,
             stream: Stream::start(),
             _brought: brought,
         })
@@ -147,21 +169,36 @@ impl Session {
             Err(exit) => return exit,
         };
         let control = app.control().clone();
-        if !self.feed.is_empty() {
+        if self.feed.is_some() {
             let consumers = self.plan.consumers.len();
             tokio::select! {
                 () = self.stream.consuming(consumers) => {}
                 reason = app.gave_up() => return gave_up(&reason),
             }
-            let publications = std::mem::take(&mut self.feed);
-            feed::publish(publications, &self.plan).await;
+            self.feed().await;
         }
         loop {
-            let changed = tokio::select! {
-                changed = self.sources.changed(tasks) => changed,
+            tokio::select! {
+                changed = self.sources.changed(tasks) => self.take(&changed, &control).await,
+                Some(key) = self.keys.recv() => match key {
+                    Key::Rebuild => self.build(&control).await,
+                    Key::Feed => self.feed().await,
+                    Key::Quit => return Exit::Done,
+                },
                 reason = app.gave_up() => return gave_up(&reason),
-            };
-            self.take(&changed, &control).await;
+            }
+        }
+    }
+
+    /// Publishes the messages of `--feed` as the file has them now.
+    async fn feed(&self) {
+        let Some(file) = &self.feed else {
+            out!("there is nothing to feed: begin with `hive-host dev --feed FILE.jsonl`");
+            return;
+        };
+        // The faults of the file have been printed.
+        if let Ok(publications) = feed::read(file, &self.plan) {
+            feed::publish(publications, &self.plan).await;
         }
     }
 
@@ -178,16 +215,29 @@ impl Session {
             // Tasks of a failed start must not be there at the next one.
             let attempt = tasks.branch();
             let (plan, source) = (self.plan.clone(), self.source.clone());
-            match App::start(plan, source, &attempt, &telemetry).await {
+            match App::start(plan, source, Compiling::Repeatedly, &attempt, &telemetry).await {
                 Ok(app) => return Ok(app),
                 Err(fault @ StartFault::Host(_)) => return Err(super::refuse(&fault)),
                 Err(fault) => {
                     let _why = super::refuse(&fault);
                     let _drained = attempt.stop(Duration::ZERO).await;
                     out!("waiting for a change of the sources");
-                    self.sources.changed(tasks).await;
+                    self.another_try(tasks).await;
                     self.read_again();
                 }
+            }
+        }
+    }
+
+    /// Waits for a reason to build again.
+    async fn another_try(&mut self, tasks: &Tasks) {
+        loop {
+            tokio::select! {
+                _ = self.sources.changed(tasks) => return,
+                Some(key) = self.keys.recv() => match key {
+                    Key::Feed => out!("nothing consumes yet, so nothing is fed"),
+                    Key::Rebuild | Key::Quit => return,
+                },
             }
         }
     }
@@ -200,16 +250,19 @@ impl Session {
             .map(|path| path.strip_prefix(here).unwrap_or(path));
         let names = names.map(|path| path.display().to_string());
         out!("changed: {}", names.collect::<Vec<_>>().join(", "));
-        if changed.contains(&self.source.file) {
-            self.read_again();
-            match control.ask(Command::Reload).await {
-                Ok(Done::Reloaded { changes }) => {
-                    changes.iter().for_each(|change| out!("reloaded: {change}"));
-                }
-                Ok(_) => {}
-                Err(refusal) => fault!([refusal.code()] "{refusal}"),
-            }
+        let is_reloaded = changed.contains(&self.source.file);
+        let is_whole = !is_reloaded || self.read_again();
+        if is_reloaded && is_whole {
+            // The host itself reports the changes, or why it refuses them.
+            let _reported = control.ask(Command::Reload).await;
         }
+        if is_whole || changed.len() > 1 {
+            self.build(control).await;
+        }
+    }
+
+    /// Builds every component, and has the host take what is new.
+    async fn build(&self, control: &Control) {
         let folder = folder(&self.source.file).to_owned();
         for (name, component) in &self.plan.components {
             if build(component, &folder).await != build::Built::Newly {
@@ -222,13 +275,23 @@ impl Session {
         }
     }
 
-    /// Commands and components may be other ones.
-    fn read_again(&mut self) {
-        let file = PlanFile {
-            file: self.source.file.clone(),
-        };
-        if let Ok(plan) = file.load_in(&self.source.environment) {
-            self.plan = watched(plan);
+    /// Commands and components may be other ones. Returns whether the file has no fault. What was printed of it is not
+    /// printed again.
+    fn read_again(&mut self) -> bool {
+        match hive_config::load(&self.source.file, &self.source.environment) {
+            Ok(loaded) => {
+                self.told = None;
+                self.plan = watched(loaded.plan);
+                true
+            }
+            Err(problems) => {
+                let told = Some(problems.to_string());
+                if self.told != told {
+                    say::problems(&problems);
+                    self.told = told;
+                }
+                false
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use hive_config::plan::{ComponentPlan, Instances};
 use hive_core::message::Envelope;
 use hive_core::nearest;
 use hive_lifecycle::Tasks;
-use hive_sandbox::{Call, Engine, EngineLimits, Generation, Handed, Measured, Source};
+use hive_sandbox::{Call, Compiling, Engine, EngineLimits, Generation, Handed, Measured, Source};
 use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ use self::log::Log;
 use self::measure::Measure;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
-use super::{Exit, PlanFile};
+use super::{Exit, PlanFile, progress};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host invoke greeter.wasm --message message.json\n  \
@@ -72,6 +72,7 @@ pub(super) fn run(arguments: &Invoke) -> Result<Exit, Exit> {
     let plan = plan(arguments)?;
     let deliveries = input::deliveries(arguments)?;
     let log = Log::start();
+    progress::show();
     Ok(super::block_on(async {
         match invoke(arguments, plan, &deliveries, &log).await {
             Ok(exit) | Err(exit) => exit,
@@ -215,10 +216,11 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
     let limits = EngineLimits {
         instances: INSTANCES,
     };
-    let engine = Engine::new(limits, tasks, &telemetry, &store).map_err(|error| {
-        fault!("{error:#}");
-        Exit::Failed
-    })?;
+    let engine =
+        Engine::new(limits, Compiling::Alone, tasks, &telemetry, &store).map_err(|error| {
+            fault!("{error:#}");
+            Exit::Failed
+        })?;
     let loaded = engine.load(plan, &[], Source::File, 1).await;
     loaded.map_err(|fault| {
         fault!([fault.code()] "{fault}");

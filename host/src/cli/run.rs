@@ -4,6 +4,7 @@ use anyhow::Context;
 use hive_config::plan::Plan;
 use hive_core::codes::Code;
 use hive_lifecycle::{Drained, Tasks};
+use hive_sandbox::Compiling;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,7 +45,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     };
 
     let mut app = tokio::select! {
-        started = App::start(plan, source, &tasks, &telemetry) => match started {
+        started = App::start(plan, source, Compiling::BesideDeliveries, &tasks, &telemetry) => match started {
             Ok(app) => app,
             Err(fault) => {
                 tasks.stop(shutdown_timeout).await;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hive_config::{Problem, Problems, Severity};
@@ -21,6 +22,12 @@ const READER_IS_GONE: i32 = 128 + 13;
 
 /// The codes of the errors that were printed.
 static CODES: Mutex<BTreeSet<Code>> = Mutex::new(BTreeSet::new());
+
+/// The cursor to the beginning of its line, and the line cleared (ECMA-48, EL).
+const CLEARED: &str = "\r\u{1b}[K";
+
+/// There is a line of [`progress`] at the terminal.
+static HAS_PROGRESS: AtomicBool = AtomicBool::new(false);
 
 /// Prints one line of a result.
 macro_rules! out {
@@ -70,8 +77,24 @@ pub(super) fn json(value: &impl Display) {
     result(&format!("{}\n", escape::json(&text)));
 }
 
+/// Shows a line that the next one takes the place of, whatever prints that. For a terminal alone.
+pub(super) fn progress(text: &str) {
+    let line = escape::line(text);
+    // A line that goes anyway.
+    let _shown = io::stderr().write_all(format!("{CLEARED}{line}").as_bytes());
+    HAS_PROGRESS.store(true, Ordering::Release);
+}
+
+/// Takes the line of [`progress`] away, if there is one.
+fn end_progress() {
+    if HAS_PROGRESS.swap(false, Ordering::AcqRel) {
+        let _cleared = io::stderr().write_all(CLEARED.as_bytes());
+    }
+}
+
 /// Prints a result as it stands: with what moves a terminal's cursor or colours a line.
 pub(super) fn result(text: &str) {
+    end_progress();
     let mut output = io::stdout().lock();
     let written = output.write_all(text.as_bytes());
     match written.and_then(|()| output.flush()) {
@@ -138,6 +161,7 @@ fn hint(codes: &BTreeSet<Code>) -> Option<String> {
 /// Writes a text to standard error unchanged; while a log runs, through the log, after the lines that wait
 /// there. If it cannot be written, there is no way to report that.
 pub(super) fn note(text: &str) {
+    end_progress();
     let text = format!("{text}\n");
     if !log::put(&text) {
         io::stderr().write_all(text.as_bytes()).ok();

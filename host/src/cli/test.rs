@@ -17,7 +17,7 @@ use hive_config::Environment;
 use hive_config::cases::{self, Cases, ComponentCase};
 use hive_config::plan::Plan;
 use hive_lifecycle::Tasks;
-use hive_sandbox::{Engine, EngineLimits};
+use hive_sandbox::{Compiling, Engine, EngineLimits};
 use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
@@ -25,12 +25,12 @@ use self::component::{Bench, Ran};
 use self::files::Given;
 use self::report::EndedFile;
 use self::snapshot::Snapshots;
-use super::Exit;
 use super::broker::told_to_stop;
 use super::dev::build::{Built, build};
 use super::dev::folder;
 use super::dev::sources::Sources;
 use super::say::{self, fault, out, warning};
+use super::{Exit, progress};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host test\n  \
@@ -71,6 +71,7 @@ pub(super) struct Test {
 
 pub(super) fn run(arguments: &Test) -> Result<Exit, Exit> {
     let given = files::given(&arguments.files)?;
+    progress::show();
     if !arguments.watch {
         return round(arguments, &given);
     }
@@ -219,10 +220,15 @@ async fn components(
     let limits = EngineLimits {
         instances: threads.saturating_mul(INSTANCES),
     };
-    let engine = Engine::new(limits, &tasks, &super::telemetry()?, &store).map_err(|error| {
-        fault!("{error:#}");
-        Exit::Failed
-    })?;
+    let compiling = match arguments.watch {
+        true => Compiling::Repeatedly,
+        false => Compiling::Alone,
+    };
+    let engine =
+        Engine::new(limits, compiling, &tasks, &super::telemetry()?, &store).map_err(|error| {
+            fault!("{error:#}");
+            Exit::Failed
+        })?;
     let cases = || chosen.iter().flat_map(|(_, cases)| cases.iter().copied());
     let names: BTreeSet<&Arc<str>> = cases().map(|case| &case.component).collect();
     let bench = Bench::load(engine, plan, names).await.map_err(|faults| {

@@ -9,9 +9,7 @@ use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use tokio::sync::OnceCell;
 
-use super::{
-    Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Store, StoreFault, Write,
-};
+use super::{Answer, Clock, Embedded, Memory, Namespace, Page, Promised, Store, StoreFault, Write};
 
 /// A store that opens at the first need.
 pub struct OnDemand {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hive_tests::{HostProcess, eventually, guest, run_to_end, scratch};
+use hive_tests::{HostProcess, Shell, eventually, guest, run_to_end, scratch};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
@@ -96,6 +96,80 @@ async fn it_wins_over_the_connections_of_the_file_where_it_is_asked_for() -> Res
     let mut host = HostProcess::launch_command(&arguments)?;
     host.wait_for_output("letters first: ack (").await?;
     host.stop().await
+}
+
+#[tokio::test]
+async fn a_fault_of_hive_toml_is_told_once_and_a_build_goes_on() -> Result<()> {
+    let (folder, file) = project("dev-fault", "")?;
+    let mut host = HostProcess::launch_command(&["dev", &file, "--port", "0"])?;
+    host.wait_for_output("consumer=letters queue=letters")
+        .await?;
+    let whole = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, format!("{whole}prefetsch = 3\n"))?;
+    host.wait_for_output("prefetsch` is not a known key")
+        .await?;
+    host.wait_for_output("hive.toml: 1 error").await?;
+    for guest_name in ["publish", "ack", "publish"] {
+        let built = count(&host, "built scribe in");
+        point_at(&folder, &guest(guest_name))?;
+        let again = || async { Ok(count(&host, "built scribe in")) };
+        eventually("it is built again", again, |now| *now > built).await?;
+    }
+    std::fs::write(&file, format!("{whole}prefetch = 3\n"))?;
+    host.wait_for_output("prefetch").await?;
+    host.wait_for_output("reloaded: ").await?;
+    assert_eq!(count(&host, "hive.toml: 1 error"), 1);
+    assert_eq!(
+        count(&host, "prefetsch"),
+        2,
+        "the message and the line of the file"
+    );
+    host.stop().await
+}
+
+/// The lines with this text.
+fn count(host: &HostProcess, text: &str) -> usize {
+    let lines = host.lines();
+    lines.iter().filter(|line| line.contains(text)).count()
+}
+
+#[tokio::test]
+async fn an_install_of_packages_builds_again() -> Result<()> {
+    let (folder, file) = project("dev-install", "")?;
+    // As a build that needs a package.
+    let text = std::fs::read_to_string(&file)?;
+    let build = "test -e node_modules/dayjs && cp \"$(cat source.txt)\" made.wasm";
+    let text = text.replace("cp \"$(cat source.txt)\" made.wasm", build);
+    std::fs::write(&file, text)?;
+    let mut host = HostProcess::launch_command(&["dev", &file, "--port", "0"])?;
+    host.wait_for_output("waiting for a change of the sources")
+        .await?;
+    std::fs::create_dir_all(folder.join("node_modules/dayjs"))?;
+    std::fs::write(folder.join("node_modules/.package-lock.json"), "{}")?;
+    host.wait_for_output("consumer=letters queue=letters")
+        .await?;
+    host.stop().await
+}
+
+#[tokio::test]
+async fn keys_at_a_terminal_build_feed_and_end() -> Result<()> {
+    let (folder, _) = project("dev-keys", "")?;
+    let feed = "{\"message-id\": \"one\", \"body\": \"hello\"}\n";
+    std::fs::write(folder.join("feed.jsonl"), feed)?;
+    let program = "sh -c 'hive-host dev --port 0 --feed feed.jsonl; echo en\"\"ded $?'";
+    let mut terminal = Shell::within(&folder).at_a_terminal(program)?;
+    terminal.shows("keys, each with Enter").await?;
+    terminal.shows("letters one: ack (").await?;
+    // The file is read again.
+    std::fs::write(folder.join("feed.jsonl"), feed.replace("one", "two"))?;
+    terminal.types("f\n")?;
+    terminal.shows("letters two: ack (").await?;
+    // What a build may need is nothing that `dev` can see.
+    std::fs::write(folder.join("made.wasm"), "gone")?;
+    terminal.types("r\n")?;
+    terminal.shows("scribe: the same code as before").await?;
+    terminal.types("q\n")?;
+    terminal.shows("ended 0").await
 }
 
 #[test]

@@ -20,7 +20,8 @@ table! {
     /// `[components.NAME]`.
     #[derive(Clone, PartialEq)]
     pub struct ComponentPlan, meant ComponentMeant {
-        /// The component: `.wasm`, `.wat`, or a precompiled `.cwasm`.
+        /// The component: `.wasm`, `.wat`, or native code of `hive-host compile`, `.cwasm`, which is trusted as the host
+        /// itself is.
         path => PathBuf as Text [required], written "path";
 
         /// The command line that builds it. `hive-host dev` runs it, `run` does not.

@@ -481,11 +481,16 @@ codes! {
             ],
             example: "error[HIVE-0308]: component \"orders\" (orders.wasm): it imports \"acme:billing/rates@1.0.0\" (for \"rate\"), which the host does not have",
         }
-        OtherEngine "0309" "precompiled code that cannot be used" {
-            means: "The file is native code that was compiled from a component. It belongs to one build of the \
-                    engine and one kind of processor, and is never taken over the network.",
-            steps: ["Name, or send, the .wasm that it was made from."],
-            example: "error[HIVE-0309]: component \"orders\" (orders.cwasm): it was precompiled for another engine",
+        OtherEngine "0309" "native code that this host does not run" {
+            means: "The file was compiled ahead, and holds for one version of hive-host and one kind of processor; \
+                    the message names both, and this host. Native code is never taken over the network, and only \
+                    from `hive-host compile`.",
+            steps: [
+                "Compile it again with the hive-host that runs it: `hive-host compile FILE.wasm`.",
+                "For machines of several kinds, compile for the oldest processor: `--cpu x86-64-v2`.",
+                "Or name, or send, the .wasm: the host compiles it at its start.",
+            ],
+            example: "error[HIVE-0309]: component \"orders\" (orders.cwasm): it was compiled ahead for hive-host 0.0.9 (wasmtime 47.0.1) on x86_64-linux, and this is hive-host 0.1.0 (wasmtime 48.0.8) on x86_64-linux",
         }
         HandlerMismatch "0310" "the component lacks the handler that its consumer needs" {
             means: "A consumer with `batch` calls hive:consumer/batch-handler, one without calls \
@@ -517,6 +522,23 @@ codes! {
                     of the host, or the host is stopping.",
             steps: ["Run the command again; if it happens again, report it with the component."],
             example: "error[HIVE-0313]: component \"orders\" (orders.wasm): the host failed over it: task was cancelled",
+        }
+        UntrustedCode "0314" "native code that others can change" {
+            means: "A .cwasm file is native code: it runs outside of the sandbox, as a part of the host. So the file, \
+                    and each folder on the way to it, must belong to root or to the user of the host, and neither \
+                    its group nor everybody may write to it. A folder with the sticky bit, such as /tmp, may be \
+                    shared.",
+            steps: [
+                "Take the rights away, as the message says: `chmod go-w FILE`, `chown USER FILE`.",
+                "Or name the .wasm: WebAssembly needs no such trust.",
+            ],
+            example: "error[HIVE-0314]: component \"orders\" (orders.cwasm): it is native code, which only root and the user of the host may be able to change: /srv/orders.cwasm can be written by its group or by everybody (mode 0666; `chmod go-w` it)",
+        }
+        DamagedCode "0315" "native code that is damaged" {
+            means: "The .cwasm file does not have the content that `hive-host compile` wrote. It was cut off, \
+                    copied as text, or changed.",
+            steps: ["Copy the file again, or compile it again: `hive-host compile FILE.wasm`."],
+            example: "error[HIVE-0315]: component \"orders\" (orders.cwasm): it is damaged: its content does not have the checksum that it had when it was made",
         }
     }
 

@@ -1,6 +1,6 @@
 //! The folder in which compiled code is kept between runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hive_telemetry::Fact;
 use wasmtime::{Cache, CacheConfig};
@@ -8,9 +8,7 @@ use wasmtime::{Cache, CacheConfig};
 /// Compiled code is kept between runs; without a folder for it every start compiles again.
 pub(crate) fn cache() -> Option<Cache> {
     let directory = cache_directory()?;
-    let mut config = CacheConfig::new();
-    config.with_directory(&directory);
-    match Cache::new(config) {
+    match open(&directory) {
         Ok(cache) => Some(cache),
         Err(error) => {
             Fact::CacheUnavailable {
@@ -23,8 +21,15 @@ pub(crate) fn cache() -> Option<Cache> {
     }
 }
 
+/// The cache in this folder.
+pub(super) fn open(directory: &Path) -> wasmtime::Result<Cache> {
+    let mut config = CacheConfig::new();
+    config.with_directory(directory);
+    Cache::new(config)
+}
+
 /// `HIVE_CACHE_DIR`, else `hive` in the user's cache folder (XDG Base Directory Specification).
-fn cache_directory() -> Option<PathBuf> {
+pub(crate) fn cache_directory() -> Option<PathBuf> {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use hive_config::plan::{ComponentPlan, ConsumerPlan};
 use hive_core::codes::Code as ErrorCode;
 use hive_lifecycle::Tasks;
-use wasmtime::Precompiled;
 use wasmtime::component::Component;
 
 use super::content::{Content, check_sum};
+use super::cpu::Cpu;
 use super::exports::{self, Handlers};
 use super::fault::{ComponentFault, Reason};
+use super::functions::Functions;
+use super::{ahead, native, slow, trust};
 
 /// Where code comes from.
 #[derive(Debug)]
@@ -61,13 +63,20 @@ impl std::fmt::Debug for Code {
 #[derive(Clone)]
 pub(crate) struct Compiler {
     engine: wasmtime::Engine,
+    /// Those that it keeps, if any.
+    functions: Option<Arc<Functions>>,
     tasks: Tasks,
 }
 
 impl Compiler {
-    pub(crate) fn new(engine: wasmtime::Engine, tasks: &Tasks) -> Self {
+    pub(crate) fn new(
+        engine: wasmtime::Engine,
+        functions: Option<Arc<Functions>>,
+        tasks: &Tasks,
+    ) -> Self {
         Self {
             engine,
+            functions,
             tasks: tasks.clone(),
         }
     }
@@ -95,8 +104,34 @@ impl Compiler {
         source: Source,
     ) -> Result<Code, ComponentFault> {
         let (compiler, owned) = (self.clone(), plan.clone());
-        self.aside(plan, move || compiler.compile(&owned, source))
-            .await
+        let compilation = self.aside(plan, move || compiler.compile(&owned, source));
+        let code = slow::reported(&plan.name, compilation).await;
+        if let Some(functions) = self.functions.clone() {
+            // Nothing waits for it.
+            self.tasks.spawn_blocking(move || functions.save());
+        }
+        code
+    }
+
+    /// The file of native code for a component, compiled with the settings of this engine.
+    pub(super) async fn ahead(
+        &self,
+        plan: &ComponentPlan,
+        cpu: Cpu,
+    ) -> Result<Vec<u8>, ComponentFault> {
+        let (engine, owned) = (self.engine.clone(), plan.clone());
+        let compilation = self.aside(plan, move || {
+            let Content { bytes, hash, .. } =
+                Content::of_file(&owned.path, owned.build.as_deref())?;
+            check_sum(&hash, &owned)?;
+            let compiled = binary(&owned.path, &bytes).and_then(|bytes| {
+                let compiled = engine.precompile_component(&bytes);
+                compiled.map_err(|error| not_compiled(&error))
+            });
+            let code = compiled.map_err(|reason| vec![reason])?;
+            Ok(ahead::Head::of_this_host(&cpu.to_string(), &hash).file(&code))
+        });
+        slow::reported(&plan.name, compilation).await
     }
 
     /// Runs a computation away from the tasks that handle deliveries.
@@ -130,15 +165,15 @@ impl Compiler {
             Source::File => Content::of_file(&plan.path, plan.build.as_deref())?,
         };
         check_sum(&hash, plan)?;
-        if is_sent && wasmtime::Engine::detect_precompiled(&bytes).is_some() {
-            return Err(vec![Reason::new(
+        let component = match ahead::is_native(&bytes) {
+            true if is_sent => Err(Reason::new(
                 ErrorCode::OtherEngine,
                 "it is native code, which is taken from the file in hive.toml alone; send the .wasm it was made from",
-            )]);
-        }
-        let component = self
-            .read(&plan.path, &bytes)
-            .map_err(|reason| vec![reason])?;
+            )),
+            true => self.read_native(&plan.path, &bytes),
+            false => self.read(&plan.path, &bytes),
+        };
+        let component = component.map_err(|reason| vec![reason])?;
         let handlers = exports::handlers(&self.engine, &component)?;
         component
             .initialize_copy_on_write_image()
@@ -155,57 +190,46 @@ impl Compiler {
     }
 
     fn read(&self, path: &Path, bytes: &[u8]) -> Result<Component, Reason> {
-        const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
-        match wasmtime::Engine::detect_precompiled(bytes) {
-            Some(Precompiled::Component) => return self.read_precompiled(bytes),
-            Some(Precompiled::Module) => {
-                let text = "it is a precompiled core module, not a component";
-                return Err(Reason::new(ErrorCode::CoreModule, text));
-            }
-            None => {}
-        }
-        if bytes.is_empty() {
-            let text = "the file is empty; was its build interrupted?";
-            return Err(Reason::new(ErrorCode::NotWebAssembly, text));
-        }
-        // Code that was sent has no name; text is recognised by its beginning.
-        let is_text = path.extension().is_some_and(|extension| extension == "wat")
-            || bytes.trim_ascii_start().starts_with(b"(");
-        let bytes: Cow<'_, [u8]> = match is_text {
-            true => binary(bytes)?,
-            false => bytes.into(),
-        };
-        if bytes.starts_with(CORE_MODULE) {
-            return Err(Reason::new(ErrorCode::CoreModule, core_module(&bytes)));
-        }
-        if !bytes.starts_with(b"\0asm") {
-            let text = "it is not WebAssembly: it does not begin with \\0asm";
-            return Err(Reason::new(ErrorCode::NotWebAssembly, text));
-        }
+        let bytes = binary(path, bytes)?;
         Component::new(&self.engine, &bytes).map_err(|error| not_compiled(&error))
     }
 
-    #[expect(
-        unsafe_code,
-        reason = "native code is run as it stands in the file: a .cwasm is as trusted as the host's own binary, \
-                  which docs/configuration.md says of `path`"
-    )]
-    fn read_precompiled(&self, bytes: &[u8]) -> Result<Component, Reason> {
-        // SAFETY: the bytes were made by wasmtime (`detect_precompiled` has seen its mark), from a file
-        // named by the operator, who could as well have named another binary to run. They are those
-        // whose sum was checked: the file may be another by now.
-        unsafe { Component::deserialize(&self.engine, bytes) }.map_err(|error| {
-            let text = format!(
-                "it was precompiled for another engine ({error:#}); name the .wasm it was made from"
-            );
-            Reason::new(ErrorCode::OtherEngine, text)
-        })
+    /// Code that was compiled ahead. What it was made for is checked first: an old file is no danger, whoever may write it.
+    fn read_native(&self, path: &Path, bytes: &[u8]) -> Result<Component, Reason> {
+        let (head, code) = ahead::read(bytes)?;
+        head.check()?;
+        trust::check(path)?;
+        native::component(&self.engine, code).map_err(|error| head.refused(&error))
     }
+}
+
+/// A component in its binary form.
+fn binary<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Reason> {
+    const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    if bytes.is_empty() {
+        let text = "the file is empty; was its build interrupted?";
+        return Err(Reason::new(ErrorCode::NotWebAssembly, text));
+    }
+    // Code that was sent has no name; text is recognised by its beginning.
+    let is_text = path.extension().is_some_and(|extension| extension == "wat")
+        || bytes.trim_ascii_start().starts_with(b"(");
+    let bytes: Cow<'_, [u8]> = match is_text {
+        true => of_text(bytes)?,
+        false => bytes.into(),
+    };
+    if bytes.starts_with(CORE_MODULE) {
+        return Err(Reason::new(ErrorCode::CoreModule, core_module(&bytes)));
+    }
+    if !bytes.starts_with(b"\0asm") {
+        let text = "it is not WebAssembly: it does not begin with \\0asm";
+        return Err(Reason::new(ErrorCode::NotWebAssembly, text));
+    }
+    Ok(bytes)
 }
 
 /// A component that is written as text, in binary.
 #[cfg(feature = "wat")]
-fn binary(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+fn of_text(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
     wat::parse_bytes(text).map_err(|error| {
         let text = format!("it is not WebAssembly text: {error}");
         Reason::new(ErrorCode::NotWebAssembly, text)
@@ -213,7 +237,7 @@ fn binary(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
 }
 
 #[cfg(not(feature = "wat"))]
-fn binary(_: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
+fn of_text(_: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
     let text = "it is WebAssembly text, and this hive-host was built without its cargo feature `wat`; \
                 name a .wasm, or build hive-host with that feature";
     Err(Reason::new(ErrorCode::NotWebAssembly, text))

@@ -28,7 +28,7 @@ impl Content {
 
     fn new(bytes: Vec<u8>, is_sent: bool) -> Self {
         Self {
-            hash: hex(&Sha256::digest(&bytes)).into(),
+            hash: sum(&bytes).into(),
             bytes,
             is_sent,
         }
@@ -70,6 +70,11 @@ pub(super) fn check_sum(hash: &str, plan: &ComponentPlan) -> Result<(), Vec<Reas
         }
         _ => Ok(()),
     }
+}
+
+/// The SHA-256 of a content, in hexadecimal.
+pub fn sum(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
 }
 
 fn hex(bytes: &[u8]) -> String {

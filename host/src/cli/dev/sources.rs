@@ -4,6 +4,7 @@
 //! that writes a file again with the same content changes nothing.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,17 @@ const MADE: [&str; 5] = ["target", "build", "node_modules", "__pycache__", "venv
 
 /// Ends of names of files that hold what was made.
 const MADE_FILES: [&str; 2] = ["wasm", "db"];
+
+/// What package managers leave of an install in `node_modules`: npm, pnpm, yarn.
+const INSTALLED: [&str; 4] = [
+    ".package-lock.json",
+    ".modules.yaml",
+    ".yarn-integrity",
+    ".yarn-state.yml",
+];
+
+/// Folders of Python's virtual environments.
+const ENVIRONMENTS: [&str; 2] = [".venv", "venv"];
 
 /// Sources as they were seen last.
 pub(in crate::cli) struct Sources {
@@ -107,6 +119,11 @@ fn walk(folder: &Path, roots: &Roots, before: &Looks, looks: &mut Looks) {
             || path
                 .extension()
                 .is_some_and(|end| MADE_FILES.iter().any(|made| end == *made));
+        if name == "node_modules" {
+            looks.extend(installed_modules(&path, before));
+        } else if ENVIRONMENTS.contains(&&*name) {
+            looks.extend(installed_packages(&path));
+        }
         if name.starts_with('.') || is_made {
             continue;
         }
@@ -126,6 +143,39 @@ fn walk(folder: &Path, roots: &Roots, before: &Looks, looks: &mut Looks) {
     }
 }
 
+/// What an install of packages has left in `node_modules`. The packages themselves are too many to look at.
+fn installed_modules(modules: &Path, before: &Looks) -> Vec<(PathBuf, Look)> {
+    let files = INSTALLED.map(|name| modules.join(name)).into_iter();
+    files
+        .filter_map(|file| look(&file, before.get(&file)).map(|look| (file, look)))
+        .collect()
+}
+
+/// The packages of a virtual environment of Python, by the names of their folders, which have the versions.
+fn installed_packages(environment: &Path) -> Vec<(PathBuf, Look)> {
+    let names = |folder: &Path| -> Vec<OsString> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        let mut names: Vec<_> = entries.flatten().map(|one| one.file_name()).collect();
+        names.sort();
+        names
+    };
+    let library = environment.join("lib");
+    let versions = names(&library).into_iter();
+    versions
+        .map(|version| library.join(version).join("site-packages"))
+        .filter(|packages| packages.is_dir())
+        .map(|packages| {
+            let names = names(&packages);
+            let look = Look {
+                changed: None,
+                length: names.len() as u64,
+                content: hash(&names),
+            };
+            (packages, look)
+        })
+        .collect()
+}
+
 fn look(path: &Path, before: Option<&Look>) -> Option<Look> {
     let metadata = std::fs::metadata(path)
         .ok()
@@ -141,7 +191,7 @@ fn look(path: &Path, before: Option<&Look>) -> Option<Look> {
     }
 }
 
-fn hash(content: &[u8]) -> u64 {
+fn hash(content: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     hasher.finish()
@@ -194,5 +244,15 @@ mod tests {
         assert_eq!(changed, [at("src/lib.rs"), at("src/more.rs")]);
         std::fs::remove_file(at("src/more.rs")).unwrap();
         assert_eq!(sources.changed(&tasks).await, [at("src/more.rs")]);
+        let lock = "node_modules/.package-lock.json";
+        write("node_modules/dayjs/index.js", "code");
+        write(lock, "one");
+        assert_eq!(sources.changed(&tasks).await, [at(lock)]);
+        write(
+            ".venv/lib/python3.13/site-packages/humanize-4.13.dist-info/METADATA",
+            "",
+        );
+        let packages = at(".venv/lib/python3.13/site-packages");
+        assert_eq!(sources.changed(&tasks).await, [packages]);
     }
 }

@@ -10,7 +10,7 @@ use hive_telemetry::{Fact, Observer, observe};
 use tokio::sync::watch;
 use tracing::Level;
 
-use crate::cli::say;
+use crate::cli::{progress, say};
 
 /// The stream of events. Clones share it.
 #[derive(Debug, Clone)]
@@ -265,6 +265,11 @@ fn shown(
 
 /// Whatever else the host reports, unless it concerns those alone who debug the host.
 fn said_by_the_host(fact: &Fact<'_>) -> Option<(Colour, String)> {
+    if let Some(words) = progress::words(fact) {
+        // At a terminal it is shown already.
+        let is_wanted = !progress::is_shown() && fact.level() <= Level::INFO;
+        return is_wanted.then(|| (Colour::Aside, format!("hive: {words}")));
+    }
     let colour = match fact.level() {
         Level::ERROR => Colour::Bad,
         Level::WARN => Colour::Later,

@@ -8,6 +8,8 @@ use hive_telemetry::{Fact, Here, Observer, observe, observe_here};
 use serde_json::{Value, json};
 use tracing::Level;
 
+use crate::cli::progress;
+
 /// Whose line it is, where the host has something to say.
 const HOST: &str = "host";
 
@@ -70,6 +72,7 @@ impl Observer for Log {
         let (source, text) = match fact {
             Fact::PrintedOut { line, .. } => ("stdout", (*line).to_owned()),
             Fact::PrintedErr { line, .. } => ("stderr", (*line).to_owned()),
+            fact if progress::words(fact).is_some() => return,
             fact if fact.level() <= Level::INFO => (HOST, fact.to_string()),
             _ => return,
         };

@@ -444,6 +444,20 @@ facts! {
             generation: [] u64,
             sha256: [] &'a str,
         };
+        /// A component has been compiling for a second, and still does.
+        CompilationSlow("component.compiling", INFO, "compiling") {
+            component: [] &'a str,
+        };
+        /// A component has been compiling for so many seconds, and still does.
+        StillCompiling("component.compiling", DEBUG, "still compiling") {
+            component: [] &'a str,
+            seconds: [] u64,
+        };
+        /// A component is compiled, which took longer than a second.
+        ComponentCompiled("component.compiled", INFO, "compiled") {
+            component: [] &'a str,
+            took_ms: [] f64,
+        };
         /// A new version of a component has taken over.
         ComponentSwapped("component.swapped", INFO, "swapped") {
             component: [] &'a str,
