@@ -5,10 +5,9 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use hive_core::codes::Code;
-use tokio::net::UnixStream;
-
 use super::fault::Reason;
+use hive_core::codes::Code;
+use rustix::process::geteuid;
 
 const ROOT: u32 = 0;
 const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
@@ -16,9 +15,9 @@ const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// An error if the file, or a folder on the way to it, can be changed by a user who is neither root nor that of this
-/// process. Needs a runtime.
+/// process.
 pub(super) fn check(file: &Path) -> Result<(), Reason> {
-    let user = user();
+    let user = geteuid().as_raw();
     let file = file
         .canonicalize()
         .map_err(|error| untrusted(&format!("its path cannot be followed: {error}")))?;
@@ -41,13 +40,6 @@ fn untrusted(why: &str) -> Reason {
     Reason::new(Code::UntrustedCode, text)
 }
 
-/// The user of this process; `None` where the system does not tell.
-fn user() -> Option<u32> {
-    // The standard library does not know it. The kernel says it of either end of a pair of sockets.
-    let (end, _other) = UnixStream::pair().ok()?;
-    Some(end.peer_cred().ok()?.uid())
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Rights {
     owner: u32,
@@ -64,8 +56,8 @@ impl Rights {
 }
 
 /// Why a file or a folder with these rights is not trusted, and what to do.
-fn mistrust(Rights { owner, mode }: Rights, user: Option<u32>, is_folder: bool) -> Option<String> {
-    if owner != ROOT && Some(owner) != user {
+fn mistrust(Rights { owner, mode }: Rights, user: u32, is_folder: bool) -> Option<String> {
+    if owner != ROOT && owner != user {
         return Some(format!("belongs to the user {owner} (`chown` it)"));
     }
     let is_shared = mode & GROUP_AND_OTHERS_WRITE != 0;
@@ -83,7 +75,7 @@ mod tests {
     #[test]
     fn only_root_and_the_own_user_may_write() {
         let trusts =
-            |owner, mode, is_folder| mistrust(Rights { owner, mode }, Some(7), is_folder).is_none();
+            |owner, mode, is_folder| mistrust(Rights { owner, mode }, 7, is_folder).is_none();
         assert!(trusts(7, 0o100_644, false) && trusts(ROOT, 0o100_644, false));
         assert!(trusts(7, 0o40_755, true) && trusts(ROOT, 0o40_755, true));
         assert!(!trusts(8, 0o100_600, false) && !trusts(8, 0o40_700, true));
@@ -95,23 +87,5 @@ mod tests {
         }
         // As /tmp is.
         assert!(trusts(ROOT, 0o41_777, true));
-        assert!(
-            mistrust(
-                Rights {
-                    owner: 7,
-                    mode: 0o644
-                },
-                None,
-                false
-            )
-            .is_some()
-        );
-    }
-
-    #[tokio::test]
-    async fn the_user_of_this_process_owns_what_it_makes() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let owner = file.as_file().metadata().unwrap().uid();
-        assert_eq!(user(), Some(owner));
     }
 }
