@@ -4,6 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
@@ -19,6 +20,8 @@ const esbuild = spawnSync(
     // The engine has what browsers and Node share; packages for both have a part for browsers without Node's modules.
     '--platform=browser',
     '--target=es2024',
+    // The engine refuses a file with a literal such as /\p{L}/u; as a call of RegExp it fails only where it is used.
+    '--supported:regexp-unicode-property-escapes=false',
     '--external:wasi:*',
     '--sourcemap=external',
     '--sources-content=false',
@@ -37,7 +40,11 @@ if (esbuild.status !== 0) process.exit(esbuild.status ?? 1);
 // A component reads no files, so the map is a part of the bundle.
 const { sources, mappings } = JSON.parse(readFileSync(`${to}.map`, 'utf8'));
 rmSync(`${to}.map`);
-const map = { sources: sources.map((source) => source.replace(/^(\.\.\/)+/, '')), lines: linesOf(mappings) };
+const map = {
+  bundle: basename(to),
+  sources: sources.map((source) => source.replace(/^(\.\.\/)+/, '')),
+  lines: linesOf(mappings),
+};
 appendFileSync(to, `globalThis[Symbol.for("hive.source-map")] = ${JSON.stringify(map)};\n`);
 
 // The mappings with numbers that are relative to the segment before in the same line of the bundle: an error then

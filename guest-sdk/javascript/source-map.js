@@ -3,11 +3,12 @@
 
 /** Calls of a stack, `name@file:line:column` each, with the places in the sources instead of those in the bundle. */
 globalThis[Symbol.for('hive.in-sources')] = (calls) => {
-  const { sources, lines } = globalThis[Symbol.for('hive.source-map')];
+  const { bundle, sources, lines } = globalThis[Symbol.for('hive.source-map')];
   const ofLine = lines.split('\n');
   return calls.map((call) => {
-    const [, name, line, column] = /^(.*)@.*:(\d+):(\d+)$/.exec(call) ?? [];
-    const found = find(ofLine[line - 1], column - 1);
+    const [, name, file, line, column] = /^(.*)@(.*):(\d+):(\d+)$/.exec(call) ?? [];
+    // The engine has files of its own.
+    const found = file?.endsWith(bundle) && find(ofLine[line - 1], column - 1);
     return found ? `${name}@${sources[found[0]]}:${found[1] + 1}:${found[2] + 1}` : call;
   });
 };

@@ -192,7 +192,7 @@ impl Project {
 
     /// Starts `hive-host dev`, with a broker in memory.
     pub fn dev(&self) -> Result<HostProcess> {
-        self.shell.host(&["dev", "hive.toml"])
+        self.shell.host(&["dev", "hive.toml", "--port", "0"])
     }
 
     /// Replaces a text that a file has once.
