@@ -183,7 +183,8 @@ function failed(error) {
 
 function describe(error) {
   if (!(error instanceof Error)) return typeof error === 'string' ? error : `thrown: ${show(error)}`;
-  const lines = `${error.stack ?? ''}`.split('\n').map((line) => line.trim());
+  const inSources = globalThis[Symbol.for('hive.in-sources')] ?? ((calls) => calls);
+  const lines = inSources(`${error.stack ?? ''}`.split('\n').map((line) => line.trim()));
   // The calls outside of the handler belong to the engine and to this file.
   const own = lines.filter((line) => line.includes('@') && !/initializer\.js|hive\.js/.test(line));
   const trace = own.map((line) => `\n    at ${line.replace(/^async\*/, '').replace(/[/<]*@/, ' (')})`).join('');

@@ -228,7 +228,8 @@ impl HostProcess {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Result<Self> {
+    /// Starts this command of the host's, and waits for nothing.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = keeper::start(&mut command).context("cannot start hive-host")?;
         let log = Arc::<Log>::default();

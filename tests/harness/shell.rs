@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::build::host_binary;
-use crate::host_process::Finished;
+use crate::host_process::{Finished, HostProcess};
 use crate::keeper;
 use crate::languages::toolchains;
 use crate::terminal::Terminal;
@@ -36,15 +36,21 @@ impl Shell {
         self
     }
 
-    /// The same with the tools of the languages, which keep what they compiled and fetch nothing.
+    /// The same with the tools of the languages, which keep what they compiled. Crates and modules of Go
+    /// are those of this machine; npm and pip fetch what a project asks for.
     #[must_use]
     pub fn with_toolchains(self) -> Self {
         let tools = toolchains();
+        // Modules of Go come from a folder, and are checked against no list elsewhere.
+        let modules = format!("file://{}", tools.join("go-modules").display());
         self.with("ZIG_GLOBAL_CACHE_DIR", tools.join("zig-cache"))
             .with("ZIG_LOCAL_CACHE_DIR", tools.join("zig-cache"))
             .with("GOCACHE", tools.join("go-cache"))
+            .with("GOMODCACHE", tools.join("go-module-cache"))
             .with("GOTOOLCHAIN", "local")
-            .with("GOPROXY", "off")
+            .with("GOPROXY", modules)
+            .with("GOSUMDB", "off")
+            .with("GOFLAGS", "-modcacherw")
             .with("CARGO_NET_OFFLINE", "true")
     }
 
@@ -73,6 +79,13 @@ impl Shell {
     /// Starts a program at a terminal of its own: shells ask for completions only there.
     pub fn at_a_terminal(&self, program: &str) -> Result<Terminal> {
         Terminal::open(self.command("script")?, program)
+    }
+
+    /// Starts `hive-host` with these arguments, for a command that goes on and prints.
+    pub fn host(&self, arguments: &[&str]) -> Result<HostProcess> {
+        let mut command = self.command("hive-host")?;
+        command.args(arguments).stdin(Stdio::null());
+        HostProcess::spawn(command)
     }
 
     /// A program in the folder, with the variables.

@@ -134,6 +134,7 @@ mod cli {
     mod explain;
     mod invoke;
     mod new;
+    mod new_faults;
     mod peek;
     mod printing;
     mod publish_command;

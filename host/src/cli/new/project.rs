@@ -65,8 +65,8 @@ const TS: Sources = embedded!("host/templates/ts/" => "":
     "README.md" "gitignore" "package.json" "src/consumer.ts" "src/greet.ts" "test/greet.test.ts"
     "tsconfig.json");
 const PYTHON: Sources = embedded!("host/templates/python/" => "":
-    "Makefile" "README.md" "gitignore" "pyproject.toml" "requirements.txt" "src/consumer.py"
-    "src/greet.py" "tests/test_greet.py");
+    "Makefile" "README.md" "gitignore" "pyproject.toml" "requirements-dev.txt" "requirements.txt"
+    "src/consumer.py" "src/greet.py" "tests/test_greet.py");
 const C: Sources = embedded!("host/templates/c/" => "":
     "Makefile" "README.md" "consumer.c" "gitignore" "messages/one.json" "requirements.txt" "test.c");
 const GO: Sources = embedded!("host/templates/go/" => "":
@@ -87,7 +87,7 @@ const SDK_OF_RUST: Sources = embedded!("guest-sdk/" => "sdk/":
     "wit/deps/wasi-keyvalue/batch.wit" "wit/deps/wasi-keyvalue/store.wit"
     "wit/deps/wasi-keyvalue/world.wit");
 const SDK_OF_JAVASCRIPT: Sources = embedded!("guest-sdk/javascript/" => "sdk/":
-    "README.md" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "package.json" "strip-types.js"
+    "README.md" "bundle.js" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "package.json" "source-map.js"
     "testing.d.ts" "testing.js");
 const SDK_OF_PYTHON: Sources = embedded!("guest-sdk/python/" => "sdk/":
     "README.md" "hive/__init__.py" "hive/_answers.py" "hive/_consumer.py" "hive/_delivery.py"

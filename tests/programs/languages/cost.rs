@@ -1,29 +1,31 @@
 //! What a language costs: the size of its component, how soon it handles its first delivery, how long a
 //! delivery takes it, and the memory of an instance. Each language's guest of the contract test echoes
-//! messages of 1 KiB; the table is that of docs/languages.md.
+//! messages of 1 KiB.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use hive_tests::{Broker, HiveToml, HostProcess, Language, Message, Vhost, scratch};
 use tokio::time::Instant;
+
+use crate::{row, seconds};
 
 const QUEUE: &str = "letters";
 
 /// Instances that share out what the host itself takes.
 const INSTANCES: u16 = 9;
 
-/// Measures what components of each language cost.
-#[derive(Debug, Parser)]
-struct Options {
-    /// Deliveries that the time of one is averaged over
-    #[arg(long, default_value_t = 2000)]
-    messages: usize,
-    /// Languages to measure, by their names; all of them unless told otherwise
-    languages: Vec<String>,
-}
+/// The heads of the table's columns.
+pub(crate) const HEAD: [&str; 7] = [
+    "language",
+    "component",
+    "first delivery, cold",
+    "warm",
+    "a delivery, reused",
+    "fresh",
+    "an instance",
+];
 
 /// One language's line of the table.
 struct Cost {
@@ -35,31 +37,13 @@ struct Cost {
     instance_kib: Option<f64>,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let options = Options::parse();
-    let broker = Broker::private().await?;
-    say(
-        "| language | component | first delivery, cold | warm | a delivery, reused | fresh | an instance |",
-    );
-    say("|---|---|---|---|---|---|---|");
-    for language in Language::ALL {
-        let asked = options.languages.is_empty()
-            || options.languages.iter().any(|name| name == language.name);
-        if asked {
-            let cost = measure(&broker, language, options.messages).await?;
-            say(&line(language, &cost));
-        }
-    }
-    Ok(())
-}
-
-fn line(language: Language, cost: &Cost) -> String {
+/// One language's line of the table; the time of a delivery is averaged over so many messages.
+pub(crate) async fn line(broker: &Broker, language: Language, messages: usize) -> Result<String> {
+    let cost = measure(broker, language, messages).await?;
     let kib = cost.bytes.div_ceil(1024);
     let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
     let mib = |kib: f64| format!("{:.1} MiB", kib / 1024.0);
-    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
-    let cells = [
+    Ok(row([
         language.name.to_owned(),
         format!("{kib} KiB"),
         seconds(cost.cold),
@@ -67,8 +51,7 @@ fn line(language: Language, cost: &Cost) -> String {
         ms(cost.reused),
         ms(cost.fresh),
         cost.instance_kib.map_or_else(|| "–".to_owned(), mib),
-    ];
-    format!("| {} |", cells.join(" | "))
+    ]))
 }
 
 async fn measure(broker: &Broker, language: Language, messages: usize) -> Result<Cost> {
@@ -174,9 +157,4 @@ async fn send(vhost: &Vhost, count: usize) -> Result<()> {
     let message = Message::new(vec![b'x'; 1024]).text_header("do", "echo");
     let messages = std::iter::repeat_n(message, count);
     vhost.publish_all("", QUEUE, messages).await
-}
-
-#[expect(clippy::print_stdout, reason = "the table is the program's output")]
-fn say(line: &str) {
-    println!("{line}");
 }
