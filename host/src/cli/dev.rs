@@ -60,7 +60,6 @@ struct Session {
     sources: Sources,
     feed: Option<PathBuf>,
     keys: mpsc::Receiver<Key>,
-    keyboard: Option<Keys>,
     /// What was printed of hive.toml last, if anything is wrong with it.
     told: Option<String>,
     stream: Stream,
@@ -71,9 +70,9 @@ struct Session {
 pub(super) fn run(arguments: &Dev) -> Result<Exit, Exit> {
     progress::show();
     Ok(super::block_on(async {
-        let session = Session::prepare(arguments).await;
-        match session {
-            Ok(session) => serve(session).await,
+        let (keyboard, keys) = Keys::new();
+        match Session::prepare(arguments, keys).await {
+            Ok(session) => serve(session, keyboard).await,
             Err(exit) => exit,
         }
     }))
@@ -95,7 +94,7 @@ pub(super) fn folder(file: &Path) -> &Path {
     }
 }
 
-async fn serve(mut session: Session) -> Exit {
+async fn serve(mut session: Session, keyboard: Keys) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
@@ -105,17 +104,10 @@ async fn serve(mut session: Session) -> Exit {
     };
     let tasks = Tasks::new();
     let timeout = session.plan.host.shutdown_timeout;
-    let keyboard = session.keyboard.take();
-    let quit = async {
-        match keyboard {
-            Some(keyboard) => keyboard.until_quit().await,
-            None => std::future::pending().await,
-        }
-    };
     let ended = tokio::select! {
         exit = session.work(&tasks) => exit,
         _ = signals.stop(None) => Exit::Done,
-        () = quit => Exit::Done,
+        () = keyboard.until_quit() => Exit::Done,
     };
     tokio::select! {
         drained = tasks.stop(timeout) => match drained {
@@ -127,7 +119,7 @@ async fn serve(mut session: Session) -> Exit {
 }
 
 impl Session {
-    async fn prepare(arguments: &Dev) -> Result<Self, Exit> {
+    async fn prepare(arguments: &Dev, keys: mpsc::Receiver<Key>) -> Result<Self, Exit> {
         let mut environment = Environment::of_process();
         // In the form that its folder lists it, so that a change is recognised.
         let file = arguments.file.file.as_path();
@@ -144,7 +136,6 @@ impl Session {
             // Its faults are printed before anything starts.
             feed::read(feed, &plan)?;
         }
-        let (keyboard, keys) = Keys::new();
         let mut folders = vec![folder(&file).to_owned()];
         folders.extend(arguments.sources.iter().cloned());
         let made = plan.components.values();
@@ -155,7 +146,6 @@ impl Session {
             sources: Sources::new(folders, made),
             feed: arguments.feed.clone(),
             keys,
-            keyboard: Some(keyboard),
             told: None,
             stream: Stream::start(),
             _brought: brought,
@@ -183,7 +173,6 @@ impl Session {
                 Some(key) = self.keys.recv() => match key {
                     Key::Rebuild => self.build(&control).await,
                     Key::Feed => self.feed().await,
-                    Key::Quit => return Exit::Done,
                 },
                 reason = app.gave_up() => return gave_up(&reason),
             }
@@ -236,7 +225,7 @@ impl Session {
                 _ = self.sources.changed(tasks) => return,
                 Some(key) = self.keys.recv() => match key {
                     Key::Feed => out!("nothing consumes yet, so nothing is fed"),
-                    Key::Rebuild | Key::Quit => return,
+                    Key::Rebuild => return,
                 },
             }
         }

@@ -20,8 +20,6 @@ pub(super) enum Key {
     Rebuild,
     /// Publishes the messages of `--feed` again.
     Feed,
-    /// Ends `dev`.
-    Quit,
 }
 
 impl Key {
@@ -29,7 +27,6 @@ impl Key {
         match line.trim() {
             "r" => Some(Self::Rebuild),
             "f" => Some(Self::Feed),
-            "q" => Some(Self::Quit),
             _ => None,
         }
     }
@@ -53,8 +50,10 @@ impl Keys {
             out!("{HELP}");
             let mut lines = BufReader::new(stdin()).lines();
             while let Ok(Some(line)) = lines.next_line().await {
+                if line.trim() == QUIT {
+                    return;
+                }
                 match Key::of(&line) {
-                    Some(Key::Quit) => return,
                     Some(key) => {
                         // More than wait already change nothing.
                         let _taken = self.typed.try_send(key);
@@ -66,6 +65,9 @@ impl Keys {
         std::future::pending().await
     }
 }
+
+/// The key that ends `dev`.
+const QUIT: &str = "q";
 
 const HELP: &str =
     "keys, each with Enter: r builds again, f feeds the messages of --feed again, q ends";
@@ -98,8 +100,7 @@ mod tests {
     fn a_key_is_a_line_of_one_letter() {
         assert_eq!(Key::of("r\n"), Some(Key::Rebuild));
         assert_eq!(Key::of(" f "), Some(Key::Feed));
-        assert_eq!(Key::of("q"), Some(Key::Quit));
-        assert_eq!(Key::of("quit"), None);
+        assert_eq!(Key::of("rf"), None);
         assert_eq!(Key::of(""), None);
     }
 
