@@ -152,8 +152,12 @@ fn the_crate_of_the_sdk_has_the_dependencies_of_the_workspace() {
 fn tools_have_the_versions_that_the_tests_run_with() {
     let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
     let tried = read("scripts/languages/requirements.txt");
-    for language in [Language::Python, Language::C, Language::Go] {
-        for wanted in text(language, "requirements.txt").lines() {
+    for (language, tools) in [
+        (Language::Python, "requirements-dev.txt"),
+        (Language::C, "requirements.txt"),
+        (Language::Go, "requirements.txt"),
+    ] {
+        for wanted in text(language, tools).lines() {
             assert!(tried.lines().any(|line| line == wanted), "{wanted}");
         }
     }
