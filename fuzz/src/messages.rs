@@ -113,7 +113,12 @@ fn check_retry(envelope: &Envelope, original: &Original) {
     }
     let copy = copy(LARGE_FRAME).expect("there is room for it");
     check_wire(&copy, LARGE_FRAME);
-    assert!(copy.properties.expiration().is_none(), "it would end early");
+    let expiration = copy.properties.expiration().as_ref();
+    assert_eq!(
+        expiration.map(ShortString::as_str),
+        Some("9000"),
+        "it ends when its wait does"
+    );
     for (name, _) in &copy.headers {
         assert!(!is_acted_on(name.as_str()), "the broker acts on {name}");
     }
