@@ -72,7 +72,7 @@ impl Message {
     ) -> Result<Self, Refusal> {
         let ttl = match properties.text(Field::Expiration) {
             None => None,
-            Some(text) => Some(expiration(text)?),
+            Some(text) => Some(expiration(&text)?),
         };
         let mut routing_keys = vec![Arc::from(routing_key)];
         routing_keys.extend(further_keys(&properties, "CC")?);

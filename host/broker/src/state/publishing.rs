@@ -64,7 +64,7 @@ impl State {
             )));
         }
         let exchange_name = exchange.name.clone();
-        if properties.text(Field::ReplyTo) == Some(REPLY_TO) {
+        if properties.text(Field::ReplyTo).as_deref() == Some(REPLY_TO) {
             let Some(reply) = reply else {
                 return Err(Refusal::precondition_failed(
                     "fast reply consumer does not exist",

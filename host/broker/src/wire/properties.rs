@@ -1,5 +1,7 @@
 //! The properties of a message, as the publisher wrote them, with the few changes that a broker makes.
 
+use std::borrow::Cow;
+
 use amq_protocol::frame::WriteContext;
 use amq_protocol::types::generation::gen_value;
 use amq_protocol::types::parsing::parse_value;
@@ -76,10 +78,11 @@ impl Properties {
         (length > 0).then(|| &self.raw[start..start + length])
     }
 
-    /// The value of a text property.
-    pub(crate) fn text(&self, field: Field) -> Option<&str> {
+    /// The value of a text property. Octets that are not UTF-8 become marks that stand for them, so that such a value is
+    /// there, and equal to no other.
+    pub(crate) fn text(&self, field: Field) -> Option<Cow<'_, str>> {
         self.field(field)
-            .and_then(|value| std::str::from_utf8(&value[1..]).ok())
+            .map(|value| String::from_utf8_lossy(&value[1..]))
     }
 
     pub(crate) fn priority(&self) -> Option<u8> {
@@ -223,8 +226,8 @@ mod tests {
             .with_timestamp(99)
             .with_user_id("guest".into());
         let properties = written(&original);
-        assert_eq!(properties.text(Field::Expiration), Some("500"));
-        assert_eq!(properties.text(Field::UserId), Some("guest"));
+        assert_eq!(properties.text(Field::Expiration).as_deref(), Some("500"));
+        assert_eq!(properties.text(Field::UserId).as_deref(), Some("guest"));
         assert_eq!(properties.priority(), Some(3));
         assert_eq!(properties.header("n"), Some(AMQPValue::LongInt(7)));
         let changed = properties.with_text(Field::Expiration, None);
@@ -233,6 +236,14 @@ mod tests {
             changed.with_text(Field::Expiration, Some("500")),
             properties
         );
+    }
+
+    /// A user-id of such octets must not pass for none.
+    #[test]
+    fn a_text_that_is_not_utf_8_is_there_and_is_none_that_somebody_can_have() {
+        let properties = Properties::read(Bytes::from_static(b"\0\x10\x01\xff")).unwrap();
+        assert_eq!(properties.text(Field::UserId).as_deref(), Some("\u{fffd}"));
+        assert_eq!(properties.text(Field::Expiration), None);
     }
 
     #[test]
