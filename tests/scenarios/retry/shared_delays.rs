@@ -16,9 +16,6 @@ const LOST: &str = "hive.retries.lost";
 /// More than a delay queue moves without a confirmation.
 const MORE_THAN_STALL: usize = 45;
 
-/// Retried twice, from shared delay queues that do not take long.
-const SOON: &str = r#"retry = { limit = 2, delays = ["2s"], queues = "shared" }"#;
-
 /// The shared delay queues that there are, by what is in front of the day in their names.
 fn shared(vhost: &Vhost) -> Result<BTreeSet<String>> {
     let queues = vhost.queues()?.into_iter();
@@ -152,15 +149,18 @@ async fn copies_whose_queue_is_gone_hold_up_no_other_consumer_and_are_not_lost()
     let vhost = Broker::shared().await?.vhost("gone").await?;
     // The host does not declare it, so it does not make it again.
     vhost.declare_queue("gone", "quorum").await?;
+    // So long that the queue is deleted before a copy is back in it, also where a busy broker refuses copies at first.
+    let retry =
+        |limit| format!("retry = {{ limit = {limit}, delays = [\"15s\"], queues = \"shared\" }}");
     let toml = HiveToml::new()
         .component("fail", "")
-        .consumer("gone", "fail", SOON)
+        .consumer("gone", "fail", &retry(2))
         .queue("letters", "")
-        .consumer("letters", "fail", SOON);
+        .consumer("letters", "fail", &retry(1));
     let host = HostProcess::run(&vhost, &toml).await?;
     let messages = (0..MORE_THAN_STALL).map(|number| Message::new(format!("gone {number}")));
     vhost.publish_all("", "gone", messages).await?;
-    let queue = shared_queue(&vhost, "2s").await?;
+    let queue = shared_queue(&vhost, "15s").await?;
     wait_published(&vhost, &queue, MORE_THAN_STALL as u64).await?;
     vhost.delete_queue("gone").await?;
 
