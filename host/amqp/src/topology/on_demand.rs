@@ -18,7 +18,7 @@ use crate::message::delay::{
 use crate::session::Session;
 
 /// How long a queue that was made on demand outlives the longest stay of a message in it.
-pub(super) const LEASE: Duration = Duration::from_secs(48 * 60 * 60);
+const LEASE: Duration = Duration::from_secs(48 * 60 * 60);
 
 impl Topology {
     /// The delay queue for `delay` after a failure on `queue`, which exists when this returns.

@@ -18,11 +18,15 @@ use super::declarer::Declarer;
 use super::delay_queue::{Home, delay_queue};
 use super::faults::EnsureFault;
 use super::implied::ensured;
-use super::on_demand::LEASE;
 use crate::message::delay::{DelayQueue, LOST, SHARED, rung, shared_delay_queue_name};
 use crate::session::Session;
 use crate::session::limits::AskFault;
 use crate::wire::frame::BrokerVersion;
+
+/// How long a shared delay queue outlives the longest stay of a message in it. The broker deletes an expired queue with
+/// what is in it, and a copy stays in it for as long as its own queue takes nothing. One day of the lease is that on which
+/// the delay queue is used; two weeks are left for a queue that is full or has no majority.
+const LEASE: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
 impl Topology {
     /// The consumed queues whose retries wait in shared delay queues.
