@@ -1,11 +1,8 @@
 //! A way into the broker without a socket, for the fuzz target: not part of the API.
 
-use amq_protocol::frame::parse_frame;
-use bytes::Bytes;
-
-use crate::state::{Limits, State};
+use crate::state::{Flow, Limits, State};
 use crate::time::Time;
-use crate::wire::{Decoder, Properties};
+use crate::wire::{Decoder, Frame, Properties};
 
 /// The frames that a client sends until it is logged in: header, login, limits, vhost, and channel 1.
 const ENTRY: &[&[u8]] = &[
@@ -36,41 +33,32 @@ pub fn feed(octets: &[u8], piece: usize, logged_in: bool) {
     }
     for part in octets.chunks(piece.max(1)) {
         decoder.buffer().extend_from_slice(part);
-        let _flow = state.input(id, &mut decoder);
+        if state.input(id, &mut decoder) == Flow::Ended {
+            break;
+        }
     }
     state.advance(Time::from_millis(86_400_000));
     let answers = state.take_out(id);
-    let mut rest = &answers[..];
-    while !rest.is_empty() {
-        rest = behind_a_frame(rest);
-    }
+    read(&answers);
     state.disconnect(id);
 }
 
-/// The type of a frame with the properties of a message.
-const CONTENT_HEADER: u8 = 2;
-/// Ends a frame.
-const FRAME_END: u8 = 0xce;
-/// In front of the properties: type and channel and size of the frame, class and weight and size of the body.
-const BEFORE_PROPERTIES: usize = 7 + 12;
-
-/// What is behind the first frame.
-fn behind_a_frame(answers: &[u8]) -> &[u8] {
-    if answers[0] != CONTENT_HEADER {
-        let (after, _frame) = parse_frame(answers).expect("the broker answers in frames");
-        return after;
+/// Reads answers to their end: frames, or the header that a client with another one gets.
+fn read(answers: &[u8]) {
+    let mut decoder = Decoder::default();
+    decoder.set_frame_max(0);
+    decoder.buffer().extend_from_slice(answers);
+    if answers.starts_with(b"AMQP") {
+        decoder
+            .protocol_header()
+            .expect("a header has eight octets");
     }
-    // Properties keep the octets that came, and the library reads no text but UTF-8.
-    let length = answers.get(3..7).expect("a frame has a size");
-    let length = u32::from_be_bytes(length.try_into().expect("these are four octets")) as usize;
-    let (frame, after) = answers
-        .split_at_checked(7 + length + 1)
-        .expect("a frame is as long as it says");
-    let properties = &frame[BEFORE_PROPERTIES..7 + length];
-    let properties = Properties::read(Bytes::copy_from_slice(properties));
-    assert!(properties.is_some(), "the properties are whole");
-    assert_eq!(frame.last(), Some(&FRAME_END));
-    after
+    while let Some(frame) = decoder.frame().expect("the broker answers in frames") {
+        if let Frame::Header { properties, .. } = frame {
+            Properties::read(properties).expect("properties are whole");
+        }
+    }
+    assert!(decoder.buffer().is_empty(), "a frame is cut off");
 }
 
 #[cfg(test)]

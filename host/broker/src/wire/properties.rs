@@ -78,8 +78,8 @@ impl Properties {
         (length > 0).then(|| &self.raw[start..start + length])
     }
 
-    /// The value of a text property. Octets that are not UTF-8 become marks that stand for them, so that such a value is
-    /// there, and equal to no other.
+    /// The value of a text property. Octets that are not UTF-8 are replaced by U+FFFD: such a text must neither pass for a
+    /// missing one nor be equal to a name.
     pub(crate) fn text(&self, field: Field) -> Option<Cow<'_, str>> {
         self.field(field)
             .map(|value| String::from_utf8_lossy(&value[1..]))
@@ -238,9 +238,8 @@ mod tests {
         );
     }
 
-    /// A user-id of such octets must not pass for none.
     #[test]
-    fn a_text_that_is_not_utf_8_is_there_and_is_none_that_somebody_can_have() {
+    fn a_text_that_is_not_utf_8_is_not_missing() {
         let properties = Properties::read(Bytes::from_static(b"\0\x10\x01\xff")).unwrap();
         assert_eq!(properties.text(Field::UserId).as_deref(), Some("\u{fffd}"));
         assert_eq!(properties.text(Field::Expiration), None);
