@@ -1,10 +1,12 @@
 //! Reads what a user names, and comes to an end: a device or a pipe in the place of a file may have none, or no
-//! writer.
+//! writer. Writes whole files.
 
-use std::fs::{self, File, FileType};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::fs::{self, File, FileType, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 /// The content of a file.
 ///
@@ -70,6 +72,24 @@ pub fn all_of(source: impl Read, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Puts a file with this content and these rights in the place of the one before, in one step: who reads it meanwhile
+/// finds one or the other, and never a part.
+///
+/// # Errors
+///
+/// Its folder is missing, or it cannot be written there.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut new = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    new.write_all(content)?;
+    new.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
+    new.persist(path)?;
+    Ok(())
+}
+
 fn check(path: &Path) -> io::Result<()> {
     let is = fs::metadata(path)?.file_type();
     match is.is_file() {
@@ -112,6 +132,19 @@ mod tests {
         let empty = read_at_most(Path::new("/dev/null"), 0).unwrap();
         assert_eq!(empty, b"");
         assert_eq!(read(file.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for content in [&b"one"[..], b"two"] {
+            replace(&path, content, 0o640).unwrap();
+            assert_eq!(read(&path).unwrap(), content);
+        }
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(replace(&path.join("b"), b"", 0o640).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

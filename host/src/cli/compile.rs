@@ -2,13 +2,11 @@
 
 mod target;
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hive_config::files;
 use hive_lifecycle::Tasks;
 use hive_sandbox::{AheadOfTime, ComponentFault, Cpu, sha256};
 use serde_json::json;
@@ -107,7 +105,7 @@ async fn write(arguments: &Compile, targets: &[Target]) -> Result<Exit, Exit> {
             }
         };
         let file = &target.file;
-        replace(file, &content).map_err(|error| {
+        files::replace(file, &content, MODE).map_err(|error| {
             fault!("{} cannot be written: {error}", file.display());
             Exit::Failed
         })?;
@@ -138,10 +136,7 @@ fn report(arguments: &Compile, target: &Target, content: &[u8], time: Duration) 
     );
     out!("  for hive-host {version}, processor {cpu}; sha256 {sum}");
     if target.is_to_be_named {
-        out!(
-            "  to run it: `path = \"{}\"` in [components.{name}]",
-            target.named()
-        );
+        out!("  to run it: `path = \"{file}\"` in [components.{name}]");
     }
 }
 
@@ -161,12 +156,4 @@ fn failed(what: &str, error: &anyhow::Error) -> Exit {
 fn refused(fault: &ComponentFault) -> Exit {
     fault!([fault.code()] "{fault}");
     Exit::Misused
-}
-
-/// Puts the file in the place of one before in one step: a host that watches it never sees a part.
-fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    let new = file.with_extension("cwasm.new");
-    fs::write(&new, content)?;
-    fs::set_permissions(&new, Permissions::from_mode(MODE))?;
-    fs::rename(&new, file)
 }

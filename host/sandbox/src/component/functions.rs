@@ -25,6 +25,9 @@ const LARGEST: usize = 256 << 20;
 /// versions that are gone.
 const LARGEST_FILE: usize = 128 << 20;
 
+/// The rights of the file: what others write there would be run.
+const MODE: u32 = 0o644;
+
 /// The bytes of a SHA-256.
 const SUM: usize = 32;
 
@@ -80,7 +83,7 @@ impl Functions {
             return;
         }
         let content = self.content();
-        if let Err(error) = replace(file, &content) {
+        if let Err(error) = write(file, &content) {
             tracing::debug!(file = %file.display(), %error, "compiled functions are not kept");
         }
     }
@@ -130,6 +133,13 @@ impl CacheStore for Functions {
     }
 }
 
+fn write(file: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    files::replace(file, content, MODE)
+}
+
 /// What a function takes, about.
 fn size(key: &[u8], code: &[u8]) -> usize {
     key.len() + code.len() + 2 * size_of::<u64>()
@@ -158,17 +168,6 @@ fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (part, behind) = behind.split_at_checked(length)?;
     *rest = behind;
     Some(part)
-}
-
-/// Puts the file in the place of the one before in one step: another process may read it.
-fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    // Of two processes that write it at once, the sum tells if they got in each other's way.
-    let new = file.with_extension("new");
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(&new, content)?;
-    std::fs::rename(&new, file)
 }
 
 #[cfg(test)]

@@ -26,13 +26,13 @@ async fn reported_every<T, E>(
     let begun = Instant::now();
     let mut ticks = interval_at(begun + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut seconds = 0;
+    let mut reports = 0;
     let compiled = loop {
         tokio::select! {
             biased;
             compiled = &mut compilation => break compiled,
             _ = ticks.tick() => {
-                match seconds {
+                match reports {
                     0 => Fact::CompilationSlow { component }.emit(),
                     _ => Fact::StillCompiling {
                         component,
@@ -40,11 +40,11 @@ async fn reported_every<T, E>(
                     }
                     .emit(),
                 }
-                seconds += 1;
+                reports += 1;
             }
         }
     };
-    if seconds > 0 && compiled.is_ok() {
+    if reports > 0 && compiled.is_ok() {
         Fact::ComponentCompiled {
             component,
             took_ms: begun.elapsed().as_secs_f64() * 1e3,

@@ -5,9 +5,10 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::fault::Reason;
 use hive_core::codes::Code;
 use rustix::process::geteuid;
+
+use super::fault::Reason;
 
 const ROOT: u32 = 0;
 const GROUP_AND_OTHERS_WRITE: u32 = 0o022;

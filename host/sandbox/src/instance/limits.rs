@@ -95,7 +95,7 @@ impl ResourceLimiter for Limits {
         self.memory.grow(current, desired, maximum).or_else(|used| {
             self.denied = Some(format!(
                 "the instance asked for {used} bytes of memory in all, its limit is {} bytes \
-                     (`memory` of the component raises it)",
+                 (`memory` of the component raises it)",
                 self.memory.limit
             ));
             Ok(false)

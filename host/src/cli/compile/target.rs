@@ -46,11 +46,6 @@ impl Target {
             is_to_be_named,
         }
     }
-
-    /// The file as hive.toml may name it.
-    pub(super) fn named(&self) -> String {
-        self.file.display().to_string()
-    }
 }
 
 /// What native code is compiled from: the file of the same name beside it.
@@ -72,11 +67,11 @@ pub(super) fn targets(
     names: &[String],
     out: Option<&Path>,
 ) -> Result<Vec<Target>, Exit> {
-    let targets = match has_end(&file.file, &SOURCES) {
-        true => files(&file.file, names),
-        false => planned(&file.load()?, &file.file, names)?,
-    };
     let is_of_a_plan = !has_end(&file.file, &SOURCES);
+    let targets = match is_of_a_plan {
+        true => planned(&file.load()?, &file.file, names)?,
+        false => files(&file.file, names),
+    };
     if targets.len() > 1 && out.is_some_and(|out| !out.is_dir()) {
         fault!(
             "--out is one file, and there are {} components; name a folder that exists",
