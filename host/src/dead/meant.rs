@@ -80,7 +80,7 @@ pub fn meant<'a>(
 
 /// Whether retries of a consumer wait in the queue of this name.
 fn waits_in(consumer: &ConsumerPlan, name: &str) -> bool {
-    let shares = consumer.delay_queues == DelayQueues::Shared && consumer.stream.is_none();
+    let shares = consumer.delay_queues == DelayQueues::Shared;
     is_retry_queue(name, &consumer.queue) || (shares && is_shared(name))
 }
 

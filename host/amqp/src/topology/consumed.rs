@@ -35,17 +35,13 @@ impl Consumed {
             // Delays that no attempt reaches need no queue.
             _ => consumer.retry.used_delays().collect(),
         };
-        let delay_queues = match on_error {
-            Some(_) => DelayQueues::Own,
-            None => consumer.delay_queues,
-        };
         Self {
             consumer: consumer.name.clone(),
             queue: consumer.queue.clone(),
             failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {
                 dead_letter: consumer.dead_letter.clone(),
                 delays,
-                delay_queues,
+                delay_queues: consumer.delay_queues,
             }),
         }
     }

@@ -19,7 +19,7 @@ pub(in crate::app) fn queues<'a>(
 ) -> Vec<(Arc<str>, QueuePurpose)> {
     let sharing = consumers
         .into_iter()
-        .filter(|plan| plan.delay_queues == DelayQueues::Shared && plan.stream.is_none());
+        .filter(|plan| plan.delay_queues == DelayQueues::Shared);
     let mut is_shared = false;
     let mut delays = BTreeSet::new();
     for plan in sharing {

@@ -13,9 +13,6 @@ use crate::read::LONGEST_RETRIED;
 use crate::redact;
 use crate::written::{Node, Value};
 
-/// Retries where `delays` are named and `limit` is not.
-const DEFAULT_LIMIT: u32 = 15;
-
 /// The longest delay of a shared delay queue. Such a queue is deleted some days after it was made.
 const LONGEST_SHARED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -31,7 +28,7 @@ pub(super) fn policy(context: &mut Context<'_>, consumer: &Node) -> RetryPolicy 
         };
     };
     RetryPolicy {
-        limit: limit.unwrap_or(DEFAULT_LIMIT),
+        limit: limit.unwrap_or(Schedule::Patient.limit()),
         delays,
         schedule: None,
     }
@@ -72,13 +69,16 @@ fn check_schedule(context: &mut Context<'_>, retry: Option<&Node>, schedule: Sch
     }
 }
 
-/// Where the retries wait.
+/// Where the retries wait. A stream has none, and shares no delay queue.
 pub(super) fn queues(
     context: &mut Context<'_>,
     consumer: &Node,
     policy: &RetryPolicy,
     is_stream: bool,
 ) -> DelayQueues {
+    if is_stream {
+        return DelayQueues::Own;
+    }
     let retry = consumer.get(ConsumerPlan::retry);
     let declared = declared_queue(context, consumer);
     let refuses = declared.is_some_and(refuses_messages);
@@ -89,7 +89,7 @@ pub(super) fn queues(
         _ => DelayQueues::Own,
     });
     match queues {
-        DelayQueues::Own => check_name(context, consumer, policy, is_stream),
+        DelayQueues::Own => check_name(context, consumer, policy),
         DelayQueues::Shared => check_shared(context, retry, policy, refuses),
     }
     queues
@@ -122,12 +122,12 @@ fn has_argument(queue: &Node, is: impl Fn(&str, &Argument) -> bool) -> bool {
 }
 
 /// A message that is retried waits in a queue whose name begins with that of the consumer's queue.
-fn check_name(context: &mut Context<'_>, consumer: &Node, policy: &RetryPolicy, is_stream: bool) {
+fn check_name(context: &mut Context<'_>, consumer: &Node, policy: &RetryPolicy) {
     let Some(at) = consumer.get(ConsumerPlan::queue) else {
         return;
     };
     let length = at.as_text().map_or(0, str::len);
-    if policy.limit > 0 && !is_stream && length > LONGEST_RETRIED {
+    if policy.limit > 0 && length > LONGEST_RETRIED {
         let message = format!("is too long for its delay queues: {length} bytes");
         let remedy = format!(
             "shorten it to at most {LONGEST_RETRIED} bytes, let its retries wait elsewhere with `queues = \"shared\"` \
