@@ -41,7 +41,6 @@ impl OnDemand {
     }
 
     async fn opening(&self) -> Result<Arc<dyn Store>, StoreFault> {
-        has_code_for(&self.plan)?;
         Ok(match &self.plan {
             StorePlan::Memory => Arc::new(Memory::new(Clock::system())),
             StorePlan::Embedded { path } => {
@@ -62,13 +61,17 @@ impl OnDemand {
 /// It was built without the cargo feature for that kind of store.
 pub fn has_code_for(plan: &StorePlan) -> Result<(), StoreFault> {
     match plan {
-        StorePlan::Redis(plan) if cfg!(not(feature = "redis")) => Err(StoreFault::Unusable {
-            address: plan.address(),
-            why: "this hive-host was built without its cargo feature `redis`; build it with that, or choose another \
-                  `store.kind`"
-                .to_owned(),
-        }),
+        StorePlan::Redis(plan) if cfg!(not(feature = "redis")) => Err(without_redis(plan)),
         _ => Ok(()),
+    }
+}
+
+fn without_redis(plan: &RedisPlan) -> StoreFault {
+    let why = "this hive-host was built without its cargo feature `redis`; build it with that, or choose another \
+               `store.kind`";
+    StoreFault::Unusable {
+        address: plan.address(),
+        why: why.to_owned(),
     }
 }
 
@@ -78,8 +81,8 @@ async fn on_redis(plan: &RedisPlan) -> Result<Arc<dyn Store>, StoreFault> {
 }
 
 #[cfg(not(feature = "redis"))]
-async fn on_redis(_: &RedisPlan) -> Result<Arc<dyn Store>, StoreFault> {
-    unreachable!("`has_code_for` has refused the plan")
+async fn on_redis(plan: &RedisPlan) -> Result<Arc<dyn Store>, StoreFault> {
+    Err(without_redis(plan))
 }
 
 impl Store for OnDemand {

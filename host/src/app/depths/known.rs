@@ -23,7 +23,7 @@ const COUNTS_IN_ROUNDS: u32 = 10;
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(10);
 
 /// The same for a queue that is made on demand and was missing, until this host makes it: another host may make it.
-const UNTIL_IT_IS_MADE: Duration = Duration::from_secs(601);
+const UNTIL_IT_IS_MADE: Duration = Duration::from_secs(600);
 
 /// The same after the broker has ended the connection.
 const AFTER_A_LOSS: Duration = Duration::from_secs(600);
@@ -42,9 +42,29 @@ pub(super) struct Known {
 
 struct Answer {
     at: Instant,
-    /// How long the queue is left alone.
-    rests: Duration,
+    rest: Rest,
     depth: Result<u32, Reason>,
+}
+
+/// Why a queue is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It is not.
+    None,
+    AfterARefusal,
+    UntilItIsMade,
+    AfterALoss,
+}
+
+impl Rest {
+    fn lasts(self) -> Duration {
+        match self {
+            Self::None => Duration::ZERO,
+            Self::AfterARefusal => AFTER_A_REFUSAL,
+            Self::UntilItIsMade => UNTIL_IT_IS_MADE,
+            Self::AfterALoss => AFTER_A_LOSS,
+        }
+    }
 }
 
 impl Default for Known {
@@ -80,7 +100,7 @@ impl Known {
             answer.filter(|answer| answer.depth.is_err())
         };
         let rests = |queue: &str, answer: &Answer| {
-            let is_there_now = answer.rests == UNTIL_IT_IS_MADE && is_made(queue);
+            let is_there_now = answer.rest == Rest::UntilItIsMade && is_made(queue);
             answer.is_resting(now) && !is_there_now
         };
         let due = queues
@@ -99,14 +119,14 @@ impl Known {
         may_be_missing: bool,
         at: Instant,
     ) {
-        let rests = match &depth {
-            Ok(_) => Duration::ZERO,
-            Err(DepthFault::Untold(_)) if may_be_missing => UNTIL_IT_IS_MADE,
-            Err(DepthFault::HungUp(_)) => AFTER_A_LOSS,
-            Err(DepthFault::Down | DepthFault::Untold(_)) => AFTER_A_REFUSAL,
+        let rest = match &depth {
+            Ok(_) => Rest::None,
+            Err(DepthFault::Untold(_)) if may_be_missing => Rest::UntilItIsMade,
+            Err(DepthFault::HungUp(_)) => Rest::AfterALoss,
+            Err(DepthFault::Down | DepthFault::Untold(_)) => Rest::AfterARefusal,
         };
         let depth = depth.map_err(|fault| fault.reason());
-        let answer = Answer { at, rests, depth };
+        let answer = Answer { at, rest, depth };
         self.answers.insert(queue, answer);
     }
 
@@ -128,7 +148,7 @@ impl Known {
     /// The connection is down: nothing counts, and the first question afterwards is asked at once.
     pub(super) fn lost(&mut self, why: Reason) {
         self.answers
-            .retain(|_, answer| answer.rests == AFTER_A_LOSS);
+            .retain(|_, answer| answer.rest == Rest::AfterALoss);
         self.last = None;
         self.unknown = why;
     }
@@ -149,11 +169,11 @@ impl Known {
 
 impl Answer {
     fn is_resting(&self, now: Instant) -> bool {
-        now.duration_since(self.at) < self.rests
+        now.duration_since(self.at) < self.rest.lasts()
     }
 
     fn is_true(&self, now: Instant, counts: Duration) -> bool {
-        now.duration_since(self.at) <= self.rests + counts
+        now.duration_since(self.at) <= self.rest.lasts() + counts
     }
 }
 
