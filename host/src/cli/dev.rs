@@ -169,9 +169,9 @@ impl Session {
         }
         loop {
             tokio::select! {
-                changed = self.sources.changed(tasks) => self.take(&changed, &control).await,
+                changed = self.sources.changed(tasks) => self.take(&changed, &control, tasks).await,
                 Some(key) = self.keys.recv() => match key {
-                    Key::Rebuild => self.build(&control).await,
+                    Key::Rebuild => self.build(&control, tasks).await,
                     Key::Feed => self.feed().await,
                 },
                 reason = app.gave_up() => return gave_up(&reason),
@@ -200,6 +200,7 @@ impl Session {
                 // After a failed build the previous component still serves.
                 let _built = build(component, &folder).await;
             }
+            self.sources.built(tasks).await;
             let telemetry = super::telemetry()?;
             // Tasks of a failed start must not be there at the next one.
             let attempt = tasks.branch();
@@ -232,7 +233,7 @@ impl Session {
     }
 
     /// Applies the changes: hive.toml itself, and everything that is built.
-    async fn take(&mut self, changed: &[PathBuf], control: &Control) {
+    async fn take(&mut self, changed: &[PathBuf], control: &Control, tasks: &Tasks) {
         let here = folder(&self.source.file);
         let names = changed
             .iter()
@@ -246,12 +247,12 @@ impl Session {
             let _reported = control.ask(Command::Reload).await;
         }
         if is_whole || changed.len() > 1 {
-            self.build(control).await;
+            self.build(control, tasks).await;
         }
     }
 
     /// Builds every component, and has the host take what is new.
-    async fn build(&self, control: &Control) {
+    async fn build(&mut self, control: &Control, tasks: &Tasks) {
         let folder = folder(&self.source.file).to_owned();
         for (name, component) in &self.plan.components {
             if build(component, &folder).await != build::Built::Newly {
@@ -262,6 +263,7 @@ impl Session {
                 out!("{name}: the same code as before");
             }
         }
+        self.sources.built(tasks).await;
     }
 
     /// Commands and components may be other ones. Returns whether the file has no fault. What was printed of it is not

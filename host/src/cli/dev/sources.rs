@@ -23,6 +23,18 @@ const MADE: [&str; 5] = ["target", "build", "node_modules", "__pycache__", "venv
 /// Ends of names of files that hold what was made.
 const MADE_FILES: [&str; 2] = ["wasm", "db"];
 
+/// What builds and package managers write beside the sources: the versions that were chosen.
+const LOCKS: [&str; 8] = [
+    "Cargo.lock",
+    "go.sum",
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+    "poetry.lock",
+    "uv.lock",
+];
+
 /// What package managers leave of an install in `node_modules`: npm, pnpm, yarn.
 const INSTALLED: [&str; 4] = [
     ".package-lock.json",
@@ -78,6 +90,13 @@ impl Sources {
         self.seen = self.looked(self.seen.clone(), tasks).await;
     }
 
+    /// Records the lock files after a build, which may have written them: that is no reason for another one.
+    pub(in crate::cli) async fn built(&mut self, tasks: &Tasks) {
+        let looked = self.looked(self.seen.clone(), tasks).await;
+        let locks = looked.into_iter().filter(|(path, _)| is_lock(path));
+        self.seen.extend(locks);
+    }
+
     /// Resolves when some are other ones than when they were last looked at, and have been left alone
     /// for a moment; gives those.
     pub(in crate::cli) async fn changed(&mut self, tasks: &Tasks) -> Vec<PathBuf> {
@@ -105,6 +124,11 @@ impl Sources {
         });
         looked.await.unwrap_or_default()
     }
+}
+
+fn is_lock(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| LOCKS.iter().any(|lock| name == *lock))
 }
 
 fn walk(folder: &Path, roots: &Roots, before: &Looks, looks: &mut Looks) {
@@ -254,5 +278,22 @@ mod tests {
         );
         let packages = at(".venv/lib/python3.13/site-packages");
         assert_eq!(sources.changed(&tasks).await, [packages]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_file_that_a_build_writes_is_no_change_and_one_that_somebody_writes_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let tasks = Tasks::new();
+        let mut sources = Sources::new(vec![folder.path().to_owned()], Vec::new());
+        sources.look_every = Duration::from_millis(20);
+        sources.look(&tasks).await;
+        // The build writes one, and somebody a source meanwhile.
+        std::fs::write(at("Cargo.lock"), "one").unwrap();
+        std::fs::write(at("lib.rs"), "new").unwrap();
+        sources.built(&tasks).await;
+        assert_eq!(sources.changed(&tasks).await, [at("lib.rs")]);
+        std::fs::write(at("Cargo.lock"), "updated").unwrap();
+        assert_eq!(sources.changed(&tasks).await, [at("Cargo.lock")]);
     }
 }
