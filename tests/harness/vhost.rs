@@ -29,6 +29,9 @@ const CONFIRM_WINDOW: usize = 500;
 /// Deliveries in flight at once, where many are taken.
 const WINDOW: u16 = 500;
 
+/// How often a queue is declared that a busy broker fails to start.
+const DECLARATIONS: u32 = 5;
+
 /// No message for so long, and none is expected any more.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -187,13 +190,23 @@ impl Vhost {
         self.declare_queue_with(name, arguments).await
     }
 
-    /// Declares a durable queue with these arguments.
+    /// Declares a durable queue with these arguments. A busy broker that fails to start a quorum queue is asked again.
     pub async fn declare_queue_with(&self, name: &str, arguments: FieldTable) -> Result<()> {
-        let channel = self.channel().await?;
-        channel
-            .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
-            .await?;
-        Ok(close(&channel).await?)
+        let mut left = DECLARATIONS;
+        loop {
+            left -= 1;
+            // A failure ends the connection; the next channel is one of a new one.
+            let channel = self.channel().await?;
+            let options = QueueDeclareOptions::durable();
+            let declared = channel.queue_declare(name.into(), options, arguments.clone());
+            match declared.await {
+                Err(error) if left > 0 && error.to_string().contains("cluster_not_formed") => {}
+                declared => {
+                    declared?;
+                    return Ok(close(&channel).await?);
+                }
+            }
+        }
     }
 
     /// Binds a queue to an exchange.
