@@ -197,6 +197,16 @@ impl Broker {
         self.shared.turn(by);
     }
 
+    /// How long until something falls due by the broker's clock; `None` if nothing will.
+    pub fn due(&self) -> Option<Duration> {
+        self.shared.with(|state| {
+            let due = state.deadline()?.millis();
+            Some(Duration::from_millis(
+                due.saturating_sub(state.now.millis()),
+            ))
+        })
+    }
+
     /// Carries out a fault, or prepares it. `Err` describes an invalid request.
     pub fn inject(&self, fault: Fault) -> Result<(), String> {
         self.shared.with(|state| state.inject(fault))

@@ -165,8 +165,12 @@ impl Queue {
         }
     }
 
+    /// Messages that a consumer has and has not settled. Those of a stream stay in it, so its consumers have the count.
     pub(crate) fn unacked_count(&self) -> usize {
-        self.unacked.len()
+        match &self.stream {
+            Some(_) => self.consumers.iter().map(|one| one.unacked as usize).sum(),
+            None => self.unacked.len(),
+        }
     }
 
     /// Dead letters that wait for a queue that takes them.

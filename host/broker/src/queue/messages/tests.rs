@@ -216,6 +216,7 @@ fn a_stream_keeps_what_it_delivers() {
     seen.sort();
     assert_eq!(seen, ["one a", "one b", "two a", "two b"]);
     assert_eq!(queue.ready_count(), 2);
+    assert_eq!(queue.unacked_count(), 4);
 }
 
 #[test]
