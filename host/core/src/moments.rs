@@ -3,10 +3,43 @@
 //! A machine whose clock was never set reports a time before 1970, for which there is no text, and the library
 //! panics. Printing a time must not end the program.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last second of the year 9999; later times have no text.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+thread_local! {
+    /// How far the time of day on this thread is ahead of the machine's clock.
+    static AHEAD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The time of day: the machine's, except on a thread whose clock a test turns ([`TurnedClock`]).
+pub fn now() -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_add(AHEAD.get()).unwrap_or(now)
+}
+
+/// Turns the time of day of its thread, and turns it back when it is dropped.
+#[derive(Debug, Default)]
+pub struct TurnedClock {
+    /// It stays on its thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl TurnedClock {
+    /// Turns the clock forward.
+    pub fn turn(&self, by: Duration) {
+        AHEAD.set(AHEAD.get().saturating_add(by));
+    }
+}
+
+impl Drop for TurnedClock {
+    fn drop(&mut self) {
+        AHEAD.set(Duration::ZERO);
+    }
+}
 
 /// To the second: "2026-11-21T07:31:36Z".
 pub fn to_the_second(moment: SystemTime) -> String {
@@ -44,6 +77,19 @@ mod tests {
         assert_eq!(to_the_second(late), "9999-12-31T23:59:59Z");
         let now = UNIX_EPOCH + Duration::from_millis(1_795_243_796_120);
         assert_eq!(to_the_millisecond(now), "2026-11-21T06:49:56.120Z");
+    }
+
+    #[test]
+    fn a_clock_is_turned_on_its_thread_alone_and_turned_back() {
+        let hour = Duration::from_secs(3600);
+        let clock = TurnedClock::default();
+        clock.turn(hour);
+        clock.turn(hour);
+        assert!(now() >= SystemTime::now() + hour + hour - Duration::from_secs(60));
+        let elsewhere = std::thread::spawn(now).join().unwrap();
+        assert!(elsewhere < now() - hour);
+        drop(clock);
+        assert!(now() < SystemTime::now() + hour);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
+
+use hive_core::moments;
 
 /// Returns milliseconds since the Unix epoch.
 #[derive(Clone)]
@@ -14,10 +16,10 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// The machine's.
+    /// The machine's, or the one that a test turns on this thread ([`moments::now`]).
     pub fn system() -> Self {
         Self::new(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            let since = moments::now().duration_since(UNIX_EPOCH);
             since.map_or(0, |since| {
                 u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
             })

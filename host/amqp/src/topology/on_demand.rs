@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::MutexGuard;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hive_config::plan::DelayQueues;
 use hive_core::message::Publication;
-use hive_core::moments::day;
+use hive_core::moments::{day, now};
 use lapin::types::ShortString;
 
 use super::delay_queue::{Home, delay_queue};
@@ -46,7 +46,7 @@ impl Topology {
             return Ok(own(delay_queue_name(queue, delay), delay));
         }
         let delay = rung(delay);
-        let today = day(SystemTime::now());
+        let today = day(now());
         let name = format!("{}.{today}", delay_queue_name(queue, delay));
         if self.is_made(&name) {
             return Ok(own(name, delay));
@@ -103,7 +103,7 @@ impl Topology {
     ) -> Result<ShortString, EnsureFault> {
         let exchange = publication.exchange.as_str();
         let delay = rung(delay);
-        let today = day(SystemTime::now());
+        let today = day(now());
         let name = delayed_publications_name(exchange, delay, &today);
         let Ok(short_name) = ShortString::try_new(name.as_str()) else {
             return Err(EnsureFault::Impossible(format!(

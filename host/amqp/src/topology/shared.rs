@@ -6,10 +6,10 @@
 //! queue moves messages at least once and stops after 32 that nothing takes, which would hold up every other consumer.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hive_config::plan::{Argument, Arguments, BindingPlan, DelayQueues, ExchangePlan};
-use hive_core::moments::day;
+use hive_core::moments::{day, now};
 
 use super::Topology;
 use super::consumed::{Consumed, Failures};
@@ -60,7 +60,7 @@ impl Topology {
     ) -> Result<DelayQueue, EnsureFault> {
         let configured = self.configured(queue, delay, DelayQueues::Shared);
         let delay = configured.unwrap_or_else(|| rung(delay));
-        let today = day(SystemTime::now());
+        let today = day(now());
         let name = shared_delay_queue_name(delay, &today);
         if !self.is_made(&name) {
             let home = Home::Exchange(SHARED);

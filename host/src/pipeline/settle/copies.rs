@@ -1,9 +1,10 @@
 //! Copies of a message: in a delay queue for its retry, in the dead-letter queue at its end.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hive_amqp::{DeadLetterNote, Delivery, Outgoing, PublishFault, RetryNote};
 use hive_core::message::Attempt;
+use hive_core::moments;
 use hive_core::policy::{Failure, FailureClass, jittered};
 use hive_lifecycle::failpoint;
 
@@ -52,7 +53,7 @@ impl Settler {
                 limit: self.plan.retry.limit,
                 class,
                 error,
-                time: SystemTime::now(),
+                time: moments::now(),
                 wait,
             },
             &self.connection.publish_limits(),
@@ -80,7 +81,7 @@ impl Settler {
             consumer: &self.plan.name,
             attempt: delivery.envelope.attempt,
             failure,
-            time: SystemTime::now(),
+            time: moments::now(),
         };
         if !so_far.is_copied {
             self.bury(delivery, note).await?;
