@@ -25,7 +25,9 @@ use hive_config::plan::Plan;
 use hive_core::canary::Verdict;
 use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
-use hive_sandbox::{Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
+use hive_sandbox::{
+    Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Surroundings, Trial,
+};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::{ComponentServes, Fact, Telemetry};
 use thiserror::Error;
@@ -110,6 +112,23 @@ impl App {
         tasks: &Tasks,
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
+        let surroundings = Surroundings::default();
+        Self::start_in(surroundings, plan, source, compiling, tasks, telemetry).await
+    }
+
+    /// Starts a host whose components have these surroundings.
+    ///
+    /// # Errors
+    ///
+    /// See [`App::start`].
+    pub async fn start_in(
+        surroundings: Surroundings,
+        plan: Plan,
+        source: PlanSource,
+        compiling: Compiling,
+        tasks: &Tasks,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
         let (control, orders) = control::line();
         let serving = Serving {
@@ -123,6 +142,7 @@ impl App {
         let store = open_store(&plan, tasks).await?;
         let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
         let engine = engine(&plan, compiling, tasks, telemetry, &remembers)?;
+        let engine = engine.surrounded(&remembers, surroundings);
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         for (name, slot) in &slots {
             tell_serving(name, None, slot.current().version(), telemetry);

@@ -166,11 +166,13 @@ enum Command {
     #[cfg(feature = "broker")]
     #[command(after_help = "Example:\n  hive-host demo")]
     Demo,
-    /// Runs the cases of test files against components, and reports every difference.
+    /// Runs the cases of test files, and reports every difference.
     ///
     /// A test file (*.test.toml, beside hive.toml) has messages and what must come of them: actions,
-    /// publications, log lines, time and memory (docs/testing.md). Neither a broker nor a network is
-    /// used. Exit codes: 0 every case passed; 1 a case failed; 2 an error in a file or a component.
+    /// publications, log lines, time and memory of a component; or the contents of queues, where the
+    /// whole hive.toml runs on a broker in this process whose clock is turned (docs/testing.md).
+    /// Neither RabbitMQ nor a network is used. Exit codes: 0 every case passed; 1 a case failed; 2 an
+    /// error in a file or a component.
     #[command(after_help = test::EXAMPLES)]
     Test(test::Test),
     /// For development: builds, runs, builds again after a change, and shows each delivery.

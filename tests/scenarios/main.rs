@@ -139,6 +139,7 @@ mod cli {
     mod printing;
     mod publish_command;
     mod test_components;
+    mod test_flows;
     mod tools;
 }
 

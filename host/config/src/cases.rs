@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hive_core::message::Envelope;
+use hive_core::message::{Envelope, Publication};
 use jsonschema::Validator;
 use regex::Regex;
 use serde_json::Value;
@@ -29,6 +29,8 @@ pub struct Cases {
     pub path: PathBuf,
     /// The cases that call a component, in their order.
     pub components: Vec<ComponentCase>,
+    /// The cases that run the whole hive.toml, in their order.
+    pub flows: Vec<FlowCase>,
 }
 
 /// A case that calls a component.
@@ -188,6 +190,56 @@ pub enum HttpReply {
     },
     /// `refused`, `timeout` or `closed`.
     Fails(String),
+}
+
+/// A case that runs the whole hive.toml on a broker in the process.
+#[derive(Debug)]
+pub struct FlowCase {
+    /// What it shows.
+    pub name: String,
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// Answers to the components' requests.
+    pub http: Vec<HttpAnswer>,
+    /// The steps; at least one.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a flow case.
+#[derive(Debug)]
+pub struct Step {
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// What happens in it.
+    pub act: Act,
+}
+
+/// What happens in a step.
+#[derive(Debug)]
+pub enum Act {
+    /// Publishes a message this many times.
+    Publish(Box<Publication>, u32),
+    /// Waits until a queue has the expected messages.
+    Expect(QueueMatch),
+    /// Turns the clock.
+    Turn(Duration),
+}
+
+/// What a queue must have, and when.
+#[derive(Debug)]
+pub struct QueueMatch {
+    /// The queue.
+    pub queue: String,
+    /// How many messages wait in it.
+    pub count: usize,
+    /// How they must be; none where they do not matter.
+    pub messages: Option<Vec<MessageMatch>>,
+    /// Whether they may be in any order.
+    pub any_order: bool,
+    /// The longest time to wait for them.
+    pub within: Duration,
+    /// How long they must not be there.
+    pub not_before: Duration,
 }
 
 /// Reads the test file at `path` for the hive.toml of `plan`.

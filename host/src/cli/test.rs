@@ -3,6 +3,8 @@
 mod compare;
 mod component;
 mod files;
+#[cfg(feature = "broker")]
+mod flow;
 mod offline;
 mod pool;
 mod report;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use hive_config::Environment;
-use hive_config::cases::{self, Cases, ComponentCase};
+use hive_config::cases::{self, Cases, ComponentCase, FlowCase};
 use hive_config::plan::Plan;
 use hive_lifecycle::Tasks;
 use hive_sandbox::{Compiling, Engine, EngineLimits};
@@ -23,7 +25,7 @@ use tokio::time::Instant;
 
 use self::component::{Bench, Ran};
 use self::files::Given;
-use self::report::EndedFile;
+use self::report::{Ended, EndedFile};
 use self::snapshot::Snapshots;
 use super::broker::told_to_stop;
 use super::dev::build::{Built, build};
@@ -119,10 +121,14 @@ fn round(arguments: &Test, given: &Given) -> Result<Exit, Exit> {
     let begun = Instant::now();
     let ran = super::block_on_result(components(&plan, &chosen, arguments))?;
     let mut snapshots = Vec::new();
-    for (file, _) in &chosen {
-        snapshots.push(Snapshots::read(&file.path)?);
+    for one in &chosen {
+        snapshots.push(Snapshots::read(&one.file.path)?);
     }
-    let ended = settle(&chosen, ran, &mut snapshots, arguments)?;
+    let mut ended = settle(&chosen, ran, &mut snapshots, arguments)?;
+    for (file, flows) in ended.iter_mut().zip(flows(&chosen, given, arguments)?) {
+        file.cases.extend(flows);
+        file.cases.sort_by_key(|case| case.line);
+    }
     let took = begun.elapsed();
     match arguments.json {
         true => report::objects(&ended).for_each(|object| say::json(&object)),
@@ -165,8 +171,14 @@ fn read(given: &Given, plan: &Plan) -> Result<Vec<Cases>, Exit> {
     }
 }
 
-/// The files with those of their cases that the filter lets through.
-type Chosen<'a> = Vec<(&'a Cases, Vec<&'a ComponentCase>)>;
+/// A file with those of its cases that the filter lets through.
+struct ChosenFile<'a> {
+    file: &'a Cases,
+    components: Vec<&'a ComponentCase>,
+    flows: Vec<&'a FlowCase>,
+}
+
+type Chosen<'a> = Vec<ChosenFile<'a>>;
 
 fn choose<'a>(files: &'a [Cases], filter: &[String]) -> Result<Chosen<'a>, Exit> {
     let mut chosen = Chosen::new();
@@ -176,10 +188,14 @@ fn choose<'a>(files: &'a [Cases], filter: &[String]) -> Result<Chosen<'a>, Exit>
             let full = format!("{shown}: {name}");
             filter.is_empty() || filter.iter().any(|text| full.contains(text.as_str()))
         };
-        let components = file.components.iter();
-        let components: Vec<_> = components.filter(|case| is_chosen(&case.name)).collect();
-        if !components.is_empty() {
-            chosen.push((file, components));
+        let (components, flows) = (file.components.iter(), file.flows.iter());
+        let one = ChosenFile {
+            file,
+            components: components.filter(|case| is_chosen(&case.name)).collect(),
+            flows: flows.filter(|case| is_chosen(&case.name)).collect(),
+        };
+        if !one.components.is_empty() || !one.flows.is_empty() {
+            chosen.push(one);
         }
     }
     if chosen.is_empty() {
@@ -213,7 +229,10 @@ async fn components(
     chosen: &Chosen<'_>,
     arguments: &Test,
 ) -> Result<Vec<Vec<Ran>>, Exit> {
-    let jobs = arguments.jobs.map_or_else(cores, usize::from);
+    if chosen.iter().all(|one| one.components.is_empty()) {
+        return Ok(chosen.iter().map(|_| Vec::new()).collect());
+    }
+    let jobs = jobs(arguments);
     let tasks = Tasks::new();
     let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
     let threads = u32::try_from(jobs).unwrap_or(u32::MAX);
@@ -229,7 +248,7 @@ async fn components(
             fault!("{error:#}");
             Exit::Failed
         })?;
-    let cases = || chosen.iter().flat_map(|(_, cases)| cases.iter().copied());
+    let cases = || chosen.iter().flat_map(|one| one.components.iter().copied());
     let names: BTreeSet<&Arc<str>> = cases().map(|case| &case.component).collect();
     let bench = Bench::load(engine, plan, names).await.map_err(|faults| {
         for fault in &faults {
@@ -239,14 +258,38 @@ async fn components(
         Exit::Misused
     })?;
     let all: Vec<&ComponentCase> = cases().collect();
-    let mut ran = pool::run(&bench, &all, jobs)?.into_iter();
-    let of_file =
-        |(_, cases): &(&Cases, Vec<&ComponentCase>)| ran.by_ref().take(cases.len()).collect();
+    let mut ran = component::run_all(&bench, &all, jobs)?.into_iter();
+    let of_file = |one: &ChosenFile<'_>| ran.by_ref().take(one.components.len()).collect();
     Ok(chosen.iter().map(of_file).collect())
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Runs the flow cases, side by side; what came of each in their order.
+#[cfg(feature = "broker")]
+fn flows(chosen: &Chosen<'_>, given: &Given, arguments: &Test) -> Result<Vec<Vec<Ended>>, Exit> {
+    let all = chosen.iter().flat_map(|one| one.flows.iter().copied());
+    let all: Vec<&FlowCase> = all.collect();
+    let ran = flow::run_all(&all, &given.hive_toml, jobs(arguments))?;
+    let mut ran = ran.into_iter();
+    let of_file = |one: &ChosenFile<'_>| ran.by_ref().take(one.flows.len()).collect();
+    Ok(chosen.iter().map(of_file).collect())
+}
+
+/// There is no broker to run them on.
+#[cfg(not(feature = "broker"))]
+fn flows(chosen: &Chosen<'_>, _: &Given, _: &Test) -> Result<Vec<Vec<Ended>>, Exit> {
+    if chosen.iter().all(|one| one.flows.is_empty()) {
+        return Ok(Vec::new());
+    }
+    fault!(
+        "this hive-host cannot run cases of the whole hive.toml: it was built without its cargo feature `broker`"
+    );
+    say::note("`--filter TEXT` runs other cases");
+    Err(Exit::Misused)
+}
+
+fn jobs(arguments: &Test) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.jobs.map_or_else(cores, usize::from)
 }
 
 /// Compares with snapshots, or keeps them; gives what is to be told.
@@ -257,7 +300,7 @@ fn settle(
     arguments: &Test,
 ) -> Result<Vec<EndedFile>, Exit> {
     let mut files = Vec::new();
-    for (((file, _), ran), snapshots) in chosen.iter().zip(ran).zip(snapshots) {
+    for ((ChosenFile { file, .. }, ran), snapshots) in chosen.iter().zip(ran).zip(snapshots) {
         let mut ended = Vec::new();
         let mut kept = Vec::new();
         for Ran {

@@ -1,9 +1,9 @@
-//! Messages that a case hands over, and the files that it reads them from.
+//! Messages that a case hands over or publishes, and the files that it reads them from.
 
 use std::path::Path;
 
-use hive_core::json::{Malformed, base64, read_delivery};
-use hive_core::message::Envelope;
+use hive_core::json::{Malformed, base64, read_delivery, read_publication};
+use hive_core::message::{Envelope, Publication};
 use serde_json::{Map, Value as Json};
 
 use super::keys::named;
@@ -25,6 +25,18 @@ const BODIES: [Name<()>; 4] = [
 pub(super) fn delivery(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Envelope> {
     let object = object(node, folder, faults)?;
     told(read_delivery(&object), node, faults)
+}
+
+/// The publication of a `publish` table.
+pub(super) fn publication(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Publication> {
+    let mut object = object(node, folder, faults)?;
+    if let Json::Object(object) = &mut object {
+        // A recorded delivery is published as it was once.
+        for key in ["queue", "redelivered", "attempt", "stream-offset", "dead"] {
+            object.remove(key);
+        }
+    }
+    told(read_publication(&object), node, faults)
 }
 
 /// A fault of a message is shown where its key stands, if it stands in the table.
@@ -80,7 +92,7 @@ fn object(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Json> {
     let mut is_whole = true;
     for (name, node) in entries {
         let (key, value) = match name.as_str() {
-            "from" => continue,
+            "from" | "times" => continue,
             "body-file" => body_of(file(node, folder, faults)),
             name => (name, json(node)),
         };

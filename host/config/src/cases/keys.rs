@@ -10,11 +10,18 @@ const WAIT: Shape = Shape::Duration(1, LONGEST);
 const TEXTS: Shape = Shape::Each(&Shape::Verbatim);
 
 /// The keys of the file as a whole.
-pub(crate) const ROOT: &[Key] = &[key(
-    "component",
-    Shape::List(&Shape::Table(COMPONENT)),
-    "Cases that call a component, without a broker.",
-)];
+pub(crate) const ROOT: &[Key] = &[
+    key(
+        "component",
+        Shape::List(&Shape::Table(COMPONENT)),
+        "Cases that call a component, without a broker.",
+    ),
+    key(
+        "flow",
+        Shape::List(&Shape::Table(FLOW)),
+        "Cases that run the whole hive.toml on a broker in the process, with its clock turned.",
+    ),
+];
 
 const COMPONENT: &[Key] = &[
     key(
@@ -78,76 +85,44 @@ const BATCHED: &[Key] = &[
     ),
 ];
 
-/// A delivery, as docs/message-format.md has it.
-const MESSAGE: &[Key] = &[
-    key(
-        "from",
-        Shape::Verbatim,
-        "A file with one delivery as JSON (docs/message-format.md), such as a recorded one. The other keys replace its own.",
-    ),
-    key("body", Shape::Verbatim, "The body as text. Default: empty."),
-    key("body-base64", Shape::Verbatim, "The body as base64."),
-    key(
-        "body-json",
-        Shape::Json,
-        "The body as a value that becomes JSON.",
-    ),
-    key(
-        "body-file",
-        Shape::Verbatim,
-        "A file that is the body, relative to the test file.",
-    ),
-    key(
-        "content-type",
-        Shape::Verbatim,
-        "The MIME type of the body.",
-    ),
-    key(
-        "content-encoding",
-        Shape::Verbatim,
-        "The MIME encoding of the body.",
-    ),
-    key(
-        "correlation-id",
-        Shape::Verbatim,
-        "Correlates a reply with its request.",
-    ),
-    key("reply-to", Shape::Verbatim, "The queue for a reply."),
-    key("message-id", Shape::Verbatim, "The id of the message."),
-    key("type", Shape::Verbatim, "The kind of the message."),
-    key("user-id", Shape::Verbatim, "The user who published it."),
-    key(
-        "app-id",
-        Shape::Verbatim,
-        "The application that published it.",
-    ),
-    key(
-        "persistent",
-        Shape::Boolean,
-        "Whether it survives a broker restart. Default: true.",
-    ),
-    key("priority", Shape::Integer(0, 255), "The priority."),
-    key(
-        "expiration-ms",
-        Shape::Integer(0, i64::MAX),
-        "The time to live in milliseconds.",
-    ),
-    key(
-        "timestamp",
-        Shape::Integer(0, i64::MAX),
-        "Seconds since 1970.",
-    ),
-    key("headers", Shape::Json, "The headers."),
-    key(
-        "exchange",
-        Shape::Verbatim,
-        "The exchange that it was published to. Default: \"\".",
-    ),
-    key(
-        "routing-key",
-        Shape::Verbatim,
-        "The routing key. Default: \"\".",
-    ),
+/// A message that a case hands over or publishes, as docs/message-format.md has it.
+macro_rules! given_keys {
+    ($($more:expr,)*) => {
+        &[
+            key(
+                "from",
+                Shape::Verbatim,
+                "A file with one message as JSON (docs/message-format.md), such as a recorded delivery. The other keys replace its own.",
+            ),
+            key("body", Shape::Verbatim, "The body as text. Default: empty."),
+            key("body-base64", Shape::Verbatim, "The body as base64."),
+            key("body-json", Shape::Json, "The body as a value that becomes JSON."),
+            key("body-file", Shape::Verbatim, "A file that is the body, relative to the test file."),
+            key("content-type", Shape::Verbatim, "The MIME type of the body."),
+            key("content-encoding", Shape::Verbatim, "The MIME encoding of the body."),
+            key("correlation-id", Shape::Verbatim, "Correlates a reply with its request."),
+            key("reply-to", Shape::Verbatim, "The queue for a reply."),
+            key("message-id", Shape::Verbatim, "The id of the message."),
+            key("type", Shape::Verbatim, "The kind of the message."),
+            key("user-id", Shape::Verbatim, "The user who publishes it."),
+            key("app-id", Shape::Verbatim, "The application that publishes it."),
+            key("persistent", Shape::Boolean, "Whether it survives a broker restart. Default: true."),
+            key("priority", Shape::Integer(0, 255), "The priority."),
+            key("expiration-ms", Shape::Integer(0, i64::MAX), "The time to live in milliseconds."),
+            key("timestamp", Shape::Integer(0, i64::MAX), "Seconds since 1970."),
+            key("headers", Shape::Json, "The headers."),
+            key("exchange", Shape::Verbatim, "The exchange that it is published to. Default: \"\", the default exchange."),
+            key(
+                "routing-key",
+                Shape::Verbatim,
+                "The routing key; for the default exchange the name of a queue. Default: \"\".",
+            ),
+            $($more,)*
+        ]
+    };
+}
+
+const MESSAGE: &[Key] = given_keys![
     key(
         "queue",
         Shape::Verbatim,
@@ -169,6 +144,12 @@ const MESSAGE: &[Key] = &[
         "The offset in a stream.",
     ),
 ];
+
+const PUBLISH: &[Key] = given_keys![key(
+    "times",
+    Shape::Integer(1, 100_000),
+    "How often it is published. Default: once.",
+),];
 
 /// What of an expectation is about one delivery; `EXPECT` has the same and what is about the call.
 macro_rules! answer_keys {
@@ -276,6 +257,9 @@ const PUBLICATION: &[Key] = message_keys![
     key("delay", TIME, "How much later it is published."),
 ];
 
+/// A message that waits in a queue.
+const WAITING: &[Key] = message_keys![];
+
 const TEXT_MATCH: &[Key] = &[
     key("is", Shape::Verbatim, "The whole text."),
     key("contains", Shape::Verbatim, "A part of it."),
@@ -354,19 +338,79 @@ const REQUEST: &[Key] = &[
     ),
 ];
 
+const FLOW: &[Key] = &[
+    key(
+        "name",
+        Shape::Verbatim,
+        "What the case shows; no two of a file are alike.",
+    )
+    .required(),
+    key("http", Shape::List(&Shape::Table(HTTP)), HTTP_MEANING),
+    key(
+        "steps",
+        Shape::List(&Shape::Table(STEP)),
+        "The steps, in this order; each has one key.",
+    )
+    .required(),
+];
+
+const STEP: &[Key] = &[
+    key("publish", Shape::Table(PUBLISH), "Publishes a message."),
+    key(
+        "expect",
+        Shape::Table(QUEUE),
+        "Waits until a queue has the expected messages.",
+    ),
+    key("turn", WAIT, "Turns the clock forward by this duration."),
+];
+
+const QUEUE: &[Key] = &[
+    key("queue", Shape::Verbatim, "The queue.").required(),
+    key(
+        "count",
+        Shape::Integer(0, 1_000_000),
+        "How many messages wait in it. Default: as many as `messages` has.",
+    ),
+    key(
+        "messages",
+        Shape::List(&Shape::Table(WAITING)),
+        "Every message that waits in it, in its order.",
+    ),
+    key(
+        "any-order",
+        Shape::Boolean,
+        "Whether `messages` may be in any order. Default: false.",
+    ),
+    key(
+        "within",
+        TIME,
+        "The longest time to wait for them, on the turned clock. Default: \"1m\".",
+    ),
+    key(
+        "not-before",
+        TIME,
+        "How long they must not be there, on the turned clock. Default: \"0s\".",
+    ),
+];
+
 /// Every table of a test file.
-const TABLES: [&[Key]; 11] = [
+const TABLES: [&[Key]; 16] = [
     ROOT,
     COMPONENT,
     CALL,
     BATCHED,
     MESSAGE,
+    PUBLISH,
     ANSWER,
     EXPECT,
     PUBLICATION,
+    WAITING,
     TEXT_MATCH,
     HTTP,
     REQUEST,
+    FLOW,
+    STEP,
+    QUEUE,
 ];
 
 /// The name of a key, for `named!`.

@@ -1,5 +1,7 @@
 //! A test file as meant: names looked up in hive.toml, cases in full, and what does not go together.
 
+mod flow;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,13 +27,17 @@ pub(super) fn cases(written: &Node, plan: &Plan, sources: &Sources, faults: &mut
         folder: folder(&path),
         faults,
     };
-    let components = written.list(named!("component"));
-    meaning.names(components.iter());
+    let (components, flows) = (
+        written.list(named!("component")),
+        written.list(named!("flow")),
+    );
+    meaning.names(components.iter().chain(flows));
     Cases {
         components: components
             .iter()
             .filter_map(|node| meaning.component(node))
             .collect(),
+        flows: flows.iter().filter_map(|node| meaning.flow(node)).collect(),
         path,
     }
 }

@@ -92,7 +92,8 @@ fn a_recorded_delivery_can_be_changed() {
     let recorded =
         r#"{"queue": "q", "body-base64": "AAE=", "message-id": "m", "attempt": 2, "dead": {}}"#;
     std::fs::write(folder.path().join("m.json"), recorded).unwrap();
-    let text = "[[component]]\nname = 'r'\ncomponent = 'pricing'\nmessage = { from = 'm.json', body = 'x', attempt = 9 }\n";
+    let text = "[[component]]\nname = 'r'\ncomponent = 'pricing'\nmessage = { from = 'm.json', body = 'x', attempt = 9 }\n\
+                [[flow]]\nname = 'f'\n[[flow.steps]]\npublish = { from = 'm.json', routing-key = 'q', times = 3 }\n";
     let path = Path::new("hive.toml");
     let loaded = super::super::load_text(path, PLAN, &Environment::default()).unwrap();
     let cases = load_text(&folder.path().join("a.test.toml"), text, &loaded.plan).unwrap();
@@ -100,6 +101,11 @@ fn a_recorded_delivery_can_be_changed() {
     assert_eq!((&*delivery.queue, delivery.attempt.get()), ("q", 9));
     assert_eq!(delivery.message.body, b"x");
     assert_eq!(delivery.message.properties.message_id.as_deref(), Some("m"));
+    let Act::Publish(publication, 3) = &cases.flows[0].steps[0].act else {
+        panic!("{:?}", cases.flows[0].steps[0]);
+    };
+    assert_eq!(publication.message.body, [0, 1]);
+    assert_eq!(publication.routing_key, "q");
 }
 
 #[test]
@@ -120,6 +126,20 @@ fn every_fault_of_a_file_is_told_in_one_run() {
         component = "pricing"
         message = { attempt = 0, body-file = "nowhere" }
         expect = { action = "acked", publications = [{ body = "a", body-json = 1 }] }
+        [[flow]]
+        name = "four"
+        [[flow.steps]]
+        expect = { queue = "q" }
+        [[flow.steps]]
+        turn = "1s"
+        publish = {}
+        [[flow.steps]]
+        expect = { queue = "q", count = 2, messages = [{}] }
+        [[flow.steps]]
+        expect = { queue = "q", count = 2, not-before = "2m" }
+        [[flow]]
+        name = "one"
+        steps = []
         "#,
     );
     let expected = [
@@ -135,6 +155,12 @@ fn every_fault_of_a_file_is_told_in_one_run() {
         "14: `component[2].message.body-file` cannot read nowhere",
         "15: `component[2].expect.action` cannot be \"acked\"",
         "15: `component[2].expect.publications[0].body-json` is a second expectation",
+        "19: `flow[0].steps[0].expect.count` is missing; write `count`, or `messages`",
+        "20: `flow[0].steps[1]` has 2 keys; write one of `publish`, `expect` and `turn`",
+        "24: `flow[0].steps[2].expect.count` is 2, and `messages` has 1",
+        "26: `flow[0].steps[3].expect.not-before` is longer than `within`; raise `within`",
+        "28: `flow[1].name` is the name of the case in line 7 too",
+        "29: `flow[1].steps` has no step; write one `[[flow.steps]]` at least",
     ];
     for (index, expected) in expected.iter().enumerate() {
         let told_here = told.get(index).map_or("nothing", |told| told.as_str());

@@ -36,7 +36,7 @@ pub(super) fn shown(text: &str) -> String {
     format!("{beginning:?}{mark}")
 }
 
-fn shown_json(value: &Value) -> String {
+pub(super) fn shown_json(value: &Value) -> String {
     let text = value.to_string();
     let (beginning, mark) = cut(&text);
     format!("{beginning}{mark}")
@@ -122,7 +122,7 @@ fn or_none(value: Option<&Value>) -> String {
 }
 
 /// Messages in their order.
-fn messages(expected: &[MessageMatch], got: &[Value], at: &str) -> Differences {
+pub(super) fn messages(expected: &[MessageMatch], got: &[Value], at: &str) -> Differences {
     let mut found = Differences::new();
     if expected.len() != got.len() {
         let mut words = format!("expected {}, got {}", expected.len(), got.len());
@@ -138,7 +138,7 @@ fn messages(expected: &[MessageMatch], got: &[Value], at: &str) -> Differences {
 }
 
 /// A message in the form of docs/message-format.md.
-fn message(expected: &MessageMatch, got: &Value, at: &str) -> Differences {
+pub(super) fn message(expected: &MessageMatch, got: &Value, at: &str) -> Differences {
     let mut found = Differences::new();
     for (key, expected) in &expected.texts {
         found.extend(text_at(expected, got.get(*key), &within(at, key)));

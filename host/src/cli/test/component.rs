@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use super::compare::{Differences, answer, differs, holds, wanted, within};
 use super::offline::Offline;
+use super::pool;
 use super::report::Ended;
+use crate::cli::Exit;
 use crate::cli::invoke::answer::Answer;
 use crate::cli::invoke::log::{Line, Log};
 
@@ -22,6 +24,18 @@ use crate::cli::invoke::log::{Line, Log};
 pub(super) struct Bench {
     engine: Engine,
     components: BTreeMap<Arc<str>, (ComponentPlan, Code)>,
+}
+
+/// Runs these cases, side by side; the results are in their order.
+pub(super) fn run_all(
+    bench: &Bench,
+    cases: &[&ComponentCase],
+    threads: usize,
+) -> Result<Vec<Ran>, Exit> {
+    pool::run(cases, threads, |log| {
+        let runtime = pool::runtime()?;
+        Ok(move |case: &&ComponentCase| runtime.block_on(bench.run(case, &log)))
+    })
 }
 
 /// What came of a case, and its answers for a snapshot.
@@ -61,7 +75,7 @@ impl Bench {
     }
 
     /// Runs a case; `log` has what is logged on this thread.
-    pub(super) async fn run(&self, case: &ComponentCase, log: &Log) -> Ran {
+    async fn run(&self, case: &ComponentCase, log: &Log) -> Ran {
         let begun = Instant::now();
         let mut course = Course::default();
         match self.begin(case).await {

@@ -1,36 +1,38 @@
-//! Runs cases side by side: each thread has a runtime and a log of its own, so that a line is known to be of
-//! the case that runs there.
+//! Runs cases side by side: each thread has a log of its own, so that a line is known to be of the case that runs there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use hive_config::cases::ComponentCase;
+use tokio::runtime::{Builder, Runtime};
 
-use super::component::{Bench, Ran};
 use crate::cli::Exit;
 use crate::cli::invoke::log::Log;
 use crate::cli::say::fault;
 
-/// Runs every case, and returns the results in the order of the cases.
-pub(super) fn run(
-    bench: &Bench,
-    cases: &[&ComponentCase],
+/// A runtime for one thread.
+pub(super) fn runtime() -> Result<Runtime, String> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("a runtime could not be started: {error}"))
+}
+
+/// Runs every case, and returns the results in the order of the cases. `worker` makes what runs the cases of one
+/// thread, from the log of that thread.
+pub(super) fn run<T: Sync, R: Send, W: Fn(&T) -> R>(
+    cases: &[T],
     threads: usize,
-) -> Result<Vec<Ran>, Exit> {
+    worker: impl Fn(Log) -> Result<W, String> + Sync,
+) -> Result<Vec<R>, Exit> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Ran)>> = Mutex::default();
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     let work = || -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| format!("a runtime could not be started: {error}"))?;
         let (log, _guard) = Log::of_this_thread();
+        let run = worker(log)?;
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(case) = cases.get(index) else {
                 return Ok(());
             };
-            let ran = runtime.block_on(bench.run(case, &log));
+            let ran = run(case);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.push((index, ran));
         }
