@@ -89,14 +89,13 @@ pub(super) fn run(arguments: &Test) -> Result<Exit, Exit> {
 async fn watch(arguments: &Test, given: &Given) -> Exit {
     let tasks = Tasks::new();
     let folder = folder(&given.hive_toml).to_owned();
-    let made = match plan(given) {
-        Ok(plan) => plan
-            .components
-            .values()
-            .map(|one| one.path.clone())
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let plan = plan(given).ok();
+    let components = plan.iter().flat_map(|plan| plan.components.values());
+    let mut made: Vec<PathBuf> = components.map(|one| one.path.clone()).collect();
+    // The report is another one after each run, and is no source. In the current folder, sources are named with `./`.
+    if let Some(report) = &arguments.junit {
+        made.extend([report.clone(), Path::new(".").join(report)]);
+    }
     let mut sources = Sources::new(vec![folder], made);
     loop {
         sources.look(&tasks).await;
