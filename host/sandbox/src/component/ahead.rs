@@ -4,7 +4,7 @@
 //! `trust.rs` is for that.
 
 use hive_core::codes::Code;
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::content::sum;
 use super::fault::Reason;
@@ -17,18 +17,19 @@ const MARK: &str = "hive-host native code, format 1\n";
 const WASMTIME: &str = "48.0.8";
 
 /// What native code was made for, and from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
-    #[serde(rename = "hive-host")]
     pub(crate) host: String,
     pub(crate) wasmtime: String,
     /// The kind of machine, as in `x86_64-linux`.
     pub(crate) machine: String,
     pub(crate) cpu: String,
     /// The SHA-256 of the component that it was compiled from.
-    #[serde(rename = "source-sha256")]
     pub(crate) source: String,
 }
+
+/// The keys of the head, in its JSON.
+const KEYS: [&str; 5] = ["hive-host", "wasmtime", "machine", "cpu", "source-sha256"];
 
 impl Head {
     /// For this host, and a processor of this name.
@@ -42,10 +43,25 @@ impl Head {
         }
     }
 
+    fn parts(&self) -> [&str; 5] {
+        let Self {
+            host,
+            wasmtime,
+            machine,
+            cpu,
+            source,
+        } = self;
+        [host, wasmtime, machine, cpu, source]
+    }
+
     /// The file of this code.
     pub(crate) fn file(&self, code: &[u8]) -> Vec<u8> {
-        let head = serde_json::to_string(self).expect("texts are JSON");
-        let mut rest = format!("{head}\n").into_bytes();
+        let head: serde_json::Map<String, Value> = KEYS
+            .iter()
+            .zip(self.parts())
+            .map(|(key, part)| ((*key).to_owned(), json!(part)))
+            .collect();
+        let mut rest = format!("{}\n", Value::Object(head)).into_bytes();
         rest.extend(code);
         let mut file = format!("{MARK}{}\n", sum(&rest)).into_bytes();
         file.extend(rest);
@@ -113,7 +129,16 @@ fn parse(rest: &[u8]) -> Option<(Head, &[u8])> {
         return None;
     }
     let (head, code) = line(rest)?;
-    let head = serde_json::from_slice(head).ok()?;
+    let head: Value = serde_json::from_slice(head).ok()?;
+    let [host, wasmtime, machine, cpu, source] =
+        KEYS.map(|key| head[key].as_str().map(str::to_owned));
+    let head = Head {
+        host: host?,
+        wasmtime: wasmtime?,
+        machine: machine?,
+        cpu: cpu?,
+        source: source?,
+    };
     Some((head, code))
 }
 
