@@ -1,7 +1,8 @@
 //! A RabbitMQ of the tests' own, in a version of choice: its own node name, ports, data folder, cookie
-//! and port mapper, all in a folder of this run.
+//! and port mapper, all in a folder of this run. Or, for a run with `HIVE_BROKER=memory`, the broker of `hive-host broker`.
 
 mod kept;
+mod memory;
 mod process;
 mod programs;
 mod version;
@@ -47,11 +48,16 @@ management.sample_retention_policies.detailed.minute = 1
 disk_free_limit.absolute = 50MB
 ";
 
-/// A running (or killed, or stopped) RabbitMQ node.
+/// Why a scenario fails that asks the broker in the process for something else.
+const NEEDS_RABBITMQ: &str =
+    "only a RabbitMQ has this: list the scenario in tests/needs-rabbitmq.txt, with the reason";
+
+/// A running (or killed, or stopped) RabbitMQ node, or `hive-host broker`.
 #[derive(Debug)]
 pub struct Broker {
     version: Version,
-    programs: Programs,
+    /// `None` for `hive-host broker`.
+    programs: Option<Programs>,
     folder: PathBuf,
     ports: Ports,
     node: String,
@@ -60,6 +66,8 @@ pub struct Broker {
     port_mapper: Option<Child>,
     /// Tells the vhosts of this process from those of earlier runs, where the broker outlives one.
     run: String,
+    /// The vhosts that were added.
+    vhosts: Mutex<Vec<String>>,
 }
 
 /// The ports of a broker.
@@ -85,6 +93,9 @@ impl Broker {
 
     /// A broker for one test that stops, kills or restarts it, in the version that the run is for.
     pub async fn private() -> Result<Self> {
+        if version::run_is_in_memory() {
+            return Self::in_memory().await;
+        }
         Self::private_of(Version::of_run()?).await
     }
 
@@ -99,6 +110,7 @@ impl Broker {
         configuration: &str,
         plugins: &[&str],
     ) -> Result<Self> {
+        ensure!(!version::run_is_in_memory(), NEEDS_RABBITMQ);
         let broker = Self::start(version, configuration, plugins)?;
         broker.ready().await?;
         Ok(broker)
@@ -120,6 +132,7 @@ impl Broker {
             &format!("/permissions/{name}/guest"),
             &serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"}),
         )?;
+        self.vhosts().push(name.clone());
         let Ports { amqp, .. } = self.ports;
         Ok(Vhost::new(name, amqp, self.management(), self.version))
     }
@@ -174,7 +187,7 @@ impl Broker {
 
     /// Runs `rabbitmqctl` on it. Takes a second or two: [`Broker::management`] is faster.
     pub fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.script("rabbitmqctl").args(arguments).output()?;
+        let output = self.script("rabbitmqctl")?.args(arguments).output()?;
         let Output {
             status,
             stdout,
@@ -193,6 +206,9 @@ impl Broker {
     /// The connections that clients have open in a vhost, but for the test's own: their names, which
     /// are their addresses and so change with each connection. The broker's word of this moment.
     pub fn connections(&self, vhost: &Vhost) -> Result<Vec<String>> {
+        if self.programs.is_none() {
+            return vhost.host_connections();
+        }
         let columns = ["name", "vhost", "client_properties"];
         let list = ["--quiet", "--formatter=json", "list_connections"];
         let answer = self.rabbitmqctl(&[&list[..], &columns].concat())?;
@@ -203,6 +219,24 @@ impl Broker {
         let mut names: Vec<String> = of_hosts.map(|one| one["name"].to_string()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Closes every connection that clients have open in a vhost, as an operator would.
+    pub fn close_connections(&self, vhost: &Vhost) -> Result<()> {
+        self.close_by(&["close_all_connections", "--vhost", vhost.name()], vhost)
+    }
+
+    /// The same for the connections of one user.
+    pub(crate) fn close_connections_of(&self, user: &str, vhost: &Vhost) -> Result<()> {
+        self.close_by(&["close_all_user_connections", user], vhost)
+    }
+
+    /// The list of connections of a management interface is some seconds old, and that of a control port is not.
+    fn close_by(&self, command: &[&str], vhost: &Vhost) -> Result<()> {
+        if self.programs.is_none() {
+            return vhost.close_host_connections().map(drop);
+        }
+        self.rabbitmqctl(&[command, &["a test"]].concat()).map(drop)
     }
 
     fn start(version: Version, configuration: &str, plugins: &[&str]) -> Result<Self> {
@@ -226,17 +260,22 @@ impl Broker {
             server: Mutex::new(Process::Ours(server)),
             port_mapper,
             version,
-            programs,
+            programs: Some(programs),
             folder,
             ports,
             node,
             environment,
             run: String::new(),
+            vhosts: Mutex::default(),
         })
     }
 
     fn start_server(&self) -> Result<Process> {
-        start_server(&self.programs, &self.folder, &self.environment).map(Process::Ours)
+        let server = match &self.programs {
+            Some(programs) => start_server(programs, &self.folder, &self.environment),
+            None => memory::start_with(self.ports, &self.folder, &self.vhosts()),
+        };
+        server.map(Process::Ours)
     }
 
     /// Waits until it answers an AMQP handshake and its management interface is up.
@@ -244,13 +283,13 @@ impl Broker {
         let spoke = OnceLock::new();
         let look = async || {
             if self.server().has_ended()? {
-                bail!("RabbitMQ ended; its log ends with\n{}", self.log_tail());
+                bail!("the broker ended; its log ends with\n{}", self.log_tail());
             }
             handshake(self.ports.amqp)?;
             spoke.get_or_init(Instant::now);
             self.management().get("/overview").map(drop)
         };
-        eventually_within(START_TIMEOUT, "RabbitMQ is ready", look, |()| true)
+        eventually_within(START_TIMEOUT, "the broker is ready", look, |()| true)
             .await
             .with_context(|| format!("its log ends with\n{}", self.log_tail()))?;
         spoke.into_inner().context("it spoke just now")
@@ -258,16 +297,21 @@ impl Broker {
 
     async fn gone(&self) -> Result<()> {
         let look = async || self.server().has_ended();
-        eventually_within(STOP_TIMEOUT, "RabbitMQ has ended", look, |ended| *ended).await?;
+        eventually_within(STOP_TIMEOUT, "the broker has ended", look, |ended| *ended).await?;
         Ok(())
     }
 
-    fn script(&self, name: &str) -> Command {
-        let mut command = self.programs.script(name);
+    fn script(&self, name: &str) -> Result<Command> {
+        let programs = self.programs.as_ref();
+        let mut command = programs.context(NEEDS_RABBITMQ)?.script(name);
         command
             .args(["-n", &self.node])
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        Ok(command)
+    }
+
+    fn vhosts(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.vhosts.lock().expect("no holder of this lock panics")
     }
 
     fn server(&self) -> std::sync::MutexGuard<'_, Process> {

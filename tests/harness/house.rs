@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use self::circles::check_circles;
 pub use self::crates::{Manifest, check_manifest, check_tree, manifests, names};
 use self::paths::Source;
-pub use self::scenarios::{Scenarios, declared};
+pub use self::scenarios::{Listed, Scenarios, declared, listed};
 pub use self::sentences::{check_lines, check_sentences, sentences};
 
 /// A library that only some rooms may name. A name stands for its family too: `axum` is

@@ -1,4 +1,5 @@
-//! The broker's management interface: counters, connections, virtual hosts.
+//! The broker's management interface: counters, connections, virtual hosts. The control port of `hive-host broker` answers
+//! some of its requests.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

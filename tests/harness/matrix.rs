@@ -1,5 +1,8 @@
 //! The page docs/brokers.md: each promise of docs/reliability.md against each RabbitMQ, with the tests
-//! that show it. Made from `tests/promises.toml` and from what the tests of the last recorded runs said.
+//! that show it. Made from `tests/promises.toml` and from what the tests of the last recorded runs said. And how many
+//! scenarios each broker ran, for docs/broker.md.
+
+mod counts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,6 +13,8 @@ use serde_json::Value;
 
 use crate::broker::Version;
 use crate::build::workspace;
+
+pub use self::counts::{Counts, NEEDS_RABBITMQ, NEWEST_ONLY};
 
 const PROMISES: &str = "tests/promises.toml";
 const RESULTS: &str = "tests/broker-results.txt";
@@ -145,23 +150,11 @@ impl Results {
     /// # Errors
     /// When it cannot be read.
     pub fn take_in(&mut self, version: Version, output: &Path) -> Result<()> {
-        // Hosts print what messages hold, which need not be text.
-        let output = std::fs::read(output)?;
-        for line in String::from_utf8_lossy(&output).lines() {
-            let Some((test, verdict)) = line
-                .strip_prefix("test ")
-                .and_then(|line| line.split_once(" ... "))
-            else {
-                continue;
-            };
-            match verdict.trim() {
-                "ok" => self.add(version.name(), test),
-                _ => {
-                    self.passed
-                        .entry(version.name().to_owned())
-                        .or_default()
-                        .remove(test);
-                }
+        for (test, passed) in verdicts(output)? {
+            if passed {
+                self.add(version.name(), &test);
+            } else if let Some(all) = self.passed.get_mut(version.name()) {
+                all.remove(&test);
             }
         }
         Ok(())
@@ -195,6 +188,18 @@ impl Results {
         std::fs::write(workspace().join(PAGE), matrix.page(self))?;
         Ok(())
     }
+}
+
+/// The tests in the output of a run, and whether each passed.
+fn verdicts(output: &Path) -> Result<Vec<(String, bool)>> {
+    // Hosts print what messages hold, which need not be text.
+    let output = std::fs::read(output)?;
+    let output = String::from_utf8_lossy(&output);
+    let verdicts = output.lines().filter_map(|line| {
+        let (test, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
+        Some((test.to_owned(), verdict.trim() == "ok"))
+    });
+    Ok(verdicts.collect())
 }
 
 /// The page as it is in the repository.

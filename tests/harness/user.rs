@@ -56,8 +56,7 @@ impl<'a> User<'a> {
     /// does not wait for.
     pub async fn close_connections(&self) -> Result<()> {
         let before = self.broker.connections(self.vhost)?;
-        let close = ["close_all_user_connections", &self.name, "a test"];
-        self.broker.rabbitmqctl(&close)?;
+        self.broker.close_connections_of(&self.name, self.vhost)?;
         let now = async || self.broker.connections(self.vhost);
         let are_gone = |now: &Vec<String>| now.iter().all(|name| !before.contains(name));
         eventually("the connections are gone", now, are_gone).await?;

@@ -1,5 +1,7 @@
 //! The control port: what [`Broker`](crate::Broker) offers to Rust, over HTTP for tests in other languages.
 
+mod management;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .route("/vhosts/{vhost}", put(add_vhost))
         .route("/definitions", post(define))
         .route("/messages/{vhost}/{queue}", get(peek))
+        .nest("/api", management::router())
         .with_state(shared);
     // Ends only with its listener, and that is ours.
     let _ended = axum::serve(listener, router).await;

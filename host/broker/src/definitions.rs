@@ -153,9 +153,7 @@ impl Definitions {
             }
         }
         for (vhost, policy) in self.policies {
-            if let Some(vhost) = state.vhosts.get_mut(&vhost) {
-                vhost.policies.push(policy);
-            }
+            state.set_policy(&vhost, policy);
         }
         for (vhost, exchange) in self.exchanges {
             let is_there = state
@@ -273,6 +271,7 @@ impl Item<'_> {
         let apply_to = self.optional_text("apply-to")?.unwrap_or("all");
         let definition = self.fields.get("definition").and_then(Value::as_object);
         Ok(Policy {
+            name: self.optional_text("name")?.unwrap_or_default().to_owned(),
             pattern: self.pattern("pattern")?,
             queues: !matches!(apply_to, "exchanges"),
             exchanges: matches!(apply_to, "all" | "exchanges"),

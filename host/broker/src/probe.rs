@@ -8,7 +8,7 @@ use crate::wire::{Decoder, Frame, Properties};
 const ENTRY: &[&[u8]] = &[
     b"AMQP\0\0\x09\x01",
     b"\x01\0\0\0\0\0\x24\0\x0a\0\x0b\0\0\0\0\x05PLAIN\0\0\0\x0c\0guest\0guest\x05en_US\xce",
-    b"\x01\0\0\0\0\0\x0c\0\x0a\0\x1f\0\x0a\0\0\x10\0\0\0\xce",
+    b"\x01\0\0\0\0\0\x0c\0\x0a\0\x1f\0\x0a\0\0\x20\0\0\0\xce",
     b"\x01\0\0\0\0\0\x08\0\x0a\0\x28\x01/\0\0\xce",
     b"\x01\0\x01\0\0\0\x05\0\x14\0\x0a\0\xce",
 ];

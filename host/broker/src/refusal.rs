@@ -13,6 +13,9 @@ pub(crate) struct Refusal {
 /// The reply text is a short string (AMQP 0-9-1, section 4.2.5.3).
 const LONGEST_TEXT: usize = 255;
 
+/// The end of a text that RabbitMQ has shortened.
+const CUT: &str = "...";
+
 impl Refusal {
     pub(crate) fn new(code: u16, explanation: impl Into<String>) -> Self {
         Self {
@@ -74,11 +77,14 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         let name = name_of(self.code);
         let mut text = format!("{name} - {}", self.explanation);
-        let mut end = text.len().min(LONGEST_TEXT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
+        if text.len() > LONGEST_TEXT {
+            let mut end = LONGEST_TEXT - CUT.len();
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            text.push_str(CUT);
         }
-        text.truncate(end);
         text
     }
 }
@@ -122,6 +128,7 @@ mod tests {
         let long = Refusal::not_found("ü".repeat(300));
         let text = long.text();
         assert!(text.len() <= LONGEST_TEXT && text.starts_with("NOT_FOUND - ü"));
+        assert!(text.ends_with("ü..."));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::queue::{ChannelKey, Queue, QueueId};
 use crate::time::Time;
 
 pub(crate) use self::channel::{Connection, Phase};
+pub(crate) use self::handshake::VERSION;
 pub(crate) use self::input::Flow;
 pub(crate) use self::queues::Made;
 pub(crate) use self::users::{Password, Permission, User, Users};

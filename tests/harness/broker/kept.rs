@@ -252,11 +252,12 @@ impl Kept {
         let id = u32::try_from(record["server"].as_u64().context("server")?)?;
         Ok(Broker {
             version: self.version,
-            programs: Programs::of(self.version, &folder)?,
+            programs: Some(Programs::of(self.version, &folder)?),
             environment: environment(&folder, &node, ports),
             server: Mutex::new(Process::Kept { id, _used: used }),
             port_mapper: None,
             run: format!("{}-", std::process::id()),
+            vhosts: Mutex::default(),
             folder,
             ports,
             node,

@@ -9,6 +9,14 @@ use anyhow::{Context, Error, Result, bail};
 /// The variable that chooses the version of a run.
 const CHOICE: &str = "HIVE_BROKER";
 
+/// The value of that variable for the broker in the process.
+const MEMORY: &str = "memory";
+
+/// Whether this run is for the broker of `hive-host broker` instead of a RabbitMQ.
+pub(super) fn run_is_in_memory() -> bool {
+    std::env::var(CHOICE).is_ok_and(|chosen| chosen == MEMORY)
+}
+
 /// A RabbitMQ version, as far as it decides what the broker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
@@ -24,14 +32,14 @@ impl Version {
     /// Every version, the oldest first.
     pub const ALL: [Self; 3] = [Self::V3_10, Self::V4_0, Self::V4_3];
 
-    /// The version that this run is for: `HIVE_BROKER`, or the newest.
+    /// The version that this run is for: `HIVE_BROKER`, or the newest. The broker in the process answers as the newest.
     ///
     /// # Errors
     /// When `HIVE_BROKER` names none.
     pub fn of_run() -> Result<Self> {
         match std::env::var(CHOICE) {
-            Ok(chosen) => chosen.parse().context(CHOICE),
-            Err(_) => Ok(Self::V4_3),
+            Ok(chosen) if chosen != MEMORY => chosen.parse().context(CHOICE),
+            _ => Ok(Self::V4_3),
         }
     }
 
@@ -81,7 +89,7 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self> {
         let named = Self::ALL.into_iter().find(|version| version.name() == text);
         let Some(version) = named else {
-            bail!("there is no broker `{text}`: choose 3.10, 4.0 or 4.3");
+            bail!("there is no broker `{text}`: choose 3.10, 4.0, 4.3 or memory");
         };
         Ok(version)
     }

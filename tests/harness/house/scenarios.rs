@@ -57,15 +57,73 @@ impl Scenarios {
             .collect()
     }
 
-    /// The modules whose scenarios `--skip LISTED::` leaves out; `listed` is a module or a whole subject.
-    pub fn skipped_by(&self, listed: &str) -> BTreeSet<&str> {
-        let text = format!("{listed}::");
-        let modules = self.modules.iter().filter(|(module, functions)| {
-            let mut names = functions.iter().map(|name| format!("{module}::{name}"));
-            names.any(|name| name.contains(&text))
-        });
-        modules.map(|(module, _)| module.as_str()).collect()
+    /// All scenarios, by their whole names.
+    pub fn names(&self) -> BTreeSet<String> {
+        let of_module = |(module, functions): (&String, &BTreeSet<String>)| -> Vec<String> {
+            let names = functions.iter().map(|name| format!("{module}::{name}"));
+            names.collect()
+        };
+        self.modules.iter().flat_map(of_module).collect()
     }
+
+    /// The scenarios that a line of a list is meant to leave out: of a subject, of a module, or one.
+    pub fn meant_by(&self, listed: &str) -> BTreeSet<String> {
+        let mut names = self.names();
+        names.retain(|name| {
+            let rest = name.strip_prefix(listed);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        });
+        names
+    }
+
+    /// The scenarios that the test runner leaves out for that line: those whose names contain a text.
+    pub fn skipped_by(&self, listed: &str) -> BTreeSet<String> {
+        let is_scenario = listed.split("::").count() == 3;
+        let text = match is_scenario {
+            true => listed.to_owned(),
+            false => format!("{listed}::"),
+        };
+        let mut names = self.names();
+        names.retain(|name| name.contains(&text));
+        names
+    }
+
+    /// The scenarios that a run leaves over that skips these lists.
+    pub fn left_by(&self, lists: &[Vec<Listed>]) -> BTreeSet<String> {
+        let mut names = self.names();
+        for listed in lists.iter().flatten() {
+            for skipped in self.skipped_by(&listed.name) {
+                names.remove(&skipped);
+            }
+        }
+        names
+    }
+}
+
+/// A line of a list of scenarios that a run leaves out.
+#[derive(Debug)]
+pub struct Listed {
+    /// A subject, a module or a scenario.
+    pub name: String,
+    /// Why it is left out.
+    pub reason: String,
+}
+
+/// Reads a list of `tests/`: a name and a reason in each line that is not empty and does not begin with `#`.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn listed(file: &str) -> Result<Vec<Listed>> {
+    let text = std::fs::read_to_string(workspace().join("tests").join(file))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let lines = lines.filter(|line| !line.is_empty()).map(|line| {
+        let (name, reason) = line.split_once(' ').unwrap_or((line, ""));
+        Listed {
+            name: name.to_owned(),
+            reason: reason.trim().to_owned(),
+        }
+    });
+    Ok(lines.collect())
 }
 
 /// The modules that `main.rs` declares. A file that it does not declare is not compiled.
@@ -141,21 +199,31 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_skips_its_modules_and_a_module_itself() {
-        let functions = BTreeSet::from(["it_works".to_owned()]);
+    fn a_list_skips_subjects_modules_and_scenarios() {
+        let functions = ["it_works", "it_works_twice"].map(str::to_owned);
+        let functions = BTreeSet::from(functions);
         let names = ["change::swap", "change::reload", "cli::hot_swap"];
         let modules = names.map(|name| (name.to_owned(), functions.clone()));
         let scenarios = Scenarios {
             modules: modules.into(),
         };
-        assert_eq!(
-            scenarios.skipped_by("change"),
-            ["change::reload", "change::swap"].into()
-        );
-        assert_eq!(
-            scenarios.skipped_by("swap"),
-            ["change::swap", "cli::hot_swap"].into()
-        );
+        for listed in ["change", "change::swap", "change::swap::it_works_twice"] {
+            assert_eq!(
+                scenarios.skipped_by(listed),
+                scenarios.meant_by(listed),
+                "{listed}"
+            );
+        }
+        assert_eq!(scenarios.meant_by("change").len(), 4);
+        // A text that is in other names too.
+        assert_eq!(scenarios.meant_by("swap").len(), 0);
+        assert_eq!(scenarios.skipped_by("swap").len(), 4);
+        assert_eq!(scenarios.skipped_by("change::swap::it_works").len(), 2);
+        let left = scenarios.left_by(&[vec![Listed {
+            name: "change".to_owned(),
+            reason: String::new(),
+        }]]);
+        assert_eq!(left, scenarios.meant_by("cli"));
         assert!(scenarios.has("cli::hot_swap::it_works"));
         assert!(!scenarios.has("hot_swap::it_works"));
     }

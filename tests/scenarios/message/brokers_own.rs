@@ -221,7 +221,7 @@ async fn twins_without_an_id_that_come_again_publish_by_the_ids_that_they_had() 
     let kept = "hive_deliveries_kept{consumer=\"letters\"}";
     let look = async || host.metric(kept).await;
     eventually("all are kept", look, |kept| *kept == 3.0).await?;
-    broker.rabbitmqctl(&["close_all_connections", "--vhost", vhost.name(), "a test"])?;
+    broker.close_connections(&vhost)?;
     assert_eq!(ids().await?, first);
     host.stop().await
 }

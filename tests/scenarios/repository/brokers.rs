@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use hive_tests::house::Scenarios;
-use hive_tests::matrix::{Matrix, Results, written_page};
-use hive_tests::{Broker, Version, workspace};
+use hive_tests::house::{Listed, Scenarios, listed};
+use hive_tests::matrix::{Counts, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, Results, written_page};
+use hive_tests::{Broker, Version};
 
 /// Each in the version that was asked for, side by side from their roots.
 #[tokio::test]
@@ -55,25 +55,49 @@ fn each_promise_was_seen_to_hold_on_each_broker() -> Result<()> {
     Ok(())
 }
 
+/// As the scripts skip them: each line names a subject, a module or a scenario that exists, and no other is skipped.
 #[test]
-fn what_runs_on_the_newest_broker_only_is_a_list_of_modules() -> Result<()> {
-    let list = std::fs::read_to_string(workspace().join("tests/newest-broker-only.txt"))?;
+fn the_lists_of_what_a_broker_does_not_run_name_what_exists() -> Result<()> {
     let scenarios = Scenarios::read()?;
-    let lines = list.lines().filter(|line| !line.starts_with('#'));
-    for listed in lines.filter_map(|line| line.split_whitespace().next()) {
-        let modules = scenarios.modules();
-        let meant = modules.into_iter().filter(|module| {
-            let subject = module.split("::").next();
-            *module == listed || subject == Some(listed)
-        });
-        let meant: BTreeSet<&str> = meant.collect();
-        ensure!(!meant.is_empty(), "there is no module `{listed}`");
-        // The list is given to the test runner as texts to skip.
-        let skipped = scenarios.skipped_by(listed);
-        ensure!(
-            skipped == meant,
-            "`{listed}` would skip {skipped:?}, and means {meant:?}"
-        );
+    for list in [NEWEST_ONLY, NEEDS_RABBITMQ] {
+        for Listed { name, reason } in listed(list)? {
+            let meant = scenarios.meant_by(&name);
+            ensure!(!meant.is_empty(), "{list}: there is no `{name}`");
+            // The list is given to the test runner as texts to skip.
+            let skipped = scenarios.skipped_by(&name);
+            ensure!(
+                skipped == meant,
+                "{list}: `{name}` would skip {skipped:?}, and means {meant:?}"
+            );
+            ensure!(!reason.is_empty(), "{list}: `{name}` has no reason");
+        }
     }
+    Ok(())
+}
+
+/// Those of the first list speak to no broker, and are left out on every one but the newest.
+#[test]
+fn what_needs_a_rabbitmq_is_listed_once() -> Result<()> {
+    let scenarios = Scenarios::read()?;
+    let mut seen = BTreeSet::new();
+    let lists = listed(NEWEST_ONLY)?
+        .into_iter()
+        .chain(listed(NEEDS_RABBITMQ)?);
+    for Listed { name, .. } in lists {
+        for scenario in scenarios.meant_by(&name) {
+            ensure!(!seen.contains(&scenario), "`{scenario}` is listed twice");
+            seen.insert(scenario);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_counts_of_scenarios_are_those_of_the_recorded_runs() -> Result<()> {
+    let page = Counts::read()?.page()?;
+    ensure!(
+        page == Counts::written_page()?,
+        "docs/broker.md is out of date: run scripts/broker-matrix"
+    );
     Ok(())
 }

@@ -160,7 +160,7 @@ async fn connections_that_are_closed_25_times_lose_nothing() -> Result<()> {
     let mut host = HostProcess::run(&vhost, &slow(PREFETCH)).await?;
     publish(&vhost, "2000").await?;
     for time in 1..=TIMES {
-        broker.rabbitmqctl(&["close_all_connections", "--vhost", vhost.name(), "a test"])?;
+        broker.close_connections(&vhost)?;
         host.wait_for_events("consumer.subscribed", &[("consumer", "letters")], time + 1)
             .await?;
     }

@@ -115,6 +115,19 @@ pub(crate) struct Arguments {
     pub(crate) max_age: Option<Duration>,
 }
 
+/// The answer to a feature that RabbitMQ 4.3 denies unless its operator permits it.
+fn denied(feature: &str) -> Refusal {
+    Refusal::new(
+        541,
+        format!(
+            "Feature `{feature}` is deprecated.\nBy default, this feature is not permitted anymore.\nThe feature \
+             will be removed from a future major RabbitMQ version, regardless of the configuration; actual \
+             version to be determined.\nTo continue using this feature when it is not permitted by default, set the \
+             following parameter in your configuration:\n    \"deprecated_features.permit.{feature} = true\""
+        ),
+    )
+}
+
 /// The names of all arguments that some kind of queue knows.
 fn known_to_any() -> impl Iterator<Item = &'static str> {
     [QueueKind::Classic, QueueKind::Quorum, QueueKind::Stream]
@@ -186,6 +199,9 @@ impl Arguments {
                     kind.word()
                 )));
             }
+        }
+        if table.contains_key("x-queue-master-locator") {
+            return Err(denied("queue_master_locator"));
         }
         Ok(arguments)
     }

@@ -21,6 +21,9 @@ const DEAD_LETTER_RETRY: u64 = 180_000;
 /// A place in the queue: higher priorities first, then the earlier published.
 type Place = (u8, u64);
 
+/// The part of a place in front of all others: of what came back to a quorum queue.
+const RETURNED: u8 = 0;
+
 #[derive(Debug, Clone)]
 struct Entry {
     message: Arc<Message>,
@@ -76,12 +79,23 @@ pub(crate) struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settlement {
     Acknowledged,
-    /// Back to its place.
+    /// Back to its place, or in a quorum queue to the head, behind what came back earlier.
     Requeued {
         /// Whether it counts towards the delivery limit.
         failed: bool,
     },
     Discarded,
+}
+
+/// How often each thing happened to a queue's messages, as RabbitMQ's `message_stats`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    /// From a publisher, and not from another queue.
+    pub(crate) publish: u64,
+    pub(crate) deliver: u64,
+    pub(crate) get: u64,
+    pub(crate) redeliver: u64,
+    pub(crate) ack: u64,
 }
 
 /// A queue.
@@ -97,6 +111,9 @@ pub(crate) struct Queue {
     /// The arguments as they were declared.
     pub(crate) table: FieldTable,
     pub(crate) arguments: Arguments,
+    /// The same without what a policy adds.
+    declared: Arguments,
+    pub(crate) counted: Counted,
     /// A fault on command: nothing is delivered and no confirm is sent.
     pub(crate) frozen: bool,
     /// The deadline for which the broker has set its timer.
@@ -114,6 +131,14 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// Puts a policy in force, or none.
+    pub(crate) fn apply(&mut self, policy: Option<&serde_json::Map<String, serde_json::Value>>) {
+        self.arguments = match policy {
+            Some(policy) => self.declared.clone().with_policy(policy),
+            None => self.declared.clone(),
+        };
+    }
+
     pub(crate) fn new(
         id: QueueId,
         vhost: &Arc<str>,
@@ -133,6 +158,8 @@ impl Queue {
             auto_delete: false,
             owner: None,
             table: FieldTable::default(),
+            declared: arguments.clone(),
+            counted: Counted::default(),
             frozen: false,
             scheduled: None,
             consumers: Consumers::new(arguments.single_active.then_some(takeover)),
@@ -359,13 +386,16 @@ impl Queue {
         }
         let consumer = consumer.clone();
         let delivery = self.hand_out(consumer.no_ack)?;
+        self.counted.deliver += 1;
         Some((consumer, delivery))
     }
 
     /// The message at the head, for `basic.get`.
     pub(crate) fn get(&mut self, no_ack: bool, now: Time) -> Option<Delivery> {
         self.touch(now);
-        self.hand_out(no_ack)
+        let delivery = self.hand_out(no_ack)?;
+        self.counted.get += 1;
+        Some(delivery)
     }
 
     fn hand_out(&mut self, no_ack: bool) -> Option<Delivery> {
@@ -376,6 +406,7 @@ impl Queue {
             redelivered: entry.redelivered,
             headers: self.headers(entry.counts),
         };
+        self.counted.redeliver += u64::from(entry.redelivered);
         if !no_ack {
             self.unacked.insert(place.1, Held { place, entry });
         }
@@ -403,7 +434,10 @@ impl Queue {
         }
         let mut held = self.unacked.remove(&delivered.sequence)?;
         match how {
-            Settlement::Acknowledged => None,
+            Settlement::Acknowledged => {
+                self.counted.ack += 1;
+                None
+            }
             Settlement::Discarded => Some(Dead {
                 message: held.entry.message,
                 reason: Reason::Rejected,
@@ -423,12 +457,8 @@ impl Queue {
                     });
                 }
                 held.entry.redelivered = true;
-                // Without a limit, RabbitMQ publishes it again within the quorum queue.
-                if self.arguments.kind == QueueKind::Quorum
-                    && self.arguments.delivery_limit.is_none()
-                    && !failed
-                {
-                    held.place.1 = self.next_sequence;
+                if self.arguments.kind == QueueKind::Quorum {
+                    held.place = (RETURNED, self.next_sequence);
                     self.next_sequence += 1;
                 }
                 self.insert(held.place, held.entry);

@@ -130,8 +130,7 @@ impl State {
         if delete.if_unused && exchange.binding_count() > 0 {
             return Err(Refusal::precondition_failed(format!("{called} in use")));
         }
-        vhost.exchanges.remove(&name);
-        vhost.forget(Destination::Exchange(name.into()));
+        vhost.delete_exchange(&name);
         Ok(())
     }
 

@@ -12,10 +12,10 @@ use crate::wire::{boolean, text};
 const PROTOCOL_HEADER: &[u8; 8] = b"AMQP\0\0\x09\x01";
 
 /// The version that this broker announces, so that clients treat it like that RabbitMQ.
-const VERSION: &str = "4.3.6";
+pub(crate) const VERSION: &str = "4.3.6";
 
-/// The smallest frame that AMQP lets anybody agree on.
-const LEAST_FRAME_MAX: u32 = 4096;
+/// The smallest frame that RabbitMQ agrees on since 4.1. AMQP would allow 4096.
+const LEAST_FRAME_MAX: u32 = 8192;
 
 const MECHANISMS: [&str; 2] = ["PLAIN", "EXTERNAL"];
 
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn limits_are_agreed_upon_or_refused_in_rabbitmqs_words() {
-        assert_eq!(check_limit("frame_max", 4096, 131_072, 4096), Ok(()));
+        assert_eq!(check_limit("frame_max", 8192, 131_072, 8192), Ok(()));
         let text = |asked| {
             check_limit("channel_max", 4, 2047, asked)
                 .unwrap_err()

@@ -458,8 +458,9 @@ impl State {
         if matches!(connection.phase, Phase::Closing | Phase::Closed) {
             return;
         }
-        // RabbitMQ says nothing to a client that has not logged in, unless its login was the fault.
-        if connection.phase == Phase::Start && refusal.code != 403 {
+        // RabbitMQ says nothing to a client that has not agreed on limits, unless its login was the fault.
+        let is_new = matches!(connection.phase, Phase::Start | Phase::Tune);
+        if is_new && refusal.code != 403 {
             connection.phase = Phase::Closed;
         } else {
             connection.send_close(refusal, class, method);

@@ -97,8 +97,10 @@ impl State {
         let mut frozen = None;
         for id in queues {
             is_stored &= self.push(id, &message);
-            let is_frozen = self.queues.get(&id).is_some_and(|queue| queue.frozen);
-            frozen = frozen.or(is_frozen.then_some(id));
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.counted.publish += 1;
+                frozen = frozen.or(queue.frozen.then_some(id));
+            }
         }
         match (frozen, number) {
             (Some(queue), Some(number)) => self.withheld.push((queue, key, number)),

@@ -9,7 +9,7 @@ use super::State;
 use super::input::At;
 use super::publishing::REPLY_TO;
 use super::users::Access;
-use super::vhost::exchange_called;
+use super::vhost::{Policy, exchange_called};
 use crate::queue::{Arguments, Queue, QueueId, QueueKind, assert_equivalent, described};
 use crate::refusal::Refusal;
 use crate::routing::Destination;
@@ -200,12 +200,9 @@ impl State {
         let Some(vhost) = self.vhosts.get_mut(vhost) else {
             return;
         };
-        let arguments = match vhost.policy(made.name, true) {
-            Some(policy) => arguments.with_policy(policy),
-            None => arguments,
-        };
         let name: Arc<str> = made.name.into();
         let mut queue = Queue::new(id, &vhost.name, &name, arguments, now);
+        queue.apply(vhost.policy(made.name, true));
         queue.durable = made.durable;
         queue.auto_delete = made.auto_delete;
         queue.owner = made.owner;
@@ -213,6 +210,39 @@ impl State {
         vhost.queues.insert(name, id);
         self.queues.insert(id, queue);
         self.stir(id);
+    }
+
+    /// Puts a policy in the place of one of the same name, or of none. Queues that are there follow it.
+    pub(crate) fn set_policy(&mut self, vhost: &str, policy: Policy) {
+        self.remove_policy(vhost, &policy.name);
+        if let Some(vhost) = self.vhosts.get_mut(vhost) {
+            vhost.policies.push(policy);
+        }
+        self.apply_policies(vhost);
+    }
+
+    /// Removes a policy; `false` where there is none.
+    pub(crate) fn remove_policy(&mut self, vhost: &str, name: &str) -> bool {
+        let Some(vhost_mut) = self.vhosts.get_mut(vhost) else {
+            return false;
+        };
+        let before = vhost_mut.policies.len();
+        vhost_mut.policies.retain(|policy| policy.name != name);
+        let is_removed = vhost_mut.policies.len() < before;
+        self.apply_policies(vhost);
+        is_removed
+    }
+
+    fn apply_policies(&mut self, vhost: &str) {
+        let Some(vhost) = self.vhosts.get(vhost) else {
+            return;
+        };
+        for (name, id) in &vhost.queues {
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.apply(vhost.policy(name, true));
+                self.stirred.push_back(*id);
+            }
+        }
     }
 
     fn declared(&mut self, at: At, name: &str, (ready, consumers): (usize, usize), nowait: bool) {

@@ -21,9 +21,10 @@ pub(crate) struct Vhost {
     pub(crate) policies: Vec<Policy>,
 }
 
-/// A policy of a definitions file.
+/// A policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
+    pub(crate) name: String,
     pub(crate) pattern: Regex,
     pub(crate) queues: bool,
     pub(crate) exchanges: bool,
@@ -121,6 +122,13 @@ impl Vhost {
         applying
             .max_by_key(|policy| policy.priority)
             .map(|policy| &policy.definition)
+    }
+
+    /// Deletes an exchange with the bindings from it and to it; `None` where there is none.
+    pub(crate) fn delete_exchange(&mut self, name: &str) -> Option<()> {
+        self.exchanges.remove(name)?;
+        self.forget(Destination::Exchange(name.into()));
+        Some(())
     }
 
     /// Removes all bindings to a destination, and the exchanges that go with their last one.

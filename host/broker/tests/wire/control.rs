@@ -83,3 +83,68 @@ async fn a_user_of_a_definitions_file_may_what_the_file_says() {
         "ACCESS_REFUSED - configure access to queue 'yours' in vhost '/' refused for user 'ada'";
     assert!(refused.to_string().contains(expected), "{refused}");
 }
+
+/// As a test prepares and watches a RabbitMQ.
+#[tokio::test]
+async fn the_management_interface_is_there_as_far_as_tests_need_it() {
+    let mut broker = Broker::start(Settings::default()).await.unwrap();
+    let port = broker.serve_control(0).await.unwrap().port();
+    let rights = r#"{"configure": ".*", "write": ".*", "read": ".*"}"#;
+    for (path, body) in [
+        ("/api/vhosts/shop", "{}"),
+        ("/api/users/ada", r#"{"password": "secret", "tags": ""}"#),
+        ("/api/permissions/shop/ada", rights),
+    ] {
+        assert_eq!(ask(port, "PUT", path, body).await.0, 201, "{path}");
+    }
+    // Who may do everything still may.
+    let (status, _) = ask(port, "PUT", "/api/permissions/shop/guest", rights).await;
+    assert_eq!(status, 204);
+    let url = broker.url_of("shop");
+    let mine = connect(&url.replace("guest:guest", "ada:secret")).await;
+    let channel = mine.create_channel().await.unwrap();
+    declare(&channel, "q", &[]).await.unwrap();
+    let (_, queue) = ask(port, "GET", "/api/queues/shop/q", "").await;
+    assert!(queue.contains(r#""messages_ready":0"#), "{queue}");
+    let (_, queues) = ask(port, "GET", "/api/queues/shop", "").await;
+    assert_eq!(queues, format!("[{queue}]"));
+    assert_eq!(ask(port, "GET", "/api/queues/shop/p", "").await.0, 404);
+
+    let full = r#"{"pattern": "q", "apply-to": "queues", "definition": {"max-length": 1}}"#;
+    let policy = "/api/policies/shop/full";
+    assert_eq!(ask(port, "PUT", policy, full).await.0, 201);
+    for _ in 0..3 {
+        let (key, none) = ("q".into(), Default::default());
+        let published = channel.basic_publish("".into(), key, none, b"x", Default::default());
+        published.await.unwrap();
+    }
+    channel.basic_qos(1, Default::default()).await.unwrap();
+    let (_, queue) = ask(port, "GET", "/api/queues/shop/q", "").await;
+    for shown in [r#""messages_ready":1"#, r#""publish":3"#] {
+        assert!(queue.contains(shown), "{shown}: {queue}");
+    }
+    assert_eq!(ask(port, "DELETE", policy, "").await.0, 204);
+    assert_eq!(ask(port, "DELETE", policy, "").await.0, 404);
+    let (_, exchanges) = ask(port, "GET", "/api/exchanges/shop", "").await;
+    assert!(exchanges.contains(r#""name":"amq.topic""#), "{exchanges}");
+    assert_eq!(
+        ask(port, "DELETE", "/api/exchanges/shop/x", "").await.0,
+        404
+    );
+
+    let peer = broker.connections()[0].peer.clone();
+    let (_, open) = ask(port, "GET", "/api/vhosts/shop/connections", "").await;
+    assert!(open.contains(&format!(r#""name":"{peer}""#)), "{open}");
+    let close = format!("/api/connections/{peer}");
+    assert_eq!(ask(port, "DELETE", &close, "").await.0, 204);
+    let error = channel.basic_get("q".into(), Default::default()).await;
+    let error = error.unwrap_err().to_string();
+    let forced = "CONNECTION_FORCED - Closed via management plugin";
+    assert!(error.contains(forced), "{error}");
+
+    let rights = "/api/permissions/shop/ada";
+    assert_eq!(ask(port, "DELETE", rights, "").await.0, 204);
+    assert_eq!(ask(port, "DELETE", rights, "").await.0, 404);
+    assert_eq!(ask(port, "PUT", rights, "[]").await.0, 400);
+    assert_eq!(ask(port, "PUT", rights, "{}").await.0, 400);
+}

@@ -31,14 +31,7 @@ impl Client {
         client.frame().await;
         client.login("\0guest\0guest").await;
         client.frame().await;
-        let tune = connection::TuneOk {
-            channel_max: 10,
-            frame_max: 4096,
-            heartbeat: 0,
-        };
-        client
-            .connection(connection::AMQPMethod::TuneOk(tune))
-            .await;
+        client.tune(8192).await;
         let open = connection::Open {
             virtual_host: "/".into(),
         };
@@ -77,6 +70,15 @@ impl Client {
         let frame = AMQPFrame::Method(channel, method);
         let written = gen_frame(&frame)(Vec::new().into()).unwrap();
         self.write(&written.write).await;
+    }
+
+    async fn tune(&mut self, frame_max: u32) {
+        let tune = connection::TuneOk {
+            channel_max: 10,
+            frame_max,
+            heartbeat: 0,
+        };
+        self.connection(connection::AMQPMethod::TuneOk(tune)).await;
     }
 
     /// The next frame, or `None` where the broker has closed the socket.
@@ -225,4 +227,11 @@ async fn a_stranger_is_sent_away() {
     hasty.write(b"AMQP\0\0\x09\x01").await;
     hasty.write(&header(60, 1)).await;
     assert_eq!(hasty.code().await, 0);
+    let mut cramped = Client::new(&broker).await;
+    cramped.write(b"AMQP\0\0\x09\x01").await;
+    cramped.frame().await;
+    cramped.login("\0guest\0guest").await;
+    cramped.frame().await;
+    cramped.tune(4096).await;
+    assert_eq!(cramped.code().await, 0);
 }

@@ -352,6 +352,10 @@ async fn ask_basic(
             let got = ch.basic_get("ref.single".into(), BasicGetOptions::default());
             answer(got.await)
         }
+        65 => {
+            let arguments = [("x-queue-master-locator", word("min-masters"))];
+            queue(ch, "ref.located", &arguments).await
+        }
         _ => return None,
     })
 }

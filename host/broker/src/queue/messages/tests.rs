@@ -83,17 +83,18 @@ fn a_requeued_message_is_at_its_old_place_again() {
 }
 
 #[test]
-fn in_a_quorum_queue_without_a_limit_what_is_given_back_goes_to_the_end() {
-    let arguments = [
-        ("x-queue-type", word("quorum")),
-        ("x-delivery-limit", (-1_i32).into()),
-    ];
-    for (failed, expected) in [(false, ["b", "a"]), (true, ["a", "b"])] {
-        let mut queue = filled(&arguments, &["a", "b"]);
-        let a = got(&mut queue).unwrap();
-        queue.settle(&delivered(&a), Settlement::Requeued { failed });
-        let order = [(); 2].map(|()| key_of(got(&mut queue)));
-        assert_eq!(order, expected);
+fn what_comes_back_to_a_quorum_queue_is_next_in_the_order_in_which_it_came_back() {
+    for (kind, expected) in [("quorum", ["b", "a", "c"]), ("classic", ["a", "b", "c"])] {
+        for failed in [false, true] {
+            let mut queue = filled(&[("x-queue-type", word(kind))], &["a", "b", "c"]);
+            let a = got(&mut queue).unwrap();
+            let b = got(&mut queue).unwrap();
+            for returned in [b, a] {
+                queue.settle(&delivered(&returned), Settlement::Requeued { failed });
+            }
+            let order = [(); 3].map(|()| key_of(got(&mut queue)));
+            assert_eq!(order, expected, "{kind}");
+        }
     }
 }
 
