@@ -187,7 +187,7 @@ async fn timers_of_the_host_take_their_own_time() -> Result<()> {
     assert_says(&done, 0, &["1 passed"]);
     let ordered = letters(
         "in-order",
-        "concurrency = 4\nordered_by = \"header:key\"\nretry = { limit = 1, delays = [\"300ms\"] }",
+        "concurrency = 4\nordered_by = \"header:key\"\nretry = { limit = 1, delays = [\"2s\"] }",
     );
     let done = flows(
         &ordered,
