@@ -70,6 +70,7 @@ mod stream {
 mod broker {
     mod alarms;
     pub(crate) mod broker_faults;
+    mod clients;
     mod crowded;
     pub(crate) mod healing;
     mod permissions;
