@@ -304,9 +304,13 @@ impl Queue {
         self.arguments.overflow != Overflow::DropHead && self.stream.is_none() && self.is_full()
     }
 
-    /// Removes messages above the limits from the head, after consumers have got as many as they can take.
+    /// Removes messages above the limits from the head, after consumers have got as many as they can take. A queue
+    /// that rejects publications drops none: what comes back to it stays.
     pub(crate) fn trim(&mut self) -> Vec<Dead> {
         let mut dead = Vec::new();
+        if self.arguments.overflow != Overflow::DropHead {
+            return dead;
+        }
         let Arguments {
             max_length,
             max_bytes,
