@@ -71,6 +71,7 @@ mod broker {
     mod alarms;
     pub(crate) mod broker_faults;
     mod clients;
+    mod conversations;
     mod crowded;
     pub(crate) mod healing;
     mod permissions;
