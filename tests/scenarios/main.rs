@@ -70,6 +70,8 @@ mod stream {
 mod broker {
     mod alarms;
     pub(crate) mod broker_faults;
+    mod clients;
+    mod conversations;
     mod crowded;
     pub(crate) mod healing;
     mod permissions;

@@ -138,6 +138,7 @@ fn known_to_any() -> impl Iterator<Item = &'static str> {
 impl Arguments {
     /// Reads a queue's arguments. `queue` is what error texts call it: `queue 'q' in vhost '/'`.
     pub(crate) fn read(queue: &str, table: &FieldTable) -> Result<Self, Refusal> {
+        assert_dead_letter_exchange(queue, table)?;
         let reader = Reader { queue, table };
         let kind = reader.kind()?;
         let mut arguments = Self {
@@ -241,6 +242,18 @@ impl Arguments {
             self.max_age = text("max-age").and_then(age);
         }
         self
+    }
+}
+
+/// RabbitMQ looks at this one first, for the permissions on the exchange, and has words of its own.
+fn assert_dead_letter_exchange(queue: &str, table: &FieldTable) -> Result<(), Refusal> {
+    let key = "x-dead-letter-exchange";
+    match table.inner().get(key) {
+        Some(value) if text(value).is_none() => Err(Refusal::precondition_failed(format!(
+            "invalid type '{}' for arg '{key}' in {queue}",
+            kind_of(value)
+        ))),
+        _ => Ok(()),
     }
 }
 

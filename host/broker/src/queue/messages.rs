@@ -243,7 +243,7 @@ impl Queue {
             self.drop_aged(now);
             return Push::Stored;
         }
-        if self.is_full() {
+        if self.is_full_for(message) {
             match self.arguments.overflow {
                 Overflow::DropHead => {}
                 Overflow::RejectPublish => return Push::Rejected,
@@ -288,25 +288,31 @@ impl Queue {
         Some((place, entry))
     }
 
-    /// Whether another message would be one too many.
-    fn is_full(&self) -> bool {
+    /// Whether this message would be one too many.
+    fn is_full_for(&self, message: &Message) -> bool {
         let Arguments {
             max_length,
             max_bytes,
             ..
         } = self.arguments;
         max_length.is_some_and(|most| self.ready.len() as u64 >= most)
-            || max_bytes.is_some_and(|most| self.ready_bytes >= most)
+            || max_bytes.is_some_and(|most| self.ready_bytes + message.body.len() as u64 > most)
     }
 
     /// Whether a publication would be rejected now.
-    pub(crate) fn rejects(&self) -> bool {
-        self.arguments.overflow != Overflow::DropHead && self.stream.is_none() && self.is_full()
+    pub(crate) fn rejects(&self, message: &Message) -> bool {
+        self.arguments.overflow != Overflow::DropHead
+            && self.stream.is_none()
+            && self.is_full_for(message)
     }
 
-    /// Removes messages above the limits from the head, after consumers have got as many as they can take.
+    /// Removes messages above the limits from the head, after consumers have got as many as they can take. A queue
+    /// that rejects publications drops none: what comes back to it stays.
     pub(crate) fn trim(&mut self) -> Vec<Dead> {
         let mut dead = Vec::new();
+        if self.arguments.overflow != Overflow::DropHead {
+            return dead;
+        }
         let Arguments {
             max_length,
             max_bytes,

@@ -108,7 +108,8 @@ impl State {
         };
         let offset = offset(queue, consume, prefetch, now)?;
         let is_exclusive = consume.exclusive && queue.arguments.kind == QueueKind::Classic;
-        if queue.has_exclusive_consumer() || (is_exclusive && queue.consumer_count() > 0) {
+        let is_possible = queue.consumer_count() == 0 && !queue.arguments.single_active;
+        if queue.has_exclusive_consumer() || (is_exclusive && !is_possible) {
             return Err(Refusal::access_refused(format!(
                 "{} in exclusive use",
                 queue.described()

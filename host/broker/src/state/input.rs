@@ -1,6 +1,6 @@
 //! The effect of a client's frames: the order in which they must arrive, and who carries out which method.
 
-use amq_protocol::protocol::{AMQPClass, access, basic, channel, confirm};
+use amq_protocol::protocol::{AMQPClass, access, basic, channel, confirm, tx};
 use bytes::{Bytes, BytesMut};
 
 use super::State;
@@ -263,6 +263,9 @@ impl State {
                 let ok = access::AMQPMethod::RequestOk(access::RequestOk {});
                 connection.send(at.channel, AMQPClass::Access(ok));
                 Ok(())
+            }
+            AMQPClass::Tx(tx::AMQPMethod::Commit(_) | tx::AMQPMethod::Rollback(_)) => {
+                Err(Refusal::precondition_failed("channel is not transactional"))
             }
             AMQPClass::Tx(_) => Err(Refusal::not_implemented(
                 "hive-broker has no transactions; use confirms",

@@ -269,7 +269,7 @@ impl State {
         }
         let is_taken = |target: &QueueId| {
             let target = self.queues.get(target);
-            target.is_some_and(|target| !target.rejects())
+            target.is_some_and(|target| !target.rejects(&letter))
         };
         let is_possible = !targets.is_empty() && targets.iter().all(is_taken);
         if let Some(queue) = self.queues.get_mut(&id)
