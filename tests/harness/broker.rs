@@ -85,8 +85,9 @@ impl Broker {
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Broker> = OnceCell::const_new();
         let find = async || match Kept::of_run()? {
-            Some(kept) => kept.used(),
-            None => Self::private().await,
+            // The one in the process starts in a moment and is not kept.
+            Some(kept) if !version::run_is_in_memory() => kept.used(),
+            _ => Self::private().await,
         };
         SHARED.get_or_try_init(find).await
     }
