@@ -23,7 +23,8 @@ async fn a_consumer_whose_rights_are_revoked_goes_on_when_they_are_back() -> Res
     let user = User::new(broker, &vhost)?;
     let host = HostProcess::run_at(&user.url(), &echo()).await?;
     for [right, configure, write, read] in REVOKED {
-        assert_consumes(&vhost, &format!("before {right}")).await?;
+        let before = format!("before {right}");
+        assert_consumes(&vhost, &before).await?;
         let told = refusals(&host);
         user.permit(configure, write, read)?;
         user.close_connections().await?;
@@ -37,7 +38,12 @@ async fn a_consumer_whose_rights_are_revoked_goes_on_when_they_are_back() -> Res
         eventually(&what, look, is_told).await?;
         assert_eq!(vhost.ready("out").await?, 0, "handled without {right}");
         user.permit(".*", ".*", ".*")?;
-        assert_eq!(vhost.take_one("out").await?.text(), right);
+        // The first one comes again if its connection was closed before its ack was there.
+        let mut came = vhost.take_one("out").await?;
+        if came.text() == before {
+            came = vhost.take_one("out").await?;
+        }
+        assert_eq!(came.text(), right);
     }
     assert_eq!(vhost.ready("letters.dead").await?, 0);
     assert!(!host.mentions(User::PASSWORD), "the password is in the log");
