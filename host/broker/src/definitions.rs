@@ -271,7 +271,7 @@ impl Item<'_> {
         let apply_to = self.optional_text("apply-to")?.unwrap_or("all");
         let definition = self.fields.get("definition").and_then(Value::as_object);
         Ok(Policy {
-            name: self.optional_text("name")?.unwrap_or_default().to_owned(),
+            name: self.text("name")?.to_owned(),
             pattern: self.pattern("pattern")?,
             queues: !matches!(apply_to, "exchanges"),
             exchanges: matches!(apply_to, "all" | "exchanges"),
@@ -418,7 +418,7 @@ mod tests {
     fn every_fault_of_a_file_is_named_with_its_place() {
         let faults = Definitions::read(
             r#"{"vhosts": {}, "users": [{}], "queues": [{"name": "q", "arguments": {"x-expires": 0}}, 7],
-                "exchanges": [{"name": "x", "type": "odd"}],
+                "exchanges": [{"name": "x", "type": "odd"}], "policies": [{"pattern": "q", "definition": {}}],
                 "permissions": [{"user": "a", "configure": "(", "write": "", "read": ""}]}"#,
         )
         .unwrap_err()
@@ -433,6 +433,7 @@ mod tests {
                 "users[0]",
                 "vhosts",
                 "permissions[0]",
+                "policies[0]",
                 "exchanges[0]",
                 "queues[0]",
                 "queues[1]"

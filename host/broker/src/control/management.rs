@@ -140,26 +140,24 @@ async fn delete_exchange(
 }
 
 async fn queues_of(State(shared): Broker, Path(vhost): Path<String>) -> Json<Value> {
-    Json(Value::Array(described_queues(&shared, &vhost)))
-}
-
-async fn queue(State(shared): Broker, Path((vhost, name)): Path<(String, String)>) -> Response {
-    let mut queues = described_queues(&shared, &vhost).into_iter();
-    match queues.find(|queue| queue["name"] == name) {
-        Some(queue) => Json(queue).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-/// The queues of a vhost, by their names.
-fn described_queues(shared: &Shared, vhost: &str) -> Vec<Value> {
-    shared.with(|state| {
-        let ids = state.vhosts.get(vhost).map(|vhost| vhost.queues.values());
+    Json(shared.with(|state| {
+        let ids = state.vhosts.get(&vhost).map(|vhost| vhost.queues.values());
         let queues = ids.into_iter().flatten();
         let mut queues: Vec<&Queue> = queues.filter_map(|id| state.queues.get(id)).collect();
         queues.sort_by(|one, other| one.name.cmp(&other.name));
         queues.into_iter().map(described).collect()
-    })
+    }))
+}
+
+async fn queue(State(shared): Broker, Path((vhost, name)): Path<(String, String)>) -> Response {
+    let found = shared.with(|state| {
+        let id = state.vhosts.get(&vhost)?.queues.get(&*name)?;
+        state.queues.get(id).map(described)
+    });
+    match found {
+        Some(queue) => Json(queue).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 fn described(queue: &Queue) -> Value {

@@ -214,21 +214,21 @@ impl State {
 
     /// Puts a policy in the place of one of the same name, or of none. Queues that are there follow it.
     pub(crate) fn set_policy(&mut self, vhost: &str, policy: Policy) {
-        self.remove_policy(vhost, &policy.name);
-        if let Some(vhost) = self.vhosts.get_mut(vhost) {
-            vhost.policies.push(policy);
+        if let Some(found) = self.vhosts.get_mut(vhost) {
+            found.policies.retain(|other| other.name != policy.name);
+            found.policies.push(policy);
+            self.apply_policies(vhost);
         }
-        self.apply_policies(vhost);
     }
 
     /// Removes a policy; `false` where there is none.
     pub(crate) fn remove_policy(&mut self, vhost: &str, name: &str) -> bool {
-        let Some(vhost_mut) = self.vhosts.get_mut(vhost) else {
+        let Some(found) = self.vhosts.get_mut(vhost) else {
             return false;
         };
-        let before = vhost_mut.policies.len();
-        vhost_mut.policies.retain(|policy| policy.name != name);
-        let is_removed = vhost_mut.policies.len() < before;
+        let before = found.policies.len();
+        found.policies.retain(|policy| policy.name != name);
+        let is_removed = found.policies.len() < before;
         self.apply_policies(vhost);
         is_removed
     }
