@@ -279,7 +279,8 @@ impl Vhost {
     }
 
     /// Everything that the management interface reports about a queue. It is a second old: good for counters
-    /// that only grow, not for seeing whether something is over.
+    /// that only grow, not for seeing whether something is over. What a channel did just before it closed may be
+    /// missing for good (rabbitmq-management, issue 353): only count what a channel does that is open still.
     pub fn counters(&self, queue: &str) -> Result<Value> {
         self.management
             .get(&format!("/queues/{}/{queue}", self.name))

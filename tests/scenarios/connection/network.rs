@@ -117,12 +117,13 @@ async fn s24_a_link_that_is_cut_while_handlers_run_costs_a_repeat_and_nothing_el
     .await?;
     let instances = host.metric(r#"hive_instances{component="slow"}"#).await?;
     assert!(instances <= 2.0, "{instances} instances for two workers");
+    // Only what the new link's channel counted: the broker may forget the last of a channel that is gone.
     let look = async || {
         let stats = &vhost.counters("letters")?["message_stats"];
-        Ok(["deliver", "redeliver", "ack"].map(|name| stats[name].as_u64()))
+        Ok(["redeliver", "ack"].map(|name| stats[name].as_u64()))
     };
-    let counted = |seen: &[Option<u64>; 3]| *seen == [4, 2, 2].map(Some);
-    eventually("both came twice and were acked once", look, counted).await?;
+    let counted = |seen: &[Option<u64>; 2]| *seen == [2, 2].map(Some);
+    eventually("both came again and were acked once", look, counted).await?;
     assert_nothing_left(&vhost, &mut host).await
 }
 
