@@ -19,15 +19,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_amqp::Amqp;
+use hive_amqp::{Amqp, Network};
 use hive_config::Environment;
 use hive_config::plan::Plan;
 use hive_core::canary::Verdict;
 use hive_core::codes::Coded;
 use hive_lifecycle::Tasks;
-use hive_sandbox::{
-    Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Surroundings, Trial,
-};
+use hive_sandbox::{Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::{ComponentServes, Fact, Telemetry};
 use thiserror::Error;
@@ -65,6 +63,17 @@ pub struct PlanSource {
     pub file: PathBuf,
     /// The source of its variables.
     pub environment: Environment,
+}
+
+/// What a host meets outside in place of the machine's own, when it is tested.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// What its components meet.
+    pub components: hive_sandbox::Surroundings,
+    /// What its brokers are reached over.
+    pub network: Option<Arc<dyn Network>>,
+    /// What it remembers in, in place of the plan's store.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 /// Why a host does not start.
@@ -116,7 +125,7 @@ impl App {
         Self::start_in(surroundings, plan, source, compiling, tasks, telemetry).await
     }
 
-    /// Starts a host whose components have these surroundings.
+    /// Starts a host with these surroundings.
     ///
     /// # Errors
     ///
@@ -139,15 +148,19 @@ impl App {
             telemetry,
         };
         let runtime_file = serving.start(tasks).await?;
-        let store = open_store(&plan, tasks).await?;
+        let store = match surroundings.store {
+            Some(store) => Arc::new(OnDemand::given(plan.store.clone(), store, tasks)),
+            None => open_store(&plan, tasks).await?,
+        };
         let remembers: Arc<dyn Store> = Arc::<OnDemand>::clone(&store);
         let engine = engine(&plan, compiling, tasks, telemetry, &remembers)?;
-        let engine = engine.surrounded(&remembers, surroundings);
+        let engine = engine.surrounded(&remembers, surroundings.components);
         let slots = load(&plan, &engine).await.map_err(StartFault::Plan)?;
         for (name, slot) in &slots {
             tell_serving(name, None, slot.current().version(), telemetry);
         }
-        let amqp = Amqp::start(telemetry, Arc::clone(&plan.host.name)).map_err(|error| {
+        let name = Arc::clone(&plan.host.name);
+        let amqp = Amqp::start_in(surroundings.network, telemetry, name).map_err(|error| {
             StartFault::Host(Coded::plain(format_args!(
                 "the AMQP runtime could not be started: {error}"
             )))

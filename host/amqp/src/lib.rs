@@ -61,6 +61,7 @@ pub use crate::message::delay::{
     DelayQueue, LONGEST_DELAY, LOST, is_retry_queue, is_shared, rung, shared_delay_queue_name,
 };
 pub use crate::session::depth::DepthFault;
+pub use crate::wire::network::{Line, Network, Stream};
 
 use self::session::runtime::LapinRuntime;
 
@@ -76,8 +77,17 @@ impl Amqp {
     /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
     /// `host_name`.
     pub fn start(telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
+        Self::start_in(None, telemetry, host_name)
+    }
+
+    /// The same, where `network` may stand in for the machine's.
+    pub fn start_in(
+        network: Option<Arc<dyn Network>>,
+        telemetry: &Telemetry,
+        host_name: Arc<str>,
+    ) -> io::Result<Self> {
         Ok(Self {
-            lapin: Arc::new(LapinRuntime::start()?),
+            lapin: Arc::new(LapinRuntime::start(network)?),
             host_name,
             telemetry: telemetry.clone(),
         })

@@ -72,8 +72,14 @@ impl Session {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
         let broker = BrokerSlot::default();
         let endings = Endings::default();
-        let reactor = lapin.handle();
-        let (socket, cut) = dial(plan, endpoint, reactor, broker.clone(), endings.clone())
+        let dialled = dial(
+            plan,
+            endpoint,
+            lapin.dialling(),
+            broker.clone(),
+            endings.clone(),
+        );
+        let (socket, cut) = dialled
             .await
             .map_err(|error| ConnectFault::dialling(plan, address.clone(), &error))?;
         let socket = std::sync::Mutex::new(Some(socket));

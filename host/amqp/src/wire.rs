@@ -2,6 +2,7 @@
 
 pub(crate) mod endings;
 pub(crate) mod frame;
+pub(crate) mod network;
 pub(crate) mod screen;
 pub(crate) mod socket;
 pub(crate) mod tls;

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amq_protocol::protocol::basic::AMQPProperties;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use crate::clock::{Clock, Pace};
 use crate::control;
 use crate::definitions::Definitions;
 use crate::faults::Fault;
+use crate::inside::{self, Waiting};
 use crate::server::{Shared, listen, serve};
 use crate::state::{Limits, Password, State, User, Vhost};
 use crate::time::Time;
@@ -29,6 +31,8 @@ pub struct Settings {
     /// The seconds between heartbeats that it proposes. They are the machine's seconds, whatever its own
     /// clock says.
     pub heartbeat: u16,
+    /// How long an acknowledgement is not safe yet: [`Fault::Crash`] undoes those that are younger.
+    pub acks_written_after: Duration,
 }
 
 /// A user with a password.
@@ -48,6 +52,7 @@ impl Default for Settings {
             login: None,
             pace: Pace::Running,
             heartbeat: Limits::default().heartbeat,
+            acks_written_after: Duration::ZERO,
         }
     }
 }
@@ -126,6 +131,7 @@ impl Broker {
         let bound = listener.local_addr().map_err(listening)?;
         let limits = Limits {
             heartbeat: settings.heartbeat,
+            acks_written_after: settings.acks_written_after,
             ..Limits::default()
         };
         let clock = Clock::new(settings.pace);
@@ -205,6 +211,29 @@ impl Broker {
                 due.saturating_sub(state.now.millis()),
             ))
         })
+    }
+
+    /// Publishes a message without a connection; the number of queues that took it. `to` is an exchange and a routing
+    /// key. `Err` describes an invalid request.
+    pub fn publish(
+        &self,
+        vhost: &str,
+        to: (&str, &str),
+        properties: &AMQPProperties,
+        body: Vec<u8>,
+    ) -> Result<usize, String> {
+        inside::publish(&self.shared, vhost, to, properties, body)
+    }
+
+    /// Deletes a queue with its messages, as an operator would; false where there is none of that name.
+    pub fn delete(&self, vhost: &str, queue: &str) -> bool {
+        self.shared.with(|state| state.delete_from_inside(vhost, queue))
+    }
+
+    /// The messages that wait in a queue and that no consumer has, the next one first; none where there is no queue
+    /// of that name.
+    pub fn waiting(&self, vhost: &str, queue: &str) -> Vec<Waiting> {
+        inside::waiting(&self.shared, vhost, queue)
     }
 
     /// Carries out a fault, or prepares it. `Err` describes an invalid request.

@@ -65,6 +65,9 @@ pub enum Fault {
         /// The queue.
         queue: String,
     },
+    /// The broker is killed and is there again at once: every connection is cut, and messages whose acknowledgement was
+    /// not safe yet ([`Settings::acks_written_after`](crate::Settings::acks_written_after)) are in their queues again.
+    Crash,
     /// Forgets all faults that were ordered and have not happened yet.
     Clear,
 }

@@ -23,6 +23,7 @@ mod clock;
 mod control;
 mod definitions;
 mod faults;
+mod inside;
 mod message;
 #[doc(hidden)]
 pub mod probe;
@@ -38,4 +39,5 @@ pub use self::broker::{Broker, ConnectionStatus, Login, QueueStatus, Settings, S
 pub use self::clock::Pace;
 pub use self::definitions::{Definitions, DefinitionsError};
 pub use self::faults::Fault;
+pub use self::inside::Waiting;
 pub use self::time::Time;

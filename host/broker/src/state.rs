@@ -20,6 +20,7 @@ mod vhost;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::faults::Faults;
 use crate::queue::{ChannelKey, Queue, QueueId};
@@ -39,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) frame_max: u32,
     pub(crate) channel_max: u16,
     pub(crate) largest_message: u64,
+    /// How long an acknowledgement is not safe yet.
+    pub(crate) acks_written_after: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +52,7 @@ impl Default for Limits {
             frame_max: 131_072,
             channel_max: 2047,
             largest_message: 16 * 1024 * 1024,
+            acks_written_after: Duration::ZERO,
         }
     }
 }

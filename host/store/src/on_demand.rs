@@ -28,6 +28,14 @@ impl OnDemand {
         }
     }
 
+    /// A store that is open already, and stands in for the plan's.
+    pub fn given(plan: StorePlan, store: Arc<dyn Store>, tasks: &Tasks) -> Self {
+        Self {
+            opened: OnceCell::new_with(Some(store)),
+            ..Self::new(plan, tasks)
+        }
+    }
+
     /// Opens it, if it is not open. Code that knows of the need calls this, to learn early of a fault.
     ///
     /// # Errors
@@ -116,7 +124,11 @@ impl Store for OnDemand {
     }
 
     fn is_shared(&self) -> bool {
-        matches!(self.plan, StorePlan::Redis(_))
+        let opened = self.opened.get();
+        opened.map_or_else(
+            || matches!(self.plan, StorePlan::Redis(_)),
+            |opened| opened.is_shared(),
+        )
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

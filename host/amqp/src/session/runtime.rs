@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_rs::Tokio;
@@ -12,7 +13,8 @@ use async_rs::traits::{Executor, Reactor, RuntimeKit};
 use async_rs::util::Task;
 use tokio::runtime::Handle;
 
-use crate::wire::socket::Socket;
+use crate::wire::network::Network;
+use crate::wire::socket::{Dialling, Socket};
 
 /// Lapin does little here: it reads and writes on its own threads, one for each connection.
 const THREADS: usize = 1;
@@ -22,10 +24,12 @@ const THREADS: usize = 1;
 pub(crate) struct LapinRuntime {
     runtime: Option<tokio::runtime::Runtime>,
     handle: Handle,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl LapinRuntime {
-    pub(crate) fn start() -> io::Result<Self> {
+    /// `network` stands in for the machine's.
+    pub(crate) fn start(network: Option<Arc<dyn Network>>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("hive-amqp")
@@ -35,11 +39,16 @@ impl LapinRuntime {
         Ok(Self {
             runtime: Some(runtime),
             handle,
+            network,
         })
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    /// What sockets are made with.
+    pub(crate) fn dialling(&self) -> Dialling<'_> {
+        Dialling {
+            reactor: &self.handle,
+            network: self.network.as_deref(),
+        }
     }
 
     pub(crate) fn kit(&self) -> async_rs::Runtime<Kit> {

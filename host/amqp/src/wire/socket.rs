@@ -4,6 +4,7 @@
 //! that is gone while there is nothing to read, and a handshake that never ends leaks a thread.
 //! Here each of these has an end, and [`Cut`] ends them all.
 
+use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::network::{Line, Network};
 use super::screen::outbound::{Outbound, Step};
 use super::screen::{BrokerSlot, Screen};
 use super::transport::Transport;
@@ -70,15 +72,29 @@ impl Instead {
 ///
 /// lapin's io loop is a thread that ends only when its socket does, so the code that opens a connection keeps
 /// this beside it: no path out of a session leaves the thread behind.
-#[derive(Debug)]
-pub(crate) struct Cut(std::net::TcpStream);
+pub(crate) enum Cut {
+    Socket(std::net::TcpStream),
+    /// Of a network that stands in for the machine's.
+    Given(Box<dyn Fn() + Send + Sync>),
+}
 
 impl Cut {
     /// Ends the connection where it stands. A socket that is closed already stays so.
     pub(crate) fn now(&self) {
-        if let Err(error) = self.0.shutdown(Shutdown::Both) {
-            tracing::trace!(%error, "the socket was closed already");
+        match self {
+            Self::Socket(socket) => {
+                if let Err(error) = socket.shutdown(Shutdown::Both) {
+                    tracing::trace!(%error, "the socket was closed already");
+                }
+            }
+            Self::Given(cut) => cut(),
         }
+    }
+}
+
+impl fmt::Debug for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cut")
     }
 }
 
@@ -88,14 +104,47 @@ impl Drop for Cut {
     }
 }
 
-/// Connects to one endpoint of `plan`. The socket is served by `reactor`, lapin's own runtime.
+/// What sockets are made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialling<'a> {
+    /// Serves the socket: lapin's own runtime.
+    pub(crate) reactor: &'a Handle,
+    /// Stands in for the machine's network.
+    pub(crate) network: Option<&'a dyn Network>,
+}
+
+/// Connects to one endpoint of `plan`.
 pub(crate) async fn dial(
     plan: &ConnectionPlan,
     endpoint: &Endpoint,
-    reactor: &Handle,
+    dialling: Dialling<'_>,
     broker: BrokerSlot,
     endings: Endings,
 ) -> io::Result<(Socket, Cut)> {
+    let (transport, cut) = match dialling.network {
+        None => over_tcp(plan, endpoint, dialling.reactor).await?,
+        Some(network) => {
+            let connecting = network.connect(&endpoint.host, endpoint.port);
+            let Line { stream, cut } =
+                within(plan.connect_timeout, "the connection", connecting).await?;
+            (Transport::Given(stream), Cut::Given(cut))
+        }
+    };
+    let socket = Socket {
+        transport,
+        screen: Screen::new(broker, plan.frame_max),
+        endings,
+        outbound: Outbound::default(),
+        instead: Instead::default(),
+    };
+    Ok((socket, cut))
+}
+
+async fn over_tcp(
+    plan: &ConnectionPlan,
+    endpoint: &Endpoint,
+    reactor: &Handle,
+) -> io::Result<(Transport, Cut)> {
     let address = (endpoint.host.as_str(), endpoint.port);
     let stream = within(
         plan.connect_timeout,
@@ -105,7 +154,7 @@ pub(crate) async fn dial(
     .await?;
     tune(&stream, plan.heartbeat)?;
     let stream = stream.into_std()?;
-    let cut = Cut(stream.try_clone()?);
+    let cut = Cut::Socket(stream.try_clone()?);
     let stream = {
         let _entered = reactor.enter();
         TcpStream::from_std(stream)?
@@ -123,15 +172,7 @@ pub(crate) async fn dial(
             Transport::Tls(Box::new(stream))
         }
     };
-    let screen = Screen::new(broker, plan.frame_max);
-    let socket = Socket {
-        transport,
-        screen,
-        endings,
-        outbound: Outbound::default(),
-        instead: Instead::default(),
-    };
-    Ok((socket, cut))
+    Ok((transport, cut))
 }
 
 async fn within<T>(

@@ -1,7 +1,8 @@
 //! The messages of a queue: ready, unacknowledged, expired, dead, in the order in which they were published.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
@@ -116,6 +117,10 @@ pub(crate) struct Queue {
     pub(crate) counted: Counted,
     /// A fault on command: nothing is delivered and no confirm is sent.
     pub(crate) frozen: bool,
+    /// How long an acknowledgement is not safe yet.
+    pub(crate) acks_written_after: Duration,
+    /// What was acknowledged, as long as that is not safe.
+    acked: VecDeque<(Time, Held)>,
     /// The deadline for which the broker has set its timer.
     pub(crate) scheduled: Option<Time>,
     consumers: Consumers,
@@ -161,6 +166,8 @@ impl Queue {
             declared: arguments.clone(),
             counted: Counted::default(),
             frozen: false,
+            acks_written_after: Duration::ZERO,
+            acked: VecDeque::new(),
             scheduled: None,
             consumers: Consumers::new(arguments.single_active.then_some(takeover)),
             ready: BTreeMap::new(),
@@ -433,7 +440,12 @@ impl Queue {
     }
 
     /// Settles a delivery of `channel`; returns the message if that makes it a dead letter.
-    pub(crate) fn settle(&mut self, delivered: &Delivered, how: Settlement) -> Option<Dead> {
+    pub(crate) fn settle(
+        &mut self,
+        delivered: &Delivered,
+        how: Settlement,
+        now: Time,
+    ) -> Option<Dead> {
         let key = delivered.consumer_key();
         if let Some(consumer) = key.as_ref().and_then(|key| self.consumers.get_mut(key)) {
             consumer.unacked = consumer.unacked.saturating_sub(1);
@@ -442,6 +454,10 @@ impl Queue {
         match how {
             Settlement::Acknowledged => {
                 self.counted.ack += 1;
+                if !self.acks_written_after.is_zero() {
+                    self.drop_written(now);
+                    self.acked.push_back((now, held));
+                }
                 None
             }
             Settlement::Discarded => Some(Dead {
@@ -470,6 +486,26 @@ impl Queue {
                 self.insert(held.place, held.entry);
                 None
             }
+        }
+    }
+
+    /// Forgets those whose acknowledgement is safe.
+    fn drop_written(&mut self, now: Time) {
+        let age = self.acks_written_after;
+        let is_safe = |(then, _): &(Time, Held)| then.after(age) <= now;
+        while self.acked.front().is_some_and(is_safe) {
+            self.acked.pop_front();
+        }
+    }
+
+    /// Messages whose acknowledgement was not safe yet are where they were, as after a crash.
+    pub(crate) fn undo_acks(&mut self, now: Time) {
+        self.drop_written(now);
+        for (_, held) in std::mem::take(&mut self.acked) {
+            let Held { place, mut entry } = held;
+            entry.redelivered = true;
+            entry.counts.acquired += 1;
+            self.insert(place, entry);
         }
     }
 

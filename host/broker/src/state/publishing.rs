@@ -109,6 +109,15 @@ impl State {
         Ok(())
     }
 
+    /// Publishes a message of nobody's; the number of queues that took it.
+    pub(crate) fn publish_from_inside(&mut self, vhost: &str, message: Message) -> usize {
+        let vhost = self.vhosts.get(vhost);
+        let queues = vhost.map(|vhost| vhost.route(&message));
+        let message = Arc::new(message);
+        let queues = queues.unwrap_or_default().into_iter();
+        queues.filter(|id| self.push(*id, &message)).count()
+    }
+
     fn publisher(&self, at: At) -> Option<Publisher> {
         let connection = self.connections.get(&at.connection)?;
         let channel = connection.channels.get(&at.channel)?;

@@ -77,8 +77,14 @@ impl State {
         connection.map_or_else(|| "".into(), |connection| connection.vhost.clone())
     }
 
-    pub(super) fn queue_id(&self, vhost: &str, name: &str) -> Option<QueueId> {
+    pub(crate) fn queue_id(&self, vhost: &str, name: &str) -> Option<QueueId> {
         self.vhosts.get(vhost)?.queues.get(name).copied()
+    }
+
+    /// Deletes a queue for nobody; false where there is none of that name.
+    pub(crate) fn delete_from_inside(&mut self, vhost: &str, name: &str) -> bool {
+        let found = self.queue_id(vhost, name);
+        found.map(|id| self.delete_queue(id)).is_some()
     }
 
     /// The queue of that name, if this connection may use it.
@@ -202,6 +208,7 @@ impl State {
         };
         let name: Arc<str> = made.name.into();
         let mut queue = Queue::new(id, &vhost.name, &name, arguments, now);
+        queue.acks_written_after = self.limits.acks_written_after;
         queue.apply(vhost.policy(made.name, true));
         queue.durable = made.durable;
         queue.auto_delete = made.auto_delete;

@@ -55,13 +55,14 @@ impl State {
     }
 
     fn settle_all(&mut self, deliveries: Vec<Delivered>, how: Settlement) {
+        let now = self.now;
         for delivered in deliveries {
             let id = delivered.queue;
             // A queue that was deleted has taken its messages along.
             let Some(queue) = self.queues.get_mut(&id) else {
                 continue;
             };
-            let dead = queue.settle(&delivered, how);
+            let dead = queue.settle(&delivered, how, now);
             self.stir(id);
             if let Some(dead) = dead {
                 self.bury(id, dead);

@@ -92,10 +92,26 @@ impl State {
             Fault::Freeze { vhost, queue } => self.freeze(&vhost, &queue, true)?,
             Fault::Thaw { vhost, queue } => self.freeze(&vhost, &queue, false)?,
             Fault::CancelConsumers { vhost, queue } => self.cancel_consumers(&vhost, &queue)?,
+            Fault::Crash => {
+                self.cut(None)?;
+                self.undo_acks();
+            }
             Fault::Clear => self.faults = Default::default(),
         }
         self.settle_down();
         Ok(())
+    }
+
+    fn undo_acks(&mut self) {
+        let now = self.now;
+        let mut queues: Vec<QueueId> = self.queues.keys().copied().collect();
+        queues.sort();
+        for id in queues {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.undo_acks(now);
+            }
+            self.stir(id);
+        }
     }
 
     fn cut(&mut self, name: Option<&str>) -> Result<(), String> {

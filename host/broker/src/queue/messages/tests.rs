@@ -73,7 +73,7 @@ fn a_requeued_message_is_at_its_old_place_again() {
     let mut queue = filled(&[], &["a", "b", "c"]);
     let (a, b) = (got(&mut queue).unwrap(), got(&mut queue).unwrap());
     for delivery in [&b, &a] {
-        queue.settle(&delivered(delivery), Settlement::Requeued { failed: true });
+        queue.settle(&delivered(delivery), Settlement::Requeued { failed: true }, at(0));
     }
     let again = got(&mut queue).unwrap();
     assert!(again.redelivered && again.message.routing_key() == "a");
@@ -90,7 +90,7 @@ fn what_comes_back_to_a_quorum_queue_is_next_in_the_order_in_which_it_came_back(
             let a = got(&mut queue).unwrap();
             let b = got(&mut queue).unwrap();
             for returned in [b, a] {
-                queue.settle(&delivered(&returned), Settlement::Requeued { failed });
+                queue.settle(&delivered(&returned), Settlement::Requeued { failed }, at(0));
             }
             let order = [(); 3].map(|()| key_of(got(&mut queue)));
             assert_eq!(order, expected, "{kind}");
@@ -153,7 +153,7 @@ fn failures_count_towards_the_limit_and_other_returns_do_not() {
     let mut returned = |queue: &mut Queue, failed| {
         let delivery = got(queue)?;
         counts.push(delivery.headers.clone());
-        queue.settle(&delivered(&delivery), Settlement::Requeued { failed })
+        queue.settle(&delivered(&delivery), Settlement::Requeued { failed }, at(0))
     };
     for failed in [false, true, false, false, true] {
         assert_eq!(returned(&mut queue, failed), None);
@@ -290,10 +290,10 @@ proptest! {
                 Step::Get => held.extend(got(&mut queue).map(|delivery| delivered(&delivery))),
                 Step::Settle(which, how) if !held.is_empty() => {
                     let which = held.remove(which % held.len());
-                    let dead = queue.settle(&which, how);
+                    let dead = queue.settle(&which, how, at(0));
                     let is_out = how == Settlement::Acknowledged || dead.is_some();
                     over += usize::from(is_out);
-                    prop_assert_eq!(queue.settle(&which, how), None);
+                    prop_assert_eq!(queue.settle(&which, how, at(0)), None);
                     over += queue.trim().len();
                 }
                 Step::Settle(..) => {}

@@ -13,13 +13,13 @@ use hive_core::json::write_delivery;
 use hive_core::message::Publication;
 use hive_core::moments::{self, TurnedClock};
 use hive_lifecycle::Tasks;
-use hive_sandbox::{Compiling, Surroundings};
+use hive_sandbox::Compiling;
 use hive_telemetry::Telemetry;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::turning::{is_still, step};
-use crate::app::{App, PlanSource};
+use crate::app::{App, PlanSource, Surroundings};
 use crate::cli::broker::Broker as Client;
 use crate::cli::test::offline::Offline;
 
@@ -65,8 +65,11 @@ impl Stage {
             environment,
         };
         let surroundings = Surroundings {
-            network: Some(Arc::clone(network) as _),
-            clock: Some(Arc::new(moments::now)),
+            components: hive_sandbox::Surroundings {
+                network: Some(Arc::clone(network) as _),
+                clock: Some(Arc::new(moments::now)),
+            },
+            ..Surroundings::default()
         };
         let clock = TurnedClock::default();
         let tasks = Tasks::new();
