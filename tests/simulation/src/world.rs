@@ -215,6 +215,7 @@ component = "soak"
 concurrency = 2
 prefetch = {prefetch}
 dedup = {{ key = "message-id" }}
+publish_dedup = {{ key = "message-id" }}
 retry = {{ limit = 3, delays = ["2s", "10s"] }}
 
 [consumers.many]
