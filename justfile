@@ -42,6 +42,10 @@ ci:
 soak *arguments:
     scripts/soak --broker {{ broker }} {{ arguments }}
 
+# The whole host on a clock that turns, with faults from a seed: `just simulate --seed 17`.
+simulate *arguments:
+    scripts/simulate {{ arguments }}
+
 # The documentation of the crates, in a browser.
 doc:
     cargo doc --release --workspace --no-deps --open

@@ -227,7 +227,8 @@ impl Broker {
 
     /// Deletes a queue with its messages, as an operator would; false where there is none of that name.
     pub fn delete(&self, vhost: &str, queue: &str) -> bool {
-        self.shared.with(|state| state.delete_from_inside(vhost, queue))
+        self.shared
+            .with(|state| state.delete_from_inside(vhost, queue))
     }
 
     /// The messages that wait in a queue and that no consumer has, the next one first; none where there is no queue

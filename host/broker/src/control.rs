@@ -195,7 +195,6 @@ fn fault(order: &Map<String, Value>) -> Result<Fault, String> {
             vhost: vhost(),
             queue: text("queue")?,
         },
-        "crash" => Fault::Crash,
         "cancel-consumers" => Fault::CancelConsumers {
             vhost: vhost(),
             queue: text("queue")?,

@@ -49,7 +49,9 @@ fn message(
 ) -> Result<Message, String> {
     let found = state.vhosts.get(vhost);
     let found = found.ok_or_else(|| format!("there is no vhost {vhost:?}"))?;
-    let exchange = found.exchange(exchange).map_err(|refusal| refusal.explanation)?;
+    let exchange = found
+        .exchange(exchange)
+        .map_err(|refusal| refusal.explanation)?;
     let name = Arc::clone(&exchange.name);
     let published = Message::published(name, routing_key, properties, Bytes::from(body));
     published.map_err(|refusal| refusal.explanation)

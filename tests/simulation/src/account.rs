@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use hive_broker::Broker;
 use hive_telemetry::{Fact, Observer};
@@ -9,12 +10,24 @@ use hive_telemetry::{Fact, Observer};
 use crate::schedule::{Behaviour, Message, QUEUES};
 
 /// Gathers what components print: nothing else shows that a message was acknowledged.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Printed(Arc<Mutex<Vec<String>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Printed {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Every fact is shown, with its time.
+    traced: Option<Instant>,
+}
 
 impl Printed {
+    /// With `traced`, every fact is shown.
+    pub(crate) fn new(traced: bool) -> Self {
+        Self {
+            lines: Arc::default(),
+            traced: traced.then(Instant::now),
+        }
+    }
+
     fn lines(&self) -> Vec<String> {
-        self.0
+        self.lines
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -23,8 +36,12 @@ impl Printed {
 
 impl Observer for Printed {
     fn observe(&self, fact: &Fact<'_>) {
+        if let Some(begun) = self.traced {
+            let since = begun.elapsed().as_secs_f64();
+            crate::say(&format!("{since:>12.6} {} {fact}", fact.event()));
+        }
         if let Fact::PrintedOut { line, .. } = fact {
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
             lines.push((*line).to_owned());
         }
     }

@@ -7,7 +7,10 @@
 //! The standard library calls `syscall` for its futexes and `getrandom`; both are functions with a varying number of
 //! arguments, of which the caller alone knows how many there are. Here they take the most that there can be: what was
 //! not given is not looked at.
-#![expect(unsafe_code, reason = "functions of libc are called and replaced by name")]
+#![expect(
+    unsafe_code,
+    reason = "functions of libc are called and replaced by name"
+)]
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
@@ -105,7 +108,9 @@ fn leave() {
 
 fn stuck() -> ! {
     let all = with(|threads| format!("{threads:?}"));
-    crate::say(&format!("nobody can run, and nobody waits for a time: {all}"));
+    crate::say(&format!(
+        "nobody can run, and nobody waits for a time: {all}"
+    ));
     std::process::abort();
 }
 
@@ -262,7 +267,8 @@ unsafe extern "C" fn syscall(
             libc::SYS_futex => {
                 let operation = two as c_int;
                 // SAFETY: the arguments are those of a futex.
-                if let Some(done) = unsafe { futex(one, operation, three as u32, four as *const _) } {
+                if let Some(done) = unsafe { futex(one, operation, three as u32, four as *const _) }
+                {
                     return done.into();
                 }
             }

@@ -51,8 +51,15 @@ struct Options {
     /// Steps of the schedule to leave out, by their places
     #[arg(long, value_delimiter = ',', requires = "seed", value_name = "N")]
     without: Vec<usize>,
+    /// Shows everything that the hosts tell, with its time
+    #[arg(long, requires = "seed")]
+    trace: bool,
     /// The folder of the compiled components of the tests
-    #[arg(long, default_value = "target/wasm32-wasip2/release/examples", value_name = "FOLDER")]
+    #[arg(
+        long,
+        default_value = "target/wasm32-wasip2/release/examples",
+        value_name = "FOLDER"
+    )]
     guests: PathBuf,
     /// The folder for what hosts read; a temporary one unless given
     #[arg(long, value_name = "FOLDER")]
@@ -70,6 +77,7 @@ fn main() -> Result<()> {
     let place = Place {
         guests: options.guests.clone(),
         folder,
+        traced: false,
     };
     let run = options.seed.map(|seed| Run {
         seed,
@@ -77,15 +85,18 @@ fn main() -> Result<()> {
         without: options.without.clone(),
     });
     if options.inside {
-        return inside(&run.context("a seed")?, &place);
+        return inside(&run.context("a seed")?, &place, options.trace);
     }
     std::fs::create_dir_all(&place.folder).context("the folder of the runs cannot be made")?;
-    runs::write_other(&place.guests.join("soak.wasm"), &place.folder.join("other.wasm"))?;
+    runs::write_other(
+        &place.guests.join("soak.wasm"),
+        &place.folder.join("other.wasm"),
+    )?;
     interposed::fix_addresses();
     // The first run compiles the components, the others find that done.
     Run::of_seed(0).carry_out(&place)?;
     let done = match run {
-        Some(run) => one(&run, &place),
+        Some(run) => one(&run, &place, options.trace),
         None => many(&options, &place),
     };
     std::fs::remove_dir_all(&place.folder).context("the folder of the runs cannot be removed")?;
@@ -93,7 +104,7 @@ fn main() -> Result<()> {
 }
 
 /// One run, in this process and its threads.
-fn inside(run: &Run, place: &Place) -> Result<()> {
+fn inside(run: &Run, place: &Place, traced: bool) -> Result<()> {
     let schedule = Schedule::new(run.seed, &run.without);
     let components = Components {
         soak: place.guests.canonicalize()?.join("soak.wasm"),
@@ -103,7 +114,7 @@ fn inside(run: &Run, place: &Place) -> Result<()> {
     let own = place.folder.join(std::process::id().to_string());
     std::fs::create_dir_all(&own)?;
     interposed::begin(run.seed ^ run.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let outcome = world::run(run.seed, &schedule, &components, &own);
+    let outcome = world::run(run.seed, &schedule, &components, &own, traced);
     std::fs::remove_dir_all(&own)?;
     let verdict = &outcome.verdict;
     let kinds: Vec<&str> = schedule.faults().into_iter().map(Fault::kind).collect();
@@ -128,9 +139,13 @@ fn inside(run: &Run, place: &Place) -> Result<()> {
 }
 
 /// One seed, twice: it has to come out the same.
-fn one(run: &Run, place: &Place) -> Result<()> {
+fn one(run: &Run, place: &Place, traced: bool) -> Result<()> {
     show_schedule(run);
-    let first = run.carry_out(place)?;
+    let shown = Place {
+        traced,
+        ..place.clone()
+    };
+    let first = run.carry_out(&shown)?;
     let second = run.carry_out(place)?;
     say(&format!("{:#}", first.told));
     let differs = "the seed ran another way the second time";
@@ -141,9 +156,9 @@ fn one(run: &Run, place: &Place) -> Result<()> {
 
 fn many(options: &Options, place: &Place) -> Result<()> {
     let begun = Instant::now();
-    let jobs = options.jobs.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    });
+    let jobs = options
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let mut sums = Sums::default();
     let mut failed = Vec::new();
     let end = options.from + options.seeds;
@@ -181,7 +196,10 @@ fn many(options: &Options, place: &Place) -> Result<()> {
 
 fn show_schedule(run: &Run) {
     let whole = Schedule::new(run.seed, &[]);
-    say(&format!("seed {}, {} runtime threads", run.seed, whole.workers));
+    say(&format!(
+        "seed {}, {} runtime threads",
+        run.seed, whole.workers
+    ));
     for (place, (step, pause)) in whole.steps.iter().enumerate() {
         if run.without.contains(&place) {
             continue;

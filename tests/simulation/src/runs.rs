@@ -30,6 +30,8 @@ pub(crate) struct Report {
 pub(crate) struct Place {
     pub(crate) guests: PathBuf,
     pub(crate) folder: PathBuf,
+    /// Every fact that a host tells is shown.
+    pub(crate) traced: bool,
 }
 
 impl Report {
@@ -71,9 +73,15 @@ impl Run {
         command.arg("--inside").args(self.arguments());
         command.arg("--guests").arg(&place.guests);
         command.arg("--folder").arg(&place.folder);
+        if place.traced {
+            command.arg("--trace");
+        }
         let output = command.output().context("a run cannot be started")?;
         let text = String::from_utf8_lossy(&output.stdout);
         let last = text.lines().last().unwrap_or_default();
+        if place.traced {
+            crate::say(&text);
+        }
         let told = match serde_json::from_str(last) {
             Ok(told) if output.status.success() => told,
             _ => {

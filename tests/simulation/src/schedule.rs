@@ -1,6 +1,7 @@
 //! What happens in a run: messages and faults, all of it from a seed.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -16,7 +17,7 @@ pub(crate) const QUEUES: [&str; 5] = ["work", "ordered", "once", "many", "events
 const KEYS: u32 = 3;
 
 /// Messages of each step that publishes.
-const PORTION: std::ops::RangeInclusive<u32> = 3..=12;
+const PORTION: RangeInclusive<u32> = 5..=18;
 
 /// Power cuts of a run at most: a message that is in flight at five of them counts as one that ends the host
 /// (docs/reliability.md), and is dead-lettered.
@@ -122,6 +123,8 @@ pub(crate) enum Fault {
     },
     /// The host is stopped and started again.
     HostRestarted,
+    /// Another host is started, and the one before is stopped a while later.
+    HandedOver { after: Duration },
     /// The time of day jumps.
     ClockJumps { by: Duration },
     /// A consumer is paused, and resumed.
@@ -202,7 +205,6 @@ impl Schedule {
         });
         faults.collect()
     }
-
 }
 
 fn message(number: &mut usize, rng: &mut StdRng) -> Message {
@@ -232,14 +234,16 @@ fn held(rng: &mut StdRng) -> Duration {
 }
 
 fn way(rng: &mut StdRng) -> Way {
-    *[Way::ToBroker, Way::ToHost].choose(rng).unwrap_or(&Way::ToHost)
+    *[Way::ToBroker, Way::ToHost]
+        .choose(rng)
+        .unwrap_or(&Way::ToHost)
 }
 
 impl Fault {
     fn draw(rng: &mut StdRng) -> Self {
         let queue = QUEUES[rng.random_range(0..QUEUES.len())];
         let line = rng.random_range(0..8);
-        match rng.random_range(0..24) {
+        match rng.random_range(0..25) {
             0 => Self::LineCut { line },
             1 | 2 => Self::LineCutAt {
                 line,
@@ -260,9 +264,14 @@ impl Fault {
                 times: rng.random_range(1..5),
             },
             9 | 10 => Self::CutAtMethod {
-                method: ["basic.ack", "basic.publish", "basic.consume", "queue.declare"]
-                    .choose(rng)
-                    .unwrap_or(&"basic.ack"),
+                method: [
+                    "basic.ack",
+                    "basic.publish",
+                    "basic.consume",
+                    "queue.declare",
+                ]
+                .choose(rng)
+                .unwrap_or(&"basic.ack"),
             },
             11 => {
                 let errors = [
@@ -297,10 +306,11 @@ impl Fault {
                 written: rng.random(),
             },
             20 => Self::HostRestarted,
-            21 => Self::ClockJumps {
+            21 => Self::HandedOver { after: held(rng) },
+            22 => Self::ClockJumps {
                 by: Duration::from_secs(rng.random_range(1..100_000)),
             },
-            22 => Self::Paused {
+            23 => Self::Paused {
                 consumer: queue,
                 held: held(rng),
             },
@@ -331,6 +341,7 @@ impl Fault {
             Self::StoreAnswersLost { .. } => "answers of the store lost",
             Self::PowerCut { .. } => "power cut of the host",
             Self::HostRestarted => "host restarted",
+            Self::HandedOver { .. } => "handed over to another host",
             Self::ClockJumps { .. } => "jump of the clock",
             Self::Paused { .. } => "consumer paused",
             Self::Reloaded => "hive.toml reloaded",
@@ -368,6 +379,6 @@ mod tests {
             kinds.collect::<Vec<_>>()
         };
         let seen: std::collections::BTreeSet<_> = (0..300).flat_map(kinds).collect();
-        assert_eq!(seen.len(), 21, "{seen:?}");
+        assert_eq!(seen.len(), 22, "{seen:?}");
     }
 }

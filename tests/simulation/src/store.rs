@@ -73,7 +73,8 @@ impl Store for Remote {
             let answers = self.memory.write(namespace, writes).await?;
             tokio::task::yield_now().await;
             let lost = |count: u32| count.checked_sub(1);
-            let taken = (self.lost_answers).fetch_update(Ordering::Relaxed, Ordering::Relaxed, lost);
+            let taken =
+                (self.lost_answers).fetch_update(Ordering::Relaxed, Ordering::Relaxed, lost);
             match taken {
                 Ok(_) => Err(away("the answer was lost")),
                 Err(_) => Ok(answers),

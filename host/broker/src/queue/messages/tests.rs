@@ -73,13 +73,31 @@ fn a_requeued_message_is_at_its_old_place_again() {
     let mut queue = filled(&[], &["a", "b", "c"]);
     let (a, b) = (got(&mut queue).unwrap(), got(&mut queue).unwrap());
     for delivery in [&b, &a] {
-        queue.settle(&delivered(delivery), Settlement::Requeued { failed: true }, at(0));
+        queue.settle(
+            &delivered(delivery),
+            Settlement::Requeued { failed: true },
+            at(0),
+        );
     }
     let again = got(&mut queue).unwrap();
     assert!(again.redelivered && again.message.routing_key() == "a");
     assert_eq!(key_of(got(&mut queue)), "b");
     let last = got(&mut queue).unwrap();
     assert!(!last.redelivered && last.headers.is_empty());
+}
+
+#[test]
+fn a_crash_undoes_the_acknowledgements_that_were_not_safe_yet() {
+    let mut queue = filled(&[], &["a", "b", "c"]);
+    queue.acks_written_after = Duration::from_millis(10);
+    let (a, b) = (got(&mut queue).unwrap(), got(&mut queue).unwrap());
+    queue.settle(&delivered(&a), Settlement::Acknowledged, at(0));
+    queue.settle(&delivered(&b), Settlement::Acknowledged, at(15));
+    queue.undo_acks(at(20));
+    let again = got(&mut queue).unwrap();
+    assert!(again.redelivered && again.message.routing_key() == "b");
+    assert_eq!(key_of(got(&mut queue)), "c");
+    assert!(got(&mut queue).is_none());
 }
 
 #[test]
@@ -90,7 +108,11 @@ fn what_comes_back_to_a_quorum_queue_is_next_in_the_order_in_which_it_came_back(
             let a = got(&mut queue).unwrap();
             let b = got(&mut queue).unwrap();
             for returned in [b, a] {
-                queue.settle(&delivered(&returned), Settlement::Requeued { failed }, at(0));
+                queue.settle(
+                    &delivered(&returned),
+                    Settlement::Requeued { failed },
+                    at(0),
+                );
             }
             let order = [(); 3].map(|()| key_of(got(&mut queue)));
             assert_eq!(order, expected, "{kind}");
@@ -153,7 +175,11 @@ fn failures_count_towards_the_limit_and_other_returns_do_not() {
     let mut returned = |queue: &mut Queue, failed| {
         let delivery = got(queue)?;
         counts.push(delivery.headers.clone());
-        queue.settle(&delivered(&delivery), Settlement::Requeued { failed }, at(0))
+        queue.settle(
+            &delivered(&delivery),
+            Settlement::Requeued { failed },
+            at(0),
+        )
     };
     for failed in [false, true, false, false, true] {
         assert_eq!(returned(&mut queue, failed), None);
