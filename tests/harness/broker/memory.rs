@@ -14,8 +14,9 @@ use crate::keeper;
 use crate::ports::reserve_ports;
 
 impl Broker {
-    /// It forgets everything when it ends but its vhosts, so a scenario that restarts it finds no queue and no message.
-    pub(super) async fn in_memory() -> Result<Self> {
+    /// The broker of `hive-host broker`, whatever the run is for. It forgets everything when it ends but its vhosts, so a
+    /// scenario that restarts it finds no queue and no message.
+    pub async fn in_memory() -> Result<Self> {
         let [amqp, management] = reserve_ports()?;
         let ports = Ports {
             amqp,

@@ -7,6 +7,7 @@
 
 mod axis;
 mod bout;
+mod brokers;
 mod contender;
 mod native;
 mod plot;
@@ -59,6 +60,9 @@ struct Options {
     /// Instead of all that: this many queues with a consumer each, on one host
     #[arg(long, value_name = "QUEUES", num_args = 0..=1, default_missing_value = "10000")]
     scale: Option<u32>,
+    /// Instead of all that: the host and the best native consumer on RabbitMQ and on the broker in the process, in turns
+    #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "against"])]
+    brokers: bool,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
     /// consumers, as tables, and as a picture in that file; about ten minutes
     #[arg(
@@ -95,6 +99,9 @@ fn main() -> Result<()> {
 }
 
 async fn compare(options: Options) -> Result<()> {
+    if options.brokers {
+        return brokers::measure(&options).await;
+    }
     let broker = Broker::private().await?;
     if let Some(file) = &options.plot {
         return draw(&broker, &options, file).await;

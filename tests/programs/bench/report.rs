@@ -109,6 +109,37 @@ pub(crate) fn sweep(sweep: Sweep, points: &[Point]) -> String {
     markdown(sweep.axis(), columns, rows)
 }
 
+/// The medians of each contender on RabbitMQ and on the broker in the process, and the ratio of both.
+pub(crate) fn brokers(bout: &Bout, rabbitmq: &Table, in_process: &Table) -> String {
+    let rows = rabbitmq
+        .medians()
+        .filter_map(|(contender, theirs, spread)| {
+            let mut others = in_process.medians();
+            let (_, ours, our_spread) = others.find(|(other, ..)| *other == contender)?;
+            Some([
+                contender.name().to_owned(),
+                format!("{:.0}", theirs.rate),
+                spread,
+                format!("{:.0}", ours.rate),
+                our_spread,
+                format!("{:.2}", ours.rate / theirs.rate),
+                format!("{:.1}", theirs.broker),
+                format!("{:.1}", ours.broker),
+            ])
+        });
+    let columns = [
+        "",
+        "RabbitMQ, messages/s",
+        "lowest to highest",
+        "hive-broker, messages/s",
+        "lowest to highest",
+        "relative to RabbitMQ",
+        "RabbitMQ, us/message",
+        "hive-broker, us/message",
+    ];
+    markdown(&bout.to_string(), columns, rows)
+}
+
 fn markdown<const N: usize>(
     title: &str,
     columns: [&str; N],
@@ -142,23 +173,28 @@ pub(crate) fn machine() -> String {
     format!("{cores} cores ({model}), Linux {}", kernel.trim())
 }
 
+/// The machine, the versions and the day.
+pub(crate) fn versions(rabbitmq: &str) -> Result<String> {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let (day, _) = now.split_once('T').context("a date ends at its T")?;
+    Ok(format!(
+        "{}; hive-host {}, RabbitMQ {rabbitmq} on the same machine; {day}",
+        machine(),
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
 /// How and where the figures of a plot were measured.
 pub(crate) fn caption(broker: &Broker, rounds: usize) -> Result<[String; 2]> {
     let overview = broker.management().get("/overview")?;
     let rabbitmq = overview["rabbitmq_version"].as_str().unwrap_or("unknown");
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let (day, _) = now.split_once('T').context("a date ends at its T")?;
     Ok([
         format!(
             "{}, prefetch {}, one consumer where nothing else is said; medians of {rounds}",
             Bout::BASE,
             Bout::BASE.prefetch
         ),
-        format!(
-            "{}; hive-host {}, RabbitMQ {rabbitmq} on the same machine; {day}",
-            machine(),
-            env!("CARGO_PKG_VERSION")
-        ),
+        versions(rabbitmq)?,
     ])
 }
 
@@ -186,5 +222,22 @@ mod tests {
         let text = sweep(Sweep::Body, &points);
         assert!(text.contains("| 128 B | hive, reused | 200 | 100 to 300 |"));
         assert!(text.contains("| 1 MiB | hive, reused | 8 | 7 to 9 |"));
+    }
+
+    #[test]
+    fn the_broker_in_the_process_is_compared_with_rabbitmq() {
+        let table = |rate, broker| {
+            let mut table = Table::default();
+            let taken = Taken {
+                rate,
+                broker,
+                ..Taken::default()
+            };
+            table.add(Contender::HiveReused, taken);
+            table
+        };
+        let text = brokers(&Bout::BASE, &table(200.0, 40.0), &table(300.0, 8.0));
+        let row = "| hive, reused | 200 | 200 to 200 | 300 | 300 to 300 | 1.50 | 40.0 | 8.0 |";
+        assert!(text.contains(row), "{text}");
     }
 }
