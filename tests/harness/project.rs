@@ -190,9 +190,10 @@ impl Project {
         succeeded(self.run(commands).await?).with_context(|| commands.to_owned())
     }
 
-    /// Starts `hive-host dev`, with a broker in memory.
-    pub fn dev(&self) -> Result<HostProcess> {
-        self.shell.host(&["dev", "hive.toml", "--port", "0"])
+    /// Starts `hive-host dev` with these arguments, and a broker in memory.
+    pub fn dev(&self, arguments: &[&str]) -> Result<HostProcess> {
+        let dev = ["dev", "hive.toml", "--port", "0"];
+        self.shell.host(&[&dev, arguments].concat())
     }
 
     /// Replaces a text that a file has once.

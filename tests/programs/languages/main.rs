@@ -1,7 +1,8 @@
-//! The two tables of docs/languages.md: how long a newcomer waits at each step of a project, and what components of
-//! each language cost.
+//! The tables of docs/languages.md: the first minute, how long a newcomer waits at each step of a project, and what
+//! components of each language cost.
 
 mod cost;
+mod first;
 mod steps;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ struct Options {
     /// Deliveries that the time of one is averaged over
     #[arg(long, default_value_t = 2000)]
     messages: usize,
-    /// One table instead of both
+    /// One table instead of all
     #[arg(long, value_name = "TABLE")]
     only: Option<Table>,
     /// Languages to measure, by the names in the tables; all of them without any
@@ -25,6 +26,7 @@ struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Table {
+    First,
     Steps,
     Cost,
 }
@@ -39,6 +41,20 @@ impl Options {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    let first = |language: &str| options.asks_for(Table::First, language);
+    if PROJECT_LANGUAGES
+        .iter()
+        .any(|language| first(language.lang))
+    {
+        say(&first::demo().await?);
+        head(&first::HEAD);
+        for language in PROJECT_LANGUAGES {
+            if first(language.lang) {
+                say(&first::line(language).await?);
+            }
+        }
+        say(&load()?);
+    }
     let steps = |language: &str| options.asks_for(Table::Steps, language);
     if PROJECT_LANGUAGES
         .iter()

@@ -59,7 +59,7 @@ async fn timed(project: &Project, commands: &str) -> Result<Duration> {
 
 /// From a changed source to the new component at work, in `hive-host dev`.
 async fn change(project: &Project, language: ProjectLanguage) -> Result<Duration> {
-    let mut host = project.dev()?.quietly();
+    let mut host = project.dev(&[])?.quietly();
     host.wait_for_output("consumer=greeter queue=greeter.in")
         .await?;
     project.change(language.handler, "welcome", "good morning")?;
