@@ -284,6 +284,21 @@ fn rust_log_wins_over_the_file() {
 }
 
 #[test]
+fn the_variable_of_the_log_format_wins_over_the_file() {
+    let text = format!("[host]\nlog_format = 'json'\n{MINIMAL}");
+    let format = |text: &str, value: &str| {
+        let variables = [("HIVE_LOG_FORMAT", value)];
+        plan(text, &variables).host.log_format
+    };
+    assert_eq!(format(MINIMAL, "json"), LogFormat::Json);
+    assert_eq!(format(&text, "text"), LogFormat::Text);
+    assert_eq!(format(&text, ""), LogFormat::Json);
+    let problems = load_with(MINIMAL, &[("HIVE_LOG_FORMAT", "JSON")]).unwrap_err();
+    let problems = problems.render(false);
+    assert!(problems.contains("HIVE_LOG_FORMAT"), "{problems}");
+}
+
+#[test]
 fn secrets_are_read_from_files_beside_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let cert = include_str!("../tests/config/tls/orders.pem");

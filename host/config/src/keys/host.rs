@@ -44,7 +44,7 @@ table! {
         /// `"info,hive::delivery=debug"` for one part: the [events](operations.md#events) of deliveries.
         log => String as Text = "info" [restart];
 
-        /// The format of the log lines. See [the log](operations.md#the-log).
-        log_format: LogFormat = "text" [restart];
+        /// The format of the log lines. `HIVE_LOG_FORMAT` takes precedence. See [the log](operations.md#the-log).
+        log_format => LogFormat = "text" [restart];
     }
 }

@@ -195,6 +195,13 @@ macro_rules! words {
                     $(Self::$variant => $word,)+
                 }
             }
+
+            fn of(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
         }
 
         impl $crate::keys::Shaped for $type {
@@ -203,19 +210,14 @@ macro_rules! words {
 
         impl $crate::keys::Readable for $type {
             fn read(node: &$crate::written::Node) -> Option<Self> {
-                match node.as_text()? {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
+                <Self as $crate::keys::Word>::of(node.as_text()?)
             }
         }
 
         impl $crate::keys::Literal<&'static str> for $type {
             fn literal(written: &'static str) -> Self {
-                match written {
-                    $($word => Self::$variant,)+
-                    other => panic!("a default is none of the words: {other}"),
-                }
+                let found = <Self as $crate::keys::Word>::of(written);
+                found.unwrap_or_else(|| panic!("a default is none of the words: {written}"))
             }
         }
 
@@ -229,7 +231,10 @@ macro_rules! words {
 pub(crate) use words;
 
 /// A value that is one of a few words.
-pub(crate) trait Word {
+pub(crate) trait Word: Sized {
     /// The word of the file.
     fn word(&self) -> &'static str;
+
+    /// The value of this word; `None` for any other.
+    fn of(word: &str) -> Option<Self>;
 }

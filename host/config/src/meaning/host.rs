@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
-use crate::keys::{HostMeant, RootKeys};
-use crate::plan::{AdminPlan, HostPlan, Password};
+use crate::keys::{HostMeant, RootKeys, Word as _};
+use crate::plan::{AdminPlan, HostPlan, LogFormat, Password};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
@@ -29,6 +29,7 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
         admin: admin(context, host),
         admin_token: token(context, host),
         log: log(context, host),
+        log_format: log_format(context, host),
     };
     HostPlan::of_table(host, meant)
 }
@@ -101,4 +102,23 @@ fn log(context: &mut Context<'_>, host: Option<&Node>) -> String {
         }
     }
     filter
+}
+
+/// The format of log lines: HIVE_LOG_FORMAT's, then the file's. An image is made for one platform, and its hive.toml
+/// also runs on a developer's machine.
+fn log_format(context: &mut Context<'_>, host: Option<&Node>) -> LogFormat {
+    const VARIABLE: &str = "HIVE_LOG_FORMAT";
+    let written = HostPlan::log_format.value(host);
+    let Some(text) = context.variable(VARIABLE) else {
+        return written;
+    };
+    let format = LogFormat::of(text);
+    if format.is_none() {
+        let message = format!("is not a format of log lines: {}", redact::quote(text));
+        let remedy = "set it to \"text\" or \"json\", or not at all";
+        context
+            .faults
+            .elsewhere(Code::BadForm, VARIABLE, message, remedy);
+    }
+    format.unwrap_or(written)
 }

@@ -14,6 +14,7 @@ impl HostPlan {
             admin: None,
             admin_token: None,
             log: Self::log.default(),
+            log_format: Self::log_format.default(),
         };
         Self::of_table(None, meant).expect("no other key is required")
     }

@@ -290,7 +290,7 @@ fn editors_see_the_default_and_no_links() {
         |key: &str| schema["properties"]["host"]["properties"][key]["description"].clone();
     assert_eq!(
         of_host("log_format"),
-        "The format of the log lines. Default: \"text\"."
+        "The format of the log lines. `HIVE_LOG_FORMAT` takes precedence. Default: \"text\"."
     );
     assert_eq!(
         of_host("name"),
