@@ -4,6 +4,7 @@
 //! out [`crate::control::Command`]s.
 
 mod commands;
+mod demand;
 mod guard;
 mod intended;
 mod runtime_file;
@@ -102,6 +103,7 @@ impl Admin {
             .route("/v1/components", get(components))
             .route("/v1/status", get(whole).layer(Extension(guard)))
             .route("/v1/consumers", get(consumers))
+            .route("/v1/consumers/{consumer}/demand", get(demand::demand))
             .route_layer(meant);
         let routes = of_this_host
             .route("/livez", get(livez))

@@ -38,7 +38,7 @@ use self::watch::Files;
 use crate::admin::RuntimeFile;
 use crate::control::{self, Command, Control, Order, Orders};
 use crate::pipeline::Quarantines;
-use crate::status::Version;
+use crate::status::{Status, Version};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
@@ -52,9 +52,13 @@ pub struct App {
     control: Control,
     gave_up: mpsc::Receiver<Coded>,
     shutdown_timeout: tokio::sync::watch::Receiver<Duration>,
+    board: Arc<Board>,
     /// Leads commands here for as long as the host runs.
     _runtime_file: Option<RuntimeFile>,
 }
+
+/// The host at the moment of the call.
+pub type StatusReader = Arc<dyn Fn() -> Status + Send + Sync>;
 
 /// Where the plan comes from, for whenever it is read again.
 #[derive(Clone)]
@@ -177,7 +181,7 @@ impl App {
             connections: BTreeMap::new(),
             consumers: BTreeMap::new(),
             amqp,
-            board,
+            board: Arc::clone(&board),
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,
             gave_up: told,
@@ -198,6 +202,7 @@ impl App {
             control,
             gave_up,
             shutdown_timeout: timeout,
+            board,
             _runtime_file: runtime_file,
         })
     }
@@ -213,6 +218,12 @@ impl App {
     /// The handle for commands.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// Reads the state of the host at the moment of the call.
+    pub fn status(&self) -> StatusReader {
+        let board = Arc::clone(&self.board);
+        Arc::new(move || board.status())
     }
 
     /// How long a stop may take now.

@@ -12,6 +12,7 @@ mod dead;
 mod demo;
 mod dev;
 mod explain;
+mod first_process;
 mod invoke;
 #[cfg(feature = "broker")]
 mod memory_broker;
@@ -28,6 +29,7 @@ mod run;
 mod say;
 mod status;
 mod swap;
+mod systemd;
 mod table;
 mod test;
 
@@ -216,6 +218,19 @@ enum Command {
     New(new::New),
 }
 
+impl Command {
+    /// Whether it acts at SIGTERM and ctrl-c itself.
+    fn handles_signals(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Dev(_) | Self::Test(_) => true,
+            Self::Dead(dead) => dead.takes(),
+            #[cfg(feature = "broker")]
+            Self::Broker(_) | Self::Demo => true,
+            _ => false,
+        }
+    }
+}
+
 /// Where RabbitMQ listens, and a broker in this process too, so that a client with default settings finds it.
 const BROKER_PORT: u16 = 5672;
 
@@ -242,6 +257,10 @@ pub fn main() -> Exit {
     let line = arguments::with_file(&command, std::env::args_os().collect());
     let matches = command.get_matches_from(line);
     let line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if first_process::is_this() && !line.command.handles_signals() {
+        // Without a thread for it, the command runs all the same.
+        let _without = first_process::end_at_signals();
+    }
     let ended = match line.command {
         Command::Run(file) => file.load().map(|plan| {
             let source = PlanSource {

@@ -49,6 +49,10 @@ pub struct ConsumerStatus {
     pub component: Arc<str>,
     /// The connection that it consumes over.
     pub connection: Arc<str>,
+    /// Whether the queue is a stream, whose messages stay in it.
+    pub is_stream: bool,
+    /// The most deliveries, or batches, that it handles at once.
+    pub most_workers: u16,
     /// Why it does not consume; `None` while it does.
     pub waiting: Option<Reason>,
     /// The pause; `None` while it is not paused.
@@ -104,6 +108,9 @@ pub struct CrewStatus {
     pub wanted: u16,
     /// Waiting messages, if they are measured: for a consumer with `scale`.
     pub waiting: Option<u64>,
+    /// The workers that the rules of `scale` asked for at the last look, however many may be; `None` if they asked for
+    /// no number.
+    pub asked: Option<u64>,
     /// Since the host started.
     pub deliveries: DeliveryCounts,
 }
@@ -195,6 +202,8 @@ mod tests {
                 queue: "orders.created".into(),
                 component: "orders".into(),
                 connection: "main".into(),
+                is_stream: false,
+                most_workers: 1,
                 waiting: waiting.map(Reason::from),
                 kept: None,
                 crew: None,

@@ -49,7 +49,7 @@ pub fn target_folder() -> PathBuf {
 }
 
 /// The `hive-host` binary, in the profile that the tests were built in.
-pub(crate) fn host_binary() -> &'static Path {
+pub fn host_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         cargo_build(&[&["--workspace", "--bins"], profile()].concat());

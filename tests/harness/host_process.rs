@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::build;
+#[cfg(target_os = "linux")]
+use crate::container::{self, Container};
 use crate::event::{Event, Mark};
 use crate::eventually::{eventually, eventually_within};
 use crate::hive_toml::HiveToml;
@@ -38,6 +40,8 @@ pub struct HostProcess {
     quiet: bool,
     /// Where its admin server is, if that was known before it told.
     port: Option<u16>,
+    /// The number of the host outside of its container, if it is in one.
+    inside: Option<u32>,
 }
 
 /// How a process ended, and what it printed.
@@ -178,6 +182,39 @@ impl HostProcess {
         Self::start(host, path, &[])
     }
 
+    /// Starts `hive-host ARGUMENTS` as the first process of a container, with these variables and no others.
+    #[cfg(target_os = "linux")]
+    pub async fn launch_in(
+        container: &Container,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut command = Command::new(build::host_binary());
+        command.args(arguments);
+        let mut host = Self::spawn(container.around(&command, variables))?;
+        host.inside = Some(container::first_process(host.child.id()).await?);
+        Ok(host)
+    }
+
+    /// Starts a shell command in the container of this host, as `kubectl exec` does, and waits until it has ended.
+    #[cfg(target_os = "linux")]
+    pub fn run_inside(&self, command: &str) -> Result<()> {
+        let target = format!("--target={}", self.id());
+        let mut shell = Command::new("nsenter");
+        shell.args([&target, "--pid", "--mount", "--", "sh", "-c", command]);
+        let status = shell
+            .status()
+            .context("there is no `nsenter`, of util-linux")?;
+        ensure!(status.success(), "`{command}` ended with {status}");
+        Ok(())
+    }
+
+    /// The processes whose parent it is, ended ones too.
+    #[cfg(target_os = "linux")]
+    pub fn children(&self) -> Vec<u32> {
+        container::children(self.id())
+    }
+
     /// Starts a host with this text as its hive.toml that ends as by `kill -9` at a step of a
     /// delivery, as `FAILPOINTS` says.
     pub fn launch_armed(toml: &str, failpoints: &str) -> Result<Self> {
@@ -210,6 +247,7 @@ impl HostProcess {
             collectors: Vec::new(),
             quiet: true,
             port: Some(port),
+            inside: None,
         };
         let look = async || Ok(host.readiness().await.is_ok_and(|(code, _)| code == 200));
         eventually_within(START_TIMEOUT, "the host is ready", look, |ready| *ready).await?;
@@ -243,6 +281,7 @@ impl HostProcess {
             collectors,
             quiet: false,
             port: None,
+            inside: None,
         })
     }
 
@@ -539,22 +578,22 @@ impl HostProcess {
 
     /// The process id of the host.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.inside.unwrap_or_else(|| self.child.id())
     }
 
     /// Asks it to stop.
     pub fn sigterm(&self) {
-        keeper::signal(self.child.id(), "TERM");
+        keeper::signal(self.id(), "TERM");
     }
 
     /// Asks it to read its hive.toml again.
     pub fn sighup(&self) {
-        keeper::signal(self.child.id(), "HUP");
+        keeper::signal(self.id(), "HUP");
     }
 
     /// Asks it to stop as ctrl-c does.
     pub fn sigint(&self) {
-        keeper::signal(self.child.id(), "INT");
+        keeper::signal(self.id(), "INT");
     }
 
     /// No file of its may grow beyond so many bytes from now on, as on a full disk; none for no limit.
@@ -571,7 +610,10 @@ impl HostProcess {
 
     /// Kills it as a power cut would.
     pub fn kill9(&mut self) -> Result<()> {
-        self.child.kill()?;
+        match self.inside {
+            Some(inside) => keeper::signal(inside, "KILL"),
+            None => self.child.kill()?,
+        }
         self.child.wait()?;
         Ok(())
     }
@@ -606,7 +648,10 @@ impl Drop for HostProcess {
         reason = "the test runner keeps it and shows it where the test fails"
     )]
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already, which is as good. The end of its first process is the end of a container.
+        if let Some(inside) = self.inside {
+            keeper::try_signal(inside, "KILL");
+        }
         if self.child.kill().is_ok() {
             drop(self.child.wait());
         }

@@ -88,7 +88,7 @@ fn start_keeper(folder: &Path) -> io::Result<Keeper> {
 }
 
 /// Sends `signal` (a name without SIG) to one process.
-pub(crate) fn signal(process: u32, signal: &str) {
+pub fn signal(process: u32, signal: &str) {
     assert!(
         try_signal(process, signal),
         "SIG{signal} could not be sent to process {process}: it has ended already"

@@ -10,6 +10,8 @@ mod build;
 mod certificates;
 mod clock;
 mod command;
+#[cfg(target_os = "linux")]
+mod container;
 mod event;
 mod eventually;
 mod hive_toml;
@@ -40,17 +42,20 @@ mod web_server;
 
 pub use broker::{Broker, Kept, Version, hold};
 pub use build::{
-    contender, contenders, example, example_component, guest, target_folder, text_guest, workspace,
+    contender, contenders, example, example_component, guest, host_binary, target_folder,
+    text_guest, workspace,
 };
 pub use certificates::{Authority, Identity};
 pub use clock::clock_before_1970;
 pub use command::{Commands, Started};
+#[cfg(target_os = "linux")]
+pub use container::Container;
 pub use event::{Event, Mark};
 pub use eventually::{eventually, eventually_within};
 pub use hive_toml::HiveToml;
 pub use host_process::{Finished, HostProcess, check, run_into, run_to_end};
 pub use http::HttpAnswer;
-pub use keeper::{scratch, start};
+pub use keeper::{scratch, signal, start};
 pub use languages::{Language, built_example, toolchains};
 pub use management::Management;
 pub use memory_limit::MemoryLimit;

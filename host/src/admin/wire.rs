@@ -1,5 +1,6 @@
 //! The JSON that the admin server writes.
 
+mod demand;
 mod status;
 
 use hive_core::canary::{Decision, Tally, Verdict};
@@ -7,6 +8,7 @@ use hive_core::codes::{Code, Reason};
 use hive_core::moments;
 use serde::Serialize;
 
+pub(super) use self::demand::DemandView;
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
 use crate::status::{

@@ -246,6 +246,8 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         queue: plan.queue.clone(),
         component: plan.component.clone(),
         connection: plan.connection.clone(),
+        is_stream: plan.stream.is_some(),
+        most_workers: plan.concurrency,
         waiting: match state {
             Some(ConsumerState::Consuming) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);
@@ -281,11 +283,13 @@ fn crew(crewed: &Crewed) -> CrewStatus {
         present,
         wanted,
         waiting,
+        asked,
     } = *crewed.roster.borrow();
     CrewStatus {
         workers: present,
         wanted,
         waiting,
+        asked,
         deliveries: crewed.telemetry.counts(),
     }
 }

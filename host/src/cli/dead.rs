@@ -234,7 +234,7 @@ impl Dead {
     }
 
     /// Whether messages are taken out of their queue.
-    fn takes(&self) -> bool {
+    pub(super) fn takes(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
             Self::Republish { dry_run, .. }

@@ -1,5 +1,7 @@
 //! `hive-host run`: the main job.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use hive_config::plan::Plan;
 use hive_core::codes::Code;
@@ -8,9 +10,10 @@ use hive_sandbox::Compiling;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Exit;
 use super::say::fault;
-use crate::app::{App, PlanSource};
+use super::systemd::Systemd;
+use super::{Exit, first_process};
+use crate::app::{App, PlanSource, StatusReader};
 use crate::control::{Command, Control};
 use crate::log;
 
@@ -44,6 +47,11 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
         }
     };
 
+    if first_process::is_this() {
+        tasks.spawn_service(first_process::reap(tasks.close().clone()));
+    }
+    let systemd = Arc::new(Systemd::of_process());
+
     let mut app = tokio::select! {
         started = App::start(plan, source, Compiling::BesideDeliveries, &tasks, &telemetry) => match started {
             Ok(app) => app,
@@ -53,15 +61,25 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
             }
         },
         signal = signals.stop(None) => {
+            systemd.stopping(shutdown_timeout);
             Fact::StoppedEarly { signal }.emit();
             tasks.stop(shutdown_timeout).await;
             return Exit::Done;
         }
     };
 
-    let control = app.control().clone();
+    let status = app.status();
+    systemd.ready(&status());
+    systemd.watch(status, &tasks);
+
+    let running = Running {
+        control: app.control().clone(),
+        status: app.status(),
+        systemd: Arc::clone(&systemd),
+        tasks: tasks.clone(),
+    };
     let gave_up = tokio::select! {
-        signal = signals.stop(Some((&control, &tasks))) => {
+        signal = signals.stop(Some(&running)) => {
             let shutdown_timeout = app.shutdown_timeout();
             // Before the log line, so that nothing is taken after it.
             tasks.drain().cancel();
@@ -75,6 +93,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
         reason = app.gave_up() => Some(reason),
     };
     let shutdown_timeout = app.shutdown_timeout();
+    systemd.stopping(shutdown_timeout);
     if let Some(reason) = &gave_up {
         Fact::GaveUp {
             code: reason.code.map(Code::as_str),
@@ -99,6 +118,34 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
             Fact::LeftAtOnce { signal }.emit();
             Exit::Failed
         }
+    }
+}
+
+/// A host that takes commands, as far as a signal asks something of it.
+pub(super) struct Running {
+    control: Control,
+    status: StatusReader,
+    systemd: Arc<Systemd>,
+    tasks: Tasks,
+}
+
+impl Running {
+    fn reload(&self) {
+        Fact::ReloadRequested {}.emit();
+        let Self {
+            control,
+            status,
+            systemd,
+            ..
+        } = self;
+        let (control, status) = (control.clone(), Arc::clone(status));
+        let systemd = Arc::clone(systemd);
+        self.tasks.spawn_service(async move {
+            systemd.reloading();
+            // The result is in the log.
+            let _answer = control.ask(Command::Reload).await;
+            systemd.ready(&status());
+        });
     }
 }
 
@@ -127,19 +174,14 @@ impl Signals {
 
     /// Waits for a signal that asks the host to stop; gives its name. SIGHUP asks for a reload
     /// meanwhile, of a host that takes commands.
-    pub(super) async fn stop(&mut self, running: Option<(&Control, &Tasks)>) -> &'static str {
+    pub(super) async fn stop(&mut self, running: Option<&Running>) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
                 // Unheard, it would end the process.
                 _ = self.hang_up.recv() => match running {
-                    Some((control, tasks)) => {
-                        Fact::ReloadRequested {}.emit();
-                        let control = control.clone();
-                        // The result is in the log.
-                        tasks.spawn_service(async move { control.ask(Command::Reload).await });
-                    }
+                    Some(running) => running.reload(),
                     None => Fact::ReloadIgnored {}.emit(),
                 },
             }

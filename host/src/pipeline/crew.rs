@@ -46,6 +46,8 @@ pub struct Roster {
     pub wanted: u16,
     /// Waiting messages at the last look; `None` if they are not measured, or were unknown.
     pub waiting: Option<u64>,
+    /// The workers that the last look asked for, before the bounds of `scale`; `None` if it asked for no number.
+    pub asked: Option<u64>,
 }
 
 /// The work of all workers of a crew together.
@@ -90,9 +92,12 @@ impl Crew {
         self.telemetry.workers_wanted(wanted);
     }
 
-    /// Records the number of waiting messages.
-    pub(super) fn saw(&self, waiting: Option<u64>) {
-        self.roster.send_modify(|roster| roster.waiting = waiting);
+    /// Records the number of waiting messages, and the number of workers that they ask for.
+    pub(super) fn saw(&self, waiting: Option<u64>, asked: Option<u64>) {
+        self.roster.send_modify(|roster| {
+            roster.waiting = waiting;
+            roster.asked = asked;
+        });
     }
 
     /// Watches how many there are.

@@ -46,7 +46,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
             },
         }
         .emit(&pipeline.telemetry);
-        crew.saw(depth);
+        crew.saw(depth, decision.asked);
         crew.resize(decision.wanted);
         crew.give_back();
     }

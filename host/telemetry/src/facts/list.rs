@@ -691,6 +691,11 @@ facts! {
             backtrace: [~] Option<&'a str>,
             payload: [!] &'a str,
         };
+        /// A message for systemd cannot be sent. Logged once.
+        SystemdNotNotified("host.systemd_not_notified", WARN, "systemd cannot be notified; a service of `Type=notify` counts as not started then") {
+            socket: [%] &'a str,
+            error: [%] &'a dyn Display,
+        };
         /// Log lines were dropped, and lines can be written again.
         LogLinesDropped("log.lines_dropped", WARN, "log lines were dropped: standard error was not read, or could not be written") {
             lines: [] u64,
