@@ -113,13 +113,18 @@ mod process {
     // A clock of a process' own, as only Linux provides it.
     #[cfg(target_os = "linux")]
     mod clock;
+    #[cfg(target_os = "linux")]
+    mod containers;
+    mod demand;
     mod depths;
     mod health;
     mod hosts;
     mod logs;
+    mod manifests;
     mod start;
     mod status;
     mod stop;
+    mod systemd;
 }
 
 /// The commands of `hive-host` beside `run`.
