@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use hive_tests::house::{Listed, Scenarios, listed};
-use hive_tests::matrix::{Counts, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, Results, written_page};
+use hive_tests::matrix::{
+    Counts, IN_PROCESS_ONLY, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, Results, written_page,
+};
 use hive_tests::{Broker, Version};
+
+/// The lists of scenarios that a run leaves out.
+const LISTS: [&str; 3] = [IN_PROCESS_ONLY, NEWEST_ONLY, NEEDS_RABBITMQ];
 
 /// Each in the version that was asked for, side by side from their roots.
 #[tokio::test]
@@ -59,7 +64,7 @@ fn each_promise_was_seen_to_hold_on_each_broker() -> Result<()> {
 #[test]
 fn the_lists_of_what_a_broker_does_not_run_name_what_exists() -> Result<()> {
     let scenarios = Scenarios::read()?;
-    for list in [NEWEST_ONLY, NEEDS_RABBITMQ] {
+    for list in LISTS {
         for Listed { name, reason } in listed(list)? {
             let meant = scenarios.meant_by(&name);
             ensure!(!meant.is_empty(), "{list}: there is no `{name}`");
@@ -75,18 +80,33 @@ fn the_lists_of_what_a_broker_does_not_run_name_what_exists() -> Result<()> {
     Ok(())
 }
 
-/// Those of the first list speak to no broker, and are left out on every one but the newest.
+/// So that each scenario is left on one broker at least: of those that one list leaves out, the others leave out none.
 #[test]
-fn what_needs_a_rabbitmq_is_listed_once() -> Result<()> {
+fn what_a_broker_does_not_run_is_listed_once() -> Result<()> {
     let scenarios = Scenarios::read()?;
     let mut seen = BTreeSet::new();
-    let lists = listed(NEWEST_ONLY)?
-        .into_iter()
-        .chain(listed(NEEDS_RABBITMQ)?);
-    for Listed { name, .. } in lists {
+    for list in LISTS {
+        for Listed { name, .. } in listed(list)? {
+            for scenario in scenarios.meant_by(&name) {
+                ensure!(!seen.contains(&scenario), "`{scenario}` is listed twice");
+                seen.insert(scenario);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_promise_about_rabbitmq_is_shown_in_the_process_alone() -> Result<()> {
+    let matrix = Matrix::read()?;
+    let promised = matrix.tests();
+    let scenarios = Scenarios::read()?;
+    for Listed { name, .. } in listed(IN_PROCESS_ONLY)? {
         for scenario in scenarios.meant_by(&name) {
-            ensure!(!seen.contains(&scenario), "`{scenario}` is listed twice");
-            seen.insert(scenario);
+            ensure!(
+                !promised.contains(scenario.as_str()),
+                "{IN_PROCESS_ONLY}: `{name}` leaves out `{scenario}`, which docs/brokers.md names"
+            );
         }
     }
     Ok(())

@@ -81,6 +81,23 @@ fn every_file_of_the_scenarios_is_a_module() -> Result<()> {
     Ok(())
 }
 
+/// `.ci/run` runs the units with the test targets that do not begin with that letter, and the scenarios apart from them.
+#[test]
+fn the_scenarios_are_the_only_test_target_that_begins_with_s() -> Result<()> {
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.filter_map(|package| package["targets"].as_array());
+    let tests = targets
+        .flatten()
+        .filter(|target| target["kind"][0] == "test");
+    let names: Vec<&str> = tests.filter_map(|test| test["name"].as_str()).collect();
+    ensure!(names.len() > 3, "{names:?} are found");
+    let skipped: Vec<&&str> = names.iter().filter(|name| name.starts_with('s')).collect();
+    ensure!(skipped == [&"scenarios"], "{skipped:?} begin with s");
+    Ok(())
+}
+
 /// Facts have an event and fields: their sentences are for people, and may change.
 #[test]
 fn nobody_matches_a_sentence_of_the_log_or_logs_beside_the_facts() -> Result<()> {
