@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use futures_util::future::BoxFuture;
+use hive_config::plan::Placement;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
@@ -202,6 +203,10 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     for consumer in &status.consumers {
         let up = consumer.waiting.is_none();
         telemetry.consumer_up(&consumer.consumer, &consumer.queue, up);
+        if consumer.placement == Placement::Single {
+            let stands_by = consumer.stands_by();
+            telemetry.consumer_standby(&consumer.consumer, &consumer.queue, stands_by);
+        }
         for depth in &consumer.queues {
             let messages = depth.messages.as_ref().ok().copied();
             telemetry.queue_depth(&consumer.consumer, &depth.queue, depth.purpose, messages);

@@ -107,7 +107,7 @@ impl Pipeline {
         let order = order.map(|ordering| Order::new(ordering, &telemetry));
         let flow = Flow::new(&common, order.as_ref());
         let keeping = Keeping::new(&common);
-        let recall = Arc::<Recall>::default();
+        let recall = Arc::new(Recall::new(plan.ack_timeout));
         let settler = Settler::new(&common, ledgers.publications, &keeping, &recall);
         Arc::new(Self {
             plan: Arc::clone(plan),
@@ -276,6 +276,7 @@ impl Pipeline {
                 self.conclude(held, outcome, &generation);
             }
             Ended::Abandoned => {}
+            Ended::PassedOn => self.settler.comes_again(held),
             Ended::Overran(timeout) => self.overran([held], began.elapsed(), timeout),
         }
     }
@@ -372,7 +373,7 @@ impl Pipeline {
     }
 
     /// The result of `work`, unless the deliveries in flight must be dropped, or the broker took them back
-    /// because they were in flight for too long.
+    /// because they were in flight for too long, or because another host handles them now.
     async fn unless_cut<T>(
         &self,
         in_hand: &[Held],
@@ -386,6 +387,12 @@ impl Pipeline {
                 _ => std::future::pending().await,
             }
         };
+        let passed_on = async {
+            match in_hand.first() {
+                Some(held) => held.delivery.settlement.passed_on().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             done = self.unless_abandoned(in_hand, work) => match done {
@@ -393,6 +400,7 @@ impl Pipeline {
                 None => Ended::Abandoned,
             },
             timeout = timed_out => Ended::Overran(timeout),
+            () = passed_on => Ended::PassedOn,
         }
     }
 
@@ -423,6 +431,8 @@ enum Ended<T> {
     Done(T),
     /// The host stops.
     Abandoned,
+    /// The channel is gone, and another host consumes the queue now.
+    PassedOn,
     /// The broker has taken its deliveries back; its consumer timeout is at most this.
     Overran(Duration),
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hive_config::plan::Placement;
 use hive_core::canary::{Decision, Tally};
 use hive_core::codes::Reason;
 pub use hive_core::version::Version;
@@ -55,6 +56,10 @@ pub struct ConsumerStatus {
     pub most_workers: u16,
     /// Why it does not consume; `None` while it does.
     pub waiting: Option<Reason>,
+    /// The hosts that consume its queue.
+    pub placement: Placement,
+    /// It is subscribed, and another host seems to consume, as this says.
+    pub standby: Option<Reason>,
     /// The pause; `None` while it is not paused.
     pub paused: Option<Pause>,
     /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
@@ -171,10 +176,24 @@ impl Status {
         consumers.filter_map(|consumer| Some((consumer, consumer.kept.as_ref()?)))
     }
 
+    /// The consumers that stand by for another host, each with what is known of it.
+    pub fn standing_by(&self) -> impl Iterator<Item = (&ConsumerStatus, &Reason)> {
+        let consumers = self.consumers.iter();
+        let standing_by = consumers.filter(|consumer| consumer.stands_by());
+        standing_by.filter_map(|consumer| Some((consumer, consumer.standby.as_ref()?)))
+    }
+
     /// The consumers that are paused, each with its pause.
     pub fn paused(&self) -> impl Iterator<Item = (&ConsumerStatus, &Pause)> {
         let consumers = self.consumers.iter();
         consumers.filter_map(|consumer| Some((consumer, consumer.paused.as_ref()?)))
+    }
+}
+
+impl ConsumerStatus {
+    /// Whether it only waits for another host to go.
+    pub fn stands_by(&self) -> bool {
+        self.standby.is_some() && self.waiting.is_none() && self.paused.is_none()
     }
 }
 
@@ -205,6 +224,8 @@ mod tests {
                 is_stream: false,
                 most_workers: 1,
                 waiting: waiting.map(Reason::from),
+                placement: Placement::Every,
+                standby: None,
                 kept: None,
                 crew: None,
                 paused: None,
@@ -236,5 +257,19 @@ mod tests {
         });
         assert!(status.is_ready());
         assert_eq!(status.paused().count(), 1);
+    }
+
+    #[test]
+    fn what_stands_by_is_not_missing_and_a_pause_counts_first() {
+        let mut status = status(None, ConnectionState::Open);
+        status.consumers[0].standby = Some("another host consumes".into());
+        assert!(status.is_ready());
+        assert_eq!(status.standing_by().count(), 1);
+        status.consumers[0].paused = Some(Pause {
+            by: PausedBy::Hand,
+            reason: "somebody paused it".into(),
+            since: SystemTime::UNIX_EPOCH,
+        });
+        assert_eq!(status.standing_by().count(), 0);
     }
 }

@@ -121,6 +121,8 @@ mod process {
     mod hosts;
     mod logs;
     mod manifests;
+    mod placement;
+    mod placement_company;
     mod start;
     mod status;
     mod stop;

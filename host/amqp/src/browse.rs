@@ -143,6 +143,8 @@ impl Browsing {
             queue: short(queue),
             consumer_tag: tag,
             prefetch,
+            is_single: false,
+            may_be_neglected: true,
         };
         let sink = flusher::start(subscribed, session.clone(), tasks);
         Ok(Self {

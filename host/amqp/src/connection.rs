@@ -182,6 +182,7 @@ impl Connection {
     pub fn subscribe(&self, consumer: &Arc<ConsumerPlan>, tasks: &Tasks) -> Subscription {
         Subscription::new(
             consumer,
+            self.topology.load().kind_of(&consumer.queue),
             &self.host_name,
             self.consuming.clone(),
             tasks.clone(),

@@ -20,6 +20,7 @@ mod destination;
 mod fatal;
 mod fate;
 mod faults;
+mod homing;
 mod implied;
 mod inequivalent;
 mod known;
@@ -48,6 +49,7 @@ pub(crate) use self::fatal::Fatal;
 pub use self::fate::MessageFate;
 pub(crate) use self::faults::DeclareFault;
 pub use self::faults::EnsureFault;
+pub(crate) use self::homing::stays_away;
 use self::known::Known;
 pub use self::looking::LookCost;
 pub(crate) use self::withheld::Withheld;
@@ -139,6 +141,11 @@ impl Topology {
     /// Entities over which the broker ends the connection.
     pub(crate) fn fatal(&self) -> &Arc<Fatal> {
         &self.known.fatal
+    }
+
+    /// Whether the plan declares a queue, and does not only expect it.
+    fn declares(&self, queue: &str) -> bool {
+        self.kind_of(queue).is_some()
     }
 
     fn plans(&self, queue: &str) -> bool {

@@ -8,6 +8,7 @@ pub mod policy;
 pub mod canary;
 pub mod codes;
 pub mod holding;
+pub mod placement;
 pub mod scaling;
 pub mod version;
 

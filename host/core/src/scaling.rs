@@ -19,6 +19,8 @@ pub struct Look {
     pub depth: Option<u64>,
     /// Whether the consumer is paused: waiting messages then do not wait for a worker.
     pub is_paused: bool,
+    /// Whether another host handles what waits.
+    pub stands_by: bool,
     /// Workers that there are.
     pub workers: u16,
     /// How many of the workers are handling a delivery.
@@ -63,6 +65,8 @@ pub enum Because {
     DepthUnknown,
     /// The consumer is paused: nothing is changed.
     Paused,
+    /// Another host handles what waits: `min` is enough.
+    StandsBy,
 }
 
 impl Rule {
@@ -85,6 +89,13 @@ impl Rule {
         self.pace = paced(self.pace, look.answered);
         if look.is_paused {
             return self.hold(look, Because::Paused);
+        }
+        if look.stands_by {
+            return Decision {
+                wanted: self.plan.min,
+                asked: None,
+                because: Because::StandsBy,
+            };
         }
         let Some(depth) = look.depth else {
             return self.hold(look, Because::DepthUnknown);
@@ -160,6 +171,7 @@ impl fmt::Display for Because {
             Self::NoPace => "nothing was answered yet",
             Self::DepthUnknown => "queue depth unknown",
             Self::Paused => "the consumer is paused",
+            Self::StandsBy => "another host consumes the queue",
         })
     }
 }

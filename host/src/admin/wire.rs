@@ -22,6 +22,8 @@ pub(super) struct Readiness<'a> {
     consumers: Counts,
     /// The consumers that are wanted and are not there.
     missing: Vec<Missing<'a>>,
+    /// Consumers that take over when another host goes.
+    standby: Vec<Missing<'a>>,
     /// Consumers that are paused.
     paused: Vec<Paused<'a>>,
     /// Those that keep deliveries in the host until something works again.
@@ -49,6 +51,7 @@ pub(super) struct KeptView<'a> {
 struct Counts {
     wanted: usize,
     consuming: usize,
+    standby: usize,
     paused: usize,
 }
 
@@ -99,15 +102,18 @@ impl<'a> From<&'a Status> for Readiness<'a> {
     fn from(status: &'a Status) -> Self {
         let missing: Vec<_> = status.missing().map(Missing::from).collect();
         let paused: Vec<_> = status.paused().map(Paused::from).collect();
+        let standby: Vec<_> = status.standing_by().map(Missing::from).collect();
         let wanted = status.consumers.len();
         Self {
             ready: status.is_ready(),
             consumers: Counts {
                 wanted,
-                consuming: wanted - missing.len() - paused.len(),
+                consuming: wanted - missing.len() - paused.len() - standby.len(),
+                standby: standby.len(),
                 paused: paused.len(),
             },
             missing,
+            standby,
             paused,
             keeping: status.keeping().map(Keeping::from).collect(),
             connections: status.links.iter().map(Link::from).collect(),
@@ -132,6 +138,17 @@ impl<'a> From<(&'a ConsumerStatus, &'a Pause)> for Paused<'a> {
             consumer: &status.consumer,
             queue: &status.queue,
             pause: pause.into(),
+        }
+    }
+}
+
+impl<'a> From<(&'a ConsumerStatus, &'a Reason)> for Missing<'a> {
+    fn from((status, why): (&'a ConsumerStatus, &'a Reason)) -> Self {
+        Self {
+            consumer: &status.consumer,
+            queue: &status.queue,
+            connection: &status.connection,
+            reason: Some(why.into()),
         }
     }
 }

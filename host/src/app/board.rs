@@ -240,6 +240,10 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
 
 fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
     let state = crewed.map(|crewed| crewed.flow.watch().now());
+    let standby = match &state {
+        Some(ConsumerState::Standby(why)) => Some(why.clone()),
+        _ => None,
+    };
     let kept = crewed.and_then(|crewed| crewed.keeping.status());
     ConsumerStatus {
         consumer: plan.name.clone(),
@@ -249,13 +253,15 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         is_stream: plan.stream.is_some(),
         most_workers: plan.concurrency,
         waiting: match state {
-            Some(ConsumerState::Consuming) => {
+            Some(ConsumerState::Consuming | ConsumerState::Standby(_)) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);
                 held_back.map(|kept| kept.reason.clone().into())
             }
             Some(ConsumerState::Waiting(reason)) => Some(reason),
             None => Some("the host is starting: components are compiled first".into()),
         },
+        placement: plan.placement,
+        standby,
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
         kept,
         crew: crewed.map(crew),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hive_amqp::{Connection, ConsumerState, DepthFault, LOST, LinkState, is_shared};
+use hive_amqp::{Connection, DepthFault, LOST, LinkState, is_shared};
 use hive_core::codes::Reason;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Role;
@@ -44,9 +44,9 @@ pub(super) struct Question {
 impl Question {
     /// Whether the broker must know of a consumer of the queue.
     fn is_consumed(&self, queue: &str) -> bool {
-        self.flows.get(queue).is_some_and(|flow| {
-            flow.watch().now() == ConsumerState::Consuming && flow.paused().is_none()
-        })
+        self.flows
+            .get(queue)
+            .is_some_and(|flow| flow.watch().now().is_subscribed() && flow.paused().is_none())
     }
 }
 

@@ -145,6 +145,12 @@ impl Pipeline {
         let outcomes = match ended {
             Ended::Done(outcomes) => outcomes,
             Ended::Abandoned => return,
+            Ended::PassedOn => {
+                for held in batch {
+                    self.settler.comes_again(held);
+                }
+                return;
+            }
             Ended::Overran(timeout) => return self.overran(batch, began.elapsed(), timeout),
         };
         let took = began.elapsed();

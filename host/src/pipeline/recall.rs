@@ -44,20 +44,19 @@ pub(super) enum Memory {
     SetAside(String),
 }
 
-impl Default for Recall {
-    fn default() -> Self {
+impl Recall {
+    /// Nothing is known yet, but what the consumer asks the broker to wait for an answer.
+    pub(super) fn new(ack_timeout: Option<Duration>) -> Self {
         Self {
             state: Mutex::new(State {
                 memories: Recent::of(MOST_REMEMBERED),
                 marks: Recent::of(MOST_REMEMBERED),
-                timeout: CONSUMER_TIMEOUT,
+                timeout: ack_timeout.unwrap_or(CONSUMER_TIMEOUT),
             }),
             is_empty: AtomicBool::new(true),
         }
     }
-}
 
-impl Recall {
     /// Notes what is to be known when this message comes again.
     pub(super) fn note(&self, delivery: &Delivery, memory: Memory) {
         let fingerprint = fingerprint(delivery);
@@ -149,7 +148,7 @@ mod tests {
     #[test]
     fn a_call_is_blamed_that_took_half_of_the_shortest_timeout_known() {
         let seconds = Duration::from_secs;
-        let recall = Recall::default();
+        let recall = Recall::new(None);
         // A channel that lived for days says nothing about the timeout; its default is half an hour.
         assert!(!recall.is_the_reason(seconds(60), seconds(1_000_000)));
         assert!(recall.is_the_reason(seconds(15 * 60), seconds(1_000_000)));

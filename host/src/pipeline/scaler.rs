@@ -29,6 +29,7 @@ pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Cr
         let decision = rule.decide(&Look {
             depth,
             is_paused: pipeline.flow().paused().is_some(),
+            stands_by: stands_by(&pipeline),
             workers: before,
             busy: crew.busy(),
             answered: crew.done(),
@@ -65,8 +66,13 @@ async fn depth(pipeline: &Pipeline) -> Result<u64, DepthFault> {
     Ok(u64::from(looking.await?) + here as u64)
 }
 
+/// Whether another host handles what waits.
+fn stands_by(pipeline: &Pipeline) -> bool {
+    matches!(pipeline.flow().watch().now(), ConsumerState::Standby(_))
+}
+
 /// Whether the broker has a consumer of ours. What is about to be paused has one no longer.
 fn consumes(pipeline: &Pipeline) -> bool {
     let flow = pipeline.flow();
-    flow.watch().now() == ConsumerState::Consuming && flow.paused().is_none()
+    flow.watch().now().is_subscribed() && flow.paused().is_none()
 }

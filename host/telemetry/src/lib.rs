@@ -122,6 +122,15 @@ impl Telemetry {
         gauge.set(i64::from(up));
     }
 
+    /// Notes whether a consumer stands by for another host: `hive_consumer_standby`.
+    pub fn consumer_standby(&self, consumer: &str, queue: &str, stands_by: bool) {
+        let gauge = self
+            .0
+            .consumer_standby
+            .with_label_values(&[consumer, queue]);
+        gauge.set(i64::from(stands_by));
+    }
+
     /// Notes how many messages wait in a queue of a consumer, `None` where that is unknown: `hive_queue_messages`.
     pub fn queue_depth(
         &self,

@@ -222,6 +222,9 @@ meters! {
     consumer_up: gauge "hive_consumer_up" [consumer, queue], Consumer,
         "1 while the consumer is subscribed to its queue.",
         "1 while the consumer consumes.";
+    consumer_standby: gauge "hive_consumer_standby" [consumer, queue], Consumer,
+        "1 while a consumer with placement = single is subscribed and the broker gives it nothing.",
+        "1 while a consumer with `placement = \"single\"` [stands by](placement.md#standby), 0 while it handles messages.";
     stream_offset: gauge "hive_stream_offset" [consumer, queue], Consumer,
         "The lowest offset that is not handled.",
         "The lowest offset of the [stream](streams.md) that is not handled.";

@@ -8,6 +8,7 @@
 //! Two rules keep the channel alive, since the broker closes it over an unknown tag: a tag is sent once, and a
 //! `multiple` names a tag that is still unsettled at the broker.
 
+mod activity;
 pub(crate) mod flusher;
 pub(crate) mod sink;
 mod waits;

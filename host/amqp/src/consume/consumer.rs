@@ -11,13 +11,14 @@ mod prefetch;
 mod resizing;
 mod standing;
 mod subscribing;
+mod terms;
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_config::plan::ConsumerPlan;
+use hive_config::plan::{ConsumerPlan, QueueKind};
 use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
@@ -28,6 +29,7 @@ use self::live::{Live, NoneCame};
 use self::standing::Standing;
 pub use self::standing::{ConsumerState, ConsumerWatch};
 use self::subscribing::Subscribing;
+use self::terms::Terms;
 use super::acks::sink::AckSink;
 use super::settlement::{Delivery, Settlement};
 use super::stream::Reading;
@@ -55,6 +57,8 @@ pub enum Intake {
 #[derive(Debug)]
 pub struct Subscription {
     subscribing: Arc<Subscribing>,
+    /// The kind of its queue, if hive.toml declares it.
+    kind: Option<QueueKind>,
     link: Link,
     feed: Mutex<Feed>,
     standing: watch::Sender<Standing>,
@@ -76,13 +80,20 @@ impl Lead<'_> {
 }
 
 impl Subscription {
-    pub(crate) fn new(plan: &Arc<ConsumerPlan>, host_name: &str, link: Link, tasks: Tasks) -> Self {
+    pub(crate) fn new(
+        plan: &Arc<ConsumerPlan>,
+        kind: Option<QueueKind>,
+        host_name: &str,
+        link: Link,
+        tasks: Tasks,
+    ) -> Self {
         let (intake, wanted) = watch::channel(Intake::All);
         let (hold_back, held_back) = watch::channel(false);
         Self {
             subscribing: Arc::new(Subscribing {
                 plan: Arc::clone(plan),
                 tag_prefix: format!("{host_name}.{}", plan.name),
+                terms: Terms::new(plan, host_name),
                 tasks,
                 reading: plan
                     .stream
@@ -90,6 +101,7 @@ impl Subscription {
                     .map(|stream| Arc::new(Reading::new(stream.offset))),
                 fatal: Arc::clone(link.fatal()),
             }),
+            kind,
             link,
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
             intake,
@@ -102,6 +114,7 @@ impl Subscription {
     pub fn watch(&self) -> ConsumerWatch {
         ConsumerWatch {
             queue: self.subscribing.plan.queue.clone(),
+            kind: self.kind,
             link: self.link.watch(),
             standing: self.standing.subscribe(),
         }

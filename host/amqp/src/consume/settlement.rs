@@ -203,6 +203,12 @@ impl Settlement {
         }
     }
 
+    /// Resolves when its channel is gone and the broker may have given the message to another host, where one host at
+    /// a time is to handle those of the queue.
+    pub async fn passed_on(&self) {
+        self.sink.passed_on().await;
+    }
+
     /// The fate of the message; `None` while it can be settled. May ask the broker first.
     pub async fn fate(&self) -> Option<Fate> {
         if self.is_live() || self.is_of_a_stream() {

@@ -96,6 +96,12 @@ impl Comparing<'_> {
                 self.declarer.check(&consumed.queue, &whose).await?;
                 self.judge(format!("queue {:?} of {whose}", consumed.queue));
             }
+            if consumed.is_single && !topology.declares(&consumed.queue) {
+                self.declarer.check_single(&consumed.queue).await?;
+                self.found
+                    .mismatches
+                    .extend(self.declarer.take_mismatches());
+            }
             self.fate(consumed).await?;
             if let Some(failures) = &consumed.failures
                 && !topology.plans(&failures.dead_letter)
@@ -162,7 +168,7 @@ impl Comparing<'_> {
             }
             _ => return Ok(()),
         };
-        let fate = MessageFate::of(&consumed.consumer, found.as_ref(), broker);
+        let fate = MessageFate::of(consumed, found.as_ref(), broker);
         self.found.fates.push(fate);
         Ok(())
     }

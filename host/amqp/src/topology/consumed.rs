@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_config::plan::{ConsumerPlan, DelayQueues};
+use hive_config::plan::{ConsumerPlan, DelayQueues, Placement};
 use hive_core::policy::OnError;
 
 use crate::message::delay::delay_queue_name;
@@ -14,6 +14,10 @@ use crate::message::delay::delay_queue_name;
 pub(super) struct Consumed {
     pub(super) consumer: Arc<str>,
     pub(super) queue: Arc<str>,
+    /// Whether the broker is to let one host at a time consume.
+    pub(super) is_single: bool,
+    /// How long the broker is to wait for an answer.
+    pub(super) ack_timeout: Option<Duration>,
     /// Where it sends what fails; most streams send nothing anywhere.
     pub(super) failures: Option<Failures>,
 }
@@ -38,6 +42,8 @@ impl Consumed {
         Self {
             consumer: consumer.name.clone(),
             queue: consumer.queue.clone(),
+            is_single: consumer.placement == Placement::Single,
+            ack_timeout: consumer.ack_timeout,
             failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {
                 dead_letter: consumer.dead_letter.clone(),
                 delays,

@@ -10,6 +10,7 @@ use crate::wire::frame::BrokerVersion;
 const X_QUEUE_TYPE: &str = "x-queue-type";
 const X_DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const X_OVERFLOW: &str = "x-overflow";
+const X_SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 
 /// The arguments that Hive adds for the messages that a queue with a limit drops.
 const FOR_DROPS: [&str; 4] = [
@@ -164,6 +165,26 @@ impl QueueDeclaration {
             self.set(X_OVERFLOW, Some(text("reject-publish")));
         }
         self.drops_go_to = Some(queue.to_owned());
+    }
+
+    /// The same for a queue that one host at a time consumes. One that only has to exist stays as it is.
+    pub(super) fn with_single_active_consumer(mut self) -> Self {
+        if !self.is_passive() {
+            self.set(X_SINGLE_ACTIVE_CONSUMER, Some(Argument::Boolean(true)));
+        }
+        self
+    }
+
+    /// Whether the broker lets one consumer of it have everything.
+    pub(super) fn has_single_active_consumer(&self) -> bool {
+        self.get(X_SINGLE_ACTIVE_CONSUMER) == Some(&Argument::Boolean(true))
+    }
+
+    /// Whether the broker answers that a queue which was declared with a single active consumer exists without one.
+    pub(super) fn lacks_single_active_consumer(&self, answer: &str) -> bool {
+        self.has_single_active_consumer()
+            && Inequivalent::read(answer)
+                .is_some_and(|answer| answer.argument == X_SINGLE_ACTIVE_CONSUMER)
     }
 
     /// Whether RabbitMQ has deprecated something of it, so that a broker may end the connection over it.

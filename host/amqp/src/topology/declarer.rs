@@ -279,6 +279,33 @@ impl<'a> Declarer<'a> {
         self.judge(checked, entity, remedy)
     }
 
+    /// Checks that a queue which Hive does not declare has a single active consumer. One that is missing is
+    /// reported elsewhere.
+    pub(super) async fn check_single(&mut self, queue: &str) -> Result<(), AskFault> {
+        if self.tries_again() {
+            return Ok(());
+        }
+        if !self.known.cannot_be_missed(queue) && !self.exists(queue).await? {
+            return Ok(());
+        }
+        let usual = QueueDeclaration::dead_letter(self.broker(), queue);
+        let wanted = usual.with_single_active_consumer();
+        let probably = self.known.found(&wanted).unwrap_or_else(|| wanted.clone());
+        let asked = match self.find_out(&probably).await? {
+            Some(found) if found.has_single_active_consumer() => {
+                self.known.remember(&wanted, &found);
+                return Ok(());
+            }
+            Some(found) => found.with_single_active_consumer(),
+            None => wanted,
+        };
+        // For the broker's own words.
+        let declared = self.declared(&asked).await?;
+        let entity = || format!("queue {queue:?}, which one host at a time is to consume");
+        let remedy = queue_remedy(&asked, refusal(&declared));
+        self.judge(declared, entity, remedy)
+    }
+
     /// Whether a queue is there, whatever it is like.
     pub(super) async fn exists(&mut self, queue: &str) -> Result<bool, AskFault> {
         if !self.asks_about(|| format!("queue {queue:?}")) {

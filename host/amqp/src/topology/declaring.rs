@@ -158,6 +158,9 @@ impl Topology {
                 let why = format!("consumer {:?}", consumed.consumer);
                 declarer.check(&consumed.queue, &why).await?;
             }
+            if consumed.is_single && !self.declares(&consumed.queue) {
+                declarer.check_single(&consumed.queue).await?;
+            }
             self.declare_for_failures(declarer, consumed, &mut seen)
                 .await?;
             self.consume_again(declarer, &consumed.queue).await?;

@@ -1,6 +1,8 @@
 //! The broker's treatment of messages that fail, are slow, or are in flight when the host dies.
 
+use super::consumed::Consumed;
 use super::declaration::QueueDeclaration;
+use super::homing;
 use super::limit::Limit;
 use crate::wire::frame::BrokerVersion;
 
@@ -11,18 +13,29 @@ pub struct MessageFate {
     pub consumer: String,
     /// The line.
     pub line: String,
+    /// What its hosts do about the queue, in a line, where one at a time consumes.
+    pub placement: Option<String>,
 }
 
 impl MessageFate {
     /// For a consumer of the queue that was `found`; `None` if the broker does not report its arguments.
     pub(super) fn of(
-        consumer: &str,
+        consumed: &Consumed,
         found: Option<&QueueDeclaration>,
         broker: BrokerVersion,
     ) -> Self {
+        let is_quorum = found.is_none_or(QueueDeclaration::is_quorum);
+        let after = match consumed.ack_timeout {
+            None => "its consumer timeout".to_owned(),
+            Some(timeout) if is_quorum && broker >= BrokerVersion::TIMEOUT_OF_CONSUMER => {
+                format!("the `ack_timeout` of {timeout:?}")
+            }
+            Some(_) => "its own consumer timeout, since `ack_timeout` needs a quorum queue on RabbitMQ 4.3 or later"
+                .to_owned(),
+        };
         let slow = match broker >= BrokerVersion::CANCELS_SLOW_CONSUMERS {
-            true => "the broker cancels the consumer after its consumer timeout",
-            false => "the broker closes the channel after its consumer timeout",
+            true => format!("the broker cancels the consumer after {after}"),
+            false => format!("the broker closes the channel after {after}"),
         };
         let line = match found.map(|found| (found, found.kind())) {
             Some((_, Some("stream"))) => format!(
@@ -33,7 +46,7 @@ impl MessageFate {
                 "a classic queue on RabbitMQ {broker}; failed: retried by Hive, then dead-lettered; slow: {slow} \
                  and all its messages come back; in flight when the host dies: comes back, however often"
             ),
-            Some((found, Some("quorum"))) => quorum(found, broker, slow),
+            Some((found, Some("quorum"))) => quorum(found, broker, &slow),
             _ => format!(
                 "RabbitMQ {broker} does not say what the queue is like; failed: retried by Hive, then \
                  dead-lettered; slow: {slow} and all its messages come back; in flight when the host dies: \
@@ -41,8 +54,9 @@ impl MessageFate {
             ),
         };
         Self {
-            consumer: consumer.to_owned(),
+            consumer: consumed.consumer.to_string(),
             line,
+            placement: consumed.is_single.then(|| homing::line(found, broker)),
         }
     }
 }
@@ -74,13 +88,25 @@ fn quorum(found: &QueueDeclaration, broker: BrokerVersion, slow: &str) -> String
 mod tests {
     use hive_config::plan::{Argument, Arguments};
 
+    use std::time::Duration;
+
     use super::super::declaration::{Kind, Origin};
     use super::*;
+
+    fn consumed(ack_timeout: Option<Duration>) -> Consumed {
+        Consumed {
+            consumer: "orders".into(),
+            queue: "orders".into(),
+            is_single: true,
+            ack_timeout,
+            failures: None,
+        }
+    }
 
     fn line(arguments: Arguments, kind: Kind, broker: &str) -> String {
         let found = QueueDeclaration::durable("orders", kind, arguments, Origin::Plan);
         let broker = BrokerVersion::parse(broker).expect("a version");
-        MessageFate::of("orders", Some(&found), broker).line
+        MessageFate::of(&consumed(None), Some(&found), broker).line
     }
 
     fn limit(limit: i64) -> (String, Argument) {
@@ -118,6 +144,22 @@ mod tests {
         assert!(
             kept.contains("up to 5 times, then is dead-lettered to queue \"orders.dead\""),
             "{kept}"
+        );
+        let asked = |broker| {
+            let found = QueueDeclaration::durable("orders", Kind::Quorum, Vec::new(), Origin::Plan);
+            let broker = BrokerVersion::parse(broker).expect("a version");
+            let hour = Some(Duration::from_secs(3600));
+            MessageFate::of(&consumed(hour), Some(&found), broker).line
+        };
+        assert!(
+            asked("4.3.6").contains("after the `ack_timeout` of 3600s"),
+            "{}",
+            asked("4.3.6")
+        );
+        assert!(
+            asked("4.0.5").contains("`ack_timeout` needs"),
+            "{}",
+            asked("4.0.5")
         );
         let classic = line(Vec::new(), Kind::Classic, "4.3.6");
         assert!(classic.contains("classic"), "{classic}");

@@ -71,10 +71,14 @@ impl Topology {
         plan: &QueuePlan,
         broker: Option<BrokerVersion>,
     ) -> QueueDeclaration {
-        let mut consumed = self.consumed.iter().filter(|one| one.queue == plan.name);
-        let dead_letter = consumed.find_map(|one| one.failures.as_ref());
+        let consumed = || self.consumed.iter().filter(|one| one.queue == plan.name);
+        let dead_letter = consumed().find_map(|one| one.failures.as_ref());
         let dead_letter = dead_letter.map(|failures| &*failures.dead_letter);
-        QueueDeclaration::of_plan(plan, broker, dead_letter)
+        let declaration = QueueDeclaration::of_plan(plan, broker, dead_letter);
+        match consumed().any(|one| one.is_single) {
+            true => declaration.with_single_active_consumer(),
+            false => declaration,
+        }
     }
 
     /// Another program may have made it, with arguments for reasons of its own: only a missing one is made.

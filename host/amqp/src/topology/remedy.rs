@@ -30,6 +30,11 @@ pub(super) fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>)
                 Hive declares it without; or upgrade the broker"
             .to_owned();
     }
+    let lacks =
+        |answer: &AMQPError| tried.lacks_single_active_consumer(answer.get_message().as_str());
+    if answer.is_some_and(lacks) {
+        return single_remedy(name);
+    }
     match tried.origin {
         Origin::Plan => planned_remedy("queue", name, answer),
         Origin::DeadLetter => format!(
@@ -41,6 +46,15 @@ pub(super) fn queue_remedy(tried: &QueueDeclaration, answer: Option<&AMQPError>)
                 .to_owned()
         }
     }
+}
+
+/// The remedy for a queue without a single active consumer, of which one host at a time is to consume.
+fn single_remedy(name: &str) -> String {
+    format!(
+        "arguments of a queue never change: move the messages of {name:?} to another queue and delete it, and Hive \
+         declares it with x-single-active-consumer if it has a table [queues.{name:?}]; or remove `placement = \
+         \"single\"`, so that every host consumes"
+    )
 }
 
 /// The remedy for an exchange that the broker refuses to declare.

@@ -142,7 +142,7 @@ macro_rules! as_they_are {
     };
 }
 
-as_they_are!(bool, u16, u32, f64);
+as_they_are!(bool, i32, u16, u32, f64);
 
 impl Show for u64 {
     fn show(&self, shape: &Shape) -> String {

@@ -1,18 +1,24 @@
 //! `[consumers.NAME]`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use hive_core::holding::CONSUMER_TIMEOUT;
 use hive_core::policy::RetryPolicy;
 use hive_core::scaling::ScalePlan;
 
+use super::LONGEST;
 use super::consuming::{
     BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, ScaleKeys, StreamPlan,
 };
 use crate::diff::differing::{Shown, Within};
-use crate::plan::{DelayQueues, OrderedRetry, OrderingPlan, RatePlan};
+use crate::plan::{DelayQueues, OrderedRetry, OrderingPlan, Placement, RatePlan};
 
 /// See [`Key::named`](hive_core::message_key::Key::named).
 const ORDERED_BY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
+
+/// The host keeps a delivery for as long as the default lets it.
+const SHORTEST_ACK_TIMEOUT: u64 = CONSUMER_TIMEOUT.as_secs() * 1000;
 
 table! {
     /// `[consumers.NAME]`.
@@ -73,6 +79,19 @@ table! {
         /// Hands many deliveries over in one call, to a component that exports `batch-handler`. See
         /// [batches](batches.md).
         batch: Option<BatchPlan>, else "one by one";
+
+        /// Whether every host with this consumer consumes `queue` (`"every"`), or one at a time, with fail-over
+        /// (`"single"`). See [placement](placement.md).
+        placement: Placement = "every";
+
+        /// The priority among the consumers of `queue`, with `placement = "every"`: the broker delivers to a higher
+        /// one first, as long as that has room in its `prefetch`. See [placement](placement.md#priority).
+        priority: i32 as Integer(i32::MIN as i64, i32::MAX as i64) = 0;
+
+        /// How long the broker waits for the answer to a delivery, where it can be asked for that: quorum queues of
+        /// RabbitMQ 4.3 and later. See [placement](placement.md#ack_timeout).
+        ack_timeout: Option<Duration> as Duration(SHORTEST_ACK_TIMEOUT, LONGEST),
+            else "the broker's `consumer_timeout`, half an hour by default";
 
         /// How to read `queue`, if it is a stream. See [streams](streams.md).
         stream => Option<StreamPlan> as Table(StreamPlan::KEYS) [hidden];

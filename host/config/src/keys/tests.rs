@@ -117,6 +117,7 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("consumers.dedup.key", ["'body'", "'message-id'"]),
     ("consumers.publish_dedup.key", ["'body'", "'message-id'"]),
     ("store.tls.ca", ["'tests/config/tls/orders.pem'", ""]),
+    ("consumers.ack_timeout", ["'1h'", "'2h'"]),
     ("store.tls.cert", ["'tests/config/tls/orders.pem'", ""]),
     ("store.tls.key", ["'tests/config/tls/orders.key'", ""]),
     ("store.url", ["'redis://:p@h'", "'redis://:q@h'"]),

@@ -78,7 +78,7 @@ macro_rules! integers {
     };
 }
 
-integers!(u16, u32, u64);
+integers!(i32, u16, u32, u64);
 
 /// A size in bytes.
 impl Literal<&'static str> for u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, allow};
 use crate::keys::{ComponentMeant, RootKeys};
-use crate::plan::{ComponentPlan, Instances, Kept};
+use crate::plan::{ComponentPlan, ConsumerPlan, Instances, Kept};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
@@ -37,7 +37,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
             );
         }
     }
-    check_timeout(context, node);
+    check_timeout(context, name, node);
     let path = ComponentPlan::path.at(Some(node))?.as_text()?;
     let meant = ComponentMeant {
         name: name.into(),
@@ -50,14 +50,24 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ComponentP
 }
 
 /// Warns of calls that the broker does not wait for.
-fn check_timeout(context: &mut Context<'_>, node: &Node) {
+fn check_timeout(context: &mut Context<'_>, name: &str, node: &Node) {
     let Some(at) = node.get(ComponentPlan::timeout) else {
         return;
     };
-    if ComponentPlan::timeout.value(Some(node)) >= CONSUMER_TIMEOUT {
+    let timeout = ComponentPlan::timeout.value(Some(node));
+    let consumers = context.root.named(RootKeys::consumers).iter();
+    let mut consumers = consumers
+        .filter(|(_, consumer)| consumer.text(ConsumerPlan::component) == Some(name))
+        .peekable();
+    let is_waited_for = consumers.peek().is_some()
+        && consumers.all(|(_, consumer)| {
+            let waits = ConsumerPlan::ack_timeout.written(Some(consumer));
+            waits.flatten().is_some_and(|waits| waits > timeout)
+        });
+    if timeout >= CONSUMER_TIMEOUT && !is_waited_for {
         let message = "is not shorter than what a broker waits for an answer by default";
-        let remedy = "write less than 30m, or raise the broker's `consumer_timeout`: when that has passed, \
-                      the broker takes the delivery back and the call is lost";
+        let remedy = "write less than 30m, set a longer `ack_timeout` of its consumers, or raise the broker's \
+                      `consumer_timeout`: when that has passed, the broker takes the delivery back and the call is lost";
         context
             .faults
             .warning(Code::ConsumerTimeout, at, message, remedy);

@@ -15,6 +15,7 @@ use crate::written::Node;
 
 mod batch;
 mod dedup;
+mod placement;
 mod retry;
 mod scale;
 mod stream;
@@ -25,6 +26,9 @@ const DEFAULT_PREFETCH: u16 = 256;
 /// The default prefetch where it cannot grow. Growing needs a second consumer: on a queue with a single active
 /// consumer it may be queued behind that of another host, and beside the first one it disturbs the order.
 const UNCHANGED_PREFETCH: u16 = 16;
+
+/// The argument of a queue of which the broker lets one consumer have everything.
+const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 
 /// The consumers that nothing is wrong with, by name.
 pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPlan> {
@@ -43,6 +47,7 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
         .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
         .collect();
     stream::check_groups(context, &plans);
+    placement::check_shared_queues(context, &plans);
     plans
 }
 
@@ -56,6 +61,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let retry = retry::policy(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
+    placement::check(context, node, stream.is_some());
     let together = batch::size(node).unwrap_or(1);
     let is_fixed = node.get(ConsumerPlan::prefetch).is_some() || stream.is_some();
     let queue_stays = queue_stays(context, node);
@@ -203,16 +209,17 @@ fn queue_stays(context: &Context<'_>, node: &Node) -> bool {
     })
 }
 
-/// Whether its queue is declared here as one of which the broker lets one consumer have everything.
+/// Whether its queue is known to be one of which the broker lets one consumer have everything.
 fn has_single_active_consumer(context: &Context<'_>, node: &Node) -> bool {
-    let single = ("x-single-active-consumer", Argument::Boolean(true));
-    declared_queue(context, node).is_some_and(|queue| {
+    let single = (SINGLE_ACTIVE_CONSUMER, Argument::Boolean(true));
+    let is_declared = declared_queue(context, node).is_some_and(|queue| {
         let arguments = QueuePlan::arguments
             .written(Some(queue))
             .unwrap_or_default();
         let mut arguments = arguments.iter().map(|(name, value)| (name.as_str(), value));
         arguments.any(|argument| argument == (single.0, &single.1))
-    })
+    });
+    is_declared || placement::is_single(node)
 }
 
 /// Whether the queue consumed from may be a slip of one that is declared.

@@ -20,10 +20,29 @@ fn look(depth: impl Into<Option<u64>>) -> Look {
     Look {
         depth: depth.into(),
         is_paused: false,
+        stands_by: false,
         workers: 3,
         busy: 0,
         answered: (0, Duration::ZERO),
     }
+}
+
+#[test]
+fn a_host_that_stands_by_has_the_least_number() {
+    let mut rule = Rule::new(ScalePlan {
+        min: 2,
+        max: 8,
+        messages_per_instance: Some(1),
+        target_wait: None,
+        every: Duration::from_secs(1),
+    });
+    let standing_by = Look {
+        stands_by: true,
+        ..look(1000)
+    };
+    let decision = rule.decide(&standing_by);
+    assert_eq!((decision.wanted, decision.because), (2, Because::StandsBy));
+    assert_eq!(rule.decide(&look(1000)).wanted, 8);
 }
 
 #[test]
@@ -129,6 +148,7 @@ fn looks() -> impl Strategy<Value = Look> {
         |(depth, workers, busy, (messages, micros))| Look {
             depth,
             is_paused: false,
+            stands_by: false,
             workers,
             busy,
             answered: (messages, Duration::from_micros(micros)),

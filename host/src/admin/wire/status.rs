@@ -55,9 +55,9 @@ pub(in crate::admin) struct ConsumerView<'a> {
     component: &'a str,
     connection: &'a str,
     consuming: bool,
-    /// `consuming`, `waiting` or `paused`.
+    /// `consuming`, `standby`, `waiting` or `paused`.
     state: &'static str,
-    /// Why it waits.
+    /// Why it waits or stands by.
     #[serde(flatten)]
     reason: Option<ReasonView<'a>>,
     /// Why it is paused.
@@ -137,9 +137,11 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
     fn from(status: &'a ConsumerStatus) -> Self {
         let pause = status.paused.as_ref();
         let waiting = status.waiting.as_ref().filter(|_| pause.is_none());
+        let standby = status.standby.as_ref().filter(|_| status.stands_by());
         let state = match (pause, waiting) {
             (Some(_), _) => "paused",
             (None, Some(_)) => "waiting",
+            (None, None) if standby.is_some() => "standby",
             (None, None) => "consuming",
         };
         Self {
@@ -149,7 +151,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             connection: &status.connection,
             consuming: state == "consuming",
             state,
-            reason: waiting.map(ReasonView::from),
+            reason: waiting.or(standby).map(ReasonView::from),
             pause: pause.map(PauseView::from),
             kept: status.kept.as_ref().map(KeptView::from),
             crew: status.crew.map(CrewView::from),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hive_config::plan::{ConsumerPlan, Plan};
+use hive_config::plan::{ConsumerPlan, Placement, Plan, QueueKind};
 use hive_config::{Problem, Severity};
 use hive_core::codes::{Code, Coded};
 use hive_core::policy::OnError;
@@ -41,13 +41,15 @@ struct Consumer {
     queue: String,
     component: String,
     batch: Option<String>,
+    /// Where one host at a time consumes.
+    placement: Option<String>,
     failed: String,
     /// `None` for a stream.
     retries: Option<String>,
 }
 
-impl From<&ConsumerPlan> for Consumer {
-    fn from(plan: &ConsumerPlan) -> Self {
+impl Consumer {
+    fn of(plan: &ConsumerPlan, whole: &Plan) -> Self {
         let failed = match plan.stream.as_ref().map(|stream| stream.on_error) {
             None | Some(OnError::DeadLetter) => format!("dead letters to {}", plan.dead_letter),
             Some(OnError::Stop) => "stops at a message that fails".to_owned(),
@@ -61,10 +63,29 @@ impl From<&ConsumerPlan> for Consumer {
             queue: plan.queue.to_string(),
             component: plan.component.to_string(),
             batch,
+            placement: placement(plan, whole),
             failed,
             retries: retries(plan),
         }
     }
+}
+
+/// The hosts that consume, where it is one at a time.
+fn placement(consumer: &ConsumerPlan, whole: &Plan) -> Option<String> {
+    if consumer.placement == Placement::Every {
+        return None;
+    }
+    let connection = whole.connections.get(&consumer.connection);
+    let mut queues = connection
+        .into_iter()
+        .flat_map(|connection| &connection.topology.queues);
+    let is_classic =
+        queues.any(|queue| queue.name == consumer.queue && queue.kind == QueueKind::Classic);
+    let moves = match is_classic {
+        true => "a classic queue does not move back to its host when that returns",
+        false => "a quorum queue on RabbitMQ 4.0 or later moves back to its host when that returns",
+    };
+    Some(format!("one host at a time, with fail-over; {moves}"))
 }
 
 impl Findings {
@@ -87,7 +108,10 @@ impl Findings {
                 }
             })
             .collect();
-        self.consumers = plan.consumers.values().map(Consumer::from).collect();
+        let consumers = plan.consumers.values();
+        self.consumers = consumers
+            .map(|consumer| Consumer::of(consumer, plan))
+            .collect();
     }
 
     /// Records the components that cannot be run.
@@ -137,6 +161,9 @@ impl Findings {
                 consumer.component,
                 consumer.failed
             );
+            if let Some(placement) = &consumer.placement {
+                out!("  placement: {placement}");
+            }
             if let Some(retries) = &consumer.retries {
                 out!("  retries: {retries}");
             }
@@ -169,6 +196,7 @@ impl Findings {
                 "queue": consumer.queue,
                 "component": consumer.component,
                 "batches": consumer.batch,
+                "placement": consumer.placement,
                 "on-failure": consumer.failed,
                 "retries": consumer.retries,
             })
@@ -229,6 +257,9 @@ impl Compared {
         }
         for fate in &found.fates {
             out!("  consumer {}: {}", fate.consumer, fate.line);
+            if let Some(placement) = &fate.placement {
+                out!("  consumer {}: {placement}", fate.consumer);
+            }
         }
         for departure in &found.departures {
             warning!([Code::QueueDiffers] "connection {connection}: {departure}");
@@ -267,8 +298,13 @@ impl Compared {
                     })
                 });
                 let fates = found.fates.iter();
-                let fates =
-                    fates.map(|fate| json!({ "consumer": fate.consumer, "messages": fate.line }));
+                let fates = fates.map(|fate| {
+                    json!({
+                        "consumer": fate.consumer,
+                        "messages": fate.line,
+                        "placement": fate.placement,
+                    })
+                });
                 json!({
                     "connection": connection,
                     "vhost": vhost,

@@ -74,6 +74,7 @@ impl Flusher {
         {
             tracing::debug!("the broker did not confirm that a channel is closed");
         }
+        drop(self.sink.kept().take());
     }
 
     async fn serve(&self) -> Result<(), AskFault> {
@@ -89,8 +90,8 @@ impl Flusher {
                 () = self.tasks.close().cancelled() => break,
                 () = self.sink.retire.cancelled() => break,
                 () = self.session.over().cancelled() => break,
-                () = self.tasks.drain().cancelled(), if self.is_consuming() => self.cancel_consumer().await?,
-                () = self.sink.leave.cancelled(), if self.is_consuming() => self.cancel_consumer().await?,
+                () = self.tasks.drain().cancelled(), if self.is_consuming() => self.take_no_more().await?,
+                () = self.sink.leave.cancelled(), if self.is_consuming() => self.take_no_more().await?,
                 () = self.sink.wake.notified() => self.flush_when_due().await?,
             }
         }
@@ -141,8 +142,10 @@ impl Flusher {
             return Ok(());
         }
         // Otherwise the refused deliveries would be redelivered at once. A consumer that was cancelled before
-        // stays cancelled.
-        self.cancel_consumer().await?;
+        // stays cancelled. The only one among several hosts is cancelled here, with nothing in flight any more:
+        // RabbitMQ 4.3.6 never forgets a consumer that it has told to make way for a higher priority, and whose
+        // channel closes with deliveries on it.
+        self.cancel().await?;
         let options = BasicNackOptions {
             multiple: true,
             requeue: true,
@@ -157,8 +160,19 @@ impl Flusher {
 
     /// Deliveries that are already in the buffer are not handed out any more. They go back when the channel
     /// closes, which is when the last delivery in flight is settled.
-    async fn cancel_consumer(&self) -> Result<(), AskFault> {
+    ///
+    /// The only consumer among several hosts is not cancelled: with that, the broker activates the next host at once,
+    /// while deliveries are in flight here, and with messages that are behind those. When a channel closes, the broker
+    /// takes back first, and then activates the next. What it delivers until then only fills the buffer.
+    async fn take_no_more(&self) -> Result<(), AskFault> {
         self.is_consuming.store(false, Ordering::Relaxed);
+        match self.sink.is_single {
+            true => Ok(()),
+            false => self.cancel().await,
+        }
+    }
+
+    async fn cancel(&self) -> Result<(), AskFault> {
         let tags = self.sink.consumer_tags().clone();
         for tag in tags {
             let options = BasicCancelOptions::default();
@@ -203,7 +217,7 @@ impl Flusher {
         // The consumer is cancelled first. Otherwise the broker would deliver again what goes back now, or more
         // for what is acknowledged, and count another return when the channel closes.
         if takes_no_more && self.is_consuming() {
-            self.cancel_consumer().await?;
+            self.take_no_more().await?;
         }
         for frame in frames {
             let channel = &self.sink.channel;
@@ -214,6 +228,8 @@ impl Flusher {
                 Frame::Ack(tag) => {
                     ask(channel.basic_ack(tag, BasicAckOptions { multiple: false })).await?;
                 }
+                // It goes back with the channel: refused alone, it would be delivered here again, out of its order.
+                Frame::Requeue(_) if takes_no_more && self.sink.is_single => continue,
                 Frame::Requeue(tag) => {
                     let options = BasicNackOptions {
                         multiple: false,

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
 use super::waits::Waits;
 use super::{Due, Window};
 use crate::consume::settlement::Settled;
@@ -28,6 +29,10 @@ pub(crate) struct Subscribed {
     pub(crate) queue: ShortString,
     pub(crate) consumer_tag: ShortString,
     pub(crate) prefetch: u16,
+    /// Whether one host at a time is to consume the queue.
+    pub(crate) is_single: bool,
+    /// Whether a consumer that gets nothing may have been forgotten by the broker, and not only stand by.
+    pub(crate) may_be_neglected: bool,
 }
 
 /// Takes the settlements of one channel.
@@ -49,6 +54,13 @@ pub(crate) struct AckSink {
     pub(super) in_hand: AtomicUsize,
     /// There was a delivery.
     pub(super) has_delivered: AtomicBool,
+    /// One host at a time is to consume the queue, so the next one must not begin before nothing is in flight here.
+    pub(super) is_single: bool,
+    pub(super) may_be_neglected: bool,
+    /// The deliveries of such a consumer, though nobody takes them any more: lapin cancels a consumer that is dropped.
+    pub(super) kept: Mutex<Option<lapin::Consumer>>,
+    /// When it last delivered.
+    pub(super) activity: Activity,
     pub(super) waits: Waits,
     /// How the broker ends it.
     pub(super) end: Arc<End>,
@@ -75,6 +87,10 @@ impl AckSink {
             leave: CancellationToken::new(),
             in_hand: AtomicUsize::new(0),
             has_delivered: AtomicBool::new(false),
+            is_single: subscribed.is_single,
+            may_be_neglected: subscribed.may_be_neglected,
+            kept: Mutex::new(None),
+            activity: Activity::default(),
             waits: Waits::default(),
             end: subscribed.end,
             since: Instant::now(),
@@ -167,6 +183,15 @@ impl AckSink {
         }
     }
 
+    /// Resolves when nothing can be settled any more and another host may go on with the queue; never where several
+    /// hosts consume it. Why the channel is gone is known by then.
+    pub(crate) async fn passed_on(&self) {
+        match self.is_single {
+            true => self.retire.cancelled().await,
+            false => std::future::pending().await,
+        }
+    }
+
     /// Its queue turned out to be a stream.
     pub(crate) fn is_of_a_stream(&self) {
         self.is_stream.store(true, Ordering::Relaxed);
@@ -230,9 +255,27 @@ impl AckSink {
         &self.ended
     }
 
+    /// Keeps the only consumer among several hosts until the channel is closed.
+    pub(crate) fn keep(&self, consumer: &lapin::Consumer) {
+        if self.is_single {
+            *self.kept() = Some(consumer.clone());
+        }
+    }
+
+    pub(super) fn kept(&self) -> MutexGuard<'_, Option<lapin::Consumer>> {
+        self.kept.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    /// Whether another host seems to consume the queue: this one is only to take over, and the broker has given it
+    /// nothing for a while. The broker does not say which consumer is the active one.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.is_single && self.has_none() && !self.activity.is_recent(self.since.elapsed())
+    }
+
     /// One more delivery is in flight.
     pub(crate) fn hand_out(&self) {
         self.has_delivered.store(true, Ordering::Relaxed);
+        self.activity.note(self.since.elapsed());
         self.in_hand.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -279,6 +322,9 @@ impl Consuming for AckSink {
     }
 
     fn starves(&self) -> Option<u64> {
+        if !self.may_be_neglected {
+            return None;
+        }
         let has_room = self.has_none();
         let is_queue = !self.is_stream.load(Ordering::Relaxed);
         (has_room && is_queue)

@@ -27,6 +27,8 @@ pub(super) struct Resizing {
     pub(super) before: ShortString,
     /// The tag of the one that comes.
     pub(super) after: ShortString,
+    /// What the one that comes asks for.
+    pub(super) arguments: FieldTable,
     /// Cancelled when nothing more is wanted at all.
     pub(super) drain: CancellationToken,
 }
@@ -64,7 +66,7 @@ impl Resizing {
     async fn begin_the_new(&self, sink: &AckSink) -> Result<lapin::Consumer, AskFault> {
         let (queue, tag) = (self.queue.clone(), self.after.clone());
         sink.consumes_as_well(tag.clone());
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let (options, arguments) = (BasicConsumeOptions::default(), self.arguments.clone());
         ask(sink.channel().basic_consume(queue, tag, options, arguments)).await
     }
 

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
+use hive_config::plan::QueueKind;
 use hive_core::codes::Reason;
 use tokio::sync::watch;
 
 use crate::consume::acks::sink::AckSink;
 use crate::link::{LinkState, Snapshot};
+use crate::topology::stays_away;
 
 /// How a subscription stands, by itself: its link may know better.
 #[derive(Debug, Clone)]
@@ -20,14 +22,25 @@ pub(super) enum Standing {
 pub enum ConsumerState {
     /// The broker hands out deliveries to it.
     Consuming,
+    /// It is subscribed, for when the host that consumes goes: the broker gives it nothing, as this says.
+    Standby(Reason),
     /// It does not, for this reason; it is tried again.
     Waiting(Reason),
+}
+
+impl ConsumerState {
+    /// Whether the broker knows of the consumer.
+    pub fn is_subscribed(&self) -> bool {
+        matches!(self, Self::Consuming | Self::Standby(_))
+    }
 }
 
 /// Reports whether a consumer consumes, at any time.
 #[derive(Debug, Clone)]
 pub struct ConsumerWatch {
     pub(super) queue: Arc<str>,
+    /// As hive.toml declares it.
+    pub(super) kind: Option<QueueKind>,
     pub(super) link: watch::Receiver<Snapshot>,
     pub(super) standing: watch::Receiver<Standing>,
 }
@@ -51,12 +64,24 @@ impl ConsumerWatch {
         match &*self.standing.borrow() {
             Standing::Waiting(reason) => ConsumerState::Waiting(reason.clone()),
             // Its channel may be gone, and every worker too busy to have noticed.
-            Standing::Consuming(sink) if sink.upgrade().is_some_and(|sink| sink.is_alive()) => {
-                ConsumerState::Consuming
-            }
-            Standing::Consuming(_) => ConsumerState::Waiting(
-                "its channel is gone; it subscribes again when a worker is free".into(),
-            ),
+            Standing::Consuming(sink) => match sink.upgrade().filter(|sink| sink.is_alive()) {
+                Some(sink) if sink.stands_by() => ConsumerState::Standby(self.why_standby(&link)),
+                Some(_) => ConsumerState::Consuming,
+                None => ConsumerState::Waiting(
+                    "its channel is gone; it subscribes again when a worker is free".into(),
+                ),
+            },
         }
+    }
+
+    fn why_standby(&self, link: &Snapshot) -> Reason {
+        let broker = link.session.as_ref().and_then(|session| session.broker());
+        let kind = match self.kind {
+            Some(QueueKind::Classic) => Some("classic"),
+            Some(QueueKind::Quorum | QueueKind::Stream) | None => None,
+        };
+        let stays = stays_away(kind, broker).map_or_else(String::new, |why| format!("; {why}"));
+        let nothing = "the broker has given it nothing for a minute: another host consumes, or no message has come";
+        format!("{nothing}{stays}").into()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hive_config::plan::ConsumerPlan;
+use hive_config::plan::{ConsumerPlan, Placement};
 use hive_lifecycle::Tasks;
 use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Intake;
 use super::live::Live;
 use super::resizing::{Resized, Resizing};
+use super::terms::Terms;
 use crate::consume::acks::flusher;
 use crate::consume::acks::sink::Subscribed;
 use crate::consume::stream::{Beginning, Reading, last_offset};
@@ -23,6 +24,7 @@ use crate::message::names::{cut_short, short};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, ask, leave};
 use crate::topology::Fatal;
+use crate::wire::frame::BrokerVersion;
 
 /// A message of a stream that is there is handed out at once; one that is not there never is, and
 /// nothing says so.
@@ -36,6 +38,7 @@ static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(1);
 pub(super) struct Subscribing {
     pub(super) plan: Arc<ConsumerPlan>,
     pub(super) tag_prefix: String,
+    pub(super) terms: Terms,
     pub(super) tasks: Tasks,
     /// Where the queue is a stream.
     pub(super) reading: Option<Arc<Reading>>,
@@ -65,12 +68,17 @@ impl Subscribing {
         prefetch: u16,
     ) -> JoinHandle<Result<Resized, AskFault>> {
         let after = self.tag();
+        let session = live.session.upgrade();
+        let mut arguments = FieldTable::default();
+        self.terms
+            .add_to(&mut arguments, session.and_then(|session| session.broker()));
         let resizing = Resizing {
             queue: short(&self.plan.queue),
             prefetch,
             queue_stays: self.plan.queue_stays,
             before: std::mem::replace(&mut live.tag, after.clone()),
             after,
+            arguments,
             drain: self.tasks.drain().clone(),
         };
         let sink = Arc::clone(&live.sink);
@@ -101,11 +109,13 @@ impl Subscribing {
         let tag = self.tag();
         let _turn = self.fatal.turn().await;
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
+        let mut arguments = beginning.map_or_else(FieldTable::default, Beginning::arguments);
+        self.terms.add_to(&mut arguments, session.broker());
         let consuming = ask(channel.basic_consume(
             short(&self.plan.queue),
             tag.clone(),
             BasicConsumeOptions::default(),
-            beginning.map_or_else(FieldTable::default, Beginning::arguments),
+            arguments,
         ));
         let stream = match consuming.await {
             Ok(stream) => stream,
@@ -118,14 +128,23 @@ impl Subscribing {
                 return Err(fault);
             }
         };
+        let is_single = self.plan.placement == Placement::Single;
+        // Of several that one at a time consumes, the others get nothing.
+        let is_new = session
+            .broker()
+            .is_some_and(|broker| broker >= BrokerVersion::ACTIVE_BY_PRIORITY);
+        let may_be_neglected = !(is_single && is_new);
         let subscribed = Subscribed {
             channel,
             end,
             queue: short(&self.plan.queue),
             consumer_tag: tag.clone(),
             prefetch,
+            is_single,
+            may_be_neglected,
         };
         let sink = flusher::start(subscribed, session.clone(), &self.tasks);
+        sink.keep(&stream);
         if self.reading.is_some() {
             sink.is_of_a_stream();
         }

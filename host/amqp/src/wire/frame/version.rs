@@ -21,6 +21,11 @@ impl BrokerVersion {
     /// The first version whose quorum queues drop messages that were delivered often, unless a queue says
     /// otherwise.
     pub(crate) const DELIVERY_LIMIT: Self = Self { major: 4, minor: 0 };
+    /// The first whose quorum queues make the consumer of the highest priority the single active one, whenever it
+    /// comes. Those before keep the first one until it goes.
+    pub(crate) const ACTIVE_BY_PRIORITY: Self = Self { major: 4, minor: 0 };
+    /// The first whose quorum queues take the consumer timeout as an argument of the consumer.
+    pub(crate) const TIMEOUT_OF_CONSUMER: Self = Self { major: 4, minor: 3 };
     /// The first that closes a connection over a small `frame_max`, without a word.
     pub(crate) const LARGER_FRAMES: Self = Self { major: 4, minor: 1 };
     /// The first whose quorum queues dead-letter at least once.

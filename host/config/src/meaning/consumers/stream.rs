@@ -17,6 +17,14 @@ use crate::written::{Node, Value};
 /// Keys that a consumer of a stream may not have, and why.
 const MEANINGLESS: &[(Name<()>, &str)] = &[
     (
+        ConsumerPlan::priority.untyped(),
+        "is not supported for a stream: every consumer reads every message, and the broker refuses a priority",
+    ),
+    (
+        ConsumerPlan::ack_timeout.untyped(),
+        "is not supported for a stream: its messages are not taken back",
+    ),
+    (
         ConsumerPlan::ordered_by.untyped(),
         "is not supported for a stream: what waits for its key would hold up the offset",
     ),
