@@ -26,6 +26,10 @@ fn counts(hosts: &[HostProcess], words: &str) -> Vec<usize> {
 }
 
 /// The order of a key holds from one host to the next, where a channel that closes keeps the order.
+#[expect(
+    clippy::print_stderr,
+    reason = "the test runner keeps it and shows it where the test fails"
+)]
 #[tokio::test]
 async fn an_order_holds_over_hand_overs() -> Result<()> {
     const EACH: usize = 150;
