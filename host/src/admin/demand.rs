@@ -81,6 +81,7 @@ fn messages(consumer: &ConsumerStatus) -> Result<u32, Unknown> {
 mod tests {
     use std::time::SystemTime;
 
+    use hive_config::plan::Placement;
     use hive_core::codes::Reason;
     use hive_telemetry::PausedBy;
 
@@ -107,7 +108,9 @@ mod tests {
                 connection: "main".into(),
                 is_stream: false,
                 most_workers: 4,
+                placement: Placement::Every,
                 waiting: None,
+                standby: None,
                 paused: None,
                 kept: None,
                 crew: None,
