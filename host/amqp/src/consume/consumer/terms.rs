@@ -73,7 +73,7 @@ mod tests {
             AMQPValue::LongLongInt(3_600_000),
         );
         for old in ["3.10.8", "4.0.5", "no version"] {
-            assert_eq!(sent(&terms, old), [priority.clone()], "{old}");
+            assert_eq!(sent(&terms, old), std::slice::from_ref(&priority), "{old}");
         }
         assert_eq!(sent(&terms, "4.3.6"), [timeout, priority]);
     }
