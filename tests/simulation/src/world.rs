@@ -227,6 +227,7 @@ component = "soak"
 concurrency = 3
 prefetch = {ORDERED_PREFETCH}
 ordered_by = "header:key"
+placement = "single"
 retry = {{ limit = 3, delays = ["2s"] }}
 
 [consumers.once]
@@ -252,7 +253,6 @@ stream = {{ offset = "first", on_error = "dead-letter" }}
 
 [queues.work]
 [queues.ordered]
-arguments = {{ "x-single-active-consumer" = true }}
 [queues.once]
 [queues.many]
 "#

@@ -116,6 +116,21 @@ impl Window {
         Some(self.due())
     }
 
+    /// What was to go back by itself goes back with the channel: it counts as unsettled again, so that no `multiple`
+    /// covers it.
+    pub(crate) fn leave_requeued_to_the_channel(&mut self) {
+        if self.requeued == 0 {
+            return;
+        }
+        let requeued = self.tags.iter_mut().filter(|tag| **tag == Tag::Requeued);
+        requeued.for_each(|tag| *tag = Tag::Open);
+        self.requeued = 0;
+        // The run at the front ends at the first of them.
+        self.settled_run = 0;
+        self.acked_above += std::mem::take(&mut self.acked_below);
+        self.advance();
+    }
+
     fn settle(&mut self, tag: u64, settled: Tag) -> Option<()> {
         if self.closed {
             return None;
@@ -257,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_to_the_channel_is_covered_by_no_multiple() {
+        let mut window = Window::new(100);
+        window.ack(1);
+        window.requeue(2);
+        window.ack(3);
+        window.leave_requeued_to_the_channel();
+        assert_eq!(window.take(true), [Frame::AckUpTo(1), Frame::Ack(3)]);
+        assert_eq!(window.due(), Due::Never);
+    }
+
+    #[test]
     fn a_tag_is_settled_once_and_never_after_the_channel_is_gone() {
         let mut window = Window::new(100);
         assert!(window.ack(1).is_some());
@@ -303,6 +329,7 @@ mod tests {
         fn the_broker_hears_exactly_what_was_settled(
             prefetch in 1u16..64,
             steps in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..10), 0..400),
+            leaves in any::<bool>(),
         ) {
             let mut window = Window::new(prefetch);
             let mut broker = Broker::default();
@@ -334,6 +361,10 @@ mod tests {
                     window.take(false).into_iter().for_each(|frame| broker.hear(frame));
                     prop_assert!(window.due() < Due::Now);
                 }
+            }
+            if leaves {
+                window.leave_requeued_to_the_channel();
+                requeued.retain(|tag| broker.requeued.contains(tag));
             }
             window.take(true).into_iter().for_each(|frame| broker.hear(frame));
             prop_assert_eq!(&broker.acked, &acked);

@@ -212,8 +212,15 @@ impl Flusher {
         if !self.sink.is_alive() {
             return Ok(());
         }
-        let frames = self.sink.lock().take(with_late);
         let takes_no_more = self.tasks.drain().is_cancelled() || self.sink.is_leaving();
+        let frames = {
+            let mut window = self.sink.lock();
+            // Refused alone, it would be delivered here again, out of its order: nothing is cancelled yet.
+            if takes_no_more && self.sink.is_single {
+                window.leave_requeued_to_the_channel();
+            }
+            window.take(with_late)
+        };
         // The consumer is cancelled first. Otherwise the broker would deliver again what goes back now, or more
         // for what is acknowledged, and count another return when the channel closes.
         if takes_no_more && self.is_consuming() {
@@ -228,8 +235,6 @@ impl Flusher {
                 Frame::Ack(tag) => {
                     ask(channel.basic_ack(tag, BasicAckOptions { multiple: false })).await?;
                 }
-                // It goes back with the channel: refused alone, it would be delivered here again, out of its order.
-                Frame::Requeue(_) if takes_no_more && self.sink.is_single => continue,
                 Frame::Requeue(tag) => {
                     let options = BasicNackOptions {
                         multiple: false,
