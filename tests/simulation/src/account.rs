@@ -123,7 +123,7 @@ impl Account {
             let number = message.number;
             let (there, elsewhere) = match message.behaviour {
                 Behaviour::Ack => (&self.handled, [&self.published, &self.dead]),
-                Behaviour::Publish | Behaviour::Retry => {
+                Behaviour::Publish | Behaviour::Slow | Behaviour::Retry => {
                     (&self.published, [&self.handled, &self.dead])
                 }
                 Behaviour::Reject | Behaviour::Trap => {

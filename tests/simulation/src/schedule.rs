@@ -28,6 +28,8 @@ const POWER_CUTS: usize = 4;
 pub(crate) enum Behaviour {
     Ack,
     Publish,
+    /// The same, after a while.
+    Slow,
     Retry,
     Reject,
     Trap,
@@ -38,6 +40,7 @@ impl Behaviour {
         match self {
             Self::Ack => "ack",
             Self::Publish => "publish",
+            Self::Slow => "slow",
             Self::Retry => "retry",
             Self::Reject => "reject",
             Self::Trap => "trap",
@@ -51,10 +54,12 @@ impl Behaviour {
             ("many", 70..90) => Self::Retry,
             ("many", _) => Self::Reject,
             // What fails in a stream is not retried.
-            ("events", 0..80) => Self::Publish,
+            ("events", 0..20) => Self::Slow,
+            ("events", 20..80) => Self::Publish,
             ("events", _) => Self::Reject,
-            (_, 0..25) => Self::Ack,
-            (_, 25..65) => Self::Publish,
+            (_, 0..20) => Self::Ack,
+            (_, 20..50) => Self::Publish,
+            (_, 50..65) => Self::Slow,
             (_, 65..85) => Self::Retry,
             (_, 85..95) => Self::Reject,
             _ => Self::Trap,
