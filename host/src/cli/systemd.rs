@@ -183,7 +183,12 @@ fn in_words(status: &Status) -> String {
     let all = status.consumers.len();
     let missing = status.missing().count();
     let paused = status.paused().count();
-    let mut words = format!("{} of {all} consumers consume", all - missing - paused);
+    let standing_by = status.standing_by().count();
+    let consuming = all - missing - paused - standing_by;
+    let mut words = format!("{consuming} of {all} consumers consume");
+    if standing_by > 0 {
+        words.push_str(&format!(", {standing_by} stand by for another host"));
+    }
     if paused > 0 {
         words.push_str(&format!(", {paused} paused"));
     }

@@ -52,6 +52,13 @@ async fn handled(host: &HostProcess, count: u32) -> Result<()> {
 async fn works_unheard(vhost: &Vhost, mut host: HostProcess) -> Result<()> {
     publish(vhost).await?;
     handled(&host, MESSAGES).await?;
+    // What the broker has not heard of when the connection is closed would be handled once more.
+    let look = async || {
+        let counters = vhost.counters("letters")?;
+        Ok(counters["message_stats"]["ack"].as_u64().unwrap_or(0))
+    };
+    let all = |acked: &u64| *acked == u64::from(MESSAGES);
+    eventually("the broker has every acknowledgement", look, all).await?;
     // The management plugin lists a connection a while after it is opened.
     let close = async || vhost.close_host_connections();
     eventually("a connection was closed", close, |closed| *closed > 0).await?;
