@@ -140,6 +140,7 @@ async fn a_batch_still_in_hand_at_the_deadline_of_a_stop_goes_back_whole() -> Re
         "the drain was not clean"
     );
     vhost.wait_ready("letters", 2).await?;
+    host.lines_to_the_end();
     assert_eq!(
         host.count_events("delivery.abandoned", &[]),
         2,

@@ -35,6 +35,7 @@ async fn assert_gives_up(toml: HiveToml, url: &str) -> Result<()> {
     let mut host = HostProcess::launch(&toml.text_for(url))?;
     let status = host.wait().await?;
     assert_eq!(status.code(), Some(1), "failed, not a wrong file");
+    host.lines_to_the_end();
     assert_eq!(host.count_events("host.gave_up", &[]), 1);
     Ok(())
 }
@@ -129,6 +130,7 @@ async fn an_admin_address_that_is_taken_is_an_error_where_it_was_named() -> Resu
     let toml = HiveToml::one("letters", "ack", "").host(&admin);
     let mut host = HostProcess::launch(&toml.text(&vhost))?;
     assert_eq!(host.wait().await?.code(), Some(1));
+    host.lines_to_the_end();
     assert!(host.mentions("error[HIVE-0501]: "));
     assert!(host.mentions("`host.admin`"));
     Ok(())

@@ -498,10 +498,14 @@ impl Queue {
         }
     }
 
-    /// Messages whose acknowledgement was not safe yet are where they were, as after a crash.
-    pub(crate) fn undo_acks(&mut self, now: Time) {
+    /// Messages that somebody has, and those whose acknowledgement was not safe yet, are where they were: what a crash has
+    /// undone comes in the order that it had.
+    pub(crate) fn recover(&mut self, now: Time) {
         self.drop_written(now);
-        for (_, held) in std::mem::take(&mut self.acked) {
+        let acked = std::mem::take(&mut self.acked);
+        let acked = acked.into_iter().map(|(_, held)| held);
+        let unacked = std::mem::take(&mut self.unacked).into_values();
+        for held in acked.chain(unacked) {
             let Held { place, mut entry } = held;
             entry.redelivered = true;
             entry.counts.acquired += 1;

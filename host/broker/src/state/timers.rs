@@ -94,7 +94,7 @@ impl State {
             Fault::CancelConsumers { vhost, queue } => self.cancel_consumers(&vhost, &queue)?,
             Fault::Crash => {
                 self.cut(None)?;
-                self.undo_acks();
+                self.forget_the_last();
             }
             Fault::Clear => self.faults = Default::default(),
         }
@@ -102,15 +102,20 @@ impl State {
         Ok(())
     }
 
-    fn undo_acks(&mut self) {
+    /// Nobody has anything any more, and acknowledgements that were not safe did not happen.
+    fn forget_the_last(&mut self) {
         let now = self.now;
         let mut queues: Vec<QueueId> = self.queues.keys().copied().collect();
         queues.sort();
         for id in queues {
             if let Some(queue) = self.queues.get_mut(&id) {
-                queue.undo_acks(now);
+                queue.recover(now);
             }
             self.stir(id);
+        }
+        let connections: Vec<u64> = self.connections.keys().copied().collect();
+        for id in connections {
+            self.close_channels(id);
         }
     }
 

@@ -91,12 +91,13 @@ fn a_crash_undoes_the_acknowledgements_that_were_not_safe_yet() {
     let mut queue = filled(&[], &["a", "b", "c"]);
     queue.acks_written_after = Duration::from_millis(10);
     let (a, b) = (got(&mut queue).unwrap(), got(&mut queue).unwrap());
+    got(&mut queue).unwrap();
     queue.settle(&delivered(&a), Settlement::Acknowledged, at(0));
     queue.settle(&delivered(&b), Settlement::Acknowledged, at(15));
-    queue.undo_acks(at(20));
+    queue.recover(at(20));
     let again = got(&mut queue).unwrap();
     assert!(again.redelivered && again.message.routing_key() == "b");
-    assert_eq!(key_of(got(&mut queue)), "c");
+    assert_eq!(key_of(got(&mut queue)), "c", "nobody has it any more");
     assert!(got(&mut queue).is_none());
 }
 
