@@ -170,13 +170,13 @@ impl Settlement {
     /// Whether it is still to be begun, if it was not: its channel neither is gone nor is to be closed
     /// once what was begun is settled.
     pub fn is_wanted(&self) -> bool {
-        self.sink.is_alive() && (self.is_the_only_one || !self.sink.is_leaving())
+        self.is_live() && (self.is_the_only_one || !self.sink.is_leaving())
     }
 
     /// Whether settling can still reach the broker. A delivery that cannot be settled comes again,
     /// so starting on it would be work done twice.
     pub fn is_live(&self) -> bool {
-        self.sink.is_alive()
+        self.sink.is_alive() && !self.sink.is_passed_on()
     }
 
     /// Whether it is a message of a stream, which can be settled on any channel.

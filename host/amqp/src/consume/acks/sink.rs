@@ -192,6 +192,12 @@ impl AckSink {
         }
     }
 
+    /// Whether that is so. Its channel may look open for a moment longer, and a call that was cut has made way for the
+    /// next delivery of its key, which must not be handled before the cut one comes again.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.is_single && self.retire.is_cancelled()
+    }
+
     /// Its queue turned out to be a stream.
     pub(crate) fn is_of_a_stream(&self) {
         self.is_stream.store(true, Ordering::Relaxed);
