@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use hive_tests::{Commands, Finished, Project, ProjectLanguage, scratch};
 use tokio::time::Instant;
 
+use crate::steps::timed;
 use crate::{row, seconds};
 
 /// How often the demo is run.
@@ -72,12 +73,6 @@ pub(crate) async fn line(language: ProjectLanguage) -> Result<String> {
         seconds(compiled),
         seconds(again),
     ]))
-}
-
-async fn timed(project: &Project, commands: &str) -> Result<Duration> {
-    let begun = Instant::now();
-    project.does(commands).await?;
-    Ok(begun.elapsed())
 }
 
 /// From the start of `hive-host dev`, which builds the component, until it has handled the project's message.

@@ -51,7 +51,8 @@ pub(crate) async fn line(language: ProjectLanguage) -> Result<String> {
     ]))
 }
 
-async fn timed(project: &Project, commands: &str) -> Result<Duration> {
+/// How long these commands take in a project.
+pub(crate) async fn timed(project: &Project, commands: &str) -> Result<Duration> {
     let begun = Instant::now();
     project.does(commands).await?;
     Ok(begun.elapsed())
