@@ -124,7 +124,7 @@ async fn peek(
     let count = query.iter().find(|(key, _)| key == "count");
     let count = count.and_then(|(_, count)| count.parse().ok());
     let found = shared.with(|state| {
-        let id = state.vhosts.get(&vhost)?.queues.get(&*name).copied()?;
+        let id = state.queue_id(&vhost, &name)?;
         Some(state.queues.get(&id)?.peek(count.unwrap_or(PEEKED)))
     });
     let Some(messages) = found else {

@@ -151,8 +151,8 @@ async fn queues_of(State(shared): Broker, Path(vhost): Path<String>) -> Json<Val
 
 async fn queue(State(shared): Broker, Path((vhost, name)): Path<(String, String)>) -> Response {
     let found = shared.with(|state| {
-        let id = state.vhosts.get(&vhost)?.queues.get(&*name)?;
-        state.queues.get(id).map(described)
+        let id = state.queue_id(&vhost, &name)?;
+        state.queues.get(&id).map(described)
     });
     match found {
         Some(queue) => Json(queue).into_response(),

@@ -1,11 +1,14 @@
 //! The messages of a queue: ready, unacknowledged, expired, dead, in the order in which they were published.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod acked;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
+use self::acked::Acked;
 use super::arguments::{Arguments, Overflow, QueueKind};
 use super::consumers::{ChannelKey, Consumer, ConsumerKey, Consumers, Takeover};
 use super::stream::{Offset, Stream};
@@ -117,10 +120,7 @@ pub(crate) struct Queue {
     pub(crate) counted: Counted,
     /// A fault on command: nothing is delivered and no confirm is sent.
     pub(crate) frozen: bool,
-    /// How long an acknowledgement is not safe yet.
-    pub(crate) acks_written_after: Duration,
-    /// What was acknowledged, as long as that is not safe.
-    acked: VecDeque<(Time, Held)>,
+    acked: Acked,
     /// The deadline for which the broker has set its timer.
     pub(crate) scheduled: Option<Time>,
     consumers: Consumers,
@@ -166,8 +166,7 @@ impl Queue {
             declared: arguments.clone(),
             counted: Counted::default(),
             frozen: false,
-            acks_written_after: Duration::ZERO,
-            acked: VecDeque::new(),
+            acked: Acked::default(),
             scheduled: None,
             consumers: Consumers::new(arguments.single_active.then_some(takeover)),
             ready: BTreeMap::new(),
@@ -454,10 +453,7 @@ impl Queue {
         match how {
             Settlement::Acknowledged => {
                 self.counted.ack += 1;
-                if !self.acks_written_after.is_zero() {
-                    self.drop_written(now);
-                    self.acked.push_back((now, held));
-                }
+                self.acked.note(held, now);
                 None
             }
             Settlement::Discarded => Some(Dead {
@@ -489,23 +485,17 @@ impl Queue {
         }
     }
 
-    /// Forgets those whose acknowledgement is safe.
-    fn drop_written(&mut self, now: Time) {
-        let age = self.acks_written_after;
-        let is_safe = |(then, _): &(Time, Held)| then.after(age) <= now;
-        while self.acked.front().is_some_and(is_safe) {
-            self.acked.pop_front();
-        }
+    /// From now on a crash undoes acknowledgements that are younger than this.
+    pub(crate) fn has_acks_written_after(&mut self, time: Duration) {
+        self.acked = Acked::unsafe_for(time);
     }
 
     /// Messages that somebody has, and those whose acknowledgement was not safe yet, are where they were: what a crash has
     /// undone comes in the order that it had.
     pub(crate) fn recover(&mut self, now: Time) {
-        self.drop_written(now);
-        let acked = std::mem::take(&mut self.acked);
-        let acked = acked.into_iter().map(|(_, held)| held);
         let unacked = std::mem::take(&mut self.unacked).into_values();
-        for held in acked.chain(unacked) {
+        let undone: Vec<Held> = self.acked.undone(now).chain(unacked).collect();
+        for held in undone {
             let Held { place, mut entry } = held;
             entry.redelivered = true;
             entry.counts.acquired += 1;

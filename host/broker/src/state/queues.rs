@@ -208,7 +208,7 @@ impl State {
         };
         let name: Arc<str> = made.name.into();
         let mut queue = Queue::new(id, &vhost.name, &name, arguments, now);
-        queue.acks_written_after = self.limits.acks_written_after;
+        queue.has_acks_written_after(self.limits.acks_written_after);
         queue.apply(vhost.policy(made.name, true));
         queue.durable = made.durable;
         queue.auto_delete = made.auto_delete;

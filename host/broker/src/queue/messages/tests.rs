@@ -89,7 +89,7 @@ fn a_requeued_message_is_at_its_old_place_again() {
 #[test]
 fn a_crash_undoes_the_acknowledgements_that_were_not_safe_yet() {
     let mut queue = filled(&[], &["a", "b", "c"]);
-    queue.acks_written_after = Duration::from_millis(10);
+    queue.has_acks_written_after(Duration::from_millis(10));
     let (a, b) = (got(&mut queue).unwrap(), got(&mut queue).unwrap());
     got(&mut queue).unwrap();
     queue.settle(&delivered(&a), Settlement::Acknowledged, at(0));
