@@ -33,7 +33,7 @@ use self::intended::intended;
 pub use self::intended::{FILE, HOST, Identity};
 pub use self::runtime_file::{RuntimeFile, find};
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
-use crate::status::Status;
+use crate::status::{Status, StatusReader};
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,7 +42,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Clone)]
 pub struct Sources {
     /// The host at this moment.
-    pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    pub status: StatusReader,
     /// The same with the messages in the queues, as far as the broker reports them soon.
     pub measured: Arc<dyn Fn() -> BoxFuture<'static, Status> + Send + Sync>,
     /// All metrics.

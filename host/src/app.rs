@@ -38,7 +38,7 @@ use self::watch::Files;
 use crate::admin::RuntimeFile;
 use crate::control::{self, Command, Control, Order, Orders};
 use crate::pipeline::Quarantines;
-use crate::status::{Status, Version};
+use crate::status::{StatusReader, Version};
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
@@ -56,9 +56,6 @@ pub struct App {
     /// Leads commands here for as long as the host runs.
     _runtime_file: Option<RuntimeFile>,
 }
-
-/// The host at the moment of the call.
-pub type StatusReader = Arc<dyn Fn() -> Status + Send + Sync>;
 
 /// Where the plan comes from, for whenever it is read again.
 #[derive(Clone)]
@@ -222,8 +219,7 @@ impl App {
 
     /// Reads the state of the host at the moment of the call.
     pub fn status(&self) -> StatusReader {
-        let board = Arc::clone(&self.board);
-        Arc::new(move || board.status())
+        self.board.reader()
     }
 
     /// How long a stop may take now.

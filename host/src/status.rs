@@ -26,6 +26,9 @@ pub struct Status {
     pub components: Vec<ComponentStatus>,
 }
 
+/// Reads the state of the host at the moment of the call.
+pub type StatusReader = Arc<dyn Fn() -> Status + Send + Sync>;
+
 /// One connection to a broker.
 #[derive(Debug, Clone)]
 pub struct LinkStatus {
@@ -183,6 +186,12 @@ impl Status {
         standing_by.filter_map(|consumer| Some((consumer, consumer.standby.as_ref()?)))
     }
 
+    /// How many consumers consume.
+    pub fn consuming(&self) -> usize {
+        let others = self.missing().count() + self.standing_by().count() + self.paused().count();
+        self.consumers.len() - others
+    }
+
     /// The consumers that are paused, each with its pause.
     pub fn paused(&self) -> impl Iterator<Item = (&ConsumerStatus, &Pause)> {
         let consumers = self.consumers.iter();
@@ -205,6 +214,28 @@ impl LinkStatus {
 }
 
 #[cfg(test)]
+impl ConsumerStatus {
+    /// The consumer `orders`, which consumes.
+    pub(crate) fn of_orders() -> Self {
+        Self {
+            consumer: "orders".into(),
+            queue: "orders.created".into(),
+            component: "orders".into(),
+            connection: "main".into(),
+            is_stream: false,
+            most_workers: 1,
+            waiting: None,
+            placement: Placement::Every,
+            standby: None,
+            kept: None,
+            crew: None,
+            paused: None,
+            queues: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -217,19 +248,8 @@ mod tests {
                 reason: None,
             }],
             consumers: vec![ConsumerStatus {
-                consumer: "orders".into(),
-                queue: "orders.created".into(),
-                component: "orders".into(),
-                connection: "main".into(),
-                is_stream: false,
-                most_workers: 1,
                 waiting: waiting.map(Reason::from),
-                placement: Placement::Every,
-                standby: None,
-                kept: None,
-                crew: None,
-                paused: None,
-                queues: Vec::new(),
+                ..ConsumerStatus::of_orders()
             }],
             shared_queues: Vec::new(),
             components: Vec::new(),

@@ -81,7 +81,6 @@ fn messages(consumer: &ConsumerStatus) -> Result<u32, Unknown> {
 mod tests {
     use std::time::SystemTime;
 
-    use hive_config::plan::Placement;
     use hive_core::codes::Reason;
     use hive_telemetry::PausedBy;
 
@@ -102,19 +101,9 @@ mod tests {
         Status {
             links: Vec::new(),
             consumers: vec![ConsumerStatus {
-                consumer: "orders".into(),
-                queue: "orders.created".into(),
-                component: "orders".into(),
-                connection: "main".into(),
-                is_stream: false,
                 most_workers: 4,
-                placement: Placement::Every,
-                waiting: None,
-                standby: None,
-                paused: None,
-                kept: None,
-                crew: None,
                 queues: vec![dead, consumed],
+                ..ConsumerStatus::of_orders()
             }],
             shared_queues: Vec::new(),
             components: Vec::new(),

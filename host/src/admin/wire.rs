@@ -103,12 +103,11 @@ impl<'a> From<&'a Status> for Readiness<'a> {
         let missing: Vec<_> = status.missing().map(Missing::from).collect();
         let paused: Vec<_> = status.paused().map(Paused::from).collect();
         let standby: Vec<_> = status.standing_by().map(Missing::from).collect();
-        let wanted = status.consumers.len();
         Self {
             ready: status.is_ready(),
             consumers: Counts {
-                wanted,
-                consuming: wanted - missing.len() - paused.len() - standby.len(),
+                wanted: status.consumers.len(),
+                consuming: status.consuming(),
                 standby: standby.len(),
                 paused: paused.len(),
             },

@@ -15,7 +15,7 @@ use super::depths::{Depths, Question, ask, shared};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth, SharedQueue,
-    Status,
+    Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -73,6 +73,12 @@ impl Board {
     /// From now on this is wanted, and there is that to watch.
     pub(super) fn set(&self, plan: &Plan, watched: Watched) {
         self.0.store(Arc::new(Wanted::new(plan, Some(watched))));
+    }
+
+    /// Reads the state at any time.
+    pub(super) fn reader(self: &Arc<Self>) -> StatusReader {
+        let board = Arc::clone(self);
+        Arc::new(move || board.status())
     }
 
     pub(super) fn status(&self) -> Status {

@@ -40,9 +40,9 @@ impl Serving<'_> {
 
     fn sources(&self) -> Sources {
         let Self { plan, file, .. } = self;
-        let (board, measuring) = (Arc::clone(self.board), Arc::clone(self.board));
+        let measuring = Arc::clone(self.board);
         Sources {
-            status: Arc::new(move || board.status()),
+            status: self.board.reader(),
             measured: Arc::new(move || {
                 let board = Arc::clone(&measuring);
                 Box::pin(async move { board.measured().await })

@@ -13,9 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::say::fault;
 use super::systemd::Systemd;
 use super::{Exit, first_process};
-use crate::app::{App, PlanSource, StatusReader};
+use crate::app::{App, PlanSource};
 use crate::control::{Command, Control};
 use crate::log;
+use crate::status::StatusReader;
 
 pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {
     let telemetry = match super::telemetry() {

@@ -19,8 +19,7 @@ use hive_telemetry::Fact;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::MissedTickBehavior;
 
-use crate::app::StatusReader;
-use crate::status::Status;
+use crate::status::{Status, StatusReader};
 
 /// The longest time until systemd learns of another state.
 const EVERY: Duration = Duration::from_secs(5);
@@ -181,11 +180,9 @@ fn address(name: &OsStr) -> io::Result<SocketAddr> {
 /// The state in one line, as `systemctl status` shows it.
 fn in_words(status: &Status) -> String {
     let all = status.consumers.len();
-    let missing = status.missing().count();
     let paused = status.paused().count();
     let standing_by = status.standing_by().count();
-    let consuming = all - missing - paused - standing_by;
-    let mut words = format!("{consuming} of {all} consumers consume");
+    let mut words = format!("{} of {all} consumers consume", status.consuming());
     if standing_by > 0 {
         words.push_str(&format!(", {standing_by} stand by for another host"));
     }
