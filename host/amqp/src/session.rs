@@ -132,7 +132,8 @@ impl Session {
 
     /// Opens a channel.
     pub(crate) async fn channel(&self) -> Result<Channel, AskFault> {
-        ask(self.connection.create_channel()).await
+        let opened = ask(self.connection.create_channel()).await;
+        opened.map_err(|fault| fault.in_the_brokers_words(&[self.endings.of_the_connection()]))
     }
 
     /// The broker's version, if it announced one.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use hive_core::codes::Code;
 use lapin::protocol::AMQPError;
-use lapin::{Channel, Error};
+use lapin::{Channel, Error, ErrorKind};
 
 use super::fault::{broker_error, code_of, is_brokers_own, is_internal};
+use crate::message::names::cut_short;
+use crate::wire::endings::End;
+use crate::wire::frame::Answer;
 
 /// For one question that a healthy broker answers at once: a declaration, opening a channel, starting a
 /// consumer. After a restart a broker may leave a question about a quorum queue unanswered and answer the next
@@ -29,6 +32,19 @@ pub(crate) enum AskFault {
 }
 
 impl AskFault {
+    /// The broker's own answer where it has closed one of these and lapin only says that it is closed.
+    pub(crate) fn in_the_brokers_words(self, ends: &[&End]) -> Self {
+        match &self {
+            Self::Failed(error) if broker_error(error).is_none() => {
+                let answer = ends.iter().find_map(|end| end.answer());
+                answer
+                    .and_then(protocol_error)
+                    .map_or(self, |error| Self::Failed(error.into()))
+            }
+            Self::Failed(_) | Self::Silent => self,
+        }
+    }
+
     /// Whether the broker does not have the entity (404).
     pub(crate) fn is_not_found(&self) -> bool {
         self.is(404)
@@ -76,6 +92,11 @@ impl std::fmt::Display for AskFault {
     }
 }
 
+/// As lapin has it, where the code is one of an error.
+fn protocol_error(Answer { code, text }: &Answer) -> Option<ErrorKind> {
+    AMQPError::from_id(*code, cut_short(text)).map(ErrorKind::ProtocolError)
+}
+
 /// Closes a channel that may not answer, or that the broker may have closed.
 pub(crate) async fn leave(channel: &Channel, why: &str) {
     let goodbye = channel.close(200, why.into());
@@ -94,5 +115,47 @@ pub(crate) async fn ask<T>(
     match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
         Ok(answer) => answer.map_err(AskFault::Failed),
         Err(_) => Err(AskFault::Silent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::ConnectionState;
+
+    use super::*;
+    use crate::wire::endings::Endings;
+    use crate::wire::frame::Ending;
+
+    fn closed() -> AskFault {
+        AskFault::Failed(ErrorKind::InvalidConnectionState(ConnectionState::Error).into())
+    }
+
+    #[test]
+    fn what_the_broker_said_is_worth_more_than_that_it_is_closed() {
+        let endings = Endings::default();
+        let channel = endings.watch(1);
+        let ends = [&*channel, endings.of_the_connection()];
+        assert_eq!(closed().in_the_brokers_words(&ends).code(), None);
+        let said = |code: u16, text: &str| {
+            let text = text.to_owned();
+            Ending::Closed(Answer { code, text })
+        };
+        endings.saw(0, said(541, "INTERNAL_ERROR - queue_master_locator"));
+        let fault = closed().in_the_brokers_words(&ends);
+        assert!(fault.internal_error().is_some(), "{fault}");
+        assert_eq!(
+            fault.to_string(),
+            "541 INTERNAL_ERROR - queue_master_locator"
+        );
+        endings.saw(1, said(403, "ACCESS_REFUSED"));
+        let fault = closed().in_the_brokers_words(&ends);
+        assert!(
+            fault.is(403),
+            "the channel's own answer comes first: {fault}"
+        );
+        assert!(matches!(
+            AskFault::Silent.in_the_brokers_words(&ends),
+            AskFault::Silent
+        ));
     }
 }

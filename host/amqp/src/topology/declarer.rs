@@ -9,7 +9,7 @@ use lapin::options::{
 };
 use lapin::protocol::AMQPError;
 use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Error, ErrorKind, ExchangeKind};
+use lapin::{Channel, Error, ExchangeKind};
 
 use super::declaration::QueueDeclaration;
 use super::known::Known;
@@ -26,9 +26,6 @@ use crate::wire::frame::BrokerVersion;
 
 /// A queue that exists in another way is declared as it is after a few answers; each names one argument.
 const ANSWERS: usize = 16;
-
-/// Answers that may be lost to a channel which the broker closes too fast.
-const LOST_ANSWERS: usize = 5;
 
 /// Declares, and remembers what the broker did not agree with.
 pub(super) struct Declarer<'a> {
@@ -354,24 +351,18 @@ impl<'a> Declarer<'a> {
         self.declared(&QueueDeclaration::passive(queue)).await
     }
 
-    /// Declares a queue. Where the broker has closed the channel before lapin is done with the question, the
-    /// answer is lost, and it is asked again.
+    /// Declares a queue. The broker may close the channel, or the connection, before lapin is done with the second
+    /// question, which then has no answer but the one that was on the wire.
     async fn declared(
         &mut self,
         declaration: &QueueDeclaration,
     ) -> Result<Result<(), AskFault>, AskFault> {
-        let mut lost = 0;
-        loop {
-            let channel = self.channel().await?;
-            let declared = declare(&channel, declaration).await;
-            match &declared {
-                Err(AskFault::Failed(error)) if is_lost(error) && lost < LOST_ANSWERS => {
-                    lost += 1;
-                    self.channel = None;
-                }
-                _ => return Ok(declared),
-            }
-        }
+        let channel = self.channel().await?;
+        let endings = self.session.endings();
+        let end = endings.watch(channel.id());
+        let declared = declare(&channel, declaration).await;
+        Ok(declared
+            .map_err(|fault| fault.in_the_brokers_words(&[&end, endings.of_the_connection()])))
     }
 
     pub(super) async fn bind_queue(
@@ -521,11 +512,6 @@ async fn declare(channel: &Channel, declaration: &QueueDeclaration) -> Result<()
     };
     ask(channel.queue_declare(name, options, arguments)).await?;
     ask(channel.basic_qos(1, BasicQosOptions::default())).await
-}
-
-/// Whether lapin only says that the channel is closed, and not why.
-fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidChannelState(..))
 }
 
 fn is_code(error: &Error, code: u16) -> bool {

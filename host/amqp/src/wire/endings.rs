@@ -6,27 +6,34 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::frame::Ending;
+use crate::wire::frame::{Answer, Ending};
 
 /// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
 const PRECONDITION_FAILED: u16 = 406;
 
-/// Those who want to know about the channels of one connection. Clones share them.
+/// The channel on which AMQP speaks of the connection itself.
+const CONNECTION: u16 = 0;
+
+/// Those who want to know about the channels of one connection, and the end of the connection. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Endings(Arc<Mutex<HashMap<u16, Arc<End>>>>);
+pub(crate) struct Endings {
+    channels: Arc<Mutex<HashMap<u16, Arc<End>>>>,
+    connection: Arc<End>,
+}
 
 /// The end of one channel's deliveries, while there is none and after it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct End {
     is_over: AtomicBool,
     over: CancellationToken,
     cause: watch::Sender<Option<Cause>>,
+    answer: OnceLock<Answer>,
 }
 
 /// Why a channel's deliveries ended.
@@ -44,29 +51,36 @@ pub(crate) enum Cause {
 impl Endings {
     /// Watches a channel that was opened just now. Numbers of channels are used again.
     pub(crate) fn watch(&self, channel: u16) -> Arc<End> {
-        let end = Arc::new(End {
-            is_over: AtomicBool::new(false),
-            over: CancellationToken::new(),
-            cause: watch::Sender::new(None),
-        });
+        let end = Arc::<End>::default();
         self.lock().insert(channel, Arc::clone(&end));
         end
     }
 
+    /// The end of the connection, which the broker may have closed.
+    pub(crate) fn of_the_connection(&self) -> &End {
+        &self.connection
+    }
+
     /// The broker has said that nothing more comes on a channel.
     pub(crate) fn saw(&self, channel: u16, ending: Ending) {
-        let Some(end) = self.lock().remove(&channel) else {
+        let end = match channel {
+            CONNECTION => Some(Arc::clone(&self.connection)),
+            _ => self.lock().remove(&channel),
+        };
+        let Some(end) = end else {
             return;
         };
-        if let Ending::Closed(code, text) = ending {
-            end.because(cause(code, text));
+        if let Ending::Closed(answer) = ending {
+            end.because(cause(&answer));
+            // A channel, or a connection, is closed once.
+            end.answer.get_or_init(|| answer);
         }
         end.is_over.store(true, Ordering::Release);
         end.over.cancel();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u16, Arc<End>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,6 +93,11 @@ impl End {
     /// Resolves when nothing more comes.
     pub(crate) async fn over(&self) {
         self.over.cancelled().await;
+    }
+
+    /// With what the broker closed it, if it has.
+    pub(crate) fn answer(&self) -> Option<&Answer> {
+        self.answer.get()
     }
 
     /// The cause was found out, or reported. The first cause counts.
@@ -127,8 +146,8 @@ impl std::fmt::Display for Cause {
 
 /// The cause behind the broker's text when it closes a channel that consumes: "PRECONDITION_FAILED - delivery
 /// acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. ...".
-fn cause(code: u16, text: String) -> Cause {
-    if code != PRECONDITION_FAILED || !text.contains("timed out") {
+fn cause(Answer { code, text }: &Answer) -> Cause {
+    if *code != PRECONDITION_FAILED || !text.contains("timed out") {
         return Cause::Other(format!("{code} {text}"));
     }
     let behind = text.split_once("Timeout value used: ");
@@ -142,16 +161,21 @@ mod tests {
 
     use super::*;
 
+    fn answer(code: u16, text: &str) -> Answer {
+        let text = text.to_owned();
+        Answer { code, text }
+    }
+
     #[test]
     fn the_brokers_words_tell_a_timeout_and_its_length() {
         let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value \
                     used: 2000 ms. This timeout value can be configured, see consumers doc guide";
         let after = Duration::from_secs(2);
-        assert_eq!(cause(406, text.into()), Cause::TimedOut(Some(after)));
+        assert_eq!(cause(&answer(406, text)), Cause::TimedOut(Some(after)));
         let cut = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out";
-        assert_eq!(cause(406, cut.into()), Cause::TimedOut(None));
+        assert_eq!(cause(&answer(406, cut)), Cause::TimedOut(None));
         for (code, text) in [(404, "timed out"), (406, "unknown delivery tag 1")] {
-            assert!(matches!(cause(code, text.into()), Cause::Other(_)));
+            assert!(matches!(cause(&answer(code, text)), Cause::Other(_)));
         }
     }
 
@@ -173,11 +197,23 @@ mod tests {
         let endings = Endings::default();
         let before = endings.watch(1);
         let after = endings.watch(1);
-        endings.saw(1, Ending::Closed(404, "NOT_FOUND".into()));
+        endings.saw(1, Ending::Closed(answer(404, "NOT_FOUND")));
         assert!(!before.is_over() && after.is_over());
         assert_eq!(
             after.known_cause(),
             Some(Cause::Other("404 NOT_FOUND".into()))
         );
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_is_no_channel() {
+        let endings = Endings::default();
+        let one = endings.watch(1);
+        endings.saw(0, Ending::Closed(answer(541, "INTERNAL_ERROR")));
+        assert!(!one.is_over());
+        let end = endings.of_the_connection();
+        assert!(end.is_over());
+        assert_eq!(end.answer(), Some(&answer(541, "INTERNAL_ERROR")));
+        assert_eq!(one.answer(), None);
     }
 }

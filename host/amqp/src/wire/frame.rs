@@ -103,27 +103,37 @@ pub(crate) fn offered_frame_max(payload: &[u8]) -> Option<u32> {
     octets.first_chunk().copied().map(u32::from_be_bytes)
 }
 
-/// A method of the broker that ends the deliveries of a channel.
+/// A method of the broker that ends the deliveries of a channel, or of all on its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The consumer is cancelled; the channel stays.
     Cancelled,
-    /// The channel is closed, with this code and these words.
-    Closed(u16, String),
+    /// The channel is closed, or the connection if it is channel 0.
+    Closed(Answer),
 }
 
-/// The end of a channel's deliveries, where the payload of a method frame is one: basic.cancel or
-/// channel.close. To be read once the payload is mended.
+/// With what the broker closed a channel or a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// The reply code.
+    pub(crate) code: u16,
+    /// The reply text.
+    pub(crate) text: String,
+}
+
+/// The end of a channel's deliveries, where the payload of a method frame is one: basic.cancel, channel.close or
+/// connection.close. To be read once the payload is mended.
 pub(crate) fn ending(payload: &[u8]) -> Option<Ending> {
     let (method, arguments) = payload.split_first_chunk::<4>()?;
     match method {
         [0, 60, 0, 30] => Some(Ending::Cancelled),
-        [0, 20, 0, 40] => {
+        [0, 10, 0, 50] | [0, 20, 0, 40] => {
             let (code, rest) = arguments.split_first_chunk()?;
             let (length, rest) = rest.split_first()?;
             let text = rest.get(..usize::from(*length))?;
             let text = String::from_utf8_lossy(text).into_owned();
-            Some(Ending::Closed(u16::from_be_bytes(*code), text))
+            let code = u16::from_be_bytes(*code);
+            Some(Ending::Closed(Answer { code, text }))
         }
         _ => None,
     }

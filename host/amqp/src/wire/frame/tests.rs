@@ -66,7 +66,10 @@ fn a_cancelled_consumer_and_a_closed_channel_are_told_from_other_methods() {
     let cancel = [&[0, 60, 0, 30][..], b"\x03tag\x01"].concat();
     assert_eq!(ending(&cancel), Some(Ending::Cancelled));
     let close = [&[0, 20, 0, 40, 1, 0x96][..], b"\x04gone", &[0, 60, 0, 80]].concat();
-    let closed = Ending::Closed(406, "gone".into());
+    let closed = Ending::Closed(Answer {
+        code: 406,
+        text: "gone".into(),
+    });
     assert_eq!(ending(&close), Some(closed));
     // basic.cancel-ok, and a frame that ends too early.
     assert_eq!(ending(&[0, 60, 0, 31, 0]), None);
