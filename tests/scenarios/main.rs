@@ -117,6 +117,7 @@ mod process {
     mod containers;
     mod demand;
     mod depths;
+    mod group;
     mod health;
     mod hosts;
     mod logs;

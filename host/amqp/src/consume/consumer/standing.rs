@@ -1,6 +1,7 @@
 //! Whether a consumer consumes, as it is reported.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use hive_config::plan::QueueKind;
 use hive_core::codes::Reason;
@@ -71,6 +72,14 @@ impl ConsumerWatch {
                     "its channel is gone; it subscribes again when a worker is free".into(),
                 ),
             },
+        }
+    }
+
+    /// The time since its last delivery, none while one is in flight; `None` where none has come since it subscribed.
+    pub fn idle(&self) -> Option<Duration> {
+        match &*self.standing.borrow() {
+            Standing::Consuming(sink) => sink.upgrade()?.idle(),
+            Standing::Waiting(_) => None,
         }
     }
 
