@@ -208,7 +208,8 @@ impl Broker {
     /// are their addresses and so change with each connection. The broker's word of this moment.
     pub fn connections(&self, vhost: &Vhost) -> Result<Vec<String>> {
         if self.programs.is_none() {
-            return vhost.host_connections();
+            let connections = vhost.host_connections()?.into_iter();
+            return Ok(connections.map(|one| one.name).collect());
         }
         let columns = ["name", "vhost", "client_properties"];
         let list = ["--quiet", "--formatter=json", "list_connections"];
