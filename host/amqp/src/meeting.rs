@@ -186,7 +186,7 @@ impl Attending {
                 if let Err(error) = delivery.acker.ack(BasicAckOptions::default()).await {
                     tracing::debug!(%error, "a message of the group could not be acknowledged");
                 }
-                if heard.send(delivery.data.into()).await.is_err() {
+                if heard.send(delivery.data).await.is_err() {
                     break;
                 }
             }
