@@ -22,8 +22,6 @@ use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
 use crate::memory_limit::MemoryLimit;
-#[cfg(target_os = "linux")]
-use crate::network::Network;
 use crate::ports::reserve_ports;
 use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
@@ -182,15 +180,6 @@ impl HostProcess {
     pub fn launch_limited_file(path: &Path, limit: &MemoryLimit) -> Result<Self> {
         let host = limit.around(&hive_host(build::host_binary()));
         Self::start(host, path, &[])
-    }
-
-    /// Starts a host with this text as its hive.toml in a network of its own, and waits for nothing.
-    #[cfg(target_os = "linux")]
-    pub fn launch_on(network: &Network, toml: &str) -> Result<Self> {
-        let path = HiveToml::write(&keeper::scratch("host"), toml)?;
-        let mut command = hive_host(build::host_binary());
-        command.arg("run").arg(path);
-        Self::spawn(network.around(&command))
     }
 
     /// Starts `hive-host ARGUMENTS` as the first process of a container, with these variables and no others.
@@ -590,16 +579,6 @@ impl HostProcess {
     /// The process id of the host.
     pub fn id(&self) -> u32 {
         self.inside.unwrap_or_else(|| self.child.id())
-    }
-
-    /// Holds it, so that it does nothing at all.
-    pub fn sigstop(&self) {
-        keeper::signal(self.id(), "STOP");
-    }
-
-    /// Lets it continue after [`HostProcess::sigstop`].
-    pub fn sigcont(&self) {
-        keeper::signal(self.id(), "CONT");
     }
 
     /// Asks it to stop.
