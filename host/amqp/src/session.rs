@@ -148,10 +148,22 @@ impl Session {
         Ok((session, Happenings { events }))
     }
 
-    /// Opens a channel.
+    /// Opens a channel. lapin keeps the error with which the broker closed one, and gives it once more for the next
+    /// channel of that number; the broker itself answers channel.open with an error of the connection at most. So the next
+    /// number is tried, until each has been.
     pub(crate) async fn channel(&self) -> Result<Channel, AskFault> {
-        let opened = ask(self.connection.create_channel()).await;
-        opened.map_err(|fault| fault.in_the_brokers_words(&[self.endings.of_the_connection()]))
+        let mut untried = self.connection.configuration().channel_max();
+        loop {
+            untried = untried.saturating_sub(1);
+            match ask(self.connection.create_channel()).await {
+                Ok(channel) => return Ok(channel),
+                Err(AskFault::Failed(error)) if error.is_amqp_soft_error() && untried > 0 => {}
+                Err(fault) => {
+                    let connection = self.endings.of_the_connection();
+                    return Err(fault.in_the_brokers_words(&[connection]));
+                }
+            }
+        }
     }
 
     /// Waits for the right to subscribe, which a bounded number of consumers has at once. `None` once the session is

@@ -12,18 +12,17 @@ const ON_EACH: usize = 5;
 
 const QUEUES: usize = 14;
 
-const KEYS: &str = "retry = { limit = 0, dead_letter = \"letters.dead\" }";
+const KEYS: &str = "retry = { limit = 0 }";
 
 fn name(number: usize) -> String {
     format!("letters-{number:02}")
 }
 
-/// This many consumers, each with a queue of its own. They share a dead-letter queue, which is declared: the broker closes
-/// a channel that looks at a missing one, and lapin never uses its number again without that error. Here are few numbers.
+/// This many consumers, each with a queue of its own and a dead-letter queue. The broker closes a channel that looks at one
+/// that is missing, and there are few numbers: lapin gives the error once more with the next channel of a number.
 fn consumers(numbers: std::ops::Range<usize>) -> HiveToml {
     let base = HiveToml::new()
         .queue("out", r#"type = "classic""#)
-        .queue("letters.dead", r#"type = "classic""#)
         .component("echo", "");
     numbers.map(name).fold(base, |toml, queue| {
         toml.queue(&queue, r#"type = "classic""#)
