@@ -142,7 +142,7 @@ enum Command {
     /// queue and wait there. A restart of the host resumes it; a reload does not.
     #[command(after_help = "Example:\n  hive-host pause hive.toml orders")]
     Pause(pause::Named),
-    /// Resumes a paused consumer of a running host, whether it was paused by hand or by `pause_on`.
+    /// Resumes a consumer of a running host that was paused, by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
     /// Shows messages that failed, dead-lettered or waiting for a retry, sends them back, or deletes them.
