@@ -34,7 +34,7 @@ use crate::ports::reserve_ports;
 use crate::vhost::Vhost;
 
 /// A cold start takes five seconds on two idle cores.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(240);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Counters are wanted within a test's patience, so they are sampled every second; how full the
