@@ -32,7 +32,7 @@ use self::fault::{ConnectFault, code_of_a_loss, describe};
 use self::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use self::runtime::LapinRuntime;
 use self::seats::{Seats, SharedSeats};
-use crate::wire::endings::Endings;
+use crate::wire::endings::{End, Endings};
 use crate::wire::frame::BrokerVersion;
 use crate::wire::screen::BrokerSlot;
 use crate::wire::socket::{Cut, dial};
@@ -164,6 +164,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The broker's own answer to a question on a channel, where lapin only says that the channel, or the connection, is
+    /// closed.
+    pub(crate) fn in_the_brokers_words(&self, fault: AskFault, channel: &End) -> AskFault {
+        fault.in_the_brokers_words(&[channel, self.endings.of_the_connection()])
     }
 
     /// Waits for the right to subscribe, which a bounded number of consumers has at once. `None` once the session is

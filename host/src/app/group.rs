@@ -16,6 +16,7 @@ use hive_config::plan::{Placement, Plan};
 use hive_core::codes::Reason;
 use hive_core::group::{Answer, ConsumerState, HostState, Member, Question, Report, Said, Table};
 use hive_lifecycle::Tasks;
+use hive_telemetry::Fact;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -34,9 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers that may wait to be sent. Questions beyond them are not answered.
 const MOST_ANSWERS: usize = 64;
-
-/// The connection over which the hosts of a group meet, where the plan has one of this name.
-const CONNECTION: &str = "main";
 
 /// The group of this host.
 pub(super) struct Group {
@@ -68,9 +66,8 @@ impl Group {
     /// The group that the plan names, which has not been joined yet.
     pub(super) fn of(plan: &Plan, board: &Arc<Board>) -> Option<Arc<Self>> {
         let name = Arc::clone(plan.host.group.as_ref()?);
-        let connections = &plan.connections;
-        let main = connections.get_key_value(CONNECTION);
-        let (connection, _) = main.or_else(|| connections.first_key_value())?;
+        let main = plan.main_connection();
+        let connection = main.or_else(|| plan.connections.values().next())?;
         Some(Arc::new(Self {
             name,
             me: Member {
@@ -78,7 +75,7 @@ impl Group {
                 host: plan.host.name.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
-            connection: Arc::clone(connection),
+            connection: Arc::clone(&connection.name),
             board: Arc::clone(board),
             began: Instant::now(),
             table: Mutex::default(),
@@ -182,7 +179,12 @@ impl Group {
         let (member, said) = match Said::read(octets) {
             Ok(read) => read,
             Err(why) => {
-                tracing::debug!(%why, "a message of the group is ignored");
+                let group = &self.name;
+                Fact::GroupMessageIgnored {
+                    group,
+                    reason: &why,
+                }
+                .emit();
                 return None;
             }
         };

@@ -1,8 +1,6 @@
 //! Hosts with one `host.group`: they find one another through the broker, and each shows which of them is home of which
 //! queue.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
 use hive_tests::{
     Broker, HiveToml, HostProcess, Message, User, Vhost, eventually, run_to_end, scratch,
@@ -52,6 +50,13 @@ async fn sees(host: &HostProcess, expected: &[&str]) -> Result<Value> {
     let look = async || view(host).await;
     let what = format!("it sees {expected:?}");
     eventually(&what, look, |view| answering(view) == expected).await
+}
+
+/// The hosts `a` and `b`, which have found one another.
+async fn two(vhost: &Vhost) -> Result<Vec<HostProcess>> {
+    let all = hosts(vhost, &grouped(), &["a", "b"]).await?;
+    sees(&all[0], &["a", "b"]).await?;
+    Ok(all)
 }
 
 /// Home and active host of the queue `letters`, in a view.
@@ -174,15 +179,10 @@ async fn placement_shows_home_and_active_and_follows_a_hand_over() -> Result<()>
 #[tokio::test]
 async fn a_frozen_host_is_shown_without_an_answer() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("group-frozen").await?;
-    let all = hosts(&vhost, &grouped(), &["a", "b"]).await?;
-    sees(&all[0], &["a", "b"]).await?;
-    let signal = |name: &str| {
-        let id = all[1].id().to_string();
-        Command::new("kill").args([name, &id]).status()
-    };
-    signal("-STOP")?;
+    let all = two(&vhost).await?;
+    all[1].sigstop();
     let seen = view(&all[0]).await;
-    signal("-CONT")?;
+    all[1].sigcont();
     let seen = seen?;
     assert_eq!(
         (answering(&seen), silent(&seen)),
@@ -197,8 +197,7 @@ async fn a_frozen_host_is_shown_without_an_answer() -> Result<()> {
 #[tokio::test]
 async fn what_is_no_message_of_a_group_changes_nothing() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("group-noise").await?;
-    let all = hosts(&vhost, &grouped(), &["a", "b"]).await?;
-    sees(&all[0], &["a", "b"]).await?;
+    let all = two(&vhost).await?;
     let from = r#""from":{"id":"0123456789abcdef0123456789abcdef","host":"ghost","version":"9"}"#;
     let noise = [
         "hello".to_owned(),
@@ -215,14 +214,8 @@ async fn what_is_no_message_of_a_group_changes_nothing() -> Result<()> {
             .await?;
     }
     for one in &all {
-        let ignored = async || {
-            Ok(one
-                .lines()
-                .iter()
-                .filter(|line| line.contains("is ignored"))
-                .count())
-        };
-        eventually("the noise is ignored", ignored, |ignored| *ignored >= count).await?;
+        one.wait_for_events("group.message_ignored", &[("group", "shop")], count)
+            .await?;
     }
     // One that says that it is there, and is not: the broker knows no queue of it.
     let ghost = format!(r#"{{"hive_group":1,{from},"here":{{"is_new":false}}}}"#);
@@ -272,8 +265,7 @@ async fn a_host_without_rights_runs_on_without_the_view() -> Result<()> {
 #[tokio::test]
 async fn hosts_find_one_another_again_after_their_connections_were_closed() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("group-again").await?;
-    let all = hosts(&vhost, &grouped(), &["a", "b"]).await?;
-    sees(&all[0], &["a", "b"]).await?;
+    let all = two(&vhost).await?;
     let joined = all[0].count_events("group.joined", &[]);
     let close = async || vhost.close_host_connections();
     eventually("the connections are closed", close, |closed| *closed >= 4).await?;

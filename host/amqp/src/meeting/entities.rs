@@ -55,7 +55,7 @@ impl Entities {
             Ok(consumer) => Ok((channel, consumer)),
             Err(fault) => {
                 leave(&channel, "the group cannot be joined").await;
-                Err(fault.in_the_brokers_words(&[&end]))
+                Err(session.in_the_brokers_words(fault, &end))
             }
         }
     }

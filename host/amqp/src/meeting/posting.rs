@@ -39,9 +39,10 @@ impl<F: FnOnce()> Posting<'_, F> {
             Err(fault) => return fault,
         };
         let end = self.session.endings().watch(channel.id());
+        let session = self.session;
         let fault = self.run_on(&channel).await;
         leave(&channel, "the host leaves its group").await;
-        fault.in_the_brokers_words(&[&end])
+        session.in_the_brokers_words(fault, &end)
     }
 
     async fn run_on(self, channel: &Channel) -> AskFault {

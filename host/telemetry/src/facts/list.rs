@@ -449,6 +449,11 @@ facts! {
             code: [~] Option<&'a str>,
             reason: [%] &'a dyn Display,
         };
+        /// Something was published to the exchange of the group that is no message of it, or one of another version.
+        GroupMessageIgnored("group.message_ignored", DEBUG, "a message of the group is ignored") {
+            group: [] &'a str,
+            reason: [%] &'a dyn Display,
+        };
     }
 
     "hive::component" {
