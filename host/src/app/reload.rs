@@ -14,50 +14,67 @@ use hive_telemetry::Fact;
 use super::running::{Consuming, Running, consumers_of};
 use crate::control::{Answer, Done, Refusal};
 
+/// A hive.toml that nothing is known to refuse any more.
+pub(super) struct ReadyReload {
+    plan: Plan,
+    changes: Changes,
+    /// The components that are new or run otherwise.
+    generations: BTreeMap<Arc<str>, Generation>,
+}
+
 impl Running {
-    /// Carries out [`crate::control::Command::Reload`].
-    pub(super) async fn reload(&mut self) -> Answer {
-        let answer = self.reloaded().await;
-        match &answer {
-            Ok(Done::Reloaded { changes }) if changes.is_empty() => {
-                Fact::ConfigUnchanged {}.emit();
-            }
-            Ok(Done::Reloaded { changes }) => {
-                for change in changes {
-                    Fact::ConfigChanged { change }.emit();
-                }
-            }
-            Ok(_) => {}
-            Err(refusal) => {
-                Fact::ConfigRefused { why: refusal }.emit();
-            }
-        }
-        answer
+    /// Reads hive.toml, and loads what is new in it.
+    pub(super) async fn reload_ready(&self) -> Result<ReadyReload, Refusal> {
+        let ready = self.changed_plan().await;
+        ready.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())
     }
 
-    async fn reloaded(&mut self) -> Answer {
+    async fn changed_plan(&self) -> Result<ReadyReload, Refusal> {
         let source = self.source.clone();
         let read = self.tasks.spawn_blocking(move || source.load());
-        let new = read
+        let plan = read
             .await
             .map_err(|error| {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
-        let changes = diff(&self.plan, &new);
+        let changes = diff(&self.plan, &plan);
+        let mut generations = BTreeMap::new();
+        if !changes.is_empty() {
+            for (name, connection) in &plan.connections {
+                Connection::check(connection, consumers_of(&plan, name))
+                    .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
+            }
+            generations = self.load_changed(&plan, &changes).await?;
+        }
+        Ok(ReadyReload {
+            plan,
+            changes,
+            generations,
+        })
+    }
+
+    /// Carries out [`crate::control::Command::Reload`].
+    pub(super) async fn reload(&mut self, ready: ReadyReload) -> Answer {
+        let ReadyReload {
+            plan,
+            changes,
+            generations,
+        } = ready;
         if changes.is_empty() {
+            Fact::ConfigUnchanged {}.emit();
             return Ok(Done::Reloaded {
                 changes: Vec::new(),
             });
         }
-        for (name, connection) in &new.connections {
-            Connection::check(connection, consumers_of(&new, name))
-                .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
-        }
-        let generations = self.load_changed(&new, &changes).await?;
-        let not_declared = self.apply(new, &changes, generations).await?;
+        let not_declared = self.apply(plan, &changes, generations).await;
+        let not_declared =
+            not_declared.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())?;
         let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
         changes.extend(not_declared);
+        for change in &changes {
+            Fact::ConfigChanged { change }.emit();
+        }
         Ok(Done::Reloaded { changes })
     }
 

@@ -1,0 +1,243 @@
+//! A command for all hosts: each finds out whether it would carry it out, and when all would, all do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use hive_core::group::{Answer, Exchange, Kind, Member, Question, Sealed};
+use tokio::sync::oneshot;
+
+use super::steps::{PART, Reply, Step, Wanted};
+use super::{Asked, Group, PATIENCE};
+use crate::control::{Command, FromAll, FromHost, Outcome, Refusal, Told};
+
+/// How long a host may take to get a command ready: it may compile a large component.
+const GETTING_READY: Duration = Duration::from_secs(120);
+
+/// How long it may take to carry one out: a reload waits for deliveries in flight.
+const CARRYING_OUT: Duration = Duration::from_secs(120);
+
+/// A host that is asked, and where it stands.
+struct Stand {
+    member: Member,
+    is_this: bool,
+    /// The command's, once the host has begun with it.
+    ticket: Option<String>,
+    outcome: Outcome,
+}
+
+/// Why there is no reply.
+enum Without {
+    /// The host has gone.
+    Gone,
+    Told(Told),
+}
+
+impl Group {
+    /// Has all hosts carry out a command, if each of them would; with `force`, those that would. Dropping the future
+    /// does not cancel it.
+    pub(in crate::app) async fn command(
+        self: &Arc<Self>,
+        command: Command,
+        force: bool,
+    ) -> Result<FromAll, Refusal> {
+        if self.key.is_none() {
+            return Err(Refusal::Conflict(
+                "a command for all hosts needs `host.admin_token`, the same on each of them: it proves to the others \
+                 where the command comes from; set it, and restart the hosts"
+                    .to_owned(),
+            ));
+        }
+        let (wanted, code) =
+            Wanted::of(command).map_err(|why| Refusal::Conflict(why.to_owned()))?;
+        if let (Some(reason), false) = (self.away(), force) {
+            return Err(Refusal::Conflict(format!(
+                "nothing was changed: the other hosts of the group cannot be reached: {reason}"
+            )));
+        }
+        let (tell, told) = oneshot::channel();
+        let group = Arc::clone(self);
+        self.tasks.spawn_service(async move {
+            let from_all = group.on_all(&wanted, &code, force).await;
+            if tell.send(from_all).is_err() {
+                tracing::debug!("nobody waits for what came of a command for all hosts");
+            }
+        });
+        told.await.map_err(|_| Refusal::Stopping)
+    }
+
+    async fn on_all(self: &Arc<Self>, wanted: &Wanted, code: &[u8], force: bool) -> FromAll {
+        let members = std::iter::once(self.me.clone()).chain(self.table().all());
+        let standing = members.map(|member| self.get_ready(member, wanted, code));
+        let standing = join_all(standing).await;
+        let mut standing: Vec<_> = standing.into_iter().flatten().collect();
+        standing.sort_by(|one, other| one.member.host.cmp(&other.member.host));
+        let all_are_ready = standing.iter().all(|one| one.outcome == Outcome::Ready);
+        let carried_out = all_are_ready || force;
+        if carried_out {
+            // A reload may open the connection again over which the others answer, so this host is the last.
+            let (this, others): (Vec<_>, Vec<_>) =
+                standing.iter_mut().partition(|one| one.is_this);
+            join_all(others.into_iter().map(|one| self.carry_out(one))).await;
+            join_all(this.into_iter().map(|one| self.carry_out(one))).await;
+        }
+        let begun = standing.iter_mut().filter_map(|one| {
+            let ticket = one.ticket.take()?;
+            Some(self.take_step(&one.member, Step::GiveUp { ticket }, PATIENCE))
+        });
+        // A host that does not hear it forgets the command after a while.
+        let _heard_or_not = join_all(begun).await;
+        let hosts = standing.into_iter().map(|one| FromHost {
+            host: one.member.host,
+            is_this: one.is_this,
+            outcome: one.outcome,
+        });
+        FromAll {
+            group: Arc::clone(&self.name),
+            carried_out,
+            hosts: hosts.collect(),
+        }
+    }
+
+    /// Has a host get ready. `None` if it has gone.
+    async fn get_ready(
+        self: &Arc<Self>,
+        member: Member,
+        wanted: &Wanted,
+        code: &[u8],
+    ) -> Option<Stand> {
+        let mut ticket = None;
+        let ready = self.steps(&member, wanted, code, &mut ticket).await;
+        let outcome = match ready {
+            Ok(()) => Outcome::Ready,
+            Err(Without::Told(told)) => Outcome::Refused(told),
+            Err(Without::Gone) => return None,
+        };
+        Some(Stand {
+            is_this: member.id == self.me.id,
+            member,
+            ticket,
+            outcome,
+        })
+    }
+
+    async fn steps(
+        self: &Arc<Self>,
+        member: &Member,
+        wanted: &Wanted,
+        code: &[u8],
+        begun: &mut Option<String>,
+    ) -> Result<(), Without> {
+        let command = wanted.clone();
+        let step = Step::Begin { command };
+        let Reply::Begun { ticket } = self.take_step(member, step, PATIENCE).await? else {
+            return Err(Without::Told("it gave another answer than was asked for".into()));
+        };
+        *begun = Some(ticket.clone());
+        for part in code.chunks(PART) {
+            let code = STANDARD.encode(part);
+            let ticket = ticket.clone();
+            let step = Step::Part { ticket, code };
+            self.take_step(member, step, GETTING_READY).await?;
+        }
+        let step = Step::Prepare { ticket };
+        self.take_step(member, step, GETTING_READY).await.map(drop)
+    }
+
+    async fn carry_out(self: &Arc<Self>, one: &mut Stand) {
+        let Some(ticket) = one.ticket.take_if(|_| one.outcome == Outcome::Ready) else {
+            return;
+        };
+        let step = Step::CarryOut { ticket };
+        one.outcome = match self.take_step(&one.member, step, CARRYING_OUT).await {
+            Ok(Reply::Done { answer }) => Outcome::Done(answer),
+            Ok(_) => Outcome::Refused("it gave another answer than was asked for".into()),
+            Err(Without::Told(told)) => Outcome::Refused(told),
+            Err(Without::Gone) => Outcome::Refused("it has gone meanwhile".into()),
+        };
+    }
+
+    /// Has a host take a step, this one too. A refusal is an error.
+    async fn take_step(
+        self: &Arc<Self>,
+        member: &Member,
+        step: Step,
+        patience: Duration,
+    ) -> Result<Reply, Without> {
+        let reply = match member.id == self.me.id {
+            true => self.obeying.take(&self.me.host, step).await,
+            false => self.ask_for(member, &step, patience).await?,
+        };
+        reply.refusal().map_err(Without::Told)
+    }
+
+    async fn ask_for(
+        &self,
+        member: &Member,
+        step: &Step,
+        patience: Duration,
+    ) -> Result<Reply, Without> {
+        let told = |error: &str| Without::Told(error.into());
+        let Some(key) = &self.key else {
+            return Err(told("this host has no `host.admin_token`"));
+        };
+        let number = self.next_number();
+        let exchange = Exchange {
+            asker: &self.me.id,
+            asked: &member.id,
+            number,
+        };
+        let text = serde_json::json!(step).to_string();
+        let question = Question::Step(key.seal(Kind::Question, &exchange, text));
+        match self.ask(member, number, question, patience).await {
+            Asked::Answered(Answer::Step(sealed)) => {
+                let text = key.open(Kind::Answer, &exchange, &sealed).ok_or_else(|| {
+                    told("it has another `host.admin_token`, or none, so it takes no command from this host")
+                })?;
+                serde_json::from_str(text)
+                    .map_err(|_| told("this version of hive-host does not understand its answer"))
+            }
+            Asked::Answered(_) => Err(told("it gave another answer than was asked for")),
+            Asked::Silent => Err(told(&format!(
+                "it did not answer within {} s",
+                patience.as_secs()
+            ))),
+            Asked::Gone => Err(Without::Gone),
+            Asked::Away(reason) => Err(told(&format!("it cannot be reached: {reason}"))),
+        }
+    }
+
+    /// Takes the step that another host asks for; the result is sealed for it.
+    pub(super) async fn obey(
+        self: &Arc<Self>,
+        asker: &Member,
+        number: u64,
+        sealed: Sealed,
+    ) -> Sealed {
+        let exchange = Exchange {
+            asker: &asker.id,
+            asked: &self.me.id,
+            number,
+        };
+        let Some(key) = &self.key else {
+            self.ignore(&"a command of another host, and this one has no `host.admin_token`");
+            return Sealed {
+                text: String::new(),
+                seal: String::new(),
+            };
+        };
+        let reply = match key.open(Kind::Question, &exchange, &sealed) {
+            Some(text) => match serde_json::from_str(text) {
+                Ok(step) => self.obeying.take(&asker.host, step).await,
+                Err(_) => Reply::refused("its version of hive-host does not know the command"),
+            },
+            None => {
+                self.ignore(&"a command that is not sealed with this host's `host.admin_token`");
+                Reply::refused("the command is not sealed with its `host.admin_token`")
+            }
+        };
+        key.seal(Kind::Answer, &exchange, serde_json::json!(reply).to_string())
+    }
+}
