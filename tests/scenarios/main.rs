@@ -118,7 +118,8 @@ mod process {
     mod containers;
     mod demand;
     mod depths;
-    mod group;
+    pub(crate) mod group;
+    mod group_commands;
     mod health;
     mod hosts;
     mod logs;

@@ -20,7 +20,8 @@ pub(super) async fn hosts(State(sources): State<Sources>) -> Response {
 }
 
 fn in_no_group() -> Response {
-    let error = "the host is in no group, so it knows of no other host; set `host.group`, and restart it";
+    let error =
+        "the host is in no group, so it knows of no other host; set `host.group`, and restart it";
     (StatusCode::CONFLICT, Json(ErrorView::new(None, error))).into_response()
 }
 

@@ -40,7 +40,8 @@ impl Held {
         let held = self.0.take_if(|(of, _)| of == ticket);
         held.map(|(_, ready)| ready).ok_or_else(|| {
             Refusal::Conflict(
-                "another command has changed this host since it was ready; give the command again".to_owned(),
+                "another command has changed this host since it was ready; give the command again"
+                    .to_owned(),
             )
         })
     }
@@ -63,9 +64,7 @@ impl Running {
                 ready.map(Ready::Swap)
             }
             Command::Reload => self.reload_ready().await.map(Ready::Reload),
-            Command::Pause { consumer } => {
-                self.flow(&consumer).map(|_| Ready::Pause { consumer })
-            }
+            Command::Pause { consumer } => self.flow(&consumer).map(|_| Ready::Pause { consumer }),
             Command::Resume { consumer } => {
                 self.flow(&consumer).map(|_| Ready::Resume { consumer })
             }

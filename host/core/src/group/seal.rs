@@ -167,6 +167,9 @@ mod tests {
     fn the_seal_stays_what_it_is() {
         let key = Key::new("open sesame 1234");
         let sealed = key.seal(Kind::Question, &HERE, "pause".to_owned());
-        assert_eq!(sealed.seal, "8352f2cd89ffa325c36b70ddd03fbb140e342a3aec78decefc4415dd15b11065");
+        assert_eq!(
+            sealed.seal,
+            "8352f2cd89ffa325c36b70ddd03fbb140e342a3aec78decefc4415dd15b11065"
+        );
     }
 }

@@ -19,11 +19,13 @@ const GETTING_READY: Duration = Duration::from_secs(120);
 /// How long it may take to carry one out: a reload waits for deliveries in flight.
 const CARRYING_OUT: Duration = Duration::from_secs(120);
 
+const ANOTHER_ANSWER: &str = "it gave another answer than was asked for";
+
 /// A host that is asked, and where it stands.
 struct Stand {
     member: Member,
     is_this: bool,
-    /// The command's, once the host has begun with it.
+    /// The command's, if the host is ready to carry it out.
     ticket: Option<String>,
     outcome: Outcome,
 }
@@ -70,7 +72,8 @@ impl Group {
 
     async fn on_all(self: &Arc<Self>, wanted: &Wanted, code: &[u8], force: bool) -> FromAll {
         let members = std::iter::once(self.me.clone()).chain(self.table().all());
-        let standing = members.map(|member| self.get_ready(member, wanted, code));
+        let call = format!("{:032x}", rand::random::<u128>());
+        let standing = members.map(|member| self.get_ready(member, &call, wanted, code));
         let standing = join_all(standing).await;
         let mut standing: Vec<_> = standing.into_iter().flatten().collect();
         standing.sort_by(|one, other| one.member.host.cmp(&other.member.host));
@@ -78,17 +81,13 @@ impl Group {
         let carried_out = all_are_ready || force;
         if carried_out {
             // A reload may open the connection again over which the others answer, so this host is the last.
-            let (this, others): (Vec<_>, Vec<_>) =
-                standing.iter_mut().partition(|one| one.is_this);
+            let (this, others): (Vec<_>, Vec<_>) = standing.iter_mut().partition(|one| one.is_this);
             join_all(others.into_iter().map(|one| self.carry_out(one))).await;
             join_all(this.into_iter().map(|one| self.carry_out(one))).await;
         }
-        let begun = standing.iter_mut().filter_map(|one| {
-            let ticket = one.ticket.take()?;
-            Some(self.take_step(&one.member, Step::GiveUp { ticket }, PATIENCE))
-        });
-        // A host that does not hear it forgets the command after a while.
-        let _heard_or_not = join_all(begun).await;
+        if !all_are_ready {
+            self.give_up(&call, &standing).await;
+        }
         let hosts = standing.into_iter().map(|one| FromHost {
             host: one.member.host,
             is_this: one.is_this,
@@ -101,18 +100,43 @@ impl Group {
         }
     }
 
+    /// Has those hosts forget the command that have begun with it, or may have.
+    async fn give_up(self: &Arc<Self>, call: &str, standing: &[Stand]) {
+        let giving_up = |member: Member| {
+            let group = Arc::clone(self);
+            let call = call.to_owned();
+            async move {
+                // A host that does not hear it forgets the command after a while.
+                let _heard_or_not = group
+                    .take_step(&member, Step::GiveUp { call }, PATIENCE)
+                    .await;
+            }
+        };
+        let mut soon = Vec::new();
+        for one in standing {
+            match &one.outcome {
+                Outcome::Done(_) => {}
+                Outcome::Ready => soon.push(giving_up(one.member.clone())),
+                // It may not answer now either, and nobody is to wait for that.
+                Outcome::Refused(_) => {
+                    self.tasks.spawn_service(giving_up(one.member.clone()));
+                }
+            }
+        }
+        join_all(soon).await;
+    }
+
     /// Has a host get ready. `None` if it has gone.
     async fn get_ready(
         self: &Arc<Self>,
         member: Member,
+        call: &str,
         wanted: &Wanted,
         code: &[u8],
     ) -> Option<Stand> {
-        let mut ticket = None;
-        let ready = self.steps(&member, wanted, code, &mut ticket).await;
-        let outcome = match ready {
-            Ok(()) => Outcome::Ready,
-            Err(Without::Told(told)) => Outcome::Refused(told),
+        let (ticket, outcome) = match self.steps(&member, call, wanted, code).await {
+            Ok(ticket) => (Some(ticket), Outcome::Ready),
+            Err(Without::Told(told)) => (None, Outcome::Refused(told)),
             Err(Without::Gone) => return None,
         };
         Some(Stand {
@@ -126,34 +150,38 @@ impl Group {
     async fn steps(
         self: &Arc<Self>,
         member: &Member,
+        call: &str,
         wanted: &Wanted,
         code: &[u8],
-        begun: &mut Option<String>,
-    ) -> Result<(), Without> {
-        let command = wanted.clone();
-        let step = Step::Begin { command };
-        let Reply::Begun { ticket } = self.take_step(member, step, PATIENCE).await? else {
-            return Err(Without::Told("it gave another answer than was asked for".into()));
+    ) -> Result<String, Without> {
+        let step = Step::Begin {
+            call: call.to_owned(),
+            command: wanted.clone(),
         };
-        *begun = Some(ticket.clone());
+        let Reply::Begun { ticket } = self.take_step(member, step, PATIENCE).await? else {
+            return Err(Without::Told(ANOTHER_ANSWER.into()));
+        };
         for part in code.chunks(PART) {
             let code = STANDARD.encode(part);
             let ticket = ticket.clone();
             let step = Step::Part { ticket, code };
             self.take_step(member, step, GETTING_READY).await?;
         }
-        let step = Step::Prepare { ticket };
-        self.take_step(member, step, GETTING_READY).await.map(drop)
+        let prepare = Step::Prepare {
+            ticket: ticket.clone(),
+        };
+        self.take_step(member, prepare, GETTING_READY).await?;
+        Ok(ticket)
     }
 
     async fn carry_out(self: &Arc<Self>, one: &mut Stand) {
-        let Some(ticket) = one.ticket.take_if(|_| one.outcome == Outcome::Ready) else {
+        let Some(ticket) = one.ticket.take() else {
             return;
         };
         let step = Step::CarryOut { ticket };
         one.outcome = match self.take_step(&one.member, step, CARRYING_OUT).await {
             Ok(Reply::Done { answer }) => Outcome::Done(answer),
-            Ok(_) => Outcome::Refused("it gave another answer than was asked for".into()),
+            Ok(_) => Outcome::Refused(ANOTHER_ANSWER.into()),
             Err(Without::Told(told)) => Outcome::Refused(told),
             Err(Without::Gone) => Outcome::Refused("it has gone meanwhile".into()),
         };
@@ -199,7 +227,7 @@ impl Group {
                 serde_json::from_str(text)
                     .map_err(|_| told("this version of hive-host does not understand its answer"))
             }
-            Asked::Answered(_) => Err(told("it gave another answer than was asked for")),
+            Asked::Answered(_) => Err(told(ANOTHER_ANSWER)),
             Asked::Silent => Err(told(&format!(
                 "it did not answer within {} s",
                 patience.as_secs()
@@ -238,6 +266,10 @@ impl Group {
                 Reply::refused("the command is not sealed with its `host.admin_token`")
             }
         };
-        key.seal(Kind::Answer, &exchange, serde_json::json!(reply).to_string())
+        key.seal(
+            Kind::Answer,
+            &exchange,
+            serde_json::json!(reply).to_string(),
+        )
     }
 }

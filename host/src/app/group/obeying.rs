@@ -29,6 +29,8 @@ pub(super) struct Obeying {
 /// A command of which the first step was taken.
 struct Begun {
     ticket: Ticket,
+    /// What the host that gave it calls it.
+    call: String,
     /// The host that gave the command.
     by: String,
     wanted: Wanted,
@@ -56,12 +58,12 @@ impl Obeying {
     /// Takes a step for the host `by`.
     pub(super) async fn take(self: &Arc<Self>, by: &str, step: Step) -> Reply {
         match step {
-            Step::Begin { command } => self.begin(by, command),
+            Step::Begin { call, command } => self.begin(by, call, command),
             Step::Part { ticket, code } => self.part(&ticket, &code),
             Step::Prepare { ticket } => self.prepare(&ticket).await,
             Step::CarryOut { ticket } => self.carry_out(&ticket).await,
-            Step::GiveUp { ticket } => {
-                let begun = self.begun().take_if(|begun| *begun.ticket == *ticket);
+            Step::GiveUp { call } => {
+                let begun = self.begun().take_if(|begun| begun.call == call);
                 if let Some(begun) = begun {
                     self.control.give_up(&begun.ticket).await;
                 }
@@ -70,7 +72,7 @@ impl Obeying {
         }
     }
 
-    fn begin(self: &Arc<Self>, by: &str, wanted: Wanted) -> Reply {
+    fn begin(self: &Arc<Self>, by: &str, call: String, wanted: Wanted) -> Reply {
         let most = LARGEST_CODE;
         if wanted.sent().is_some_and(|(bytes, _)| bytes > most) {
             let error = format!("a running host is sent {} MiB at most", most >> 20);
@@ -91,6 +93,7 @@ impl Obeying {
         let ticket: Ticket = format!("{:032x}", rand::random::<u128>()).into();
         *begun = Some(Begun {
             ticket: Arc::clone(&ticket),
+            call,
             by: by.to_owned(),
             wanted,
             code: Vec::new(),
@@ -223,6 +226,7 @@ mod tests {
 
     fn pause() -> Step {
         Step::Begin {
+            call: "7".to_owned(),
             command: Wanted::Pause {
                 consumer: "orders".to_owned(),
             },
@@ -271,6 +275,7 @@ mod tests {
         let (obeying, mut orders) = obeying(HELD_FOR);
         let code = b"some code";
         let swap = |sha256: &str| Step::Begin {
+            call: "7".to_owned(),
             command: Wanted::Swap {
                 component: "orders".to_owned(),
                 code: super::super::steps::From::Sent {
@@ -292,7 +297,8 @@ mod tests {
             obeying.take("a", part(&ticket, sent)).await;
             let refused = error(obeying.take("a", prepare(&ticket)).await);
             assert_eq!(refused, "the code did not arrive whole");
-            obeying.take("a", Step::GiveUp { ticket }).await;
+            let call = "7".to_owned();
+            obeying.take("a", Step::GiveUp { call }).await;
             assert!(matches!(orders.recv().await, Some(Order::GiveUp { .. })));
         }
         let ticket = begun(&obeying, swap(&sum)).await;

@@ -15,23 +15,24 @@ pub(super) const PART: usize = 512 << 10;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Step {
-    /// To take up a command, unless another one is under way.
-    Begin { command: Wanted },
+    /// To take up a command, unless another one is under way. The host that asks calls it by this name.
+    Begin { call: String, command: Wanted },
     /// To add a piece of the code, in base64, to what came before it.
     Part { ticket: String, code: String },
     /// To find out whatever could refuse the command, and to hold it.
     Prepare { ticket: String },
     /// To carry it out.
     CarryOut { ticket: String },
-    /// To forget it.
-    GiveUp { ticket: String },
+    /// To forget it. It may have no ticket yet that the host that asks knows.
+    GiveUp { call: String },
 }
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Reply {
-    /// The command is under way, under this ticket.
+    /// The command is under way, under a ticket that nobody could have known before: steps that are sent again by
+    /// somebody else are for another one.
     Begun { ticket: String },
     /// The step is done.
     Taken {},
@@ -74,7 +75,9 @@ impl Wanted {
             Command::Pause { consumer } => Self::Pause { consumer },
             Command::Resume { consumer } => Self::Resume { consumer },
             Command::Reload => Self::Reload {},
-            Command::Swap { canary: Some(_), .. } => {
+            Command::Swap {
+                canary: Some(_), ..
+            } => {
                 return Err(
                     "a canary is for one host: each would judge it by its own deliveries; swap on one host with it, \
                      then on all without",
@@ -211,7 +214,9 @@ mod tests {
 
     #[test]
     fn a_key_that_a_later_version_adds_is_not_overlooked() {
-        let text = r#"{"begin":{"command":{"pause":{"consumer":"orders","for":"1h"}}}}"#;
+        let text = r#"{"begin":{"call":"7","command":{"pause":{"consumer":"orders","for":"1h"}}}}"#;
+        let known = text.replace(",\"for\":\"1h\"", "");
+        assert!(serde_json::from_str::<Step>(&known).is_ok());
         assert!(serde_json::from_str::<Step>(text).is_err());
     }
 }
