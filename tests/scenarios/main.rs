@@ -126,6 +126,9 @@ mod process {
     mod manifests;
     mod placement;
     mod placement_company;
+    // A network of a process' own, as only Linux provides it.
+    #[cfg(target_os = "linux")]
+    mod separated;
     mod start;
     mod status;
     mod stop;
