@@ -12,7 +12,7 @@ use hive_core::canary::CanaryRule;
 use hive_core::codes::{Code, Coded};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::all_hosts::{FromAll, FromHost, Outcome, Told};
+pub use self::all_hosts::{FromAll, FromHost, Outcome};
 use crate::status::Version;
 
 /// The largest code that a running host is sent, in bytes. What its files hold may be larger.

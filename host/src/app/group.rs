@@ -5,7 +5,7 @@
 
 mod everywhere;
 mod obeying;
-mod steps;
+mod wanted;
 
 use std::collections::HashMap;
 use std::fmt::Display;

@@ -15,7 +15,7 @@ use crate::control::{Answer, Command, Refusal, Ticket};
 /// A command that nothing is known to refuse any more.
 pub(super) enum Ready {
     Swap(ReadySwap),
-    Reload(ReadyReload),
+    Reload(Box<ReadyReload>),
     Pause { consumer: String },
     Resume { consumer: String },
 }
@@ -63,7 +63,10 @@ impl Running {
                 let ready = self.swap_ready(&component, code, canary).await;
                 ready.map(Ready::Swap)
             }
-            Command::Reload => self.reload_ready().await.map(Ready::Reload),
+            Command::Reload => {
+                let ready = self.reload_ready().await;
+                ready.map(|ready| Ready::Reload(Box::new(ready)))
+            }
             Command::Pause { consumer } => self.flow(&consumer).map(|_| Ready::Pause { consumer }),
             Command::Resume { consumer } => {
                 self.flow(&consumer).map(|_| Ready::Resume { consumer })
@@ -79,7 +82,7 @@ impl Running {
     ) -> Answer {
         match ready {
             Ready::Swap(ready) => Ok(self.swap(ready, conclude)),
-            Ready::Reload(ready) => self.reload(ready).await,
+            Ready::Reload(ready) => self.reload(*ready).await,
             Ready::Pause { consumer } => self.pause(&consumer),
             Ready::Resume { consumer } => self.resume(&consumer),
         }

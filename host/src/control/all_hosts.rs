@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hive_core::codes::Code;
+use hive_core::group::Told;
 use serde_json::Value;
 
 use super::Refusal;
@@ -40,29 +40,11 @@ pub enum Outcome {
     Refused(Told),
 }
 
-/// A refusal in words, as another host told it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// The words.
-    pub error: String,
-    /// The code of the error.
-    pub code: Option<Code>,
-}
-
 impl From<Refusal> for Told {
     fn from(refusal: Refusal) -> Self {
         Self {
             code: refusal.code(),
             error: refusal.to_string(),
-        }
-    }
-}
-
-impl From<&str> for Told {
-    fn from(error: &str) -> Self {
-        Self {
-            error: error.to_owned(),
-            code: None,
         }
     }
 }

@@ -273,7 +273,7 @@ fn value<'a>(of: &'a Map<String, Value>, key: &'static str) -> Result<&'a Value,
     of.get(key).ok_or(Unreadable::Key(key))
 }
 
-fn number(of: &Map<String, Value>, key: &'static str) -> Result<u64, Unreadable> {
+pub(super) fn number(of: &Map<String, Value>, key: &'static str) -> Result<u64, Unreadable> {
     value(of, key)?.as_u64().ok_or(Unreadable::Key(key))
 }
 
@@ -281,7 +281,10 @@ fn flag(of: &Map<String, Value>, key: &'static str) -> Result<bool, Unreadable> 
     value(of, key)?.as_bool().ok_or(Unreadable::Key(key))
 }
 
-fn text<'a>(of: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, Unreadable> {
+pub(super) fn text<'a>(
+    of: &'a Map<String, Value>,
+    key: &'static str,
+) -> Result<&'a str, Unreadable> {
     value(of, key)?.as_str().ok_or(Unreadable::Key(key))
 }
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
-use hive_core::group::{Answer, Exchange, Kind, Member, Question, Sealed};
+use hive_core::group::{
+    Answer, Exchange, Kind, Member, PART, Question, Reply, Sealed, Step, Told, Wanted,
+};
 use tokio::sync::oneshot;
 
-use super::steps::{PART, Reply, Step, Wanted};
-use super::{Asked, Group, PATIENCE};
-use crate::control::{Command, FromAll, FromHost, Outcome, Refusal, Told};
+use super::{Asked, Group, PATIENCE, wanted};
+use crate::control::{Command, FromAll, FromHost, Outcome, Refusal};
 
 /// How long a host may take to get a command ready: it may compile a large component.
 const GETTING_READY: Duration = Duration::from_secs(120);
@@ -53,7 +52,7 @@ impl Group {
             ));
         }
         let (wanted, code) =
-            Wanted::of(command).map_err(|why| Refusal::Conflict(why.to_owned()))?;
+            wanted::parts(command).map_err(|why| Refusal::Conflict(why.to_owned()))?;
         if let (Some(reason), false) = (self.away(), force) {
             return Err(Refusal::Conflict(format!(
                 "nothing was changed: the other hosts of the group cannot be reached: {reason}"
@@ -162,9 +161,10 @@ impl Group {
             return Err(Without::Told(ANOTHER_ANSWER.into()));
         };
         for part in code.chunks(PART) {
-            let code = STANDARD.encode(part);
-            let ticket = ticket.clone();
-            let step = Step::Part { ticket, code };
+            let step = Step::Part {
+                ticket: ticket.clone(),
+                code: part.to_owned(),
+            };
             self.take_step(member, step, GETTING_READY).await?;
         }
         let prepare = Step::Prepare {
@@ -180,7 +180,7 @@ impl Group {
         };
         let step = Step::CarryOut { ticket };
         one.outcome = match self.take_step(&one.member, step, CARRYING_OUT).await {
-            Ok(Reply::Done { answer }) => Outcome::Done(answer),
+            Ok(Reply::Done(answer)) => Outcome::Done(answer),
             Ok(_) => Outcome::Refused(ANOTHER_ANSWER.into()),
             Err(Without::Told(told)) => Outcome::Refused(told),
             Err(Without::Gone) => Outcome::Refused("it has gone meanwhile".into()),
@@ -198,7 +198,10 @@ impl Group {
             true => self.obeying.take(&self.me.host, step).await,
             false => self.ask_for(member, &step, patience).await?,
         };
-        reply.refusal().map_err(Without::Told)
+        match reply {
+            Reply::Refused(told) => Err(Without::Told(told)),
+            reply => Ok(reply),
+        }
     }
 
     async fn ask_for(
@@ -217,14 +220,13 @@ impl Group {
             asked: &member.id,
             number,
         };
-        let text = serde_json::json!(step).to_string();
-        let question = Question::Step(key.seal(Kind::Question, &exchange, text));
+        let question = Question::Step(key.seal(Kind::Question, &exchange, step.text()));
         match self.ask(member, number, question, patience).await {
             Asked::Answered(Answer::Step(sealed)) => {
                 let text = key.open(Kind::Answer, &exchange, &sealed).ok_or_else(|| {
                     told("it has another `host.admin_token`, or none, so it takes no command from this host")
                 })?;
-                serde_json::from_str(text)
+                Reply::read(text)
                     .map_err(|_| told("this version of hive-host does not understand its answer"))
             }
             Asked::Answered(_) => Err(told(ANOTHER_ANSWER)),
@@ -257,19 +259,17 @@ impl Group {
             };
         };
         let reply = match key.open(Kind::Question, &exchange, &sealed) {
-            Some(text) => match serde_json::from_str(text) {
+            Some(text) => match Step::read(text) {
                 Ok(step) => self.obeying.take(&asker.host, step).await,
-                Err(_) => Reply::refused("its version of hive-host does not know the command"),
+                Err(_) => {
+                    Reply::Refused("its version of hive-host does not know the command".into())
+                }
             },
             None => {
                 self.ignore(&"a command that is not sealed with this host's `host.admin_token`");
-                Reply::refused("the command is not sealed with its `host.admin_token`")
+                Reply::Refused("the command is not sealed with its `host.admin_token`".into())
             }
         };
-        key.seal(
-            Kind::Answer,
-            &exchange,
-            serde_json::json!(reply).to_string(),
-        )
+        key.seal(Kind::Answer, &exchange, reply.text())
     }
 }

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use hive_core::group::{Reply, Step, Told, Wanted};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use tokio::time::Instant;
 
-use super::steps::{Reply, Step, Wanted};
+use super::wanted;
 use crate::admin::DoneView;
 use crate::control::{Control, LARGEST_CODE, Ticket};
 
@@ -67,7 +66,7 @@ impl Obeying {
                 if let Some(begun) = begun {
                     self.control.give_up(&begun.ticket).await;
                 }
-                Reply::Taken {}
+                Reply::Taken
             }
         }
     }
@@ -76,7 +75,7 @@ impl Obeying {
         let most = LARGEST_CODE;
         if wanted.sent().is_some_and(|(bytes, _)| bytes > most) {
             let error = format!("a running host is sent {} MiB at most", most >> 20);
-            return Reply::refused(&*error);
+            return refused(&*error);
         }
         let mut begun = self.begun();
         if let Some(before) = &*begun {
@@ -88,7 +87,7 @@ impl Obeying {
                 before.wanted,
                 left.as_secs() + 1
             );
-            return Reply::refused(&*error);
+            return refused(&*error);
         }
         let ticket: Ticket = format!("{:032x}", rand::random::<u128>()).into();
         *begun = Some(Begun {
@@ -105,20 +104,17 @@ impl Obeying {
         }
     }
 
-    fn part(&self, ticket: &str, code: &str) -> Reply {
+    fn part(&self, ticket: &str, code: &[u8]) -> Reply {
         let mut begun = self.begun();
         let Some(begun) = self.next_step(&mut begun, ticket) else {
             return self.too_late();
         };
         let (bytes, _) = begun.wanted.sent().unwrap_or_default();
-        match STANDARD.decode(code) {
-            Ok(part) if begun.code.len() + part.len() <= bytes => {
-                begun.code.extend(part);
-                Reply::Taken {}
-            }
-            Ok(_) => Reply::refused("more code was sent than was said"),
-            Err(_) => Reply::refused("the code that was sent is broken"),
+        if begun.code.len() + code.len() > bytes {
+            return refused("more code was sent than was said");
         }
+        begun.code.extend(code);
+        Reply::Taken
     }
 
     async fn prepare(&self, ticket: &str) -> Reply {
@@ -133,19 +129,22 @@ impl Obeying {
                 None => true,
             };
             if !is_whole {
-                return Reply::refused("the code did not arrive whole");
+                return refused("the code did not arrive whole");
             }
             (Arc::clone(&begun.ticket), begun.wanted.clone(), code)
         };
-        let prepared = self.control.prepare(&ticket, wanted.command(code)).await;
+        let prepared = self
+            .control
+            .prepare(&ticket, wanted::whole(wanted, code))
+            .await;
         if self.next_step(&mut self.begun(), &ticket).is_none() {
             // It took longer than it is held.
             self.control.give_up(&ticket).await;
             return self.too_late();
         }
         match prepared {
-            Ok(()) => Reply::Taken {},
-            Err(refusal) => Reply::refused(refusal),
+            Ok(()) => Reply::Taken,
+            Err(refusal) => refused(refusal),
         }
     }
 
@@ -164,10 +163,8 @@ impl Obeying {
         }
         .emit();
         match self.control.carry_out(&ticket).await {
-            Ok(done) => Reply::Done {
-                answer: serde_json::json!(DoneView::from(&done)),
-            },
-            Err(refusal) => Reply::refused(refusal),
+            Ok(done) => Reply::Done(serde_json::json!(DoneView::from(&done))),
+            Err(refusal) => refused(refusal),
         }
     }
 
@@ -209,12 +206,16 @@ impl Obeying {
         let error = format!(
             "the next step of the command came after more than {held} s, and it is not held any more"
         );
-        Reply::refused(&*error)
+        refused(&*error)
     }
 
     fn begun(&self) -> MutexGuard<'_, Option<Begun>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused(told: impl Into<Told>) -> Reply {
+    Reply::Refused(told.into())
 }
 
 #[cfg(test)]
@@ -247,7 +248,10 @@ mod tests {
     }
 
     fn error(reply: Reply) -> String {
-        reply.refusal().expect_err("it is refused").error
+        match reply {
+            Reply::Refused(told) => told.error,
+            reply => panic!("{reply:?}"),
+        }
     }
 
     #[tokio::test]
@@ -278,7 +282,7 @@ mod tests {
             call: "7".to_owned(),
             command: Wanted::Swap {
                 component: "orders".to_owned(),
-                code: super::super::steps::From::Sent {
+                code: hive_core::group::From::Sent {
                     bytes: code.len(),
                     sha256: sha256.to_owned(),
                 },
@@ -286,7 +290,7 @@ mod tests {
         };
         let part = |ticket: &str, code: &[u8]| Step::Part {
             ticket: ticket.to_owned(),
-            code: STANDARD.encode(code),
+            code: code.to_owned(),
         };
         let prepare = |ticket: &str| Step::Prepare {
             ticket: ticket.to_owned(),
@@ -304,7 +308,7 @@ mod tests {
         let ticket = begun(&obeying, swap(&sum)).await;
         for part_of in [&code[..4], &code[4..]] {
             let reply = obeying.take("a", part(&ticket, part_of)).await;
-            assert!(matches!(reply, Reply::Taken {}), "{reply:?}");
+            assert!(matches!(reply, Reply::Taken), "{reply:?}");
         }
         let too_much = error(obeying.take("a", part(&ticket, b"x")).await);
         assert_eq!(too_much, "more code was sent than was said");
