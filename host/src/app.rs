@@ -6,6 +6,7 @@
 
 mod board;
 mod depths;
+mod discovery;
 mod pause;
 mod reload;
 mod running;
@@ -32,6 +33,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::board::Board;
+use self::discovery::Listings;
 use self::running::Running;
 use self::serving::Serving;
 use self::watch::Files;
@@ -167,6 +169,7 @@ impl App {
             )))
         })?;
         let (told, gave_up) = mpsc::channel(1);
+        let (found, listings) = discovery::line();
         let (shutdown_timeout, timeout) = tokio::sync::watch::channel(plan.host.shutdown_timeout);
         let mut running = Running {
             plan: plan.clone(),
@@ -179,6 +182,10 @@ impl App {
             consumers: BTreeMap::new(),
             amqp,
             board: Arc::clone(&board),
+            discoveries: BTreeMap::new(),
+            found,
+            seen: BTreeMap::new(),
+            left_out: Vec::new(),
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,
             gave_up: told,
@@ -193,8 +200,9 @@ impl App {
         for consumer in plan.consumers.values() {
             running.consume(consumer);
         }
+        running.look_for_queues();
         running.show();
-        tasks.spawn_service(run(running, orders));
+        tasks.spawn_service(run(running, orders, listings));
         Ok(Self {
             control,
             gave_up,
@@ -237,7 +245,7 @@ struct Judged {
 
 /// Carries out commands, one after the other, until the host drains. Then stops the instances, once no delivery
 /// is in flight any more.
-async fn run(mut running: Running, mut orders: Orders) {
+async fn run(mut running: Running, mut orders: Orders, mut listings: Listings) {
     let (drain, close) = (running.tasks.drain().clone(), running.tasks.close().clone());
     let (judge, mut judged) = mpsc::channel::<Judged>(16);
     let tasks = running.tasks.clone();
@@ -268,6 +276,7 @@ async fn run(mut running: Running, mut orders: Orders) {
             Some(Judged { component, trial, verdict }) = judged.recv() => {
                 running.conclude(&component, &trial, verdict);
             }
+            Some(found) = listings.recv() => running.discovered(found).await,
             Some(Order { command, answer }) = orders.recv() => {
                 let done = match command {
                     Command::Swap { component, code, canary } => {
@@ -325,6 +334,7 @@ pub(crate) fn engine(
     let handling: u32 = plan
         .consumers
         .values()
+        .chain(plan.templates())
         .map(|consumer| u32::from(consumer.concurrency))
         .sum();
     let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);

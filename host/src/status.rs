@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hive_config::plan::Placement;
+use hive_config::plan::{LeftOut, Placement};
 use hive_core::canary::{Decision, Tally};
 use hive_core::codes::Reason;
 pub use hive_core::version::Version;
@@ -20,6 +20,8 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// Every consumer of the plan.
     pub consumers: Vec<ConsumerStatus>,
+    /// Every table of the plan with `queues`.
+    pub discoveries: Vec<DiscoveryStatus>,
     /// The messages in the queues that consumers share; empty where the broker was not asked.
     pub shared_queues: Vec<SharedQueue>,
     /// Every component of the plan that has been loaded.
@@ -47,6 +49,10 @@ pub struct LinkStatus {
 pub struct ConsumerStatus {
     /// Its name.
     pub consumer: Arc<str>,
+    /// The name of its table: another one where its queue was discovered.
+    pub table: Arc<str>,
+    /// The pattern by which its queue was discovered.
+    pub pattern: Option<Arc<str>>,
     /// The queue that it consumes.
     pub queue: Arc<str>,
     /// The component that handles what comes.
@@ -72,6 +78,25 @@ pub struct ConsumerStatus {
     pub crew: Option<CrewStatus>,
     /// The messages in its queues; empty where the broker was not asked.
     pub queues: Vec<QueueDepth>,
+}
+
+/// A table with `queues`.
+#[derive(Debug, Clone)]
+pub struct DiscoveryStatus {
+    /// Its name.
+    pub table: Arc<str>,
+    /// The pattern.
+    pub pattern: Arc<str>,
+    /// The connection over which queues are looked for.
+    pub connection: Arc<str>,
+    /// How many queues have a consumer.
+    pub queues: usize,
+    /// Queues that match, and have none.
+    pub left_out: Vec<LeftOut>,
+    /// When the queues of the broker were last listed as a whole.
+    pub looked: Option<SystemTime>,
+    /// Since when they cannot be listed, and why; what is consumed stays consumed.
+    pub failing: Option<(SystemTime, Reason)>,
 }
 
 /// The messages that wait in a queue.
@@ -162,9 +187,12 @@ pub struct CanaryStatus {
 
 impl Status {
     /// Whether every consumer that is wanted consumes, and can publish: a link for publications
-    /// that the broker has blocked is one that works, and a consumer that is paused is not wanted.
+    /// that the broker has blocked is one that works, and a consumer that is paused is not wanted. Before the queues
+    /// of the broker were listed once, it is unknown which consumers are wanted.
     pub fn is_ready(&self) -> bool {
-        self.missing().next().is_none() && self.links.iter().all(LinkStatus::is_up)
+        self.missing().next().is_none()
+            && self.links.iter().all(LinkStatus::is_up)
+            && self.discoveries.iter().all(|one| one.looked.is_some())
     }
 
     /// The consumers that are wanted and are not there.
@@ -219,6 +247,8 @@ impl ConsumerStatus {
     pub(crate) fn of_orders() -> Self {
         Self {
             consumer: "orders".into(),
+            table: "orders".into(),
+            pattern: None,
             queue: "orders.created".into(),
             component: "orders".into(),
             connection: "main".into(),
@@ -251,6 +281,7 @@ mod tests {
                 waiting: waiting.map(Reason::from),
                 ..ConsumerStatus::of_orders()
             }],
+            discoveries: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         }
@@ -265,6 +296,24 @@ mod tests {
         let waiting = status(Some("the queue is not there"), ConnectionState::Open);
         assert!(!waiting.is_ready());
         assert_eq!(waiting.missing().count(), 1);
+    }
+
+    #[test]
+    fn ready_is_one_listing_of_queues_and_a_later_one_may_fail() {
+        let mut status = status(None, ConnectionState::Open);
+        let failing = Some((SystemTime::UNIX_EPOCH, Reason::from("it does not answer")));
+        status.discoveries = vec![DiscoveryStatus {
+            table: "tenants".into(),
+            pattern: "tenant.*".into(),
+            connection: "main".into(),
+            queues: 0,
+            left_out: Vec::new(),
+            looked: None,
+            failing,
+        }];
+        assert!(!status.is_ready());
+        status.discoveries[0].looked = Some(SystemTime::UNIX_EPOCH);
+        assert!(status.is_ready());
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl Running {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
+        let seen = self.still_seen(&new);
+        let (new, later) = self.with_discovered(&new, &seen);
         let changes = diff(&self.plan, &new);
         if changes.is_empty() {
             return Ok(Done::Reloaded {
@@ -56,6 +58,10 @@ impl Running {
         }
         let generations = self.load_changed(&new, &changes).await?;
         let not_declared = self.apply(new, &changes, generations).await?;
+        self.seen = seen;
+        if later > 0 {
+            self.look_again();
+        }
         let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
         changes.extend(not_declared);
         Ok(Done::Reloaded { changes })
@@ -103,7 +109,8 @@ impl Running {
         }
     }
 
-    async fn apply(
+    /// Makes what runs what `new` says. `generations` are those of components that are new or changed.
+    pub(super) async fn apply(
         &mut self,
         mut new: Plan,
         changes: &Changes,
@@ -116,10 +123,13 @@ impl Running {
         };
         let paused: BTreeSet<_> = stopped.iter().filter(is_paused).cloned().collect();
         self.stop_consumers(&stopped).await;
-        for name in changes.connections.ended() {
+        for name in &changes.patterns.removed {
+            self.telemetry.consumer_gone(name);
+        }
+        for name in changes.connections.removed.iter().chain(changes.reopened()) {
             self.disconnect(name).await;
         }
-        for name in changes.connections.begun() {
+        for name in changes.connections.added.iter().chain(changes.reopened()) {
             self.connect(&new.connections[name], &new)
                 .map_err(Refusal::Faulty)?;
         }
@@ -148,17 +158,17 @@ impl Running {
                 self.consumers[&consumer.name].crewed.flow.pause();
             }
         }
+        self.look_for_queues();
         self.show();
         Ok(not_declared)
     }
 
     /// Consumers that were removed or changed, and those whose connection is opened again.
     fn consumers_to_stop(&self, changes: &Changes) -> BTreeSet<Arc<str>> {
-        let connections = &changes.connections;
-        let of_connection = self.plan.consumers.values().filter(|consumer| {
-            connections.changed.contains_key(&consumer.connection)
-                || connections.removed.contains(&consumer.connection)
-        });
+        let ended = changes.connections.removed.iter();
+        let ended: BTreeSet<_> = ended.chain(changes.reopened()).collect();
+        let consumers = self.plan.consumers.values();
+        let of_connection = consumers.filter(|consumer| ended.contains(&consumer.connection));
         of_connection
             .map(|consumer| &consumer.name)
             .chain(changes.consumers.ended())
@@ -176,10 +186,10 @@ impl Running {
                 .filter_map(|name| plan.consumers.get(name))
                 .map(|consumer| &consumer.connection)
         });
+        let reopened: BTreeSet<_> = changes.reopened().collect();
         let touched: BTreeSet<_> = changes.topology.keys().chain(of_consumers).collect();
         for name in touched {
-            let is_new = changes.connections.added.contains(name)
-                || changes.connections.changed.contains_key(name);
+            let is_new = changes.connections.added.contains(name) || reopened.contains(name);
             let (Some(linked), Some(plan), false) = (
                 self.connections.get(name),
                 new.connections.get(name),

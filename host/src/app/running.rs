@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hive_amqp::{Amqp, Connection};
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
 use hive_core::codes::Coded;
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::depths::Depths;
+use super::discovery::{Discovery, Found};
 use super::watch::Files;
 use crate::pipeline::{Pipeline, Quarantines, Services};
 
@@ -33,6 +34,14 @@ pub(super) struct Running {
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
     pub(super) amqp: Amqp,
     pub(super) board: Arc<Board>,
+    /// The searches for queues, by connection.
+    pub(super) discoveries: BTreeMap<Arc<str>, Discovery>,
+    /// Where their listings go.
+    pub(super) found: mpsc::Sender<Found>,
+    /// The queues of their last listings.
+    pub(super) seen: Seen,
+    /// Queues that match a pattern and are not consumed from.
+    pub(super) left_out: Vec<LeftOut>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
     pub(super) gave_up: mpsc::Sender<Coded>,
@@ -139,7 +148,12 @@ impl Running {
         }))
         .await;
         for (name, _) in &stopped {
-            self.telemetry.consumer_gone(name);
+            // The series of a pattern's consumers are those of its table: each takes back its part when it ends.
+            if let Some(plan) = self.plan.consumers.get(name)
+                && !self.plan.is_discovered(plan)
+            {
+                self.telemetry.consumer_gone(name);
+            }
         }
     }
 
@@ -167,6 +181,12 @@ impl Running {
         watched.consumers = consumers
             .map(|(name, consumer)| (name.clone(), consumer.crewed.clone()))
             .collect();
+        watched.discoveries = self
+            .discoveries
+            .iter()
+            .map(|(name, one)| (name.clone(), one.looked()))
+            .collect();
+        watched.left_out.clone_from(&self.left_out);
         self.board.set(&self.plan, watched);
         self.files.watch(self.plan.components.values());
         self.shutdown_timeout
