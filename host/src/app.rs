@@ -7,6 +7,7 @@
 mod board;
 mod depths;
 mod discovery;
+mod group;
 mod pause;
 mod reload;
 mod running;
@@ -34,6 +35,7 @@ use tokio::sync::mpsc;
 
 use self::board::Board;
 use self::discovery::Listings;
+use self::group::Group;
 use self::running::Running;
 use self::serving::Serving;
 use self::watch::Files;
@@ -142,11 +144,13 @@ impl App {
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
+        let group = Group::of(&plan, &board);
         let (control, orders) = control::line();
         let serving = Serving {
             plan: &plan,
             file: &source.file,
             board: &board,
+            group: group.as_ref(),
             control: &control,
             telemetry,
         };
@@ -186,6 +190,7 @@ impl App {
             found,
             seen: BTreeMap::new(),
             left_out: Vec::new(),
+            group,
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,
             gave_up: told,

@@ -293,6 +293,7 @@ fn consumer(
         },
         placement: plan.placement,
         standby,
+        idle: crewed.and_then(|crewed| crewed.flow.watch().idle()),
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
         kept,
         crew: crewed.map(crew),

@@ -19,6 +19,7 @@ use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::depths::Depths;
 use super::discovery::{Discovery, Found};
+use super::group::Group;
 use super::watch::Files;
 use crate::pipeline::{Pipeline, Quarantines, Services};
 
@@ -42,6 +43,7 @@ pub(super) struct Running {
     pub(super) seen: Seen,
     /// Queues that match a pattern and are not consumed from.
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) group: Option<Arc<Group>>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
     pub(super) gave_up: mpsc::Sender<Coded>,
@@ -98,6 +100,9 @@ impl Running {
                 }
             }
         });
+        if let Some(group) = &self.group {
+            group.join(&plan.name, &connection, &tasks);
+        }
         let linked = Linked {
             depths: Depths::new(&connection, &tasks),
             connection,
