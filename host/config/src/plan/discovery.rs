@@ -78,13 +78,13 @@ impl Plan {
                         continue;
                     }
                 };
+                taken.insert(place, Arc::clone(table));
                 let is_new = !before.contains_key(&consumer.name);
                 if is_new && new == most_new {
                     later += 1;
                     continue;
                 }
                 new += usize::from(is_new);
-                taken.insert(place, Arc::clone(table));
                 consumers.insert(Arc::clone(&consumer.name), consumer);
             }
         }

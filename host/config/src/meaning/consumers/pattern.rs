@@ -31,6 +31,8 @@ pub(super) fn queues(
     let at = match (one, every) {
         (Some(_), None) => return Some(Queues::One),
         (None, Some(at)) => at,
+        // What is in the place of a table is reported already.
+        (None, None) if node.is_faulty() => return None,
         (None, None) => {
             let remedy = "name the queue to consume from, or write a pattern of names as `queues`";
             context
