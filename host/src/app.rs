@@ -190,6 +190,7 @@ impl App {
             found,
             seen: BTreeMap::new(),
             left_out: Vec::new(),
+            gone: BTreeMap::new(),
             group,
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,

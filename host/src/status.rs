@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use hive_config::plan::{LeftOut, Placement};
 use hive_core::canary::{Decision, Tally};
-use hive_core::codes::Reason;
+use hive_core::codes::{Code, Reason};
 use hive_core::group::Report;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
@@ -211,10 +211,12 @@ impl Status {
             && self.discoveries.iter().all(|one| one.looked.is_some())
     }
 
-    /// The consumers that are wanted and are not there.
+    /// The consumers that are wanted and are not there. One whose queue was discovered and has been deleted since is not
+    /// wanted any more.
     pub fn missing(&self) -> impl Iterator<Item = &ConsumerStatus> {
         let consumers = self.consumers.iter();
-        consumers.filter(|consumer| consumer.waiting.is_some() && consumer.paused.is_none())
+        let waiting = consumers.filter(|consumer| consumer.state() == "waiting");
+        waiting.filter(|consumer| !consumer.is_let_go())
     }
 
     /// The consumers that keep deliveries, each with what for.
@@ -232,8 +234,10 @@ impl Status {
 
     /// How many consumers consume.
     pub fn consuming(&self) -> usize {
-        let others = self.missing().count() + self.standing_by().count() + self.paused().count();
-        self.consumers.len() - others
+        let consumers = self.consumers.iter();
+        consumers
+            .filter(|consumer| consumer.state() == "consuming")
+            .count()
     }
 
     /// The consumers that are paused, each with its pause.
@@ -252,6 +256,13 @@ impl ConsumerStatus {
             (None, None) if self.standby.is_some() => "standby",
             (None, None) => "consuming",
         }
+    }
+
+    /// Whether its queue was discovered and is not there any more: the next listing ends it.
+    fn is_let_go(&self) -> bool {
+        let reason = self.waiting.as_ref();
+        let is_gone = reason.is_some_and(|reason| reason.code == Some(Code::EntityMissing));
+        is_gone && self.pattern.is_some()
     }
 
     /// Whether it only waits for another host to go.
@@ -341,6 +352,26 @@ mod tests {
         assert!(!status.is_ready());
         status.discoveries[0].looked = Some(SystemTime::UNIX_EPOCH);
         assert!(status.is_ready());
+    }
+
+    #[test]
+    fn a_discovered_queue_that_is_gone_is_not_missing() {
+        let mut status = status(None, ConnectionState::Open);
+        let consumer = &mut status.consumers[0];
+        consumer.waiting = Some(Reason {
+            text: "no queue".into(),
+            code: Some(Code::EntityMissing),
+        });
+        assert!(!status.is_ready());
+        status.consumers[0].pattern = Some("tenant.*".into());
+        assert_eq!((status.missing().count(), status.consuming()), (0, 0));
+        assert!(status.is_ready());
+        // Whatever else it waits for is missed.
+        status.consumers[0].waiting = Some(Reason {
+            text: "no right".into(),
+            code: Some(Code::NoRight),
+        });
+        assert_eq!(status.missing().count(), 1);
     }
 
     #[test]

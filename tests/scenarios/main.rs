@@ -112,6 +112,7 @@ mod change {
 /// Queues that are discovered.
 mod discovery {
     mod queues;
+    mod rounds;
 }
 
 /// The process: how it starts, stops, and reports its state.

@@ -85,8 +85,9 @@ fn discovered(changed: &Section, plans: [&Plan; 2]) -> BTreeMap<Arc<str>, Arc<st
     let tables = names.filter_map(|name| {
         let mut found = plans.iter().filter_map(|plan| plan.consumers.get(name));
         let consumer = found.next()?;
-        let is_discovered = consumer.name != consumer.table;
-        is_discovered.then(|| (Arc::clone(name), Arc::clone(&consumer.table)))
+        consumer
+            .is_discovered()
+            .then(|| (Arc::clone(name), Arc::clone(&consumer.table)))
     });
     tables.collect()
 }

@@ -36,7 +36,7 @@ pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
-pub use discovery::{Discovered, LeftOut, Seen};
+pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
 pub use hive_core::scaling::ScalePlan;

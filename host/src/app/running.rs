@@ -1,14 +1,14 @@
 //! Everything that runs, by its name in hive.toml. One task owns it, and carries out what changes
 //! it, one thing after the other: nothing here is locked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hive_amqp::{Amqp, Connection};
+use hive_amqp::{Amqp, Connection, ConsumerState};
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
-use hive_core::codes::Coded;
+use hive_core::codes::{Code, Coded};
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
 use hive_store::OnDemand;
@@ -43,6 +43,8 @@ pub(super) struct Running {
     pub(super) seen: Seen,
     /// Queues that match a pattern and are not consumed from.
     pub(super) left_out: Vec<LeftOut>,
+    /// Consumers that did not find their queue although the last listing has it, by connection.
+    pub(super) gone: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     pub(super) group: Option<Arc<Group>>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
@@ -69,6 +71,14 @@ impl Consuming {
     pub(super) fn is_paused_by_hand(&self) -> bool {
         let paused = self.crewed.flow.paused();
         paused.is_some_and(|pause| pause.by == PausedBy::Hand)
+    }
+
+    /// Whether it waits for its queue, which was deleted.
+    pub(super) fn is_gone(&self) -> bool {
+        match self.crewed.flow.watch().now() {
+            ConsumerState::Waiting(reason) => reason.code == Some(Code::EntityMissing),
+            ConsumerState::Consuming | ConsumerState::Standby(_) => false,
+        }
     }
 }
 
@@ -155,7 +165,7 @@ impl Running {
         for (name, _) in &stopped {
             // The series of a pattern's consumers are those of its table: each takes back its part when it ends.
             if let Some(plan) = self.plan.consumers.get(name)
-                && !self.plan.is_discovered(plan)
+                && !plan.is_discovered()
             {
                 self.telemetry.consumer_gone(name);
             }

@@ -2,33 +2,42 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use hive_tests::{
     Broker, HiveToml, HostProcess, Message, Proxy, Vhost, eventually_within, scratch,
 };
+use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
 /// How long a look at the queues of a busy machine may take, beside the pause between two looks.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Queues of one round in the test of many, where `HIVE_DISCOVERED` names no other number.
-const MANY: usize = 200;
-
 /// The connection of a host that looks at the queues each second.
-fn discovering(vhost: &Vhost) -> HiveToml {
-    let port = vhost.management().port();
+pub(super) fn discovering(vhost: &Vhost) -> HiveToml {
+    over(vhost.management().port())
+}
+
+/// The same with the management interface behind another port.
+fn over(management: u16) -> HiveToml {
+    let keys = format!(
+        "management = \"http://guest:guest@127.0.0.1:{management}\"\ndiscover_every = \"1s\""
+    );
     HiveToml::new()
-        .connection(&format!(
-            "management = \"http://127.0.0.1:{port}\"\ndiscover_every = \"1s\""
-        ))
+        .connection(&keys)
         .queue("out", "")
         .component("echo", "")
 }
 
-/// With a consumer for each queue of a tenant.
-fn tenants(vhost: &Vhost) -> HiveToml {
-    let keys = "queues = \"tenant.*\"\ncomponent = \"echo\"\nprefetch = 1";
-    discovering(vhost).section("consumers.tenants", keys)
+pub(super) async fn echoes(vhost: &Vhost, queue: &str) -> Result<()> {
+    vhost.publish("", queue, Message::new(queue)).await?;
+    assert_eq!(vhost.take_one("out").await?.text(), queue);
+    Ok(())
+}
+
+/// The only discovery of the host, beside the status of its readiness.
+pub(super) async fn discovery(host: &HostProcess) -> Result<(u16, Value)> {
+    let (status, readiness) = host.readiness().await?;
+    Ok((status, readiness["discoveries"][0].clone()))
 }
 
 async fn is_consumed(vhost: &Vhost, queue: &str) -> Result<()> {
@@ -38,16 +47,10 @@ async fn is_consumed(vhost: &Vhost, queue: &str) -> Result<()> {
     Ok(())
 }
 
-async fn echoes(vhost: &Vhost, queue: &str) -> Result<()> {
-    vhost.publish("", queue, Message::new(queue)).await?;
-    assert_eq!(vhost.take_one("out").await?.text(), queue);
-    Ok(())
-}
-
-/// The only discovery of the host.
-async fn discovery(host: &HostProcess) -> Result<(u16, Value)> {
-    let (status, readiness) = host.readiness().await?;
-    Ok((status, readiness["discoveries"][0].clone()))
+/// With a consumer for each queue of a tenant.
+fn tenants(vhost: &Vhost) -> HiveToml {
+    let keys = "queues = \"tenant.*\"\ncomponent = \"echo\"\nprefetch = 1";
+    discovering(vhost).section("consumers.tenants", keys)
 }
 
 #[tokio::test]
@@ -97,6 +100,78 @@ async fn a_queue_that_comes_is_consumed_and_one_that_goes_is_let_go() -> Result<
     is_consumed(&vhost, "tenant.a").await?;
     echoes(&vhost, "tenant.a").await?;
     assert_eq!(host.count_events("link.lost", &[]), 0);
+    // A queue that is deleted is nothing that an operator has to know.
+    for event in ["topology.mismatch", "consumer.lost"] {
+        assert_eq!(host.count_events(event, &[]), 0, "{event}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_queue_that_is_made_again_between_two_listings_is_consumed_again() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("again").await?;
+    vhost.declare_queue("tenant.a", "classic").await?;
+    let host = HostProcess::run(&vhost, &tenants(&vhost)).await?;
+    is_consumed(&vhost, "tenant.a").await?;
+    for _ in 0..3 {
+        vhost.delete_queue("tenant.a").await?;
+        vhost.declare_queue("tenant.a", "classic").await?;
+        is_consumed(&vhost, "tenant.a").await?;
+        echoes(&vhost, "tenant.a").await?;
+    }
+    assert_eq!(host.count_events("consumer.lost", &[]), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_consumed_is_left_out_and_named() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("single").await?;
+    let mut single = FieldTable::default();
+    single.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    vhost.declare_queue_with("tenant.single", single).await?;
+    vhost.declare_queue("tenant.plain", "quorum").await?;
+    vhost.declare_queue("tenant.log", "stream").await?;
+    let keys = "queues = \"tenant.*\"\ncomponent = \"echo\"\nplacement = \"single\"";
+    let toml = discovering(&vhost)
+        .queue("tenant.own", "type = \"classic\"\nexclusive = true")
+        .section("consumers.tenants", keys);
+    let host = HostProcess::run(&vhost, &toml).await?;
+    is_consumed(&vhost, "tenant.single").await?;
+    echoes(&vhost, "tenant.single").await?;
+    let (status, view) = discovery(&host).await?;
+    assert_eq!((status, &view["discovered"]), (200, &1.into()));
+    let left_out = view["left_out"].as_array();
+    assert_eq!(left_out.map(Vec::len), Some(1), "{view}");
+    assert_eq!(view["left_out"][0]["queue"], "tenant.plain");
+    let reason = &view["left_out"][0]["reason"];
+    let reason = reason.as_str().unwrap_or_default();
+    assert!(
+        reason.contains("without x-single-active-consumer"),
+        "{view}"
+    );
+    let logged = [("consumer", "tenants"), ("queue", "tenant.plain")];
+    assert_eq!(host.count_events("discovery.left_out", &logged), 1);
+    for queue in ["tenant.plain", "tenant.log"] {
+        assert_eq!(vhost.consumers(queue).await?, 0, "{queue}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_without_the_rights_is_named_with_what_to_do() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("refused").await?;
+    vhost.declare_queue("tenant.a", "classic").await?;
+    let text = tenants(&vhost).text(&vhost);
+    let text = text.replace("http://guest:guest@", "http://stranger:hunter2@");
+    let host = HostProcess::launch(&text)?;
+    host.wait_for_event("discovery.failed", &[("code", "HIVE-0203")])
+        .await?;
+    let (status, view) = discovery(&host).await?;
+    assert_eq!((status, &view["code"]), (503, &"HIVE-0203".into()));
+    let reason = view["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("refuses user \"stranger\""), "{view}");
+    assert!(reason.contains("the tag `management`"), "{view}");
+    assert!(!host.mentions("hunter2"));
     Ok(())
 }
 
@@ -168,17 +243,10 @@ async fn while_the_management_interface_is_away_what_is_consumed_stays_consumed(
     let vhost = Broker::shared().await?.vhost("mute").await?;
     vhost.declare_queue("tenant.a", "classic").await?;
     let proxy = Proxy::start(vhost.management().port())?;
-    let toml = HiveToml::new()
-        .connection(&format!(
-            "management = \"http://guest:guest@127.0.0.1:{}\"\ndiscover_every = \"1s\"",
-            proxy.port()
-        ))
-        .queue("out", "")
-        .component("echo", "")
-        .section(
-            "consumers.tenants",
-            "queues = \"tenant.*\"\ncomponent = \"echo\"",
-        );
+    let toml = over(proxy.port()).section(
+        "consumers.tenants",
+        "queues = \"tenant.*\"\ncomponent = \"echo\"",
+    );
     proxy.refuse();
     let host = HostProcess::launch(&toml.text(&vhost))?;
     let failed = host.wait_for_event("discovery.failed", &[("code", "HIVE-0201")]);
@@ -208,79 +276,5 @@ async fn while_the_management_interface_is_away_what_is_consumed_stays_consumed(
     proxy.pass();
     is_consumed(&vhost, "tenant.b").await?;
     assert!(!host.mentions("guest:guest"));
-    Ok(())
-}
-
-/// The memory that a host may have more after the last round than after the second one.
-const MOST_GROWTH_KIB: u64 = 8 * 1024;
-
-/// The channels of the host's connections.
-fn channels(vhost: &Vhost) -> Result<u64> {
-    let connections = vhost
-        .management()
-        .get(&format!("/vhosts/{}/connections", vhost.name()))?;
-    let connections = connections.as_array().into_iter().flatten();
-    let of_host = connections.filter(|one| one["user_provided_name"].is_string());
-    Ok(of_host.filter_map(|one| one["channels"].as_u64()).sum())
-}
-
-/// The queues of one round.
-fn names(count: usize, round: usize) -> Vec<String> {
-    let names = (0..count).map(|number| format!("tenant.{round}.{number}"));
-    names.collect()
-}
-
-#[tokio::test]
-async fn ten_rounds_of_queues_that_come_and_go_leave_no_channels_and_no_memory() -> Result<()> {
-    let count = match std::env::var("HIVE_DISCOVERED") {
-        Ok(count) => count.parse().context("HIVE_DISCOVERED is a number")?,
-        Err(_) => MANY,
-    };
-    let (per_round, rounds) = (count.div_ceil(10), 10);
-    let vhost = Broker::shared().await?.vhost("rounds").await?;
-    let keys = "queues = \"tenant.*\"\ncomponent = \"echo\"\nprefetch = 1\nretry = { limit = 0, dead_letter = \"dead\" }";
-    let toml = discovering(&vhost).section("consumers.tenants", keys);
-    let host = HostProcess::run(&vhost, &toml).await?;
-    let mut after = Vec::new();
-    for round in 0..rounds {
-        for queue in names(per_round, round) {
-            vhost.declare_queue(&queue, "classic").await?;
-        }
-        let discovered = async || discovery(&host).await;
-        eventually_within(
-            PATIENCE,
-            "all are consumed",
-            discovered,
-            |(status, view)| *status == 200 && view["discovered"] == per_round,
-        )
-        .await?;
-        for queue in names(per_round, round) {
-            ensure!(
-                vhost.consumers(&queue).await? == 1,
-                "{queue} is not consumed"
-            );
-        }
-        echoes(&vhost, &format!("tenant.{round}.0")).await?;
-        for queue in names(per_round, round) {
-            vhost.delete_queue(&queue).await?;
-        }
-        eventually_within(PATIENCE, "all are let go", discovered, |(status, view)| {
-            *status == 200 && view["discovered"] == 0
-        })
-        .await?;
-        after.push(host.usage()?);
-    }
-    assert_eq!(host.count_events("link.lost", &[]), 0);
-    let (second, last) = (after[1], after[rounds - 1]);
-    assert_eq!(last.descriptors, second.descriptors, "{after:?}");
-    // What an allocator keeps is not what a round leaves behind: that would be there eight times.
-    let grown = last.resident_kib.saturating_sub(second.resident_kib);
-    ensure!(grown < MOST_GROWTH_KIB, "{grown} KiB more: {after:?}");
-    let channels = async || channels(&vhost);
-    eventually_within(PATIENCE, "no channel is left", channels, |channels| {
-        *channels <= 4
-    })
-    .await?;
-    println!("discovered {count} queues in {rounds} rounds: {after:?}");
     Ok(())
 }

@@ -207,6 +207,7 @@ fn described(queue: &Queue) -> Value {
         "durable": queue.durable,
         "auto_delete": queue.auto_delete,
         "exclusive": queue.owner.is_some(),
+        "state": "running",
         "arguments": arguments(&queue.table),
         "messages": ready + unacked,
         "messages_ready": ready,

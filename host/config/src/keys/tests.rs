@@ -94,7 +94,10 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ),
     ("host.log", ["'warn'", "'debug'"]),
     ("connections.url", ["'amqp://u:p@h'", "'amqp://u:q@h'"]),
-    ("connections.management", ["'http://u:p@h'", "'http://u:q@h'"]),
+    (
+        "connections.management",
+        ["'http://u:p@h'", "'http://u:q@h'"],
+    ),
     ("connections.tls.ca", ["'tests/config/tls/orders.pem'", ""]),
     (
         "connections.tls.cert",

@@ -7,7 +7,19 @@ use std::sync::Arc;
 use super::{ConsumerPlan, Plan};
 
 /// The queues that may be consumed from, by connection. A connection that is missing has not been looked at yet.
-pub type Seen = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+pub type Seen = BTreeMap<Arc<str>, QueuesSeen>;
+
+/// Those of one connection, by name.
+pub type QueuesSeen = BTreeMap<Arc<str>, QueueSeen>;
+
+/// A queue as the broker lists it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueSeen {
+    /// Whether it has `x-single-active-consumer`.
+    pub is_single: bool,
+    /// Whether the node that has it is away: until that is back, the broker says that there is no such queue.
+    pub is_down: bool,
+}
 
 /// A plan with the consumers of the queues that there are.
 #[derive(Debug)]
@@ -29,6 +41,8 @@ pub struct LeftOut {
     pub queue: Arc<str>,
     /// Why.
     pub why: Arc<str>,
+    /// Whether somebody has to change something: the queue is consumed by nobody on this host.
+    pub is_fault: bool,
 }
 
 impl Plan {
@@ -53,28 +67,32 @@ impl Plan {
         for (table, pattern) in &plan.patterns {
             let connection = pattern.connection();
             let queues = seen.get(connection).into_iter().flatten();
-            for queue in queues.filter(|queue| pattern.queues.matches(queue)) {
+            for (queue, seen) in queues.filter(|(queue, _)| pattern.queues.matches(queue)) {
                 let place = (Arc::clone(connection), Arc::clone(queue));
-                let found = match taken.get(&place) {
-                    Some(other) => Err(format!("[consumers.{other}] consumes from it")),
-                    None if dead_letters.contains(&place) => {
-                        Err("it is the `dead_letter` of a consumer".to_owned())
-                    }
-                    None => pattern.consumer_of(queue).and_then(|consumer| {
-                        match plan.consumers.contains_key(&consumer.name) {
-                            true => Err(format!("there is a [consumers.{:?}]", consumer.name)),
-                            false => Ok(consumer),
-                        }
-                    }),
+                let mut leave_out = |why: String, is_fault| {
+                    left_out.push(LeftOut {
+                        table: Arc::clone(table),
+                        queue: Arc::clone(queue),
+                        why: why.into(),
+                        is_fault,
+                    });
                 };
-                let consumer = match found {
+                if let Some(other) = taken.get(&place) {
+                    leave_out(format!("[consumers.{other}] consumes from it"), false);
+                    continue;
+                }
+                if dead_letters.contains(&place) {
+                    leave_out("it is the `dead_letter` of a consumer".to_owned(), false);
+                    continue;
+                }
+                let consumer = match pattern.consumer_of_seen(queue, *seen) {
+                    Ok(consumer) if plan.consumers.contains_key(&consumer.name) => {
+                        leave_out(format!("there is a [consumers.{:?}]", consumer.name), true);
+                        continue;
+                    }
                     Ok(consumer) => consumer,
                     Err(why) => {
-                        left_out.push(LeftOut {
-                            table: Arc::clone(table),
-                            queue: Arc::clone(queue),
-                            why: why.into(),
-                        });
+                        leave_out(why, true);
                         continue;
                     }
                 };
@@ -102,7 +120,7 @@ impl Plan {
         let consumers = std::mem::take(&mut plan.consumers);
         let written = consumers.into_iter();
         plan.consumers = written
-            .filter(|(_, consumer)| !self.is_discovered(consumer))
+            .filter(|(_, consumer)| !consumer.is_discovered())
             .collect();
         plan
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConsumerPlan, DelayQueues, Glob, Plan};
+use super::{ConsumerPlan, DelayQueues, Glob, Placement, Plan, QueueSeen};
 use crate::diff::differing::{Differing, Shown};
 use crate::read::{LONGEST_NAME, LONGEST_RETRIED};
 
@@ -28,6 +28,27 @@ impl PatternPlan {
     /// The component that handles the deliveries.
     pub fn component(&self) -> &Arc<str> {
         &self.template.component
+    }
+
+    /// The consumer of a queue that the broker has, or why there can be none.
+    ///
+    /// # Errors
+    ///
+    /// In words, for whoever declares the queue.
+    pub(super) fn consumer_of_seen(
+        &self,
+        queue: &str,
+        seen: QueueSeen,
+    ) -> Result<ConsumerPlan, String> {
+        let consumer = self.consumer_of(queue)?;
+        match consumer.placement == Placement::Single && !seen.is_single {
+            true => Err(
+                "it is to be consumed by one host at a time, and was declared without x-single-active-consumer; \
+                 delete it and declare it with that argument, or remove `placement = \"single\"`"
+                    .to_owned(),
+            ),
+            false => Ok(consumer),
+        }
     }
 
     /// The consumer of one queue, or why there can be none.
@@ -99,9 +120,11 @@ impl Plan {
         }
         self
     }
+}
 
-    /// Whether a consumer was discovered: its table has `queues`.
-    pub fn is_discovered(&self, consumer: &ConsumerPlan) -> bool {
-        consumer.name != consumer.table
+impl ConsumerPlan {
+    /// Whether its queue was discovered: its table has `queues`.
+    pub fn is_discovered(&self) -> bool {
+        self.name != self.table
     }
 }

@@ -1,11 +1,10 @@
 //! The queues of a virtual host, as the broker's management interface lists them: page by page, so that ten thousand
 //! queues are not one answer.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_config::plan::ManagementPlan;
+use hive_config::plan::{ManagementPlan, QueueSeen, QueuesSeen};
 use hive_core::codes::{Code, Reason};
 use hive_core::json::base64;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -27,6 +26,7 @@ pub(super) struct Asking {
     authorization: String,
     /// Without the password, for people.
     address: String,
+    username: String,
     vhost: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Asking {
 #[derive(Debug)]
 pub(super) struct Listing {
     /// The queues that may be consumed from.
-    pub(super) queues: BTreeSet<Arc<str>>,
+    pub(super) queues: QueuesSeen,
     /// Whether it took more than one page: a queue that is deleted between two pages moves those behind it forward, and
     /// one of them may be on neither.
     pub(super) may_have_gaps: bool,
@@ -65,10 +65,11 @@ impl Asking {
                 .into(),
             url: format!(
                 "http://{address}{path}/api/queues/{encoded}?page_size={PAGE_SIZE}&name=&use_regex=false\
-                 &sort=name&columns=name,type,exclusive,arguments&disable_stats=true&page="
+                 &sort=name&columns=name,type,state,exclusive,arguments&disable_stats=true&page="
             ),
             authorization: format!("Basic {}", base64(login.as_bytes())),
             address,
+            username: username.clone(),
             vhost: vhost.to_owned(),
         }
     }
@@ -79,7 +80,7 @@ impl Asking {
     ///
     /// Any page that is not there: a listing with a hole would look like queues that are gone.
     pub(super) fn list(&self, may_consume: impl Fn(&str) -> bool) -> Result<Listing, Reason> {
-        let mut queues = BTreeSet::new();
+        let mut queues = QueuesSeen::new();
         let mut page = 1;
         loop {
             let answer = self.page(page)?;
@@ -90,8 +91,9 @@ impl Asking {
                     "answers with something else than a page of queues; is it RabbitMQ's management interface?",
                 ));
             };
-            let names = items.iter().filter_map(consumable);
-            queues.extend(names.filter(|name| may_consume(name)).map(Arc::from));
+            let found = items.iter().filter_map(consumable);
+            let found = found.filter(|(name, _)| may_consume(name));
+            queues.extend(found.map(|(name, seen)| (Arc::from(name), seen)));
             if page >= pages {
                 return Ok(Listing {
                     queues,
@@ -117,8 +119,18 @@ impl Asking {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.fault(
                 Code::LoginRefused,
                 format_args!(
-                    "refuses the user ({status}): give it the tag `monitoring` or `management` and rights in the vhost {:?}",
-                    self.vhost
+                    "refuses user {:?} ({status}): check its password, give it the tag `management`, and any \
+                     permission in the vhost {:?}",
+                    self.username, self.vhost
+                ),
+            )),
+            // RabbitMQ 4.3 says so to a user without any permission in the vhost, earlier ones refuse it.
+            StatusCode::NOT_FOUND => Err(self.fault(
+                Code::VhostRefused,
+                format_args!(
+                    "shows no vhost {:?} to user {:?} ({status}): check the url of the connection, and give the user any \
+                     permission in the vhost",
+                    self.vhost, self.username
                 ),
             )),
             // The page was the last one, and the queues on it are gone.
@@ -149,13 +161,19 @@ impl Asking {
     }
 }
 
-/// The name of a queue from which several programs can consume, and which forgets what was handled.
-fn consumable(queue: &Value) -> Option<&str> {
+/// A queue from which several programs can consume, and which forgets what was handled.
+fn consumable(queue: &Value) -> Option<(&str, QueueSeen)> {
     let is_stream = queue["type"] == "stream" || queue["arguments"]["x-queue-type"] == "stream";
     let is_exclusive = queue["exclusive"] == true;
     match is_stream || is_exclusive {
         true => None,
-        false => queue["name"].as_str(),
+        false => Some((
+            queue["name"].as_str()?,
+            QueueSeen {
+                is_single: queue["arguments"]["x-single-active-consumer"] == true,
+                is_down: queue["state"] == "down",
+            },
+        )),
     }
 }
 
@@ -167,7 +185,7 @@ mod tests {
 
     #[test]
     fn streams_and_exclusive_queues_are_not_consumed_from() {
-        let name = |queue: Value| consumable(&queue).map(str::to_owned);
+        let name = |queue: Value| consumable(&queue).map(|(name, _)| name.to_owned());
         assert_eq!(
             name(json!({ "name": "a", "type": "quorum", "exclusive": false })),
             Some("a".to_owned())
@@ -179,5 +197,21 @@ mod tests {
         assert_eq!(name(json!({ "name": "a", "type": "stream" })), None);
         assert_eq!(name(json!({ "name": "a", "exclusive": true })), None);
         assert_eq!(name(json!({ "type": "classic" })), None);
+    }
+
+    #[test]
+    fn a_queue_is_read_as_it_is() {
+        let seen = |queue: Value| consumable(&queue).map(|(_, seen)| seen);
+        let plain =
+            json!({ "name": "a", "state": "running", "arguments": { "x-queue-type": "classic" } });
+        assert_eq!(seen(plain), Some(QueueSeen::default()));
+        let single = json!({ "name": "a", "state": "down", "arguments": { "x-single-active-consumer": true } });
+        assert_eq!(
+            seen(single),
+            Some(QueueSeen {
+                is_single: true,
+                is_down: true,
+            })
+        );
     }
 }

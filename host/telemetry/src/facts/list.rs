@@ -640,6 +640,14 @@ facts! {
             added: [] usize,
             removed: [] usize,
         };
+        /// Queues match the `queues` of a consumer and cannot be consumed, until somebody changes something. The line has
+        /// how many they are, and the first one of them.
+        QueuesLeftOut("discovery.left_out", WARN, "queues match and are not consumed") {
+            consumer: [%] &'a str,
+            queues: [] usize,
+            queue: [%] &'a str,
+            reason: [%] &'a str,
+        };
         /// The queues of a broker cannot be listed. What is consumed stays consumed.
         DiscoveryFailed("discovery.failed", WARN, "queues cannot be discovered; what is consumed stays consumed") {
             connection: [%] &'a str,

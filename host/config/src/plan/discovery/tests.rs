@@ -1,10 +1,10 @@
 //! Which consumers there are to be, for given queues.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::plan::{Discovered, Plan, Seen};
+use crate::plan::{Discovered, Plan, QueueSeen, QueuesSeen, Seen};
 use crate::{Environment, load_text};
 
 const PATTERNS: &str = r#"
@@ -32,7 +32,10 @@ fn plan(text: &str) -> Plan {
 }
 
 fn seen(queues: &[&str]) -> Seen {
-    let queues: BTreeSet<Arc<str>> = queues.iter().map(|queue| Arc::from(*queue)).collect();
+    let queues: QueuesSeen = queues
+        .iter()
+        .map(|queue| (Arc::from(*queue), QueueSeen::default()))
+        .collect();
     Seen::from([("main".into(), queues)])
 }
 
@@ -134,6 +137,33 @@ fn a_name_without_room_for_those_behind_it_is_left_out_and_says_why() {
     let whys: Vec<_> = found.left_out.iter().map(|one| &*one.why).collect();
     assert!(whys[0].contains("delay queues: 224 bytes"), "{whys:?}");
     assert!(whys[1].contains("dead-letter queue: 260 bytes"), "{whys:?}");
+}
+
+#[test]
+fn one_host_at_a_time_takes_a_queue_with_the_argument() {
+    let text = PATTERNS.replace("prefetch = 7", "placement = \"single\"");
+    let plan = plan(&text);
+    let mut seen = seen(&["tenant.a", "tenant.b"]);
+    seen.get_mut("main").unwrap().insert(
+        "tenant.a".into(),
+        QueueSeen {
+            is_single: true,
+            is_down: false,
+        },
+    );
+    let found = plan.discovered(&seen, &plan.consumers, 100);
+    assert!(found.plan.consumers.contains_key("tenants/tenant.a"));
+    let of_table = found.left_out.iter().filter(|one| &*one.table == "tenants");
+    let left_out: Vec<_> = of_table
+        .map(|one| {
+            (
+                &*one.queue,
+                one.is_fault,
+                one.why.contains("x-single-active-consumer"),
+            )
+        })
+        .collect();
+    assert_eq!(left_out, [("tenant.b", true, true)]);
 }
 
 #[test]
