@@ -170,7 +170,7 @@ fn one_host_at_a_time_takes_a_queue_with_the_argument() {
 fn a_command_names_a_consumer_by_its_queue_or_its_dead_letters() {
     let named = |name: &str| {
         let plan = plan(PATTERNS).with_consumer_of(name);
-        names(&plan).iter().any(|name| *name == "tenants/tenant.a")
+        names(&plan).contains(&"tenants/tenant.a")
     };
     assert!(named("tenants/tenant.a"));
     assert!(named("tenant.a"));
