@@ -1,10 +1,11 @@
 //! Rounds of many queues that come and go while a host with `queues = "PATTERN"` runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use hive_tests::{Broker, HostProcess, Usage, Vhost, eventually_within};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::queues::{discovering, discovery, echoes};
 
@@ -49,6 +50,7 @@ async fn discovered(host: &HostProcess, count: usize) -> Result<Value> {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "a run with `--nocapture` measures")]
 async fn rounds_of_queues_that_come_and_go_leave_no_channels_and_no_memory() -> Result<()> {
     let (count, rounds) = size()?;
     let vhost = Broker::shared().await?.vhost("rounds").await?;
