@@ -9,6 +9,7 @@ mod guard;
 mod hosts;
 mod intended;
 mod runtime_file;
+mod series;
 mod wire;
 
 use std::io;
@@ -23,7 +24,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use futures_util::future::BoxFuture;
-use hive_config::plan::Placement;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
@@ -33,6 +33,7 @@ use self::guard::Guard;
 use self::intended::intended;
 pub use self::intended::{FILE, HOST, Identity};
 pub use self::runtime_file::{RuntimeFile, find};
+use self::series::Series;
 pub(crate) use self::wire::DoneView;
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
 use crate::control::{Command, FromAll, Refusal};
@@ -222,21 +223,12 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     for link in &status.links {
         telemetry.link_state(&link.connection, link.role, link.state);
     }
-    for consumer in &status.consumers {
-        let up = consumer.waiting.is_none();
-        telemetry.consumer_up(&consumer.consumer, &consumer.queue, up);
-        if consumer.placement == Placement::Single {
-            let stands_by = consumer.stands_by();
-            telemetry.consumer_standby(&consumer.consumer, &consumer.queue, stands_by);
-        }
-        for depth in &consumer.queues {
-            let messages = depth.messages.as_ref().ok().copied();
-            telemetry.queue_depth(&consumer.consumer, &depth.queue, depth.purpose, messages);
-        }
+    for series in Series::of(&status) {
+        series.tell(&telemetry);
     }
     for shared in &status.shared_queues {
         let depth = &shared.depth;
-        let messages = depth.messages.as_ref().ok().copied();
+        let messages = depth.messages.as_ref().ok().copied().map(u64::from);
         telemetry.shared_queue_depth(&shared.connection, &depth.queue, depth.purpose, messages);
     }
     match telemetry.render() {

@@ -6,6 +6,7 @@
 
 mod board;
 mod depths;
+mod discovery;
 mod group;
 mod pause;
 mod ready;
@@ -34,6 +35,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::board::Board;
+use self::discovery::Listings;
 use self::group::Group;
 use self::ready::Held;
 use self::running::Running;
@@ -173,6 +175,7 @@ impl App {
             )))
         })?;
         let (told, gave_up) = mpsc::channel(1);
+        let (found, listings) = discovery::line();
         let (shutdown_timeout, timeout) = tokio::sync::watch::channel(plan.host.shutdown_timeout);
         let mut running = Running {
             plan: plan.clone(),
@@ -185,6 +188,11 @@ impl App {
             consumers: BTreeMap::new(),
             amqp,
             board: Arc::clone(&board),
+            discoveries: BTreeMap::new(),
+            found,
+            seen: BTreeMap::new(),
+            left_out: Vec::new(),
+            gone: BTreeMap::new(),
             group,
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,
@@ -200,8 +208,9 @@ impl App {
         for consumer in plan.consumers.values() {
             running.consume(consumer);
         }
+        running.look_for_queues();
         running.show();
-        tasks.spawn_service(run(running, orders));
+        tasks.spawn_service(run(running, orders, listings));
         Ok(Self {
             control,
             gave_up,
@@ -244,7 +253,7 @@ struct Judged {
 
 /// Carries out commands, one after the other, until the host drains. Then stops the instances, once no delivery
 /// is in flight any more.
-async fn run(mut running: Running, mut orders: Orders) {
+async fn run(mut running: Running, mut orders: Orders, mut listings: Listings) {
     let (drain, close) = (running.tasks.drain().clone(), running.tasks.close().clone());
     let (judge, mut judged) = mpsc::channel::<Judged>(16);
     let tasks = running.tasks.clone();
@@ -276,6 +285,7 @@ async fn run(mut running: Running, mut orders: Orders) {
             Some(Judged { component, trial, verdict }) = judged.recv() => {
                 running.conclude(&component, &trial, verdict);
             }
+            Some(found) = listings.recv() => running.discovered(found).await,
             Some(order) = orders.recv() => obey(order, &mut running, &mut held, &conclude).await,
         }
     }
@@ -358,6 +368,7 @@ pub(crate) fn engine(
     let handling: u32 = plan
         .consumers
         .values()
+        .chain(plan.templates())
         .map(|consumer| u32::from(consumer.concurrency))
         .sum();
     let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);

@@ -92,7 +92,7 @@ impl Pipeline {
             telemetry: whole,
             ..
         } = &services;
-        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.component));
+        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.table, &plan.component));
         let subscription = Arc::new(connection.subscribe(plan, tasks));
         let common = Common {
             plan,
@@ -101,7 +101,7 @@ impl Pipeline {
             telemetry: &telemetry,
         };
         let ledgers = Ledgers::of(plan, connection.vhost(), store, tasks, |of| {
-            whole.ledger(&plan.name, of)
+            whole.ledger(&plan.table, of)
         });
         let order = plan.ordering.as_ref();
         let order = order.map(|ordering| Order::new(ordering, &telemetry));

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hive_config::plan::Placement;
+use hive_config::plan::{LeftOut, Placement};
 use hive_core::canary::{Decision, Tally};
-use hive_core::codes::Reason;
+use hive_core::codes::{Code, Reason};
 use hive_core::group::Report;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
@@ -21,6 +21,8 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// Every consumer of the plan.
     pub consumers: Vec<ConsumerStatus>,
+    /// Every table of the plan with `queues`.
+    pub discoveries: Vec<DiscoveryStatus>,
     /// The messages in the queues that consumers share; empty where the broker was not asked.
     pub shared_queues: Vec<SharedQueue>,
     /// Every component of the plan that has been loaded.
@@ -48,6 +50,10 @@ pub struct LinkStatus {
 pub struct ConsumerStatus {
     /// Its name.
     pub consumer: Arc<str>,
+    /// The name of its table: another one where its queue was discovered.
+    pub table: Arc<str>,
+    /// The pattern by which its queue was discovered.
+    pub pattern: Option<Arc<str>>,
     /// The queue that it consumes.
     pub queue: Arc<str>,
     /// The component that handles what comes.
@@ -75,6 +81,25 @@ pub struct ConsumerStatus {
     pub crew: Option<CrewStatus>,
     /// The messages in its queues; empty where the broker was not asked.
     pub queues: Vec<QueueDepth>,
+}
+
+/// A table with `queues`.
+#[derive(Debug, Clone)]
+pub struct DiscoveryStatus {
+    /// Its name.
+    pub table: Arc<str>,
+    /// The pattern.
+    pub pattern: Arc<str>,
+    /// The connection over which queues are looked for.
+    pub connection: Arc<str>,
+    /// How many queues have a consumer.
+    pub queues: usize,
+    /// Queues that match, and have none.
+    pub left_out: Vec<LeftOut>,
+    /// When the queues of the broker were last listed as a whole.
+    pub looked: Option<SystemTime>,
+    /// Since when they cannot be listed, and why; what is consumed stays consumed.
+    pub failing: Option<(SystemTime, Reason)>,
 }
 
 /// The hosts of a group, as one of them sees it.
@@ -178,15 +203,20 @@ pub struct CanaryStatus {
 
 impl Status {
     /// Whether every consumer that is wanted consumes, and can publish: a link for publications
-    /// that the broker has blocked is one that works, and a consumer that is paused is not wanted.
+    /// that the broker has blocked is one that works, and a consumer that is paused is not wanted. Before the queues
+    /// of the broker were listed once, it is unknown which consumers are wanted.
     pub fn is_ready(&self) -> bool {
-        self.missing().next().is_none() && self.links.iter().all(LinkStatus::is_up)
+        self.missing().next().is_none()
+            && self.links.iter().all(LinkStatus::is_up)
+            && self.discoveries.iter().all(|one| one.looked.is_some())
     }
 
-    /// The consumers that are wanted and are not there.
+    /// The consumers that are wanted and are not there. One whose queue was discovered and has been deleted since is not
+    /// wanted any more.
     pub fn missing(&self) -> impl Iterator<Item = &ConsumerStatus> {
         let consumers = self.consumers.iter();
-        consumers.filter(|consumer| consumer.waiting.is_some() && consumer.paused.is_none())
+        let waiting = consumers.filter(|consumer| consumer.state() == "waiting");
+        waiting.filter(|consumer| !consumer.is_let_go())
     }
 
     /// The consumers that keep deliveries, each with what for.
@@ -204,8 +234,10 @@ impl Status {
 
     /// How many consumers consume.
     pub fn consuming(&self) -> usize {
-        let others = self.missing().count() + self.standing_by().count() + self.paused().count();
-        self.consumers.len() - others
+        let consumers = self.consumers.iter();
+        consumers
+            .filter(|consumer| consumer.state() == "consuming")
+            .count()
     }
 
     /// The consumers that are paused, each with its pause.
@@ -224,6 +256,13 @@ impl ConsumerStatus {
             (None, None) if self.standby.is_some() => "standby",
             (None, None) => "consuming",
         }
+    }
+
+    /// Whether its queue was discovered and is not there any more: the next listing ends it.
+    fn is_let_go(&self) -> bool {
+        let reason = self.waiting.as_ref();
+        let is_gone = reason.is_some_and(|reason| reason.code == Some(Code::EntityMissing));
+        is_gone && self.pattern.is_some()
     }
 
     /// Whether it only waits for another host to go.
@@ -245,6 +284,8 @@ impl ConsumerStatus {
     pub(crate) fn of_orders() -> Self {
         Self {
             consumer: "orders".into(),
+            table: "orders".into(),
+            pattern: None,
             queue: "orders.created".into(),
             component: "orders".into(),
             connection: "main".into(),
@@ -278,6 +319,7 @@ mod tests {
                 waiting: waiting.map(Reason::from),
                 ..ConsumerStatus::of_orders()
             }],
+            discoveries: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         }
@@ -292,6 +334,44 @@ mod tests {
         let waiting = status(Some("the queue is not there"), ConnectionState::Open);
         assert!(!waiting.is_ready());
         assert_eq!(waiting.missing().count(), 1);
+    }
+
+    #[test]
+    fn ready_is_one_listing_of_queues_and_a_later_one_may_fail() {
+        let mut status = status(None, ConnectionState::Open);
+        let failing = Some((SystemTime::UNIX_EPOCH, Reason::from("it does not answer")));
+        status.discoveries = vec![DiscoveryStatus {
+            table: "tenants".into(),
+            pattern: "tenant.*".into(),
+            connection: "main".into(),
+            queues: 0,
+            left_out: Vec::new(),
+            looked: None,
+            failing,
+        }];
+        assert!(!status.is_ready());
+        status.discoveries[0].looked = Some(SystemTime::UNIX_EPOCH);
+        assert!(status.is_ready());
+    }
+
+    #[test]
+    fn a_discovered_queue_that_is_gone_is_not_missing() {
+        let mut status = status(None, ConnectionState::Open);
+        let consumer = &mut status.consumers[0];
+        consumer.waiting = Some(Reason {
+            text: "no queue".into(),
+            code: Some(Code::EntityMissing),
+        });
+        assert!(!status.is_ready());
+        status.consumers[0].pattern = Some("tenant.*".into());
+        assert_eq!((status.missing().count(), status.consuming()), (0, 0));
+        assert!(status.is_ready());
+        // Whatever else it waits for is missed.
+        status.consumers[0].waiting = Some(Reason {
+            text: "no right".into(),
+            code: Some(Code::NoRight),
+        });
+        assert_eq!(status.missing().count(), 1);
     }
 
     #[test]

@@ -20,6 +20,11 @@ impl Management {
         Self { port }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Gets `path`, such as `/queues/VHOST/NAME`.
     pub fn get(&self, path: &str) -> Result<Value> {
         let body = self.request("GET", path, None)?;

@@ -109,6 +109,12 @@ mod change {
     mod swap;
 }
 
+/// Queues that are discovered.
+mod discovery {
+    mod queues;
+    mod rounds;
+}
+
 /// The process: how it starts, stops, and reports its state.
 mod process {
     // A clock of a process' own, as only Linux provides it.

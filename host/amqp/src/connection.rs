@@ -190,9 +190,9 @@ impl Connection {
         )
     }
 
-    /// A publisher for one consumer, so that its publications do not wait for another's.
-    pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
-        let telemetry = self.telemetry.publisher(consumer);
+    /// A publisher for one consumer of a table, so that its publications do not wait for another's.
+    pub fn publisher(&self, consumer: &str, table: &str, tasks: &Tasks) -> Publisher {
+        let telemetry = self.telemetry.publisher(table);
         Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
     }
 

@@ -61,7 +61,8 @@ pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};
 pub use crate::message::delay::{
-    DelayQueue, LONGEST_DELAY, LOST, is_retry_queue, is_shared, rung, shared_delay_queue_name,
+    DelayQueue, LONGEST_DELAY, LOST, is_made_by_hive, is_retry_queue, is_shared, rung,
+    shared_delay_queue_name,
 };
 pub use crate::session::depth::DepthFault;
 pub use crate::wire::network::{Line, Network, Stream};

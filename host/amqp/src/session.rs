@@ -148,16 +148,18 @@ impl Session {
         Ok((session, Happenings { events }))
     }
 
-    /// Opens a channel. lapin keeps the error with which the broker closed one, and gives it once more for the next
-    /// channel of that number; the broker itself answers channel.open with an error of the connection at most. So the next
-    /// number is tried, until each has been.
+    /// Opens a channel. lapin keeps the error with which the broker closed one, gives it to the next channel of that
+    /// number, and counts that one as open for as long as the connection lives; the broker itself answers channel.open with
+    /// an error of the connection at most. So the next number is tried, until each has been, and there is a seat less.
     pub(crate) async fn channel(&self) -> Result<Channel, AskFault> {
         let mut untried = self.connection.configuration().channel_max();
         loop {
             untried = untried.saturating_sub(1);
             match ask(self.connection.create_channel()).await {
                 Ok(channel) => return Ok(channel),
-                Err(AskFault::Failed(error)) if error.is_amqp_soft_error() && untried > 0 => {}
+                Err(AskFault::Failed(error)) if error.is_amqp_soft_error() && untried > 0 => {
+                    self.seats.lose();
+                }
                 Err(fault) => {
                     let connection = self.endings.of_the_connection();
                     return Err(fault.in_the_brokers_words(&[connection]));

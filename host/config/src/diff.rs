@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keys::StoreKeys;
-use super::plan::{ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, Plan};
+use super::plan::{ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, PatternPlan, Plan};
 use differing::Differing;
 
 pub(crate) mod differing;
@@ -33,8 +33,12 @@ pub struct Changes {
     pub topology: BTreeMap<Arc<str>, TopologyChanges>,
     /// `[components.NAME]`. A file whose content changed under the same path is not seen here.
     pub components: Section,
-    /// `[consumers.NAME]`.
+    /// `[consumers.NAME]` with a `queue`, and those that were discovered.
     pub consumers: Section,
+    /// `[consumers.NAME]` with `queues`.
+    pub patterns: Section,
+    /// Those of the changed consumers that were discovered, each with its table.
+    discovered: BTreeMap<Arc<str>, Arc<str>>,
     /// Keys of `[store]`, which is opened once: the new value waits for a restart.
     pub store_at_restart: Vec<KeyChange>,
 }
@@ -54,7 +58,9 @@ pub struct Section {
 pub fn diff(old: &Plan, new: &Plan) -> Changes {
     let host = differing(&old.host, &new.host, HostPlan::differences);
     let store = differing(&old.store, &new.store, StoreKeys::differences);
+    let consumers = section(&old.consumers, &new.consumers, ConsumerPlan::differences);
     Changes {
+        discovered: discovered(&consumers, [old, new]),
         host_at_restart: host.at_restart,
         host_at_once: host.at_once,
         connections: section(
@@ -67,9 +73,23 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
             .filter(|(_, changes)| !changes.is_empty())
             .collect(),
         components: section(&old.components, &new.components, ComponentPlan::differences),
-        consumers: section(&old.consumers, &new.consumers, ConsumerPlan::differences),
+        consumers,
+        patterns: section(&old.patterns, &new.patterns, PatternPlan::differences),
         store_at_restart: store.at_restart,
     }
+}
+
+/// Those of `changed` that were discovered, each with its table.
+fn discovered(changed: &Section, plans: [&Plan; 2]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let names = changed.added.iter().chain(changed.ended());
+    let tables = names.filter_map(|name| {
+        let mut found = plans.iter().filter_map(|plan| plan.consumers.get(name));
+        let consumer = found.next()?;
+        consumer
+            .is_discovered()
+            .then(|| (Arc::clone(name), Arc::clone(&consumer.table)))
+    });
+    tables.collect()
 }
 
 /// The keys in which two tables differ.
@@ -106,7 +126,55 @@ fn in_both<'a, T>(
         .filter_map(|(name, old)| Some((Arc::clone(name), old, new.get(name)?)))
 }
 
+/// How many consumers of a pattern come, change and go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Queues that get a consumer.
+    pub added: usize,
+    /// Queues whose consumer is made anew.
+    pub changed: usize,
+    /// Queues whose consumer goes.
+    pub removed: usize,
+}
+
+impl fmt::Display for QueueCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            (self.added, "added"),
+            (self.changed, "changed"),
+            (self.removed, "removed"),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<_> = counts
+            .map(|(count, what)| match count {
+                1 => format!("1 queue {what}"),
+                _ => format!("{count} queues {what}"),
+            })
+            .collect();
+        f.write_str(&told.join(", "))
+    }
+}
+
 impl Changes {
+    /// The connections that are opened again, since a key has changed that bears on how the broker is reached.
+    pub fn reopened(&self) -> impl Iterator<Item = &Arc<str>> {
+        let changed = self.connections.changed.iter();
+        let changed = changed.filter(|(_, keys)| keys.iter().any(|change| !change.idle));
+        changed.map(|(name, _)| name)
+    }
+
+    /// What changes of the consumers of each pattern, by its table.
+    pub fn of_patterns(&self) -> BTreeMap<&str, QueueCounts> {
+        let mut counts = BTreeMap::<&str, QueueCounts>::new();
+        for (name, table) in &self.discovered {
+            let counts = counts.entry(table).or_default();
+            counts.added += usize::from(self.consumers.added.contains(name));
+            counts.changed += usize::from(self.consumers.changed.contains_key(name));
+            counts.removed += usize::from(self.consumers.removed.contains(name));
+        }
+        counts
+    }
+
     /// Whether both plans are the same.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -125,12 +193,17 @@ impl fmt::Display for Changes {
                 lines.push(format!("host: {when} ({})", listed(keys)));
             }
         }
-        self.connections.tell("connection", &mut lines);
+        self.connections.tell("connection", |_| true, &mut lines);
         for (name, changes) in &self.topology {
             lines.push(format!("topology of connection {name}: {changes}"));
         }
-        self.components.tell("component", &mut lines);
-        self.consumers.tell("consumer", &mut lines);
+        self.components.tell("component", |_| true, &mut lines);
+        let is_written = |name: &Arc<str>| !self.discovered.contains_key(name);
+        self.consumers.tell("consumer", is_written, &mut lines);
+        self.patterns.tell("consumer", |_| true, &mut lines);
+        for (table, counts) in self.of_patterns() {
+            lines.push(format!("consumer {table}: {counts}"));
+        }
         if !self.store_at_restart.is_empty() {
             let keys = listed(&self.store_at_restart);
             lines.push(format!("store: takes effect at a restart ({keys})"));
@@ -150,13 +223,14 @@ impl Section {
         self.added.iter().chain(self.changed.keys())
     }
 
-    fn tell(&self, what: &str, lines: &mut Vec<String>) {
-        let added = self.added.iter().map(|name| format!("{name}: added"));
-        let removed = self.removed.iter().map(|name| format!("{name}: removed"));
-        let changed = self
-            .changed
-            .iter()
-            .map(|(name, keys)| format!("{name}: changed ({})", listed(keys)));
+    fn tell(&self, what: &str, is_told: impl Fn(&Arc<str>) -> bool, lines: &mut Vec<String>) {
+        let is_told = |name: &&Arc<str>| is_told(name);
+        let added = self.added.iter().filter(is_told);
+        let added = added.map(|name| format!("{name}: added"));
+        let removed = self.removed.iter().filter(is_told);
+        let removed = removed.map(|name| format!("{name}: removed"));
+        let changed = self.changed.iter().filter(|(name, _)| is_told(name));
+        let changed = changed.map(|(name, keys)| format!("{name}: changed ({})", listed(keys)));
         let told = added.chain(removed).chain(changed);
         lines.extend(told.map(|told| format!("{what} {told}")));
     }

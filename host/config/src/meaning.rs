@@ -93,13 +93,14 @@ pub(crate) fn plan(
     let mut connections = connections::plans(&mut context);
     topology::declare(&mut context, &mut connections);
     let components = components::plans(&mut context);
-    let consumers = consumers::plans(&mut context);
+    let (consumers, patterns) = consumers::plans(&mut context, &connections);
     let store = store::plan(&mut context);
     Some(Plan {
         host: host?,
         connections,
         components,
         consumers,
+        patterns,
         store,
     })
 }

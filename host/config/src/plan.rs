@@ -18,8 +18,11 @@ use crate::keys::words;
 mod allow;
 mod consumer;
 mod defaults;
+mod discovery;
 mod flow;
 mod glob;
+mod management;
+mod pattern;
 mod placement;
 mod retry;
 mod store;
@@ -33,9 +36,12 @@ pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
+pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
 pub use hive_core::scaling::ScalePlan;
+pub use management::ManagementPlan;
+pub use pattern::PatternPlan;
 pub use placement::Placement;
 pub use retry::DelayQueues;
 pub(crate) use store::StoreKind;
@@ -51,8 +57,11 @@ pub struct Plan {
     pub connections: BTreeMap<Arc<str>, ConnectionPlan>,
     /// `[components.NAME]`, by name.
     pub components: BTreeMap<Arc<str>, ComponentPlan>,
-    /// `[consumers.NAME]`, by name; at least one.
+    /// `[consumers.NAME]` with a `queue`, by name. While the host runs, those of queues that were discovered are among
+    /// them.
     pub consumers: BTreeMap<Arc<str>, ConsumerPlan>,
+    /// `[consumers.NAME]` with `queues`, by name.
+    pub patterns: BTreeMap<Arc<str>, PatternPlan>,
     /// `[store]`.
     pub store: StorePlan,
 }
@@ -69,7 +78,7 @@ impl Plan {
     /// Whether anything in it keeps something in the store.
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();
-        let mut consumers = self.consumers.values();
+        let mut consumers = self.consumers.values().chain(self.templates());
         components.any(|component| !component.allow.keyvalue.is_empty())
             || consumers.any(|consumer| {
                 consumer.dedup.is_some()
@@ -78,9 +87,9 @@ impl Plan {
             })
     }
 
-    /// The consumers whose deliveries this component handles.
+    /// The consumers whose deliveries this component handles. Of a pattern, one stands for all.
     pub fn consumers_of(&self, component: &str) -> Vec<&ConsumerPlan> {
-        let consumers = self.consumers.values();
+        let consumers = self.consumers.values().chain(self.templates());
         consumers
             .filter(|consumer| &*consumer.component == component)
             .collect()

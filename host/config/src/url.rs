@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::plan::{AuthMechanism, Endpoint, Password};
 
+mod management;
 mod query;
 mod server;
 
 use query::Query;
 
+pub(crate) use management::management;
 pub(crate) use server::redis_server;
 
 /// A URL in its parts.

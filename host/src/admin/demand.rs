@@ -105,6 +105,7 @@ mod tests {
                 queues: vec![dead, consumed],
                 ..ConsumerStatus::of_orders()
             }],
+            discoveries: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         }

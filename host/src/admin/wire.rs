@@ -14,8 +14,12 @@ pub(super) use self::hosts::{FromAllView, GroupView};
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, Kept, LinkStatus, Pause, Status, Version,
+    CanaryStatus, ComponentStatus, ConsumerStatus, DiscoveryStatus, Kept, LinkStatus, Pause,
+    Status, Version,
 };
+
+/// The queues that a view names as left out.
+const MOST_LEFT_OUT: usize = 100;
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
@@ -30,7 +34,58 @@ pub(super) struct Readiness<'a> {
     paused: Vec<Paused<'a>>,
     /// Those that keep deliveries in the host until something works again.
     keeping: Vec<Keeping<'a>>,
+    /// The consumers with `queues`.
+    discoveries: Vec<DiscoveryView<'a>>,
     connections: Vec<Link<'a>>,
+}
+
+/// A consumer with `queues`.
+#[derive(Debug, Serialize)]
+pub(super) struct DiscoveryView<'a> {
+    consumer: &'a str,
+    /// The pattern.
+    queues: &'a str,
+    connection: &'a str,
+    /// Queues that have a consumer.
+    discovered: usize,
+    /// When the queues of the broker were last listed, RFC 3339, in UTC; null if they never were.
+    listed: Option<String>,
+    /// Since when they cannot be listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<String>,
+    /// Why they cannot be listed.
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
+    /// Queues that match and have no consumer on account of the pattern.
+    left_out: Vec<LeftOutView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftOutView<'a> {
+    queue: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a DiscoveryStatus> for DiscoveryView<'a> {
+    fn from(status: &'a DiscoveryStatus) -> Self {
+        let failing = status.failing.as_ref();
+        let left_out = status.left_out.iter().take(MOST_LEFT_OUT);
+        Self {
+            consumer: &status.table,
+            queues: &status.pattern,
+            connection: &status.connection,
+            discovered: status.queues,
+            listed: status.looked.map(moments::to_the_millisecond),
+            failing_since: failing.map(|(since, _)| moments::to_the_millisecond(*since)),
+            reason: failing.map(|(_, reason)| ReasonView::from(reason)),
+            left_out: left_out
+                .map(|left_out| LeftOutView {
+                    queue: &left_out.queue,
+                    reason: &left_out.why,
+                })
+                .collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +172,7 @@ impl<'a> From<&'a Status> for Readiness<'a> {
             standby,
             paused,
             keeping: status.keeping().map(Keeping::from).collect(),
+            discoveries: status.discoveries.iter().map(DiscoveryView::from).collect(),
             connections: status.links.iter().map(Link::from).collect(),
         }
     }

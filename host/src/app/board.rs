@@ -6,16 +6,17 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
-use hive_config::plan::{ConsumerPlan, Plan};
+use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan};
 use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
 use tokio::sync::watch;
 
 use super::depths::{Depths, Question, ask, shared};
+use super::discovery::{Looked, statuses};
 use crate::pipeline::{Flow, Keeping, Roster};
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, LinkStatus, QueueDepth, SharedQueue,
-    Status, StatusReader,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
+    QueueDepth, SharedQueue, Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -25,6 +26,7 @@ pub(super) struct Board(ArcSwap<Wanted>);
 struct Wanted {
     connections: Vec<Arc<str>>,
     consumers: BTreeMap<Arc<str>, ConsumerPlan>,
+    patterns: BTreeMap<Arc<str>, PatternPlan>,
     watched: Option<Watched>,
 }
 
@@ -35,6 +37,9 @@ pub(super) struct Watched {
     pub(super) depths: BTreeMap<Arc<str>, Arc<Depths>>,
     pub(super) consumers: BTreeMap<Arc<str>, Crewed>,
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
+    /// By connection.
+    pub(super) discoveries: BTreeMap<Arc<str>, Arc<Looked>>,
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 /// A consumer at work.
@@ -51,6 +56,7 @@ impl Wanted {
         Self {
             connections: plan.connections.keys().cloned().collect(),
             consumers: plan.consumers.clone(),
+            patterns: plan.patterns.clone(),
             watched,
         }
     }
@@ -111,11 +117,24 @@ impl Wanted {
             consumers: self
                 .consumers
                 .iter()
-                .map(|(name, plan)| consumer(plan, watched.and_then(|w| w.consumers.get(name))))
+                .map(|(name, plan)| {
+                    let pattern = self.patterns.get(&plan.table);
+                    let crewed = watched.and_then(|w| w.consumers.get(name));
+                    consumer(plan, pattern, crewed)
+                })
                 .collect(),
+            discoveries: self.discoveries(),
             shared_queues: Vec::new(),
             components: watched.map(components).unwrap_or_default(),
         }
+    }
+
+    /// The state of each table with `queues`.
+    fn discoveries(&self) -> Vec<DiscoveryStatus> {
+        let watched = self.watched.as_ref();
+        let left_out = watched.map_or(&[][..], |watched| &watched.left_out);
+        let looked = |connection: &str| watched?.discoveries.get(connection).cloned();
+        statuses(&self.patterns, &self.consumers, left_out, looked)
     }
 
     /// The queues of every consumer, by the connection that it consumes over.
@@ -244,7 +263,11 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
     }
 }
 
-fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
+fn consumer(
+    plan: &ConsumerPlan,
+    pattern: Option<&PatternPlan>,
+    crewed: Option<&Crewed>,
+) -> ConsumerStatus {
     let state = crewed.map(|crewed| crewed.flow.watch().now());
     let standby = match &state {
         Some(ConsumerState::Standby(why)) => Some(why.clone()),
@@ -253,6 +276,8 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
     let kept = crewed.and_then(|crewed| crewed.keeping.status());
     ConsumerStatus {
         consumer: plan.name.clone(),
+        table: plan.table.clone(),
+        pattern: pattern.map(|pattern| pattern.written.clone()),
         queue: plan.queue.clone(),
         component: plan.component.clone(),
         connection: plan.connection.clone(),

@@ -16,8 +16,8 @@ use crate::control::{Answer, Done, Refusal};
 
 /// A hive.toml that nothing is known to refuse any more.
 pub(super) struct ReadyReload {
+    /// What the file says, without the queues that are found at the broker.
     plan: Plan,
-    changes: Changes,
     /// The components that are new or run otherwise.
     generations: BTreeMap<Arc<str>, Generation>,
 }
@@ -38,38 +38,39 @@ impl Running {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
-        let changes = diff(&self.plan, &plan);
+        let new = self.foreseen(&plan);
+        let changes = diff(&self.plan, &new);
         let mut generations = BTreeMap::new();
         if !changes.is_empty() {
-            for (name, connection) in &plan.connections {
-                Connection::check(connection, consumers_of(&plan, name))
+            for (name, connection) in &new.connections {
+                Connection::check(connection, consumers_of(&new, name))
                     .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
             }
-            generations = self.load_changed(&plan, &changes).await?;
+            generations = self.load_changed(&new, &changes).await?;
         }
-        Ok(ReadyReload {
-            plan,
-            changes,
-            generations,
-        })
+        Ok(ReadyReload { plan, generations })
     }
 
     /// Carries out [`crate::control::Command::Reload`].
     pub(super) async fn reload(&mut self, ready: ReadyReload) -> Answer {
-        let ReadyReload {
-            plan,
-            changes,
-            generations,
-        } = ready;
+        let ReadyReload { plan, generations } = ready;
+        // Queues may have come and gone since it was made ready.
+        let seen = self.still_seen(&plan);
+        let (new, later) = self.with_discovered(&plan, &seen);
+        let changes = diff(&self.plan, &new);
         if changes.is_empty() {
             Fact::ConfigUnchanged {}.emit();
             return Ok(Done::Reloaded {
                 changes: Vec::new(),
             });
         }
-        let not_declared = self.apply(plan, &changes, generations).await;
+        let not_declared = self.apply(new, &changes, generations).await;
         let not_declared =
             not_declared.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())?;
+        self.seen = seen;
+        if later > 0 {
+            self.look_again();
+        }
         let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
         changes.extend(not_declared);
         for change in &changes {
@@ -120,7 +121,8 @@ impl Running {
         }
     }
 
-    async fn apply(
+    /// Makes what runs what `new` says. `generations` are those of components that are new or changed.
+    pub(super) async fn apply(
         &mut self,
         mut new: Plan,
         changes: &Changes,
@@ -133,10 +135,13 @@ impl Running {
         };
         let paused: BTreeSet<_> = stopped.iter().filter(is_paused).cloned().collect();
         self.stop_consumers(&stopped).await;
-        for name in changes.connections.ended() {
+        for name in &changes.patterns.removed {
+            self.telemetry.consumer_gone(name);
+        }
+        for name in changes.connections.removed.iter().chain(changes.reopened()) {
             self.disconnect(name).await;
         }
-        for name in changes.connections.begun() {
+        for name in changes.connections.added.iter().chain(changes.reopened()) {
             self.connect(&new.connections[name], &new)
                 .map_err(Refusal::Faulty)?;
         }
@@ -165,17 +170,17 @@ impl Running {
                 self.consumers[&consumer.name].crewed.flow.pause();
             }
         }
+        self.look_for_queues();
         self.show();
         Ok(not_declared)
     }
 
     /// Consumers that were removed or changed, and those whose connection is opened again.
     fn consumers_to_stop(&self, changes: &Changes) -> BTreeSet<Arc<str>> {
-        let connections = &changes.connections;
-        let of_connection = self.plan.consumers.values().filter(|consumer| {
-            connections.changed.contains_key(&consumer.connection)
-                || connections.removed.contains(&consumer.connection)
-        });
+        let ended = changes.connections.removed.iter();
+        let ended: BTreeSet<_> = ended.chain(changes.reopened()).collect();
+        let consumers = self.plan.consumers.values();
+        let of_connection = consumers.filter(|consumer| ended.contains(&consumer.connection));
         of_connection
             .map(|consumer| &consumer.name)
             .chain(changes.consumers.ended())
@@ -193,10 +198,10 @@ impl Running {
                 .filter_map(|name| plan.consumers.get(name))
                 .map(|consumer| &consumer.connection)
         });
+        let reopened: BTreeSet<_> = changes.reopened().collect();
         let touched: BTreeSet<_> = changes.topology.keys().chain(of_consumers).collect();
         for name in touched {
-            let is_new = changes.connections.added.contains(name)
-                || changes.connections.changed.contains_key(name);
+            let is_new = changes.connections.added.contains(name) || reopened.contains(name);
             let (Some(linked), Some(plan), false) = (
                 self.connections.get(name),
                 new.connections.get(name),

@@ -1,14 +1,14 @@
 //! Everything that runs, by its name in hive.toml. One task owns it, and carries out what changes
 //! it, one thing after the other: nothing here is locked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hive_amqp::{Amqp, Connection};
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, Plan};
-use hive_core::codes::Coded;
+use hive_amqp::{Amqp, Connection, ConsumerState};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
+use hive_core::codes::{Code, Coded};
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
 use hive_store::OnDemand;
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::depths::Depths;
+use super::discovery::{Discovery, Found};
 use super::group::Group;
 use super::watch::Files;
 use crate::pipeline::{Pipeline, Quarantines, Services};
@@ -34,6 +35,16 @@ pub(super) struct Running {
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
     pub(super) amqp: Amqp,
     pub(super) board: Arc<Board>,
+    /// The searches for queues, by connection.
+    pub(super) discoveries: BTreeMap<Arc<str>, Discovery>,
+    /// Where their listings go.
+    pub(super) found: mpsc::Sender<Found>,
+    /// The queues of their last listings.
+    pub(super) seen: Seen,
+    /// Queues that match a pattern and are not consumed from.
+    pub(super) left_out: Vec<LeftOut>,
+    /// Consumers that did not find their queue although the last listing has it, by connection.
+    pub(super) gone: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     pub(super) group: Option<Arc<Group>>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
@@ -60,6 +71,14 @@ impl Consuming {
     pub(super) fn is_paused_by_hand(&self) -> bool {
         let paused = self.crewed.flow.paused();
         paused.is_some_and(|pause| pause.by == PausedBy::Hand)
+    }
+
+    /// Whether it waits for its queue, which was deleted.
+    pub(super) fn is_gone(&self) -> bool {
+        match self.crewed.flow.watch().now() {
+            ConsumerState::Waiting(reason) => reason.code == Some(Code::EntityMissing),
+            ConsumerState::Consuming | ConsumerState::Standby(_) => false,
+        }
     }
 }
 
@@ -144,7 +163,12 @@ impl Running {
         }))
         .await;
         for (name, _) in &stopped {
-            self.telemetry.consumer_gone(name);
+            // The series of a pattern's consumers are those of its table: each takes back its part when it ends.
+            if let Some(plan) = self.plan.consumers.get(name)
+                && !plan.is_discovered()
+            {
+                self.telemetry.consumer_gone(name);
+            }
         }
     }
 
@@ -172,6 +196,12 @@ impl Running {
         watched.consumers = consumers
             .map(|(name, consumer)| (name.clone(), consumer.crewed.clone()))
             .collect();
+        watched.discoveries = self
+            .discoveries
+            .iter()
+            .map(|(name, one)| (name.clone(), one.looked()))
+            .collect();
+        watched.left_out.clone_from(&self.left_out);
         self.board.set(&self.plan, watched);
         self.files.watch(self.plan.components.values());
         self.shutdown_timeout

@@ -56,7 +56,7 @@ impl Broker {
 
     /// A publisher on it.
     pub(super) fn publisher(&self) -> Publisher {
-        self.connection.publisher(self.name, &self.tasks)
+        self.connection.publisher(self.name, self.name, &self.tasks)
     }
 
     /// Sends what is owed to the broker, and takes leave of it. What was read and not acknowledged goes

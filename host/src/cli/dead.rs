@@ -145,6 +145,7 @@ pub(super) fn fields() -> String {
 pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     let which = command.which();
     let plan = super::load(&which.file)?.plan;
+    let plan = plan.with_consumer_of(&which.queue);
     let meant = which.meant(&plan)?;
     if let Dead::Republish { to: Some(to), .. } | Dead::Letter { to: Some(to), .. } = &command
         && *to == meant.queue

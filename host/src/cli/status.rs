@@ -82,7 +82,7 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
     }
 }
 
-/// The whole of it, in five tables.
+/// The whole of it, in five tables; a sixth where queues are discovered.
 fn told(before: &Look, now: &Look) -> String {
     let said = &now.said;
     let host = host(&said["host"]);
@@ -123,7 +123,8 @@ fn told(before: &Look, now: &Look) -> String {
             canary,
         ]);
     }
-    format!("{host}\n{links}\n{consumers}\n{queues}\n{components}")
+    let discoveries = discoveries(said);
+    format!("{host}\n{links}\n{consumers}\n{discoveries}{queues}\n{components}")
 }
 
 fn host(said: &Value) -> Table {
@@ -171,6 +172,35 @@ fn consumers(before: &Look, now: &Look) -> Table {
         ]);
     }
     table
+}
+
+/// The consumers with `queues`, with an empty line behind them; empty if there are none.
+fn discoveries(said: &Value) -> String {
+    let mut table = Table::new([
+        Column::Words("DISCOVERY"),
+        Column::Words("PATTERN"),
+        Column::Numbers("QUEUES"),
+        Column::Numbers("LEFT OUT"),
+        Column::Words("LISTED"),
+        Column::Words("REASON"),
+    ]);
+    let discoveries = list(&said["discoveries"]);
+    let mut is_empty = true;
+    for discovery in discoveries {
+        is_empty = false;
+        table.row([
+            words(&discovery["consumer"]),
+            words(&discovery["queues"]),
+            number(&discovery["discovered"]),
+            list(&discovery["left_out"]).count().to_string(),
+            discovery["listed"].as_str().unwrap_or("never").to_owned(),
+            reason(discovery),
+        ]);
+    }
+    match is_empty {
+        true => String::new(),
+        false => format!("{table}\n"),
+    }
 }
 
 /// The messages in the queues of every consumer, as the broker reports them.

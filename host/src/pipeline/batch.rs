@@ -39,7 +39,7 @@ impl Batches {
         Some(Self {
             rule: plan.batch?,
             turn: Mutex::new(()),
-            telemetry: telemetry.batches(&plan.name, &plan.component),
+            telemetry: telemetry.batches(&plan.name, &plan.table, &plan.component),
         })
     }
 

@@ -361,7 +361,7 @@ mod tests {
     /// The quarantine of one consumer in a run of the host.
     fn quarantine(store: &Arc<dyn Store>) -> Quarantine {
         let name: Arc<str> = "letters".into();
-        let telemetry = Arc::new(Telemetry::new().unwrap().consumer(&name, &name));
+        let telemetry = Arc::new(Telemetry::new().unwrap().consumer(&name, &name, &name));
         let host = life::tests::run_on(store);
         Quarantine::new(host.markers("/", "letters"), &host, &telemetry)
     }

@@ -108,7 +108,7 @@ impl Settler {
         Self {
             plan: Arc::clone(plan),
             connection: Arc::clone(connection),
-            publisher: connection.publisher(&plan.name, tasks),
+            publisher: connection.publisher(&plan.name, &plan.table, tasks),
             published,
             keeping: Arc::clone(keeping),
             recall: Arc::clone(recall),

@@ -20,17 +20,22 @@ pub struct BatchTelemetry {
 }
 
 impl BatchTelemetry {
-    pub(super) fn new(meters: &Meters, consumer: &Arc<str>, component: &Arc<str>) -> Self {
+    pub(super) fn new(
+        meters: &Meters,
+        consumer: &Arc<str>,
+        table: &Arc<str>,
+        component: &Arc<str>,
+    ) -> Self {
         let reason = |reason: BatchReason| {
             meters
                 .batches
-                .with_label_values(&[&**consumer, reason.as_str()])
+                .with_label_values(&[&**table, reason.as_str()])
         };
         Self {
             full: reason(BatchReason::Size),
             waited: reason(BatchReason::Wait),
-            size: meters.batch_size.with_label_values(&[&**consumer]),
-            handling: meters.handling.with_label_values(&[&**consumer, component]),
+            size: meters.batch_size.with_label_values(&[&**table]),
+            handling: meters.handling.with_label_values(&[&**table, component]),
             consumer: consumer.clone(),
         }
     }

@@ -4,26 +4,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
 use super::facts::Fact;
 use super::meters::Meters;
+use super::share::{Count, Depth, Part};
 use super::words::PausedBy;
 
 /// What one consumer tells.
 #[derive(Debug)]
 pub struct ConsumerTelemetry {
     pub(super) consumer: Arc<str>,
+    /// The label of its metrics: its table in hive.toml.
+    table: Arc<str>,
     pub(super) component: Arc<str>,
-    acked: IntCounter,
-    retried: IntCounter,
-    dead_lettered: IntCounter,
-    requeued: IntCounter,
-    skipped: IntCounter,
-    stopped: IntCounter,
+    acked: Count,
+    retried: Count,
+    dead_lettered: Count,
+    requeued: Count,
+    skipped: Count,
+    stopped: Count,
     abandoned: IntCounter,
-    duplicate: IntCounter,
+    duplicate: Count,
     duplicate_publications: IntCounter,
     pub(super) retries: IntCounter,
     dead_letters: IntCounter,
@@ -32,16 +35,18 @@ pub struct ConsumerTelemetry {
     lost: IntCounter,
     failures: IntCounterVec,
     in_flight: IntGauge,
+    /// Of this consumer alone.
+    own_in_flight: IntGauge,
     workers: IntGauge,
     pub(super) panics: IntCounter,
-    workers_wanted: IntGauge,
-    depth: IntGaugeVec,
+    workers_wanted: Part,
+    depth: Depth,
     handling: Histogram,
-    pub(super) waiting: IntGauge,
-    pub(super) kept: IntGauge,
+    pub(super) waiting: Part,
+    pub(super) kept: Part,
     pub(super) quarantined: IntGauge,
-    pub(super) paused_by_hand: IntGauge,
-    pub(super) paused_over_failures: IntGauge,
+    pub(super) paused_by_hand: Part,
+    pub(super) paused_over_failures: Part,
     pub(super) pauses_by_hand: IntCounter,
     pub(super) pauses_over_failures: IntCounter,
 }
@@ -72,52 +77,67 @@ pub struct DeliveryCounts {
 #[derive(Debug)]
 pub struct InHand {
     since: Instant,
-    in_flight: IntGauge,
+    /// Of its consumer, and of the table where several consumers have its series.
+    in_flight: [Option<IntGauge>; 2],
 }
 
 impl ConsumerTelemetry {
-    pub(super) fn new(meters: &Meters, consumer: &Arc<str>, component: &Arc<str>) -> Self {
-        let outcome = |outcome| meters.deliveries.with_label_values(&[&**consumer, outcome]);
+    pub(super) fn new(
+        meters: &Meters,
+        consumer: &Arc<str>,
+        table: &Arc<str>,
+        component: &Arc<str>,
+    ) -> Self {
+        let is_shared = consumer != table;
+        let outcome = |outcome| meters.deliveries.with_label_values(&[&**table, outcome]);
+        let count = |name| Count::new(outcome(name), is_shared);
         let reply = |result| {
             meters
                 .failure_replies
-                .with_label_values(&[&**consumer, result])
+                .with_label_values(&[&**table, result])
         };
-        let name: &[&str] = &[consumer];
-        let [by_hand, over_failures] = PausedBy::ALL.map(|by| [&**consumer, by.as_str()]);
+        let name: &[&str] = &[table];
+        let [by_hand, over_failures] = PausedBy::ALL.map(|by| [&**table, by.as_str()]);
+        let in_flight = meters.in_flight.with_label_values(name);
+        let own_in_flight = match is_shared {
+            true => IntGauge::new("own", "of one consumer").expect("the name of a gauge is a word"),
+            false => in_flight.clone(),
+        };
         let (paused, pauses) = (&meters.paused, &meters.pauses);
         Self {
-            waiting: meters.waiting.with_label_values(name),
-            kept: meters.kept.with_label_values(name),
+            waiting: Part::new(meters.waiting.with_label_values(name)),
+            kept: Part::new(meters.kept.with_label_values(name)),
             quarantined: meters.quarantined.with_label_values(name),
-            paused_by_hand: paused.with_label_values(&by_hand),
-            paused_over_failures: paused.with_label_values(&over_failures),
+            paused_by_hand: Part::new(paused.with_label_values(&by_hand)),
+            paused_over_failures: Part::new(paused.with_label_values(&over_failures)),
             pauses_by_hand: pauses.with_label_values(&by_hand),
             pauses_over_failures: pauses.with_label_values(&over_failures),
-            acked: outcome("acked"),
-            retried: outcome("retried"),
-            dead_lettered: outcome("dead_lettered"),
-            requeued: outcome("requeued"),
-            skipped: outcome("skipped"),
-            stopped: outcome("stopped"),
+            acked: count("acked"),
+            retried: count("retried"),
+            dead_lettered: count("dead_lettered"),
+            requeued: count("requeued"),
+            skipped: count("skipped"),
+            stopped: count("stopped"),
             abandoned: outcome("abandoned"),
-            duplicate: outcome("duplicate"),
+            duplicate: count("duplicate"),
             duplicate_publications: meters
                 .publications
-                .with_label_values(&[&**consumer, "duplicate"]),
+                .with_label_values(&[&**table, "duplicate"]),
             retries: meters.retries.with_label_values(name),
             dead_letters: meters.dead_letters.with_label_values(name),
             replies: reply("confirmed"),
             replies_unsent: reply("refused"),
             lost: outcome("lost"),
             failures: meters.failures.clone(),
-            in_flight: meters.in_flight.with_label_values(name),
+            in_flight,
+            own_in_flight,
             workers: meters.workers.with_label_values(name),
             panics: meters.panics.with_label_values(name),
-            workers_wanted: meters.workers_wanted.with_label_values(name),
-            depth: meters.depth.clone(),
-            handling: meters.handling.with_label_values(&[&**consumer, component]),
+            workers_wanted: Part::new(meters.workers_wanted.with_label_values(name)),
+            depth: Depth::new(meters, table, is_shared),
+            handling: meters.handling.with_label_values(&[&**table, component]),
             consumer: consumer.clone(),
+            table: table.clone(),
             component: component.clone(),
         }
     }
@@ -130,7 +150,7 @@ impl ConsumerTelemetry {
     /// What was counted since the host started.
     pub fn counts(&self) -> DeliveryCounts {
         DeliveryCounts {
-            in_flight: self.in_flight.get().try_into().unwrap_or(0),
+            in_flight: self.own_in_flight.get().try_into().unwrap_or(0),
             acked: self.acked.get(),
             retried: self.retried.get(),
             dead_lettered: self.dead_lettered.get(),
@@ -158,25 +178,23 @@ impl ConsumerTelemetry {
 
     /// Sets how many messages wait in the queue; `None` if that is not known.
     pub(super) fn depth(&self, depth: Option<u64>) {
-        let labels = [&*self.consumer];
-        match depth {
-            Some(depth) => {
-                let gauge = self.depth.with_label_values(&labels);
-                gauge.set(depth.try_into().unwrap_or(i64::MAX));
-            }
-            None => {
-                // There is nothing to remove if the depth was not known before.
-                let _was_known = self.depth.remove_label_values(&labels);
-            }
-        }
+        self.depth.set(depth);
     }
 
     /// A delivery arrived.
     pub fn arrived(&self) -> InHand {
-        self.in_flight.inc();
+        let is_shared = self.consumer != self.table;
+        let in_flight = [
+            Some(&self.own_in_flight),
+            Some(&self.in_flight).filter(|_| is_shared),
+        ];
+        let in_flight = in_flight.map(|gauge| gauge.cloned());
+        for gauge in in_flight.iter().flatten() {
+            gauge.inc();
+        }
         InHand {
             since: Instant::now(),
-            in_flight: self.in_flight.clone(),
+            in_flight,
         }
     }
 
@@ -200,7 +218,7 @@ impl ConsumerTelemetry {
 
     pub(super) fn failed(&self, class: &str) {
         self.failures
-            .with_label_values(&[&*self.consumer, class])
+            .with_label_values(&[&*self.table, class])
             .inc();
     }
 }
@@ -214,7 +232,9 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.in_flight.dec();
+        for gauge in self.in_flight.iter().flatten() {
+            gauge.dec();
+        }
     }
 }
 
@@ -418,7 +438,10 @@ impl DeliverySettled<'_> {
                 &telemetry.stopped
             }
             Exit::GivenBack | Exit::Requeued { .. } | Exit::Detoured { .. } => &telemetry.requeued,
-            Exit::Lost => &telemetry.lost,
+            Exit::Lost => {
+                telemetry.lost.inc();
+                return;
+            }
         };
         match self.acknowledged {
             true => outcome.inc(),

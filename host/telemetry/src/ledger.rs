@@ -1,21 +1,17 @@
 //! What is told of what a consumer remembers.
 
-use prometheus::IntGauge;
-
 use super::meters::Meters;
+use super::share::Part;
 use super::words::Remembered;
 
 /// How many keys one consumer remembers of its deliveries, or of its publications.
 #[derive(Debug)]
-pub struct LedgerTelemetry(IntGauge);
+pub struct LedgerTelemetry(Part);
 
 impl LedgerTelemetry {
-    pub(super) fn new(meters: &Meters, consumer: &str, of: Remembered) -> Self {
-        Self(
-            meters
-                .dedup_keys
-                .with_label_values(&[consumer, of.as_str()]),
-        )
+    pub(super) fn new(meters: &Meters, table: &str, of: Remembered) -> Self {
+        let labels = [table, of.as_str()];
+        Self(Part::new(meters.dedup_keys.with_label_values(&labels)))
     }
 
     /// Sets how many keys the consumer remembers.

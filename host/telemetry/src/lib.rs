@@ -22,6 +22,7 @@ mod log;
 mod meters;
 mod publisher;
 mod quarantine;
+mod share;
 mod stream;
 mod swap;
 mod words;
@@ -66,14 +67,19 @@ impl Telemetry {
         Ok(Self(Arc::new(Meters::new()?)))
     }
 
-    /// What a consumer tells; its component is `component`.
-    pub fn consumer(&self, consumer: &Arc<str>, component: &Arc<str>) -> ConsumerTelemetry {
-        ConsumerTelemetry::new(&self.0, consumer, component)
+    /// What a consumer tells; its component is `component`. Metrics name its `table`, which several consumers may have.
+    pub fn consumer(
+        &self,
+        consumer: &Arc<str>,
+        table: &Arc<str>,
+        component: &Arc<str>,
+    ) -> ConsumerTelemetry {
+        ConsumerTelemetry::new(&self.0, consumer, table, component)
     }
 
-    /// What is told of what a consumer remembers: of its `deliveries`, or of its `publications`.
-    pub fn ledger(&self, consumer: &str, of: Remembered) -> LedgerTelemetry {
-        LedgerTelemetry::new(&self.0, consumer, of)
+    /// What is told of what consumers of a table remember: of their `deliveries`, or of their `publications`.
+    pub fn ledger(&self, table: &str, of: Remembered) -> LedgerTelemetry {
+        LedgerTelemetry::new(&self.0, table, of)
     }
 
     /// What a consumer tells of the stream that it reads.
@@ -87,13 +93,18 @@ impl Telemetry {
     }
 
     /// What a consumer with batches tells of them.
-    pub fn batches(&self, consumer: &Arc<str>, component: &Arc<str>) -> BatchTelemetry {
-        BatchTelemetry::new(&self.0, consumer, component)
+    pub fn batches(
+        &self,
+        consumer: &Arc<str>,
+        table: &Arc<str>,
+        component: &Arc<str>,
+    ) -> BatchTelemetry {
+        BatchTelemetry::new(&self.0, consumer, table, component)
     }
 
-    /// What the publisher of a consumer tells.
-    pub fn publisher(&self, consumer: &str) -> PublisherTelemetry {
-        PublisherTelemetry::new(&self.0, consumer)
+    /// What the publisher of a consumer of this table tells.
+    pub fn publisher(&self, table: &str) -> PublisherTelemetry {
+        PublisherTelemetry::new(&self.0, table)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.
@@ -116,19 +127,19 @@ impl Telemetry {
         self.0.link_state(connection, role, state);
     }
 
-    /// Notes whether a consumer consumes: `hive_consumer_up`.
-    pub fn consumer_up(&self, consumer: &str, queue: &str, up: bool) {
+    /// Notes how many consumers of a table consume: `hive_consumer_up`.
+    pub fn consumers_up(&self, consumer: &str, queue: &str, up: i64) {
         let gauge = self.0.consumer_up.with_label_values(&[consumer, queue]);
-        gauge.set(i64::from(up));
+        gauge.set(up);
     }
 
-    /// Notes whether a consumer stands by for another host: `hive_consumer_standby`.
-    pub fn consumer_standby(&self, consumer: &str, queue: &str, stands_by: bool) {
+    /// Notes how many consumers of a table stand by for another host: `hive_consumer_standby`.
+    pub fn consumers_standing_by(&self, consumer: &str, queue: &str, standing_by: i64) {
         let gauge = self
             .0
             .consumer_standby
             .with_label_values(&[consumer, queue]);
-        gauge.set(i64::from(stands_by));
+        gauge.set(standing_by);
     }
 
     /// Notes how many messages wait in a queue of a consumer, `None` where that is unknown: `hive_queue_messages`.
@@ -137,7 +148,7 @@ impl Telemetry {
         consumer: &str,
         queue: &str,
         purpose: QueuePurpose,
-        messages: Option<u32>,
+        messages: Option<u64>,
     ) {
         let labels = [consumer, queue, purpose.as_str()];
         note_depth(&self.0.queue_messages, labels, messages);
@@ -149,7 +160,7 @@ impl Telemetry {
         connection: &str,
         queue: &str,
         purpose: QueuePurpose,
-        messages: Option<u32>,
+        messages: Option<u64>,
     ) {
         let labels = [connection, queue, purpose.as_str()];
         note_depth(&self.0.shared_queue_messages, labels, messages);
@@ -175,9 +186,12 @@ impl Telemetry {
     }
 }
 
-fn note_depth(depths: &IntGaugeVec, labels: [&str; 3], messages: Option<u32>) {
+fn note_depth(depths: &IntGaugeVec, labels: [&str; 3], messages: Option<u64>) {
     match messages {
-        Some(messages) => depths.with_label_values(&labels).set(messages.into()),
+        Some(messages) => {
+            let messages = messages.try_into().unwrap_or(i64::MAX);
+            depths.with_label_values(&labels).set(messages);
+        }
         None if depths.remove_label_values(&labels).is_err() => {
             tracing::trace!(?labels, "the depth of a queue is still unknown");
         }

@@ -221,7 +221,7 @@ meters! {
         "Time from sending a batch of publications to the broker until all of it is confirmed.";
     consumer_up: gauge "hive_consumer_up" [consumer, queue], Consumer,
         "1 while the consumer is subscribed to its queue.",
-        "1 while the consumer consumes.";
+        "1 while the consumer consumes; of a consumer with [`queues`](discovery.md#metrics), the number of queues that are consumed.";
     consumer_standby: gauge "hive_consumer_standby" [consumer, queue], Consumer,
         "1 while a consumer with placement = single is subscribed and the broker gives it nothing.",
         "1 while a consumer with `placement = \"single\"` [stands by](placement.md#standby), 0 while it handles messages.";

@@ -72,6 +72,9 @@ pub(crate) fn compact(delay: Duration) -> String {
 /// Stands behind the name of a queue in the names of its delay queues.
 const RETRY: &str = ".retry.";
 
+/// Stands behind the name of a queue in the name of its dead-letter queue, where hive.toml names no other.
+const DEAD_LETTERS: &str = ".dead";
+
 /// The prefix of the exchanges and queues that delay publications.
 const DELAYED: &str = "hive.delay.";
 
@@ -119,6 +122,26 @@ pub fn is_retry_queue(name: &str, queue: &str) -> bool {
     behind.is_some_and(|behind| behind.starts_with(RETRY))
 }
 
+/// Whether `name` is that of a queue which hosts make behind others: one in which messages wait, or one for dead letters
+/// that no file names. Consumed from, either would go round.
+pub fn is_made_by_hive(name: &str) -> bool {
+    let is_of_retries = name.rsplit_once(RETRY).is_some_and(|(_, behind)| {
+        let delay = behind.split('.').next().unwrap_or_default();
+        is_compact(delay)
+    });
+    is_of_retries || is_delay_queue(name, None) || name.ends_with(DEAD_LETTERS)
+}
+
+/// Whether a text is a delay in short.
+fn is_compact(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_digit());
+    begins
+        && text.ends_with(['h', 'm', 's'])
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || "hms".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -138,6 +161,30 @@ mod tests {
             (172_800_000, "48h"),
         ] {
             assert_eq!(compact(Duration::from_millis(milliseconds)), name);
+        }
+    }
+
+    #[test]
+    fn queues_made_behind_others_are_known() {
+        let delay = Duration::from_millis(90_250);
+        for name in [
+            "tenant.a.dead".to_owned(),
+            delay_queue_name("tenant.a", delay),
+            format!("{}.2026-11-29", delay_queue_name("a.retry.b", delay)),
+            shared_delay_queue_name(delay, "2026-11-29"),
+            LOST.to_owned(),
+            delayed_publications_name("orders", delay, "2026-11-29"),
+        ] {
+            assert!(is_made_by_hive(&name), "{name}");
+        }
+        for name in [
+            "tenant.a",
+            "dead",
+            "a.dead.b",
+            "a.retry.payments",
+            "hive.retries",
+        ] {
+            assert!(!is_made_by_hive(name), "{name}");
         }
     }
 

@@ -347,6 +347,8 @@ mod tests {
             vhost: "/orders".into(),
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            management: None,
+            discover_every: Duration::from_secs(5),
             reconnect: ReconnectPlan {
                 first: Duration::from_millis(100),
                 max: Duration::from_secs(30),

@@ -52,6 +52,11 @@ impl Seats {
         self.taken = self.taken.saturating_sub(1);
     }
 
+    /// There is one less from now on.
+    fn lose(&mut self) {
+        self.room = self.room.saturating_sub(1).max(1);
+    }
+
     /// Closes the seats if none is taken. Whether none is.
     fn close_if_empty(&mut self) -> bool {
         self.is_closed |= self.taken == 0;
@@ -66,6 +71,11 @@ pub(super) struct SharedSeats(Mutex<Seats>);
 impl SharedSeats {
     pub(super) fn new(seats: Seats) -> Self {
         Self(Mutex::new(seats))
+    }
+
+    /// A number of a channel cannot be used any more.
+    pub(super) fn lose(&self) {
+        self.lock().lose();
     }
 
     fn lock(&self) -> MutexGuard<'_, Seats> {
@@ -138,6 +148,21 @@ mod tests {
         seats.give_back();
         assert!(seats.take());
         assert!(!seats.take());
+    }
+
+    #[test]
+    fn a_number_that_is_lost_is_a_seat_less() {
+        let mut seats = Seats::within(7);
+        assert!(seats.take());
+        seats.lose();
+        assert!(!seats.take());
+        seats.give_back();
+        assert!(seats.take());
+        // One is left, however many are lost.
+        seats.lose();
+        seats.lose();
+        seats.give_back();
+        assert!(seats.take());
     }
 
     #[test]

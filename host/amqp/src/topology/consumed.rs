@@ -14,6 +14,9 @@ use crate::message::delay::delay_queue_name;
 pub(super) struct Consumed {
     pub(super) consumer: Arc<str>,
     pub(super) queue: Arc<str>,
+    /// Whether its queue was discovered: then it is known by other ways whether it is there, and what it is like.
+    /// Asking the broker would cost a channel for each that is gone.
+    pub(super) is_discovered: bool,
     /// Whether the broker is to let one host at a time consume.
     pub(super) is_single: bool,
     /// How long the broker is to wait for an answer.
@@ -42,6 +45,7 @@ impl Consumed {
         Self {
             consumer: consumer.name.clone(),
             queue: consumer.queue.clone(),
+            is_discovered: consumer.is_discovered(),
             is_single: consumer.placement == Placement::Single,
             ack_timeout: consumer.ack_timeout,
             failures: matches!(on_error, None | Some(OnError::DeadLetter)).then(|| Failures {

@@ -154,11 +154,12 @@ impl Topology {
             .await?;
         let mut seen = HashSet::new();
         for consumed in self.consumed.iter().filter(|c| is_wanted(&c.queue)) {
-            if !self.plans(&consumed.queue) {
+            let is_known = consumed.is_discovered;
+            if !is_known && !self.plans(&consumed.queue) {
                 let why = format!("consumer {:?}", consumed.consumer);
                 declarer.check(&consumed.queue, &why).await?;
             }
-            if consumed.is_single && !self.declares(&consumed.queue) {
+            if !is_known && consumed.is_single && !self.declares(&consumed.queue) {
                 declarer.check_single(&consumed.queue).await?;
             }
             self.declare_for_failures(declarer, consumed, &mut seen)

@@ -97,6 +97,7 @@ mod tests {
         Consumed {
             consumer: "orders".into(),
             queue: "orders".into(),
+            is_discovered: false,
             is_single: true,
             ack_timeout,
             failures: None,

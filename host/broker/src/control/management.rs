@@ -1,12 +1,13 @@
 //! The requests of RabbitMQ's management interface that the control port answers, in the form of RabbitMQ: what a test
 //! needs around a client, so that the same test runs on either broker.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
@@ -21,6 +22,9 @@ use crate::routing::Exchange;
 use crate::server::Shared;
 use crate::state::VERSION;
 use crate::wire::{boolean, integer, text};
+
+/// RabbitMQ gives no more queues on a page.
+const LARGEST_PAGE: usize = 500;
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
@@ -139,14 +143,47 @@ async fn delete_exchange(
     }
 }
 
-async fn queues_of(State(shared): Broker, Path(vhost): Path<String>) -> Json<Value> {
-    Json(shared.with(|state| {
+/// Every queue, or one page of them where a page is asked for.
+async fn queues_of(
+    State(shared): Broker,
+    Path(vhost): Path<String>,
+    Query(wanted): Query<HashMap<String, String>>,
+) -> Response {
+    let queues: Vec<Value> = shared.with(|state| {
         let ids = state.vhosts.get(&vhost).map(|vhost| vhost.queues.values());
         let queues = ids.into_iter().flatten();
         let mut queues: Vec<&Queue> = queues.filter_map(|id| state.queues.get(id)).collect();
         queues.sort_by(|one, other| one.name.cmp(&other.name));
         queues.into_iter().map(described).collect()
+    });
+    let number = |key: &str| wanted.get(key).and_then(|text| text.parse::<usize>().ok());
+    let Some(page) = number("page") else {
+        return Json(queues).into_response();
+    };
+    let size = number("page_size")
+        .unwrap_or(LARGEST_PAGE)
+        .clamp(1, LARGEST_PAGE);
+    let pages = queues.len().div_ceil(size).max(1);
+    if !(1..=pages).contains(&page) {
+        let error = json!({ "error": "page_out_of_range", "reason": format!("page out of range, page: {page} size: {size}, len: {}", queues.len()) });
+        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+    }
+    let count = queues.len();
+    let items: Vec<Value> = queues
+        .into_iter()
+        .skip((page - 1) * size)
+        .take(size)
+        .collect();
+    Json(json!({
+        "total_count": count,
+        "filtered_count": count,
+        "item_count": items.len(),
+        "page": page,
+        "page_size": size,
+        "page_count": pages,
+        "items": items,
     }))
+    .into_response()
 }
 
 async fn queue(State(shared): Broker, Path((vhost, name)): Path<(String, String)>) -> Response {
@@ -169,6 +206,8 @@ fn described(queue: &Queue) -> Value {
         "type": queue.arguments.kind.word(),
         "durable": queue.durable,
         "auto_delete": queue.auto_delete,
+        "exclusive": queue.owner.is_some(),
+        "state": "running",
         "arguments": arguments(&queue.table),
         "messages": ready + unacked,
         "messages_ready": ready,

@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::LONGEST;
 use super::tls::TlsKeys;
 use crate::diff::differing::Within;
-use crate::plan::{AuthMechanism, Endpoint, Password, TlsPlan, TopologyPlan};
+use crate::plan::{AuthMechanism, Endpoint, ManagementPlan, Password, TlsPlan, TopologyPlan};
 
 /// The heartbeat travels as 16 bits of seconds.
 const LONGEST_HEARTBEAT: u64 = u16::MAX as u64 * 1_000;
+
+/// Each look is a listing of every queue of the virtual host.
+const SHORTEST_DISCOVERY: u64 = 1_000;
 
 table! {
     /// `[connections.NAME]`, and the topology that is declared over it.
@@ -31,6 +34,13 @@ table! {
 
         /// The pauses between attempts to connect.
         reconnect => ReconnectPlan as Table(ReconnectPlan::KEYS) [hidden];
+
+        /// The address of the broker's management interface, for consumers with [`queues`](discovery.md):
+        /// `http://USER:PASSWORD@HOST:PORT`; `file:PATH` reads it from a file. Without a user, that of `url` logs in.
+        management => Option<ManagementPlan> as Secret [hidden idle], else "no discovery";
+
+        /// The pause between two looks at the queues of the broker, for consumers with [`queues`](discovery.md).
+        discover_every: Duration as Duration(SHORTEST_DISCOVERY, LONGEST) = "5s" [idle];
 
         /// Certificates, for `amqps://`. See [TLS](tls.md).
         tls => Option<TlsPlan> as Table(TlsKeys::KEYS) [hidden],

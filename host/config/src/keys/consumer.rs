@@ -24,8 +24,12 @@ table! {
     /// `[consumers.NAME]`.
     #[derive(Debug, Clone, PartialEq)]
     pub struct ConsumerPlan, meant ConsumerMeant {
-        /// The queue to consume from. This file need not declare it.
-        queue: Arc<str> as Name [required];
+        /// The queue to consume from. This file need not declare it. Required unless there is `queues`.
+        queue => Arc<str> as Name;
+
+        /// Instead of `queue`: a consumer for each queue whose name matches, as queues come and go. `*` is any run of
+        /// characters, `?` is any one character. See [discovery](discovery.md).
+        queues -> String as Text, written "pattern";
 
         /// The component that handles the deliveries.
         component => Arc<str> as Text [required], written "name of a component";
@@ -101,8 +105,10 @@ table! {
         reply_on_failure: bool = false;
     }
     beside {
-        /// The name of the consumer in the file.
+        /// The name of the consumer: that of its table, or `TABLE/QUEUE` where its queue was discovered.
         name: Arc<str>,
+        /// The name of its table in the file.
+        table: Arc<str>,
         /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
         least_prefetch: u16,
         /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.

@@ -82,6 +82,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("store.tls.key", "tls.cert = 'tests/config/tls/orders.pem'"),
 ];
 
+/// Keys in whose place another one is written otherwise.
+const INSTEAD: &[(&str, &str)] = &[("consumers.queues", "queue")];
+
 /// Two values of keys whose shape does not say which there are. An empty one: neither the key is set nor what it needs.
 const VALUES: &[(&str, [&str; 2])] = &[
     ("host.admin", ["'off'", "'127.0.0.1:1'"]),
@@ -91,6 +94,10 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ),
     ("host.log", ["'warn'", "'debug'"]),
     ("connections.url", ["'amqp://u:p@h'", "'amqp://u:q@h'"]),
+    (
+        "connections.management",
+        ["'http://u:p@h'", "'http://u:q@h'"],
+    ),
     ("connections.tls.ca", ["'tests/config/tls/orders.pem'", ""]),
     (
         "connections.tls.cert",
@@ -164,13 +171,15 @@ impl Case {
             Some((array, inner)) => (Some(array), inner),
             None => (None, self.path.as_str()),
         };
+        let instead = INSTEAD.iter().find(|(key, _)| *key == name);
+        let is_replaced = |line: &str| {
+            let mut keys = instead.map(|(_, key)| *key).into_iter().chain([inner]);
+            keys.any(|key| line.starts_with(&format!("{key} =")))
+        };
         let mut lines = Vec::new();
         let mut elements = Vec::new();
         for (of, text) in needed {
-            for line in text
-                .lines()
-                .filter(|line| !line.starts_with(&format!("{inner} =")))
-            {
+            for line in text.lines().filter(|line| !is_replaced(line)) {
                 match of.ends_with("[].") {
                     true => elements.push(line.to_owned()),
                     false => lines.push(line.to_owned()),
@@ -206,7 +215,7 @@ impl Case {
 
 /// The rest of every file.
 const OTHERS: &[&str] = &[
-    "[connections.main]",
+    "[connections.main]\nmanagement = 'http://h'",
     "[connections.other]",
     "[components.c]\npath = 'c.wasm'",
     "[components.d]\npath = 'd.wasm'",
@@ -257,6 +266,7 @@ fn a_reload_sees_the_change_of_every_key() {
             &changes.connections,
             &changes.components,
             &changes.consumers,
+            &changes.patterns,
         ];
         let named = sections
             .iter()

@@ -8,7 +8,7 @@ use super::Context;
 use super::tls::{self, Scheme};
 use crate::environment::Environment;
 use crate::keys::{ConnectionMeant, ReconnectMeant, RootKeys};
-use crate::plan::{ConnectionPlan, MAIN, ReconnectPlan, TopologyPlan};
+use crate::plan::{ConnectionPlan, MAIN, ManagementPlan, ReconnectPlan, TopologyPlan};
 use crate::redact;
 use crate::units;
 use crate::url::{self, BrokerUrl, UrlFault};
@@ -97,8 +97,10 @@ fn plan(
         }
     }
     let tls = tls?;
+    let management = management(context, ConnectionPlan::management.at(node), &url);
     let meant = ConnectionMeant {
         name: name.into(),
+        management: management?,
         endpoints: url.endpoints,
         username: url.username,
         password: url.password,
@@ -115,6 +117,24 @@ fn plan(
         topology: TopologyPlan::default(),
     };
     ConnectionPlan::of_table(node, meant)
+}
+
+/// The management interface, if there is one; `None` if its URL is wrong.
+fn management(
+    context: &mut Context<'_>,
+    node: Option<&Node>,
+    broker: &BrokerUrl,
+) -> Option<Option<ManagementPlan>> {
+    let Some(node) = node else {
+        return Some(None);
+    };
+    match url::management(node.as_text()?, broker) {
+        Ok(management) => Some(Some(management)),
+        Err(UrlFault { message, remedy }) => {
+            context.faults.error(Code::BadUrl, node, message, remedy);
+            None
+        }
+    }
 }
 
 fn forced_url(context: &mut Context<'_>, text: &str) -> Option<BrokerUrl> {

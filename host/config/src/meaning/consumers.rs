@@ -6,15 +6,19 @@ use std::sync::Arc;
 use hive_core::codes::Code;
 use hive_core::nearest;
 
+use self::pattern::Queues;
 use super::Context;
 use crate::keys::{ConsumerMeant, Name, RetryKeys, RootKeys};
-use crate::plan::{Argument, ConsumerPlan, QueuePlan, RatePlan, ScalePlan};
+use crate::plan::{
+    Argument, ConnectionPlan, ConsumerPlan, PatternPlan, QueuePlan, RatePlan, ScalePlan,
+};
 use crate::read::LONGEST_NAME;
 use crate::redact;
 use crate::written::Node;
 
 mod batch;
 mod dedup;
+mod pattern;
 mod placement;
 mod retry;
 mod scale;
@@ -30,8 +34,14 @@ const UNCHANGED_PREFETCH: u16 = 16;
 /// The argument of a queue of which the broker lets one consumer have everything.
 const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 
-/// The consumers that nothing is wrong with, by name.
-pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPlan> {
+/// The consumers that nothing is wrong with, by name: those of one queue, and those of a pattern.
+pub(super) fn plans(
+    context: &mut Context<'_>,
+    connections: &BTreeMap<Arc<str>, ConnectionPlan>,
+) -> (
+    BTreeMap<Arc<str>, ConsumerPlan>,
+    BTreeMap<Arc<str>, PatternPlan>,
+) {
     let root = context.root;
     let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
     if root.named(RootKeys::consumers).is_empty() && !is_faulty {
@@ -41,17 +51,40 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
             .faults
             .missing(root, RootKeys::consumers.name(), remedy);
     }
-    let plans = root
-        .named(RootKeys::consumers)
-        .iter()
-        .filter_map(|(name, node)| Some((name.as_str().into(), plan(context, name, node)?)))
-        .collect();
+    let mut plans = BTreeMap::new();
+    let mut patterns = BTreeMap::new();
+    for (name, node) in root.named(RootKeys::consumers) {
+        let queues = pattern::queues(context, node, connections);
+        // Its other keys are looked at all the same.
+        let Some(plan) = plan(context, name, node, queues.as_ref()) else {
+            continue;
+        };
+        match queues {
+            Some(Queues::Every { queues, written }) => {
+                let pattern = PatternPlan {
+                    queues,
+                    written,
+                    dead_letter: RetryKeys::dead_letter.written(node.get(ConsumerPlan::retry)),
+                    template: plan,
+                };
+                patterns.insert(name.as_str().into(), pattern);
+            }
+            _ => {
+                plans.insert(name.as_str().into(), plan);
+            }
+        }
+    }
     stream::check_groups(context, &plans);
     placement::check_shared_queues(context, &plans);
-    plans
+    (plans, patterns)
 }
 
-fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
+fn plan(
+    context: &mut Context<'_>,
+    name: &str,
+    node: &Node,
+    queues: Option<&Queues>,
+) -> Option<ConsumerPlan> {
     let component = component(context, node);
     let connection = context.connection(node, ConsumerPlan::connection);
     let scale = scale::plan(context, node);
@@ -75,12 +108,27 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         }
         least => (least.min(prefetch), prefetch),
     };
-    let dead_letter = dead_letter(context, node);
+    let (queue, dead_letter) = match queues {
+        Some(Queues::Every { written, .. }) => {
+            let named = RetryKeys::dead_letter.written(node.get(ConsumerPlan::retry));
+            let of_each = || Arc::from("QUEUE.dead");
+            (
+                Some(Arc::clone(written)),
+                Some(named.unwrap_or_else(of_each)),
+            )
+        }
+        _ => {
+            let queue = ConsumerPlan::queue.written(Some(node));
+            (queue, dead_letter(context, node).map(Arc::from))
+        }
+    };
     let delay_queues = retry::queues(context, node, &retry, stream.is_some());
     let dedup = dedup::plan(context, node.get(ConsumerPlan::dedup));
     let publish_dedup = dedup::plan(context, node.get(ConsumerPlan::publish_dedup));
     let meant = ConsumerMeant {
         name: name.into(),
+        table: name.into(),
+        queue: queue?,
         component: component?.into(),
         connection: connection?.into(),
         prefetch,
@@ -92,7 +140,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
         rate,
         retry,
         delay_queues,
-        dead_letter: dead_letter?.into(),
+        dead_letter: dead_letter?,
         dedup,
         publish_dedup,
         stream,

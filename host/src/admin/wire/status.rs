@@ -4,7 +4,7 @@ use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
-use super::{ComponentView, KeptView, Link, PauseView, ReasonView};
+use super::{ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView};
 use crate::admin::Sources;
 use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, SharedQueue, Status};
 
@@ -13,6 +13,8 @@ pub(in crate::admin) struct StatusView<'a> {
     host: HostView<'a>,
     connections: Vec<Link<'a>>,
     consumers: Vec<ConsumerView<'a>>,
+    /// The consumers with `queues`.
+    discoveries: Vec<DiscoveryView<'a>>,
     /// The queues in which retries of several consumers wait.
     shared_queues: Vec<SharedQueueView<'a>>,
     components: Vec<ComponentView<'a>>,
@@ -123,6 +125,7 @@ impl<'a> StatusView<'a> {
             host: HostView::of(sources, shows_files),
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
+            discoveries: status.discoveries.iter().map(DiscoveryView::from).collect(),
             shared_queues: status
                 .shared_queues
                 .iter()

@@ -108,7 +108,8 @@ impl Findings {
                 }
             })
             .collect();
-        let consumers = plan.consumers.values();
+        // Of a pattern, one stands for all.
+        let consumers = plan.consumers.values().chain(plan.templates());
         self.consumers = consumers
             .map(|consumer| Consumer::of(consumer, plan))
             .collect();

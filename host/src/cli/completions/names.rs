@@ -71,7 +71,12 @@ impl Names {
         let queues = consumed.chain(declared.map(|queue| &*queue.name));
         let exchanges = topologies().flat_map(|one| &one.exchanges);
         Self {
-            consumers: sorted(plan.consumers.keys().map(|name| &**name)),
+            consumers: sorted(
+                plan.consumers
+                    .keys()
+                    .chain(plan.patterns.keys())
+                    .map(|name| &**name),
+            ),
             components: sorted(plan.components.keys().map(|name| &**name)),
             queues: sorted(queues),
             exchanges: sorted(exchanges.map(|exchange| &*exchange.name)),

@@ -641,6 +641,30 @@ facts! {
         ConfigRefused("config.refused", ERROR, "hive.toml was read again and not applied, so nothing has changed: {why}") {
             why: [!] &'a dyn Display,
         };
+        /// Queues that match the `queues` of a consumer have come or gone.
+        QueuesDiscovered("discovery.changed", INFO, "queues have come or gone") {
+            consumer: [%] &'a str,
+            added: [] usize,
+            removed: [] usize,
+        };
+        /// Queues match the `queues` of a consumer and cannot be consumed, until somebody changes something. The line has
+        /// how many they are, and the first one of them.
+        QueuesLeftOut("discovery.left_out", WARN, "queues match and are not consumed") {
+            consumer: [%] &'a str,
+            queues: [] usize,
+            queue: [%] &'a str,
+            reason: [%] &'a str,
+        };
+        /// The queues of a broker cannot be listed. What is consumed stays consumed.
+        DiscoveryFailed("discovery.failed", WARN, "queues cannot be discovered; what is consumed stays consumed") {
+            connection: [%] &'a str,
+            code: [] &'a str,
+            reason: [%] &'a dyn Display,
+        };
+        /// The queues of a broker can be listed again.
+        DiscoveryRestored("discovery.restored", INFO, "queues are discovered again") {
+            connection: [%] &'a str,
+        };
         /// The system does not report changes of files. The host looks at them every second.
         WatchUnavailable("config.watch_unavailable", WARN, "the system does not report changed files; the host looks at them every second") {
             error: [%] &'a dyn Display,

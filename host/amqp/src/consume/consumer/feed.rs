@@ -49,6 +49,8 @@ pub(super) struct Feed {
     pub(super) tried_on: Weak<Session>,
     pub(super) backoff: Backoff,
     pub(super) failed: Option<Failed>,
+    /// Where its queue, which was discovered, was found to be gone.
+    pub(super) gone_on: Weak<Session>,
     pub(super) told: bool,
 }
 
@@ -85,6 +87,7 @@ impl Feed {
             tried_on: Weak::new(),
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             failed: None,
+            gone_on: Weak::new(),
             told: false,
         }
     }
@@ -114,11 +117,15 @@ impl Subscription {
         }
         self.standing
             .send_replace(Standing::Waiting(reason.clone()));
+        if self.is_gone(&reason) {
+            feed.gone_on = on.clone();
+        }
         feed.failed = Some(Failed {
             on,
             not_before: Instant::now() + feed.backoff.fail(),
         });
-        if !feed.told {
+        // Queues that were discovered come and go.
+        if !feed.told && !self.is_gone(&reason) {
             feed.told = true;
             Fact::ConsumerLost {
                 consumer: &self.subscribing.plan.name,
@@ -130,8 +137,18 @@ impl Subscription {
         }
     }
 
+    /// Whether its queue was discovered and is not there any more.
+    fn is_gone(&self, reason: &Reason) -> bool {
+        reason.code == Some(Code::EntityMissing) && self.subscribing.plan.is_discovered()
+    }
+
     /// Begins a try. None once the link has ended.
     pub(super) async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
+        // Who discovers queues ends this consumer, or begins it anew when the queue is there again. A try would cost the
+        // connection a channel.
+        if let Some(on) = feed.gone_on.upgrade() {
+            on.over().cancelled().await;
+        }
         let first = self.link.session_for(&self.subscribing.plan.queue).await?;
         // The deliveries of the old channel are older than those that the broker would deliver now.
         if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
@@ -235,7 +252,7 @@ impl Subscription {
                     let fatal = self.link.fatal();
                     fatal.met(cannot_be_consumed(&plan.queue, answer));
                 }
-                if fault.is_not_found() {
+                if fault.is_not_found() && !plan.is_discovered() {
                     self.link.is_missing(&plan.queue);
                 }
             }

@@ -1,0 +1,16 @@
+//! `connections.NAME.management`: where the broker's management interface is.
+
+use super::{Endpoint, Password};
+
+/// The management interface of a broker, over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementPlan {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// In front of `/api`; empty, or it begins with a slash and ends without one.
+    pub path: String,
+    /// The user.
+    pub username: String,
+    /// Never printed.
+    pub password: Password,
+}

@@ -1,0 +1,114 @@
+//! Rounds of many queues that come and go while a host with `queues = "PATTERN"` runs.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use hive_tests::{Broker, HostProcess, Usage, Vhost, eventually_within};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::queues::{discovering, discovery, echoes};
+
+/// Queues of one round, and rounds, where `HIVE_DISCOVERED` does not ask for the whole of it.
+const FEW: (usize, usize) = (200, 3);
+
+/// Rounds with as many queues as `HIVE_DISCOVERED` says.
+const ROUNDS: usize = 10;
+
+/// What a busy machine may take for a round.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The memory that a host may have more after the last round than after the second one.
+const MOST_GROWTH_KIB: u64 = 8 * 1024;
+
+/// The size of the run: queues of a round, and rounds.
+fn size() -> Result<(usize, usize)> {
+    match std::env::var("HIVE_DISCOVERED") {
+        Ok(count) => Ok((
+            count.parse().context("HIVE_DISCOVERED is a number")?,
+            ROUNDS,
+        )),
+        Err(_) => Ok(FEW),
+    }
+}
+
+/// The channels of the host's connections.
+fn channels(vhost: &Vhost) -> Result<u64> {
+    let path = format!("/vhosts/{}/connections", vhost.name());
+    let connections = vhost.management().get(&path)?;
+    let connections = connections.as_array().into_iter().flatten();
+    let of_host = connections.filter(|one| one["user_provided_name"].is_string());
+    Ok(of_host.filter_map(|one| one["channels"].as_u64()).sum())
+}
+
+async fn discovered(host: &HostProcess, count: usize) -> Result<Value> {
+    let look = async || discovery(host).await;
+    let what = format!("{count} queues are discovered and consumed");
+    let is_done = |(status, view): &(u16, Value)| *status == 200 && view["discovered"] == count;
+    let (_, view) = eventually_within(PATIENCE, &what, look, is_done).await?;
+    Ok(view)
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "a run with `--nocapture` measures")]
+async fn rounds_of_queues_that_come_and_go_leave_no_channels_and_no_memory() -> Result<()> {
+    let (count, rounds) = size()?;
+    let vhost = Broker::shared().await?.vhost("rounds").await?;
+    let keys = "queues = \"tenant.*\"\ncomponent = \"echo\"\nprefetch = 1\nretry = { limit = 0, dead_letter = \"dead\" }";
+    let toml = discovering(&vhost).section("consumers.tenants", keys);
+    let host = HostProcess::run(&vhost, &toml).await?;
+    discovered(&host, 0).await?;
+    // From a first queue on, the host has the channels that it keeps.
+    vhost.declare_queue("tenant.first", "classic").await?;
+    discovered(&host, 1).await?;
+    echoes(&vhost, "tenant.first").await?;
+    let look = async || channels(&vhost);
+    let is_known = |channels: &u64| *channels > 0;
+    let with_one = eventually_within(PATIENCE, "channels are counted", look, is_known).await?;
+    let descriptors = host.usage()?.descriptors;
+    let mut after = Vec::new();
+    for round in 0..rounds {
+        let names: Vec<String> = (0..count)
+            .map(|number| format!("tenant.{round}.{number}"))
+            .collect();
+        for queue in &names {
+            vhost.declare_queue(queue, "classic").await?;
+        }
+        let declared = Instant::now();
+        discovered(&host, count + 1).await?;
+        let took = declared.elapsed();
+        for queue in &names {
+            let consumers = vhost.consumers(queue).await?;
+            ensure!(consumers == 1, "{queue} has {consumers} consumers");
+        }
+        echoes(&vhost, &names[count - 1]).await?;
+        for queue in &names {
+            vhost.delete_queue(queue).await?;
+        }
+        let deleted = Instant::now();
+        discovered(&host, 1).await?;
+        let let_go = deleted.elapsed();
+        let is_as_before = |channels: &u64| *channels == with_one;
+        eventually_within(PATIENCE, "no channel is left", look, is_as_before).await?;
+        // A further connection that is empty is closed after some seconds.
+        let held = async || host.usage();
+        let is_as_before = |usage: &Usage| usage.descriptors == descriptors;
+        let usage =
+            eventually_within(PATIENCE, "no connection is left", held, is_as_before).await?;
+        println!(
+            "round {round}: {count} queues consumed {took:?} after the last came, let go {let_go:?} after the last went; {usage:?}"
+        );
+        after.push(usage);
+    }
+    let (second, last) = (after[1], after[rounds - 1]);
+    // What an allocator keeps is not what a round leaves behind: that would be there again with each round.
+    let grown = last.resident_kib.saturating_sub(second.resident_kib);
+    ensure!(grown < MOST_GROWTH_KIB, "{grown} KiB more: {after:?}");
+    for event in ["link.lost", "topology.mismatch"] {
+        assert_eq!(host.count_events(event, &[]), 0, "{event}");
+    }
+    // Where a queue is deleted right after a delivery, the broker's cancel may have another cause.
+    let lost = host.count_events("consumer.lost", &[]);
+    ensure!(lost <= rounds, "{lost} lines for {rounds} rounds");
+    Ok(())
+}
