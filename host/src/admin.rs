@@ -34,7 +34,9 @@ use self::intended::intended;
 pub use self::intended::{FILE, HOST, Identity};
 pub use self::runtime_file::{RuntimeFile, find};
 use self::series::Series;
+pub(crate) use self::wire::DoneView;
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
+use crate::control::{Command, FromAll, Refusal};
 use crate::status::{GroupStatus, Status, StatusReader};
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
@@ -42,6 +44,19 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Reads what has to be asked for first.
 pub type Asking<T> = Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>;
+
+/// Has all hosts carry out a command; those that would, where `force` is.
+pub type Commanding =
+    Arc<dyn Fn(Command, bool) -> BoxFuture<'static, Result<FromAll, Refusal>> + Send + Sync>;
+
+/// The hosts of the group.
+#[derive(Clone)]
+pub struct Hosts {
+    /// Asks each how it is doing.
+    pub status: Asking<GroupStatus>,
+    /// Gives each a command.
+    pub command: Commanding,
+}
 
 /// The state that the routes read.
 #[derive(Clone)]
@@ -51,7 +66,7 @@ pub struct Sources {
     /// The same with the messages in the queues, as far as the broker reports them soon.
     pub measured: Asking<Status>,
     /// The hosts of the group; `None` if the host is in none.
-    pub hosts: Option<Asking<GroupStatus>>,
+    pub hosts: Option<Hosts>,
     /// All metrics.
     pub telemetry: Telemetry,
     /// Where commands are sent, and who may give them.

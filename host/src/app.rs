@@ -9,6 +9,7 @@ mod depths;
 mod discovery;
 mod group;
 mod pause;
+mod ready;
 mod reload;
 mod running;
 mod serving;
@@ -36,11 +37,12 @@ use tokio::sync::mpsc;
 use self::board::Board;
 use self::discovery::Listings;
 use self::group::Group;
+use self::ready::Held;
 use self::running::Running;
 use self::serving::Serving;
 use self::watch::Files;
 use crate::admin::RuntimeFile;
-use crate::control::{self, Command, Control, Order, Orders};
+use crate::control::{self, Control, Order, Orders};
 use crate::pipeline::Quarantines;
 use crate::status::{StatusReader, Version};
 
@@ -144,8 +146,8 @@ impl App {
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
-        let group = Group::of(&plan, &board);
         let (control, orders) = control::line();
+        let group = Group::of(&plan, &board, &control, tasks);
         let serving = Serving {
             plan: &plan,
             file: &source.file,
@@ -275,6 +277,7 @@ async fn run(mut running: Running, mut orders: Orders, mut listings: Listings) {
             }
         });
     };
+    let mut held = Held::default();
     loop {
         tokio::select! {
             biased;
@@ -283,18 +286,7 @@ async fn run(mut running: Running, mut orders: Orders, mut listings: Listings) {
                 running.conclude(&component, &trial, verdict);
             }
             Some(found) = listings.recv() => running.discovered(found).await,
-            Some(Order { command, answer }) = orders.recv() => {
-                let done = match command {
-                    Command::Swap { component, code, canary } => {
-                        running.swap(&component, code, canary, &conclude).await
-                    }
-                    Command::Reload => running.reload().await,
-                    Command::Pause { consumer } => running.pause(&consumer),
-                    Command::Resume { consumer } => running.resume(&consumer),
-                };
-                // The caller may be gone; the command is carried out and logged all the same.
-                let _nobody_waits = answer.send(done);
-            }
+            Some(order) = orders.recv() => obey(order, &mut running, &mut held, &conclude).await,
         }
     }
     orders.close();
@@ -302,6 +294,42 @@ async fn run(mut running: Running, mut orders: Orders, mut listings: Listings) {
     running.drain_components().await;
     // Instances that stop may still keep something.
     running.store.close().await;
+}
+
+/// Carries out one order. Where the caller has gone, it is carried out and logged all the same.
+async fn obey(
+    order: Order,
+    running: &mut Running,
+    held: &mut Held,
+    conclude: impl FnOnce(Arc<str>, Arc<Trial>),
+) {
+    match order {
+        Order::Now { command, answer } => {
+            held.is_stale();
+            let done = match running.make_ready(command).await {
+                Ok(ready) => running.carry_out(ready, conclude).await,
+                Err(refusal) => Err(refusal),
+            };
+            let _nobody_waits = answer.send(done);
+        }
+        Order::Prepare {
+            ticket,
+            command,
+            answer,
+        } => {
+            let ready = running.make_ready(command).await;
+            let ready = ready.map(|ready| held.hold(ticket, ready));
+            let _nobody_waits = answer.send(ready);
+        }
+        Order::CarryOut { ticket, answer } => {
+            let done = match held.take(&ticket) {
+                Ok(ready) => running.carry_out(ready, conclude).await,
+                Err(refusal) => Err(refusal),
+            };
+            let _nobody_waits = answer.send(done);
+        }
+        Order::GiveUp { ticket } => held.give_up(&ticket),
+    }
 }
 
 /// Reports that `version` serves, and which one served before.

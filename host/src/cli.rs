@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, errors and log lines to standard error.
 
+mod all_hosts;
 mod arguments;
 mod broker;
 mod check;

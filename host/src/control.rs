@@ -3,6 +3,8 @@
 //! Sources of commands ([`crate::admin`], a signal, a file that changed) hold a [`Control`]; `app` holds the
 //! [`Orders`] and carries them out.
 
+mod all_hosts;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use hive_core::canary::CanaryRule;
 use hive_core::codes::{Code, Coded};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::all_hosts::{FromAll, FromHost, Outcome};
 use crate::status::Version;
 
 /// The largest code that a running host is sent, in bytes. What its files hold may be larger.
@@ -141,13 +144,40 @@ impl fmt::Display for Refusal {
 /// The answer to a command.
 pub type Answer = Result<Done, Refusal>;
 
-/// A command, and where its answer goes.
+/// The name under which a command that is ready waits to be carried out.
+pub type Ticket = Arc<str>;
+
+/// What is to be done, and where the answer goes. The caller may be gone.
 #[derive(Debug)]
-pub struct Order {
-    /// The command.
-    pub command: Command,
-    /// The caller may be gone.
-    pub answer: oneshot::Sender<Answer>,
+pub enum Order {
+    /// The command, at once.
+    Now {
+        /// The command.
+        command: Command,
+        /// What came of it.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Whatever could refuse the command is found out; nothing is changed yet.
+    Prepare {
+        /// What the command is called for by later.
+        ticket: Ticket,
+        /// The command.
+        command: Command,
+        /// Why it would not be carried out.
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    /// The command that is ready under this ticket.
+    CarryOut {
+        /// The ticket.
+        ticket: Ticket,
+        /// What came of it.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// The command that is ready under this ticket is not wanted.
+    GiveUp {
+        /// The ticket.
+        ticket: Ticket,
+    },
 }
 
 /// Sends commands. Clones share one queue.
@@ -166,9 +196,46 @@ pub fn line() -> (Control, Orders) {
 impl Control {
     /// Has a command carried out. Dropping the future does not cancel it.
     pub async fn ask(&self, command: Command) -> Answer {
+        self.order(|answer| Order::Now { command, answer }).await
+    }
+
+    /// Makes a command ready: whatever could refuse it is found out, and nothing is changed. It is carried out with
+    /// its ticket, unless another command comes between.
+    ///
+    /// # Errors
+    ///
+    /// The host would refuse the command.
+    pub async fn prepare(&self, ticket: &Ticket, command: Command) -> Result<(), Refusal> {
+        let ticket = Arc::clone(ticket);
+        self.order(|answer| Order::Prepare {
+            ticket,
+            command,
+            answer,
+        })
+        .await
+    }
+
+    /// Carries out the command that is ready under a ticket.
+    pub async fn carry_out(&self, ticket: &Ticket) -> Answer {
+        let ticket = Arc::clone(ticket);
+        self.order(|answer| Order::CarryOut { ticket, answer })
+            .await
+    }
+
+    /// Drops the command that is ready under a ticket, if there is one.
+    pub async fn give_up(&self, ticket: &Ticket) {
+        let ticket = Arc::clone(ticket);
+        if self.0.send(Order::GiveUp { ticket }).await.is_err() {
+            tracing::trace!("the host is stopping, so nothing waits to be carried out");
+        }
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Order,
+    ) -> Result<T, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let order = Order { command, answer };
-        if self.0.send(order).await.is_err() {
+        if self.0.send(order(answer)).await.is_err() {
             return Err(Refusal::Stopping);
         }
         answered.await.unwrap_or(Err(Refusal::Stopping))

@@ -204,6 +204,17 @@ impl Broker {
         Ok(String::from_utf8_lossy(stdout).into_owned())
     }
 
+    /// Starts `rabbitmqctl` on it, for what takes a while. Its answer is what it prints.
+    pub fn start_rabbitmqctl(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.script("rabbitmqctl")?;
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(keeper::start(&mut command)?)
+    }
+
     /// The connections that clients have open in a vhost, but for the test's own: their names, which
     /// are their addresses and so change with each connection. The broker's word of this moment.
     pub fn connections(&self, vhost: &Vhost) -> Result<Vec<String>> {

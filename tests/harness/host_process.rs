@@ -22,6 +22,8 @@ use crate::hive_toml::HiveToml;
 use crate::http::{self, HttpAnswer};
 use crate::keeper;
 use crate::memory_limit::MemoryLimit;
+#[cfg(target_os = "linux")]
+use crate::network::Network;
 use crate::ports::reserve_ports;
 use crate::usage::{self, Usage};
 use crate::vhost::Vhost;
@@ -180,6 +182,15 @@ impl HostProcess {
     pub fn launch_limited_file(path: &Path, limit: &MemoryLimit) -> Result<Self> {
         let host = limit.around(&hive_host(build::host_binary()));
         Self::start(host, path, &[])
+    }
+
+    /// Starts a host with this text as its hive.toml in a network of its own, and waits for nothing.
+    #[cfg(target_os = "linux")]
+    pub fn launch_on(network: &Network, toml: &str) -> Result<Self> {
+        let path = HiveToml::write(&keeper::scratch("host"), toml)?;
+        let mut command = hive_host(build::host_binary());
+        command.arg("run").arg(path);
+        Self::spawn(network.around(&command))
     }
 
     /// Starts `hive-host ARGUMENTS` as the first process of a container, with these variables and no others.

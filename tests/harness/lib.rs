@@ -25,6 +25,8 @@ mod management;
 pub mod matrix;
 mod memory_limit;
 mod message;
+#[cfg(target_os = "linux")]
+mod network;
 mod ports;
 mod project;
 mod proxy;
@@ -60,6 +62,8 @@ pub use languages::{Language, built_example, toolchains};
 pub use management::Management;
 pub use memory_limit::MemoryLimit;
 pub use message::Message;
+#[cfg(target_os = "linux")]
+pub use network::Network;
 pub use ports::reserve_ports;
 pub use project::{PROJECT_LANGUAGES, Project, ProjectLanguage, Readme};
 pub use proxy::{Direction, Proxy};

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 /// Linux gives out ports from 32768 on by itself.
-const PORTS: Range<u16> = 10_000..32_000;
+pub(crate) const PORTS: Range<u16> = 10_000..32_000;
 
 /// Reserves ports, all different, for as long as this process lives.
 ///

@@ -124,13 +124,17 @@ mod process {
     mod containers;
     mod demand;
     mod depths;
-    mod group;
+    pub(crate) mod group;
+    mod group_commands;
     mod health;
     mod hosts;
     mod logs;
     mod manifests;
     mod placement;
     mod placement_company;
+    // A network of a process' own, as only Linux provides it.
+    #[cfg(target_os = "linux")]
+    mod separated;
     mod start;
     mod status;
     mod stop;

@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use super::Sources;
 use super::guard::{Guard, guard};
+use super::hosts;
 use super::wire::{DoneView, ErrorView};
-use crate::control::{Answer, Command, Control, LARGEST_CODE, NewCode, Refusal};
+use crate::control::{Command, Control, LARGEST_CODE, NewCode, Refusal};
 
 /// Deliveries after which a canary is judged, unless the request names another number.
 const DELIVERIES: u32 = 200;
@@ -36,6 +37,22 @@ struct How {
     canary: Option<f64>,
     /// The number of deliveries after which it is judged.
     deliveries: Option<u32>,
+    #[serde(default)]
+    all_hosts: bool,
+    #[serde(default)]
+    force: bool,
+}
+
+/// Which hosts a command is for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    /// For every host of the group, if each of them accepts it.
+    #[serde(default)]
+    all_hosts: bool,
+    /// For those that accept it.
+    #[serde(default)]
+    force: bool,
 }
 
 pub(super) fn routes(by: &Guard) -> Router<Sources> {
@@ -67,57 +84,87 @@ async fn swap(
     };
     let canary = match how.rule() {
         Ok(canary) => canary,
-        Err(error) => {
-            return (StatusCode::BAD_REQUEST, Json(ErrorView::new(None, error))).into_response();
-        }
+        Err(error) => return misused(error),
     };
     let command = Command::Swap {
         component,
         code,
         canary,
     };
-    answer(&sources.commands.control.ask(command).await)
+    carry_out(&sources, how.whose(), command).await
 }
 
-async fn back(State(sources): State<Sources>, Path(component): Path<String>) -> Response {
+async fn back(
+    State(sources): State<Sources>,
+    Path(component): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
     let command = Command::Swap {
         component,
         code: NewCode::Before,
         canary: None,
     };
-    answer(&sources.commands.control.ask(command).await)
+    carry_out(&sources, whose, command).await
 }
 
-async fn reload(State(sources): State<Sources>) -> Response {
-    answer(&sources.commands.control.ask(Command::Reload).await)
+async fn reload(State(sources): State<Sources>, Query(whose): Query<Whose>) -> Response {
+    carry_out(&sources, whose, Command::Reload).await
 }
 
-async fn pause(State(sources): State<Sources>, Path(consumer): Path<String>) -> Response {
-    let command = Command::Pause { consumer };
-    answer(&sources.commands.control.ask(command).await)
+async fn pause(
+    State(sources): State<Sources>,
+    Path(consumer): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    carry_out(&sources, whose, Command::Pause { consumer }).await
 }
 
-async fn resume(State(sources): State<Sources>, Path(consumer): Path<String>) -> Response {
-    let command = Command::Resume { consumer };
-    answer(&sources.commands.control.ask(command).await)
+async fn resume(
+    State(sources): State<Sources>,
+    Path(consumer): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    carry_out(&sources, whose, Command::Resume { consumer }).await
 }
 
-fn answer(answer: &Answer) -> Response {
-    match answer {
-        Ok(done) => Json(DoneView::from(done)).into_response(),
-        Err(refusal) => {
-            let status = match refusal {
-                Refusal::Unknown(_) => StatusCode::NOT_FOUND,
-                Refusal::Conflict(_) => StatusCode::CONFLICT,
-                Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            (status, Json(ErrorView::new(refusal.code(), refusal))).into_response()
-        }
+/// Has a command carried out where it is meant for.
+async fn carry_out(sources: &Sources, whose: Whose, command: Command) -> Response {
+    match whose {
+        Whose {
+            all_hosts: true,
+            force,
+        } => hosts::command(sources, command, force).await,
+        Whose { force: true, .. } => misused("`force` only applies together with `all_hosts`"),
+        Whose { .. } => match sources.commands.control.ask(command).await {
+            Ok(done) => Json(DoneView::from(&done)).into_response(),
+            Err(refusal) => refused(&refusal),
+        },
     }
 }
 
+/// The answer to a command that was not carried out.
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Unknown(_) => StatusCode::NOT_FOUND,
+        Refusal::Conflict(_) => StatusCode::CONFLICT,
+        Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(ErrorView::new(refusal.code(), refusal))).into_response()
+}
+
+fn misused(error: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(ErrorView::new(None, error))).into_response()
+}
+
 impl How {
+    fn whose(&self) -> Whose {
+        Whose {
+            all_hosts: self.all_hosts,
+            force: self.force,
+        }
+    }
+
     fn rule(&self) -> Result<Option<CanaryRule>, &'static str> {
         let Some(percent) = self.canary else {
             return match self.deliveries {

@@ -10,7 +10,7 @@ use hive_core::moments;
 use serde::Serialize;
 
 pub(super) use self::demand::DemandView;
-pub(super) use self::hosts::GroupView;
+pub(super) use self::hosts::{FromAllView, GroupView};
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
 use crate::status::{
@@ -274,7 +274,7 @@ pub(super) struct ComponentView<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct VersionView<'a> {
+pub(crate) struct VersionView<'a> {
     generation: u64,
     sha256: &'a str,
     /// RFC 3339, in UTC.
@@ -313,7 +313,7 @@ struct DecisionView {
 /// The answer to a command that was carried out.
 #[derive(Debug, Serialize)]
 #[serde(tag = "done", rename_all = "snake_case")]
-pub(super) enum DoneView<'a> {
+pub(crate) enum DoneView<'a> {
     Swapped {
         before: VersionView<'a>,
         after: VersionView<'a>,

@@ -1,8 +1,14 @@
 //! The host's place in its group: it says that it is there, remembers who else is, answers what they ask, and asks them.
+//! Where an operator wants it, it has the others carry out a command, and they have it.
 //!
 //! No delivery waits for anything here: a group that cannot be reached costs the view of it and nothing else.
 
+mod everywhere;
+mod obeying;
+mod wanted;
+
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,13 +20,18 @@ use futures_util::stream::FuturesUnordered;
 use hive_amqp::{Connection, Invitation, Meeting, To, Unsent};
 use hive_config::plan::{Placement, Plan};
 use hive_core::codes::Reason;
-use hive_core::group::{Answer, ConsumerState, HostState, Member, Question, Report, Said, Table};
+use hive_core::group::{
+    Answer, ConsumerState, HostState, Key, Member, Question, Report, Said, Sealed, Table,
+};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::obeying::{HELD_FOR, Obeying};
 use super::board::Board;
+use crate::control::Control;
 use crate::status::{ConsumerStatus, GroupStatus};
 
 /// How often a host says that it is there, plus or minus a tenth. Others learn of it when it comes; this is for a
@@ -36,6 +47,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Answers that may wait to be sent. Questions beyond them are not answered.
 const MOST_ANSWERS: usize = 64;
 
+/// How long an answer is kept for a host that cannot be reached: a reload may have opened the connection again over which
+/// the hosts meet. And the pauses between the attempts.
+const KEEP_ANSWER: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// The group of this host.
 pub(super) struct Group {
     name: Arc<str>,
@@ -43,6 +59,11 @@ pub(super) struct Group {
     /// The connection over which the hosts meet.
     connection: Arc<str>,
     board: Arc<Board>,
+    /// Of the commands for all hosts; `None` if this host takes and gives none.
+    key: Option<Key>,
+    obeying: Arc<Obeying>,
+    /// Those of the host: a command may end the connection over which it came.
+    tasks: Tasks,
     began: Instant,
     table: Mutex<Table>,
     /// Questions that wait for their answers: whom they were put to, and where the answer goes.
@@ -64,11 +85,20 @@ enum Asked {
 
 impl Group {
     /// The group that the plan names, which has not been joined yet.
-    pub(super) fn of(plan: &Plan, board: &Arc<Board>) -> Option<Arc<Self>> {
+    pub(super) fn of(
+        plan: &Plan,
+        board: &Arc<Board>,
+        control: &Control,
+        tasks: &Tasks,
+    ) -> Option<Arc<Self>> {
         let name = Arc::clone(plan.host.group.as_ref()?);
         let main = plan.main_connection();
         let connection = main.or_else(|| plan.connections.values().next())?;
+        let token = plan.host.admin_token.as_ref();
         Some(Arc::new(Self {
+            key: token.map(|token| Key::new(token.expose_secret())),
+            obeying: Obeying::new(&name, control, tasks, HELD_FOR),
+            tasks: tasks.clone(),
             name,
             me: Member {
                 id: format!("{:032x}", rand::random::<u128>()),
@@ -110,7 +140,8 @@ impl Group {
     pub(super) async fn status(&self) -> GroupStatus {
         let others = self.table().all();
         let asking = others.into_iter().map(async |member| {
-            let asked = self.ask(&member, Question::State).await;
+            let number = self.next_number();
+            let asked = self.ask(&member, number, Question::State, PATIENCE).await;
             (member, asked)
         });
         let mut away = self.away();
@@ -121,7 +152,7 @@ impl Group {
         for (member, asked) in join_all(asking).await {
             let state = match asked {
                 Asked::Answered(Answer::State(state)) => Some(state),
-                Asked::Silent => None,
+                Asked::Silent | Asked::Answered(Answer::Step(_)) => None,
                 Asked::Gone => continue,
                 Asked::Away(reason) => {
                     away.get_or_insert(reason);
@@ -146,7 +177,7 @@ impl Group {
         }
     }
 
-    async fn attend(&self, meeting: &Meeting, mut heard: mpsc::Receiver<Vec<u8>>) {
+    async fn attend(self: &Arc<Self>, meeting: &Meeting, mut heard: mpsc::Receiver<Vec<u8>>) {
         let mut sending = FuturesUnordered::<BoxFuture<'_, ()>>::new();
         let mut due = next_announcement();
         loop {
@@ -175,16 +206,11 @@ impl Group {
     }
 
     /// Takes in a message of the group; the result is what is to be said about it, and to whom.
-    fn hear(&self, octets: &[u8]) -> Option<(To, Said)> {
+    fn hear(self: &Arc<Self>, octets: &[u8]) -> Option<(To, Said)> {
         let (member, said) = match Said::read(octets) {
             Ok(read) => read,
             Err(why) => {
-                let group = &self.name;
-                Fact::GroupMessageIgnored {
-                    group,
-                    reason: &why,
-                }
-                .emit();
+                self.ignore(&why);
                 return None;
             }
         };
@@ -192,18 +218,22 @@ impl Group {
             return None;
         }
         let to = To::Member(member.id.clone());
-        let sender = member.id.clone();
+        let sender = member.clone();
         self.table().heard(member, self.began.elapsed());
         match said {
             Said::Here { is_new } => is_new.then_some((to, Said::Here { is_new: false })),
             Said::Asks { number, question } => {
                 let answer = match question {
                     Question::State => Answer::State(self.state()),
+                    Question::Step(sealed) => {
+                        self.obey_meanwhile(sender, number, sealed);
+                        return None;
+                    }
                 };
                 Some((to, Said::Answers { number, answer }))
             }
             Said::Answers { number, answer } => {
-                self.answered(number, &sender, answer);
+                self.answered(number, &sender.id, answer);
                 None
             }
         }
@@ -230,13 +260,52 @@ impl Group {
         }
     }
 
+    /// Takes a step for another host, and answers when it is taken.
+    fn obey_meanwhile(self: &Arc<Self>, asker: Member, number: u64, sealed: Sealed) {
+        let group = Arc::clone(self);
+        self.tasks.spawn_service(async move {
+            let answer = Answer::Step(group.obey(&asker, number, sealed).await);
+            let octets = Said::Answers { number, answer }.octets(&group.me);
+            let until = Instant::now() + KEEP_ANSWER;
+            loop {
+                let to = To::Member(asker.id.clone());
+                let sent = match group.meeting.load_full() {
+                    Some(meeting) => meeting.send(to, octets.clone()).await,
+                    None => return,
+                };
+                match sent {
+                    Ok(()) => return,
+                    Err(why) if Instant::now() >= until => {
+                        tracing::debug!(%why, host = asker.host, "what came of a command could not be said");
+                        return;
+                    }
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        });
+    }
+
+    fn ignore(&self, reason: &dyn Display) {
+        let group = &self.name;
+        Fact::GroupMessageIgnored { group, reason }.emit();
+    }
+
+    fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Puts a question to a member.
-    async fn ask(&self, member: &Member, question: Question) -> Asked {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+    async fn ask(
+        &self,
+        member: &Member,
+        number: u64,
+        question: Question,
+        patience: Duration,
+    ) -> Asked {
         let (waits, answer) = oneshot::channel();
         self.asked().insert(number, (member.id.clone(), waits));
         let asking = self.ask_as(number, member, question, answer);
-        let asked = tokio::time::timeout(PATIENCE, asking).await;
+        let asked = tokio::time::timeout(patience, asking).await;
         self.asked().remove(&number);
         asked.unwrap_or(Asked::Silent)
     }
@@ -290,6 +359,11 @@ fn consumer(status: &ConsumerStatus) -> ConsumerState {
         state: status.state().to_owned(),
         idle: status.idle.map(idle),
     }
+}
+
+/// The SHA-256, in hexadecimal.
+fn sum(content: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(content))
 }
 
 /// Hosts that were started together do not all announce themselves together.

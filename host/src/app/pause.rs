@@ -21,7 +21,7 @@ impl Running {
         Ok(Done::Resumed { changed })
     }
 
-    fn flow(&self, consumer: &str) -> Result<&Arc<Flow>, Refusal> {
+    pub(super) fn flow(&self, consumer: &str) -> Result<&Arc<Flow>, Refusal> {
         match self.consumers.get(consumer) {
             Some(consuming) => Ok(&consuming.crewed.flow),
             None => {

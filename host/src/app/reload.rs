@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hive_amqp::Connection;
 use hive_config::diff::{Changes, diff};
-use hive_config::plan::{ConsumerPlan, Plan};
+use hive_config::plan::{ConsumerPlan, Discovered, Plan};
 use hive_core::codes::Coded;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source};
 use hive_telemetry::Fact;
@@ -14,56 +14,73 @@ use hive_telemetry::Fact;
 use super::running::{Consuming, Running, consumers_of};
 use crate::control::{Answer, Done, Refusal};
 
+/// A hive.toml that nothing is known to refuse any more.
+pub(super) struct ReadyReload {
+    /// As it is written: queues that are discovered may come and go before it is applied.
+    plan: Plan,
+    /// The components that are new or run otherwise.
+    generations: BTreeMap<Arc<str>, Generation>,
+}
+
 impl Running {
-    /// Carries out [`crate::control::Command::Reload`].
-    pub(super) async fn reload(&mut self) -> Answer {
-        let answer = self.reloaded().await;
-        match &answer {
-            Ok(Done::Reloaded { changes }) if changes.is_empty() => {
-                Fact::ConfigUnchanged {}.emit();
-            }
-            Ok(Done::Reloaded { changes }) => {
-                for change in changes {
-                    Fact::ConfigChanged { change }.emit();
-                }
-            }
-            Ok(_) => {}
-            Err(refusal) => {
-                Fact::ConfigRefused { why: refusal }.emit();
-            }
-        }
-        answer
+    /// Reads hive.toml, and loads what is new in it.
+    pub(super) async fn reload_ready(&self) -> Result<ReadyReload, Refusal> {
+        let ready = self.changed_plan().await;
+        ready.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())
     }
 
-    async fn reloaded(&mut self) -> Answer {
+    async fn changed_plan(&self) -> Result<ReadyReload, Refusal> {
         let source = self.source.clone();
         let read = self.tasks.spawn_blocking(move || source.load());
-        let new = read
+        let plan = read
             .await
             .map_err(|error| {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
-        let seen = self.still_seen(&new);
-        let (new, later) = self.with_discovered(&new, &seen);
-        let changes = diff(&self.plan, &new);
+        let (new, changes) = self.with_queues_seen(&plan);
+        let mut generations = BTreeMap::new();
+        if !changes.is_empty() {
+            for (name, connection) in &new.plan.connections {
+                Connection::check(connection, consumers_of(&new.plan, name))
+                    .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
+            }
+            generations = self.load_changed(&new.plan, &changes).await?;
+        }
+        Ok(ReadyReload { plan, generations })
+    }
+
+    /// A plan of hive.toml with the consumers of queues that were seen, and what it changes.
+    fn with_queues_seen(&self, plan: &Plan) -> (Discovered, Changes) {
+        let new = self.with_discovered(plan, &self.still_seen(plan));
+        let changes = diff(&self.plan, &new.plan);
+        (new, changes)
+    }
+
+    /// Carries out [`crate::control::Command::Reload`].
+    pub(super) async fn reload(&mut self, ready: ReadyReload) -> Answer {
+        let ReadyReload { plan, generations } = ready;
+        // Queues may have come and gone since it was ready.
+        let (new, changes) = self.with_queues_seen(&plan);
         if changes.is_empty() {
+            Fact::ConfigUnchanged {}.emit();
             return Ok(Done::Reloaded {
                 changes: Vec::new(),
             });
         }
-        for (name, connection) in &new.connections {
-            Connection::check(connection, consumers_of(&new, name))
-                .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
-        }
-        let generations = self.load_changed(&new, &changes).await?;
-        let not_declared = self.apply(new, &changes, generations).await?;
-        self.seen = seen;
-        if later > 0 {
+        self.seen = self.still_seen(&plan);
+        self.left_out = new.left_out;
+        let not_declared = self.apply(new.plan, &changes, generations).await;
+        let not_declared =
+            not_declared.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())?;
+        if new.later > 0 {
             self.look_again();
         }
         let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
         changes.extend(not_declared);
+        for change in &changes {
+            Fact::ConfigChanged { change }.emit();
+        }
         Ok(Done::Reloaded { changes })
     }
 

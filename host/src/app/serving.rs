@@ -12,9 +12,8 @@ use hive_telemetry::{Fact, Telemetry};
 use super::StartFault;
 use super::board::Board;
 use super::group::Group;
-use crate::admin::{Admin, Asking, Commands, Identity, RuntimeFile, Sources};
+use crate::admin::{Admin, Commands, Hosts, Identity, RuntimeFile, Sources};
 use crate::control::Control;
-use crate::status::GroupStatus;
 
 /// What the admin server of a host is made with.
 pub(super) struct Serving<'a> {
@@ -50,13 +49,7 @@ impl Serving<'_> {
                 let board = Arc::clone(&measuring);
                 Box::pin(async move { board.measured().await })
             }),
-            hosts: self.group.map(|group| -> Asking<GroupStatus> {
-                let group = Arc::clone(group);
-                Arc::new(move || {
-                    let group = Arc::clone(&group);
-                    Box::pin(async move { group.status().await })
-                })
-            }),
+            hosts: self.group.map(hosts),
             telemetry: self.telemetry.clone(),
             commands: Commands {
                 control: self.control.clone(),
@@ -68,6 +61,21 @@ impl Serving<'_> {
             },
             since: SystemTime::now(),
         }
+    }
+}
+
+/// The hosts of a group, as the admin server asks them.
+fn hosts(group: &Arc<Group>) -> Hosts {
+    let (asked, commanded) = (Arc::clone(group), Arc::clone(group));
+    Hosts {
+        status: Arc::new(move || {
+            let group = Arc::clone(&asked);
+            Box::pin(async move { group.status().await })
+        }),
+        command: Arc::new(move |command, force| {
+            let group = Arc::clone(&commanded);
+            Box::pin(async move { group.command(command, force).await })
+        }),
     }
 }
 

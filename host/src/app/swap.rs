@@ -10,19 +10,31 @@ use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
 use hive_telemetry::{CanaryDecided, Fact, SwapRefused};
 
 use super::running::Running;
-use crate::control::{Answer, Done, NewCode, Refusal};
+use crate::control::{Done, NewCode, Refusal};
 use crate::status::Version;
 
+/// A swap that nothing is known to refuse any more.
+pub(super) enum ReadySwap {
+    /// The canary that is on trial goes.
+    EndTrial { component: Arc<str> },
+    /// The code serves already.
+    Unchanged { component: Arc<str> },
+    /// The new code, compiled and tried out.
+    Replace {
+        component: Arc<str>,
+        next: Arc<Generation>,
+        canary: Option<CanaryRule>,
+    },
+}
+
 impl Running {
-    /// Carries out [`crate::control::Command::Swap`]. `conclude` is called with a canary that is now
-    /// on trial.
-    pub(super) async fn swap(
-        &mut self,
+    /// Finds out whether a swap can be carried out.
+    pub(super) async fn swap_ready(
+        &self,
         component: &str,
         code: NewCode,
         canary: Option<CanaryRule>,
-        conclude: impl FnOnce(Arc<str>, Arc<Trial>),
-    ) -> Answer {
+    ) -> Result<ReadySwap, Refusal> {
         let Some((name, slot)) = self.slots.get_key_value(component) else {
             let names = self.slots.keys().map(|name| &**name);
             let advice = nearest::advice(component, names, "the components are");
@@ -31,8 +43,8 @@ impl Running {
             )));
         };
         let comes_again = matches!(code, NewCode::ChangedFile);
-        let answer = self.swapped(name, slot, code, canary, conclude).await;
-        if let Err(refusal) = &answer
+        let ready = self.replacement(name, slot, code, canary).await;
+        if let Err(refusal) = &ready
             && !(comes_again && matches!(refusal, Refusal::Conflict(_)))
         {
             SwapRefused {
@@ -43,30 +55,25 @@ impl Running {
             }
             .emit(&self.telemetry);
         }
-        answer
+        ready
     }
 
-    async fn swapped(
+    async fn replacement(
         &self,
         name: &Arc<str>,
-        slot: &Arc<Slot>,
+        slot: &Slot,
         code: NewCode,
         canary: Option<CanaryRule>,
-        conclude: impl FnOnce(Arc<str>, Arc<Trial>),
-    ) -> Answer {
-        let current = slot.current();
-        if let Some(trial) = slot.trial() {
-            if !matches!(code, NewCode::Before) {
-                return Err(Refusal::Conflict(format!(
+    ) -> Result<ReadySwap, Refusal> {
+        let component = Arc::clone(name);
+        if slot.trial().is_some() {
+            return match code {
+                NewCode::Before => Ok(ReadySwap::EndTrial { component }),
+                _ => Err(Refusal::Conflict(format!(
                     "a canary of component {name:?} is on trial; wait for its end, or end it with \
                      `hive-host swap --back`"
-                )));
-            }
-            slot.give_up_trial();
-            return Ok(Done::TrialEnded {
-                current: current.version().clone(),
-                canary: trial.canary().version().clone(),
-            });
+                ))),
+            };
         }
         let plan = &self.plan.components[name];
         let faulty = |fault: ComponentFault| Refusal::Faulty(Coded::new(fault.code(), &fault));
@@ -87,39 +94,75 @@ impl Running {
             },
         };
         if let Source::Content(content) = &source
-            && *content.hash() == *current.version().sha256
+            && *content.hash() == *slot.current().version().sha256
         {
-            return Ok(Done::Unchanged {
-                current: current.version().clone(),
-            });
+            return Ok(ReadySwap::Unchanged { component });
         }
         let consumers = self.plan.consumers_of(name);
         let number = slot.next_number();
         let next = self.engine.load(plan, &consumers, source, number);
-        let next = next.await.map_err(faulty)?;
-        let next = Arc::new(next);
-        Ok(match canary {
-            None => {
-                let (before, after) = self.make_current(name, slot, next);
+        let next = Arc::new(next.await.map_err(faulty)?);
+        Ok(ReadySwap::Replace {
+            component,
+            next,
+            canary,
+        })
+    }
+
+    /// Carries out [`crate::control::Command::Swap`]. `conclude` is called with a canary that is now
+    /// on trial.
+    pub(super) fn swap(
+        &self,
+        ready: ReadySwap,
+        conclude: impl FnOnce(Arc<str>, Arc<Trial>),
+    ) -> Done {
+        let current = |name: &Arc<str>| self.slots[name].current().version().clone();
+        match ready {
+            ReadySwap::Unchanged { component } => Done::Unchanged {
+                current: current(&component),
+            },
+            ReadySwap::EndTrial { component } => {
+                let slot = &self.slots[&component];
+                let current = current(&component);
+                match slot.trial() {
+                    Some(trial) => {
+                        slot.give_up_trial();
+                        let canary = trial.canary().version().clone();
+                        Done::TrialEnded { current, canary }
+                    }
+                    // It was judged meanwhile.
+                    None => Done::Unchanged { current },
+                }
+            }
+            ReadySwap::Replace {
+                component,
+                next,
+                canary: None,
+            } => {
+                let slot = &self.slots[&component];
+                let (before, after) = self.make_current(&component, slot, next);
                 Done::Swapped { before, after }
             }
-            Some(rule) => {
-                let version = next.version().clone();
+            ReadySwap::Replace {
+                component,
+                next,
+                canary: Some(rule),
+            } => {
+                let canary = next.version().clone();
                 Fact::CanaryStarted {
-                    component: name,
-                    generation: version.generation,
-                    sha256: &version.sha256,
+                    component: &component,
+                    generation: canary.generation,
+                    sha256: &canary.sha256,
                     percent: rule.percent,
                     deliveries: rule.deliveries,
                 }
                 .emit();
-                conclude(Arc::clone(name), slot.try_out(next, rule));
-                Done::OnTrial {
-                    current: current.version().clone(),
-                    canary: version,
-                }
+                let current = current(&component);
+                let trial = self.slots[&component].try_out(next, rule);
+                conclude(component, trial);
+                Done::OnTrial { current, canary }
             }
-        })
+        }
     }
 
     /// Returns the version that served before, and the current one.

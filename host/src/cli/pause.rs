@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
+use super::all_hosts::Whose;
 use super::remote::{Content, Where, encoded};
-use super::say::{self, out};
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
@@ -13,6 +13,8 @@ pub(super) struct Named {
     host: Where,
     /// The name of the consumer: [consumers.NAME]
     consumer: String,
+    #[command(flatten)]
+    whose: Whose,
     /// Prints the host's answer as JSON
     #[arg(long)]
     json: bool,
@@ -35,17 +37,16 @@ pub(super) fn resume(arguments: &Named) -> Exit {
 fn command(arguments: &Named, verb: &str, words: impl Fn(bool) -> &'static str) -> Exit {
     let consumer = &arguments.consumer;
     let path = format!("/v1/consumers/{}/{verb}", encoded(consumer));
+    let path = arguments.whose.on(path);
     let answer = arguments
         .host
         .find()
         .and_then(|host| host.post(&path, &Content::Nothing));
     match answer {
-        Err(exit) => return exit,
-        Ok(answer) if arguments.json => say::json(&answer),
-        Ok(answer) => {
+        Err(exit) => exit,
+        Ok(answer) => arguments.whose.print(&answer, arguments.json, |answer| {
             let changed = answer["changed"] == Value::Bool(true);
-            out!("{consumer}: {}", words(changed));
-        }
+            vec![format!("{consumer}: {}", words(changed))]
+        }),
     }
-    Exit::Done
 }

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use ureq::RequestBuilder;
 
-use super::Exit;
 use super::say::{self, fault};
+use super::{Exit, all_hosts};
 use crate::admin::{self, FILE, HOST};
 
 /// Long enough for the largest component to be compiled, and for consumers to finish what they have.
@@ -190,6 +190,7 @@ impl Remote {
                         fault!([code] "{error}");
                     }
                 }
+                all_hosts::refusals(&value);
                 // The code or the name that was sent has a fault.
                 Err(match status.as_u16() {
                     422 => Exit::Misused,

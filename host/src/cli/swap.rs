@@ -8,8 +8,9 @@ use hive_config::files;
 use serde_json::Value;
 
 use super::Exit;
+use super::all_hosts::Whose;
 use super::remote::{Content, Remote, SUM_DIGITS, Where, encoded};
-use super::say::{self, fault, out};
+use super::say::{fault, out};
 use crate::control::LARGEST_CODE;
 
 /// How often a canary is looked at.
@@ -29,7 +30,7 @@ pub(super) struct Swap {
     back: bool,
     /// First gives the new version this share of the deliveries; it takes over if its failure rate is
     /// at most 1 percentage point above the old one's
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "all_hosts")]
     canary: Option<f64>,
     /// Decides after this many deliveries of the canary [default: 200]
     #[arg(long, value_name = "N", requires = "canary", value_parser = clap::value_parser!(u32).range(1..))]
@@ -37,6 +38,8 @@ pub(super) struct Swap {
     /// Returns when the canary has started, without waiting for the decision
     #[arg(long, requires = "canary")]
     no_wait: bool,
+    #[command(flatten)]
+    whose: Whose,
     /// Prints the host's answer as JSON
     #[arg(long)]
     json: bool,
@@ -46,6 +49,8 @@ pub(super) struct Swap {
 pub(super) struct Reload {
     #[command(flatten)]
     host: Where,
+    #[command(flatten)]
+    whose: Whose,
     /// Prints the host's answer as JSON
     #[arg(long)]
     json: bool,
@@ -65,29 +70,28 @@ pub(super) fn run(arguments: &Swap) -> Exit {
 }
 
 pub(super) fn reload(arguments: &Reload) -> Exit {
+    let path = arguments.whose.on("/v1/reload".to_owned());
     let answer = arguments
         .host
         .find()
-        .and_then(|host| host.post("/v1/reload", &Content::Nothing));
+        .and_then(|host| host.post(&path, &Content::Nothing));
     let answer = match answer {
         Ok(answer) => answer,
         Err(exit) => return exit,
     };
-    if arguments.json {
-        say::json(&answer);
-        return Exit::Done;
-    }
-    let changes = answer["changes"].as_array();
-    let changes: Vec<&str> = changes
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    match changes.is_empty() {
-        true => out!("nothing has changed in {}", arguments.host.file().display()),
-        false => changes.iter().for_each(|change| out!("{change}")),
-    }
-    Exit::Done
+    arguments.whose.print(&answer, arguments.json, |answer| {
+        let changes = answer["changes"].as_array().into_iter().flatten();
+        let changes: Vec<_> = changes
+            .filter_map(|change| change.as_str().map(str::to_owned))
+            .collect();
+        match changes.is_empty() {
+            true => vec![format!(
+                "nothing has changed in {}",
+                arguments.host.file().display()
+            )],
+            false => changes,
+        }
+    })
 }
 
 fn swap(arguments: &Swap) -> Result<Exit, Exit> {
@@ -105,15 +109,13 @@ fn swap(arguments: &Swap) -> Result<Exit, Exit> {
     let answer = host
         .post(&path(arguments), &content)
         .map_err(|_told| Exit::Failed)?;
-    if arguments.json {
-        say::json(&answer);
-    } else {
-        out!("{}", sentence(&arguments.component, &answer));
-    }
+    let exit = arguments.whose.print(&answer, arguments.json, |answer| {
+        vec![sentence(&arguments.component, answer)]
+    });
     if answer["done"] == "on_trial" && !arguments.no_wait {
         return verdict(arguments, &host, &answer);
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The code in a file, if a running host takes it; or why not.
@@ -134,7 +136,9 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 fn path(arguments: &Swap) -> String {
     let component = encoded(&arguments.component);
     if arguments.back {
-        return format!("/v1/components/{component}/back");
+        return arguments
+            .whose
+            .on(format!("/v1/components/{component}/back"));
     }
     let mut path = format!("/v1/components/{component}/swap");
     if let Some(percent) = arguments.canary {
@@ -143,7 +147,7 @@ fn path(arguments: &Swap) -> String {
     if let Some(deliveries) = arguments.deliveries {
         path.push_str(&format!("&deliveries={deliveries}"));
     }
-    path
+    arguments.whose.on(path)
 }
 
 fn sentence(component: &str, answer: &Value) -> String {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::placement::{command, ended, host, hosts, letters, moves_back, single, wait_for_ended};
 
-const EXCHANGE: &str = "hive.hosts.shop";
+pub(super) const EXCHANGE: &str = "hive.hosts.shop";
 
 /// One consumer of `letters`, on one host of the group at a time.
 fn grouped() -> HiveToml {
@@ -46,7 +46,7 @@ fn names(view: &Value, those: impl Fn(&Value) -> bool) -> Vec<String> {
 }
 
 /// Waits until a host sees these, itself among them.
-async fn sees(host: &HostProcess, expected: &[&str]) -> Result<Value> {
+pub(super) async fn sees(host: &HostProcess, expected: &[&str]) -> Result<Value> {
     let look = async || view(host).await;
     let what = format!("it sees {expected:?}");
     eventually(&what, look, |view| answering(view) == expected).await

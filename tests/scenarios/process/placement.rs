@@ -132,16 +132,16 @@ async fn one_host_handles_and_the_other_stands_by_and_is_ready() -> Result<()> {
 
 /// A call of the guest, by the clock of the guest.
 #[derive(Debug)]
-struct Call {
-    host: usize,
-    begins: u128,
+pub(super) struct Call {
+    pub(super) host: usize,
+    pub(super) begins: u128,
     /// `None` for one that was cut.
-    ended: Option<u128>,
+    pub(super) ended: Option<u128>,
     body: String,
 }
 
 /// Every call of every host, in the order of their beginnings.
-fn calls(hosts: &[HostProcess]) -> Result<Vec<Call>> {
+pub(super) fn calls(hosts: &[HostProcess]) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
     for (host, process) in hosts.iter().enumerate() {
         let mut open = BTreeMap::new();
@@ -190,7 +190,7 @@ fn hand_overs(calls: &[Call]) -> Result<usize> {
 }
 
 /// The host that has begun a call after `since`, while `feed` sees to it that the queue's messages do not end.
-async fn active(
+pub(super) async fn active(
     hosts: &[HostProcess],
     since: &[usize],
     but: Option<usize>,
@@ -209,7 +209,7 @@ async fn active(
     found.context("none")
 }
 
-fn begun(hosts: &[HostProcess]) -> Vec<usize> {
+pub(super) fn begun(hosts: &[HostProcess]) -> Vec<usize> {
     hosts
         .iter()
         .map(|host| host.count_printed("begins "))

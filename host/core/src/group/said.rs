@@ -1,10 +1,13 @@
-//! The messages between the hosts of a group, as JSON: small, with a version, and without a body or a secret.
+//! The messages between the hosts of a group, as JSON, with a version, and without a message's body or a
+//! secret.
 //!
 //! Everybody who may publish to the exchange of a group can send anything. So whatever is not such a message is an
 //! error that the host logs at DEBUG and forgets.
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
+
+use super::Sealed;
 
 /// The version of this format. A host ignores the messages of any other.
 const VERSION: u64 = 1;
@@ -55,6 +58,8 @@ pub enum Said {
 pub enum Question {
     /// How it is doing.
     State,
+    /// To take a step of a command for all hosts. What the step is, is the host's to read once the seal is right.
+    Step(Sealed),
 }
 
 /// What a host answers.
@@ -62,6 +67,8 @@ pub enum Question {
 pub enum Answer {
     /// How it is doing.
     State(HostState),
+    /// What came of a step.
+    Step(Sealed),
 }
 
 /// How a host is doing.
@@ -167,14 +174,16 @@ impl Question {
     fn json(&self) -> Value {
         match self {
             Self::State => json!({"state": {}}),
+            Self::Step(sealed) => json!({"step": sealed.json()}),
         }
     }
 
     fn read(question: &Value) -> Result<Self, Unreadable> {
-        match question.get("state") {
-            Some(_) => Ok(Self::State),
-            None => Err(Unreadable::Key("question")),
+        if question.get("state").is_some() {
+            return Ok(Self::State);
         }
+        let step = object(question, "step").map_err(|_| Unreadable::Key("question"))?;
+        Ok(Self::Step(Sealed::read(step)?))
     }
 }
 
@@ -185,10 +194,14 @@ impl Answer {
                 let consumers: Vec<_> = consumers.iter().map(ConsumerState::json).collect();
                 json!({"state": {"uptime_seconds": uptime, "consumers": consumers}})
             }
+            Self::Step(sealed) => json!({"step": sealed.json()}),
         }
     }
 
     fn read(answer: &Value) -> Result<Self, Unreadable> {
+        if answer.get("step").is_some() {
+            return Ok(Self::Step(Sealed::read(object(answer, "step")?)?));
+        }
         let state = object(answer, "state")?;
         let consumers = value(state, "consumers")?;
         let consumers = consumers.as_array().ok_or(Unreadable::Key("consumers"))?;
@@ -199,6 +212,19 @@ impl Answer {
                 .map(ConsumerState::read)
                 .collect::<Result<_, _>>()?,
         }))
+    }
+}
+
+impl Sealed {
+    fn json(&self) -> Value {
+        json!({"text": self.text, "seal": self.seal})
+    }
+
+    fn read(sealed: &Map<String, Value>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            text: text(sealed, "text")?.to_owned(),
+            seal: name(sealed, "seal")?,
+        })
     }
 }
 
@@ -247,7 +273,7 @@ fn value<'a>(of: &'a Map<String, Value>, key: &'static str) -> Result<&'a Value,
     of.get(key).ok_or(Unreadable::Key(key))
 }
 
-fn number(of: &Map<String, Value>, key: &'static str) -> Result<u64, Unreadable> {
+pub(super) fn number(of: &Map<String, Value>, key: &'static str) -> Result<u64, Unreadable> {
     value(of, key)?.as_u64().ok_or(Unreadable::Key(key))
 }
 
@@ -255,7 +281,10 @@ fn flag(of: &Map<String, Value>, key: &'static str) -> Result<bool, Unreadable> 
     value(of, key)?.as_bool().ok_or(Unreadable::Key(key))
 }
 
-fn text<'a>(of: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, Unreadable> {
+pub(super) fn text<'a>(
+    of: &'a Map<String, Value>,
+    key: &'static str,
+) -> Result<&'a str, Unreadable> {
     value(of, key)?.as_str().ok_or(Unreadable::Key(key))
 }
 
@@ -286,7 +315,14 @@ mod tests {
         }
     }
 
-    fn all() -> [Said; 4] {
+    fn sealed() -> Sealed {
+        Sealed {
+            text: r#"{"give_up":{"ticket":"7"}}"#.to_owned(),
+            seal: "00ff".to_owned(),
+        }
+    }
+
+    fn all() -> [Said; 6] {
         let consumer = |idle| ConsumerState {
             consumer: "orders".to_owned(),
             queue: "orders.created".to_owned(),
@@ -307,6 +343,14 @@ mod tests {
                 question: Question::State,
             },
             Said::Answers { number: 3, answer },
+            Said::Asks {
+                number: 4,
+                question: Question::Step(sealed()),
+            },
+            Said::Answers {
+                number: 4,
+                answer: Answer::Step(sealed()),
+            },
         ]
     }
 

@@ -1,9 +1,11 @@
-//! The answer of `/v1/hosts`.
+//! The answer of `/v1/hosts`, and that of a command for all hosts.
 
 use hive_core::group::{self, ConsumerState, QueueView, Report};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::ReasonView;
+use super::{ErrorView, ReasonView};
+use crate::control::{FromAll, FromHost, Outcome};
 use crate::status::GroupStatus;
 
 #[derive(Debug, Serialize)]
@@ -64,6 +66,64 @@ struct PlacedView {
 struct AtHostView {
     host: String,
     state: String,
+}
+
+/// What came of a command for all hosts.
+#[derive(Debug, Serialize)]
+pub(in crate::admin) struct FromAllView<'a> {
+    group: &'a str,
+    /// False where a host refuses it, unless that was forced: then no host has changed anything.
+    carried_out: bool,
+    /// Why it was not carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    hosts: Vec<FromHostView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FromHostView<'a> {
+    host: &'a str,
+    /// Whether it is the host that answers.
+    this: bool,
+    /// The answer, as if the command had been for this host alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Value>,
+    #[serde(flatten)]
+    refused: Option<ErrorView>,
+}
+
+impl<'a> From<&'a FromAll> for FromAllView<'a> {
+    fn from(from: &'a FromAll) -> Self {
+        let refused = || {
+            format!(
+                "nothing was changed, since not every host of the group {:?} accepts the command; with --force, those \
+                 that do carry it out",
+                from.group
+            )
+        };
+        Self {
+            group: &from.group,
+            carried_out: from.carried_out,
+            error: (!from.carried_out).then(refused),
+            hosts: from.hosts.iter().map(FromHostView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a FromHost> for FromHostView<'a> {
+    fn from(from: &'a FromHost) -> Self {
+        let (answer, refused) = match &from.outcome {
+            Outcome::Done(answer) => (Some(answer), None),
+            Outcome::Ready => (None, None),
+            Outcome::Refused(told) => (None, Some(ErrorView::new(told.code, &told.error))),
+        };
+        Self {
+            host: &from.host,
+            this: from.is_this,
+            answer,
+            refused,
+        }
+    }
 }
 
 impl<'a> From<&'a GroupStatus> for GroupView<'a> {

@@ -449,7 +449,14 @@ facts! {
             code: [~] Option<&'a str>,
             reason: [%] &'a dyn Display,
         };
-        /// Something was published to the exchange of the group that is no message of it, or one of another version.
+        /// A host of the group, perhaps this one, was given a command for all hosts, and this host carries it out.
+        GroupCommand("group.command", INFO, "carrying out a command for all hosts of the group") {
+            group: [] &'a str,
+            by: [] &'a str,
+            command: [%] &'a dyn Display,
+        };
+        /// Something was published to the exchange of the group that is no message of it, or one of another version,
+        /// or a command that does not prove where it comes from.
         GroupMessageIgnored("group.message_ignored", DEBUG, "a message of the group is ignored") {
             group: [] &'a str,
             reason: [%] &'a dyn Display,

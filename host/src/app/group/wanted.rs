@@ -1,0 +1,62 @@
+//! A command of this host in the words for all hosts, and back.
+
+use hive_core::group::{From, Wanted};
+
+use crate::control::{Command, NewCode};
+
+/// The command in its parts: what it is, and the code that is sent along.
+///
+/// # Errors
+///
+/// It is for one host alone.
+pub(super) fn parts(command: Command) -> Result<(Wanted, Vec<u8>), &'static str> {
+    let mut sent = Vec::new();
+    let wanted = match command {
+        Command::Pause { consumer } => Wanted::Pause { consumer },
+        Command::Resume { consumer } => Wanted::Resume { consumer },
+        Command::Reload => Wanted::Reload,
+        Command::Swap {
+            canary: Some(_), ..
+        } => {
+            return Err(
+                "a canary is for one host: each would judge it by its own deliveries, and they could come to different \
+                 ends; try it on one host, then swap on all",
+            );
+        }
+        Command::Swap {
+            component,
+            code,
+            canary: None,
+        } => Wanted::Swap {
+            component,
+            code: match code {
+                NewCode::File | NewCode::ChangedFile => From::File,
+                NewCode::Before => From::Before,
+                NewCode::Content(content) => {
+                    let (bytes, sha256) = (content.len(), super::sum(&content));
+                    sent = content;
+                    From::Sent { bytes, sha256 }
+                }
+            },
+        },
+    };
+    Ok((wanted, sent))
+}
+
+/// The command, with the code that was sent along.
+pub(super) fn whole(wanted: Wanted, sent: Vec<u8>) -> Command {
+    match wanted {
+        Wanted::Pause { consumer } => Command::Pause { consumer },
+        Wanted::Resume { consumer } => Command::Resume { consumer },
+        Wanted::Reload => Command::Reload,
+        Wanted::Swap { component, code } => Command::Swap {
+            component,
+            code: match code {
+                From::File => NewCode::File,
+                From::Before => NewCode::Before,
+                From::Sent { .. } => NewCode::Content(sent),
+            },
+            canary: None,
+        },
+    }
+}
