@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hive_config::diff::diff;
-use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan, QueuesSeen, Seen};
+use hive_config::plan::{ConsumerPlan, Discovered, LeftOut, PatternPlan, Plan, QueuesSeen, Seen};
 use hive_core::codes::Reason;
 use hive_telemetry::Fact;
 use tokio::sync::mpsc;
@@ -179,8 +179,12 @@ impl Running {
         queues: QueuesSeen,
     ) -> Result<Step, Reason> {
         self.seen.insert(Arc::clone(connection), queues);
-        let before = self.left_out.clone();
-        let (new, later) = self.with_discovered(&self.plan.clone(), &self.seen.clone());
+        let Discovered {
+            plan: new,
+            left_out,
+            later,
+        } = self.with_discovered(&self.plan, &self.seen);
+        let before = std::mem::replace(&mut self.left_out, left_out);
         self.report_left_out(&before);
         let changes = diff(&self.plan, &new);
         if changes.is_empty() {
@@ -228,17 +232,8 @@ impl Running {
         }
     }
 
-    /// A plan with the consumers of queues that were seen, as it would be if it were applied now.
-    pub(super) fn foreseen(&self, plan: &Plan) -> Plan {
-        let seen = self.still_seen(plan);
-        plan.discovered(&seen, &self.plan.consumers, MOST_AT_ONCE)
-            .plan
-    }
-
-    /// A plan with the consumers of queues that were seen, and how many have to wait.
-    pub(super) fn with_discovered(&mut self, plan: &Plan, seen: &Seen) -> (Plan, usize) {
-        let discovered = plan.discovered(seen, &self.plan.consumers, MOST_AT_ONCE);
-        self.left_out = discovered.left_out;
-        (discovered.plan, discovered.later)
+    /// A plan with the consumers of queues that were seen.
+    pub(super) fn with_discovered(&self, plan: &Plan, seen: &Seen) -> Discovered {
+        plan.discovered(seen, &self.plan.consumers, MOST_AT_ONCE)
     }
 }

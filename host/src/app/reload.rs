@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hive_amqp::Connection;
 use hive_config::diff::{Changes, diff};
-use hive_config::plan::{ConsumerPlan, Plan};
+use hive_config::plan::{ConsumerPlan, Discovered, Plan};
 use hive_core::codes::Coded;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source};
 use hive_telemetry::Fact;
@@ -16,7 +16,7 @@ use crate::control::{Answer, Done, Refusal};
 
 /// A hive.toml that nothing is known to refuse any more.
 pub(super) struct ReadyReload {
-    /// What the file says, without the queues that are found at the broker.
+    /// As it is written: queues that are discovered may come and go before it is applied.
     plan: Plan,
     /// The components that are new or run otherwise.
     generations: BTreeMap<Arc<str>, Generation>,
@@ -38,37 +38,42 @@ impl Running {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
-        let new = self.foreseen(&plan);
-        let changes = diff(&self.plan, &new);
+        let (new, changes) = self.with_queues_seen(&plan);
         let mut generations = BTreeMap::new();
         if !changes.is_empty() {
-            for (name, connection) in &new.connections {
-                Connection::check(connection, consumers_of(&new, name))
+            for (name, connection) in &new.plan.connections {
+                Connection::check(connection, consumers_of(&new.plan, name))
                     .map_err(|fault| Refusal::Faulty(Coded::new(fault.code(), &fault)))?;
             }
-            generations = self.load_changed(&new, &changes).await?;
+            generations = self.load_changed(&new.plan, &changes).await?;
         }
         Ok(ReadyReload { plan, generations })
+    }
+
+    /// A plan of hive.toml with the consumers of queues that were seen, and what it changes.
+    fn with_queues_seen(&self, plan: &Plan) -> (Discovered, Changes) {
+        let new = self.with_discovered(plan, &self.still_seen(plan));
+        let changes = diff(&self.plan, &new.plan);
+        (new, changes)
     }
 
     /// Carries out [`crate::control::Command::Reload`].
     pub(super) async fn reload(&mut self, ready: ReadyReload) -> Answer {
         let ReadyReload { plan, generations } = ready;
-        // Queues may have come and gone since it was made ready.
-        let seen = self.still_seen(&plan);
-        let (new, later) = self.with_discovered(&plan, &seen);
-        let changes = diff(&self.plan, &new);
+        // Queues may have come and gone since it was ready.
+        let (new, changes) = self.with_queues_seen(&plan);
         if changes.is_empty() {
             Fact::ConfigUnchanged {}.emit();
             return Ok(Done::Reloaded {
                 changes: Vec::new(),
             });
         }
-        let not_declared = self.apply(new, &changes, generations).await;
+        self.seen = self.still_seen(&plan);
+        self.left_out = new.left_out;
+        let not_declared = self.apply(new.plan, &changes, generations).await;
         let not_declared =
             not_declared.inspect_err(|refusal| Fact::ConfigRefused { why: refusal }.emit())?;
-        self.seen = seen;
-        if later > 0 {
+        if new.later > 0 {
             self.look_again();
         }
         let mut changes: Vec<_> = changes.to_string().lines().map(str::to_owned).collect();
