@@ -1,0 +1,154 @@
+//! The routes of a consumer: the first whose condition holds says what becomes of a delivery.
+
+use std::time::Duration;
+
+use hive_core::message::{Envelope, FieldValue, Message, Publication, Retry};
+use hive_core::policy::Outcome;
+
+use crate::expression::{Expression, Known};
+use crate::fault::Failure;
+use crate::template::Template;
+use crate::view::View;
+
+/// All of a consumer's routes.
+#[derive(Debug)]
+pub struct Routes {
+    /// In the order of hive.toml.
+    pub routes: Vec<Route>,
+    /// For a delivery for which no condition holds.
+    pub otherwise: Answer,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// When it is taken; each time without a condition.
+    pub when: Option<Expression>,
+    /// What becomes of the delivery.
+    pub answer: Answer,
+}
+
+/// What a route says.
+#[derive(Debug)]
+pub enum Answer {
+    /// Done.
+    Ack,
+    /// Publish this, and done once the broker has confirmed it.
+    Publish(Box<Publish>),
+    /// It can never be handled, for this reason.
+    Reject(Template),
+    /// Not now, for this reason.
+    Retry(Template, Option<Duration>),
+}
+
+/// A publication: the message as it came, but for what is named here.
+#[derive(Debug)]
+pub struct Publish {
+    /// The exchange.
+    pub exchange: Template,
+    /// The routing key; that of the message without.
+    pub routing_key: Option<Template>,
+    /// The body.
+    pub body: Option<Template>,
+    /// The content type.
+    pub content_type: Option<Template>,
+    /// Headers that are added, or that replace those of the same name.
+    pub headers: Vec<(String, Template)>,
+    /// Publish it this much later.
+    pub delay: Option<Duration>,
+}
+
+impl Routes {
+    /// The routes that are never reached, by their numbers from 0, each with the number of the one that is always taken
+    /// before; and those whose condition never holds.
+    pub fn unreachable(&self) -> Vec<(usize, Option<usize>)> {
+        let mut always = None;
+        let mut unreachable = Vec::new();
+        for (number, route) in self.routes.iter().enumerate() {
+            let known = route
+                .when
+                .as_ref()
+                .map_or(Some(Known::Always), Expression::known);
+            match (always, known) {
+                (Some(before), _) => unreachable.push((number, Some(before))),
+                (None, Some(Known::Never)) => unreachable.push((number, None)),
+                (None, Some(Known::Always)) => always = Some(number),
+                (None, None) => {}
+            }
+        }
+        unreachable
+    }
+
+    /// What becomes of a delivery. One that an expression cannot be evaluated for is rejected, since the next attempt
+    /// would end in the same way.
+    pub fn answer(&self, envelope: &Envelope) -> Outcome {
+        let view = View::of(envelope);
+        for (number, route) in self.routes.iter().enumerate() {
+            let holds = route
+                .when
+                .as_ref()
+                .map_or(Ok(true), |when| when.holds(&view));
+            let taken = match holds {
+                Ok(true) => route.answer.outcome(&view, envelope),
+                Ok(false) => continue,
+                Err(failure) => Err(failure),
+            };
+            return taken.unwrap_or_else(|failure| {
+                Outcome::Rejected(format!("route {}: {failure}", number + 1))
+            });
+        }
+        let outcome = self.otherwise.outcome(&view, envelope);
+        outcome.unwrap_or_else(|failure| Outcome::Rejected(format!("otherwise: {failure}")))
+    }
+}
+
+impl Answer {
+    fn outcome(&self, view: &View<'_>, envelope: &Envelope) -> Result<Outcome, Failure> {
+        Ok(match self {
+            Self::Ack => Outcome::Handled(Vec::new()),
+            Self::Publish(publish) => Outcome::Handled(vec![publish.publication(view, envelope)?]),
+            Self::Reject(reason) => Outcome::Rejected(reason.text(view)?),
+            Self::Retry(reason, delay) => Outcome::RetryAsked(Retry {
+                reason: reason.text(view)?,
+                delay: *delay,
+            }),
+        })
+    }
+}
+
+impl Publish {
+    fn publication(&self, view: &View<'_>, envelope: &Envelope) -> Result<Publication, Failure> {
+        let Message { properties, body } = &envelope.message;
+        let mut properties = properties.clone();
+        for (name, template) in &self.headers {
+            let value = FieldValue::Text(template.text(view)?);
+            match properties
+                .headers
+                .iter_mut()
+                .find(|(known, _)| known == name)
+            {
+                Some((_, known)) => *known = value,
+                None => properties.headers.push((name.clone(), value)),
+            }
+        }
+        if let Some(content_type) = &self.content_type {
+            properties.content_type = Some(content_type.text(view)?);
+        }
+        // The broker takes it from the user who publishes alone.
+        properties.user_id = None;
+        let body = match &self.body {
+            Some(template) => template.text(view)?.into_bytes(),
+            None => body.clone(),
+        };
+        Ok(Publication {
+            exchange: self.exchange.text(view)?,
+            routing_key: match &self.routing_key {
+                Some(template) => template.text(view)?,
+                None => envelope.routing_key.clone(),
+            },
+            message: Message { properties, body },
+            mandatory: true,
+            delay: self.delay,
+        })
+    }
+}

@@ -1,0 +1,213 @@
+//! A delivery as expressions see it: each part is looked at when it is asked for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use cel::Value;
+use cel::common::types::{CelBool, CelInt, CelString};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use cel::objects::Key;
+use hive_core::message::{Envelope, FieldValue, Properties};
+
+use crate::fault::Failure;
+use crate::json;
+
+/// The names that expressions may use, in the order of the documentation.
+pub(crate) const VARIABLES: [&str; 8] = [
+    "body",
+    "headers",
+    "properties",
+    "routing_key",
+    "exchange",
+    "queue",
+    "attempt",
+    "redelivered",
+];
+
+/// The fields of `properties`.
+pub(crate) const PROPERTIES: [&str; 12] = [
+    "content_type",
+    "content_encoding",
+    "persistent",
+    "priority",
+    "correlation_id",
+    "reply_to",
+    "expiration",
+    "message_id",
+    "timestamp",
+    "type",
+    "user_id",
+    "app_id",
+];
+
+/// One delivery, for as many expressions as look at it.
+#[derive(Debug)]
+pub struct View<'e> {
+    envelope: &'e Envelope,
+    body: OnceLock<Result<Seen, String>>,
+    headers: OnceLock<Seen>,
+    properties: OnceLock<Box<dyn Val>>,
+}
+
+/// A part of a message, and the length of the longest list, map or text in it.
+#[derive(Debug)]
+struct Seen {
+    value: Box<dyn Val>,
+    longest: usize,
+}
+
+impl<'e> View<'e> {
+    /// Looks at nothing yet.
+    pub fn of(envelope: &'e Envelope) -> Self {
+        Self {
+            envelope,
+            body: OnceLock::new(),
+            headers: OnceLock::new(),
+            properties: OnceLock::new(),
+        }
+    }
+
+    /// Why the body has no value, if an expression asked for it.
+    pub(crate) fn failure_of_body(&self) -> Option<Failure> {
+        let error = self.body.get()?.as_ref().err()?;
+        Some(Failure::Body(error.clone()))
+    }
+
+    /// The length of the longest list, map or text that expressions can go through.
+    pub(crate) fn longest(&self) -> usize {
+        let body = self.body().as_ref().map_or(0, |body| body.longest);
+        body.max(self.headers().longest)
+            .max(self.envelope.routing_key.len())
+    }
+
+    fn body(&self) -> &Result<Seen, String> {
+        self.body.get_or_init(|| {
+            let parsed = serde_json::from_slice(&self.envelope.message.body);
+            let parsed: serde_json::Value = parsed.map_err(|error| error.to_string())?;
+            Ok(Seen {
+                longest: json::longest(&parsed),
+                value: boxed(json::value(parsed)),
+            })
+        })
+    }
+
+    fn headers(&self) -> &Seen {
+        self.headers.get_or_init(|| {
+            let headers = &self.envelope.message.properties.headers;
+            let mut longest = headers.len();
+            let entries = headers.iter().map(|(name, value)| {
+                let (value, length) = header(value);
+                longest = longest.max(length);
+                (name.clone(), value)
+            });
+            let value = boxed(map(entries));
+            Seen { value, longest }
+        })
+    }
+}
+
+impl VariableResolver for View<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let Envelope {
+            queue,
+            exchange,
+            routing_key,
+            redelivered,
+            attempt,
+            message,
+            ..
+        } = self.envelope;
+        let text = |text: &'b str| Some(CowVal::owned(CelString::from(text)));
+        match variable {
+            "body" => Some(CowVal::Borrowed(&*self.body().as_ref().ok()?.value)),
+            "headers" => Some(CowVal::Borrowed(&*self.headers().value)),
+            "properties" => Some(CowVal::Borrowed(
+                &**self
+                    .properties
+                    .get_or_init(|| boxed(map(fields(&message.properties)))),
+            )),
+            "routing_key" => text(routing_key),
+            "exchange" => text(exchange),
+            "queue" => text(queue),
+            "attempt" => Some(CowVal::owned(CelInt::from(i64::from(attempt.get())))),
+            "redelivered" => Some(CowVal::owned(CelBool::from(*redelivered))),
+            _ => None,
+        }
+    }
+}
+
+/// The properties that a message has; the others are missing.
+fn fields(properties: &Properties) -> impl Iterator<Item = (String, Value)> {
+    let Properties {
+        content_type,
+        content_encoding,
+        headers: _,
+        persistent,
+        priority,
+        correlation_id,
+        reply_to,
+        expiration,
+        message_id,
+        timestamp,
+        kind,
+        user_id,
+        app_id,
+    } = properties;
+    let text = |text: &Option<String>| text.as_deref().map(Value::from);
+    let number = |number: Option<u64>| {
+        number.map(|number| Value::Int(i64::try_from(number).unwrap_or(i64::MAX)))
+    };
+    let milliseconds = expiration.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let values = [
+        text(content_type),
+        text(content_encoding),
+        Some(Value::Bool(*persistent)),
+        number(priority.map(u64::from)),
+        text(correlation_id),
+        text(reply_to),
+        number(milliseconds),
+        text(message_id),
+        number(*timestamp),
+        text(kind),
+        text(user_id),
+        text(app_id),
+    ];
+    let named = PROPERTIES.into_iter().zip(values);
+    named.filter_map(|(name, value)| Some((name.to_owned(), value?)))
+}
+
+/// A header, and how long it is.
+fn header(value: &FieldValue) -> (Value, usize) {
+    match value {
+        FieldValue::Void => (Value::Null, 0),
+        FieldValue::Boolean(is) => (Value::Bool(*is), 0),
+        FieldValue::Integer(number) => (Value::Int(*number), 0),
+        FieldValue::Double(number) => (Value::Float(*number), 0),
+        FieldValue::Text(text) => (Value::from(text.as_str()), text.len()),
+        FieldValue::Bytes(bytes) => (Value::Bytes(Arc::new(bytes.clone())), bytes.len()),
+        FieldValue::Timestamp(seconds) => {
+            let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
+            (Value::Int(seconds), 0)
+        }
+        FieldValue::Nested(text) => match serde_json::from_str(text) {
+            Ok(nested) => {
+                let longest = json::longest(&nested);
+                (json::value(nested), longest)
+            }
+            // The host writes this text itself.
+            Err(_) => (Value::from(text.as_str()), text.len()),
+        },
+    }
+}
+
+fn map(entries: impl Iterator<Item = (String, Value)>) -> Value {
+    let keyed = entries.map(|(name, value)| (Key::String(Arc::new(name)), value));
+    Value::from(HashMap::<Key, Value>::from_iter(keyed))
+}
+
+fn boxed(value: Value) -> Box<dyn Val> {
+    value
+        .try_into()
+        .expect("maps, lists, texts and numbers are values")
+}
