@@ -6,6 +6,7 @@
 mod commands;
 mod demand;
 mod guard;
+mod hosts;
 mod intended;
 mod runtime_file;
 mod wire;
@@ -33,10 +34,13 @@ use self::intended::intended;
 pub use self::intended::{FILE, HOST, Identity};
 pub use self::runtime_file::{RuntimeFile, find};
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
-use crate::status::{Status, StatusReader};
+use crate::status::{GroupStatus, Status, StatusReader};
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Reads what has to be asked for first.
+pub type Asking<T> = Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>;
 
 /// The state that the routes read.
 #[derive(Clone)]
@@ -44,7 +48,9 @@ pub struct Sources {
     /// The host at this moment.
     pub status: StatusReader,
     /// The same with the messages in the queues, as far as the broker reports them soon.
-    pub measured: Arc<dyn Fn() -> BoxFuture<'static, Status> + Send + Sync>,
+    pub measured: Asking<Status>,
+    /// The hosts of the group; `None` if the host is in none.
+    pub hosts: Option<Asking<GroupStatus>>,
     /// All metrics.
     pub telemetry: Telemetry,
     /// Where commands are sent, and who may give them.
@@ -105,6 +111,7 @@ impl Admin {
             .route("/v1/status", get(whole).layer(Extension(guard)))
             .route("/v1/consumers", get(consumers))
             .route("/v1/consumers/{consumer}/demand", get(demand::demand))
+            .route("/v1/hosts", get(hosts::hosts))
             .route_layer(meant);
         let routes = of_this_host
             .route("/livez", get(livez))

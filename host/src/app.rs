@@ -6,6 +6,7 @@
 
 mod board;
 mod depths;
+mod group;
 mod pause;
 mod reload;
 mod running;
@@ -32,6 +33,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::board::Board;
+use self::group::Group;
 use self::running::Running;
 use self::serving::Serving;
 use self::watch::Files;
@@ -140,11 +142,13 @@ impl App {
         telemetry: &Telemetry,
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
+        let group = Group::of(&plan, &board);
         let (control, orders) = control::line();
         let serving = Serving {
             plan: &plan,
             file: &source.file,
             board: &board,
+            group: group.as_ref(),
             control: &control,
             telemetry,
         };
@@ -179,6 +183,7 @@ impl App {
             consumers: BTreeMap::new(),
             amqp,
             board: Arc::clone(&board),
+            group,
             files: Files::start(control.clone(), tasks),
             shutdown_timeout,
             gave_up: told,

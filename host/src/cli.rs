@@ -22,6 +22,7 @@ mod new;
 mod parts;
 mod pause;
 mod peek;
+mod placement;
 mod progress;
 mod publish;
 mod remote;
@@ -128,13 +129,20 @@ enum Command {
         after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
     )]
     Status(status::Status),
+    /// Shows the hosts of a group, and which of them consumes which queue.
+    ///
+    /// Asks a running host, which asks the others of its `host.group`. HOME is the host with the highest
+    /// priority for a queue with `placement = "single"`, ACTIVE the one that was given a message last,
+    /// within a minute. Exit code 1: the others cannot be asked.
+    #[command(after_help = "Example:\n  hive-host placement hive.toml")]
+    Placement(placement::Placement),
     /// Makes a consumer of a running host stop consuming until it is resumed.
     ///
     /// It finishes the deliveries that it is handling; its other prefetched deliveries go back to the
     /// queue and wait there. A restart of the host resumes it; a reload does not.
     #[command(after_help = "Example:\n  hive-host pause hive.toml orders")]
     Pause(pause::Named),
-    /// Resumes a paused consumer of a running host, whether it was paused by hand or by `pause_on`.
+    /// Resumes a consumer of a running host that was paused, by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
     /// Shows messages that failed, dead-lettered or waiting for a retry, sends them back, or deletes them.
@@ -272,6 +280,7 @@ pub fn main() -> Exit {
         Command::Swap(arguments) => Ok(swap::run(&arguments)),
         Command::Reload(arguments) => Ok(swap::reload(&arguments)),
         Command::Status(arguments) => Ok(status::run(&arguments)),
+        Command::Placement(arguments) => Ok(placement::run(&arguments)),
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
         Command::Check(arguments) => Ok(check::run(&arguments)),

@@ -5,11 +5,12 @@
 //! nowhere else; readiness and metrics come from it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hive_config::plan::Placement;
 use hive_core::canary::{Decision, Tally};
 use hive_core::codes::Reason;
+use hive_core::group::Report;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
 
@@ -63,6 +64,8 @@ pub struct ConsumerStatus {
     pub placement: Placement,
     /// It is subscribed, and another host seems to consume, as this says.
     pub standby: Option<Reason>,
+    /// The time since its last delivery, none while one is in flight; `None` where none has come since it subscribed.
+    pub idle: Option<Duration>,
     /// The pause; `None` while it is not paused.
     pub paused: Option<Pause>,
     /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
@@ -72,6 +75,19 @@ pub struct ConsumerStatus {
     pub crew: Option<CrewStatus>,
     /// The messages in its queues; empty where the broker was not asked.
     pub queues: Vec<QueueDepth>,
+}
+
+/// The hosts of a group, as one of them sees it.
+#[derive(Debug, Clone)]
+pub struct GroupStatus {
+    /// `host.group`.
+    pub group: Arc<str>,
+    /// The id of this host among the members.
+    pub this: String,
+    /// Why the others cannot be asked; `None` while they can.
+    pub away: Option<Reason>,
+    /// Every host that is there, in the order of their names.
+    pub reports: Vec<Report>,
 }
 
 /// The messages that wait in a queue.
@@ -200,6 +216,16 @@ impl Status {
 }
 
 impl ConsumerStatus {
+    /// `consuming`, `standby`, `waiting` or `paused`.
+    pub fn state(&self) -> &'static str {
+        match (&self.paused, &self.waiting) {
+            (Some(_), _) => "paused",
+            (None, Some(_)) => "waiting",
+            (None, None) if self.standby.is_some() => "standby",
+            (None, None) => "consuming",
+        }
+    }
+
     /// Whether it only waits for another host to go.
     pub fn stands_by(&self) -> bool {
         self.standby.is_some() && self.waiting.is_none() && self.paused.is_none()
@@ -227,6 +253,7 @@ impl ConsumerStatus {
             waiting: None,
             placement: Placement::Every,
             standby: None,
+            idle: None,
             kept: None,
             crew: None,
             paused: None,

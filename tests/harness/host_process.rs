@@ -596,6 +596,16 @@ impl HostProcess {
         keeper::signal(self.id(), "INT");
     }
 
+    /// It runs no further, as on a machine that stands still.
+    pub fn sigstop(&self) {
+        keeper::signal(self.id(), "STOP");
+    }
+
+    /// It continues after [`HostProcess::sigstop`].
+    pub fn sigcont(&self) {
+        keeper::signal(self.id(), "CONT");
+    }
+
     /// No file of its may grow beyond so many bytes from now on, as on a full disk; none for no limit.
     pub fn limit_files(&self, bytes: Option<u64>) -> Result<()> {
         let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());

@@ -72,5 +72,5 @@ pub use terminal::Terminal;
 pub use tls_broker::{Clients, TlsBroker};
 pub use usage::{Usage, peak_kib, processor_time};
 pub use user::User;
-pub use vhost::Vhost;
+pub use vhost::{HostConnection, Vhost};
 pub use web_server::WebServer;

@@ -45,6 +45,15 @@ pub struct Vhost {
     connection: Mutex<Option<Connection>>,
 }
 
+/// A connection that a host has open.
+#[derive(Debug, Clone)]
+pub struct HostConnection {
+    /// As the broker names it.
+    pub name: String,
+    /// As the host named it.
+    pub given: String,
+}
+
 impl Vhost {
     pub(crate) fn new(name: String, port: u16, management: Management, version: Version) -> Self {
         Self {
@@ -316,31 +325,44 @@ impl Vhost {
         }
     }
 
-    /// The connections that hosts have open here, as the management page names them. It learns of one
-    /// some seconds after it was opened.
-    pub fn host_connections(&self) -> Result<Vec<String>> {
+    /// The connections that hosts have open here. The management page learns of one some seconds after it was opened.
+    pub fn host_connections(&self) -> Result<Vec<HostConnection>> {
         let list = self
             .management
             .get(&format!("/vhosts/{}/connections", self.name))?;
         // A host names its connections; the test's own has no name.
-        let named = |one: &&Value| one["user_provided_name"].is_string();
-        let connections = list.as_array().into_iter().flatten().filter(named);
-        Ok(connections
-            .filter_map(|one| one["name"].as_str().map(str::to_owned))
+        let named = |one: &Value| {
+            Some(HostConnection {
+                name: one["name"].as_str()?.to_owned(),
+                given: one["user_provided_name"].as_str()?.to_owned(),
+            })
+        };
+        Ok(list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(named)
             .collect())
     }
 
     /// Closes those, as the management page does, and gives how many there were. One may have ended
     /// since it was listed.
     pub fn close_host_connections(&self) -> Result<usize> {
-        let names = self.host_connections()?;
-        let mut closed = 0;
-        for name in names {
-            let name = name.replace(' ', "%20").replace('>', "%3E");
-            let close = self.management.delete(&format!("/connections/{name}"));
-            closed += usize::from(close.is_ok());
-        }
-        Ok(closed)
+        let connections = self.host_connections()?;
+        let closed = connections.iter().filter(|one| self.close(one).is_ok());
+        Ok(closed.count())
+    }
+
+    /// Closes the one that the host gave this name.
+    pub fn close_host_connection(&self, given: &str) -> Result<()> {
+        let connections = self.host_connections()?;
+        let found = connections.iter().find(|one| one.given == given);
+        self.close(found.with_context(|| format!("no {given}: {connections:?}"))?)
+    }
+
+    fn close(&self, connection: &HostConnection) -> Result<()> {
+        let name = connection.name.replace(' ', "%20").replace('>', "%3E");
+        self.management.delete(&format!("/connections/{name}"))
     }
 
     /// Compares the queues of the vhost with `expected`, in any order.

@@ -83,6 +83,7 @@ mod broker {
 /// The link to the broker and to the store: faults of the network, TLS.
 mod connection {
     mod half_open;
+    mod many;
     pub(crate) mod network;
     // Counts what the host holds, as only Linux reports it.
     #[cfg(target_os = "linux")]
@@ -117,6 +118,7 @@ mod process {
     mod containers;
     mod demand;
     mod depths;
+    mod group;
     mod health;
     mod hosts;
     mod logs;

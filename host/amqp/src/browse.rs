@@ -146,7 +146,7 @@ impl Browsing {
             is_single: false,
             may_be_neglected: true,
         };
-        let sink = flusher::start(subscribed, session.clone(), tasks);
+        let sink = flusher::start(subscribed, session.clone(), None, tasks);
         Ok(Self {
             queue: queue.into(),
             session,

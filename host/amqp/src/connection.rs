@@ -10,12 +10,13 @@ use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues};
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::browse::{BrowseFault, Browsing, HandedOut};
 use crate::consume::consumer::Subscription;
 use crate::consume::giving_back::{WayBack, way_back};
 use crate::link::{Link, LinkParts, LinkState, Snapshot};
+use crate::meeting::{Invitation, Meeting};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
@@ -193,6 +194,15 @@ impl Connection {
     pub fn publisher(&self, consumer: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(consumer);
         Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
+    }
+
+    /// A place in a group of hosts, until `tasks` close, and the messages that come for it.
+    pub fn meet(
+        &self,
+        invitation: Invitation<'_>,
+        tasks: &Tasks,
+    ) -> (Meeting, mpsc::Receiver<Vec<u8>>) {
+        Meeting::begin(invitation, &self.consuming, &self.publishing, tasks)
     }
 
     /// Reads the messages in `queue`. Messages that were read go back when `tasks` stop, unless they were

@@ -3,6 +3,7 @@
 //! - [`Connection`]: two links to a broker that come back by themselves, and their topology;
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
 //! - [`Browsing`]: what waits in a queue, looked at and put back, or taken out;
+//! - [`Meeting`]: messages between the hosts of a group;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
@@ -14,6 +15,7 @@ mod browse;
 mod connection;
 mod consume;
 mod link;
+mod meeting;
 mod message;
 mod publish;
 mod session;
@@ -46,6 +48,7 @@ pub use self::consume::giving_back::WayBack;
 pub use self::consume::settlement::{Acks, Delivery, Fate, Settled, Settlement};
 pub use self::consume::stream::Reading;
 pub use self::link::LinkState;
+pub use self::meeting::{Invitation, Meeting, To, Unsent};
 pub use self::message::came_back::CameBack;
 pub use self::message::copies::{DeadLetterNote, RetryNote};
 pub use self::message::death::Death;

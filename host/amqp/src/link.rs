@@ -3,6 +3,7 @@
 
 pub(crate) mod backoff;
 mod consumers;
+mod further;
 mod outage;
 mod supervisor;
 
@@ -19,11 +20,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::consumers::Consumers;
 pub(crate) use self::consumers::Consuming;
+use self::further::Further;
 pub(crate) use self::outage::Outage;
 use self::supervisor::{Ends, Supervisor};
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::runtime::LapinRuntime;
+use crate::session::seats::Seat;
 use crate::topology::{Fatal, Topology, Withheld};
 
 /// How long a declaration is waited for before a queue is consumed again.
@@ -83,6 +86,7 @@ pub(crate) struct Link {
     latest: watch::Receiver<Snapshot>,
     fatal: Arc<Fatal>,
     consumers: Arc<Consumers>,
+    further: Arc<Further>,
     wishes: mpsc::UnboundedSender<Wish>,
 }
 
@@ -104,6 +108,11 @@ pub(crate) struct LinkParts<'a> {
     pub(crate) outage: &'a Arc<Outage>,
     pub(crate) tasks: &'a Tasks,
     pub(crate) telemetry: &'a Telemetry,
+}
+
+/// The name of a connection at the broker and in the log; `purpose` distinguishes those of one plan.
+fn connection_name(host_name: &str, plan: &ConnectionPlan, purpose: &str) -> String {
+    format!("{host_name}: {} ({purpose})", plan.name)
 }
 
 impl Link {
@@ -135,6 +144,7 @@ impl Link {
             latest,
             fatal: fatal.unwrap_or_default(),
             consumers,
+            further: Arc::new(Further::new(role, parts)),
             wishes,
         }
     }
@@ -153,6 +163,12 @@ impl Link {
     /// Waits for a session on which `queue` can be consumed; none once the link has ended.
     pub(crate) async fn session_for(&self, queue: &str) -> Option<SharedSession> {
         self.wait(|snapshot| snapshot.delivers_from(queue)).await
+    }
+
+    /// A seat for a consumer or a publisher that may use `first`: there, or on a further connection to the same broker,
+    /// which is opened if every seat is taken. An error says why none can be opened now.
+    pub(crate) async fn seat(&self, first: &SharedSession) -> Result<Seat, Reason> {
+        self.further.seat(first).await
     }
 
     /// Waits for a session that takes publications; none once the link has ended.

@@ -37,6 +37,7 @@ use crate::link::{Link, LinkState};
 use crate::message::outgoing::Outgoing;
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use crate::session::seats::Seat;
 
 /// Submissions that may wait for the publisher before submitting waits too.
 const QUEUED: usize = 256;
@@ -190,7 +191,7 @@ impl Publisher {
 /// The channel of a publisher, while it has one.
 struct Open {
     channel: Channel,
-    session: SharedSession,
+    seat: Seat,
     _settling_up: TaskTrackerToken,
 }
 
@@ -290,7 +291,6 @@ impl Task {
         items: &mut [&mut Item],
         deadline: &mut Instant,
     ) -> Option<Broken> {
-        let latest = self.link.watch();
         let work = publish_round(channel, items);
         tokio::pin!(work);
         let mut patience = CONFIRM_TIMEOUT;
@@ -305,7 +305,7 @@ impl Task {
                     return last_words.unwrap_or(Some(Broken::Connection(None)));
                 }
                 () = tokio::time::sleep(patience) => {
-                    if !matches!(latest.borrow().state, LinkState::Blocked(_)) {
+                    if !session.is_blocked() {
                         return Some(Broken::Silent);
                     }
                     // An alarm holds it up: neither fault nor progress.
@@ -319,33 +319,44 @@ impl Task {
     /// A channel that publishes; `None` if there is no connection until the deadline.
     async fn channel(&mut self, deadline: &mut Instant) -> Option<(Channel, SharedSession)> {
         loop {
-            let session = self.session(deadline).await?;
+            let first = self.session(deadline).await?;
             if let Some(open) = &self.open
                 && open.channel.status().connected()
-                && !open.session.over().is_cancelled()
+                && !open.seat.session().over().is_cancelled()
             {
-                return Some((open.channel.clone(), open.session.clone()));
+                return Some((open.channel.clone(), Arc::clone(open.seat.session())));
             }
-            match open_channel(&session).await {
-                Ok(channel) => {
-                    self.open = Some(Open {
-                        channel,
-                        _settling_up: session.user(),
-                        session,
-                    });
+            match self.link.seat(&first).await {
+                Ok(seat) => self.open_channel(seat).await,
+                Err(reason) => {
+                    tracing::debug!(reason = %reason.text, "cannot open a further connection to publish over");
                 }
-                Err(fault) => {
-                    tracing::debug!(%fault, "cannot open a channel to publish on");
-                    if matches!(fault, AskFault::Silent) {
-                        session.discard();
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                    if Instant::now() >= *deadline {
-                        return None;
-                    }
+            }
+            if self.open.is_none() {
+                tokio::time::sleep(PAUSE).await;
+                if Instant::now() >= *deadline {
+                    return None;
                 }
             }
         }
+    }
+
+    async fn open_channel(&mut self, seat: Seat) {
+        let session = seat.session();
+        self.open = match open_channel(session).await {
+            Ok(channel) => Some(Open {
+                channel,
+                _settling_up: session.user(),
+                seat,
+            }),
+            Err(fault) => {
+                tracing::debug!(%fault, "cannot open a channel to publish on");
+                if matches!(fault, AskFault::Silent) {
+                    session.discard();
+                }
+                None
+            }
+        };
     }
 
     /// A session that takes publications. Waiting for an alarm to end moves the deadline.

@@ -10,8 +10,10 @@ pub(crate) mod fault;
 pub(crate) mod limits;
 pub(crate) mod looks;
 pub(crate) mod runtime;
+pub(crate) mod seats;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -21,6 +23,7 @@ use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -28,7 +31,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::fault::{ConnectFault, code_of_a_loss, describe};
 use self::limits::{AskFault, GOODBYE_TIMEOUT, ask};
 use self::runtime::LapinRuntime;
-use crate::wire::endings::Endings;
+use self::seats::{Seats, SharedSeats};
+use crate::wire::endings::{End, Endings};
 use crate::wire::frame::BrokerVersion;
 use crate::wire::screen::BrokerSlot;
 use crate::wire::socket::{Cut, dial};
@@ -39,15 +43,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long those who owe the broker something get to settle it before a session closes.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How many consumers of a connection subscribe at once. The broker would not answer thousands of them in time, and a
+/// quorum queue without a leader leaves its question unanswered, so one at a time would not do.
+const SUBSCRIBE_AT_ONCE: usize = 256;
+
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: Connection,
     cut: Cut,
+    endpoint: Endpoint,
     broker: Option<BrokerVersion>,
     endings: Endings,
     over: CancellationToken,
     users: TaskTracker,
+    /// The broker reads no publications for now.
+    is_blocked: AtomicBool,
+    seats: SharedSeats,
+    subscribing: Semaphore,
 }
 
 /// An event of a session.
@@ -119,21 +132,59 @@ impl Session {
             }
         };
         let events = Box::pin(connection.events_listener());
+        let seats = Seats::within(connection.configuration().channel_max());
         let session = Self {
             connection,
             cut,
+            endpoint: endpoint.clone(),
             broker: broker.get().copied(),
             endings,
             over: CancellationToken::new(),
             users: TaskTracker::new(),
+            is_blocked: AtomicBool::new(false),
+            seats: SharedSeats::new(seats),
+            subscribing: Semaphore::new(SUBSCRIBE_AT_ONCE),
         };
         Ok((session, Happenings { events }))
     }
 
-    /// Opens a channel.
+    /// Opens a channel. lapin keeps the error with which the broker closed one, and gives it once more for the next
+    /// channel of that number; the broker itself answers channel.open with an error of the connection at most. So the next
+    /// number is tried, until each has been.
     pub(crate) async fn channel(&self) -> Result<Channel, AskFault> {
-        let opened = ask(self.connection.create_channel()).await;
-        opened.map_err(|fault| fault.in_the_brokers_words(&[self.endings.of_the_connection()]))
+        let mut untried = self.connection.configuration().channel_max();
+        loop {
+            untried = untried.saturating_sub(1);
+            match ask(self.connection.create_channel()).await {
+                Ok(channel) => return Ok(channel),
+                Err(AskFault::Failed(error)) if error.is_amqp_soft_error() && untried > 0 => {}
+                Err(fault) => {
+                    let connection = self.endings.of_the_connection();
+                    return Err(fault.in_the_brokers_words(&[connection]));
+                }
+            }
+        }
+    }
+
+    /// The broker's own answer to a question on a channel, where lapin only says that the channel, or the connection, is
+    /// closed.
+    pub(crate) fn in_the_brokers_words(&self, fault: AskFault, channel: &End) -> AskFault {
+        fault.in_the_brokers_words(&[channel, self.endings.of_the_connection()])
+    }
+
+    /// Waits for the right to subscribe, which a bounded number of consumers has at once. `None` once the session is
+    /// over.
+    pub(crate) async fn turn_to_subscribe(&self) -> Option<SemaphorePermit<'_>> {
+        tokio::select! {
+            biased;
+            () = self.over.cancelled() => None,
+            turn = self.subscribing.acquire() => turn.ok(),
+        }
+    }
+
+    /// The host and port that it is connected to.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The broker's version, if it announced one.
@@ -154,6 +205,11 @@ impl Session {
     /// Cancelled when this session is over.
     pub(crate) fn over(&self) -> &CancellationToken {
         &self.over
+    }
+
+    /// Whether the broker reads no publications for now, as its owner has heard.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed)
     }
 
     /// Held by each task that still owes the broker something; [`Session::close`] waits for all of them.
@@ -204,8 +260,14 @@ impl Happenings {
                     return Happening::Lost("given up after an error".into());
                 }
                 event = self.events.next() => match event {
-                    Some(Event::ConnectionBlocked(reason)) => return Happening::Blocked(reason),
-                    Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
+                    Some(Event::ConnectionBlocked(reason)) => {
+                        session.is_blocked.store(true, Ordering::Relaxed);
+                        return Happening::Blocked(reason);
+                    }
+                    Some(Event::ConnectionUnblocked) => {
+                        session.is_blocked.store(false, Ordering::Relaxed);
+                        return Happening::Unblocked;
+                    }
                     // Errors of a channel are reported here too; the owner of the channel sees them itself.
                     Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
                     Some(Event::Error(error)) => {

@@ -12,7 +12,7 @@ use hive_core::nearest;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::keys::{Name, RootKeys};
-use super::plan::{HostPlan, Plan};
+use super::plan::{HostPlan, MAIN, Plan};
 use super::redact;
 use super::sources::Sources;
 use super::written::{Node, Value};
@@ -28,9 +28,6 @@ mod tls;
 mod topology;
 
 pub(crate) use connections::names_a_broker;
-
-/// The connection that is meant where none is named.
-const MAIN: &str = "main";
 
 /// The context that every part of the meaning needs.
 struct Context<'a> {

@@ -57,7 +57,15 @@ pub struct Plan {
     pub store: StorePlan,
 }
 
+/// The connection that is meant where none is named.
+pub(crate) const MAIN: &str = "main";
+
 impl Plan {
+    /// The connection `main`, which is meant where none is named.
+    pub fn main_connection(&self) -> Option<&ConnectionPlan> {
+        self.connections.get(MAIN)
+    }
+
     /// Whether anything in it keeps something in the store.
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();

@@ -1,6 +1,7 @@
 //! The JSON that the admin server writes.
 
 mod demand;
+mod hosts;
 mod status;
 
 use hive_core::canary::{Decision, Tally, Verdict};
@@ -9,6 +10,7 @@ use hive_core::moments;
 use serde::Serialize;
 
 pub(super) use self::demand::DemandView;
+pub(super) use self::hosts::GroupView;
 pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
 use crate::status::{

@@ -268,6 +268,7 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
         },
         placement: plan.placement,
         standby,
+        idle: crewed.and_then(|crewed| crewed.flow.watch().idle()),
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
         kept,
         crew: crewed.map(crew),

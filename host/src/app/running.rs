@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::PlanSource;
 use super::board::{Board, Crewed, Watched};
 use super::depths::Depths;
+use super::group::Group;
 use super::watch::Files;
 use crate::pipeline::{Pipeline, Quarantines, Services};
 
@@ -33,6 +34,7 @@ pub(super) struct Running {
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
     pub(super) amqp: Amqp,
     pub(super) board: Arc<Board>,
+    pub(super) group: Option<Arc<Group>>,
     pub(super) files: Files,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
     pub(super) gave_up: mpsc::Sender<Coded>,
@@ -89,6 +91,9 @@ impl Running {
                 }
             }
         });
+        if let Some(group) = &self.group {
+            group.join(&plan.name, &connection, &tasks);
+        }
         let linked = Linked {
             depths: Depths::new(&connection, &tasks),
             connection,

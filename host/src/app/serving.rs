@@ -11,8 +11,10 @@ use hive_telemetry::{Fact, Telemetry};
 
 use super::StartFault;
 use super::board::Board;
-use crate::admin::{Admin, Commands, Identity, RuntimeFile, Sources};
+use super::group::Group;
+use crate::admin::{Admin, Asking, Commands, Identity, RuntimeFile, Sources};
 use crate::control::Control;
+use crate::status::GroupStatus;
 
 /// What the admin server of a host is made with.
 pub(super) struct Serving<'a> {
@@ -20,6 +22,7 @@ pub(super) struct Serving<'a> {
     /// hive.toml.
     pub(super) file: &'a Path,
     pub(super) board: &'a Arc<Board>,
+    pub(super) group: Option<&'a Arc<Group>>,
     pub(super) control: &'a Control,
     pub(super) telemetry: &'a Telemetry,
 }
@@ -46,6 +49,13 @@ impl Serving<'_> {
             measured: Arc::new(move || {
                 let board = Arc::clone(&measuring);
                 Box::pin(async move { board.measured().await })
+            }),
+            hosts: self.group.map(|group| -> Asking<GroupStatus> {
+                let group = Arc::clone(group);
+                Arc::new(move || {
+                    let group = Arc::clone(&group);
+                    Box::pin(async move { group.status().await })
+                })
             }),
             telemetry: self.telemetry.clone(),
             commands: Commands {

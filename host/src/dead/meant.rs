@@ -146,7 +146,7 @@ pub fn connection_of<'a>(
     if let (Some(one), None) = (declaring.next(), declaring.next()) {
         return Ok(one);
     }
-    if let Some(main) = plan.connections.get("main") {
+    if let Some(main) = plan.main_connection() {
         return Ok(main);
     }
     match (all().next(), all().nth(1)) {

@@ -9,6 +9,7 @@ mod axis;
 mod bout;
 mod brokers;
 mod contender;
+mod hosts;
 mod native;
 mod plot;
 mod report;
@@ -60,6 +61,24 @@ struct Options {
     /// Instead of all that: this many queues with a consumer each, on one host
     #[arg(long, value_name = "QUEUES", num_args = 0..=1, default_missing_value = "10000")]
     scale: Option<u32>,
+    /// Instead of all that: this many queues over three hosts, each consumed by one of them at a time (`placement =
+    /// "single"`); one host is killed and comes back
+    #[arg(
+        long,
+        value_name = "QUEUES",
+        num_args = 0..=1,
+        default_missing_value = "10000",
+        conflicts_with_all = ["matrix", "scale", "plot", "against"]
+    )]
+    hosts: Option<usize>,
+    /// The type of the queues of --hosts: quorum or classic
+    #[arg(
+        long,
+        value_name = "TYPE",
+        default_value = "quorum",
+        requires = "hosts"
+    )]
+    queues: String,
     /// Instead of all that: the host and the best native consumer on RabbitMQ and on the broker in the process, in turns
     #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "against"])]
     brokers: bool,
@@ -109,6 +128,9 @@ async fn compare(options: Options) -> Result<()> {
     say(&report::machine());
     if let Some(queues) = options.scale {
         return scale::measure(&broker, queues).await;
+    }
+    if let Some(queues) = options.hosts {
+        return hosts::measure(&broker, queues, &options.queues).await;
     }
     small::measure(&broker).await?;
     let other = options.against.map(|program| {

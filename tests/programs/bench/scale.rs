@@ -11,8 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::contender::acked;
 use super::say;
 
-/// Consumers in one included file, and over one connection: a broker allows 2047 channels for each connection
-/// by default.
+/// Consumers in one included file.
 const IN_A_FILE: u32 = 1000;
 
 /// How long allocators get to settle.
@@ -99,14 +98,14 @@ fn configuration(vhost: &Vhost, queues: u32) -> Result<PathBuf> {
     let included = folder.join("consumers.d");
     std::fs::create_dir_all(&included)?;
     for first in (0..queues).step_by(IN_A_FILE as usize) {
-        let mut text = format!("[connections.c{first}]\nurl = \"{}\"\n", vhost.url());
+        let mut text = String::new();
         for number in first..queues.min(first + IN_A_FILE) {
             let name = name(number);
             write!(
                 text,
-                "[queues.{name}]\ntype = \"classic\"\nconnection = \"c{first}\"\n\
-                 [consumers.{name}]\nqueue = \"{name}\"\ncomponent = \"ack\"\nconnection = \"c{first}\"\n\
-                 prefetch = 10\nretry = {{ limit = 0, dead_letter = \"scale.dead.c{first}\" }}\n"
+                "[queues.{name}]\ntype = \"classic\"\n\
+                 [consumers.{name}]\nqueue = \"{name}\"\ncomponent = \"ack\"\n\
+                 prefetch = 10\nretry = {{ limit = 0, dead_letter = \"scale.dead\" }}\n"
             )?;
         }
         std::fs::write(included.join(format!("{first:05}.toml")), text)?;
@@ -117,7 +116,9 @@ fn configuration(vhost: &Vhost, queues: u32) -> Result<PathBuf> {
         format!(
             "include = [\"consumers.d/*.toml\"]\n\
              [host]\nname = \"scale\"\nadmin = \"127.0.0.1:0\"\nlog_format = \"json\"\n\
+             [connections.main]\nurl = \"{}\"\n\
              [components.ack]\npath = \"{}\"\n",
+            vhost.url(),
             guest("ack").display()
         ),
     )?;

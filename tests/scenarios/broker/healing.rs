@@ -1,16 +1,12 @@
 //! What breaks heals: queues, connections and brokers go away, and consuming goes on.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually, eventually_within};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually};
 use serde_json::Value;
 
 use crate::{assert_settled, consuming};
-
-/// A broker that restarts takes its time on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What comes to `letters` goes to `out`, and a lost connection is not waited for.
 pub(crate) fn echo() -> HiveToml {
@@ -29,10 +25,7 @@ pub(crate) async fn assert_consumes(vhost: &Vhost, text: &str) -> Result<()> {
             .iter()
             .any(|seen| seen.text() == text))
     };
-    eventually_within(PATIENCE, &format!("`{text}` is handled"), look, |seen| {
-        *seen
-    })
-    .await?;
+    eventually(&format!("`{text}` is handled"), look, |seen| *seen).await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `placement = "single"`: of several hosts one at a time consumes a queue, and the next takes over when it goes.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
@@ -188,9 +189,15 @@ fn hand_overs(calls: &[Call]) -> Result<usize> {
     Ok(changes)
 }
 
-/// The host that has begun a call after `since`, for the queue's messages never end.
-async fn active(hosts: &[HostProcess], since: &[usize], but: Option<usize>) -> Result<usize> {
+/// The host that has begun a call after `since`, while `feed` sees to it that the queue's messages do not end.
+async fn active(
+    hosts: &[HostProcess],
+    since: &[usize],
+    but: Option<usize>,
+    feed: impl AsyncFn() -> Result<()>,
+) -> Result<usize> {
     let look = async || {
+        feed().await?;
         let began = |host: &HostProcess| host.count_printed("begins ");
         let counts = hosts.iter().map(began).zip(since);
         let mut busy = counts.enumerate().filter(|(_, (now, before))| now > before);
@@ -219,27 +226,30 @@ async fn hand_overs_wait_for_what_is_in_flight() -> Result<()> {
     let wanted = wanted.transpose()?.unwrap_or(HAND_OVERS);
     let vhost = Broker::shared().await?.vhost("handovers").await?;
     let hosts = hosts(&vhost, &single("", "concurrency = 3"), &["a", "b", "c"]).await?;
-    let mut published = 0;
+    let published = Cell::new(0);
+    let feed = async || {
+        if vhost.ready("letters").await? < 500 {
+            let next = published.get()..published.get() + 1000;
+            published.set(next.end);
+            vhost.publish_all("", "letters", letters(next)).await?;
+        }
+        Ok(())
+    };
     let mut changes = 0;
     while changes < wanted {
-        if vhost.ready("letters").await? < 500 {
-            vhost
-                .publish_all("", "letters", letters(published..published + 1000))
-                .await?;
-            published += 1000;
-        }
-        let now = active(&hosts, &begun(&hosts), None).await?;
+        let now = active(&hosts, &begun(&hosts), None, &feed).await?;
         let before = begun(&hosts);
         command(&hosts[now], "pause").await?;
-        active(&hosts, &before, Some(now)).await?;
+        active(&hosts, &before, Some(now), &feed).await?;
         let before = begun(&hosts);
         command(&hosts[now], "resume").await?;
         changes += 1;
         if moves_back(&vhost) {
-            let home = active(&hosts, &before, None).await?;
+            let home = active(&hosts, &before, None, &feed).await?;
             changes += usize::from(home == now);
         }
     }
+    let published = published.get();
     wait_for_ended(&hosts, published).await?;
     let calls = calls(&hosts)?;
     let seen = hand_overs(&calls)?;
@@ -302,7 +312,7 @@ async fn a_lost_connection_cuts_the_call_that_another_host_repeats() -> Result<(
             Message::new("slow").header("pause", 600_000_i64),
         )
         .await?;
-    let first = active(&hosts, &[0, 0], None).await?;
+    let first = active(&hosts, &[0, 0], None, async || Ok(())).await?;
     // The management page learns of a connection some seconds after it was opened.
     let close = async || vhost.close_host_connections();
     eventually("the connections are closed", close, |closed| *closed >= 4).await?;

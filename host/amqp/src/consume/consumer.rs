@@ -240,7 +240,7 @@ impl Subscription {
                     }
                     live.overdue = None;
                     if std::mem::take(&mut live.is_overdue) {
-                        self.consumes(&sink);
+                        self.consumes(&sink, &live.session);
                     }
                     if let Some(mut delivery) = self.deliver(delivery, &sink) {
                         if let Intake::One(number) = intake {

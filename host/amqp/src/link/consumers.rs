@@ -40,11 +40,18 @@ pub(crate) trait Consuming: Debug + Send + Sync {
 
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
-    /// Each with its queue.
-    all: Mutex<Vec<Known>>,
+    all: Mutex<All>,
     /// The queues that were subscribed to again since they gave nothing, and have given nothing since. That may be
     /// their right: the broker prefers the single active consumer, and those of a higher priority.
     renewed: Mutex<HashSet<Arc<str>>>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    /// Each with its queue.
+    known: Vec<Known>,
+    /// How many there were when those that are gone were last left out.
+    swept: usize,
 }
 
 /// A queue, and a subscription of it that may be gone.
@@ -62,9 +69,7 @@ enum Neglect {
 impl Consumers {
     /// One consumes from now on.
     pub(super) fn add(&self, queue: &Arc<str>, one: Weak<dyn Consuming>) {
-        let mut all = self.all();
-        all.retain(|(_, one)| one.upgrade().is_some_and(|one| one.is_wanted()));
-        all.push((queue.clone(), one));
+        self.all().add((queue.clone(), one));
     }
 
     /// Ends the subscriptions that the broker does not know of, or gives nothing, though messages wait: their
@@ -115,12 +120,12 @@ impl Consumers {
 
     fn wanted(&self) -> Vec<(Arc<str>, Arc<dyn Consuming>)> {
         let all = self.all();
-        let all = all.iter();
+        let all = all.known.iter();
         let alive = all.filter_map(|(queue, one)| Some((queue.clone(), one.upgrade()?)));
         alive.filter(|(_, one)| one.is_wanted()).collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Known>> {
+    fn all(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(|error| error.into_inner())
     }
 
@@ -128,6 +133,19 @@ impl Consumers {
         self.renewed
             .lock()
             .unwrap_or_else(|error| error.into_inner())
+    }
+}
+
+impl All {
+    /// Those that are gone are left out each time that the number has doubled: looking at all of them for each would
+    /// take a host with ten thousand consumers seconds.
+    fn add(&mut self, one: Known) {
+        if self.known.len() >= 2 * self.swept {
+            self.known
+                .retain(|(_, one)| one.upgrade().is_some_and(|one| one.is_wanted()));
+            self.swept = self.known.len();
+        }
+        self.known.push(one);
     }
 }
 
@@ -140,4 +158,45 @@ async fn messages_wait(session: &Session, queue: &str) -> Option<Seen> {
     }
     let seen = seen(session, short(queue)).await.ok()?;
     (seen.messages > 0).then_some(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct One;
+
+    impl Consuming for One {
+        fn is_wanted(&self) -> bool {
+            true
+        }
+
+        fn has_delivered(&self) -> bool {
+            false
+        }
+
+        fn starves(&self) -> Option<u64> {
+            None
+        }
+
+        fn retire(&self) {}
+    }
+
+    #[test]
+    fn those_that_are_gone_are_not_kept_for_long() {
+        let consumers = Consumers::default();
+        let stays: Arc<One> = Arc::new(One);
+        let add = |one: &Arc<One>| {
+            let one: Weak<One> = Arc::downgrade(one);
+            consumers.add(&"letters".into(), one);
+        };
+        add(&stays);
+        for _ in 0..100 {
+            add(&Arc::new(One));
+        }
+        assert_eq!(consumers.wanted().len(), 1);
+        let known = consumers.all().known.len();
+        assert!(known < 5, "{known}");
+    }
 }

@@ -17,20 +17,21 @@ use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{LinkTelemetry, Role};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::failing::Failing;
 use super::backoff::Backoff;
 use super::consumers::Consumers;
 use super::outage::Outage;
-use super::{LinkParts, LinkState, Snapshot, Wish};
+use super::{LinkParts, LinkState, Snapshot, Wish, connection_name};
 use crate::session::fault::ConnectFault;
 use crate::session::runtime::LapinRuntime;
 use crate::session::{Happening, Happenings, SharedSession};
 use crate::topology::{DeclareFault, Topology, Withheld};
 
 /// A session that lasted this long was a success: the next loss backs off from the start.
-const STEADY_AFTER: Duration = Duration::from_secs(2);
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(2);
 
 /// The first pause before a fault that needs an operator is retried; it doubles up to the plan's longest.
 const SLOW_FIRST: Duration = Duration::from_secs(1);
@@ -93,7 +94,7 @@ impl Supervisor {
         ends: Ends,
     ) -> Self {
         let plan = Arc::clone(parts.plan);
-        let name = format!("{}: {} ({})", parts.host_name, plan.name, role.as_str());
+        let name = connection_name(parts.host_name, &plan, role.as_str());
         let reconnect = &plan.reconnect;
         Self {
             backoff: Backoff::from(reconnect),
@@ -171,6 +172,7 @@ impl Supervisor {
         let mut has_new = false;
         let mut waiting = Vec::new();
         let mut restate = Some(next_restatement());
+        let mut restating: Option<JoinHandle<()>> = None;
         let reason = loop {
             let happening = tokio::select! {
                 biased;
@@ -190,7 +192,10 @@ impl Supervisor {
                     continue;
                 }
                 () = sleep_until(restate) => {
-                    self.restate(&session);
+                    // With ten thousand queues it takes longer than this.
+                    if restating.as_ref().is_none_or(JoinHandle::is_finished) {
+                        restating = self.restate(&session);
+                    }
                     restate = Some(next_restatement());
                     continue;
                 }
@@ -256,10 +261,8 @@ impl Supervisor {
     /// Declares everything again beside the deliveries, and looks for consumers that the broker has forgotten.
     /// A session that does not answer is left to its heartbeat: a broker that stalls for a moment must not cost
     /// any deliveries.
-    fn restate(&self, session: &SharedSession) {
-        let Some(topology) = &self.topology else {
-            return;
-        };
+    fn restate(&self, session: &SharedSession) -> Option<JoinHandle<()>> {
+        let topology = self.topology.as_ref()?;
         let topology = topology.load_full();
         let session = Arc::clone(session);
         let consumers = Arc::clone(&self.consumers);
@@ -272,13 +275,13 @@ impl Supervisor {
             }
             consumers.end_forgotten(&session).await;
         };
-        self.tasks.spawn_service(async move {
+        Some(self.tasks.spawn_service(async move {
             tokio::select! {
                 () = close.cancelled() => {}
                 () = over.cancelled() => {}
                 () = restating => {}
             }
-        });
+        }))
     }
 
     fn leave(&mut self, session: &SharedSession, fault: ConnectFault) -> Served {

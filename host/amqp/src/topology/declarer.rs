@@ -358,11 +358,9 @@ impl<'a> Declarer<'a> {
         declaration: &QueueDeclaration,
     ) -> Result<Result<(), AskFault>, AskFault> {
         let channel = self.channel().await?;
-        let endings = self.session.endings();
-        let end = endings.watch(channel.id());
+        let end = self.session.endings().watch(channel.id());
         let declared = declare(&channel, declaration).await;
-        Ok(declared
-            .map_err(|fault| fault.in_the_brokers_words(&[&end, endings.of_the_connection()])))
+        Ok(declared.map_err(|fault| self.session.in_the_brokers_words(fault, &end)))
     }
 
     pub(super) async fn bind_queue(

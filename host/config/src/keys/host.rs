@@ -7,6 +7,9 @@ use super::{LONGEST, MOST_INSTANCES};
 use crate::diff::differing::Shown;
 use crate::plan::{AdminPlan, LogFormat, Password};
 
+/// A part of the names of an exchange and of queues.
+const GROUP: &str = "^[A-Za-z0-9._-]{1,100}$";
+
 table! {
     /// `[host]`.
     #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,11 @@ table! {
         admin_token => Option<Password> as Secret [hidden restart],
             else "no token",
             written "secret, at least 16 letters, digits and signs";
+
+        /// Hosts with the same group, on the same vhost, see [one another](hosts.md). Over the connection `main`, or the
+        /// first by name if none has that name.
+        group => Option<Arc<str>> as Form(GROUP) [restart], else "no group",
+            written "1 to 100 letters, digits, `.`, `-` and `_`";
 
         /// Instances in memory at once, over all components. A delivery that needs a further instance waits; idle
         /// instances of other components make room. At start the host reserves a part of the address space for each

@@ -100,6 +100,7 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("exchanges.connection", ["'main'", "'other'"]),
     ("exchanges.type", ["'fanout'", "'topic'"]),
     ("queues.connection", ["'main'", "'other'"]),
+    ("host.group", ["'one'", "'two'"]),
     ("components.sha256", [ZEROS, ONES]),
     ("components.allow.env", ["['ONE']", "['TWO']"]),
     ("components.allow.http", ["['a']", "['b']"]),

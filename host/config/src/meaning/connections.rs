@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Context;
 use super::tls::{self, Scheme};
-use super::{Context, MAIN};
 use crate::environment::Environment;
 use crate::keys::{ConnectionMeant, ReconnectMeant, RootKeys};
-use crate::plan::{ConnectionPlan, ReconnectPlan, TopologyPlan};
+use crate::plan::{ConnectionPlan, MAIN, ReconnectPlan, TopologyPlan};
 use crate::redact;
 use crate::units;
 use crate::url::{self, BrokerUrl, UrlFault};

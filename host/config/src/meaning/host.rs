@@ -1,6 +1,7 @@
 //! `[host]`.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 
@@ -28,6 +29,7 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
         name,
         admin: admin(context, host),
         admin_token: token(context, host),
+        group: group(context, host),
         log: log(context, host),
         log_format: log_format(context, host),
     };
@@ -79,6 +81,20 @@ fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
         context.faults.error(Code::WeakToken, node, message, remedy);
     }
     Some(Password::from(text.to_owned()))
+}
+
+/// The group of hosts, whose name becomes a part of names at the broker.
+fn group(context: &mut Context<'_>, host: Option<&Node>) -> Option<Arc<str>> {
+    const LONGEST: usize = 100;
+    let node = HostPlan::group.at(host)?;
+    let text = node.as_text()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.is_empty() || text.len() > LONGEST || !text.bytes().all(is_plain) {
+        let message = format!("is not the name of a group: {}", redact::quote(text));
+        let remedy = "write 1 to 100 letters, digits, `.`, `-` and `_`";
+        context.faults.error(Code::BadForm, node, message, remedy);
+    }
+    Some(text.into())
 }
 
 /// The filter of log lines: RUST_LOG's, then the file's. Both are checked.

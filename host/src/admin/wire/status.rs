@@ -138,12 +138,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
         let pause = status.paused.as_ref();
         let waiting = status.waiting.as_ref().filter(|_| pause.is_none());
         let standby = status.standby.as_ref().filter(|_| status.stands_by());
-        let state = match (pause, waiting) {
-            (Some(_), _) => "paused",
-            (None, Some(_)) => "waiting",
-            (None, None) if standby.is_some() => "standby",
-            (None, None) => "consuming",
-        };
+        let state = status.state();
         Self {
             consumer: &status.consumer,
             queue: &status.queue,

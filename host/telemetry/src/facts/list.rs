@@ -437,6 +437,25 @@ facts! {
         };
     }
 
+    "hive::group" {
+        /// The host sees the other hosts of its group, and they see it.
+        GroupJoined("group.joined", INFO, "the host is in its group") {
+            group: [] &'a str,
+            exchange: [] &'a str,
+        };
+        /// The broker does not let the host into its group. Deliveries are not affected. Each reason is logged once.
+        GroupUnavailable("group.unavailable", WARN, "cannot join the group of hosts; consumers are not affected; trying again slowly") {
+            group: [] &'a str,
+            code: [~] Option<&'a str>,
+            reason: [%] &'a dyn Display,
+        };
+        /// Something was published to the exchange of the group that is no message of it, or one of another version.
+        GroupMessageIgnored("group.message_ignored", DEBUG, "a message of the group is ignored") {
+            group: [] &'a str,
+            reason: [%] &'a dyn Display,
+        };
+    }
+
     "hive::component" {
         /// A component was loaded.
         ComponentLoaded("component.loaded", INFO, "loaded") {

@@ -21,10 +21,15 @@ impl Activity {
             .store(milliseconds.saturating_add(1), Ordering::Relaxed);
     }
 
+    /// The time since the last one, at this age of the channel; `None` before the first.
+    pub(super) fn idle(&self, age: Duration) -> Option<Duration> {
+        let last = self.last.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(age.saturating_sub(Duration::from_millis(last)))
+    }
+
     /// Whether the last one came not long before this age.
     pub(super) fn is_recent(&self, age: Duration) -> bool {
-        let last = self.last.load(Ordering::Relaxed).checked_sub(1);
-        last.is_some_and(|last| age.saturating_sub(Duration::from_millis(last)) < RECENT)
+        self.idle(age).is_some_and(|idle| idle < RECENT)
     }
 }
 
@@ -37,10 +42,12 @@ mod tests {
         let activity = Activity::default();
         let at = Duration::from_secs;
         assert!(!activity.is_recent(at(0)), "before the first");
+        assert_eq!(activity.idle(at(0)), None);
         activity.note(at(0));
         assert!(activity.is_recent(at(59)));
         assert!(!activity.is_recent(at(60)));
         activity.note(at(100));
         assert!(activity.is_recent(at(159)));
+        assert_eq!(activity.idle(at(159)), Some(at(59)));
     }
 }

@@ -18,6 +18,7 @@ use super::{Due, Frame};
 use crate::consume::giving_back::{AtTheEnd, at_the_end};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
+use crate::session::seats::Seat;
 use crate::wire::endings::Cause;
 
 /// How long an ack may wait for others to go with it.
@@ -27,8 +28,13 @@ const SOON: Duration = Duration::from_millis(5);
 /// come again though it is done, so this is not for ever.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Starts the flusher of a channel that consumes.
-pub(crate) fn start(subscribed: Subscribed, session: SharedSession, tasks: &Tasks) -> Arc<AckSink> {
+/// Starts the flusher of a channel that consumes. The `seat` is given back when the channel is closed.
+pub(crate) fn start(
+    subscribed: Subscribed,
+    session: SharedSession,
+    seat: Option<Seat>,
+    tasks: &Tasks,
+) -> Arc<AckSink> {
     let queue = subscribed.queue.clone();
     let sink = Arc::new(AckSink::new(subscribed));
     let flusher = Flusher {
@@ -36,6 +42,7 @@ pub(crate) fn start(subscribed: Subscribed, session: SharedSession, tasks: &Task
         queue,
         tasks: tasks.clone(),
         session,
+        _seat: seat,
         is_consuming: AtomicBool::new(true),
     };
     tasks.spawn_service(flusher.run());
@@ -47,6 +54,7 @@ struct Flusher {
     queue: ShortString,
     tasks: Tasks,
     session: SharedSession,
+    _seat: Option<Seat>,
     is_consuming: AtomicBool,
 }
 

@@ -278,6 +278,14 @@ impl AckSink {
         self.is_single && self.has_none() && !self.activity.is_recent(self.since.elapsed())
     }
 
+    /// The time since its last delivery, none while one is in flight; `None` before the first.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        match self.has_none() {
+            true => self.activity.idle(self.since.elapsed()),
+            false => Some(Duration::ZERO),
+        }
+    }
+
     /// One more delivery is in flight.
     pub(crate) fn hand_out(&self) {
         self.has_delivered.store(true, Ordering::Relaxed);

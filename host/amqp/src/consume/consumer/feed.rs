@@ -91,9 +91,11 @@ impl Feed {
 }
 
 impl Subscription {
-    pub(super) fn consumes(&self, sink: &Arc<AckSink>) {
-        let sink = Arc::downgrade(sink);
-        self.standing.send_replace(Standing::Consuming(sink));
+    pub(super) fn consumes(&self, sink: &Arc<AckSink>, on: &Weak<Session>) {
+        self.standing.send_replace(Standing::Consuming {
+            sink: Arc::downgrade(sink),
+            on: on.clone(),
+        });
     }
 
     /// Stops consuming on request.
@@ -130,35 +132,43 @@ impl Subscription {
 
     /// Begins a try. None once the link has ended.
     pub(super) async fn subscribe(&self, feed: &mut Feed, intake: Intake) -> Option<()> {
-        let session = self.link.session_for(&self.subscribing.plan.queue).await?;
+        let first = self.link.session_for(&self.subscribing.plan.queue).await?;
         // The deliveries of the old channel are older than those that the broker would deliver now.
         if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {
             before.cancelled().await;
         }
-        if *self.intake.borrow() != intake || session.over().is_cancelled() {
+        if *self.intake.borrow() != intake || first.over().is_cancelled() {
             return Some(());
         }
         if let Some(failed) = &feed.failed
-            && failed.on.as_ptr() == Arc::as_ptr(&session)
+            && let Some(on) = failed.on.upgrade()
+            && !on.over().is_cancelled()
         {
             tokio::select! {
                 () = tokio::time::sleep_until(failed.not_before) => {}
-                () = session.over().cancelled() => return Some(()),
+                () = on.over().cancelled() => return Some(()),
             }
         }
-        if feed.tried_on.as_ptr() == Arc::as_ptr(&session) {
+        let seat = match self.link.seat(&first).await {
+            Ok(seat) => seat,
+            Err(reason) => {
+                self.lost(feed, Arc::downgrade(&first), reason);
+                return Some(());
+            }
+        };
+        let session = Arc::downgrade(seat.session());
+        if feed.tried_on.ptr_eq(&session) {
             // The queue may have been deleted and made again, without its bindings.
             feed.tried_on = Weak::new();
+            drop(seat);
             self.link.declare_again(&self.subscribing.plan.queue).await;
             // A queue that could not be declared is not consumed.
             return Some(());
         }
-        feed.tried_on = Arc::downgrade(&session);
+        feed.tried_on = session.clone();
         feed.attempt = Some(Attempt {
-            on: Arc::downgrade(&session),
-            outcome: self
-                .subscribing
-                .start(&session, intake, feed.prefetch.now()),
+            on: session,
+            outcome: self.subscribing.start(seat, intake, feed.prefetch.now()),
         });
         Some(())
     }
@@ -203,7 +213,7 @@ impl Subscription {
         let plan = &self.subscribing.plan;
         match outcome {
             Ok(Ok(live)) => {
-                self.consumes(&live.sink);
+                self.consumes(&live.sink, &live.session);
                 if self.subscribing.reading.is_none() {
                     self.link
                         .consumes(&plan.queue, Arc::downgrade(&live.sink) as _);

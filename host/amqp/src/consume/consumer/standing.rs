@@ -1,6 +1,7 @@
 //! Whether a consumer consumes, as it is reported.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use hive_config::plan::QueueKind;
 use hive_core::codes::Reason;
@@ -8,13 +9,30 @@ use tokio::sync::watch;
 
 use crate::consume::acks::sink::AckSink;
 use crate::link::{LinkState, Snapshot};
+use crate::session::{Session, SharedSession};
 use crate::topology::stays_away;
+use crate::wire::frame::BrokerVersion;
 
 /// How a subscription stands, by itself: its link may know better.
 #[derive(Debug, Clone)]
 pub(super) enum Standing {
     Waiting(Reason),
-    Consuming(Weak<AckSink>),
+    Consuming {
+        sink: Weak<AckSink>,
+        on: Weak<Session>,
+    },
+}
+
+impl Standing {
+    /// The channel that consumes, and its session, which may be a further one that outlives the link's first.
+    fn alive(&self) -> Option<(Arc<AckSink>, SharedSession)> {
+        let Self::Consuming { sink, on } = self else {
+            return None;
+        };
+        let session = on.upgrade().filter(|on| !on.over().is_cancelled())?;
+        let sink = sink.upgrade().filter(|sink| sink.is_alive())?;
+        Some((sink, session))
+    }
 }
 
 /// Whether a consumer consumes.
@@ -52,30 +70,36 @@ impl ConsumerWatch {
         if let Some(reason) = link.withheld.reason(&self.queue) {
             return ConsumerState::Waiting(reason);
         }
+        let standing = self.standing.borrow();
+        // Its channel may be gone, and every worker too busy to have noticed.
+        if let Some((sink, session)) = standing.alive() {
+            return match sink.stands_by() {
+                true => ConsumerState::Standby(self.why_standby(session.broker())),
+                false => ConsumerState::Consuming,
+            };
+        }
         let down = match &link.state {
             LinkState::Open | LinkState::Blocked(_) => None,
             LinkState::Connecting(Some(reason)) | LinkState::Closed(reason) => Some(reason.clone()),
             LinkState::Connecting(None) => Some("the connection is being opened".into()),
             LinkState::Ended => Some("the connection has ended".into()),
         };
-        if let Some(reason) = down {
-            return ConsumerState::Waiting(reason);
-        }
-        match &*self.standing.borrow() {
-            Standing::Waiting(reason) => ConsumerState::Waiting(reason.clone()),
-            // Its channel may be gone, and every worker too busy to have noticed.
-            Standing::Consuming(sink) => match sink.upgrade().filter(|sink| sink.is_alive()) {
-                Some(sink) if sink.stands_by() => ConsumerState::Standby(self.why_standby(&link)),
-                Some(_) => ConsumerState::Consuming,
-                None => ConsumerState::Waiting(
-                    "its channel is gone; it subscribes again when a worker is free".into(),
-                ),
-            },
-        }
+        ConsumerState::Waiting(match (down, &*standing) {
+            (Some(reason), _) => reason,
+            (None, Standing::Waiting(reason)) => reason.clone(),
+            (None, Standing::Consuming { .. }) => {
+                "its channel is gone; it subscribes again when a worker is free".into()
+            }
+        })
     }
 
-    fn why_standby(&self, link: &Snapshot) -> Reason {
-        let broker = link.session.as_ref().and_then(|session| session.broker());
+    /// The time since its last delivery, none while one is in flight; `None` where none has come since it subscribed.
+    pub fn idle(&self) -> Option<Duration> {
+        let (sink, _) = self.standing.borrow().alive()?;
+        sink.idle()
+    }
+
+    fn why_standby(&self, broker: Option<BrokerVersion>) -> Reason {
         let kind = match self.kind {
             Some(QueueKind::Classic) => Some("classic"),
             Some(QueueKind::Quorum | QueueKind::Stream) | None => None,

@@ -23,6 +23,7 @@ use crate::consume::stream::{Beginning, Reading, last_offset};
 use crate::message::names::{cut_short, short};
 use crate::session::SharedSession;
 use crate::session::limits::{AskFault, ask, leave};
+use crate::session::seats::Seat;
 use crate::topology::Fatal;
 use crate::wire::frame::BrokerVersion;
 
@@ -51,14 +52,13 @@ impl Subscribing {
     /// a channel that no task reads. A result without a receiver closes its channel.
     pub(super) fn start(
         self: &Arc<Self>,
-        session: &SharedSession,
+        seat: Seat,
         intake: Intake,
         prefetch: u16,
     ) -> JoinHandle<Result<Live, AskFault>> {
         let subscribing = Arc::clone(self);
-        let session = Arc::clone(session);
         self.tasks
-            .spawn_service(async move { subscribing.consume(&session, intake, prefetch).await })
+            .spawn_service(async move { subscribing.consume(seat, intake, prefetch).await })
     }
 
     /// Subscribes again with another prefetch. Runs to its end, as above.
@@ -86,12 +86,9 @@ impl Subscribing {
             .spawn_service(async move { resizing.carry_out(&sink).await })
     }
 
-    async fn consume(
-        &self,
-        session: &SharedSession,
-        intake: Intake,
-        prefetch: u16,
-    ) -> Result<Live, AskFault> {
+    async fn consume(&self, seat: Seat, intake: Intake, prefetch: u16) -> Result<Live, AskFault> {
+        let session = &Arc::clone(seat.session());
+        let _turn = session.turn_to_subscribe().await;
         let prefetch = match intake {
             Intake::One(_) => 1,
             Intake::All | Intake::Nothing => prefetch,
@@ -107,7 +104,7 @@ impl Subscribing {
         let end = session.endings().watch(channel.id());
         self.find_the_end(session).await?;
         let tag = self.tag();
-        let _turn = self.fatal.turn().await;
+        let _alone = self.fatal.turn().await;
         let beginning = self.reading.as_ref().map(|reading| reading.begin());
         let mut arguments = beginning.map_or_else(FieldTable::default, Beginning::arguments);
         self.terms.add_to(&mut arguments, session.broker());
@@ -143,7 +140,7 @@ impl Subscribing {
             is_single,
             may_be_neglected,
         };
-        let sink = flusher::start(subscribed, session.clone(), &self.tasks);
+        let sink = flusher::start(subscribed, session.clone(), Some(seat), &self.tasks);
         sink.keep(&stream);
         if self.reading.is_some() {
             sink.is_of_a_stream();
