@@ -1,5 +1,4 @@
-//! What can be known of an expression without a delivery: names that there are not, types that cannot be compared,
-//! and how deep it goes through lists.
+//! What can be known of an expression without a delivery: names that there are not, and types that do not go together.
 
 use std::fmt;
 
@@ -12,11 +11,8 @@ use hive_core::nearest;
 use crate::fault::Fault;
 use crate::view::{PROPERTIES, VARIABLES};
 
-/// Lists within lists within lists.
-const DEEPEST: u32 = 2;
-
 /// The functions that expressions may call, by the names that people write.
-const FUNCTIONS: [&str; 26] = [
+const FUNCTIONS: [&str; 23] = [
     "bool",
     "bytes",
     "charAt",
@@ -24,14 +20,11 @@ const FUNCTIONS: [&str; 26] = [
     "double",
     "dyn",
     "endsWith",
-    "format",
     "indexOf",
     "int",
     "join",
     "lastIndexOf",
     "lowerAscii",
-    "matches",
-    "quote",
     "replace",
     "reverse",
     "size",
@@ -43,6 +36,20 @@ const FUNCTIONS: [&str; 26] = [
     "type",
     "uint",
     "upperAscii",
+];
+
+/// The types that `type(…)` is compared with.
+const TYPES: [&str; 10] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
 ];
 
 /// What is known of the type of an expression.
@@ -73,34 +80,19 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What was found out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) kind: Kind,
-    pub(crate) depth: u32,
-}
-
-/// Checks a program that was compiled.
-pub(crate) fn check(program: &Program) -> Result<Found, Fault> {
+/// Checks a program that was compiled, and gives the type of its value.
+pub(crate) fn check(program: &Program) -> Result<Kind, Fault> {
     let mut checker = Checker {
         places: program.source_info(),
         bound: Vec::new(),
-        depth: 0,
-        deepest: 0,
     };
-    let kind = checker.kind(program.expression())?;
-    Ok(Found {
-        kind,
-        depth: checker.deepest,
-    })
+    checker.kind(program.expression())
 }
 
 struct Checker<'p> {
     places: &'p SourceInfo,
-    /// The variables of the comprehensions around.
+    /// The variables of the loops around.
     bound: Vec<&'p str>,
-    depth: u32,
-    deepest: u32,
 }
 
 impl<'p> Checker<'p> {
@@ -110,7 +102,7 @@ impl<'p> Checker<'p> {
             Expr::Ident(name) => self.variable(name, at),
             Expr::Select(select) => self.select(select, at),
             Expr::Call(call) => self.call(call, at),
-            Expr::Comprehension(through) => self.comprehension(through, at),
+            Expr::Comprehension(through) => self.comprehension(through),
             Expr::List(list) => {
                 self.all(&list.elements)?;
                 Ok(Kind::List)
@@ -139,6 +131,7 @@ impl<'p> Checker<'p> {
             "attempt" => Ok(Kind::Number),
             "redelivered" => Ok(Kind::Bool),
             "body" => Ok(Kind::Any),
+            name if TYPES.contains(&name) => Ok(Kind::Any),
             other => {
                 let advice = nearest::advice(other, VARIABLES, "there are");
                 Err(self.fault(
@@ -219,18 +212,15 @@ impl<'p> Checker<'p> {
             ("_+_", [left, right]) if left == right => Ok(*left),
             ("_-_" | "_*_" | "_/_" | "_%_" | "-_", _) => Ok(Kind::Number),
             ("_+_" | "_[_]", _) => Ok(Kind::Any),
-            ("contains" | "startsWith" | "endsWith" | "matches" | "bool", _) => Ok(Kind::Bool),
+            ("contains" | "startsWith" | "endsWith" | "bool", _) => Ok(Kind::Bool),
             ("size" | "int" | "uint" | "double" | "indexOf" | "lastIndexOf", _) => Ok(Kind::Number),
             (
-                "string" | "format" | "join" | "lowerAscii" | "upperAscii" | "quote" | "replace"
-                | "substring" | "trim" | "charAt",
+                "string" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim"
+                | "charAt",
                 _,
             ) => Ok(Kind::Text),
             ("bytes", _) => Ok(Kind::Bytes),
-            ("split", _) => {
-                self.deepest = self.deepest.max(1);
-                Ok(Kind::List)
-            }
+            ("split", _) => Ok(Kind::List),
             _ if FUNCTIONS.contains(&name) => Ok(Kind::Any),
             _ => {
                 let advice = nearest::advice(name, FUNCTIONS, "the functions are");
@@ -239,18 +229,8 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn comprehension(
-        &mut self,
-        through: &'p ComprehensionExpr,
-        at: &'p IdedExpr,
-    ) -> Result<Kind, Fault> {
+    fn comprehension(&mut self, through: &'p ComprehensionExpr) -> Result<Kind, Fault> {
         self.kind(&through.iter_range)?;
-        self.depth += 1;
-        if self.depth > DEEPEST {
-            let message = format!("goes through lists within lists more than {DEEPEST} deep");
-            return Err(self.fault(at, &message));
-        }
-        self.deepest = self.deepest.max(self.depth);
         let before = self.bound.len();
         self.bound.push(&through.iter_var);
         self.bound.extend(through.iter_var2.as_deref());
@@ -260,7 +240,6 @@ impl<'p> Checker<'p> {
         self.kind(&through.loop_step)?;
         let result = self.kind(&through.result)?;
         self.bound.truncate(before);
-        self.depth -= 1;
         Ok(if result == Kind::Any { begun } else { result })
     }
 

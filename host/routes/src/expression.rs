@@ -2,24 +2,23 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, ExecutionError, Program, Value, extensions};
+use cel::parser::Expression as Parsed;
+use cel::{Context, Env, ExecutionError, Value, extensions};
 
+use crate::budget;
 use crate::check::{self, Kind};
-use crate::fault::{Failure, Fault};
+use crate::fault::{Failure, Fault, Why};
 use crate::view::View;
 
-/// The longest expression, in bytes.
+/// The longest expression, in bytes. The parser has its own limit for nesting.
 const LONGEST: usize = 4096;
 
-/// How many elements an expression may go through for one delivery. What goes through the elements of lists within
-/// lists would otherwise hold a worker for minutes over one large body.
-const MOST_STEPS: usize = 100_000;
-
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
-    let mut environment = Env::default().with_optional_support(false).with_stdlib();
+    let mut environment = Env::stdlib().with_optional_support(false);
     environment
         .add_extension(extensions::strings)
         .expect("nothing else is named as the functions of texts");
+    budget::declare(&mut environment).expect("no name in CEL begins with @");
     Arc::new(environment)
 });
 
@@ -27,9 +26,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 #[derive(Debug)]
 pub struct Expression {
     source: String,
-    program: Program,
-    /// How deep it goes through lists within lists.
-    depth: u32,
+    parsed: Parsed,
     known: Option<Known>,
 }
 
@@ -55,9 +52,9 @@ impl Expression {
             let message = format!("is {kind}, and not true or false: compare it with something");
             return Err(Fault::new(message, None));
         }
-        if condition.program.references().variables().is_empty() {
-            let context = Context::with_env(Arc::clone(&ENVIRONMENT));
-            condition.known = match condition.program.execute(&context) {
+        if condition.parsed.references().variables().is_empty() {
+            let value = condition.value(&Context::with_env(Arc::clone(&ENVIRONMENT)));
+            condition.known = match value {
                 Ok(Value::Bool(true)) => Some(Known::Always),
                 Ok(Value::Bool(false)) => Some(Known::Never),
                 _ => None,
@@ -74,14 +71,15 @@ impl Expression {
         let program = ENVIRONMENT
             .compile(source)
             .map_err(|errors| no_cel(&errors))?;
-        let found = check::check(&program)?;
+        let kind = check::check(&program)?;
+        let mut parsed = program.expression().clone();
+        budget::rewrite(&mut parsed);
         let expression = Self {
             source: source.to_owned(),
-            program,
-            depth: found.depth,
+            parsed,
             known: None,
         };
-        Ok((expression, found.kind))
+        Ok((expression, kind))
     }
 
     /// As it was written.
@@ -100,42 +98,92 @@ impl Expression {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(other) => {
                 let kind = other.type_of();
-                Err(Failure::Other(format!(
-                    "{:?} is {kind}, and not true or false",
-                    self.source
-                )))
+                Err(self.failure(Why::Other(format!("is {kind}, and not true or false"))))
             }
-            Err(Failure::Missing(_)) => Ok(false),
+            Err(Failure {
+                why: Why::Missing(_),
+                ..
+            }) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
     /// Its value.
     pub(crate) fn evaluate(&self, view: &View<'_>) -> Result<Value, Failure> {
-        if self.depth > 0 {
-            let steps = view.longest().saturating_pow(self.depth);
-            if steps > MOST_STEPS {
-                return Err(Failure::TooMuch(format!(
-                    "{:?} would go through up to {steps} elements of this message, and {MOST_STEPS} are the most",
-                    self.source
-                )));
-            }
-        }
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.set_variable_resolver(view);
-        self.program
-            .execute(&context)
-            .map_err(|error| self.failure(error, view))
+        self.value(&context)
+            .map_err(|error| self.failure(error.map_or(Why::TooMuch, |error| why(error, view))))
     }
 
-    fn failure(&self, error: ExecutionError, view: &View<'_>) -> Failure {
-        match error {
-            ExecutionError::NoSuchKey(key) => Failure::Missing(key.to_string()),
-            ExecutionError::UndeclaredReference(name) if *name == "body" => view
-                .failure_of_body()
-                .unwrap_or(Failure::Missing("body".to_owned())),
-            error => Failure::Other(format!("{:?}: {error}", self.source)),
+    /// Its value; without an error if that takes too much.
+    fn value(&self, context: &Context<'_, '_>) -> Result<Value, Option<ExecutionError>> {
+        budget::begin();
+        let value = Value::resolve(&self.parsed, context);
+        match budget::is_spent() {
+            true => Err(None),
+            false => value.map_err(Some),
         }
+    }
+
+    pub(crate) fn failure(&self, why: Why) -> Failure {
+        Failure {
+            expression: self.source.clone(),
+            why,
+        }
+    }
+}
+
+/// The words of the library show whole values, which may be long, and secret.
+fn why(error: ExecutionError, view: &View<'_>) -> Why {
+    match error {
+        ExecutionError::NoSuchKey(key) => Why::Missing(format!("{key:?}")),
+        ExecutionError::IndexOutOfBounds(_) => Why::Missing("element of this number".to_owned()),
+        ExecutionError::UndeclaredReference(name) => match view.fault_of_body() {
+            Some(fault) if *name == "body" => Why::Body(fault.to_owned()),
+            _ => Why::Missing(format!("{name:?}")),
+        },
+        // A field of null: as JSON has it, there is nothing.
+        ExecutionError::NoSuchOverload(error)
+            if error
+                .argument_types()
+                .first()
+                .is_some_and(|of| of == "null_type")
+                && error.function() == "_._" =>
+        {
+            Why::Missing("field of null".to_owned())
+        }
+        ExecutionError::NoSuchOverload(error) => Why::Other(error.to_string()),
+        ExecutionError::UnexpectedType { got, want } => {
+            Why::Other(format!("is of the type {got}, and not {want}"))
+        }
+        ExecutionError::ValuesNotComparable(one, other) => {
+            let (one, other) = (one.type_of(), other.type_of());
+            Why::Other(format!("{one} cannot be compared with {other}"))
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, one, other) => {
+            let (one, other) = (one.type_of(), other.type_of());
+            Why::Other(format!("{operator} has no meaning for {one} and {other}"))
+        }
+        ExecutionError::UnsupportedIndex(index, of) => {
+            let (index, of) = (index.type_of(), of.type_of());
+            Why::Other(format!("{of} has no elements by {index}"))
+        }
+        ExecutionError::UnsupportedKeyType(key) => {
+            Why::Other(format!("{} cannot be a key", key.type_of()))
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            Why::Other("divides by zero".to_owned())
+        }
+        ExecutionError::Overflow(..) => Why::Other("the number is too large".to_owned()),
+        ExecutionError::FunctionError { function, .. } => {
+            Why::Other(format!("{function} cannot take this value"))
+        }
+        ExecutionError::UnsupportedTargetType { target }
+        | ExecutionError::NotSupportedAsMethod { target, .. } => {
+            Why::Other(format!("{} has no such function", target.type_of()))
+        }
+        _ => Why::Other("cannot be evaluated for this message".to_owned()),
     }
 }
 

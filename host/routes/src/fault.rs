@@ -31,16 +31,29 @@ fn at(column: Option<usize>) -> String {
 
 /// Why an expression has no value for a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+#[error("{expression:?}: {why}")]
+pub struct Failure {
+    /// The expression.
+    pub expression: String,
+    /// The reason.
+    pub why: Why,
+}
+
+/// The reason of a [`Failure`]. Nothing of the message is in it but names: it ends up in logs and headers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
     /// The delivery does not have what the expression asks for.
-    #[error("the message has no {0:?}")]
+    #[error("the message has no {0}")]
     Missing(String),
     /// The body is no JSON.
-    #[error("the body is no JSON: {0}")]
+    #[error("the body is not JSON: {0}")]
     Body(String),
-    /// It would take too long.
-    #[error("{0}")]
-    TooMuch(String),
+    /// It would take too long, or too much memory.
+    #[error(
+        "too much work for this message: an evaluation may take {} units",
+        crate::budget::MOST
+    )]
+    TooMuch,
     /// Anything else, such as a comparison of a number with a text.
     #[error("{0}")]
     Other(String),

@@ -28,20 +28,6 @@ pub(crate) fn value(json: Json) -> Value {
     }
 }
 
-/// The length of the longest list, object or text in it.
-pub(crate) fn longest(json: &Json) -> usize {
-    match json {
-        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
-        Json::String(text) => text.len(),
-        Json::Array(items) => deepest(items.len(), items.iter()),
-        Json::Object(fields) => deepest(fields.len(), fields.values()),
-    }
-}
-
-fn deepest<'j>(own: usize, within: impl Iterator<Item = &'j Json>) -> usize {
-    within.map(longest).fold(own, usize::max)
-}
-
 /// A value as it stands in a text: a text as it is, anything else as JSON. `None` if JSON does not have it.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {

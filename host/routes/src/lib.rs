@@ -4,6 +4,7 @@
 //! [`Routes`] are compiled and checked once, when hive.toml is read, and give the same [`Outcome`] as a component
 //! does. All of it is a pure function of the delivery: nothing here waits, publishes or keeps anything.
 
+mod budget;
 mod check;
 mod expression;
 mod fault;
@@ -13,7 +14,7 @@ mod template;
 mod view;
 
 pub use self::expression::{Expression, Known};
-pub use self::fault::{Failure, Fault};
+pub use self::fault::{Failure, Fault, Why};
 pub use self::routes::{Answer, Publish, Route, Routes};
 pub use self::template::Template;
 pub use self::view::View;

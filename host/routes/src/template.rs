@@ -1,7 +1,7 @@
 //! A text with expressions in double braces, such as `orders.{{ headers.country }}`.
 
 use crate::expression::Expression;
-use crate::fault::{Failure, Fault};
+use crate::fault::{Failure, Fault, Why};
 use crate::json;
 use crate::view::View;
 
@@ -74,7 +74,7 @@ impl Template {
                 Part::Value(expression) => {
                     let value = expression.evaluate(view)?;
                     let text = json::text(&value).ok_or_else(|| {
-                        Failure::Other(format!("{:?} has no form as a text", expression.source()))
+                        expression.failure(Why::Other("has no form as a text".to_owned()))
                     })?;
                     written.push_str(&text);
                 }

@@ -10,7 +10,6 @@ use cel::context::VariableResolver;
 use cel::objects::Key;
 use hive_core::message::{Envelope, FieldValue, Properties};
 
-use crate::fault::Failure;
 use crate::json;
 
 /// The names that expressions may use, in the order of the documentation.
@@ -45,16 +44,9 @@ pub(crate) const PROPERTIES: [&str; 12] = [
 #[derive(Debug)]
 pub struct View<'e> {
     envelope: &'e Envelope,
-    body: OnceLock<Result<Seen, String>>,
-    headers: OnceLock<Seen>,
+    body: OnceLock<Result<Box<dyn Val>, String>>,
+    headers: OnceLock<Box<dyn Val>>,
     properties: OnceLock<Box<dyn Val>>,
-}
-
-/// A part of a message, and the length of the longest list, map or text in it.
-#[derive(Debug)]
-struct Seen {
-    value: Box<dyn Val>,
-    longest: usize,
 }
 
 impl<'e> View<'e> {
@@ -69,41 +61,32 @@ impl<'e> View<'e> {
     }
 
     /// Why the body has no value, if an expression asked for it.
-    pub(crate) fn failure_of_body(&self) -> Option<Failure> {
-        let error = self.body.get()?.as_ref().err()?;
-        Some(Failure::Body(error.clone()))
+    pub(crate) fn fault_of_body(&self) -> Option<&str> {
+        self.body.get()?.as_ref().err().map(String::as_str)
     }
 
-    /// The length of the longest list, map or text that expressions can go through.
-    pub(crate) fn longest(&self) -> usize {
-        let body = self.body().as_ref().map_or(0, |body| body.longest);
-        body.max(self.headers().longest)
-            .max(self.envelope.routing_key.len())
-    }
-
-    fn body(&self) -> &Result<Seen, String> {
+    fn body(&self) -> &Result<Box<dyn Val>, String> {
         self.body.get_or_init(|| {
             let parsed = serde_json::from_slice(&self.envelope.message.body);
             let parsed: serde_json::Value = parsed.map_err(|error| error.to_string())?;
-            Ok(Seen {
-                longest: json::longest(&parsed),
-                value: boxed(json::value(parsed)),
-            })
+            Ok(boxed(json::value(parsed)))
         })
     }
 
-    fn headers(&self) -> &Seen {
-        self.headers.get_or_init(|| {
-            let headers = &self.envelope.message.properties.headers;
-            let mut longest = headers.len();
-            let entries = headers.iter().map(|(name, value)| {
-                let (value, length) = header(value);
-                longest = longest.max(length);
-                (name.clone(), value)
-            });
-            let value = boxed(map(entries));
-            Seen { value, longest }
+    fn headers(&self) -> &dyn Val {
+        &**self.headers.get_or_init(|| {
+            let headers = self.envelope.message.properties.headers.iter();
+            boxed(map(
+                headers.map(|(name, value)| (name.clone(), header(value)))
+            ))
         })
+    }
+
+    fn properties(&self) -> &dyn Val {
+        let properties = &self.envelope.message.properties;
+        &**self
+            .properties
+            .get_or_init(|| boxed(map(fields(properties))))
     }
 }
 
@@ -115,18 +98,13 @@ impl VariableResolver for View<'_> {
             routing_key,
             redelivered,
             attempt,
-            message,
             ..
         } = self.envelope;
         let text = |text: &'b str| Some(CowVal::owned(CelString::from(text)));
         match variable {
-            "body" => Some(CowVal::Borrowed(&*self.body().as_ref().ok()?.value)),
-            "headers" => Some(CowVal::Borrowed(&*self.headers().value)),
-            "properties" => Some(CowVal::Borrowed(
-                &**self
-                    .properties
-                    .get_or_init(|| boxed(map(fields(&message.properties)))),
-            )),
+            "body" => Some(CowVal::Borrowed(&**self.body().as_ref().ok()?)),
+            "headers" => Some(CowVal::Borrowed(self.headers())),
+            "properties" => Some(CowVal::Borrowed(self.properties())),
             "routing_key" => text(routing_key),
             "exchange" => text(exchange),
             "queue" => text(queue),
@@ -177,27 +155,19 @@ fn fields(properties: &Properties) -> impl Iterator<Item = (String, Value)> {
     named.filter_map(|(name, value)| Some((name.to_owned(), value?)))
 }
 
-/// A header, and how long it is.
-fn header(value: &FieldValue) -> (Value, usize) {
+fn header(value: &FieldValue) -> Value {
     match value {
-        FieldValue::Void => (Value::Null, 0),
-        FieldValue::Boolean(is) => (Value::Bool(*is), 0),
-        FieldValue::Integer(number) => (Value::Int(*number), 0),
-        FieldValue::Double(number) => (Value::Float(*number), 0),
-        FieldValue::Text(text) => (Value::from(text.as_str()), text.len()),
-        FieldValue::Bytes(bytes) => (Value::Bytes(Arc::new(bytes.clone())), bytes.len()),
-        FieldValue::Timestamp(seconds) => {
-            let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
-            (Value::Int(seconds), 0)
+        FieldValue::Void => Value::Null,
+        FieldValue::Boolean(is) => Value::Bool(*is),
+        FieldValue::Integer(number) => Value::Int(*number),
+        FieldValue::Double(number) => Value::Float(*number),
+        FieldValue::Text(text) => Value::from(text.as_str()),
+        FieldValue::Bytes(bytes) => Value::Bytes(Arc::new(bytes.clone())),
+        FieldValue::Timestamp(seconds) => Value::Int(i64::try_from(*seconds).unwrap_or(i64::MAX)),
+        // The host writes this text itself, so it is JSON.
+        FieldValue::Nested(text) => {
+            serde_json::from_str(text).map_or_else(|_| Value::from(text.as_str()), json::value)
         }
-        FieldValue::Nested(text) => match serde_json::from_str(text) {
-            Ok(nested) => {
-                let longest = json::longest(&nested);
-                (json::value(nested), longest)
-            }
-            // The host writes this text itself.
-            Err(_) => (Value::from(text.as_str()), text.len()),
-        },
     }
 }
 
