@@ -4,6 +4,7 @@
 
 mod arguments;
 mod broker;
+mod callee;
 mod check;
 mod compile;
 mod completions;

@@ -20,6 +20,7 @@ mod consumer;
 mod defaults;
 mod flow;
 mod glob;
+mod handler;
 mod placement;
 mod retry;
 mod store;
@@ -35,6 +36,8 @@ pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
+pub use handler::Handler;
+pub(crate) use handler::Otherwise;
 pub use hive_core::scaling::ScalePlan;
 pub use placement::Placement;
 pub use retry::DelayQueues;
@@ -82,7 +85,12 @@ impl Plan {
     pub fn consumers_of(&self, component: &str) -> Vec<&ConsumerPlan> {
         let consumers = self.consumers.values();
         consumers
-            .filter(|consumer| &*consumer.component == component)
+            .filter(|consumer| {
+                consumer
+                    .handler
+                    .component()
+                    .is_some_and(|name| **name == *component)
+            })
             .collect()
     }
 }

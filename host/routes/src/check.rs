@@ -136,7 +136,7 @@ impl<'p> Checker<'p> {
                 let advice = nearest::advice(other, VARIABLES, "there are");
                 Err(self.fault(
                     at,
-                    &format!("names {other:?}, which there is not: {advice}"),
+                    &format!("names {other:?}, which does not exist: {advice}"),
                 ))
             }
         }
@@ -157,7 +157,7 @@ impl<'p> Checker<'p> {
         if name == "properties" && !self.bound.contains(&"properties") && !is_property {
             let advice = nearest::advice(&select.field, PROPERTIES, "the properties are");
             let message = format!(
-                "names the property {:?}, which there is not: {advice}",
+                "names the property {:?}, which does not exist: {advice}",
                 select.field
             );
             return Err(self.fault(at, &message));
@@ -224,7 +224,10 @@ impl<'p> Checker<'p> {
             _ if FUNCTIONS.contains(&name) => Ok(Kind::Any),
             _ => {
                 let advice = nearest::advice(name, FUNCTIONS, "the functions are");
-                Err(self.fault(at, &format!("calls {name:?}, which there is not: {advice}")))
+                Err(self.fault(
+                    at,
+                    &format!("calls {name:?}, which does not exist: {advice}"),
+                ))
             }
         }
     }

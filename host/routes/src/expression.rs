@@ -23,7 +23,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 });
 
 /// A compiled expression.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Expression {
     source: String,
     parsed: Parsed,
@@ -70,7 +70,7 @@ impl Expression {
         }
         let program = ENVIRONMENT
             .compile(source)
-            .map_err(|errors| no_cel(&errors))?;
+            .map_err(|errors| no_cel(source, &errors))?;
         let kind = check::check(&program)?;
         let mut parsed = program.expression().clone();
         budget::rewrite(&mut parsed);
@@ -85,6 +85,11 @@ impl Expression {
     /// As it was written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether both are written in the same way, apart from spaces.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        self.parsed == other.parsed
     }
 
     /// Whether a condition is the same for each delivery.
@@ -187,11 +192,21 @@ fn why(error: ExecutionError, view: &View<'_>) -> Why {
     }
 }
 
-fn no_cel(errors: &cel::ParseErrors) -> Fault {
-    let Some(first) = errors.errors.first() else {
-        return Fault::new("is no CEL", None);
+/// The words of the parser list all that could stand there.
+fn no_cel(source: &str, errors: &cel::ParseErrors) -> Fault {
+    if source.trim().is_empty() {
+        return Fault::new("is empty", None);
+    }
+    let column = errors.errors.first().map(|first| first.pos.1);
+    let column = column.and_then(|column| usize::try_from(column).ok());
+    let column = column.filter(|column| *column > 0);
+    let rest = column.map(|column| source.chars().skip(column - 1).collect::<String>());
+    let message = match rest.as_deref().map(str::trim_start) {
+        Some("") => "ends too early",
+        Some(rest) if rest.starts_with('=') && !rest.starts_with("==") => {
+            "has a `=`; values are compared with `==`"
+        }
+        _ => "is not an expression of CEL",
     };
-    let (_, column) = first.pos;
-    let column = usize::try_from(column).ok().filter(|column| *column > 0);
-    Fault::new(format!("is no CEL: {}", first.msg), column)
+    Fault::new(message, column)
 }

@@ -15,6 +15,6 @@ mod view;
 
 pub use self::expression::{Expression, Known};
 pub use self::fault::{Failure, Fault, Why};
-pub use self::routes::{Answer, Publish, Route, Routes};
+pub use self::routes::{Answer, Publish, Route, Routes, Unreached};
 pub use self::template::Template;
 pub use self::view::View;

@@ -11,7 +11,7 @@ use crate::template::Template;
 use crate::view::View;
 
 /// All of a consumer's routes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Routes {
     /// In the order of hive.toml.
     pub routes: Vec<Route>,
@@ -20,7 +20,7 @@ pub struct Routes {
 }
 
 /// One route.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Route {
     /// When it is taken; each time without a condition.
     pub when: Option<Expression>,
@@ -29,7 +29,7 @@ pub struct Route {
 }
 
 /// What a route says.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Answer {
     /// Done.
     Ack,
@@ -42,7 +42,7 @@ pub enum Answer {
 }
 
 /// A publication: the message as it came, but for what is named here.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Publish {
     /// The exchange.
     pub exchange: Template,
@@ -58,25 +58,43 @@ pub struct Publish {
     pub delay: Option<Duration>,
 }
 
+/// Why no delivery reaches a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreached {
+    /// Its condition holds for none.
+    Never,
+    /// The route of this number takes every delivery.
+    Behind(usize),
+    /// The route of this number has the same condition.
+    Twin(usize),
+}
+
 impl Routes {
-    /// The routes that are never reached, by their numbers from 0, each with the number of the one that is always taken
-    /// before; and those whose condition never holds.
-    pub fn unreachable(&self) -> Vec<(usize, Option<usize>)> {
-        let mut always = None;
-        let mut unreachable = Vec::new();
-        for (number, route) in self.routes.iter().enumerate() {
-            let known = route
-                .when
-                .as_ref()
-                .map_or(Some(Known::Always), Expression::known);
-            match (always, known) {
-                (Some(before), _) => unreachable.push((number, Some(before))),
-                (None, Some(Known::Never)) => unreachable.push((number, None)),
-                (None, Some(Known::Always)) => always = Some(number),
-                (None, None) => {}
+    /// The routes that no delivery reaches, by their numbers from 0.
+    pub fn unreached(&self) -> Vec<(usize, Unreached)> {
+        let all = self.takes_all();
+        let routes = self.routes.iter().enumerate();
+        let why = |number: usize, route: &Route| {
+            let twin = || {
+                let when = route.when.as_ref()?;
+                let mut before = self.routes[..number].iter();
+                before.position(|other| other.when.as_ref().is_some_and(|one| one.is_as(when)))
+            };
+            match all {
+                Some(all) if all < number => Some(Unreached::Behind(all)),
+                _ if route.known() == Some(Known::Never) => Some(Unreached::Never),
+                _ => twin().map(Unreached::Twin),
             }
-        }
-        unreachable
+        };
+        routes
+            .filter_map(|(number, route)| Some((number, why(number, route)?)))
+            .collect()
+    }
+
+    /// The first route that takes every delivery, by its number from 0.
+    pub fn takes_all(&self) -> Option<usize> {
+        let always = |route: &Route| route.known() == Some(Known::Always);
+        self.routes.iter().position(always)
     }
 
     /// What becomes of a delivery. One that an expression cannot be evaluated for is rejected, since the next attempt
@@ -94,11 +112,18 @@ impl Routes {
                 Err(failure) => Err(failure),
             };
             return taken.unwrap_or_else(|failure| {
-                Outcome::Rejected(format!("route {}: {failure}", number + 1))
+                Outcome::Rejected(format!("routes[{number}]: {failure}"))
             });
         }
         let outcome = self.otherwise.outcome(&view, envelope);
         outcome.unwrap_or_else(|failure| Outcome::Rejected(format!("otherwise: {failure}")))
+    }
+}
+
+impl Route {
+    fn known(&self) -> Option<Known> {
+        let when = self.when.as_ref();
+        when.map_or(Some(Known::Always), Expression::known)
     }
 }
 

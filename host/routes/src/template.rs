@@ -9,13 +9,13 @@ const OPENS: &str = "{{";
 const CLOSES: &str = "}}";
 
 /// A text that may depend on the delivery.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Template {
     source: String,
     parts: Vec<Part>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Part {
     Text(String),
     Value(Expression),
@@ -49,6 +49,14 @@ impl Template {
             source: source.to_owned(),
             parts,
         })
+    }
+
+    /// A text that is the same for each delivery, whatever is in it.
+    pub fn fixed_text(text: &str) -> Self {
+        Self {
+            source: text.to_owned(),
+            parts: vec![Part::Text(text.to_owned())],
+        }
     }
 
     /// As it was written.

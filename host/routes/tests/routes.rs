@@ -5,7 +5,7 @@ use std::time::Duration;
 use hive_core::message::{Attempt, Envelope, FieldValue, Message, Properties};
 use hive_core::policy::Outcome;
 use hive_routes::{
-    Answer, Expression, Failure, Known, Publish, Route, Routes, Template, View, Why,
+    Answer, Expression, Failure, Known, Publish, Route, Routes, Template, Unreached, View, Why,
 };
 
 fn delivery(body: &str) -> Envelope {
@@ -89,7 +89,9 @@ fn a_body_that_is_no_json_and_a_wrong_type_are_failures_with_words() {
 #[test]
 fn what_can_be_known_beforehand_is_a_fault_with_its_place() {
     for (condition, says, column) in [
-        ("headers.country = 1", "no CEL", None),
+        ("headers.country = 1", "compared with `==`", Some(17)),
+        ("headers.country ==", "too early", None),
+        ("headers.country 1", "not an expression", None),
         (r#"hedaers.country == "DE""#, "did you mean", Some(1)),
         (r#"properties.contnt_type == "x""#, "contnt_type", None),
         (r#"attempt == "1""#, "compares a number with a text", None),
@@ -249,7 +251,7 @@ fn the_first_route_that_holds_says_what_becomes_of_a_delivery() {
         panic!("it is rejected");
     };
     assert!(
-        reason.starts_with(r#"route 1: "size(body.lines) == 0": the body is not JSON"#),
+        reason.starts_with(r#"routes[0]: "size(body.lines) == 0": the body is not JSON"#),
         "{reason}"
     );
 }
@@ -264,10 +266,18 @@ fn routes_that_are_never_reached_are_told() {
         routes: vec![
             route(Some("1 > 2")),
             route(Some("attempt > 1")),
+            route(Some("attempt  >  1")),
             route(None),
             route(Some("redelivered")),
         ],
         otherwise: Answer::Ack,
     };
-    assert_eq!(routes.unreachable(), [(0, None), (3, Some(2))]);
+    assert_eq!(
+        routes.unreached(),
+        [
+            (0, Unreached::Never),
+            (2, Unreached::Twin(1)),
+            (4, Unreached::Behind(3))
+        ]
+    );
 }

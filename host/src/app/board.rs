@@ -254,7 +254,7 @@ fn consumer(plan: &ConsumerPlan, crewed: Option<&Crewed>) -> ConsumerStatus {
     ConsumerStatus {
         consumer: plan.name.clone(),
         queue: plan.queue.clone(),
-        component: plan.component.clone(),
+        component: plan.handler.name().clone(),
         connection: plan.connection.clone(),
         is_stream: plan.stream.is_some(),
         most_workers: plan.concurrency,

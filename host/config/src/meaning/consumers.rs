@@ -17,6 +17,7 @@ mod batch;
 mod dedup;
 mod placement;
 mod retry;
+mod routes;
 mod scale;
 mod stream;
 
@@ -35,8 +36,8 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
     let root = context.root;
     let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
     if root.named(RootKeys::consumers).is_empty() && !is_faulty {
-        let remedy = "add a [consumers.NAME] with a `queue` and a `component`: without one there \
-                      is nothing to run";
+        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`: without one \
+                      there is nothing to run";
         context
             .faults
             .missing(root, RootKeys::consumers.name(), remedy);
@@ -52,7 +53,7 @@ pub(super) fn plans(context: &mut Context<'_>) -> BTreeMap<Arc<str>, ConsumerPla
 }
 
 fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPlan> {
-    let component = component(context, node);
+    let handler = routes::handler(context, node);
     let connection = context.connection(node, ConsumerPlan::connection);
     let scale = scale::plan(context, node);
     let ordering = flow::ordering(context, node);
@@ -81,7 +82,7 @@ fn plan(context: &mut Context<'_>, name: &str, node: &Node) -> Option<ConsumerPl
     let publish_dedup = dedup::plan(context, node.get(ConsumerPlan::publish_dedup));
     let meant = ConsumerMeant {
         name: name.into(),
-        component: component?.into(),
+        handler: handler?,
         connection: connection?.into(),
         prefetch,
         least_prefetch,
