@@ -42,6 +42,11 @@ pub(crate) fn is_spent() -> bool {
     IS_SPENT.get()
 }
 
+/// Takes what a value weighs.
+pub(crate) fn pay_for(value: &dyn Val) -> Result<(), ExecutionError> {
+    take(weight(value))
+}
+
 /// Adds the functions that rewritten expressions call.
 pub(crate) fn declare(environment: &mut Env) -> Result<(), DeclarationError> {
     environment.add_overload(PAID, PAID, vec![DYN_TYPE, INT_TYPE], paid)?;

@@ -9,10 +9,11 @@ use cel::common::ast::{
 use hive_core::nearest;
 
 use crate::fault::Fault;
+use crate::json;
 use crate::view::{PROPERTIES, VARIABLES};
 
 /// The functions that expressions may call, by the names that people write.
-const FUNCTIONS: [&str; 23] = [
+const FUNCTIONS: [&str; 24] = [
     "bool",
     "bytes",
     "charAt",
@@ -23,6 +24,7 @@ const FUNCTIONS: [&str; 23] = [
     "indexOf",
     "int",
     "join",
+    json::FUNCTION,
     "lastIndexOf",
     "lowerAscii",
     "replace",
@@ -215,7 +217,14 @@ impl<'p> Checker<'p> {
             ("contains" | "startsWith" | "endsWith" | "bool", _) => Ok(Kind::Bool),
             ("size" | "int" | "uint" | "double" | "indexOf" | "lastIndexOf", _) => Ok(Kind::Number),
             (
-                "string" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim"
+                "string"
+                | json::FUNCTION
+                | "join"
+                | "lowerAscii"
+                | "upperAscii"
+                | "replace"
+                | "substring"
+                | "trim"
                 | "charAt",
                 _,
             ) => Ok(Kind::Text),

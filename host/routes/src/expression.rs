@@ -8,6 +8,7 @@ use cel::{Context, Env, ExecutionError, Value, extensions};
 use crate::budget;
 use crate::check::{self, Kind};
 use crate::fault::{Failure, Fault, Why};
+use crate::json;
 use crate::view::View;
 
 /// The longest expression, in bytes. The parser has its own limit for nesting.
@@ -19,6 +20,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
         .add_extension(extensions::strings)
         .expect("nothing else is named as the functions of texts");
     budget::declare(&mut environment).expect("no name in CEL begins with @");
+    json::declare(&mut environment).expect("nothing else is named so");
     Arc::new(environment)
 });
 

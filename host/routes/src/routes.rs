@@ -100,14 +100,18 @@ impl Routes {
     /// What becomes of a delivery. One that an expression cannot be evaluated for is rejected, since the next attempt
     /// would end in the same way.
     pub fn answer(&self, envelope: &Envelope) -> Outcome {
-        let view = View::of(envelope);
+        self.decide(&View::of(envelope))
+    }
+
+    /// The same for a delivery of which parts may have been looked at.
+    pub fn decide(&self, view: &View<'_>) -> Outcome {
         for (number, route) in self.routes.iter().enumerate() {
             let holds = route
                 .when
                 .as_ref()
-                .map_or(Ok(true), |when| when.holds(&view));
+                .map_or(Ok(true), |when| when.holds(view));
             let taken = match holds {
-                Ok(true) => route.answer.outcome(&view, envelope),
+                Ok(true) => route.answer.outcome(view),
                 Ok(false) => continue,
                 Err(failure) => Err(failure),
             };
@@ -115,7 +119,7 @@ impl Routes {
                 Outcome::Rejected(format!("routes[{number}]: {failure}"))
             });
         }
-        let outcome = self.otherwise.outcome(&view, envelope);
+        let outcome = self.otherwise.outcome(view);
         outcome.unwrap_or_else(|failure| Outcome::Rejected(format!("otherwise: {failure}")))
     }
 }
@@ -128,10 +132,10 @@ impl Route {
 }
 
 impl Answer {
-    fn outcome(&self, view: &View<'_>, envelope: &Envelope) -> Result<Outcome, Failure> {
+    fn outcome(&self, view: &View<'_>) -> Result<Outcome, Failure> {
         Ok(match self {
             Self::Ack => Outcome::Handled(Vec::new()),
-            Self::Publish(publish) => Outcome::Handled(vec![publish.publication(view, envelope)?]),
+            Self::Publish(publish) => Outcome::Handled(vec![publish.publication(view)?]),
             Self::Reject(reason) => Outcome::Rejected(reason.text(view)?),
             Self::Retry(reason, delay) => Outcome::RetryAsked(Retry {
                 reason: reason.text(view)?,
@@ -142,7 +146,8 @@ impl Answer {
 }
 
 impl Publish {
-    fn publication(&self, view: &View<'_>, envelope: &Envelope) -> Result<Publication, Failure> {
+    fn publication(&self, view: &View<'_>) -> Result<Publication, Failure> {
+        let envelope = view.envelope();
         let Message { properties, body } = &envelope.message;
         let mut properties = properties.clone();
         for (name, template) in &self.headers {

@@ -36,9 +36,12 @@ impl Template {
                 let message = "has a `{{` without its `}}`";
                 return Err(Fault::new(message, Some(begins - 1)));
             };
-            let expression = Expression::compile(&within[..length]);
+            let written = &within[..length];
+            let expression = Expression::compile(written.trim());
+            let spaces = written.chars().take_while(|one| one.is_whitespace());
+            let before = begins + spaces.count();
             parts.push(Part::Value(
-                expression.map_err(|fault| fault.moved(begins))?,
+                expression.map_err(|fault| fault.moved(before))?,
             ));
             rest = &within[length + CLOSES.len()..];
         }

@@ -60,6 +60,11 @@ impl<'e> View<'e> {
         }
     }
 
+    /// The delivery.
+    pub(crate) fn envelope(&self) -> &'e Envelope {
+        self.envelope
+    }
+
     /// Why the body has no value, if an expression asked for it.
     pub(crate) fn fault_of_body(&self) -> Option<&str> {
         self.body.get()?.as_ref().err().map(String::as_str)

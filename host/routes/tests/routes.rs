@@ -171,6 +171,10 @@ fn a_text_takes_values_in_double_braces() {
         text(r#"{"total": {{ body.total }}, "lines": {{body.lines.map(l, l.sku)}}}"#),
         r#"{"total": 1200.5, "lines": ["a"]}"#
     );
+    assert_eq!(
+        text(r#"{"note": {{ json(body.note) }}, "sku": {{ json(body.lines[0].sku + '"') }}}"#),
+        r#"{"note": null, "sku": "a\""}"#
+    );
     assert_eq!(text(r#"{{ {"a": {"b": "}}"}}.a.b }}"#), "}}");
     assert_eq!(Template::compile("orders").unwrap().fixed(), Some("orders"));
     assert_eq!(Template::compile("o.{{queue}}").unwrap().fixed(), None);

@@ -239,7 +239,9 @@ async fn invoke(
             for one in &called {
                 say::lines(&one.text(many, &mut number));
             }
-            out!("loaded in {}", measure::milliseconds(loaded));
+            if let Callee::Component(_) = callee {
+                out!("loaded in {}", measure::milliseconds(loaded));
+            }
             if let Some(measured) = measured {
                 say::lines(&measured);
             }
