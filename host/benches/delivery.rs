@@ -60,15 +60,19 @@ fn policy(criterion: &mut Criterion) {
 }
 
 fn routes(criterion: &mut Criterion) {
-    let routes = routing::routes(&Stage::new());
+    let stage = Stage::new();
     let order = routing::order();
     let size = order.message.body.len();
     let parsed = View::of(&order);
-    routes.decide(&parsed);
-    let name = format!("decide by three routes, {size} bytes of JSON, parsed");
-    tell(&name, cost(|| (), |()| routes.decide(&parsed)));
-    criterion.bench_function(&name, |bencher| bencher.iter(|| routes.decide(&parsed)));
-    let name = format!("parse {size} bytes of JSON, and decide by three routes");
+    for (name, taken) in [("ack", routing::ACK), ("publish", routing::PUBLISH)] {
+        let routes = routing::routes(&stage, taken);
+        routes.decide(&parsed);
+        let name = format!("decide by three routes to {name}, {size} bytes of JSON parsed before");
+        tell(&name, cost(|| (), |()| routes.decide(&parsed)));
+        criterion.bench_function(&name, |bencher| bencher.iter(|| routes.decide(&parsed)));
+    }
+    let routes = routing::routes(&stage, routing::ACK);
+    let name = format!("parse {size} bytes of JSON, and decide by three routes to ack");
     tell(&name, cost(|| (), |()| routes.answer(&order)));
     criterion.bench_function(&name, |bencher| bencher.iter(|| routes.answer(&order)));
 }

@@ -77,12 +77,15 @@ fn a_decision() {
 
 #[test]
 fn a_decision_by_routes() {
-    let routes = routing::routes(&Stage::new());
+    let routes = routing::routes(&Stage::new(), routing::ACK);
     let order = routing::order();
     let parsed = View::of(&order);
     routes.decide(&parsed);
     let cost = cost(|| (), |()| routes.decide(&parsed));
-    let ceiling = Cost { count: 0, bytes: 0 };
+    let ceiling = Cost {
+        count: 17,
+        bytes: 600,
+    };
     assert_within("a decision by routes", cost, ceiling);
 }
 

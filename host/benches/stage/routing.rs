@@ -10,19 +10,33 @@ use super::{Stage, envelope, plan};
 /// The size of the order's body.
 const BODY: usize = 1024;
 
-/// Two conditions that do not hold for the order, and one that does.
-const ROUTES: &str = r#"
-    { when = 'headers.tenant == "south" && body.total > 1000', publish = { exchange = "audit", routing_key = "south.large" } },
-    { when = 'size(body.lines) == 0', reject = "an order without lines" },
-    { when = 'body.total > 1000', publish = { exchange = "audit", routing_key = "{{ headers.tenant }}.large" } },
-"#;
+/// What the route says that is taken.
+pub(crate) const ACK: &str = "ack = true";
+/// The same, with a value of the message.
+pub(crate) const PUBLISH: &str =
+    r#"publish = { exchange = "audit", routing_key = "{{ headers.tenant }}.large" }"#;
 
-/// The routes of a hive.toml.
-pub(crate) fn routes(stage: &Stage) -> Arc<Routes> {
+/// Routes of a hive.toml: two whose conditions do not hold for the order, and one that is taken and says `taken`.
+pub(crate) fn routes(stage: &Stage, taken: &str) -> Arc<Routes> {
     let path = stage.folder.join("routes.toml");
     let text = format!(
-        "[host]\nname = \"stage\"\n[connections.main]\nurl = \"amqp://localhost\"\n\
-         [consumers.audit]\nqueue = \"orders\"\nroutes = [{ROUTES}]\n"
+        r#"
+        [host]
+        name = "stage"
+        [connections.main]
+        url = "amqp://localhost"
+        [consumers.audit]
+        queue = "orders"
+        [[consumers.audit.routes]]
+        when = 'headers.tenant == "south" && body.total > 1000'
+        reject = "none of the south"
+        [[consumers.audit.routes]]
+        when = 'size(body.lines) == 0'
+        reject = "an order without lines"
+        [[consumers.audit.routes]]
+        when = 'headers.tenant == "north" && body.total > 1000'
+        {taken}
+        "#
     );
     std::fs::write(&path, text).expect("the scratch folder takes files");
     let plan = plan(&path);

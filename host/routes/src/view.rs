@@ -1,16 +1,16 @@
 //! A delivery as expressions see it: each part is looked at when it is asked for.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use cel::Value;
-use cel::common::types::{CelBool, CelInt, CelString};
+use cel::common::types::{
+    CelBool, CelBytes, CelDouble, CelInt, CelMap, CelMapKey, CelNull, CelString,
+};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use cel::objects::Key;
 use hive_core::message::{Envelope, FieldValue, Properties};
 
-use crate::json;
+use crate::json::{self, Seen};
 
 /// The names that expressions may use, in the order of the documentation.
 pub(crate) const VARIABLES: [&str; 8] = [
@@ -44,9 +44,9 @@ pub(crate) const PROPERTIES: [&str; 12] = [
 #[derive(Debug)]
 pub struct View<'e> {
     envelope: &'e Envelope,
-    body: OnceLock<Result<Box<dyn Val>, String>>,
-    headers: OnceLock<Box<dyn Val>>,
-    properties: OnceLock<Box<dyn Val>>,
+    body: OnceLock<Result<Seen<'e>, String>>,
+    headers: OnceLock<Seen<'e>>,
+    properties: OnceLock<Seen<'e>>,
 }
 
 impl<'e> View<'e> {
@@ -70,28 +70,23 @@ impl<'e> View<'e> {
         self.body.get()?.as_ref().err().map(String::as_str)
     }
 
-    fn body(&self) -> &Result<Box<dyn Val>, String> {
+    fn body(&self) -> &Result<Seen<'e>, String> {
         self.body.get_or_init(|| {
-            let parsed = serde_json::from_slice(&self.envelope.message.body);
-            let parsed: serde_json::Value = parsed.map_err(|error| error.to_string())?;
-            Ok(boxed(json::value(parsed)))
+            let body = json::parse(&self.envelope.message.body);
+            body.map_err(|error| error.to_string())
         })
     }
 
-    fn headers(&self) -> &dyn Val {
-        &**self.headers.get_or_init(|| {
+    fn headers(&self) -> &Seen<'e> {
+        self.headers.get_or_init(|| {
             let headers = self.envelope.message.properties.headers.iter();
-            boxed(map(
-                headers.map(|(name, value)| (name.clone(), header(value)))
-            ))
+            map(headers.map(|(name, value)| (name.as_str(), header(value))))
         })
     }
 
-    fn properties(&self) -> &dyn Val {
+    fn properties(&self) -> &Seen<'e> {
         let properties = &self.envelope.message.properties;
-        &**self
-            .properties
-            .get_or_init(|| boxed(map(fields(properties))))
+        self.properties.get_or_init(|| map(fields(properties)))
     }
 }
 
@@ -108,8 +103,8 @@ impl VariableResolver for View<'_> {
         let text = |text: &'b str| Some(CowVal::owned(CelString::from(text)));
         match variable {
             "body" => Some(CowVal::Borrowed(&**self.body().as_ref().ok()?)),
-            "headers" => Some(CowVal::Borrowed(self.headers())),
-            "properties" => Some(CowVal::Borrowed(self.properties())),
+            "headers" => Some(CowVal::Borrowed(&**self.headers())),
+            "properties" => Some(CowVal::Borrowed(&**self.properties())),
             "routing_key" => text(routing_key),
             "exchange" => text(exchange),
             "queue" => text(queue),
@@ -121,7 +116,7 @@ impl VariableResolver for View<'_> {
 }
 
 /// The properties that a message has; the others are missing.
-fn fields(properties: &Properties) -> impl Iterator<Item = (String, Value)> {
+fn fields<'e>(properties: &'e Properties) -> impl Iterator<Item = (&'e str, Seen<'e>)> {
     let Properties {
         content_type,
         content_encoding,
@@ -137,15 +132,11 @@ fn fields(properties: &Properties) -> impl Iterator<Item = (String, Value)> {
         user_id,
         app_id,
     } = properties;
-    let text = |text: &Option<String>| text.as_deref().map(Value::from);
-    let number = |number: Option<u64>| {
-        number.map(|number| Value::Int(i64::try_from(number).unwrap_or(i64::MAX)))
-    };
     let milliseconds = expiration.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
     let values = [
         text(content_type),
         text(content_encoding),
-        Some(Value::Bool(*persistent)),
+        Some(seen(CelBool::from(*persistent))),
         number(priority.map(u64::from)),
         text(correlation_id),
         text(reply_to),
@@ -157,32 +148,41 @@ fn fields(properties: &Properties) -> impl Iterator<Item = (String, Value)> {
         text(app_id),
     ];
     let named = PROPERTIES.into_iter().zip(values);
-    named.filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    named.filter_map(|(name, value)| Some((name, value?)))
 }
 
-fn header(value: &FieldValue) -> Value {
+fn text(text: &Option<String>) -> Option<Seen<'_>> {
+    text.as_deref().map(|text| seen(CelString::from(text)))
+}
+
+fn number<'e>(number: Option<u64>) -> Option<Seen<'e>> {
+    number.map(|number| seen(CelInt::from(i64::try_from(number).unwrap_or(i64::MAX))))
+}
+
+fn header(value: &FieldValue) -> Seen<'_> {
     match value {
-        FieldValue::Void => Value::Null,
-        FieldValue::Boolean(is) => Value::Bool(*is),
-        FieldValue::Integer(number) => Value::Int(*number),
-        FieldValue::Double(number) => Value::Float(*number),
-        FieldValue::Text(text) => Value::from(text.as_str()),
-        FieldValue::Bytes(bytes) => Value::Bytes(Arc::new(bytes.clone())),
-        FieldValue::Timestamp(seconds) => Value::Int(i64::try_from(*seconds).unwrap_or(i64::MAX)),
+        FieldValue::Void => seen(CelNull),
+        FieldValue::Boolean(is) => seen(CelBool::from(*is)),
+        FieldValue::Integer(number) => seen(CelInt::from(*number)),
+        FieldValue::Double(number) => seen(CelDouble::from(*number)),
+        FieldValue::Text(text) => seen(CelString::from(text.as_str())),
+        FieldValue::Bytes(bytes) => seen(CelBytes::from(bytes.as_slice())),
+        FieldValue::Timestamp(seconds) => {
+            seen(CelInt::from(i64::try_from(*seconds).unwrap_or(i64::MAX)))
+        }
         // The host writes this text itself, so it is JSON.
         FieldValue::Nested(text) => {
-            serde_json::from_str(text).map_or_else(|_| Value::from(text.as_str()), json::value)
+            let parsed = json::parse(text.as_bytes());
+            parsed.unwrap_or_else(|_| seen(CelString::from(text.as_str())))
         }
     }
 }
 
-fn map(entries: impl Iterator<Item = (String, Value)>) -> Value {
-    let keyed = entries.map(|(name, value)| (Key::String(Arc::new(name)), value));
-    Value::from(HashMap::<Key, Value>::from_iter(keyed))
+fn map<'e>(entries: impl Iterator<Item = (&'e str, Seen<'e>)>) -> Seen<'e> {
+    let keyed = entries.map(|(name, value)| (CelMapKey::from(name), value));
+    seen(CelMap::from(HashMap::from_iter(keyed)))
 }
 
-fn boxed(value: Value) -> Box<dyn Val> {
-    value
-        .try_into()
-        .expect("maps, lists, texts and numbers are values")
+fn seen<'e>(value: impl Val + 'e) -> Seen<'e> {
+    Box::new(value)
 }
