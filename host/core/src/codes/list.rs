@@ -608,8 +608,12 @@ codes! {
         }
         Rejected "0406" "the component rejected the message" {
             means: "The handler answered `reject`: the message can never be handled. It is dead-lettered at once, \
-                    without a retry.",
-            steps: ["Read the reason; correct the publisher, or the message with `hive-host dead show`."],
+                    without a retry. Of a consumer with `routes`: a route rejects it, no route holds, or an expression \
+                    has no value for this message.",
+            steps: [
+                "Read the reason; correct the publisher, or the message with `hive-host dead show`.",
+                "If the reason begins with `routes[N]`, correct that route, reload, and replay the dead letters.",
+            ],
             example: "{\"event\":\"delivery.settled\",\"outcome\":\"dead_lettered\",\"class\":\"rejected\",\"code\":\"HIVE-0406\",\"error\":\"no order\"}",
         }
         RetryAsked "0407" "the component asked for a retry" {
