@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use hive_core::policy::Outcome;
 use hive_host::ledger::Ledger;
+use hive_routes::View;
 
-use self::stage::{Cost, Stage, cost};
+use self::stage::{Cost, Stage, cost, routing};
 
 /// A body of usual size.
 const BODY: usize = 1024;
@@ -58,6 +59,24 @@ fn policy(criterion: &mut Criterion) {
     });
 }
 
+fn routes(criterion: &mut Criterion) {
+    let stage = Stage::new();
+    let order = routing::order();
+    let size = order.message.body.len();
+    let parsed = View::of(&order);
+    for (name, taken) in [("ack", routing::ACK), ("publish", routing::PUBLISH)] {
+        let routes = routing::routes(&stage, taken);
+        routes.decide(&parsed);
+        let name = format!("decide by three routes to {name}, {size} bytes of JSON parsed before");
+        tell(&name, cost(|| (), |()| routes.decide(&parsed)));
+        criterion.bench_function(&name, |bencher| bencher.iter(|| routes.decide(&parsed)));
+    }
+    let routes = routing::routes(&stage, routing::ACK);
+    let name = format!("parse {size} bytes of JSON, and decide by three routes to ack");
+    tell(&name, cost(|| (), |()| routes.answer(&order)));
+    criterion.bench_function(&name, |bencher| bencher.iter(|| routes.answer(&order)));
+}
+
 fn ledgers(criterion: &mut Criterion) {
     let stage = Stage::new();
     ledger(criterion, &stage, "in memory", &stage.ledger_in_memory());
@@ -86,5 +105,5 @@ fn config(criterion: &mut Criterion) {
     criterion.bench_function(name, |bencher| bencher.iter(|| stage::plan(&path)));
 }
 
-criterion_group!(benches, wire, dispatch, policy, ledgers, config);
+criterion_group!(benches, wire, dispatch, policy, routes, ledgers, config);
 criterion_main!(benches);

@@ -5,6 +5,7 @@
 mod all_hosts;
 mod arguments;
 mod broker;
+mod callee;
 mod check;
 mod compile;
 mod completions;

@@ -1,8 +1,8 @@
 //! One delivery from top to bottom: the file to read first.
 //!
 //! A consumer has as many workers as its `concurrency`, or as its `scale` asks for at the moment. Each
-//! takes the delivery that `admission` lets in next (or a `batch` of them), lends it to an instance of
-//! the component, lets the policy decide what the outcome means, and hands it to `settle`, which carries
+//! takes the delivery that `admission` lets in next (or a `batch` of them), lends it to its `handler` (an
+//! instance of the component, or routes), lets the policy decide what the outcome means, and hands it to `settle`, which carries
 //! that out in the order that loses nothing.
 
 mod admission;
@@ -12,6 +12,7 @@ mod bucket;
 mod claim;
 mod crew;
 mod flow;
+mod handler;
 mod held;
 mod keeping;
 mod leading;
@@ -33,7 +34,7 @@ use hive_config::plan::ConsumerPlan;
 use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
-use hive_sandbox::{Call, Generation, Slot};
+use hive_sandbox::Call;
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
 use crate::ledger::{Ledger, Ledgers};
@@ -47,6 +48,8 @@ use self::batch::Batches;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
+use self::handler::Dealt;
+pub use self::handler::Handler;
 use self::held::Held;
 pub use self::keeping::Keeping;
 use self::keeping::Trouble;
@@ -63,7 +66,7 @@ use self::settle::Settler;
 /// One consumer of the plan, at work.
 pub struct Pipeline {
     plan: Arc<ConsumerPlan>,
-    slot: Arc<Slot>,
+    handler: Handler,
     connection: Arc<Connection>,
     /// Lent to those who wait for its deliveries, and to those who change its demand.
     subscription: Arc<Subscription>,
@@ -83,7 +86,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Joins a queue and a component.
+    /// Joins a queue and what decides over its deliveries.
     pub fn new(plan: &Arc<ConsumerPlan>, services: Services) -> Arc<Self> {
         let Services {
             connection,
@@ -92,7 +95,7 @@ impl Pipeline {
             telemetry: whole,
             ..
         } = &services;
-        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.table, &plan.component));
+        let telemetry = Arc::new(whole.consumer(&plan.name, &plan.table, plan.handler.name()));
         let subscription = Arc::new(connection.subscribe(plan, tasks));
         let common = Common {
             plan,
@@ -120,7 +123,7 @@ impl Pipeline {
             recall,
             batches: Batches::of(plan, whole),
             quarantine: Quarantine::of(&common),
-            slot: services.slot,
+            handler: services.handler,
             connection: services.connection,
             subscription,
             telemetry,
@@ -146,7 +149,7 @@ impl Pipeline {
     /// Starts the workers and their scaler; returns how many there are.
     pub fn start(self: &Arc<Self>) -> watch::Receiver<Roster> {
         if let Some(progress) = &self.progress {
-            progress.start(&self.slot);
+            progress.start(self.handler.slot());
         }
         if self.plan.pause_on.is_some() {
             let keeping_time = Arc::clone(self.flow()).keep_time(self.tasks.clone());
@@ -155,7 +158,7 @@ impl Pipeline {
         let pipeline = Arc::clone(self);
         let crew = Crew::new(
             move |seat| Box::pin(Arc::clone(&pipeline).work(seat)),
-            &self.slot,
+            self.handler.slot(),
             &self.telemetry,
             &self.tasks,
         );
@@ -244,7 +247,7 @@ impl Pipeline {
         None
     }
 
-    /// Has the component handle a delivery that is not a repeat. A suspect is handled later, and alone.
+    /// Has a delivery handled that is not a repeat. A suspect is handled later, and alone.
     async fn call(self: &Arc<Self>, held: Held) {
         if let Some(held) = self.unsuspected(held).await {
             let acks = held.delivery.settlement.acks();
@@ -253,27 +256,26 @@ impl Pipeline {
         }
     }
 
-    /// Has the component handle a delivery, and settles it. If the component takes batches, this delivery is a
+    /// Has a delivery handled, and settles it. If the component takes batches, this delivery is a
     /// batch by itself.
     async fn call_now(self: &Arc<Self>, held: Held) {
         if let Some(batches) = &self.batches {
             return self.call_with_batch(batches, vec![held]).await;
         }
-        // Held to the end of the call: a swap never changes code under a delivery.
-        let generation = self.slot.deal();
+        let dealt = self.handler.deal();
         let label = held.label();
         let call = Call {
             consumer: &self.plan.name,
             delivery: &label,
         };
-        let answer = generation.handle(&call, &held.delivery.envelope);
+        let answer = dealt.handle(&call, &held.delivery.envelope);
         let began = Instant::now();
         let in_hand = std::slice::from_ref(&held);
         let ended = self.unless_cut(in_hand, pin!(answer)).await;
         match ended {
             Ended::Done(outcome) => {
                 self.telemetry.answered(&held.in_hand);
-                self.conclude(held, outcome, &generation);
+                self.conclude(held, outcome, &dealt);
             }
             Ended::Abandoned => {}
             Ended::PassedOn => self.settler.comes_again(held),
@@ -340,12 +342,12 @@ impl Pipeline {
         }
     }
 
-    /// The consequence of the component's answer to one delivery.
-    fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, generation: &Arc<Generation>) {
+    /// The consequence of the answer to one delivery.
+    fn conclude(self: &Arc<Self>, mut held: Held, outcome: Outcome, dealt: &Dealt) {
         failpoint::reached("delivery.handled");
         if let Some(handled) = outcome.is_handled() {
             held.patience.over();
-            self.slot.saw(generation, handled);
+            self.handler.saw(dealt, handled);
         }
         let attempt = held.delivery.envelope.attempt;
         match self.plan.policy().decide(outcome, attempt) {

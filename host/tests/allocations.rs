@@ -7,8 +7,9 @@
 mod stage;
 
 use hive_core::policy::Outcome;
+use hive_routes::View;
 
-use self::stage::{Cost, Stage, cost};
+use self::stage::{Cost, Stage, cost, routing};
 
 /// A body in which one needless copy shows.
 const LARGE: usize = 64 * 1024;
@@ -72,6 +73,20 @@ fn a_decision() {
     let failed = || Outcome::Failed("no such customer".to_owned());
     let of_failed = cost(failed, |outcome| stage::decided(outcome, &retry));
     assert_within("the decision on what failed", of_failed, none);
+}
+
+#[test]
+fn a_decision_by_routes() {
+    let routes = routing::routes(&Stage::new(), routing::ACK);
+    let order = routing::order();
+    let parsed = View::of(&order);
+    routes.decide(&parsed);
+    let cost = cost(|| (), |()| routes.decide(&parsed));
+    let ceiling = Cost {
+        count: 17,
+        bytes: 600,
+    };
+    assert_within("a decision by routes", cost, ceiling);
 }
 
 #[test]

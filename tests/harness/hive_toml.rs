@@ -82,6 +82,14 @@ impl HiveToml {
         self.section(&format!("consumers.\"{queue}\""), &keys)
     }
 
+    /// `[consumers."QUEUE"]`: consumes the queue of its name with these routes, an array of TOML.
+    #[must_use]
+    pub fn routes(mut self, queue: &str, routes: &str, keys: &str) -> Self {
+        self.consumers.push(queue.to_owned());
+        let keys = format!("queue = \"{queue}\"\nroutes = [{routes}]\n{keys}");
+        self.section(&format!("consumers.\"{queue}\""), &keys)
+    }
+
     /// Any section at all.
     #[must_use]
     pub fn section(mut self, name: &str, keys: &str) -> Self {

@@ -16,6 +16,13 @@ mod settlement {
     mod returns;
 }
 
+/// Consumers without code: what their routes do, and what the rest of a consumer does with them.
+mod routes {
+    mod actions;
+    mod commands;
+    mod company;
+}
+
 /// What is in a message: bodies, properties and headers, to the byte.
 mod message {
     mod brokers_own;

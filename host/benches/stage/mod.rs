@@ -1,6 +1,8 @@
 //! What a delivery meets between the socket and the ack, without a broker: the parts of the host whose
 //! cost is measured, by time (`benches/delivery.rs`) and by allocations (`tests/allocations.rs`).
 
+pub(crate) mod routing;
+
 use std::future::Future;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::environment::Environment;
 use super::faults::Faults;
-use super::plan::Plan;
+use super::plan::{Handler, Plan};
 use super::problem::Problems;
 use super::sources::Sources;
 
@@ -33,15 +33,15 @@ pub struct Cases {
     pub flows: Vec<FlowCase>,
 }
 
-/// A case that calls a component.
+/// A case that calls a component, or the routes of a consumer.
 #[derive(Debug)]
 pub struct ComponentCase {
     /// What it shows.
     pub name: String,
     /// The line in the file, from 1.
     pub line: usize,
-    /// The component, which is in the plan.
-    pub component: Arc<str>,
+    /// What it calls: a component, which is in the plan, or routes.
+    pub handler: Handler,
     /// Values of `config` that replace those of the plan.
     pub config: Vec<(String, String)>,
     /// Buckets with their entries.

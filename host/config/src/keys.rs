@@ -31,7 +31,10 @@ pub(crate) use allow::{AllowMeant, DirMeant};
 pub(crate) use component::ComponentMeant;
 pub(crate) use connection::{ConnectionMeant, ReconnectMeant};
 pub(crate) use consumer::ConsumerMeant;
-pub(crate) use consuming::{DedupMeant, RateKeys, RetryKeys, ScaleKeys, StreamMeant};
+pub(crate) use consuming::{
+    DedupMeant, RateKeys, RetryKeys, RouteKeys, RoutePublishKeys, RouteRetryKeys, ScaleKeys,
+    StreamMeant,
+};
 pub(crate) use host::HostMeant;
 pub(crate) use name::{Name, Required};
 pub(crate) use root::{INCLUDED, ROOT, RootKeys};

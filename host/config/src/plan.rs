@@ -21,6 +21,7 @@ mod defaults;
 mod discovery;
 mod flow;
 mod glob;
+mod handler;
 mod management;
 mod pattern;
 mod placement;
@@ -39,6 +40,8 @@ pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
 pub use glob::Glob;
+pub use handler::Handler;
+pub(crate) use handler::Otherwise;
 pub use hive_core::scaling::ScalePlan;
 pub use management::ManagementPlan;
 pub use pattern::PatternPlan;
@@ -91,7 +94,12 @@ impl Plan {
     pub fn consumers_of(&self, component: &str) -> Vec<&ConsumerPlan> {
         let consumers = self.consumers.values().chain(self.templates());
         consumers
-            .filter(|consumer| &*consumer.component == component)
+            .filter(|consumer| {
+                consumer
+                    .handler
+                    .component()
+                    .is_some_and(|name| **name == *component)
+            })
             .collect()
     }
 }

@@ -279,7 +279,7 @@ fn consumer(
         table: plan.table.clone(),
         pattern: pattern.map(|pattern| pattern.written.clone()),
         queue: plan.queue.clone(),
-        component: plan.component.clone(),
+        component: plan.handler.name().clone(),
         connection: plan.connection.clone(),
         is_stream: plan.stream.is_some(),
         most_workers: plan.concurrency,

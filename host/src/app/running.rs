@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hive_amqp::{Amqp, Connection, ConsumerState};
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
+use hive_config::plan::{self, ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
 use hive_core::codes::{Code, Coded};
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
@@ -21,7 +21,7 @@ use super::depths::Depths;
 use super::discovery::{Discovery, Found};
 use super::group::Group;
 use super::watch::Files;
-use crate::pipeline::{Pipeline, Quarantines, Services};
+use crate::pipeline::{Handler, Pipeline, Quarantines, Services};
 
 /// Everything that runs.
 pub(super) struct Running {
@@ -127,7 +127,7 @@ impl Running {
         let tasks = self.tasks.branch();
         let services = Services {
             connection: Arc::clone(&self.connections[&plan.connection].connection),
-            slot: Arc::clone(&self.slots[&plan.component]),
+            handler: self.handler(plan),
             store: Arc::<OnDemand>::clone(&self.store),
             quarantines: Arc::clone(&self.quarantines),
             tasks: tasks.clone(),
@@ -142,6 +142,14 @@ impl Running {
         };
         self.consumers
             .insert(plan.name.clone(), Consuming { crewed, tasks });
+    }
+
+    /// What decides over the deliveries of a consumer; a component is there already.
+    fn handler(&self, consumer: &ConsumerPlan) -> Handler {
+        match &consumer.handler {
+            plan::Handler::Component(name) => Handler::Component(Arc::clone(&self.slots[name])),
+            plan::Handler::Routes(routes) => Handler::Routes(Arc::clone(routes)),
+        }
     }
 
     /// Removes these consumers, after their deliveries in flight. Deliveries that are not finished after

@@ -36,11 +36,7 @@ impl Running {
         canary: Option<CanaryRule>,
     ) -> Result<ReadySwap, Refusal> {
         let Some((name, slot)) = self.slots.get_key_value(component) else {
-            let names = self.slots.keys().map(|name| &**name);
-            let advice = nearest::advice(component, names, "the components are");
-            return Err(Refusal::Unknown(format!(
-                "there is no component {component:?}; {advice}"
-            )));
+            return Err(self.unknown(component));
         };
         let comes_again = matches!(code, NewCode::ChangedFile);
         let ready = self.replacement(name, slot, code, canary).await;
@@ -56,6 +52,22 @@ impl Running {
             .emit(&self.telemetry);
         }
         ready
+    }
+
+    fn unknown(&self, component: &str) -> Refusal {
+        let consumer = self.plan.consumers.get(component);
+        if consumer.is_some_and(|consumer| consumer.handler.routes().is_some()) {
+            return Refusal::Unknown(format!(
+                "{component:?} is a consumer with routes, and a swap replaces a component; change its \
+                 routes in hive.toml and reload"
+            ));
+        }
+        if self.slots.is_empty() {
+            return Refusal::Unknown("hive.toml has no component".to_owned());
+        }
+        let names = self.slots.keys().map(|name| &**name);
+        let advice = nearest::advice(component, names, "the components are");
+        Refusal::Unknown(format!("there is no component {component:?}; {advice}"))
     }
 
     async fn replacement(

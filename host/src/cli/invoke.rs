@@ -1,4 +1,4 @@
-//! `hive-host invoke`: a message through a component, with no broker.
+//! `hive-host invoke`: a message through a component or through routes, with no broker.
 
 pub(super) mod answer;
 mod called;
@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use hive_config::plan::{ComponentPlan, Instances};
+use hive_config::plan::{ComponentPlan, Instances, Plan};
 use hive_core::message::Envelope;
 use hive_core::nearest;
 use hive_lifecycle::Tasks;
+use hive_routes::Routes;
 use hive_sandbox::{Call, Compiling, Engine, EngineLimits, Generation, Handed, Measured, Source};
 use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
@@ -22,6 +23,7 @@ use self::answer::Answer;
 use self::called::Called;
 use self::log::Log;
 use self::measure::Measure;
+use super::callee::Callee;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
 use super::{Exit, PlanFile, progress};
@@ -37,7 +39,7 @@ const INSTANCES: u32 = 4;
 
 #[derive(Debug, Args)]
 pub(super) struct Invoke {
-    /// The component's file; with --config and no --name, its name in hive.toml
+    /// The component's file; with --config and no --name, its name in hive.toml, or that of a consumer with routes
     #[arg(value_name = "COMPONENT")]
     component: PathBuf,
     /// One or more messages as JSON (docs/message-format.md); default: standard input, as with -
@@ -69,19 +71,35 @@ pub(super) struct Invoke {
 }
 
 pub(super) fn run(arguments: &Invoke) -> Result<Exit, Exit> {
-    let plan = plan(arguments)?;
-    let deliveries = input::deliveries(arguments)?;
+    let called = called(arguments)?;
+    let mut deliveries = input::deliveries(arguments)?;
+    if let Planned::Routes { queue, .. } = &called {
+        for delivery in deliveries.iter_mut().filter(|one| one.queue.is_empty()) {
+            delivery.queue = Arc::clone(queue);
+        }
+    }
     let log = Log::start();
     progress::show();
     Ok(super::block_on(async {
-        match invoke(arguments, plan, &deliveries, &log).await {
+        match invoke(arguments, called, &deliveries, &log).await {
             Ok(exit) | Err(exit) => exit,
         }
     }))
 }
 
-/// The grants and limits of the component.
-fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
+/// What is called, as planned.
+enum Planned {
+    /// A component, with its grants and limits.
+    Component(Box<ComponentPlan>),
+    /// The routes of a consumer.
+    Routes {
+        routes: Arc<Routes>,
+        /// The queue that the consumer reads.
+        queue: Arc<str>,
+    },
+}
+
+fn called(arguments: &Invoke) -> Result<Planned, Exit> {
     let Invoke {
         component,
         config,
@@ -97,7 +115,10 @@ fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
         Some(file) => {
             let named = name.clone();
             let named = named.unwrap_or_else(|| component.to_string_lossy().into_owned());
-            let mut plan = planned(file, &named)?;
+            let mut plan = match planned(file, &named)? {
+                Planned::Component(plan) => *plan,
+                routes => return Ok(routes),
+            };
             if name.is_some() {
                 plan.path.clone_from(component);
                 // It is that of the file in hive.toml.
@@ -111,38 +132,60 @@ fn plan(arguments: &Invoke) -> Result<ComponentPlan, Exit> {
     }
     // The user wants to read every line, and there is no flood to protect from.
     plan.log_lines = u32::MAX;
-    Ok(plan)
+    Ok(Planned::Component(Box::new(plan)))
 }
 
-fn planned(file: &Path, name: &str) -> Result<ComponentPlan, Exit> {
+/// The component of this name, or else the consumer of this name that has routes.
+fn planned(file: &Path, name: &str) -> Result<Planned, Exit> {
     let file = PlanFile {
         file: file.to_owned(),
     };
     let plan = file.load()?;
-    let components = &plan.components;
-    components.get(name).cloned().ok_or_else(|| {
-        let names = components.keys().map(|name| &**name);
-        let advice = nearest::advice(name, names, "the components are");
-        let file = file.file.display();
-        fault!("{file} has no component {name:?}; {advice}");
-        Exit::Misused
+    if let Some(component) = plan.components.get(name) {
+        return Ok(Planned::Component(Box::new(component.clone())));
+    }
+    if let Some(routes) = routes(&plan, name) {
+        return Ok(routes);
+    }
+    let with_routes = plan.consumers.values();
+    let with_routes = with_routes.filter(|consumer| consumer.handler.routes().is_some());
+    let names = with_routes.map(|consumer| &consumer.name);
+    let names = plan.components.keys().chain(names).map(|name| &**name);
+    let advice = nearest::advice(name, names, "there are");
+    let file = file.file.display();
+    fault!("{file} has no component and no consumer with routes {name:?}; {advice}");
+    Err(Exit::Misused)
+}
+
+fn routes(plan: &Plan, name: &str) -> Option<Planned> {
+    let consumer = plan.consumers.get(name)?;
+    Some(Planned::Routes {
+        routes: Arc::clone(consumer.handler.routes()?),
+        queue: Arc::clone(&consumer.queue),
     })
 }
 
 async fn invoke(
     arguments: &Invoke,
-    plan: ComponentPlan,
+    planned: Planned,
     deliveries: &[Envelope],
     log: &Log,
 ) -> Result<Exit, Exit> {
     let tasks = Tasks::new();
     let begun = Instant::now();
-    let generation = load(&plan, &tasks).await?;
+    let (callee, is_fresh) = match planned {
+        Planned::Routes { routes, .. } => (Callee::Routes(routes), false),
+        Planned::Component(plan) => {
+            let generation = load(&plan, &tasks).await?;
+            let is_fresh = plan.instances == Instances::Fresh;
+            (Callee::Component(Box::new(generation)), is_fresh)
+        }
+    };
     let loaded = begun.elapsed();
     let batch: Vec<&Envelope> = deliveries.iter().collect();
-    let is_batch = arguments.batch || !generation.takes_single();
-    if is_batch && !generation.takes_batches() {
-        fault!("it exports no hive:consumer/batch-handler; leave --batch out");
+    let is_batch = arguments.batch || !callee.takes_single();
+    if is_batch && !callee.takes_batches() {
+        fault!("{}; leave --batch out", callee.without_batches());
         return Err(Exit::Misused);
     }
     let handed: Vec<Handed<'_>> = match is_batch {
@@ -161,7 +204,7 @@ async fn invoke(
                 outcomes,
                 took,
                 memory,
-            } = generation.measure(&call, *handed).await;
+            } = callee.measure(&call, *handed).await;
             let answers: Vec<Answer> = outcomes.into_iter().map(Answer::of).collect();
             measure.note(took, &answers);
             let said = log.take();
@@ -175,11 +218,10 @@ async fn invoke(
             }
         }
     }
-    generation.drain().await;
+    callee.drain().await;
     if let Some(last) = called.last_mut() {
         last.log.extend(log.take());
     }
-    let is_fresh = plan.instances == Instances::Fresh;
     let measured = arguments.repeat.map(|_| measure.result(is_fresh));
     match arguments.json {
         true => {
@@ -197,7 +239,9 @@ async fn invoke(
             for one in &called {
                 say::lines(&one.text(many, &mut number));
             }
-            out!("loaded in {}", measure::milliseconds(loaded));
+            if let Callee::Component(_) = callee {
+                out!("loaded in {}", measure::milliseconds(loaded));
+            }
             if let Some(measured) = measured {
                 say::lines(&measured);
             }

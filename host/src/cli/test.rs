@@ -248,7 +248,9 @@ async fn components(
             Exit::Failed
         })?;
     let cases = || chosen.iter().flat_map(|one| one.components.iter().copied());
-    let names: BTreeSet<&Arc<str>> = cases().map(|case| &case.component).collect();
+    let names: BTreeSet<&Arc<str>> = cases()
+        .filter_map(|case| case.handler.component())
+        .collect();
     let bench = Bench::load(engine, plan, names).await.map_err(|faults| {
         for fault in &faults {
             fault!([fault.code()] "{fault}");

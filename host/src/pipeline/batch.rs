@@ -39,7 +39,7 @@ impl Batches {
         Some(Self {
             rule: plan.batch?,
             turn: Mutex::new(()),
-            telemetry: telemetry.batches(&plan.name, &plan.table, &plan.component),
+            telemetry: telemetry.batches(&plan.name, &plan.table, plan.handler.name()),
         })
     }
 
@@ -126,7 +126,7 @@ impl Pipeline {
     pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
         failpoint::reached("batch.gathered");
         // One generation for the whole batch, held to the end of the call.
-        let generation = self.slot.deal();
+        let dealt = self.handler.deal();
         let envelopes: Vec<_> = batch.iter().map(|held| &held.delivery.envelope).collect();
         let Some(first) = batch.first() else {
             return;
@@ -140,7 +140,7 @@ impl Pipeline {
             delivery: &label,
         };
         let began = Instant::now();
-        let answer = generation.handle_batch(&call, &envelopes);
+        let answer = dealt.handle_batch(&call, &envelopes);
         let ended = self.unless_cut(&batch, pin!(answer)).await;
         let outcomes = match ended {
             Ended::Done(outcomes) => outcomes,
@@ -157,7 +157,7 @@ impl Pipeline {
         BatchAnswered { took }.emit(&batches.telemetry);
         // In their order, so that what they publish is in order too.
         for (held, outcome) in batch.into_iter().zip(outcomes) {
-            self.conclude(held, outcome, &generation);
+            self.conclude(held, outcome, &dealt);
             // A large batch lets others work in between.
             consume_budget().await;
         }

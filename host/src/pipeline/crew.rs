@@ -32,7 +32,8 @@ pub(super) struct Crew {
     worker: Box<Worker>,
     roster: watch::Sender<Roster>,
     toil: Toil,
-    slot: Arc<Slot>,
+    /// The place of the component; `None` for routes, which need no instances.
+    slot: Option<Arc<Slot>>,
     telemetry: Arc<ConsumerTelemetry>,
     tasks: Tasks,
 }
@@ -62,7 +63,7 @@ impl Crew {
     /// A crew without workers. Its workers will ask for instances of `slot`.
     pub(super) fn new(
         worker: impl for<'a> Fn(&'a mut Seat) -> Working<'a> + Send + Sync + 'static,
-        slot: &Arc<Slot>,
+        slot: Option<&Arc<Slot>>,
         telemetry: &Arc<ConsumerTelemetry>,
         tasks: &Tasks,
     ) -> Arc<Self> {
@@ -70,7 +71,7 @@ impl Crew {
             worker: Box::new(worker),
             roster: watch::Sender::new(Roster::default()),
             toil: Toil::default(),
-            slot: Arc::clone(slot),
+            slot: slot.cloned(),
             telemetry: Arc::clone(telemetry),
             tasks: tasks.clone(),
         })
@@ -126,7 +127,9 @@ impl Crew {
 
     /// Gives back the instances that the current workers do not need.
     pub(super) fn give_back(&self) {
-        self.slot.give_back();
+        if let Some(slot) = &self.slot {
+            slot.give_back();
+        }
     }
 }
 
@@ -141,7 +144,9 @@ pub(super) struct Seat {
 impl Seat {
     /// The caller has counted it in the roster.
     fn take(crew: &Arc<Crew>) -> Self {
-        crew.slot.worker_comes();
+        if let Some(slot) = &crew.slot {
+            slot.worker_comes();
+        }
         crew.telemetry.worker_came();
         Self {
             crew: Arc::clone(crew),
@@ -229,7 +234,9 @@ impl Seat {
     }
 
     fn uncount(&self) {
-        self.crew.slot.worker_goes();
+        if let Some(slot) = &self.crew.slot {
+            slot.worker_goes();
+        }
         self.crew.telemetry.worker_went();
     }
 }

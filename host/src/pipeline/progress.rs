@@ -72,13 +72,15 @@ impl Progress {
     }
 
     /// Starts to store the position, and to resume with other code where the component stopped the consumer.
-    pub(super) fn start(self: &Arc<Self>, slot: &Arc<Slot>) {
-        let (progress, slot) = (Arc::clone(self), Arc::clone(slot));
-        self.tasks
-            .spawn_work(async move { progress.keep_writing().await });
+    pub(super) fn start(self: &Arc<Self>, slot: Option<&Arc<Slot>>) {
         let progress = Arc::clone(self);
         self.tasks
-            .spawn_service(async move { progress.go_on_after_swaps(&slot).await });
+            .spawn_work(async move { progress.keep_writing().await });
+        if let Some(slot) = slot.cloned() {
+            let progress = Arc::clone(self);
+            self.tasks
+                .spawn_service(async move { progress.go_on_after_swaps(&slot).await });
+        }
     }
 
     /// Goes on where an earlier host of the group was. Waits for a store that fails, and gives false if

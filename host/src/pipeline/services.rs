@@ -5,18 +5,18 @@ use std::sync::Arc;
 use hive_amqp::{Connection, Subscription};
 use hive_config::plan::ConsumerPlan;
 use hive_lifecycle::Tasks;
-use hive_sandbox::Slot;
 use hive_store::Store;
 use hive_telemetry::{ConsumerTelemetry, Telemetry};
 
+use super::handler::Handler;
 use super::quarantine::Quarantines;
 
 /// What the host has for one of its consumers.
 pub struct Services {
     /// The connection that it consumes over.
     pub connection: Arc<Connection>,
-    /// The place of its component.
-    pub slot: Arc<Slot>,
+    /// What decides over its deliveries.
+    pub handler: Handler,
     /// Remembers what outlives the host.
     pub store: Arc<dyn Store>,
     /// Shared by all consumers of the host.

@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 10] = [
+const CRATES: [Crate; 11] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -35,13 +35,18 @@ const CRATES: [Crate; 10] = [
     },
     Crate {
         name: "hive-config",
-        may_use: &["hive-core"],
+        may_use: &["hive-core", "hive-routes"],
         without: &["lapin", "wasmtime", "axum"],
     },
     Crate {
         name: "hive-lifecycle",
         may_use: &["hive-telemetry"],
         without: &["lapin", "wasmtime", "axum"],
+    },
+    Crate {
+        name: "hive-routes",
+        may_use: &["hive-core"],
+        without: &["tokio", "lapin", "wasmtime", "axum"],
     },
     Crate {
         name: "hive-sandbox",
@@ -88,6 +93,7 @@ const CRATES: [Crate; 10] = [
             "hive-core",
             "hive-demo",
             "hive-lifecycle",
+            "hive-routes",
             "hive-sandbox",
             "hive-store",
             "hive-telemetry",
@@ -98,8 +104,9 @@ const CRATES: [Crate; 10] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("base64", &["hive-broker", "hive-core"]),
+    ("cel", &["hive-routes"]),
     ("glob", &["hive-config"]),
     ("fred", &["hive-store"]),
     ("redb", &["hive-store"]),

@@ -1,14 +1,16 @@
 //! The examples as their README runs them: their own hive.toml and their own sample messages, each
 //! sample coming to what its name says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hive_tests::{Broker, HostProcess, Message, Vhost, built_example, scratch};
+use hive_tests::{
+    Broker, HostProcess, Message, Vhost, built_example, example, run_to_end, scratch,
+};
 
 /// An example, and where its messages come from and go to.
 struct Example {
-    folder: &'static str,
+    folder: PathBuf,
     queue: &'static str,
     /// Each queue with how many messages the samples make there.
     makes: &'static [(&'static str, usize)],
@@ -17,7 +19,7 @@ struct Example {
 #[tokio::test]
 async fn example_webhook_js() -> Result<()> {
     come_to_what_they_say(Example {
-        folder: "webhook-js",
+        folder: built_example("webhook-js"),
         queue: "webhooks.received",
         makes: &[
             ("webhooks.mail", 2),
@@ -31,7 +33,7 @@ async fn example_webhook_js() -> Result<()> {
 #[tokio::test]
 async fn example_webhook_ts() -> Result<()> {
     come_to_what_they_say(Example {
-        folder: "webhook-ts",
+        folder: built_example("webhook-ts"),
         queue: "pushes.received",
         makes: &[("pushes.shop", 1), ("pushes.finance", 1), ("pushes.web", 1)],
     })
@@ -41,7 +43,7 @@ async fn example_webhook_ts() -> Result<()> {
 #[tokio::test]
 async fn example_cleaning_python() -> Result<()> {
     come_to_what_they_say(Example {
-        folder: "cleaning-python",
+        folder: built_example("cleaning-python"),
         queue: "readings.files",
         makes: &[("readings.all", 3), ("readings.reports", 2)],
     })
@@ -51,7 +53,7 @@ async fn example_cleaning_python() -> Result<()> {
 #[tokio::test]
 async fn example_frames_c() -> Result<()> {
     come_to_what_they_say(Example {
-        folder: "frames-c",
+        folder: built_example("frames-c"),
         queue: "frames",
         makes: &[("positions", 2)],
     })
@@ -61,20 +63,35 @@ async fn example_frames_c() -> Result<()> {
 #[tokio::test]
 async fn example_invoices_go() -> Result<()> {
     come_to_what_they_say(Example {
-        folder: "invoices-go",
+        folder: built_example("invoices-go"),
         queue: "invoices.received",
         makes: &[("invoices.booked", 2), ("invoices.large", 1)],
     })
     .await
 }
 
+#[tokio::test]
+async fn example_routes() -> Result<()> {
+    let folder = example("routes");
+    let toml = folder.join("hive.toml");
+    for verb in ["check", "test"] {
+        let ran = run_to_end(&[verb, &toml.to_string_lossy()])?;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    come_to_what_they_say(Example {
+        folder,
+        queue: "orders.created",
+        makes: &[("audit.germany", 1), ("orders.short", 1)],
+    })
+    .await
+}
+
 async fn come_to_what_they_say(one: Example) -> Result<()> {
-    let folder = built_example(one.folder);
-    let vhost = Broker::shared().await?.vhost(one.folder).await?;
-    let mut host = launch(&folder, &vhost)?;
+    let vhost = Broker::shared().await?.vhost("example").await?;
+    let mut host = launch(&one.folder, &vhost)?;
     host.wait_for_start().await?;
     let mut rejected = 0;
-    for sample in std::fs::read_dir(folder.join("messages"))? {
+    for sample in std::fs::read_dir(one.folder.join("messages"))? {
         let path = sample?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.context("a sample has a name")?;

@@ -14,7 +14,7 @@ use super::expectations::{Expecting, buckets, named_texts};
 use super::keys::named;
 use super::{AnswerMatch, Call, Cases, ComponentCase, given};
 use crate::faults::Faults;
-use crate::plan::{ConsumerPlan, Plan};
+use crate::plan::{ConsumerPlan, Handler, Plan};
 use crate::sources::Sources;
 use crate::written::Node;
 
@@ -55,7 +55,7 @@ struct Meaning<'a> {
 
 /// Whom a case calls.
 struct Target<'a> {
-    component: Arc<str>,
+    handler: Handler,
     consumer: Option<&'a ConsumerPlan>,
 }
 
@@ -133,7 +133,7 @@ impl<'a> Meaning<'a> {
         Some(ComponentCase {
             name: node.text(named!("name"))?.to_owned(),
             line: self.line(node),
-            component: target?.component,
+            handler: target?.handler,
             config: named_texts(node, named!("config")),
             keyvalue: buckets(node),
             clock: self.clock(node),
@@ -145,7 +145,7 @@ impl<'a> Meaning<'a> {
     /// The component that `consumer` or `component` names; none is a fault that was reported.
     fn target(&mut self, node: &Node) -> Option<Target<'a>> {
         let of = |consumer: &'a ConsumerPlan| Target {
-            component: Arc::clone(&consumer.component),
+            handler: consumer.handler.clone(),
             consumer: Some(consumer),
         };
         let plan = self.plan;
@@ -183,7 +183,7 @@ impl<'a> Meaning<'a> {
                         .error(Code::UnknownReference, at, message, advice);
                 }
                 found.map(|(name, _)| Target {
-                    component: Arc::clone(name),
+                    handler: Handler::Component(Arc::clone(name)),
                     consumer: None,
                 })
             }

@@ -64,7 +64,7 @@ fn a_case_takes_queue_and_component_from_its_consumer() {
     )
     .unwrap();
     let case = &cases.components[0];
-    assert_eq!((&*case.component, case.line), ("pricing", 2));
+    assert_eq!((&**case.handler.name(), case.line), ("pricing", 2));
     assert_eq!(case.keyvalue[0].1, [("a".to_owned(), "1".to_owned())]);
     assert!(case.clock.is_some());
     let call = &case.calls[0];

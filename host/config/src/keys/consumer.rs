@@ -7,12 +7,14 @@ use hive_core::holding::CONSUMER_TIMEOUT;
 use hive_core::policy::RetryPolicy;
 use hive_core::scaling::ScalePlan;
 
-use super::LONGEST;
 use super::consuming::{
-    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, ScaleKeys, StreamPlan,
+    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, RouteKeys, ScaleKeys, StreamPlan,
 };
+use super::{LONGEST, Shape};
 use crate::diff::differing::{Shown, Within};
-use crate::plan::{DelayQueues, OrderedRetry, OrderingPlan, Placement, RatePlan};
+use crate::plan::{
+    DelayQueues, Handler, OrderedRetry, OrderingPlan, Otherwise, Placement, RatePlan,
+};
 
 /// See [`Key::named`](hive_core::message_key::Key::named).
 const ORDERED_BY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
@@ -31,8 +33,19 @@ table! {
         /// characters, `?` is any one character. See [discovery](discovery.md).
         queues -> String as Text, written "pattern";
 
-        /// The component that handles the deliveries.
-        component => Arc<str> as Text [required], written "name of a component";
+        /// The component that handles the deliveries. Each consumer has either a `component` or `routes`.
+        component -> Arc<str> as Text,
+            written "name of a component",
+            from |consumer| consumer.handler.component();
+
+        /// What becomes of a delivery, without a component: the first route whose condition holds. See
+        /// [routes](routes.md).
+        routes -> () as List(&Shape::Table(RouteKeys::KEYS)) [hidden],
+            written "array of routes",
+            from |consumer| consumer.handler.routes();
+
+        /// What becomes of a delivery for which no condition of `routes` holds.
+        otherwise -> Otherwise = "reject", from |consumer| Within(consumer.handler.otherwise());
 
         /// The connection to the broker that has the queue.
         connection => Arc<str> as Text = "main", written "name of a connection";
@@ -109,6 +122,8 @@ table! {
         name: Arc<str>,
         /// The name of its table in the file.
         table: Arc<str>,
+        /// What decides over its deliveries.
+        handler: Handler,
         /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
         least_prefetch: u16,
         /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.

@@ -72,6 +72,60 @@ table! {
 }
 
 table! {
+    /// An element of `routes`. Exactly one of `publish`, `reject`, `retry` and `ack` says what becomes of the delivery.
+    keys RouteKeys of () {
+        /// The condition, in CEL. The first route whose condition holds is taken. See [conditions](routes.md#conditions).
+        when -> String as Text, else "each delivery";
+
+        /// Publishes the message, and acknowledges the delivery once the broker has confirmed that.
+        publish -> () as Table(RoutePublishKeys::KEYS);
+
+        /// Dead-letters the message at once, for this reason, which may be a [text with values](routes.md#texts).
+        reject -> String as Text;
+
+        /// Retries the message later, as the consumer's `retry` says. A string is the `reason`.
+        retry -> () as Short("reason", RouteRetryKeys::KEYS), written "string, or a table";
+
+        /// Acknowledges the delivery: `true`.
+        ack -> bool as Boolean;
+    }
+}
+
+table! {
+    /// `publish = { … }` of a route. What is not set stays as the message has it.
+    keys RoutePublishKeys of () {
+        /// The exchange; `""` is the default exchange, which routes to the queue named by the routing key.
+        exchange -> String as Text [required];
+
+        /// The routing key.
+        routing_key -> String as Text, else "the message's own";
+
+        /// The body.
+        body -> String as Text, else "the message's own";
+
+        /// The content type.
+        content_type -> String as Text, else "the message's own";
+
+        /// Headers that are added, or that replace those of the same name.
+        headers -> () as Each(&Shape::Text), else "the message's own", written "table of strings";
+
+        /// How much later the message is published.
+        delay -> Duration as Duration(1, LONGEST_TTL), else "at once";
+    }
+}
+
+table! {
+    /// `retry = { … }` of a route.
+    keys RouteRetryKeys of () {
+        /// Why, for the log and the dead letter.
+        reason -> String as Text [required];
+
+        /// The delay before the retry.
+        delay -> Duration as Duration(1, LONGEST_TTL), else "that of the consumer's `retry`";
+    }
+}
+
+table! {
     /// `rate = { … }`.
     keys RateKeys of () {
         /// This many each second, minute or hour.

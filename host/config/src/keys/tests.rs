@@ -72,6 +72,13 @@ const NEEDED: &[(&str, &str)] = &[
     ("consumers.dedup.", "dedup.key = 'body'"),
     ("consumers.publish_dedup.", "publish_dedup.key = 'body'"),
     ("consumers.batch.", "batch.size = 2\nbatch.wait = '1s'"),
+    ("consumers.routes[].when", "ack = true"),
+    ("consumers.routes[].publish.", "publish.exchange = 'e'"),
+    ("consumers.routes[].retry.delay", "retry.reason = 'later'"),
+    (
+        "consumers.otherwise",
+        "routes = [{ when = 'redelivered', ack = true }]",
+    ),
     ("consumers.stream.offset", "stream.group = 'g'"),
     ("consumers.stream.on_error", "stream.group = 'g'"),
     ("consumers.stream.group", "stream.offset = 'first'"),
@@ -116,6 +123,16 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("components.allow.keyvalue", ["['a']", "['b']"]),
     ("components.allow.publish", ["['a:b']", "[]"]),
     ("consumers.component", ["'c'", "'d'"]),
+    (
+        "consumers.routes[].when",
+        ["'redelivered'", "'attempt > 1'"],
+    ),
+    ("consumers.routes[].retry", ["'later'", "'much later'"]),
+    ("consumers.routes[].ack", ["true", ""]),
+    (
+        "consumers.routes[].publish.headers",
+        ["{ a = '1' }", "{ a = '2' }"],
+    ),
     ("consumers.connection", ["'main'", "'other'"]),
     ("consumers.ordered_by", ["'routing-key'", "'header:a'"]),
     ("consumers.rate", ["'1/s'", "'2/s'"]),
@@ -180,7 +197,7 @@ impl Case {
         let mut elements = Vec::new();
         for (of, text) in needed {
             for line in text.lines().filter(|line| !is_replaced(line)) {
-                match of.ends_with("[].") {
+                match of.contains("[].") {
                     true => elements.push(line.to_owned()),
                     false => lines.push(line.to_owned()),
                 }
@@ -189,11 +206,15 @@ impl Case {
         let own = value.filter(|value| !value.is_empty());
         let own = own.map(|value| format!("{inner} = {value}"));
         match array {
+            Some(_) if value == Some("") => {}
             Some(array) => {
                 elements.extend(own);
                 lines.push(format!("{array} = [{{ {} }}]", elements.join(", ")));
             }
             None => lines.extend(own),
+        }
+        if lines.iter().any(|line| line.starts_with("routes = ")) {
+            lines.retain(|line| !line.starts_with("component = "));
         }
         let heading = match self.section.shape {
             Shape::Named(_) => format!("[{}.{}]", self.section.name, self.entry()),

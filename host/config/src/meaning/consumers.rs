@@ -21,6 +21,7 @@ mod dedup;
 mod pattern;
 mod placement;
 mod retry;
+mod routes;
 mod scale;
 mod stream;
 
@@ -45,8 +46,8 @@ pub(super) fn plans(
     let root = context.root;
     let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
     if root.named(RootKeys::consumers).is_empty() && !is_faulty {
-        let remedy = "add a [consumers.NAME] with a `queue` and a `component`: without one there \
-                      is nothing to run";
+        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`: without one \
+                      there is nothing to run";
         context
             .faults
             .missing(root, RootKeys::consumers.name(), remedy);
@@ -85,7 +86,7 @@ fn plan(
     node: &Node,
     queues: Option<&Queues>,
 ) -> Option<ConsumerPlan> {
-    let component = component(context, node);
+    let handler = routes::handler(context, node);
     let connection = context.connection(node, ConsumerPlan::connection);
     let scale = scale::plan(context, node);
     let ordering = flow::ordering(context, node);
@@ -129,7 +130,7 @@ fn plan(
         name: name.into(),
         table: name.into(),
         queue: queue?,
-        component: component?.into(),
+        handler: handler?,
         connection: connection?.into(),
         prefetch,
         least_prefetch,

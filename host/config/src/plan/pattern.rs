@@ -25,11 +25,6 @@ impl PatternPlan {
         &self.template.connection
     }
 
-    /// The component that handles the deliveries.
-    pub fn component(&self) -> &Arc<str> {
-        &self.template.component
-    }
-
     /// The consumer of a queue that the broker has, or why there can be none.
     ///
     /// # Errors

@@ -258,6 +258,24 @@ codes! {
             steps: ["Move the key to the table that the remedy names."],
             example: "error[HIVE-0136]: `consumers.orders.timeout` is not a known key",
         }
+        BadExpression "0137" "a condition or a text that is not an expression of CEL" {
+            means: "The text is not an expression of CEL, or it names a variable, a property or a function that \
+                    expressions do not have, or it uses a value as a type that it never has.",
+            steps: [
+                "Correct it at the character that the message names.",
+                "docs/routes.md lists the variables, their types and the functions.",
+            ],
+            example: "error[HIVE-0137]: `consumers.audit.routes[0].when` names \"hedaers\", which does not exist (at character 1)",
+        }
+        Unreachable "0138" "a route that no delivery reaches" {
+            means: "A route before this one takes every delivery, or the condition of this one never holds. Hive \
+                    reports it, since whoever wrote it expects an effect.",
+            steps: [
+                "Move the route before the one that takes every delivery, or correct the condition.",
+                "Or remove the route.",
+            ],
+            example: "error[HIVE-0138]: `consumers.audit.routes[1]` is never reached: routes[0] takes every delivery",
+        }
     }
 
     "Broker" {
@@ -590,8 +608,12 @@ codes! {
         }
         Rejected "0406" "the component rejected the message" {
             means: "The handler answered `reject`: the message can never be handled. It is dead-lettered at once, \
-                    without a retry.",
-            steps: ["Read the reason; correct the publisher, or the message with `hive-host dead show`."],
+                    without a retry. Of a consumer with `routes`: a route rejects it, no route holds, or an expression \
+                    has no value for this message.",
+            steps: [
+                "Read the reason; correct the publisher, or the message with `hive-host dead show`.",
+                "If the reason begins with `routes[N]`, correct that route, reload, and replay the dead letters.",
+            ],
             example: "{\"event\":\"delivery.settled\",\"outcome\":\"dead_lettered\",\"class\":\"rejected\",\"code\":\"HIVE-0406\",\"error\":\"no order\"}",
         }
         RetryAsked "0407" "the component asked for a retry" {

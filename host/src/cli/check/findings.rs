@@ -39,7 +39,10 @@ struct Component {
 struct Consumer {
     name: String,
     queue: String,
-    component: String,
+    /// `None` for a consumer with routes.
+    component: Option<String>,
+    /// How many; 0 for a component.
+    routes: usize,
     batch: Option<String>,
     /// Where one host at a time consumes.
     placement: Option<String>,
@@ -61,7 +64,11 @@ impl Consumer {
         Self {
             name: plan.name.to_string(),
             queue: plan.queue.to_string(),
-            component: plan.component.to_string(),
+            component: plan.handler.component().map(ToString::to_string),
+            routes: plan
+                .handler
+                .routes()
+                .map_or(0, |routes| routes.routes.len()),
             batch,
             placement: placement(plan, whole),
             failed,
@@ -155,11 +162,15 @@ impl Findings {
                 Some(batch) => format!(" in batches of {batch}"),
                 None => String::new(),
             };
+            let handler = match (&consumer.component, consumer.routes) {
+                (Some(component), _) => format!("component {component}"),
+                (None, 1) => "1 route".to_owned(),
+                (None, routes) => format!("{routes} routes"),
+            };
             out!(
-                "consumer {}: queue {} -> component {}{batches}, {}",
+                "consumer {}: queue {} -> {handler}{batches}, {}",
                 consumer.name,
                 consumer.queue,
-                consumer.component,
                 consumer.failed
             );
             if let Some(placement) = &consumer.placement {
@@ -196,6 +207,7 @@ impl Findings {
                 "consumer": consumer.name,
                 "queue": consumer.queue,
                 "component": consumer.component,
+                "routes": consumer.routes,
                 "batches": consumer.batch,
                 "placement": consumer.placement,
                 "on-failure": consumer.failed,

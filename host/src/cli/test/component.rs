@@ -1,13 +1,11 @@
-//! Runs a case that calls a component.
+//! Runs a case that calls a component, or the routes of a consumer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hive_config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
-use hive_config::plan::{ComponentPlan, Plan};
-use hive_sandbox::{
-    Call, Code, ComponentFault, Engine, Generation, Handed, Measured, Source, Surroundings,
-};
+use hive_config::plan::{ComponentPlan, Handler, Plan};
+use hive_sandbox::{Call, Code, ComponentFault, Engine, Handed, Measured, Source, Surroundings};
 use hive_store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,6 +15,7 @@ use super::offline::Offline;
 use super::pool;
 use super::report::Ended;
 use crate::cli::Exit;
+use crate::cli::callee::Callee;
 use crate::cli::invoke::answer::Answer;
 use crate::cli::invoke::log::{Line, Log};
 
@@ -117,21 +116,37 @@ impl Bench {
             network: Some(Arc::clone(&network) as _),
             clock: clock.map(|time| Arc::new(move || time) as _),
         };
-        let (plan, code) = self
-            .components
-            .get(&case.component)
-            .ok_or("its component was not loaded")?;
-        let plan = with_config(plan, &case.config);
-        let engine = self.engine.surrounded(&store, surroundings);
-        let generation = engine
-            .load(&plan, &[], Source::Compiled(code.clone()), 1)
-            .await
-            .map_err(|fault| fault.to_string())?;
+        let callee = match &case.handler {
+            Handler::Routes(routes) => Callee::Routes(Arc::clone(routes)),
+            Handler::Component(name) => {
+                let engine = self.engine.surrounded(&store, surroundings);
+                self.load_again(&engine, name, case).await?
+            }
+        };
         Ok(Scene {
-            generation,
+            callee,
             network,
             store,
         })
+    }
+
+    /// The component of a case, in its surroundings.
+    async fn load_again(
+        &self,
+        engine: &Engine,
+        name: &str,
+        case: &ComponentCase,
+    ) -> Result<Callee, String> {
+        let (plan, code) = self
+            .components
+            .get(name)
+            .ok_or("its component was not loaded")?;
+        let plan = with_config(plan, &case.config);
+        let loaded = engine
+            .load(&plan, &[], Source::Compiled(code.clone()), 1)
+            .await;
+        let generation = loaded.map_err(|fault| fault.to_string())?;
+        Ok(Callee::Component(Box::new(generation)))
     }
 }
 
@@ -152,9 +167,9 @@ struct Course {
     answers: Vec<Value>,
 }
 
-/// A component in the surroundings of a case.
+/// What is called, in the surroundings of a case.
 struct Scene {
-    generation: Generation,
+    callee: Callee,
     network: Arc<Offline>,
     store: Arc<dyn Store>,
 }
@@ -192,7 +207,7 @@ impl Scene {
             }
             found.extend(self.buckets(&call.expect.keyvalue, &at).await);
         }
-        self.generation.drain().await;
+        self.callee.drain().await;
         found.extend(self.network.differences());
         found
     }
@@ -200,7 +215,7 @@ impl Scene {
     async fn call(&self, call: &CallCase, index: usize) -> Measured {
         let envelopes: Vec<_> = call.deliveries.iter().map(|(one, _)| one).collect();
         // A component that handles batches alone gets one of one.
-        let is_batch = call.is_batch || !self.generation.takes_single();
+        let is_batch = call.is_batch || !self.callee.takes_single();
         let handed = match (&envelopes[..], is_batch) {
             ([one], false) => Handed::One(one),
             _ => Handed::Batch(&envelopes),
@@ -209,7 +224,7 @@ impl Scene {
             consumer: "test",
             delivery: &(index + 1),
         };
-        self.generation.measure(&told, handed).await
+        self.callee.measure(&told, handed).await
     }
 
     async fn buckets(&self, expected: &[Bucket], at: &str) -> Differences {

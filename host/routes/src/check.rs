@@ -1,0 +1,277 @@
+//! What can be known of an expression without a delivery: names that there are not, and types that do not go together.
+
+use std::fmt;
+
+use cel::Program;
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo,
+};
+use hive_core::nearest;
+
+use crate::fault::Fault;
+use crate::json;
+use crate::view::{PROPERTIES, VARIABLES};
+
+/// The functions that expressions may call, by the names that people write.
+const FUNCTIONS: [&str; 24] = [
+    "bool",
+    "bytes",
+    "charAt",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "indexOf",
+    "int",
+    "join",
+    json::FUNCTION,
+    "lastIndexOf",
+    "lowerAscii",
+    "replace",
+    "reverse",
+    "size",
+    "split",
+    "startsWith",
+    "string",
+    "substring",
+    "trim",
+    "type",
+    "uint",
+    "upperAscii",
+];
+
+/// The types that `type(…)` is compared with.
+const TYPES: [&str; 10] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+];
+
+/// What is known of the type of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Any,
+    Bool,
+    Number,
+    Text,
+    Bytes,
+    List,
+    Map,
+    Null,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "of any type",
+            Self::Bool => "true or false",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::Bytes => "bytes",
+            Self::List => "a list",
+            Self::Map => "a map",
+            Self::Null => "null",
+        })
+    }
+}
+
+/// Checks a program that was compiled, and gives the type of its value.
+pub(crate) fn check(program: &Program) -> Result<Kind, Fault> {
+    let mut checker = Checker {
+        places: program.source_info(),
+        bound: Vec::new(),
+    };
+    checker.kind(program.expression())
+}
+
+struct Checker<'p> {
+    places: &'p SourceInfo,
+    /// The variables of the loops around.
+    bound: Vec<&'p str>,
+}
+
+impl<'p> Checker<'p> {
+    fn kind(&mut self, at: &'p IdedExpr) -> Result<Kind, Fault> {
+        match &at.expr {
+            Expr::Literal(literal) => Ok(kind_of(literal)),
+            Expr::Ident(name) => self.variable(name, at),
+            Expr::Select(select) => self.select(select, at),
+            Expr::Call(call) => self.call(call, at),
+            Expr::Comprehension(through) => self.comprehension(through),
+            Expr::List(list) => {
+                self.all(&list.elements)?;
+                Ok(Kind::List)
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.kind(&entry.key)?;
+                        self.kind(&entry.value)?;
+                    }
+                }
+                Ok(Kind::Map)
+            }
+            Expr::Struct(_) => Err(self.fault(at, "names a message type, and there are none")),
+            Expr::Unspecified => Ok(Kind::Any),
+        }
+    }
+
+    fn variable(&self, name: &str, at: &IdedExpr) -> Result<Kind, Fault> {
+        if self.bound.contains(&name) || name.starts_with('@') {
+            return Ok(Kind::Any);
+        }
+        match name.trim_start_matches('.') {
+            "headers" | "properties" => Ok(Kind::Map),
+            "routing_key" | "exchange" | "queue" => Ok(Kind::Text),
+            "attempt" => Ok(Kind::Number),
+            "redelivered" => Ok(Kind::Bool),
+            "body" => Ok(Kind::Any),
+            name if TYPES.contains(&name) => Ok(Kind::Any),
+            other => {
+                let advice = nearest::advice(other, VARIABLES, "there are");
+                Err(self.fault(
+                    at,
+                    &format!("names {other:?}, which does not exist: {advice}"),
+                ))
+            }
+        }
+    }
+
+    fn select(&mut self, select: &'p SelectExpr, at: &'p IdedExpr) -> Result<Kind, Fault> {
+        let of = self.kind(&select.operand)?;
+        let Expr::Ident(name) = &select.operand.expr else {
+            return match of {
+                Kind::Any | Kind::Map => Ok(self.tested(select)),
+                other => {
+                    let message = format!("looks for {:?} in {other}", select.field);
+                    Err(self.fault(at, &message))
+                }
+            };
+        };
+        let is_property = PROPERTIES.contains(&select.field.as_str());
+        if name == "properties" && !self.bound.contains(&"properties") && !is_property {
+            let advice = nearest::advice(&select.field, PROPERTIES, "the properties are");
+            let message = format!(
+                "names the property {:?}, which does not exist: {advice}",
+                select.field
+            );
+            return Err(self.fault(at, &message));
+        }
+        match of {
+            Kind::Any | Kind::Map => Ok(self.tested(select)),
+            other => {
+                let message = format!("looks for {:?} in {name}, which is {other}", select.field);
+                Err(self.fault(at, &message))
+            }
+        }
+    }
+
+    /// `has(a.b)` is a selection that only tests.
+    fn tested(&self, select: &SelectExpr) -> Kind {
+        match select.test {
+            true => Kind::Bool,
+            false => Kind::Any,
+        }
+    }
+
+    fn call(&mut self, call: &'p CallExpr, at: &'p IdedExpr) -> Result<Kind, Fault> {
+        if let Some(target) = &call.target {
+            self.kind(target)?;
+        }
+        let kinds = self.all(&call.args)?;
+        let name = call.func_name.as_str();
+        match (name, &kinds[..]) {
+            ("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_", [left, right]) => {
+                let never = |kind: &Kind| matches!(kind, Kind::Any | Kind::Null);
+                if left != right && !never(left) && !never(right) {
+                    let message = format!("compares {left} with {right}");
+                    return Err(self.fault(at, &message));
+                }
+                Ok(Kind::Bool)
+            }
+            ("_&&_" | "_||_", sides) => {
+                let other = sides
+                    .iter()
+                    .find(|kind| !matches!(kind, Kind::Bool | Kind::Any));
+                match other {
+                    Some(kind) => {
+                        let message =
+                            format!("joins {kind} with `&&` or `||`, which join conditions");
+                        Err(self.fault(at, &message))
+                    }
+                    None => Ok(Kind::Bool),
+                }
+            }
+            ("!_" | "@in" | "@not_strictly_false", _) => Ok(Kind::Bool),
+            ("_?_:_", [_, yes, no]) => Ok(if yes == no { *yes } else { Kind::Any }),
+            ("_+_", [left, right]) if left == right => Ok(*left),
+            ("_-_" | "_*_" | "_/_" | "_%_" | "-_", _) => Ok(Kind::Number),
+            ("_+_" | "_[_]", _) => Ok(Kind::Any),
+            ("contains" | "startsWith" | "endsWith" | "bool", _) => Ok(Kind::Bool),
+            ("size" | "int" | "uint" | "double" | "indexOf" | "lastIndexOf", _) => Ok(Kind::Number),
+            (
+                "string"
+                | json::FUNCTION
+                | "join"
+                | "lowerAscii"
+                | "upperAscii"
+                | "replace"
+                | "substring"
+                | "trim"
+                | "charAt",
+                _,
+            ) => Ok(Kind::Text),
+            ("bytes", _) => Ok(Kind::Bytes),
+            ("split", _) => Ok(Kind::List),
+            _ if FUNCTIONS.contains(&name) => Ok(Kind::Any),
+            _ => {
+                let advice = nearest::advice(name, FUNCTIONS, "the functions are");
+                Err(self.fault(
+                    at,
+                    &format!("calls {name:?}, which does not exist: {advice}"),
+                ))
+            }
+        }
+    }
+
+    fn comprehension(&mut self, through: &'p ComprehensionExpr) -> Result<Kind, Fault> {
+        self.kind(&through.iter_range)?;
+        let before = self.bound.len();
+        self.bound.push(&through.iter_var);
+        self.bound.extend(through.iter_var2.as_deref());
+        self.bound.push(&through.accu_var);
+        let begun = self.kind(&through.accu_init)?;
+        self.kind(&through.loop_cond)?;
+        self.kind(&through.loop_step)?;
+        let result = self.kind(&through.result)?;
+        self.bound.truncate(before);
+        Ok(if result == Kind::Any { begun } else { result })
+    }
+
+    fn all(&mut self, expressions: &'p [IdedExpr]) -> Result<Vec<Kind>, Fault> {
+        expressions.iter().map(|one| self.kind(one)).collect()
+    }
+
+    fn fault(&self, at: &IdedExpr, message: &str) -> Fault {
+        let place = self.places.offset_for(at.id);
+        let column = place.and_then(|(start, _)| usize::try_from(start).ok());
+        Fault::new(message, column.map(|start| start + 1))
+    }
+}
+
+fn kind_of(literal: &LiteralValue) -> Kind {
+    match literal {
+        LiteralValue::Boolean(_) => Kind::Bool,
+        LiteralValue::Bytes(_) => Kind::Bytes,
+        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Kind::Number,
+        LiteralValue::Null => Kind::Null,
+        LiteralValue::String(_) => Kind::Text,
+    }
+}

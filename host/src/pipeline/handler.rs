@@ -1,0 +1,68 @@
+//! What decides over a delivery: a component in its sandbox, or routes.
+
+use std::sync::Arc;
+
+use hive_core::message::Envelope;
+use hive_core::policy::Outcome;
+use hive_routes::Routes;
+use hive_sandbox::{Call, Generation, Slot};
+
+/// What decides over the deliveries of one consumer.
+#[derive(Clone)]
+pub enum Handler {
+    /// A component, by its place: a swap puts other code there.
+    Component(Arc<Slot>),
+    /// Routes. A reload that changes them makes the consumer anew.
+    Routes(Arc<Routes>),
+}
+
+/// What decides over one delivery, held to the end of the call: a swap never changes code under a delivery.
+pub(super) enum Dealt {
+    Component(Arc<Generation>),
+    Routes(Arc<Routes>),
+}
+
+impl Handler {
+    /// The place of the component, if there is one.
+    pub(super) fn slot(&self) -> Option<&Arc<Slot>> {
+        match self {
+            Self::Component(slot) => Some(slot),
+            Self::Routes(_) => None,
+        }
+    }
+
+    pub(super) fn deal(&self) -> Dealt {
+        match self {
+            Self::Component(slot) => Dealt::Component(slot.deal()),
+            Self::Routes(routes) => Dealt::Routes(Arc::clone(routes)),
+        }
+    }
+
+    /// Notes what became of a delivery; a canary is judged by it.
+    pub(super) fn saw(&self, dealt: &Dealt, handled: bool) {
+        if let (Self::Component(slot), Dealt::Component(generation)) = (self, dealt) {
+            slot.saw(generation, handled);
+        }
+    }
+}
+
+impl Dealt {
+    pub(super) async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
+        match self {
+            Self::Component(generation) => generation.handle(call, envelope).await,
+            Self::Routes(routes) => routes.answer(envelope),
+        }
+    }
+
+    /// One outcome for each of them. A consumer with routes has no batches; each would be answered by itself.
+    pub(super) async fn handle_batch(
+        &self,
+        call: &Call<'_>,
+        envelopes: &[&Envelope],
+    ) -> Vec<Outcome> {
+        match self {
+            Self::Component(generation) => generation.handle_batch(call, envelopes).await,
+            Self::Routes(routes) => envelopes.iter().map(|one| routes.answer(one)).collect(),
+        }
+    }
+}
