@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 
 use self::board::Board;
 use self::discovery::Listings;
+pub(crate) use self::discovery::look as look_for_queues;
 use self::group::Group;
 use self::ready::Held;
 use self::running::Running;

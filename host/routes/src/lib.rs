@@ -1,8 +1,8 @@
 //! Consumers without code: conditions and texts in CEL (the Common Expression Language), and what they say about a
 //! delivery.
 //!
-//! [`Routes`] are compiled and checked once, when hive.toml is read, and give the same [`Outcome`] as a component
-//! does. All of it is a pure function of the delivery: nothing here waits, publishes or keeps anything.
+//! [`Routes`] are compiled and checked once, when hive.toml is read, and give the same
+//! [`Outcome`](hive_core::policy::Outcome) as a component does. All of it is a pure function of the delivery: nothing here waits, publishes or keeps anything.
 
 mod budget;
 mod check;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 pub(super) use self::looked::Looked;
 use self::search::Step;
 use self::search::Wanted;
+pub(crate) use self::search::look;
 pub(super) use self::search::{Discovery, Found};
 use super::running::{Consuming, Running};
 use crate::status::DiscoveryStatus;

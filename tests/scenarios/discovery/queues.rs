@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, Message, Proxy, Vhost, eventually_within, scratch,
+    Broker, HiveToml, HostProcess, Message, Proxy, Vhost, eventually_within, run_to_end, scratch,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
@@ -152,6 +152,48 @@ async fn what_cannot_be_consumed_is_left_out_and_named() -> Result<()> {
     for queue in ["tenant.plain", "tenant.log"] {
         assert_eq!(vhost.consumers(queue).await?, 0, "{queue}");
     }
+    Ok(())
+}
+
+/// Before a host runs: what its patterns would consume, and whether the management interface shows it.
+#[tokio::test]
+async fn check_shows_what_matches_now_and_why_nothing_is_shown() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("check").await?;
+    let long = format!("tenant.{}", "x".repeat(244));
+    for queue in ["tenant.a", "tenant.b", "other", &long] {
+        vhost.declare_queue(queue, "classic").await?;
+    }
+    let check = |text: &str, arguments: &[&str]| {
+        let file = scratch("check").join("hive.toml");
+        std::fs::write(&file, text)?;
+        let file = file.to_string_lossy();
+        run_to_end(&[&["check", &*file, "--broker"], arguments].concat())
+    };
+    let text = tenants(&vhost).text(&vhost);
+    let found = check(&text, &[])?;
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let line = "consumer tenants: 2 queues match tenant.* now";
+    assert!(found.stdout.contains(line), "{found:?}");
+    let left_out = format!("consumer tenants leaves out queue {long}");
+    assert!(found.stderr.contains(&left_out), "{found:?}");
+    let json: Value = serde_json::from_str(&check(&text, &["--json"])?.stdout)?;
+    let discovered = &json["brokers"][0]["discovered"][0];
+    assert_eq!(discovered["queues"], 2, "{json}");
+    assert_eq!(discovered["left-out"][0]["queue"], *long, "{json}");
+
+    let closed = hive_tests::reserve_ports::<1>()?[0];
+    let port = vhost.management().port();
+    let elsewhere = text.replace(&format!(":{port}\""), &format!(":{closed}\""));
+    assert_ne!(elsewhere, text);
+    let away = check(&elsewhere, &[])?;
+    assert_eq!(away.code, Some(1), "{away:?}");
+    for word in ["error[HIVE-0201]", "connection main", &closed.to_string()] {
+        assert!(away.stderr.contains(word), "{word}: {away:?}");
+    }
+    let json: Value = serde_json::from_str(&check(&elsewhere, &["--json"])?.stdout)?;
+    assert_eq!(json["ok"], false, "{json}");
+    let code = &json["brokers"][0]["discovered"]["code"];
+    assert_eq!(*code, "HIVE-0201", "{json}");
     Ok(())
 }
 

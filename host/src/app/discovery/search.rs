@@ -145,14 +145,7 @@ impl Search {
     }
 
     async fn list_once(&self) -> Result<Listing, Reason> {
-        let asking = self.asking.clone();
-        let listing = self
-            .tasks
-            .spawn_blocking(move || asking.list(|queue| !is_made_by_hive(queue)));
-        match listing.await {
-            Ok(listing) => listing,
-            Err(error) => Err(format!("the listing of queues ended: {error}").into()),
-        }
+        list_once(&self.asking, &self.tasks).await
     }
 
     /// Has a listing applied, step by step. False once the host stops.
@@ -187,6 +180,28 @@ impl Search {
             }
         }
     }
+}
+
+/// Every queue that may be consumed from, as one listing has it.
+async fn list_once(asking: &Asking, tasks: &Tasks) -> Result<Listing, Reason> {
+    let asking = asking.clone();
+    let listing = tasks.spawn_blocking(move || asking.list(|queue| !is_made_by_hive(queue)));
+    match listing.await {
+        Ok(listing) => listing,
+        Err(error) => Err(format!("the listing of queues ended: {error}").into()),
+    }
+}
+
+/// The queues that there are now over one connection, for a command. `None` if nothing is to be discovered over it.
+pub(crate) async fn look(
+    plan: &Plan,
+    connection: &ConnectionPlan,
+    tasks: &Tasks,
+) -> Option<Result<QueuesSeen, Reason>> {
+    let wanted = Wanted::of(plan, connection)?;
+    let asking = Asking::new(&wanted.management, &wanted.vhost);
+    let listing = list_once(&asking, tasks).await;
+    Some(listing.map(|listing| listing.queues))
 }
 
 /// Resolves when the broker has answered each of them, with a subscription or with a fault.

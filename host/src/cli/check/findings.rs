@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hive_config::plan::{ConsumerPlan, Placement, Plan, QueueKind};
+use hive_config::plan::{ConsumerPlan, LeftOut, Placement, Plan, QueueKind};
 use hive_config::{Problem, Severity};
 use hive_core::codes::{Code, Coded};
 use hive_core::policy::OnError;
 use hive_sandbox::{Access, ComponentFault, Slot};
 use serde_json::{Value, json};
 
-use super::at_the_broker::Compared;
+use super::at_the_broker::{Compared, Matching};
 use super::retries::retries;
 use crate::cli::Exit;
 use crate::cli::say::{fault, out, warning};
@@ -249,10 +249,47 @@ fn code(fault: &Coded) -> Option<&'static str> {
 impl Compared {
     fn is_well(&self) -> bool {
         let found = self.found.as_ref();
-        found.is_ok_and(|found| found.mismatches.is_empty())
+        let is_looked_at = !matches!(self.discovered, Some(Err(_)));
+        is_looked_at && found.is_ok_and(|found| found.mismatches.is_empty())
     }
 
     fn print(&self) {
+        self.print_compared();
+        match &self.discovered {
+            None => {}
+            Some(Ok(all)) => all
+                .iter()
+                .for_each(|matching| self.print_matching(matching)),
+            Some(Err(reason)) => fault!([reason.code] "connection {}: {reason}", self.connection),
+        }
+    }
+
+    fn print_matching(&self, matching: &Matching) {
+        let Matching {
+            consumer,
+            pattern,
+            queues,
+            left_out,
+        } = matching;
+        out!("  consumer {consumer}: {queues} queues match {pattern} now");
+        for LeftOut {
+            queue,
+            why,
+            is_fault,
+            ..
+        } in left_out
+        {
+            match is_fault {
+                true => warning!(
+                    "connection {}: consumer {consumer} leaves out queue {queue}: {why}",
+                    self.connection
+                ),
+                false => out!("  consumer {consumer}: leaves out queue {queue}: {why}"),
+            }
+        }
+    }
+
+    fn print_compared(&self) {
         let Self {
             connection, vhost, ..
         } = self;
@@ -283,6 +320,16 @@ impl Compared {
     }
 
     fn json(&self) -> Value {
+        let mut compared = self.json_compared();
+        compared["discovered"] = match &self.discovered {
+            None => Value::Null,
+            Some(Ok(all)) => all.iter().map(Matching::json).collect(),
+            Some(Err(reason)) => json!({ "code": code(reason), "error": reason.text }),
+        };
+        compared
+    }
+
+    fn json_compared(&self) -> Value {
         let Self {
             connection, vhost, ..
         } = self;
@@ -329,5 +376,18 @@ impl Compared {
                 })
             }
         }
+    }
+}
+
+impl Matching {
+    fn json(&self) -> Value {
+        let left_out = self.left_out.iter();
+        let left_out = left_out.map(|one| json!({ "queue": *one.queue, "why": *one.why }));
+        json!({
+            "consumer": *self.consumer,
+            "pattern": *self.pattern,
+            "queues": self.queues,
+            "left-out": left_out.collect::<Vec<_>>(),
+        })
     }
 }
