@@ -145,6 +145,7 @@ impl Browsing {
             prefetch,
             is_single: false,
             may_be_neglected: true,
+            is_discovered: false,
         };
         let sink = flusher::start(subscribed, session.clone(), None, tasks);
         Ok(Self {

@@ -113,6 +113,12 @@ impl Flusher {
         if end.known_cause().is_some() {
             return;
         }
+        // Nothing of it timed out here. The question would cost the connection a channel for each queue that is gone, and
+        // a listing that has the queue begins the consumer anew.
+        if self.sink.is_discovered && self.sink.has_none() {
+            end.because(Cause::Deleted);
+            return;
+        }
         let cause = match self.queue_is_there().await {
             // RabbitMQ 4.3 cancels the consumer a moment before the queue is gone.
             Ok(()) if self.sink.has_none() => Cause::Other(

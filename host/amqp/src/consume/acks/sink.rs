@@ -33,6 +33,8 @@ pub(crate) struct Subscribed {
     pub(crate) is_single: bool,
     /// Whether a consumer that gets nothing may have been forgotten by the broker, and not only stand by.
     pub(crate) may_be_neglected: bool,
+    /// Whether its queue was discovered: then it is known by listings whether it is there.
+    pub(crate) is_discovered: bool,
 }
 
 /// Takes the settlements of one channel.
@@ -57,6 +59,8 @@ pub(crate) struct AckSink {
     /// One host at a time is to consume the queue, so the next one must not begin before nothing is in flight here.
     pub(super) is_single: bool,
     pub(super) may_be_neglected: bool,
+    /// Its queue was discovered: listings tell whether it is there.
+    pub(super) is_discovered: bool,
     /// The deliveries of such a consumer, though nobody takes them any more: lapin cancels a consumer that is dropped.
     pub(super) kept: Mutex<Option<lapin::Consumer>>,
     /// When it last delivered.
@@ -89,6 +93,7 @@ impl AckSink {
             has_delivered: AtomicBool::new(false),
             is_single: subscribed.is_single,
             may_be_neglected: subscribed.may_be_neglected,
+            is_discovered: subscribed.is_discovered,
             kept: Mutex::new(None),
             activity: Activity::default(),
             waits: Waits::default(),

@@ -138,6 +138,7 @@ impl Subscribing {
             consumer_tag: tag.clone(),
             prefetch,
             is_single,
+            is_discovered: self.plan.is_discovered(),
             may_be_neglected,
         };
         let sink = flusher::start(subscribed, session.clone(), Some(seat), &self.tasks);
