@@ -12,7 +12,8 @@ use super::queues::{discovering, discovery, echoes};
 /// Queues of one round, where `HIVE_DISCOVERED` does not ask for more.
 const FEW: usize = 200;
 
-const ROUNDS: usize = 10;
+/// With these, more queues go than a connection has channels (2047): none may cost it one.
+const ROUNDS: usize = 12;
 
 /// What a busy machine may take for a round.
 const PATIENCE: Duration = Duration::from_secs(240);
