@@ -306,7 +306,7 @@ async fn obey(
 ) {
     match order {
         Order::Now { command, answer } => {
-            held.is_stale();
+            held.drop_stale();
             let done = match running.make_ready(command).await {
                 Ok(ready) => running.carry_out(ready, conclude).await,
                 Err(refusal) => Err(refusal),

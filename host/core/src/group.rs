@@ -8,6 +8,6 @@ mod view;
 
 pub use self::said::{Answer, ConsumerState, HostState, Member, Question, Said, Unreadable};
 pub use self::seal::{Exchange, Key, Kind, Sealed};
-pub use self::step::{From, PART, Reply, Step, Told, Wanted};
+pub use self::step::{CodeSource, PART, Reply, Step, Told, Wanted};
 pub use self::table::Table;
 pub use self::view::{QueueView, Report, queues};

@@ -146,30 +146,24 @@ impl<'p> Checker<'p> {
 
     fn select(&mut self, select: &'p SelectExpr, at: &'p IdedExpr) -> Result<Kind, Fault> {
         let of = self.kind(&select.operand)?;
-        let Expr::Ident(name) = &select.operand.expr else {
-            return match of {
-                Kind::Any | Kind::Map => Ok(self.tested(select)),
-                other => {
-                    let message = format!("looks for {:?} in {other}", select.field);
-                    Err(self.fault(at, &message))
-                }
-            };
+        let field = &select.field;
+        let name = match &select.operand.expr {
+            Expr::Ident(name) => Some(name.as_str()),
+            _ => None,
         };
-        let is_property = PROPERTIES.contains(&select.field.as_str());
-        if name == "properties" && !self.bound.contains(&"properties") && !is_property {
-            let advice = nearest::advice(&select.field, PROPERTIES, "the properties are");
-            let message = format!(
-                "names the property {:?}, which does not exist: {advice}",
-                select.field
-            );
+        let is_of_message = name == Some("properties") && !self.bound.contains(&"properties");
+        if is_of_message && !PROPERTIES.contains(&field.as_str()) {
+            let advice = nearest::advice(field, PROPERTIES, "the properties are");
+            let message = format!("names the property {field:?}, which does not exist: {advice}");
             return Err(self.fault(at, &message));
         }
-        match of {
-            Kind::Any | Kind::Map => Ok(self.tested(select)),
-            other => {
-                let message = format!("looks for {:?} in {name}, which is {other}", select.field);
-                Err(self.fault(at, &message))
-            }
+        match (of, name) {
+            (Kind::Any | Kind::Map, _) => Ok(self.tested(select)),
+            (other, Some(name)) => Err(self.fault(
+                at,
+                &format!("looks for {field:?} in {name}, which is {other}"),
+            )),
+            (other, None) => Err(self.fault(at, &format!("looks for {field:?} in {other}"))),
         }
     }
 

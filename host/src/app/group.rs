@@ -101,7 +101,7 @@ impl Group {
             tasks: tasks.clone(),
             name,
             me: Member {
-                id: format!("{:032x}", rand::random::<u128>()),
+                id: random_id(),
                 host: plan.host.name.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
@@ -359,6 +359,11 @@ fn consumer(status: &ConsumerStatus) -> ConsumerState {
         state: status.state().to_owned(),
         idle: status.idle.map(idle),
     }
+}
+
+/// What nobody else has, and nobody can guess.
+fn random_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// The SHA-256, in hexadecimal.

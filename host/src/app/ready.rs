@@ -31,7 +31,7 @@ impl Held {
     }
 
     /// Another command is carried out: what is held was made ready for a host that is not the same any more.
-    pub(super) fn is_stale(&mut self) {
+    pub(super) fn drop_stale(&mut self) {
         self.0 = None;
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hive_amqp::Connection;
 use hive_config::diff::{Changes, diff};
-use hive_config::plan::{ConsumerPlan, Discovered, Plan};
+use hive_config::plan::{ConsumerPlan, Discovered, Plan, Seen};
 use hive_core::codes::Coded;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source};
 use hive_telemetry::Fact;
@@ -38,7 +38,7 @@ impl Running {
                 Refusal::Faulty(Coded::plain(format_args!("reading it failed: {error}")))
             })?
             .map_err(|faults| Refusal::Faulty(Coded::plain(faults)))?;
-        let (new, changes) = self.with_queues_seen(&plan);
+        let (new, changes) = self.with_queues_seen(&plan, &self.still_seen(&plan));
         let mut generations = BTreeMap::new();
         if !changes.is_empty() {
             for (name, connection) in &new.plan.connections {
@@ -51,8 +51,8 @@ impl Running {
     }
 
     /// A plan of hive.toml with the consumers of queues that were seen, and what it changes.
-    fn with_queues_seen(&self, plan: &Plan) -> (Discovered, Changes) {
-        let new = self.with_discovered(plan, &self.still_seen(plan));
+    fn with_queues_seen(&self, plan: &Plan, seen: &Seen) -> (Discovered, Changes) {
+        let new = self.with_discovered(plan, seen);
         let changes = diff(&self.plan, &new.plan);
         (new, changes)
     }
@@ -61,14 +61,15 @@ impl Running {
     pub(super) async fn reload(&mut self, ready: ReadyReload) -> Answer {
         let ReadyReload { plan, generations } = ready;
         // Queues may have come and gone since it was ready.
-        let (new, changes) = self.with_queues_seen(&plan);
+        let seen = self.still_seen(&plan);
+        let (new, changes) = self.with_queues_seen(&plan, &seen);
         if changes.is_empty() {
             Fact::ConfigUnchanged {}.emit();
             return Ok(Done::Reloaded {
                 changes: Vec::new(),
             });
         }
-        self.seen = self.still_seen(&plan);
+        self.seen = seen;
         self.left_out = new.left_out;
         let not_declared = self.apply(new.plan, &changes, generations).await;
         let not_declared =

@@ -19,7 +19,7 @@ const ROUNDS: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The memory that a host may have more after the last round than after any of the first half. Allocators keep and give
-/// back up to half of that; consumers that are not forgotten would be 60 MiB.
+/// back up to half of that; consumers that are not forgotten would be 70 MiB.
 const MOST_GROWTH_KIB: u64 = 24 * 1024;
 
 /// Queues of a round.

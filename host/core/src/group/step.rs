@@ -78,7 +78,7 @@ pub enum Wanted {
         /// The component's name.
         component: String,
         /// The new code.
-        code: From,
+        code: CodeSource,
     },
     /// Each host reads its hive.toml again.
     Reload,
@@ -96,7 +96,7 @@ pub enum Wanted {
 
 /// Where the code of a swap comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum CodeSource {
     /// The file that the hive.toml of each host names.
     File,
     /// The version that served before.
@@ -211,7 +211,7 @@ impl Wanted {
     pub fn sent(&self) -> Option<(usize, &str)> {
         match self {
             Self::Swap {
-                code: From::Sent { bytes, sha256 },
+                code: CodeSource::Sent { bytes, sha256 },
                 ..
             } => Some((*bytes, sha256)),
             _ => None,
@@ -237,7 +237,7 @@ impl Wanted {
                 let keys = only(keys, &["component", "code"])?;
                 Self::Swap {
                     component: text(keys, "component")?.to_owned(),
-                    code: From::read(&keys["code"])?,
+                    code: CodeSource::read(&keys["code"])?,
                 }
             }
             "reload" => {
@@ -255,7 +255,7 @@ impl Wanted {
     }
 }
 
-impl From {
+impl CodeSource {
     fn json(&self) -> Value {
         match self {
             Self::File => json!({"file": {}}),
@@ -296,9 +296,9 @@ impl std::fmt::Display for Wanted {
             Self::Resume { consumer } => write!(f, "resume {consumer}"),
             Self::Reload => f.write_str("reload"),
             Self::Swap { component, code } => match code {
-                From::File => write!(f, "swap {component}"),
-                From::Before => write!(f, "swap {component} --back"),
-                From::Sent { sha256, .. } => {
+                CodeSource::File => write!(f, "swap {component}"),
+                CodeSource::Before => write!(f, "swap {component} --back"),
+                CodeSource::Sent { sha256, .. } => {
                     write!(f, "swap {component} to the code with sha256 {sha256}")
                 }
             },
@@ -306,7 +306,7 @@ impl std::fmt::Display for Wanted {
     }
 }
 
-impl std::convert::From<&str> for Told {
+impl From<&str> for Told {
     fn from(error: &str) -> Self {
         Self {
             error: error.to_owned(),
@@ -358,9 +358,9 @@ mod tests {
                 consumer: consumer(),
             },
             Wanted::Reload,
-            swap(From::File),
-            swap(From::Before),
-            swap(From::Sent {
+            swap(CodeSource::File),
+            swap(CodeSource::Before),
+            swap(CodeSource::Sent {
                 bytes: 3,
                 sha256: "00".to_owned(),
             }),

@@ -136,16 +136,13 @@ impl Search {
         let Listing {
             mut queues,
             may_have_gaps,
-        } = self.list_once().await?;
+        } = list_once(&self.asking, &self.tasks).await?;
         let mut before = self.before.keys();
         if may_have_gaps && !before.all(|queue| queues.contains_key(queue)) {
-            queues.append(&mut self.list_once().await?.queues);
+            let mut again = list_once(&self.asking, &self.tasks).await?;
+            queues.append(&mut again.queues);
         }
         Ok(queues)
-    }
-
-    async fn list_once(&self) -> Result<Listing, Reason> {
-        list_once(&self.asking, &self.tasks).await
     }
 
     /// Has a listing applied, step by step. False once the host stops.

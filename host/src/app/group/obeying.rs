@@ -89,7 +89,7 @@ impl Obeying {
             );
             return refused(&*error);
         }
-        let ticket: Ticket = format!("{:032x}", rand::random::<u128>()).into();
+        let ticket: Ticket = super::random_id().into();
         *begun = Some(Begun {
             ticket: Arc::clone(&ticket),
             call,
@@ -282,7 +282,7 @@ mod tests {
             call: "7".to_owned(),
             command: Wanted::Swap {
                 component: "orders".to_owned(),
-                code: hive_core::group::From::Sent {
+                code: hive_core::group::CodeSource::Sent {
                     bytes: code.len(),
                     sha256: sha256.to_owned(),
                 },

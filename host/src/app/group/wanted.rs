@@ -1,6 +1,6 @@
 //! A command of this host in the words for all hosts, and back.
 
-use hive_core::group::{From, Wanted};
+use hive_core::group::{CodeSource, Wanted};
 
 use crate::control::{Command, NewCode};
 
@@ -30,12 +30,12 @@ pub(super) fn parts(command: Command) -> Result<(Wanted, Vec<u8>), &'static str>
         } => Wanted::Swap {
             component,
             code: match code {
-                NewCode::File | NewCode::ChangedFile => From::File,
-                NewCode::Before => From::Before,
+                NewCode::File | NewCode::ChangedFile => CodeSource::File,
+                NewCode::Before => CodeSource::Before,
                 NewCode::Content(content) => {
                     let (bytes, sha256) = (content.len(), super::sum(&content));
                     sent = content;
-                    From::Sent { bytes, sha256 }
+                    CodeSource::Sent { bytes, sha256 }
                 }
             },
         },
@@ -52,9 +52,9 @@ pub(super) fn whole(wanted: Wanted, sent: Vec<u8>) -> Command {
         Wanted::Swap { component, code } => Command::Swap {
             component,
             code: match code {
-                From::File => NewCode::File,
-                From::Before => NewCode::Before,
-                From::Sent { .. } => NewCode::Content(sent),
+                CodeSource::File => NewCode::File,
+                CodeSource::Before => NewCode::Before,
+                CodeSource::Sent { .. } => NewCode::Content(sent),
             },
             canary: None,
         },

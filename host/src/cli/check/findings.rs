@@ -271,7 +271,10 @@ impl Compared {
             queues,
             left_out,
         } = matching;
-        out!("  consumer {consumer}: {queues} queues match {pattern} now");
+        match queues {
+            1 => out!("  consumer {consumer}: 1 queue matches {pattern} now"),
+            _ => out!("  consumer {consumer}: {queues} queues match {pattern} now"),
+        }
         for LeftOut {
             queue,
             why,

@@ -113,8 +113,8 @@ impl Flusher {
         if end.known_cause().is_some() {
             return;
         }
-        // Nothing of it timed out here. The question would cost the connection a channel for each queue that is gone, and
-        // a listing that has the queue begins the consumer anew.
+        // With nothing in flight, no delivery can have timed out: the queue is gone. Asking would cost the connection a
+        // channel for each such queue. If the queue is there after all, a listing has it, and the consumer begins anew.
         if self.sink.is_discovered && self.sink.has_none() {
             end.because(Cause::Deleted);
             return;
