@@ -178,7 +178,7 @@ impl Broker {
 
     /// Holds it, so that it neither answers nor closes anything.
     pub fn sigstop(&self) {
-        keeper::signal(self.id(), "STOP");
+        keeper::hold(self.id());
     }
 
     /// Lets it continue after [`Broker::sigstop`].

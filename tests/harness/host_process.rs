@@ -609,7 +609,7 @@ impl HostProcess {
 
     /// It runs no further, as on a machine that stands still.
     pub fn sigstop(&self) {
-        keeper::signal(self.id(), "STOP");
+        keeper::hold(self.id());
     }
 
     /// It continues after [`HostProcess::sigstop`].

@@ -5,12 +5,14 @@
 //! and the shell then kills the group and removes its files. A destructor alone would not do:
 //! statics are not dropped, and a killed process drops nothing.
 
+use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::build::target_folder;
 
@@ -95,7 +97,28 @@ pub fn signal(process: u32, signal: &str) {
     );
 }
 
-/// The same; `false` if the process has ended already.
+/// Stops one process with SIGSTOP, and waits until each of its threads stands still: the signal only asks for it, and
+/// on a busy machine a thread runs on for hundreds of milliseconds.
+pub fn hold(process: u32) {
+    signal(process, "STOP");
+    while runs(process) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a thread of the process is not stopped. None is, once the process has ended.
+fn runs(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter();
+    threads.flatten().flatten().any(|thread| {
+        // A thread that ended meanwhile has no file any more. The state comes after the name, which is in brackets and
+        // may have any character (proc_pid_stat(5)).
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').map(|(_, fields)| fields.trim_start());
+        state.is_some_and(|state| !state.starts_with(['T', 't', 'Z', 'X']))
+    })
+}
+
+/// The same as [`signal`]; `false` if the process has ended already.
 pub(crate) fn try_signal(process: u32, signal: &str) -> bool {
     let status = Command::new("sh")
         .args(["-c", r#"kill -s "$1" "$2""#, "kill", signal])
