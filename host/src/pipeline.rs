@@ -268,7 +268,7 @@ impl Pipeline {
             consumer: &self.plan.name,
             delivery: &label,
         };
-        let answer = dealt.handle(&call, &held.delivery.envelope);
+        let answer = dealt.handle(self.plan.schema.as_deref(), &call, &held.delivery.envelope);
         let began = Instant::now();
         let in_hand = std::slice::from_ref(&held);
         let ended = self.unless_cut(in_hand, pin!(answer)).await;

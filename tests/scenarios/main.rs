@@ -23,6 +23,21 @@ mod routes {
     mod company;
 }
 
+/// What bodies have to be like, before a component sees them and before they are published.
+mod contracts {
+    use std::path::PathBuf;
+
+    mod bodies;
+    mod publications;
+
+    /// A JSON Schema in a file of its own.
+    fn schema(schema: &serde_json::Value) -> PathBuf {
+        let file = hive_tests::scratch("schema").join("schema.json");
+        std::fs::write(&file, schema.to_string()).expect("a new folder can be written to");
+        file
+    }
+}
+
 /// What is in a message: bodies, properties and headers, to the byte.
 mod message {
     mod brokers_own;

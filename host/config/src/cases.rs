@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hive_contracts::Contract;
 use hive_core::message::{Envelope, Publication};
 use jsonschema::Validator;
 use regex::Regex;
@@ -42,6 +43,8 @@ pub struct ComponentCase {
     pub line: usize,
     /// What it calls: a component, which is in the plan, or routes.
     pub handler: Handler,
+    /// The `schema` of the consumer, if the case names one that has it.
+    pub contract: Option<Arc<Contract>>,
     /// Values of `config` that replace those of the plan.
     pub config: Vec<(String, String)>,
     /// Buckets with their entries.

@@ -33,7 +33,7 @@ pub(crate) use connection::{ConnectionMeant, ReconnectMeant};
 pub(crate) use consumer::ConsumerMeant;
 pub(crate) use consuming::{
     DedupMeant, RateKeys, RetryKeys, RouteKeys, RoutePublishKeys, RouteRetryKeys, ScaleKeys,
-    StreamMeant,
+    SchemaKeys, StreamMeant,
 };
 pub(crate) use host::HostMeant;
 pub(crate) use name::{Name, Required};

@@ -20,7 +20,6 @@ mod consumer;
 mod defaults;
 mod discovery;
 mod flow;
-mod glob;
 mod handler;
 mod management;
 mod pattern;
@@ -39,7 +38,7 @@ pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
 pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
-pub use glob::Glob;
+
 pub use handler::Handler;
 pub(crate) use handler::Otherwise;
 pub use hive_core::scaling::ScalePlan;

@@ -14,6 +14,7 @@ pub mod scaling;
 pub mod version;
 
 pub mod escape;
+pub mod glob;
 pub mod json;
 pub mod moments;
 pub mod nearest;

@@ -37,8 +37,10 @@ pub enum Outcome {
     TimedOut(Duration),
     /// The call went over a limit of the sandbox: memory, size of the answer.
     OverLimit(String),
-    /// The component asked for a publication that its `allow.publish` does not name.
+    /// The component asked for a publication that its `allow.publish` does not name, or that does not match its schema.
     NotAllowed(String),
+    /// The message does not match the schema of its consumer, so no call was made.
+    Unmatched(String),
     /// The host could not make the call. Not the component's fault, so no retry is spent.
     HostFault(String),
 }
@@ -94,6 +96,8 @@ pub enum FailureClass {
     Publish,
     /// The host died several times while it handled the message alone.
     Crash,
+    /// The message does not match the schema of its consumer.
+    Schema,
 }
 
 impl FailureClass {
@@ -108,6 +112,7 @@ impl FailureClass {
             Self::Limit => "limit",
             Self::Publish => "publish",
             Self::Crash => "crash",
+            Self::Schema => "schema",
         }
     }
 }
@@ -124,6 +129,7 @@ impl FailureClass {
             Self::Limit => Code::OverLimit,
             Self::Publish => Code::NotPublished,
             Self::Crash => Code::HostCrashed,
+            Self::Schema => Code::Unmatched,
         }
     }
 }
@@ -174,6 +180,9 @@ pub fn decide(outcome: Outcome, attempt: Attempt, policy: &RetryPolicy) -> Dispo
         }
         Outcome::Rejected(reason) => {
             return Disposition::DeadLetter(Failure::new(FailureClass::Rejected, reason));
+        }
+        Outcome::Unmatched(reason) => {
+            return Disposition::DeadLetter(Failure::new(FailureClass::Schema, reason));
         }
         Outcome::RetryAsked(retry) => {
             (Failure::new(FailureClass::Retry, retry.reason), retry.delay)

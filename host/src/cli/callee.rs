@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hive_contracts::Contract;
 use hive_core::message::Envelope;
 use hive_routes::Routes;
 use hive_sandbox::{Call, Generation, Handed, Measured};
@@ -38,8 +39,38 @@ impl Callee {
         }
     }
 
-    /// One call, with its time and, for a component, its memory.
-    pub(super) async fn measure(&self, call: &Call<'_>, handed: Handed<'_>) -> Measured {
+    /// One call under the contract of a consumer, with its time and, for a component, its memory. What does not match is
+    /// not handed over.
+    pub(super) async fn measure(
+        &self,
+        contract: Option<&Contract>,
+        call: &Call<'_>,
+        handed: Handed<'_>,
+    ) -> Measured {
+        let Some(contract) = contract else {
+            return self.decide(call, handed).await;
+        };
+        let begun = Instant::now();
+        let (admitted, is_batch) = match handed {
+            Handed::One(one) => (contract.admit_all(&[one]), false),
+            Handed::Batch(batch) => (contract.admit_all(batch), true),
+        };
+        let measured = match &admitted.handed()[..] {
+            [] => Measured {
+                outcomes: Vec::new(),
+                took: begun.elapsed(),
+                memory: None,
+            },
+            [one] if !is_batch => self.decide(call, Handed::One(one)).await,
+            batch => self.decide(call, Handed::Batch(batch)).await,
+        };
+        Measured {
+            outcomes: admitted.outcomes(measured.outcomes),
+            ..measured
+        }
+    }
+
+    async fn decide(&self, call: &Call<'_>, handed: Handed<'_>) -> Measured {
         let routes = match self {
             Self::Component(generation) => return generation.measure(call, handed).await,
             Self::Routes(routes) => routes,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use hive_config::plan::{ComponentPlan, Instances, Plan};
+use hive_contracts::Contract;
 use hive_core::message::Envelope;
 use hive_core::nearest;
 use hive_lifecycle::Tasks;
@@ -94,6 +95,8 @@ enum Planned {
     /// The routes of a consumer.
     Routes {
         routes: Arc<Routes>,
+        /// The consumer's `schema`.
+        contract: Option<Arc<Contract>>,
         /// The queue that the consumer reads.
         queue: Arc<str>,
     },
@@ -161,6 +164,7 @@ fn routes(plan: &Plan, name: &str) -> Option<Planned> {
     let consumer = plan.consumers.get(name)?;
     Some(Planned::Routes {
         routes: Arc::clone(consumer.handler.routes()?),
+        contract: consumer.schema.clone(),
         queue: Arc::clone(&consumer.queue),
     })
 }
@@ -173,12 +177,14 @@ async fn invoke(
 ) -> Result<Exit, Exit> {
     let tasks = Tasks::new();
     let begun = Instant::now();
-    let (callee, is_fresh) = match planned {
-        Planned::Routes { routes, .. } => (Callee::Routes(routes), false),
+    let (callee, contract, is_fresh) = match planned {
+        Planned::Routes {
+            routes, contract, ..
+        } => (Callee::Routes(routes), contract, false),
         Planned::Component(plan) => {
             let generation = load(&plan, &tasks).await?;
             let is_fresh = plan.instances == Instances::Fresh;
-            (Callee::Component(Box::new(generation)), is_fresh)
+            (Callee::Component(Box::new(generation)), None, is_fresh)
         }
     };
     let loaded = begun.elapsed();
@@ -204,7 +210,7 @@ async fn invoke(
                 outcomes,
                 took,
                 memory,
-            } = callee.measure(&call, *handed).await;
+            } = callee.measure(contract.as_deref(), &call, *handed).await;
             let answers: Vec<Answer> = outcomes.into_iter().map(Answer::of).collect();
             measure.note(took, &answers);
             let said = log.take();

@@ -140,7 +140,7 @@ impl Pipeline {
             delivery: &label,
         };
         let began = Instant::now();
-        let answer = dealt.handle_batch(&call, &envelopes);
+        let answer = dealt.handle_batch(self.plan.schema.as_deref(), &call, &envelopes);
         let ended = self.unless_cut(&batch, pin!(answer)).await;
         let outcomes = match ended {
             Ended::Done(outcomes) => outcomes,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hive_contracts::Contract;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use hive_routes::Routes;
@@ -47,19 +48,49 @@ impl Handler {
 }
 
 impl Dealt {
-    pub(super) async fn handle(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
+    /// What comes of a delivery under the contract of its consumer.
+    pub(super) async fn handle(
+        &self,
+        contract: Option<&Contract>,
+        call: &Call<'_>,
+        envelope: &Envelope,
+    ) -> Outcome {
+        let Some(contract) = contract else {
+            return self.decide(call, envelope).await;
+        };
+        match contract.admit(envelope) {
+            Ok(admitted) => contract.release(self.decide(call, &admitted).await),
+            Err(reason) => Outcome::Unmatched(reason),
+        }
+    }
+
+    /// The same for a batch, with one outcome for each. What does not match is left out of the call.
+    pub(super) async fn handle_batch(
+        &self,
+        contract: Option<&Contract>,
+        call: &Call<'_>,
+        envelopes: &[&Envelope],
+    ) -> Vec<Outcome> {
+        let Some(contract) = contract else {
+            return self.decide_batch(call, envelopes).await;
+        };
+        let admitted = contract.admit_all(envelopes);
+        let decided = match &admitted.handed()[..] {
+            [] => Vec::new(),
+            handed => self.decide_batch(call, handed).await,
+        };
+        admitted.outcomes(decided)
+    }
+
+    async fn decide(&self, call: &Call<'_>, envelope: &Envelope) -> Outcome {
         match self {
             Self::Component(generation) => generation.handle(call, envelope).await,
             Self::Routes(routes) => routes.answer(envelope),
         }
     }
 
-    /// One outcome for each of them. A consumer with routes has no batches; each would be answered by itself.
-    pub(super) async fn handle_batch(
-        &self,
-        call: &Call<'_>,
-        envelopes: &[&Envelope],
-    ) -> Vec<Outcome> {
+    /// A consumer with routes has no batches; each would be answered by itself.
+    async fn decide_batch(&self, call: &Call<'_>, envelopes: &[&Envelope]) -> Vec<Outcome> {
         match self {
             Self::Component(generation) => generation.handle_batch(call, envelopes).await,
             Self::Routes(routes) => envelopes.iter().map(|one| routes.answer(one)).collect(),

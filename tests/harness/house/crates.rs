@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 11] = [
+const CRATES: [Crate; 12] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -35,8 +35,13 @@ const CRATES: [Crate; 11] = [
     },
     Crate {
         name: "hive-config",
-        may_use: &["hive-core", "hive-routes"],
+        may_use: &["hive-contracts", "hive-core", "hive-routes"],
         without: &["lapin", "wasmtime", "axum"],
+    },
+    Crate {
+        name: "hive-contracts",
+        may_use: &["hive-core"],
+        without: &["tokio", "lapin", "wasmtime", "axum"],
     },
     Crate {
         name: "hive-lifecycle",
@@ -90,6 +95,7 @@ const CRATES: [Crate; 11] = [
             "hive-amqp",
             "hive-broker",
             "hive-config",
+            "hive-contracts",
             "hive-core",
             "hive-demo",
             "hive-lifecycle",
@@ -104,9 +110,10 @@ const CRATES: [Crate; 11] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
+    ("flate2", &["hive-contracts"]),
     ("glob", &["hive-config"]),
     ("fred", &["hive-store"]),
     ("redb", &["hive-store"]),
@@ -116,6 +123,7 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("lapin", &["hive-amqp"]),
     ("prometheus", &["hive-telemetry"]),
     ("wasmtime", &["hive-sandbox"]),
+    ("zstd", &["hive-contracts"]),
 ];
 
 /// The rule of ARCHITECTURE.md about the crates, and the one about libraries.

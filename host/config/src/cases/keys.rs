@@ -162,7 +162,7 @@ macro_rules! answer_keys {
             ),
             key(
                 "failure",
-                Shape::Choice(&["error", "trap", "timeout", "limit", "publish"]),
+                Shape::Choice(&["error", "trap", "timeout", "limit", "publish", "schema"]),
                 "That the call fails, and with which class.",
             ),
             key("reason", TEXT, "The reason of a retry or a rejection."),

@@ -133,6 +133,10 @@ impl<'a> Meaning<'a> {
         Some(ComponentCase {
             name: node.text(named!("name"))?.to_owned(),
             line: self.line(node),
+            contract: target
+                .as_ref()?
+                .consumer
+                .and_then(|consumer| consumer.schema.clone()),
             handler: target?.handler,
             config: named_texts(node, named!("config")),
             keyvalue: buckets(node),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_contracts::Contract;
 use hive_core::holding::CONSUMER_TIMEOUT;
 use hive_core::policy::RetryPolicy;
 use hive_core::scaling::ScalePlan;
 
 use super::consuming::{
-    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, RouteKeys, ScaleKeys, StreamPlan,
+    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, RouteKeys, ScaleKeys, SchemaKeys,
+    StreamPlan,
 };
 use super::{LONGEST, Shape};
 use crate::diff::differing::{Shown, Within};
@@ -81,6 +83,10 @@ table! {
 
         /// When the consumer pauses by itself. See [flow](flow.md).
         pause_on: Option<PauseOnPlan>, else "never";
+
+        /// What bodies have to be like. A message that does not match is dead-lettered before the component sees it. See
+        /// [contracts](contracts.md).
+        schema => Option<Arc<Contract>> as Table(SchemaKeys::KEYS) [hidden], else "any body";
 
         /// How to recognise messages that were handled before. See [deduplication](deduplication.md).
         dedup => Option<DedupPlan> as Table(DedupPlan::KEYS) [hidden], else "no deduplication";

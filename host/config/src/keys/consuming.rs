@@ -17,6 +17,8 @@ const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
 /// See [`units::rate`](crate::units::rate).
 const RATE: &str = "^0*[1-9][0-9]*/[smh]$";
 
+const SMALLEST_DECODED: u64 = 1024;
+
 /// Each look at a queue is a question to the broker.
 const SHORTEST_LOOK: u64 = 100;
 
@@ -122,6 +124,25 @@ table! {
 
         /// The delay before the retry.
         delay -> Duration as Duration(1, LONGEST_TTL), else "that of the consumer's `retry`";
+    }
+}
+
+table! {
+    /// `[consumers.NAME.schema]`.
+    keys SchemaKeys of () {
+        /// The JSON Schema that each body has to match: a file, relative to this one.
+        body -> String as Text, else "any body", written "path of a file";
+
+        /// Whether a body with the `content-encoding` gzip or zstd is decoded first. The component gets it decoded.
+        decode -> bool as Boolean = false;
+
+        /// The most bytes of a decoded body. The default is the most that RabbitMQ 4.0 and later take by default
+        /// (`max_message_size`).
+        max_decoded -> u64 as Size(SMALLEST_DECODED) = "16MiB";
+
+        /// JSON Schemas that publications have to match: `"EXCHANGE:ROUTING-KEY" = "FILE"`, the former with `*` and `?` as
+        /// in [`allow.publish`](#allowpublish).
+        publications -> () as Each(&Shape::Text), else "any publication", written "table of files";
     }
 }
 

@@ -79,6 +79,11 @@ const NEEDED: &[(&str, &str)] = &[
         "consumers.otherwise",
         "routes = [{ when = 'redelivered', ack = true }]",
     ),
+    (
+        "consumers.schema.",
+        "schema.body = 'tests/config/schemas/order.json'",
+    ),
+    ("consumers.schema.max_decoded", "schema.decode = true"),
     ("consumers.stream.offset", "stream.group = 'g'"),
     ("consumers.stream.on_error", "stream.group = 'g'"),
     ("consumers.stream.group", "stream.offset = 'first'"),
@@ -139,6 +144,20 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("consumers.rate.limit", ["'1/s'", "'2/s'"]),
     ("consumers.retry", ["'none'", "'fast'"]),
     ("consumers.retry.delays", ["['1s']", "['2s']"]),
+    (
+        "consumers.schema.body",
+        [
+            "'tests/config/schemas/order.json'",
+            "'tests/config/schemas/invoice.json'",
+        ],
+    ),
+    (
+        "consumers.schema.publications",
+        [
+            "{ 'a:b' = 'tests/config/schemas/order.json' }",
+            "{ 'a:*' = 'tests/config/schemas/order.json' }",
+        ],
+    ),
     ("consumers.dedup.key", ["'body'", "'message-id'"]),
     ("consumers.publish_dedup.key", ["'body'", "'message-id'"]),
     ("store.tls.ca", ["'tests/config/tls/orders.pem'", ""]),

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::Context;
 use crate::keys::{AllowMeant, DirMeant};
-use crate::plan::{AllowPlan, ComponentPlan, DirGrant, Glob, HttpGrant, PublishGrant};
+use crate::plan::{AllowPlan, ComponentPlan, DirGrant, HttpGrant, PublishGrant};
 use crate::redact;
 use crate::written::Node;
 use hive_core::codes::Code;
+use hive_core::glob::Glob;
 
 /// The grants of the component.
 pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
@@ -142,20 +143,28 @@ fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>>
         let Some(text) = at.as_text() else {
             continue;
         };
-        match publish_grant(text) {
-            Some(grant) => grants.push(grant),
-            None => {
-                let message = format!(
-                    "is not a pattern of an exchange and a routing key: {}",
-                    redact::quote(text)
-                );
-                let remedy = "write EXCHANGE:ROUTING-KEY, as in \"orders:*\", or \":a.queue\" for the default \
-                              exchange; `*` is anything, `?` one character, `\\` takes the next one as it is";
-                context.faults.error(Code::BadGrant, at, message, remedy);
-            }
-        }
+        grants.extend(publications(context, at, text));
     }
     Some(grants)
+}
+
+/// The publications that `text` names, which stands at `at`; `None` for a fault, which was reported.
+pub(super) fn publications(
+    context: &mut Context<'_>,
+    at: &Node,
+    text: &str,
+) -> Option<PublishGrant> {
+    let grant = publish_grant(text);
+    if grant.is_none() {
+        let message = format!(
+            "is not a pattern of an exchange and a routing key: {}",
+            redact::quote(text)
+        );
+        let remedy = "write EXCHANGE:ROUTING-KEY, as in \"orders:*\", or \":a.queue\" for the default exchange; `*` is \
+                      anything, `?` one character, `\\` takes the next one as it is";
+        context.faults.error(Code::BadGrant, at, message, remedy);
+    }
+    grant
 }
 
 /// The two sides of the first `:` that no `\` stands before.

@@ -23,6 +23,7 @@ mod placement;
 mod retry;
 mod routes;
 mod scale;
+mod schema;
 mod stream;
 
 mod flow;
@@ -124,6 +125,7 @@ fn plan(
         }
     };
     let delay_queues = retry::queues(context, node, &retry, stream.is_some());
+    let schema = schema::contract(context, node);
     let dedup = dedup::plan(context, node.get(ConsumerPlan::dedup));
     let publish_dedup = dedup::plan(context, node.get(ConsumerPlan::publish_dedup));
     let meant = ConsumerMeant {
@@ -142,6 +144,7 @@ fn plan(
         retry,
         delay_queues,
         dead_letter: dead_letter?,
+        schema,
         dedup,
         publish_dedup,
         stream,

@@ -1,7 +1,7 @@
 //! `[components.NAME.allow]`: what a component may reach outside itself. Nothing, unless it is named.
 
 use super::DirGrant;
-use super::glob::Glob;
+use hive_core::glob::Glob;
 use std::fmt;
 use std::net::IpAddr;
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ConsumerPlan, DelayQueues, Glob, Placement, Plan, QueueSeen};
+use hive_core::glob::Glob;
+
+use super::{ConsumerPlan, DelayQueues, Placement, Plan, QueueSeen};
 use crate::diff::differing::{Differing, Shown};
 use crate::read::{LONGEST_NAME, LONGEST_RETRIED};
 

@@ -267,6 +267,15 @@ codes! {
             ],
             example: "error[HIVE-0137]: `consumers.audit.routes[0].when` names \"hedaers\", which does not exist (at character 1)",
         }
+        BadSchema "0139" "a file that is not a JSON Schema" {
+            means: "The file that `schema` of a consumer names cannot be read, is not JSON, is not a JSON Schema, or \
+                    refers to a file that cannot be read. Nothing is fetched over a network.",
+            steps: [
+                "Correct the file; docs/contracts.md says which references are followed.",
+                "A `pattern` has no look-ahead, look-behind and back-references, which could take exponential time.",
+            ],
+            example: "error[HIVE-0139]: `consumers.orders.schema.body` names a file that cannot be read: No such file or directory (os error 2)",
+        }
         Unreachable "0138" "a route that no delivery reaches" {
             means: "A route before this one takes every delivery, or the condition of this one never holds. Hive \
                     reports it, since whoever wrote it expects an effect.",
@@ -633,6 +642,15 @@ codes! {
                 "Lower `memory` of the component or `concurrency`, so that all instances fit into the machine.",
             ],
             example: "{\"event\":\"delivery.settled\",\"outcome\":\"dead_lettered\",\"class\":\"crash\",\"code\":\"HIVE-0408\",\"error\":\"the host died 3 times\"}",
+        }
+        Unmatched "0409" "the message does not match the schema of its consumer" {
+            means: "The body is not what `schema.body` of the consumer asks for, or it is compressed and cannot be \
+                    decoded. No instance was called. It is dead-lettered at once, without a retry.",
+            steps: [
+                "Read the reason: it names the place in the body and the rule.",
+                "Correct the publisher; or correct the schema, reload, and replay the dead letters.",
+            ],
+            example: "{\"event\":\"delivery.settled\",\"outcome\":\"dead_lettered\",\"class\":\"schema\",\"code\":\"HIVE-0409\",\"error\":\"the body does not match its schema: /id: the value is not of type \\\"integer\\\" (rule /properties/id/type)\"}",
         }
         HttpDenied "0411" "outgoing HTTP was denied" {
             means: "The component sent a request to a host that its `allow.http` does not list. The component got an \

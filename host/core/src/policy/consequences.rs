@@ -39,7 +39,7 @@ impl Outcome {
             | Self::TimedOut(_)
             | Self::OverLimit(_)
             | Self::NotAllowed(_) => Some(false),
-            Self::HostFault(_) => None,
+            Self::HostFault(_) | Self::Unmatched(_) => None,
         }
     }
 }
@@ -53,6 +53,8 @@ impl Disposition {
             Self::DeadLetter(failure) | Self::Skip(failure) | Self::Stop(failure) => {
                 Some(match failure.class {
                     FailureClass::Rejected => Performance::Well,
+                    // No call was made.
+                    FailureClass::Schema => Performance::Unknown,
                     FailureClass::Retry
                     | FailureClass::Error
                     | FailureClass::Trap
@@ -98,6 +100,7 @@ mod tests {
     fn a_message_at_fault_does_not_count_against_its_component() {
         let dead = |class| Disposition::DeadLetter(Failure::new(class, "no")).performance();
         assert_eq!(dead(FailureClass::Rejected), Some(Performance::Well));
+        assert_eq!(dead(FailureClass::Schema), Some(Performance::Unknown));
         assert_eq!(dead(FailureClass::Trap), Some(Performance::Failed));
         let kept = Disposition::Keep {
             reason: "the broker is away".into(),
@@ -111,5 +114,6 @@ mod tests {
         assert_eq!(Outcome::Handled(vec![]).is_handled(), Some(true));
         assert_eq!(Outcome::Rejected("no".into()).is_handled(), Some(false));
         assert_eq!(Outcome::HostFault("full".into()).is_handled(), None);
+        assert_eq!(Outcome::Unmatched("no".into()).is_handled(), None);
     }
 }

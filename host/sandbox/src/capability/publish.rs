@@ -85,7 +85,7 @@ fn keys(value: &FieldValue) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use hive_config::plan::Glob;
+    use hive_core::glob::Glob;
     use hive_core::message::{Message, Properties};
 
     use super::*;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hive_config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
 use hive_config::plan::{ComponentPlan, Handler, Plan};
+use hive_contracts::Contract;
 use hive_sandbox::{Call, Code, ComponentFault, Engine, Handed, Measured, Source, Surroundings};
 use hive_store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
 use serde_json::Value;
@@ -125,6 +126,7 @@ impl Bench {
         };
         Ok(Scene {
             callee,
+            contract: case.contract.clone(),
             network,
             store,
         })
@@ -169,6 +171,7 @@ struct Course {
 
 /// What is called, in the surroundings of a case.
 struct Scene {
+    contract: Option<Arc<Contract>>,
     callee: Callee,
     network: Arc<Offline>,
     store: Arc<dyn Store>,
@@ -224,7 +227,8 @@ impl Scene {
             consumer: "test",
             delivery: &(index + 1),
         };
-        self.callee.measure(&told, handed).await
+        let contract = self.contract.as_deref();
+        self.callee.measure(contract, &told, handed).await
     }
 
     async fn buckets(&self, expected: &[Bucket], at: &str) -> Differences {

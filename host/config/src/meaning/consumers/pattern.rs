@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hive_core::codes::Code;
+use hive_core::glob::Glob;
 
 use super::super::Context;
 use crate::keys::Name;
-use crate::plan::{ConnectionPlan, ConsumerPlan, Glob};
+use crate::plan::{ConnectionPlan, ConsumerPlan};
 use crate::written::Node;
 
 /// From which queues a consumer's table says to consume.
