@@ -99,7 +99,7 @@ pub fn signal(process: u32, signal: &str) {
 
 /// Stops one process with SIGSTOP, and waits until each of its threads stands still: the signal only asks for it, and
 /// on a busy machine a thread runs on for hundreds of milliseconds.
-pub fn hold(process: u32) {
+pub(crate) fn hold(process: u32) {
     signal(process, "STOP");
     while runs(process) {
         std::thread::sleep(Duration::from_millis(1));
