@@ -6,7 +6,7 @@ use hive_core::glob::Glob;
 use hive_core::message::{Envelope, Message, Publication};
 use hive_core::policy::Outcome;
 
-use crate::decode::{NotDecoded, decode};
+use crate::decode::decode;
 use crate::schema::Schema;
 
 /// `[consumers.NAME.schema]`.
@@ -70,42 +70,43 @@ impl Contract {
         let Outcome::Handled(publications) = &outcome else {
             return outcome;
         };
-        let broken = publications.iter().enumerate();
-        let mut broken = broken.filter_map(|(number, publication)| {
-            let why = self.what_is_broken(publication)?;
+        let broken = publications.iter().enumerate().find_map(|(index, one)| {
+            let why = self.what_is_broken(one)?;
             Some(format!(
-                "publication {number}, to exchange {:?} with routing key {:?}: {why}",
-                publication.exchange, publication.routing_key
+                "publication {} of {}, to exchange {:?} with routing key {:?}, {why}",
+                index + 1,
+                publications.len(),
+                one.exchange,
+                one.routing_key
             ))
         });
-        match broken.next() {
-            Some(error) => Outcome::NotAllowed(error),
-            None => {
-                drop(broken);
-                outcome
-            }
-        }
+        broken.map_or(outcome, Outcome::NotAllowed)
     }
 
     fn what_is_broken(&self, publication: &Publication) -> Option<String> {
-        let schemas = self.publications.iter();
-        let mut schemas = schemas.filter(|checked| {
-            checked.exchange.matches(&publication.exchange)
-                && checked.routing_key.matches(&publication.routing_key)
+        let mut keys = vec![publication.routing_key.clone()];
+        keys.extend(
+            publication
+                .further_routing_keys()
+                .flat_map(|(_, keys)| keys.unwrap_or_default()),
+        );
+        let schemas = self.publications.iter().filter(|of| {
+            of.exchange.matches(&publication.exchange)
+                && keys.iter().any(|key| of.routing_key.matches(key))
         });
-        schemas.find_map(|checked| self.broken(&checked.schema, &publication.message))
+        schemas
+            .map(|of| &of.schema)
+            .find_map(|schema| self.broken(schema, &publication.message))
     }
 
     fn broken(&self, schema: &Schema, message: &Message) -> Option<String> {
         let checked = match decode(message, self.max_decoded) {
             Ok(Some(decoded)) => schema.check(&decoded.body),
             Ok(None) => schema.check(&message.body),
-            Err(why @ (NotDecoded::Broken(_) | NotDecoded::TooLarge(_))) => {
-                return Some(why.to_string());
-            }
+            Err(why) => return Some(format!("cannot be checked: {why}")),
         };
         let mismatch = checked.err()?;
-        Some(format!("the body does not match its schema: {mismatch}"))
+        Some(format!("does not match its schema: {mismatch}"))
     }
 }
 
@@ -147,5 +148,75 @@ fn with(envelope: &Envelope, body: Vec<u8>, content_encoding: Option<String>) ->
         redelivered: envelope.redelivered,
         attempt: envelope.attempt,
         stream_offset: envelope.stream_offset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hive_core::message::{FieldValue, Properties};
+
+    use super::*;
+
+    fn contract(exchange: &str, routing_key: &str) -> Contract {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        std::fs::write(&file, r#"{"type": "object"}"#).unwrap();
+        Contract {
+            body: None,
+            decode: false,
+            max_decoded: 1000,
+            publications: vec![PublicationSchema {
+                exchange: Glob::parse(exchange).unwrap(),
+                routing_key: Glob::parse(routing_key).unwrap(),
+                schema: Schema::read(&file, |path| std::fs::read(path)).unwrap(),
+            }],
+        }
+    }
+
+    /// To exchange `e` with routing key `k`.
+    fn published(body: &str, cc: Option<&str>) -> Outcome {
+        let cc = cc.map(|keys| ("CC".to_owned(), FieldValue::Nested(keys.to_owned())));
+        Outcome::Handled(vec![Publication {
+            exchange: "e".to_owned(),
+            routing_key: "k".to_owned(),
+            message: Message {
+                properties: Properties {
+                    headers: cc.into_iter().collect(),
+                    ..Properties::default()
+                },
+                body: body.into(),
+            },
+            mandatory: true,
+            delay: None,
+        }])
+    }
+
+    #[test]
+    fn a_publication_is_held_against_the_schemas_of_where_it_goes() {
+        for (exchange, routing_key, cc, is_held) in [
+            ("e", "k", None, true),
+            ("*", "?", None, true),
+            ("e", "other", None, false),
+            ("f", "k", None, false),
+            ("e", "other", Some(r#"["other"]"#), true),
+            ("f", "other", Some(r#"["other"]"#), false),
+        ] {
+            let contract = contract(exchange, routing_key);
+            let held = contract.release(published("1", cc));
+            let expected = r#"publication 1 of 1, to exchange "e" with routing key "k", does not match its schema: the whole: the value is not of type "object" (rule /type)"#;
+            match is_held {
+                true => assert_eq!(held, Outcome::NotAllowed(expected.to_owned())),
+                false => assert_eq!(held, published("1", cc)),
+            }
+            assert_eq!(contract.release(published("{}", cc)), published("{}", cc));
+        }
+    }
+
+    #[test]
+    fn other_outcomes_are_as_they_were() {
+        let rejected = Outcome::Rejected("no".to_owned());
+        assert_eq!(contract("*", "*").release(rejected.clone()), rejected);
+        let acked = Outcome::Handled(Vec::new());
+        assert_eq!(contract("*", "*").release(acked.clone()), acked);
     }
 }

@@ -86,28 +86,48 @@ async fn example_routes() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn example_contracts() -> Result<()> {
+    let folder = example("contracts");
+    let toml = folder.join("hive.toml");
+    for verb in ["check", "test"] {
+        let ran = run_to_end(&[verb, &toml.to_string_lossy()])?;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    come_to_what_they_say(Example {
+        folder,
+        queue: "orders.placed",
+        makes: &[("orders.paid", 1)],
+    })
+    .await
+}
+
 async fn come_to_what_they_say(one: Example) -> Result<()> {
     let vhost = Broker::shared().await?.vhost("example").await?;
     let mut host = launch(&one.folder, &vhost)?;
     host.wait_for_start().await?;
-    let mut rejected = 0;
+    let mut classes = Vec::new();
     for sample in std::fs::read_dir(one.folder.join("messages"))? {
         let path = sample?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.context("a sample has a name")?;
         match name.split('-').next() {
-            Some("rejected") => rejected += 1,
+            Some(class @ ("rejected" | "schema")) => classes.push(class.to_owned()),
             Some("published" | "acked") => {}
             _ => bail!("{name} does not say what becomes of it"),
         }
         let message = Message::new(std::fs::read(&path)?);
         vhost.publish("", one.queue, message).await?;
     }
-    let dead = vhost.take(&format!("{}.dead", one.queue), rejected).await?;
-    for message in dead {
-        let reason = message.text_of("x-hive-reason");
-        assert_eq!(reason.as_deref(), Some("rejected"), "{}", message.text());
-    }
+    let dead = format!("{}.dead", one.queue);
+    let dead = vhost.take(&dead, classes.len()).await?;
+    let mut reasons: Vec<_> = dead
+        .iter()
+        .filter_map(|dead| dead.text_of("x-hive-reason"))
+        .collect();
+    reasons.sort();
+    classes.sort();
+    assert_eq!(reasons, classes);
     for (queue, count) in one.makes {
         vhost.take(queue, *count).await?;
     }
@@ -122,9 +142,11 @@ async fn come_to_what_they_say(one: Example) -> Result<()> {
 /// Runs the example's own file, on an admin port that nobody else has.
 fn launch(folder: &Path, vhost: &Vhost) -> Result<HostProcess> {
     let own = std::fs::read_to_string(folder.join("hive.toml"))?;
+    let at_home = |key: &str| format!("{key}{}/", folder.display());
     let text = own
         .replace("[host]\n", "[host]\nadmin = \"127.0.0.1:0\"\n")
-        .replace("path = \"", &format!("path = \"{}/", folder.display()));
+        .replace("path = \"", &at_home("path = \""))
+        .replace("body = \"schemas/", &(at_home("body = \"") + "schemas/"));
     let file = scratch("example").join("hive.toml");
     std::fs::write(&file, text)?;
     HostProcess::launch_file(&file, &[("RABBITMQ_URL", vhost.url().as_str())])

@@ -40,7 +40,7 @@ async fn a_publication_that_does_not_match_fails_its_delivery_and_nothing_is_pub
     let dead = vhost.take_one("orders.dead").await?;
     assert_eq!(dead.text_of("x-hive-reason").as_deref(), Some("publish"));
     let error = dead.text_of("x-hive-error").unwrap_or_default();
-    let expected = r#"publication 1, to exchange "" with routing key "invoices": the body does not match its schema: the whole: "total" is a required property (rule /required)"#;
+    let expected = r#"publication 2 of 2, to exchange "" with routing key "invoices", does not match its schema: the whole: "total" is a required property (rule /required)"#;
     assert!(error.contains(expected), "{error}");
     assert_settled(&vhost, &mut host, "orders").await?;
     for queue in ["invoices", "audit"] {

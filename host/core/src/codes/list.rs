@@ -267,15 +267,6 @@ codes! {
             ],
             example: "error[HIVE-0137]: `consumers.audit.routes[0].when` names \"hedaers\", which does not exist (at character 1)",
         }
-        BadSchema "0139" "a file that is not a JSON Schema" {
-            means: "The file that `schema` of a consumer names cannot be read, is not JSON, is not a JSON Schema, or \
-                    refers to a file that cannot be read. Nothing is fetched over a network.",
-            steps: [
-                "Correct the file; docs/contracts.md says which references are followed.",
-                "A `pattern` has no look-ahead, look-behind and back-references, which could take exponential time.",
-            ],
-            example: "error[HIVE-0139]: `consumers.orders.schema.body` names a file that cannot be read: No such file or directory (os error 2)",
-        }
         Unreachable "0138" "a route that no delivery reaches" {
             means: "A route before this one takes every delivery, or the condition of this one never holds. Hive \
                     reports it, since whoever wrote it expects an effect.",
@@ -284,6 +275,15 @@ codes! {
                 "Or remove the route.",
             ],
             example: "error[HIVE-0138]: `consumers.audit.routes[1]` is never reached: routes[0] takes every delivery",
+        }
+        BadSchema "0139" "a file that is not a JSON Schema" {
+            means: "The file that `schema` of a consumer names cannot be read, is not JSON, is not a JSON Schema, or \
+                    refers to a file that cannot be read. Nothing is fetched over a network.",
+            steps: [
+                "Correct the file; docs/contracts.md says which references are followed.",
+                "A `pattern` has no look-ahead, look-behind and back-references, which could take exponential time.",
+            ],
+            example: "error[HIVE-0139]: `consumers.orders.schema.body` names a file that cannot be read: No such file or directory (os error 2)",
         }
     }
 

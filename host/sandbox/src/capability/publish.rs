@@ -2,13 +2,9 @@
 //! publications is not allowed.
 
 use hive_config::plan::{ComponentPlan, PublishGrant};
-use hive_core::message::{FieldValue, Publication};
+use hive_core::message::Publication;
 use hive_core::policy::Outcome;
 use hive_telemetry::{Capability, ComponentTelemetry};
-
-/// Headers with further routing keys, to which the broker sends the message too (RabbitMQ,
-/// "Sender-selected Distribution").
-const ROUTING_KEY_HEADERS: [&str; 2] = ["CC", "BCC"];
 
 /// The outcome, unless it has a publication that the plan does not allow.
 pub(crate) fn checked(
@@ -49,7 +45,6 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     let Publication {
         exchange,
         routing_key,
-        message,
         ..
     } = publication;
     let is_allowed = |key: &str| {
@@ -61,9 +56,8 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     if !is_allowed(routing_key) {
         return Some(to(routing_key));
     }
-    let headers = message.properties.headers.iter();
-    for (name, value) in headers.filter(|(name, _)| ROUTING_KEY_HEADERS.contains(&name.as_str())) {
-        let Some(keys) = keys(value) else {
+    for (name, keys) in publication.further_routing_keys() {
+        let Some(keys) = keys else {
             return Some(format!(
                 "exchange {exchange:?} with a header {name:?} that is not an array of routing keys"
             ));
@@ -75,17 +69,10 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     None
 }
 
-/// The routing keys of such a header.
-fn keys(value: &FieldValue) -> Option<Vec<String>> {
-    let FieldValue::Nested(json) = value else {
-        return None;
-    };
-    serde_json::from_str(json).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use hive_core::glob::Glob;
+    use hive_core::message::FieldValue;
     use hive_core::message::{Message, Properties};
 
     use super::*;
@@ -140,7 +127,7 @@ mod tests {
         let grants = grants(&[("", "audit"), ("", "out")]);
         let fine = publication("", "out", &[("CC", r#"["audit"]"#), ("BCC", "[]")]);
         assert_eq!(fault(&fine, &grants), None);
-        for name in ROUTING_KEY_HEADERS {
+        for name in ["CC", "BCC"] {
             let hidden = publication("", "out", &[(name, r#"["audit", "secret"]"#)]);
             let told = fault(&hidden, &grants).unwrap();
             assert!(told.contains("\"secret\"") && told.contains(name), "{told}");
