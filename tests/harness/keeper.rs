@@ -102,6 +102,10 @@ pub fn signal(process: u32, signal: &str) {
 pub(crate) fn hold(process: u32) {
     signal(process, "STOP");
     while runs(process) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing of the test goes on before the process stands still"
+        )]
         std::thread::sleep(Duration::from_millis(1));
     }
 }
