@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use hive_core::glob::Glob;
+use hive_core::json::further_routing_keys;
 use hive_core::message::{Envelope, Message, Publication};
 use hive_core::policy::Outcome;
 
@@ -86,9 +87,7 @@ impl Contract {
     fn what_is_broken(&self, publication: &Publication) -> Option<String> {
         let mut keys = vec![publication.routing_key.clone()];
         keys.extend(
-            publication
-                .further_routing_keys()
-                .flat_map(|(_, keys)| keys.unwrap_or_default()),
+            further_routing_keys(publication).flat_map(|(_, keys)| keys.unwrap_or_default()),
         );
         let schemas = self.publications.iter().filter(|of| {
             of.exchange.matches(&publication.exchange)

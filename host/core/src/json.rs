@@ -12,6 +12,7 @@ mod fields;
 mod header;
 mod lines;
 mod message;
+mod routing_keys;
 
 pub use self::action::{read_action, write_action};
 pub use self::fields::Malformed;
@@ -19,6 +20,7 @@ pub use self::lines::{Misplaced, read_deliveries};
 pub use self::message::{
     read_delivery, read_message, read_publication, write_delivery, write_message, write_publication,
 };
+pub use self::routing_keys::further_routing_keys;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

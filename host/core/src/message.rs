@@ -139,25 +139,6 @@ pub struct Publication {
     pub delay: Option<Duration>,
 }
 
-/// Headers with further routing keys, to which the broker sends a message too (RabbitMQ, "Sender-selected
-/// Distribution").
-const ROUTING_KEY_HEADERS: [&str; 2] = ["CC", "BCC"];
-
-impl Publication {
-    /// Each header with further routing keys, and these; `None` if it is not an array of texts, which the broker refuses.
-    pub fn further_routing_keys(&self) -> impl Iterator<Item = (&str, Option<Vec<String>>)> {
-        let headers = self.message.properties.headers.iter();
-        let headers = headers.filter(|(name, _)| ROUTING_KEY_HEADERS.contains(&name.as_str()));
-        headers.map(|(name, value)| {
-            let keys = match value {
-                FieldValue::Nested(json) => serde_json::from_str(json).ok(),
-                _ => None,
-            };
-            (name.as_str(), keys)
-        })
-    }
-}
-
 /// A component's wish to see a delivery again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {

@@ -2,6 +2,7 @@
 //! publications is not allowed.
 
 use hive_config::plan::{ComponentPlan, PublishGrant};
+use hive_core::json::further_routing_keys;
 use hive_core::message::Publication;
 use hive_core::policy::Outcome;
 use hive_telemetry::{Capability, ComponentTelemetry};
@@ -56,7 +57,7 @@ fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     if !is_allowed(routing_key) {
         return Some(to(routing_key));
     }
-    for (name, keys) in publication.further_routing_keys() {
+    for (name, keys) in further_routing_keys(publication) {
         let Some(keys) = keys else {
             return Some(format!(
                 "exchange {exchange:?} with a header {name:?} that is not an array of routing keys"
