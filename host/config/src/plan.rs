@@ -22,6 +22,7 @@ mod discovery;
 mod flow;
 mod glob;
 mod handler;
+mod http;
 mod management;
 mod pattern;
 mod placement;
@@ -35,14 +36,18 @@ pub use crate::keys::connection::{ConnectionPlan, ReconnectPlan};
 pub use crate::keys::consumer::ConsumerPlan;
 pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
+pub use crate::keys::http::{HttpPlan, HttpRoutePlan};
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
-pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
+pub use flow::{OrderedRetry, OrderingPlan};
 pub use glob::Glob;
 pub use handler::Handler;
 pub(crate) use handler::Otherwise;
+pub use hive_core::rate::RatePlan;
 pub use hive_core::scaling::ScalePlan;
+pub(crate) use http::method_and_path;
+pub use http::{BodyKind, HttpMethod, Segment};
 pub use management::ManagementPlan;
 pub use pattern::PatternPlan;
 pub use placement::Placement;
@@ -65,6 +70,8 @@ pub struct Plan {
     pub consumers: BTreeMap<Arc<str>, ConsumerPlan>,
     /// `[consumers.NAME]` with `queues`, by name.
     pub patterns: BTreeMap<Arc<str>, PatternPlan>,
+    /// `[http]`, if there is one.
+    pub http: Option<HttpPlan>,
     /// `[store]`.
     pub store: StorePlan,
 }

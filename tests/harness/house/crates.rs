@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 11] = [
+const CRATES: [Crate; 12] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -37,6 +37,18 @@ const CRATES: [Crate; 11] = [
         name: "hive-config",
         may_use: &["hive-core", "hive-routes"],
         without: &["lapin", "wasmtime", "axum"],
+    },
+    Crate {
+        name: "hive-http",
+        may_use: &[
+            "hive-amqp",
+            "hive-config",
+            "hive-core",
+            "hive-lifecycle",
+            "hive-routes",
+            "hive-telemetry",
+        ],
+        without: &["wasmtime", "axum", "redis", "redb"],
     },
     Crate {
         name: "hive-lifecycle",
@@ -92,6 +104,7 @@ const CRATES: [Crate; 11] = [
             "hive-config",
             "hive-core",
             "hive-demo",
+            "hive-http",
             "hive-lifecycle",
             "hive-routes",
             "hive-sandbox",
@@ -112,7 +125,7 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("redb", &["hive-store"]),
     ("redis", &["hive-store"]),
     ("fail", &["hive-lifecycle"]),
-    ("hyper", &["hive-sandbox"]),
+    ("hyper", &["hive-http", "hive-sandbox"]),
     ("lapin", &["hive-amqp"]),
     ("prometheus", &["hive-telemetry"]),
     ("wasmtime", &["hive-sandbox"]),
