@@ -29,6 +29,7 @@ mod http {
     pub(crate) mod client;
     mod outages;
     mod refusals;
+    mod repeats;
     mod stored;
 }
 

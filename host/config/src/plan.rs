@@ -36,7 +36,7 @@ pub use crate::keys::connection::{ConnectionPlan, ReconnectPlan};
 pub use crate::keys::consumer::ConsumerPlan;
 pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
-pub use crate::keys::http::{HttpPlan, HttpRoutePlan};
+pub use crate::keys::http::{HttpDedupPlan, HttpPlan, HttpRoutePlan};
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
@@ -89,7 +89,9 @@ impl Plan {
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();
         let mut consumers = self.consumers.values().chain(self.templates());
+        let mut routes = self.http.iter().flat_map(|http| http.routes.values());
         components.any(|component| !component.allow.keyvalue.is_empty())
+            || routes.any(|route| route.publish_dedup.is_some())
             || consumers.any(|consumer| {
                 consumer.dedup.is_some()
                     || consumer.publish_dedup.is_some()

@@ -115,6 +115,12 @@ impl Refusal {
         Self::later(Code::HttpUnconfirmed, error, BROKER_AWAY)
     }
 
+    /// It is not known whether the message of this idempotency key is stored.
+    pub(crate) fn keys_unknown() -> Self {
+        let error = "the host cannot look the idempotency key up at the moment";
+        Self::later(Code::HttpBusy, error, BROKER_AWAY)
+    }
+
     /// Why nothing is published over a link in this state; `None` if something may be.
     pub(crate) fn of_link(state: &LinkState) -> Option<Self> {
         let error = match state {

@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod cors;
 mod form;
+mod keys;
 mod memory;
 mod publication;
 mod routing;
@@ -19,4 +20,5 @@ mod service;
 mod table;
 mod token;
 
+pub use self::keys::{Claim, Keys, Lease, Promised};
 pub use self::server::{Listener, Server};

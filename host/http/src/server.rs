@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use hive_amqp::Connection;
-use hive_config::plan::HttpPlan;
+use hive_config::plan::{HttpPlan, HttpRoutePlan};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, HttpTelemetry, Telemetry};
 use hyper::rt::Executor;
@@ -20,6 +20,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::keys::Keys;
 use crate::memory::Memory;
 use crate::service::Service;
 use crate::table::Table;
@@ -98,11 +99,16 @@ impl Server {
         server
     }
 
-    /// From now on the routes are those of `plan`, over these connections.
-    pub fn follow(&self, plan: &HttpPlan, connection: impl Fn(&str) -> Option<Arc<Connection>>) {
+    /// From now on the routes are those of `plan`, over these connections; each new one remembers its `keys`.
+    pub fn follow(
+        &self,
+        plan: &HttpPlan,
+        connection: impl Fn(&str) -> Option<Arc<Connection>>,
+        keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
+    ) {
         let Self { service, telemetry } = self;
         let before = service.table.load();
-        let table = Table::of(plan, connection, &before, &service.tasks, telemetry);
+        let table = Table::of(plan, connection, keys, &before, &service.tasks, telemetry);
         service.table.store(Arc::new(table));
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, Refusal, stored};
+use crate::keys::Claim;
 use crate::memory::{Memory, Share};
 use crate::routing::Path;
 use crate::table::{Found, Route, Table};
@@ -33,6 +34,21 @@ pub(crate) struct Service {
     pub(crate) tasks: Tasks,
     /// Counts the requests that no route takes.
     pub(crate) unrouted: HttpRouteTelemetry,
+}
+
+/// A message on its way to the broker.
+struct Handed {
+    outgoing: Outgoing,
+    /// The idempotency key.
+    key: Option<String>,
+    share: Share,
+}
+
+/// Why a message is not stored, or not known to be.
+enum Unstored {
+    Publication(PublishFault),
+    /// Whether its key was seen.
+    KeysUnknown,
 }
 
 /// A request whose route is known.
@@ -112,11 +128,19 @@ impl Service {
         let (body, share) = self.read(body, plan.max_body, deadline).await?;
         let content = body::content(kind, headers, body)?;
         let mut publication = publication::publication(plan, &captured, headers, content)?;
-        let message_id = key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        let message_id = match &key {
+            Some(key) => key.clone(),
+            None => format!("{:032x}", rand::random::<u128>()),
+        };
         let limits = route.connection.publish_limits();
         let outgoing = Outgoing::publication(&mut publication, &message_id, &limits);
         let outgoing = outgoing.map_err(|error| Refusal::malformed(error.to_string()))?;
-        self.confirmed(&route, outgoing, share, deadline).await?;
+        let message = Handed {
+            outgoing,
+            key,
+            share,
+        };
+        self.confirmed(&route, message, deadline).await?;
         Ok(message_id)
     }
 
@@ -171,13 +195,12 @@ impl Service {
     async fn confirmed(
         &self,
         route: &Arc<Route>,
-        outgoing: Outgoing,
-        share: Share,
+        message: Handed,
         deadline: Instant,
     ) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         // As work, which a stop waits for, whether or not the client does.
-        let work = publish(Arc::clone(route), outgoing, share, answer);
+        let work = publish(Arc::clone(route), message, answer);
         drop(self.tasks.spawn_work(work));
         let ended = tokio::select! {
             biased;
@@ -187,30 +210,58 @@ impl Service {
         };
         match ended {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(fault))) => {
+            Ok(Ok(Err(Unstored::Publication(fault)))) => {
                 report(&route.plan.name, &fault);
                 Err(Refusal::of_publication(&fault))
             }
+            Ok(Ok(Err(Unstored::KeysUnknown))) => Err(Refusal::keys_unknown()),
             // The task was dropped, or the time is over.
             Ok(Err(_)) | Err(_) => Err(Refusal::unconfirmed()),
         }
     }
 }
 
-/// Publishes, unless the client is gone before there is room for it.
+/// Publishes, unless the client is gone before there is room for it, or the message of its key is stored already.
 async fn publish(
     route: Arc<Route>,
-    outgoing: Outgoing,
-    share: Share,
-    mut answer: oneshot::Sender<Result<(), PublishFault>>,
+    message: Handed,
+    mut answer: oneshot::Sender<Result<(), Unstored>>,
 ) {
+    let Handed {
+        outgoing,
+        key,
+        share,
+    } = message;
+    let mut lease = None;
+    if let (Some(keys), Some(key)) = (&route.keys, &key) {
+        let claimed = tokio::select! {
+            biased;
+            claimed = keys.claim(key) => claimed,
+            () = answer.closed() => return,
+        };
+        match claimed {
+            Ok(Claim::Fresh(fresh)) => lease = Some(fresh),
+            Ok(Claim::Done) => {
+                let _nobody_waits = answer.send(Ok(()));
+                return;
+            }
+            Err(reason) => {
+                tracing::debug!(reason, "an idempotency key cannot be looked up");
+                let _nobody_waits = answer.send(Err(Unstored::KeysUnknown));
+                return;
+            }
+        }
+    }
     let confirmation: Confirmation = tokio::select! {
         biased;
         confirmation = route.publisher.publish(vec![outgoing]) => confirmation,
         () = answer.closed() => return,
     };
-    let ended = confirmation.await;
+    let ended = confirmation.await.map_err(Unstored::Publication);
     drop(share);
+    if let (Ok(()), Some(lease)) = (&ended, lease) {
+        lease.commit().await;
+    }
     let _nobody_waits = answer.send(ended);
 }
 

@@ -10,6 +10,7 @@ use hive_lifecycle::Tasks;
 use hive_telemetry::{HttpRouteTelemetry, HttpTelemetry, Role};
 
 use crate::answer::Refusal;
+use crate::keys::Keys;
 use crate::routing::Path;
 
 /// The consumer of metrics of publications, which has no table.
@@ -28,6 +29,8 @@ pub(crate) struct Route {
     pub(crate) link: StateWatch,
     pub(crate) publisher: Publisher,
     pub(crate) telemetry: HttpRouteTelemetry,
+    /// The keys that were seen, if the route remembers them.
+    pub(crate) keys: Option<Arc<dyn Keys>>,
     bucket: Option<Mutex<Bucket>>,
 }
 
@@ -45,6 +48,7 @@ impl Table {
     pub(crate) fn of(
         plan: &HttpPlan,
         connection: impl Fn(&str) -> Option<Arc<Connection>>,
+        keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
         before: &Self,
         tasks: &Tasks,
         telemetry: &HttpTelemetry,
@@ -56,7 +60,10 @@ impl Table {
                 .find(|route| route.plan == *plan && Arc::ptr_eq(&route.connection, &connection));
             Some(match kept {
                 Some(route) => Arc::clone(route),
-                None => Arc::new(Route::new(plan, connection, tasks, telemetry)),
+                None => {
+                    let keys = keys(plan, &connection);
+                    Arc::new(Route::new(plan, connection, keys, tasks, telemetry))
+                }
             })
         });
         let mut routes: Vec<_> = routes.collect();
@@ -96,6 +103,7 @@ impl Route {
     fn new(
         plan: &HttpRoutePlan,
         connection: Arc<Connection>,
+        keys: Option<Arc<dyn Keys>>,
         tasks: &Tasks,
         telemetry: &HttpTelemetry,
     ) -> Self {
@@ -108,6 +116,7 @@ impl Route {
             telemetry: telemetry.route(&plan.name),
             bucket: plan.rate.map(|rate| Mutex::new(Bucket::new(&rate, now))),
             connection,
+            keys,
         }
     }
 

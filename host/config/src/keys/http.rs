@@ -52,6 +52,18 @@ table! {
 }
 
 table! {
+    /// `publish_dedup` of a route.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct HttpDedupPlan {
+        /// How long a key is remembered.
+        period: Duration as Duration(1, LONGEST) = "1h";
+
+        /// Keys remembered at once; a new key replaces the oldest.
+        max_keys: u64 as Integer(1, i64::MAX) = 1000000;
+    }
+}
+
+table! {
     /// `[http.routes."METHOD /path"]`.
     #[derive(Debug, Clone, PartialEq)]
     pub struct HttpRoutePlan, meant HttpRouteMeant {
@@ -88,6 +100,10 @@ table! {
         /// 429.
         rate => Option<RatePlan> as Short("limit", RateKeys::KEYS),
             else "no limit", written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`, or a table";
+
+        /// Remembers the `Idempotency-Key` of requests whose message is stored: a request with the same key is answered as
+        /// the first was, and not published again. See [repeats](http.md#repeats).
+        publish_dedup: Option<HttpDedupPlan> [hidden], else "repeats are published";
 
         /// The origins whose web pages may send requests, as in `"https://shop.example"`; `"*"` is every origin.
         cors => Arc<[String]> as List(&Shape::Text) [hidden],

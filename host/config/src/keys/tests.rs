@@ -91,6 +91,10 @@ const NEEDED: &[(&str, &str)] = &[
         "listen = '127.0.0.1:1'\nroutes.'POST /a'.exchange = ''\nroutes.'POST /a'.routing_key = 'k'",
     ),
     (
+        "http.routes.'POST /a'.publish_dedup.",
+        "routes.'POST /a'.publish_dedup.period = '5s'\nroutes.'POST /a'.publish_dedup.max_keys = 5",
+    ),
+    (
         "http.routes.'POST /a'.rate.",
         "routes.'POST /a'.rate.limit = '10/s'",
     ),

@@ -728,6 +728,11 @@ facts! {
             code: [] &'a str,
             reason: [] &'a str,
         };
+        /// The message of a request is stored, and its idempotency key could not be: a repeat would be published again.
+        HttpKeyForgotten("http.key_forgotten", WARN, "the idempotency key of a stored message cannot be kept; a repeat would be published again") {
+            route: [%] &'a str,
+            fault: [%] &'a dyn Display,
+        };
         /// `http.max_connections` is reached: further connections wait. Logged once until there is room again.
         HttpFull("http.full", WARN, "as many connections as `http.max_connections` allows; further ones wait") {
             connections: [] u32,
