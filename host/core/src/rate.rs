@@ -50,6 +50,10 @@ impl Bucket {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no clock of tokio's to pause here"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -124,7 +124,7 @@ impl Service {
         if let Some(refusal) = Refusal::of_link(&route.link.now()) {
             return Err(refusal);
         }
-        route.take_token(std::time::Instant::now())?;
+        route.take_token(Instant::now())?;
         let (body, share) = self.read(body, plan.max_body, deadline).await?;
         let content = body::content(kind, headers, body)?;
         let mut publication = publication::publication(plan, &captured, headers, content)?;

@@ -1,13 +1,13 @@
 //! The routes that are served at the moment, each with what it publishes over.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use hive_amqp::{Connection, Publisher, StateWatch};
 use hive_config::plan::{HttpPlan, HttpRoutePlan, Segment};
 use hive_core::rate::Bucket;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{HttpRouteTelemetry, HttpTelemetry, Role};
+use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::keys::Keys;
@@ -68,7 +68,7 @@ impl Table {
         });
         let mut routes: Vec<_> = routes.collect();
         // A text before a name: `/api/new` is not captured by `/api/{id}`.
-        routes.sort_by(|one, other| order(&one.plan.path).cmp(&order(&other.plan.path)));
+        routes.sort_by_key(|route| order(&route.plan.path));
         Self(routes)
     }
 
@@ -107,7 +107,7 @@ impl Route {
         tasks: &Tasks,
         telemetry: &HttpTelemetry,
     ) -> Self {
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         Self {
             plan: plan.clone(),
             link: connection.state(Role::Publish),
@@ -125,6 +125,7 @@ impl Route {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
+        let now = now.into_std();
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let next = bucket.next();
         if next > now {
