@@ -11,6 +11,7 @@ mod group;
 mod pause;
 mod ready;
 mod reload;
+mod requests;
 mod running;
 mod serving;
 mod swap;
@@ -27,6 +28,7 @@ use hive_config::Environment;
 use hive_config::plan::Plan;
 use hive_core::canary::Verdict;
 use hive_core::codes::Coded;
+use hive_http::Server;
 use hive_lifecycle::Tasks;
 use hive_sandbox::{Compiling, ComponentFault, Engine, EngineLimits, Slot, Source, Trial};
 use hive_store::{OnDemand, Store};
@@ -116,7 +118,7 @@ impl PlanSource {
 }
 
 impl App {
-    /// Binds the admin server and compiles every component; then opens the connections and consumes
+    /// Binds the admin server and the address of requests, and compiles every component; then opens the connections and consumes
     /// over each as soon as it is there. `source` is where `plan` comes from.
     ///
     /// # Errors
@@ -158,6 +160,7 @@ impl App {
             telemetry,
         };
         let runtime_file = serving.start(tasks).await?;
+        let listener = requests::bind(&plan).await?;
         let store = match surroundings.store {
             Some(store) => Arc::new(OnDemand::given(plan.store.clone(), store, tasks)),
             None => open_store(&plan, tasks).await?,
@@ -196,6 +199,7 @@ impl App {
             gone: BTreeMap::new(),
             group,
             files: Files::start(control.clone(), tasks),
+            requests: None,
             shutdown_timeout,
             gave_up: told,
             tasks: tasks.clone(),
@@ -210,6 +214,9 @@ impl App {
             running.consume(consumer);
         }
         running.look_for_queues();
+        running.requests = listener
+            .zip(plan.http.as_ref())
+            .map(|(listener, plan)| Server::start(listener, plan, tasks, telemetry));
         running.show();
         tasks.spawn_service(run(running, orders, listings));
         Ok(Self {

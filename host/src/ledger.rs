@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hive_config::plan::{ConsumerPlan, DedupPlan};
+use hive_config::plan::{ConsumerPlan, DedupPlan, HttpDedupPlan};
 use hive_core::message::{Envelope, Publication};
 use hive_core::message_key::Key;
 use hive_lifecycle::Tasks;
@@ -160,6 +160,28 @@ impl Ledger {
             }
         });
         ledger
+    }
+
+    /// The idempotency keys of a route, in `store`. `vhost` is where it publishes to.
+    pub fn of_requests(
+        (route, plan): (&str, &HttpDedupPlan),
+        vhost: &str,
+        store: &Arc<dyn Store>,
+        tasks: &Tasks,
+        telemetry: LedgerTelemetry,
+    ) -> Arc<Self> {
+        let namespace = Namespace::requested(vhost, route).bounded(plan.max_keys);
+        let plan = DedupPlan {
+            key: Key::MessageId,
+            period: Some(plan.period),
+            max_keys: plan.max_keys,
+        };
+        Self::open(&plan, Bucket::new(store, namespace), tasks, telemetry)
+    }
+
+    /// The key of a request, which is the message-id of what it publishes.
+    pub fn known_request(&self, idempotency_key: &str) -> Known {
+        self.hashed(&[idempotency_key.as_bytes()])
     }
 
     /// The key of a delivery; `None` if it has none, and so is never a repeat.

@@ -8,7 +8,6 @@
 mod admission;
 mod batch;
 mod breaker;
-mod bucket;
 mod claim;
 mod crew;
 mod flow;

@@ -28,7 +28,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 8] = [
+const LIBRARIES: [Library; 9] = [
     Library {
         rule: 3,
         name: "base64",
@@ -58,6 +58,11 @@ const LIBRARIES: [Library; 8] = [
         rule: 4,
         name: "hive_amqp",
         rooms: &["app", "cli", "dead", "pipeline"],
+    },
+    Library {
+        rule: 4,
+        name: "hive_http",
+        rooms: &["app"],
     },
     Library {
         rule: 4,

@@ -38,6 +38,16 @@ mod contracts {
     }
 }
 
+/// HTTP in: requests that become messages, and what each is answered with.
+mod http {
+    mod alarms;
+    pub(crate) mod client;
+    mod outages;
+    mod refusals;
+    mod repeats;
+    mod stored;
+}
+
 /// What is in a message: bodies, properties and headers, to the byte.
 mod message {
     mod brokers_own;

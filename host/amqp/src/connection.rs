@@ -54,6 +54,16 @@ impl StateWatch {
     pub fn now(&self) -> LinkState {
         self.latest.borrow().state.clone()
     }
+
+    /// Resolves when the broker takes no publications over it, although it is open.
+    pub async fn blocked(&self) {
+        let mut latest = self.latest.clone();
+        let is_blocked = |snapshot: &Snapshot| matches!(snapshot.state, LinkState::Blocked(_));
+        if latest.wait_for(is_blocked).await.is_err() {
+            // The host stops, and it will never be.
+            std::future::pending().await
+        }
+    }
 }
 
 impl Connection {

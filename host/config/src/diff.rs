@@ -8,7 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::keys::StoreKeys;
-use super::plan::{ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, PatternPlan, Plan};
+use super::plan::{
+    ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, HttpPlan, HttpRoutePlan, PatternPlan,
+    Plan,
+};
 use differing::Differing;
 
 pub(crate) mod differing;
@@ -39,6 +42,10 @@ pub struct Changes {
     pub patterns: Section,
     /// Those of the changed consumers that were discovered, each with its table.
     discovered: BTreeMap<Arc<str>, Arc<str>>,
+    /// Keys of `[http]` that are read at start alone: the new value waits for a restart.
+    pub http_at_restart: Vec<KeyChange>,
+    /// `[http.routes]`.
+    pub http_routes: Section,
     /// Keys of `[store]`, which is opened once: the new value waits for a restart.
     pub store_at_restart: Vec<KeyChange>,
 }
@@ -75,7 +82,32 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
         components: section(&old.components, &new.components, ComponentPlan::differences),
         consumers,
         patterns: section(&old.patterns, &new.patterns, PatternPlan::differences),
+        http_at_restart: http_at_restart(old.http.as_ref(), new.http.as_ref()),
+        http_routes: match (&old.http, &new.http) {
+            (Some(old), Some(new)) => section(&old.routes, &new.routes, HttpRoutePlan::differences),
+            // There is no server, or none any more.
+            _ => Section::default(),
+        },
         store_at_restart: store.at_restart,
+    }
+}
+
+/// The keys of `[http]` that need another server; where it comes or goes, its address.
+fn http_at_restart(old: Option<&HttpPlan>, new: Option<&HttpPlan>) -> Vec<KeyChange> {
+    let shown = |http: Option<&HttpPlan>| {
+        http.map_or_else(
+            || "unset".to_owned(),
+            |http| format!("{:?}", http.listen.to_string()),
+        )
+    };
+    match (old, new) {
+        (None, None) => Vec::new(),
+        (Some(old), Some(new)) => differing(old, new, HttpPlan::differences).at_restart,
+        _ => vec![KeyChange {
+            key: HttpPlan::listen.name().to_owned(),
+            values: Some((shown(old), shown(new))),
+            idle: false,
+        }],
     }
 }
 
@@ -204,9 +236,15 @@ impl fmt::Display for Changes {
         for (table, counts) in self.of_patterns() {
             lines.push(format!("consumer {table}: {counts}"));
         }
-        if !self.store_at_restart.is_empty() {
-            let keys = listed(&self.store_at_restart);
-            lines.push(format!("store: takes effect at a restart ({keys})"));
+        self.http_routes.tell("http route", |_| true, &mut lines);
+        for (section, keys) in [
+            ("http", &self.http_at_restart),
+            ("store", &self.store_at_restart),
+        ] {
+            if !keys.is_empty() {
+                let keys = listed(keys);
+                lines.push(format!("{section}: takes effect at a restart ({keys})"));
+            }
         }
         f.write_str(&lines.join("\n"))
     }

@@ -17,6 +17,7 @@ pub(crate) mod connection;
 pub(crate) mod consumer;
 pub(crate) mod consuming;
 pub(crate) mod host;
+pub(crate) mod http;
 pub(crate) mod root;
 pub(crate) mod store;
 pub(crate) mod tls;
@@ -36,6 +37,7 @@ pub(crate) use consuming::{
     SchemaKeys, StreamMeant,
 };
 pub(crate) use host::HostMeant;
+pub(crate) use http::{HttpMeant, HttpRouteMeant};
 pub(crate) use name::{Name, Required};
 pub(crate) use root::{INCLUDED, ROOT, RootKeys};
 pub(crate) use store::StoreKeys;

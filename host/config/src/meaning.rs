@@ -23,6 +23,7 @@ mod components;
 mod connections;
 mod consumers;
 mod host;
+mod http;
 mod store;
 mod tls;
 mod topology;
@@ -94,6 +95,7 @@ pub(crate) fn plan(
     topology::declare(&mut context, &mut connections);
     let components = components::plans(&mut context);
     let (consumers, patterns) = consumers::plans(&mut context, &connections);
+    let http = http::plan(&mut context);
     let store = store::plan(&mut context);
     Some(Plan {
         host: host?,
@@ -101,6 +103,7 @@ pub(crate) fn plan(
         components,
         consumers,
         patterns,
+        http,
         store,
     })
 }

@@ -21,6 +21,7 @@ mod defaults;
 mod discovery;
 mod flow;
 mod handler;
+mod http;
 mod management;
 mod pattern;
 mod placement;
@@ -34,14 +35,17 @@ pub use crate::keys::connection::{ConnectionPlan, ReconnectPlan};
 pub use crate::keys::consumer::ConsumerPlan;
 pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
+pub use crate::keys::http::{HttpDedupPlan, HttpPlan, HttpRoutePlan};
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
-pub use flow::{OrderedRetry, OrderingPlan, RatePlan};
-
+pub use flow::{OrderedRetry, OrderingPlan};
 pub use handler::Handler;
 pub(crate) use handler::Otherwise;
+pub use hive_core::rate::RatePlan;
 pub use hive_core::scaling::ScalePlan;
+pub(crate) use http::method_and_path;
+pub use http::{BodyKind, HttpMethod, Segment};
 pub use management::ManagementPlan;
 pub use pattern::PatternPlan;
 pub use placement::Placement;
@@ -64,6 +68,8 @@ pub struct Plan {
     pub consumers: BTreeMap<Arc<str>, ConsumerPlan>,
     /// `[consumers.NAME]` with `queues`, by name.
     pub patterns: BTreeMap<Arc<str>, PatternPlan>,
+    /// `[http]`, if there is one.
+    pub http: Option<HttpPlan>,
     /// `[store]`.
     pub store: StorePlan,
 }
@@ -81,7 +87,9 @@ impl Plan {
     pub fn uses_the_store(&self) -> bool {
         let mut components = self.components.values();
         let mut consumers = self.consumers.values().chain(self.templates());
+        let mut routes = self.http.iter().flat_map(|http| http.routes.values());
         components.any(|component| !component.allow.keyvalue.is_empty())
+            || routes.any(|route| route.publish_dedup.is_some())
             || consumers.any(|consumer| {
                 consumer.dedup.is_some()
                     || consumer.publish_dedup.is_some()

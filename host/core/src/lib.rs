@@ -10,6 +10,7 @@ pub mod codes;
 pub mod group;
 pub mod holding;
 pub mod placement;
+pub mod rate;
 pub mod scaling;
 pub mod version;
 

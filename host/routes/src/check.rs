@@ -10,7 +10,8 @@ use hive_core::nearest;
 
 use crate::fault::Fault;
 use crate::json;
-use crate::view::{PROPERTIES, VARIABLES};
+use crate::scope::Scope;
+use crate::view::PROPERTIES;
 
 /// The functions that expressions may call, by the names that people write.
 const FUNCTIONS: [&str; 24] = [
@@ -83,10 +84,11 @@ impl fmt::Display for Kind {
 }
 
 /// Checks a program that was compiled, and gives the type of its value.
-pub(crate) fn check(program: &Program) -> Result<Kind, Fault> {
+pub(crate) fn check(program: &Program, scope: Scope<'_>) -> Result<Kind, Fault> {
     let mut checker = Checker {
         places: program.source_info(),
         bound: Vec::new(),
+        scope,
     };
     checker.kind(program.expression())
 }
@@ -95,6 +97,7 @@ struct Checker<'p> {
     places: &'p SourceInfo,
     /// The variables of the loops around.
     bound: Vec<&'p str>,
+    scope: Scope<'p>,
 }
 
 impl<'p> Checker<'p> {
@@ -127,20 +130,21 @@ impl<'p> Checker<'p> {
         if self.bound.contains(&name) || name.starts_with('@') {
             return Ok(Kind::Any);
         }
+        let known = self.scope.variables();
         match name.trim_start_matches('.') {
-            "headers" | "properties" => Ok(Kind::Map),
-            "routing_key" | "exchange" | "queue" => Ok(Kind::Text),
-            "attempt" => Ok(Kind::Number),
-            "redelivered" => Ok(Kind::Bool),
-            "body" => Ok(Kind::Any),
-            name if TYPES.contains(&name) => Ok(Kind::Any),
-            other => {
-                let advice = nearest::advice(other, VARIABLES, "there are");
+            other if !known.contains(&other) && !TYPES.contains(&other) => {
+                let advice = nearest::advice(other, known.iter().copied(), "there are");
                 Err(self.fault(
                     at,
                     &format!("names {other:?}, which does not exist: {advice}"),
                 ))
             }
+            "headers" | "properties" | "path" => Ok(Kind::Map),
+            "routing_key" | "exchange" | "queue" => Ok(Kind::Text),
+            "attempt" => Ok(Kind::Number),
+            "redelivered" => Ok(Kind::Bool),
+            // The body, and the names of types.
+            _ => Ok(Kind::Any),
         }
     }
 
@@ -155,6 +159,15 @@ impl<'p> Checker<'p> {
         if is_of_message && !PROPERTIES.contains(&field.as_str()) {
             let advice = nearest::advice(field, PROPERTIES, "the properties are");
             let message = format!("names the property {field:?}, which does not exist: {advice}");
+            return Err(self.fault(at, &message));
+        }
+        if let (Some("path"), Scope::Request(captures)) = (name, self.scope)
+            && !self.bound.contains(&"path")
+            && !captures.contains(field)
+        {
+            let captures = captures.iter().map(String::as_str);
+            let advice = nearest::advice(field, captures, "the path captures");
+            let message = format!("names {field:?}, which the path does not capture: {advice}");
             return Err(self.fault(at, &message));
         }
         match (of, name) {

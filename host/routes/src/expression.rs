@@ -9,7 +9,7 @@ use crate::budget;
 use crate::check::{self, Kind};
 use crate::fault::{Failure, Fault, Why};
 use crate::json;
-use crate::view::View;
+use crate::scope::{Scope, Sight};
 
 /// The longest expression, in bytes. The parser has its own limit for nesting.
 const LONGEST: usize = 4096;
@@ -43,13 +43,13 @@ pub enum Known {
 
 impl Expression {
     /// Compiles an expression of any type.
-    pub fn compile(source: &str) -> Result<Self, Fault> {
-        Self::checked(source).map(|(expression, _)| expression)
+    pub(crate) fn compile(source: &str, scope: Scope<'_>) -> Result<Self, Fault> {
+        Self::checked(source, scope).map(|(expression, _)| expression)
     }
 
-    /// Compiles a condition.
+    /// Compiles a condition about deliveries.
     pub fn condition(source: &str) -> Result<Self, Fault> {
-        let (mut condition, kind) = Self::checked(source)?;
+        let (mut condition, kind) = Self::checked(source, Scope::Delivery)?;
         if !matches!(kind, Kind::Bool | Kind::Any) {
             let message = format!("is {kind}, and not true or false: compare it with something");
             return Err(Fault::new(message, None));
@@ -65,7 +65,7 @@ impl Expression {
         Ok(condition)
     }
 
-    fn checked(source: &str) -> Result<(Self, Kind), Fault> {
+    fn checked(source: &str, scope: Scope<'_>) -> Result<(Self, Kind), Fault> {
         if source.len() > LONGEST {
             let message = format!("is longer than {LONGEST} bytes");
             return Err(Fault::new(message, None));
@@ -73,7 +73,7 @@ impl Expression {
         let program = ENVIRONMENT
             .compile(source)
             .map_err(|errors| no_cel(source, &errors))?;
-        let kind = check::check(&program)?;
+        let kind = check::check(&program, scope)?;
         let mut parsed = program.expression().clone();
         budget::rewrite(&mut parsed);
         let expression = Self {
@@ -100,7 +100,7 @@ impl Expression {
     }
 
     /// Whether a condition holds. One that asks for something that the message does not have does not.
-    pub fn holds(&self, view: &View<'_>) -> Result<bool, Failure> {
+    pub fn holds(&self, view: &dyn Sight) -> Result<bool, Failure> {
         match self.evaluate(view) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(other) => {
@@ -116,7 +116,7 @@ impl Expression {
     }
 
     /// Its value.
-    pub(crate) fn evaluate(&self, view: &View<'_>) -> Result<Value, Failure> {
+    pub(crate) fn evaluate(&self, view: &dyn Sight) -> Result<Value, Failure> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.set_variable_resolver(view);
         self.value(&context)
@@ -142,7 +142,7 @@ impl Expression {
 }
 
 /// The words of the library show whole values, which may be long, and secret.
-fn why(error: ExecutionError, view: &View<'_>) -> Why {
+fn why(error: ExecutionError, view: &dyn Sight) -> Why {
     match error {
         ExecutionError::NoSuchKey(key) => Why::Missing(format!("{key:?}")),
         ExecutionError::IndexOutOfBounds(_) => Why::Missing("element of this number".to_owned()),

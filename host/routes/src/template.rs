@@ -3,7 +3,7 @@
 use crate::expression::Expression;
 use crate::fault::{Failure, Fault, Why};
 use crate::json;
-use crate::view::View;
+use crate::scope::{Scope, Sight};
 
 const OPENS: &str = "{{";
 const CLOSES: &str = "}}";
@@ -22,8 +22,13 @@ enum Part {
 }
 
 impl Template {
-    /// Compiles a text. One without double braces stands for itself.
+    /// Compiles a text for deliveries. One without double braces stands for itself.
     pub fn compile(source: &str) -> Result<Self, Fault> {
+        Self::compile_in(source, Scope::Delivery)
+    }
+
+    /// Compiles a text for deliveries, or for requests.
+    pub fn compile_in(source: &str, scope: Scope<'_>) -> Result<Self, Fault> {
         let mut parts = Vec::new();
         let mut rest = source;
         while let Some(opens) = rest.find(OPENS) {
@@ -37,7 +42,7 @@ impl Template {
                 return Err(Fault::new(message, Some(begins - 1)));
             };
             let written = &within[..length];
-            let expression = Expression::compile(written.trim());
+            let expression = Expression::compile(written.trim(), scope);
             let spaces = written.chars().take_while(|one| one.is_whitespace());
             let before = begins + spaces.count();
             parts.push(Part::Value(
@@ -76,8 +81,8 @@ impl Template {
         }
     }
 
-    /// The text for a delivery.
-    pub fn text(&self, view: &View<'_>) -> Result<String, Failure> {
+    /// The text for a delivery or a request.
+    pub fn text(&self, view: &dyn Sight) -> Result<String, Failure> {
         let mut written = String::new();
         for part in &self.parts {
             match part {

@@ -11,6 +11,7 @@ use cel::context::VariableResolver;
 use hive_core::message::{Envelope, FieldValue, Properties};
 
 use crate::json::{self, Seen};
+use crate::scope::Sight;
 
 /// The names that expressions may use, in the order of the documentation.
 pub(crate) const VARIABLES: [&str; 8] = [
@@ -65,11 +66,6 @@ impl<'e> View<'e> {
         self.envelope
     }
 
-    /// Why the body has no value, if an expression asked for it.
-    pub(crate) fn fault_of_body(&self) -> Option<&str> {
-        self.body.get()?.as_ref().err().map(String::as_str)
-    }
-
     fn body(&self) -> &Result<Seen<'e>, String> {
         self.body.get_or_init(|| {
             let body = json::parse(&self.envelope.message.body);
@@ -87,6 +83,12 @@ impl<'e> View<'e> {
     fn properties(&self) -> &Seen<'e> {
         let properties = &self.envelope.message.properties;
         self.properties.get_or_init(|| map(fields(properties)))
+    }
+}
+
+impl Sight for View<'_> {
+    fn fault_of_body(&self) -> Option<&str> {
+        self.body.get()?.as_ref().err().map(String::as_str)
     }
 }
 
@@ -178,11 +180,11 @@ fn header(value: &FieldValue) -> Seen<'_> {
     }
 }
 
-fn map<'e>(entries: impl Iterator<Item = (&'e str, Seen<'e>)>) -> Seen<'e> {
+pub(crate) fn map<'e>(entries: impl Iterator<Item = (&'e str, Seen<'e>)>) -> Seen<'e> {
     let keyed = entries.map(|(name, value)| (CelMapKey::from(name), value));
     seen(CelMap::from(HashMap::from_iter(keyed)))
 }
 
-fn seen<'e>(value: impl Val + 'e) -> Seen<'e> {
+pub(crate) fn seen<'e>(value: impl Val + 'e) -> Seen<'e> {
     Box::new(value)
 }

@@ -11,6 +11,7 @@ use hive_core::codes::Coded;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source};
 use hive_telemetry::Fact;
 
+use super::requests;
 use super::running::{Consuming, Running, consumers_of};
 use crate::control::{Answer, Done, Refusal};
 
@@ -166,6 +167,7 @@ impl Running {
         new.host = self.plan.host.clone();
         new.host.shutdown_timeout = shutdown_timeout;
         new.store = self.plan.store.clone();
+        new.http = requests::reloaded(self.plan.http.take(), new.http);
         self.plan = new;
         let plans = self.plan.consumers.values();
         let missing = plans.filter(|plan| !self.consumers.contains_key(&plan.name));

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use hive_amqp::{Amqp, Connection, ConsumerState};
 use hive_config::plan::{self, ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen};
 use hive_core::codes::{Code, Coded};
+use hive_http::Server;
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::{Engine, Slot};
 use hive_store::OnDemand;
@@ -47,6 +48,8 @@ pub(super) struct Running {
     pub(super) gone: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     pub(super) group: Option<Arc<Group>>,
     pub(super) files: Files,
+    /// Takes requests over HTTP, if hive.toml has `[http]`.
+    pub(super) requests: Option<Server>,
     pub(super) shutdown_timeout: watch::Sender<Duration>,
     pub(super) gave_up: mpsc::Sender<Coded>,
     pub(super) tasks: Tasks,
@@ -188,8 +191,9 @@ impl Running {
         }
     }
 
-    /// Updates the board and the watched files to what runs.
+    /// Updates the board, the watched files and the routes over HTTP to what runs.
     pub(super) fn show(&self) {
+        self.serve_routes();
         let mut watched = Watched {
             slots: self.slots.clone(),
             ..Watched::default()

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use hive_amqp::{Delivery, Lead, Subscription};
+use hive_core::rate::Bucket;
 use hive_lifecycle::Tasks;
 use hive_telemetry::ConsumerTelemetry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::bucket::Bucket;
 use super::flow::Flow;
 use super::held::Held;
 use super::keeping::Patience;
@@ -33,7 +33,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(common: &Common<'_>, flow: &Arc<Flow>, order: Option<Arc<Order>>) -> Self {
         let rate = common.plan.rate;
-        let bucket = rate.map(|rate| Bucket::new(&rate, Instant::now()));
+        let bucket = rate.map(|rate| Bucket::new(&rate, Instant::now().into_std()));
         Self {
             flow: Arc::clone(flow),
             is_plain: order.is_none() && bucket.is_none(),
@@ -65,11 +65,11 @@ impl Admission {
     async fn lead(&self, subscription: &Subscription) -> Option<Held> {
         let mut bucket = self.bucket.lock().await;
         if let Some(bucket) = &*bucket {
-            tokio::time::sleep_until(bucket.next()).await;
+            tokio::time::sleep_until(bucket.next().into()).await;
         }
         let (delivery, turn) = self.choose(subscription).await?;
         if let Some(bucket) = &mut *bucket {
-            bucket.take(Instant::now());
+            bucket.take(Instant::now().into_std());
         }
         Some(self.hold(delivery, turn))
     }

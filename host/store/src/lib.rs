@@ -96,6 +96,11 @@ impl Namespace {
         Self::new("published", &quoted(&[vhost, queue, consumer]))
     }
 
+    /// The requests of a route over HTTP whose messages are stored.
+    pub fn requested(vhost: &str, route: &str) -> Self {
+        Self::new("requested", &quoted(&[vhost, route]))
+    }
+
     /// How far each group has read the stream of this name.
     pub fn stream(vhost: &str, queue: &str) -> Self {
         Self::new("stream", &quoted(&[vhost, queue]))

@@ -16,6 +16,7 @@ mod crew;
 mod docs;
 mod facts;
 mod flow;
+mod http;
 mod ledger;
 mod link;
 mod log;
@@ -40,6 +41,7 @@ pub use self::consumer::{
 pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::facts::{Fact, Here, IN_SENTENCE, Observer, Row, observe, observe_here};
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
+pub use self::http::{HttpConnection, HttpRouteTelemetry, HttpTelemetry};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;
 pub use self::log::LogTelemetry;
@@ -105,6 +107,11 @@ impl Telemetry {
     /// What the publisher of a consumer of this table tells.
     pub fn publisher(&self, table: &str) -> PublisherTelemetry {
         PublisherTelemetry::new(&self.0, table)
+    }
+
+    /// What is counted of requests over HTTP.
+    pub fn http(&self) -> HttpTelemetry {
+        HttpTelemetry::new(&self.0)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.

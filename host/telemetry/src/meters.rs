@@ -267,6 +267,15 @@ meters! {
     denied: counter "hive_denied_total" [component, capability], Host,
         "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
         "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`. See [the sandbox](sandbox.md).";
+    http_requests: counter "hive_http_requests_total" [route, status], Host,
+        "Requests over HTTP, by their answer.",
+        "Requests of [HTTP in](http.md), by the route as hive.toml names it and the status of the answer. `route` is empty where no route took the request.";
+    http_seconds: histogram(SECONDS) "hive_http_request_seconds" [route], Host,
+        "Time from the head of a request to its answer.",
+        "Time from the head of a request to its answer, its body and the broker's confirmation included.";
+    http_connections: gauge "hive_http_connections" [], Host,
+        "Connections of clients over HTTP.",
+        "Connections of clients of [HTTP in](http.md).";
     build_info: gauge "hive_build_info" [version], Host,
         "Always 1; the label tells the host's version.",
         "Always 1.";

@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 12] = [
+const CRATES: [Crate; 13] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -42,6 +42,18 @@ const CRATES: [Crate; 12] = [
         name: "hive-contracts",
         may_use: &["hive-core"],
         without: &["tokio", "lapin", "wasmtime", "axum"],
+    },
+    Crate {
+        name: "hive-http",
+        may_use: &[
+            "hive-amqp",
+            "hive-config",
+            "hive-core",
+            "hive-lifecycle",
+            "hive-routes",
+            "hive-telemetry",
+        ],
+        without: &["wasmtime", "axum", "redis", "redb"],
     },
     Crate {
         name: "hive-lifecycle",
@@ -98,6 +110,7 @@ const CRATES: [Crate; 12] = [
             "hive-contracts",
             "hive-core",
             "hive-demo",
+            "hive-http",
             "hive-lifecycle",
             "hive-routes",
             "hive-sandbox",
@@ -119,7 +132,7 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("redb", &["hive-store"]),
     ("redis", &["hive-store"]),
     ("fail", &["hive-lifecycle"]),
-    ("hyper", &["hive-sandbox"]),
+    ("hyper", &["hive-http", "hive-sandbox"]),
     ("lapin", &["hive-amqp"]),
     ("prometheus", &["hive-telemetry"]),
     ("wasmtime", &["hive-sandbox"]),

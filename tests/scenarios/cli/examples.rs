@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hive_tests::{
-    Broker, HostProcess, Message, Vhost, built_example, example, run_to_end, scratch,
+    Broker, HostProcess, Message, Vhost, built_example, example, reserve_ports, run_to_end, scratch,
 };
+
+use crate::http::client::request;
 
 /// An example, and where its messages come from and go to.
 struct Example {
@@ -100,6 +102,38 @@ async fn example_contracts() -> Result<()> {
         makes: &[("orders.paid", 1)],
     })
     .await
+}
+
+#[tokio::test]
+async fn example_http_in() -> Result<()> {
+    let toml = example("http-in").join("hive.toml");
+    let checked = run_to_end(&["check", &toml.to_string_lossy()])?;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let route = "http POST /api/{tenant}/t: publishes to exchange \"tracks\"";
+    assert!(checked.stdout.contains(route), "{checked:?}");
+    let vhost = Broker::shared().await?.vhost("example").await?;
+    let [port] = reserve_ports()?;
+    let variables = [
+        ("RABBITMQ_URL", &*vhost.url()),
+        ("HIVE_LOG_FORMAT", "json"),
+        ("LISTEN", &format!("127.0.0.1:{port}")),
+    ];
+    let mut host = HostProcess::launch_file(&toml, &variables)?;
+    crate::http::client::ready(&host).await?;
+    let send = async |line, headers, body| request(port, line, headers, body).await;
+    let track = r#"{"artist": "Can", "title": "Vitamin C"}"#;
+    let json = "content-type: application/json\r\n";
+    assert_eq!(send("POST /api/acme/t", json, track).await?.status, 202);
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let sent = send("POST /api/acme/t", form, "artist=Can&title=Halleluwah").await?;
+    assert_eq!(sent.status, 202);
+    assert_eq!(send("PUT /api/catalogue", json, "{}").await?.status, 401);
+    let played = vhost.take("tracks.all", 2).await?;
+    assert_eq!(played[0].text(), track);
+    assert_eq!(played[0].routing_key, "acme.played");
+    assert_eq!(played[0].text_of("tenant").as_deref(), Some("acme"));
+    assert_eq!(played[1].text(), r#"{"artist":"Can","title":"Halleluwah"}"#);
+    host.stop().await
 }
 
 async fn come_to_what_they_say(one: Example) -> Result<()> {

@@ -152,8 +152,8 @@ table! {
         /// This many each second, minute or hour.
         limit -> String as Form(RATE) [required], written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`";
 
-        /// How many deliveries may start without waiting after a quiet time.
-        burst -> u32 as Integer(1, u32::MAX as i64), else "the deliveries of a tenth of a second, at least 1";
+        /// How many may come at once after a quiet time.
+        burst -> u32 as Integer(1, u32::MAX as i64), else "those of a tenth of a second, at least 1";
     }
 }
 

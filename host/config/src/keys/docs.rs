@@ -25,6 +25,7 @@ impl Rows {
         let name = format!("{before}{}", key.name);
         let inside = match key.shape {
             Shape::Table(keys) | Shape::Short(_, keys) => Some((keys, format!("{name}."))),
+            Shape::Named(keys) => Some((keys, format!("{name}.NAME."))),
             Shape::List(Shape::Table(keys)) => Some((*keys, format!("{name}[]."))),
             _ => None,
         };
@@ -117,6 +118,7 @@ fn gather(keys: &[Key], before: &str, names: &mut Vec<String>) {
         match key.shape {
             Shape::Secret => names.push(format!("`{before}{}`", key.name)),
             Shape::Table(keys) => gather(keys, &format!("{before}{}.", key.name), names),
+            Shape::Named(keys) => gather(keys, &format!("{before}{}.NAME.", key.name), names),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ use super::component::ComponentPlan;
 use super::connection::ConnectionPlan;
 use super::consumer::ConsumerPlan;
 use super::host::HostPlan;
+use super::http::HttpPlan;
 use super::topology::{ExchangePlan, QueuePlan};
 use super::{Key, Shape, StoreKeys};
 
@@ -28,8 +29,11 @@ table! {
         /// WebAssembly components by name.
         components -> () as Named(ComponentPlan::KEYS);
 
-        /// Consumers by name. At least one is required.
+        /// Consumers by name. At least one is required, unless there is `http`.
         consumers -> () as Named(ConsumerPlan::KEYS);
+
+        /// Requests over HTTP that the host publishes.
+        http -> () as Table(HttpPlan::KEYS);
 
         /// What the host remembers: keys of dedup, offsets of streams, buckets of components.
         store -> () as Table(StoreKeys::KEYS);

@@ -26,7 +26,7 @@ mod scale;
 mod schema;
 mod stream;
 
-mod flow;
+pub(super) mod flow;
 
 const DEFAULT_PREFETCH: u16 = 256;
 /// The default prefetch where it cannot grow. Growing needs a second consumer: on a queue with a single active
@@ -46,9 +46,11 @@ pub(super) fn plans(
 ) {
     let root = context.root;
     let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
-    if root.named(RootKeys::consumers).is_empty() && !is_faulty {
-        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`: without one \
-                      there is nothing to run";
+    let runs_nothing =
+        root.named(RootKeys::consumers).is_empty() && root.get(RootKeys::http).is_none();
+    if runs_nothing && !is_faulty {
+        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`, or [http] with a route: \
+                      without one there is nothing to run";
         context
             .faults
             .missing(root, RootKeys::consumers.name(), remedy);
@@ -91,7 +93,7 @@ fn plan(
     let connection = context.connection(node, ConsumerPlan::connection);
     let scale = scale::plan(context, node);
     let ordering = flow::ordering(context, node);
-    let rate = flow::rate(context, node);
+    let rate = flow::rate(context, node.get(ConsumerPlan::rate));
     let (prefetch, concurrency) = prefetch(context, node, scale.as_ref(), rate.as_ref());
     let retry = retry::policy(context, node);
     check_queue(context, node);

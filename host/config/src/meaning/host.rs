@@ -48,13 +48,7 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
     if text == "off" {
         return None;
     }
-    let address = match text.strip_prefix("localhost:") {
-        Some(port) => port
-            .parse()
-            .ok()
-            .map(|port| (Ipv4Addr::LOCALHOST, port).into()),
-        None => text.parse().ok(),
-    };
+    let address = address(text);
     if address.is_none() {
         let message = format!("is not an address to listen on: {}", redact::quote(text));
         let remedy =
@@ -67,11 +61,27 @@ fn admin(context: &mut Context<'_>, host: Option<&Node>) -> Option<AdminPlan> {
     })
 }
 
+/// An address to listen on.
+pub(super) fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => port
+            .parse()
+            .ok()
+            .map(|port| (Ipv4Addr::LOCALHOST, port).into()),
+        None => text.parse().ok(),
+    }
+}
+
 /// The token that commands to the admin server must send.
 fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
+    let node = HostPlan::admin_token.at(host)?;
+    checked_token(context, node)
+}
+
+/// A token that requests must send.
+pub(super) fn checked_token(context: &mut Context<'_>, node: &Node) -> Option<Password> {
     /// Shorter ones can be guessed.
     const SHORTEST: usize = 16;
-    let node = HostPlan::admin_token.at(host)?;
     let text = node.as_text()?;
     if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message =

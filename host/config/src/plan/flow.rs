@@ -1,8 +1,7 @@
 //! In which order a consumer's deliveries are handled, how often, and when they stop.
 
-use std::time::Duration;
-
 use hive_core::message_key::Key;
+use hive_core::rate::RatePlan;
 
 use crate::diff::differing::Show;
 use crate::keys::{Shape, words};
@@ -27,17 +26,6 @@ pub enum OrderedRetry {
 }
 
 words!(OrderedRetry { Hold = "hold", Pass = "pass" });
-
-/// `rate = …`: how often deliveries are handed to the component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RatePlan {
-    /// So many, at least 1,
-    pub limit: u32,
-    /// in this time.
-    pub per: Duration,
-    /// How many may go at once after a time with fewer; at least 1.
-    pub burst: u32,
-}
 
 impl Show for RatePlan {
     fn show(&self, _: &Shape) -> String {

@@ -771,4 +771,93 @@ codes! {
             example: "error[HIVE-0515]: the store at localhost:6379 (`store.url`) cannot be used: NOAUTH Authentication required",
         }
     }
+
+    "HTTP in" {
+        HttpPortTaken "0601" "the address for requests cannot be listened on" {
+            means: "The address of `http.listen` is in use, or does not belong to this machine.",
+            steps: [
+                "Find out who listens there: `ss -ltnp`.",
+                "Choose another address or port in `http.listen`.",
+            ],
+            example: "error[HIVE-0601]: requests cannot be taken on 0.0.0.0:8080: Address already in use (os error 98); change `http.listen`",
+        }
+        HttpRequest "0602" "a request is malformed (400)" {
+            means: "The path, the idempotency key or a value for the routing key or a header of the message cannot be \
+                    used, or the request lacks a value that the route needs.",
+            steps: ["The error says which; correct the client, or the text of the route in hive.toml."],
+            example: "{\"error\":\"the path has an encoded slash\",\"code\":\"HIVE-0602\"}",
+        }
+        HttpBody "0603" "the body is not what its content type says (400)" {
+            means: "The body is no JSON or no form, or it ended before its length.",
+            steps: ["Correct the client; for JSON the error has line and column."],
+            example: "{\"error\":\"the body is not JSON: expected value at line 1 column 9\",\"code\":\"HIVE-0603\"}",
+        }
+        HttpToken "0604" "the token of a route is missing or wrong (401)" {
+            means: "The route has a `token`, and the request sent none or another one.",
+            steps: ["Send the token as `Authorization: Bearer TOKEN`."],
+            example: "{\"error\":\"this route needs its token, as `Authorization: Bearer TOKEN`\",\"code\":\"HIVE-0604\"}",
+        }
+        HttpNoRoute "0605" "no route takes the request (404, 405)" {
+            means: "`http.routes` has no route with this path (404), or none with this method (405).",
+            steps: ["Correct method and path of the client, or add the route to hive.toml and reload."],
+            example: "{\"error\":\"there is no route with this path\",\"code\":\"HIVE-0605\"}",
+        }
+        HttpSlow "0606" "a body did not arrive in time (408)" {
+            means: "The client did not send the whole body within `http.timeout`. Nothing was published.",
+            steps: ["Send the request again, or raise `http.timeout` for slow clients."],
+            example: "{\"error\":\"the body did not arrive within 30s\",\"code\":\"HIVE-0606\"}",
+        }
+        HttpTooLarge "0607" "a body is too large (413)" {
+            means: "The body is larger than `max_body` of the route, or a form has too many fields.",
+            steps: ["Send less in one request, or raise `max_body` of the route."],
+            example: "{\"error\":\"the body is larger than 1048576 bytes\",\"code\":\"HIVE-0607\"}",
+        }
+        HttpMediaType "0608" "a content type that the route does not take (415)" {
+            means: "`accept` of the route does not list this kind of body, or the body of a JSON or a form is \
+                    compressed.",
+            steps: ["Send another `Content-Type`, or add its kind to `accept` of the route."],
+            example: "{\"error\":\"this route takes json, and not text/plain\",\"code\":\"HIVE-0608\"}",
+        }
+        HttpUnroutable "0609" "no queue takes the message (422)" {
+            means: "The exchange of the route has no binding for the routing key, or the default exchange has no queue \
+                    of that name. The message is not stored.",
+            steps: ["Bind a queue for the routing key, or correct `exchange` and `routing_key` of the route."],
+            example: "{\"error\":\"no queue takes the message\",\"code\":\"HIVE-0609\"}",
+        }
+        HttpRate "0610" "too many requests (429)" {
+            means: "The route has a `rate`, and more requests came. Nothing was published.",
+            steps: ["Send the request again after the seconds of `Retry-After`, or raise `rate`."],
+            example: "{\"error\":\"too many requests\",\"code\":\"HIVE-0610\"}",
+        }
+        HttpRefused "0611" "the broker refuses the message (500)" {
+            means: "The exchange of the route does not exist, the user of the connection may not publish to it, or the \
+                    message is larger than the broker allows. The message is not stored.",
+            steps: [
+                "Read the broker's words in the event `http.refused_by_broker` of the log.",
+                "Declare the exchange, correct the rights, or lower `max_body` of the route.",
+            ],
+            example: "{\"error\":\"the broker refuses the message\",\"code\":\"HIVE-0611\"}",
+        }
+        HttpBrokerAway "0612" "the broker takes no messages now (503)" {
+            means: "There is no connection to the broker, or the broker has blocked it for lack of memory or disk. \
+                    Nothing was published.",
+            steps: [
+                "Send the request again after the seconds of `Retry-After`.",
+                "Look at `hive-host status` for the reason.",
+            ],
+            example: "{\"error\":\"the broker takes no messages at the moment\",\"code\":\"HIVE-0612\"}",
+        }
+        HttpUnconfirmed "0613" "the broker did not confirm the message (503)" {
+            means: "The message was sent to the broker, and no confirmation came within `http.timeout`, or the broker \
+                    refused to store it. It may be stored all the same.",
+            steps: ["Send the request again with the same `Idempotency-Key`, so that consumers recognise a repeat."],
+            example: "{\"error\":\"the broker did not confirm the message in time; it may be stored\",\"code\":\"HIVE-0613\"}",
+        }
+        HttpBusy "0614" "the host takes no requests now (503)" {
+            means: "The host stops, or the bodies of the requests in it take `http.memory_in_flight`. Nothing was \
+                    published.",
+            steps: ["Send the request again after the seconds of `Retry-After`."],
+            example: "{\"error\":\"the host is stopping\",\"code\":\"HIVE-0614\"}",
+        }
+    }
 }

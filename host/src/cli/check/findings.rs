@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hive_config::plan::{ConsumerPlan, LeftOut, Placement, Plan, QueueKind};
+use hive_config::plan::{ConsumerPlan, HttpRoutePlan, LeftOut, Placement, Plan, QueueKind};
 use hive_config::{Problem, Severity};
 use hive_core::codes::{Code, Coded};
 use hive_core::policy::OnError;
@@ -24,6 +24,7 @@ pub(super) struct Findings {
     faults: Vec<Coded>,
     components: Vec<Component>,
     consumers: Vec<Consumer>,
+    requests: Vec<Requests>,
     pub(super) brokers: Vec<Compared>,
 }
 
@@ -49,6 +50,25 @@ struct Consumer {
     failed: String,
     /// `None` for a stream.
     retries: Option<String>,
+}
+
+/// What becomes of the requests of a route over HTTP.
+struct Requests {
+    route: String,
+    connection: String,
+    exchange: String,
+    routing_key: String,
+}
+
+impl Requests {
+    fn of(plan: &HttpRoutePlan) -> Self {
+        Self {
+            route: plan.name.to_string(),
+            connection: plan.connection.to_string(),
+            exchange: plan.exchange.to_string(),
+            routing_key: plan.routing_key.source().to_owned(),
+        }
+    }
 }
 
 impl Consumer {
@@ -120,6 +140,8 @@ impl Findings {
         self.consumers = consumers
             .map(|consumer| Consumer::of(consumer, plan))
             .collect();
+        let routes = plan.http.iter().flat_map(|http| http.routes.values());
+        self.requests = routes.map(Requests::of).collect();
     }
 
     /// Records the components that cannot be run.
@@ -180,6 +202,14 @@ impl Findings {
                 out!("  retries: {retries}");
             }
         }
+        for requests in &self.requests {
+            out!(
+                "http {}: publishes to exchange {:?} with routing key {:?}",
+                requests.route,
+                requests.exchange,
+                requests.routing_key
+            );
+        }
         for compared in &self.brokers {
             compared.print();
         }
@@ -214,6 +244,14 @@ impl Findings {
                 "retries": consumer.retries,
             })
         });
+        let requests = self.requests.iter().map(|requests| {
+            json!({
+                "route": requests.route,
+                "connection": requests.connection,
+                "exchange": requests.exchange,
+                "routing-key": requests.routing_key,
+            })
+        });
         let problems = self.problems.iter().map(|problem| {
             json!({
                 "code": problem.code().as_str(),
@@ -236,6 +274,7 @@ impl Findings {
             "problems": problems.chain(faults).collect::<Vec<_>>(),
             "components": components.collect::<Vec<_>>(),
             "consumers": consumers.collect::<Vec<_>>(),
+            "http": requests.collect::<Vec<_>>(),
             "brokers": self.brokers.iter().map(Compared::json).collect::<Vec<_>>(),
         })
     }

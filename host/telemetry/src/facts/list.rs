@@ -703,6 +703,46 @@ facts! {
         };
     }
 
+    "hive::http" {
+        /// The host takes requests over HTTP.
+        HttpListens("http.listening", INFO, "takes requests over HTTP") {
+            address: [%] SocketAddr,
+            routes: [] usize,
+        };
+        /// A request was not stored. The answer has the same error.
+        HttpNotStored("http.not_stored", DEBUG, "a request was refused") {
+            route: [%] &'a str,
+            status: [] u16,
+            code: [] &'a str,
+            error: [] &'a str,
+        };
+        /// No queue takes the messages of a route: a binding or a queue is missing.
+        HttpUnroutable("http.unroutable", WARN, "no queue takes the message of a request") {
+            route: [%] &'a str,
+            code: [] &'a str,
+            reason: [] &'a str,
+        };
+        /// The broker refuses the messages of a route, such as for an exchange that does not exist.
+        HttpRefusedByBroker("http.refused_by_broker", ERROR, "the broker refuses the message of a request") {
+            route: [%] &'a str,
+            code: [] &'a str,
+            reason: [] &'a str,
+        };
+        /// The message of a request is stored, and its idempotency key could not be: a repeat would be published again.
+        HttpKeyForgotten("http.key_forgotten", WARN, "the idempotency key of a stored message cannot be kept; a repeat would be published again") {
+            route: [%] &'a str,
+            fault: [%] &'a dyn Display,
+        };
+        /// `http.max_connections` is reached: further connections wait. Logged once until there is room again.
+        HttpFull("http.full", WARN, "as many connections as `http.max_connections` allows; further ones wait") {
+            connections: [] u32,
+        };
+        /// The system gives no connection to the host, such as for lack of file descriptors. The host tries again.
+        HttpAcceptFailed("http.accept_failed", ERROR, "a connection cannot be accepted") {
+            error: [%] &'a dyn Display,
+        };
+    }
+
     "hive::host" {
         /// Signals cannot be received.
         SignalsUnavailable("host.signals_unavailable", ERROR, "signals cannot be received") {

@@ -53,8 +53,9 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
     None
 }
 
-pub(super) fn rate(context: &mut Context<'_>, node: &Node) -> Option<RatePlan> {
-    let at = node.get(ConsumerPlan::rate)?;
+/// The rate that is written here.
+pub(in crate::meaning) fn rate(context: &mut Context<'_>, at: Option<&Node>) -> Option<RatePlan> {
+    let at = at?;
     let limit_at = at.get(RateKeys::limit)?;
     let text = limit_at.as_text()?;
     let Some((limit, per)) = units::rate(text) else {

@@ -1,16 +1,24 @@
-//! How often deliveries may be handed to a component: a bucket of tokens. Pure.
+//! How often something may happen: a bucket of tokens.
 //!
 //! It is kept as the one time at which it will be full again, so that no rounding adds up and
 //! nothing has to tick.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hive_config::plan::RatePlan;
-use tokio::time::Instant;
+/// `rate = …`: how often deliveries are handed to the component, or requests of a route are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatePlan {
+    /// So many, at least 1,
+    pub limit: u32,
+    /// in this time.
+    pub per: Duration,
+    /// How many may go at once after a time with fewer; at least 1.
+    pub burst: u32,
+}
 
 /// A bucket that begins full.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     /// The time in which one token arrives.
     each: Duration,
     /// The time in which all tokens but one arrive.
@@ -19,7 +27,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(rate: &RatePlan, now: Instant) -> Self {
+    /// A bucket for this rate.
+    pub fn new(rate: &RatePlan, now: Instant) -> Self {
         // A rate of more than one in a nanosecond is none.
         let each = (rate.per / rate.limit.max(1)).max(Duration::from_nanos(1));
         Self {
@@ -30,17 +39,21 @@ impl Bucket {
     }
 
     /// When the next token is there: in the past if one is there now.
-    pub(super) fn next(&self) -> Instant {
+    pub fn next(&self) -> Instant {
         self.full_at.checked_sub(self.slack).unwrap_or(self.full_at)
     }
 
     /// Takes a token. A token that is taken early delays the next ones.
-    pub(super) fn take(&mut self, now: Instant) {
+    pub fn take(&mut self, now: Instant) {
         self.full_at = self.full_at.max(now) + self.each;
     }
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no clock of tokio's to pause here"
+)]
 mod tests {
     use proptest::prelude::*;
 

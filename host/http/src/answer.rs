@@ -1,0 +1,236 @@
+//! What a request is answered with. Pure.
+
+use bytes::Bytes;
+use hive_amqp::{LinkState, PublishFault};
+use hive_core::codes::Code;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+
+/// The answer, as the server sends it.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// When a request that found no broker may be tried again, in seconds.
+const BROKER_AWAY: u64 = 5;
+
+/// When one that found the host busy may.
+const BUSY: u64 = 1;
+
+/// Why the message of a request is not stored, or not known to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: Code,
+    /// For the client: nothing of hive.toml is in it, and nothing of another request.
+    pub(crate) error: String,
+    /// After so many seconds the same request may be accepted.
+    retry_after: Option<u64>,
+    /// The methods that the path takes.
+    allow: Option<String>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: Code, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            error: error.into(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    fn later(code: Code, error: impl Into<String>, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error)
+        }
+    }
+
+    pub(crate) fn malformed(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::HttpRequest, error)
+    }
+
+    pub(crate) fn bad_body(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::HttpBody, error)
+    }
+
+    pub(crate) fn token() -> Self {
+        let error = "this route needs its token, as `Authorization: Bearer TOKEN`";
+        Self::new(StatusCode::UNAUTHORIZED, Code::HttpToken, error)
+    }
+
+    pub(crate) fn no_route() -> Self {
+        let error = "there is no route with this path";
+        Self::new(StatusCode::NOT_FOUND, Code::HttpNoRoute, error)
+    }
+
+    pub(crate) fn wrong_method(allow: &[&str]) -> Self {
+        let allow = allow.join(", ");
+        let error = format!("this path takes {allow}");
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::HttpNoRoute, error)
+        }
+    }
+
+    pub(crate) fn slow(timeout: &str) -> Self {
+        let error = format!("the body did not arrive within {timeout}");
+        Self::new(StatusCode::REQUEST_TIMEOUT, Code::HttpSlow, error)
+    }
+
+    pub(crate) fn too_large(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::HttpTooLarge, error)
+    }
+
+    pub(crate) fn media_type(error: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, Code::HttpMediaType, error)
+    }
+
+    pub(crate) fn rate(seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                Code::HttpRate,
+                "too many requests",
+            )
+        }
+    }
+
+    pub(crate) fn stopping() -> Self {
+        Self::later(Code::HttpBusy, "the host is stopping", BUSY)
+    }
+
+    pub(crate) fn out_of_memory() -> Self {
+        let error = "the host has as many requests as fit into its memory";
+        Self::later(Code::HttpBusy, error, BUSY)
+    }
+
+    /// The message was handed to the broker, which said nothing in time.
+    pub(crate) fn unconfirmed() -> Self {
+        let error = "the broker did not confirm the message in time; it may be stored";
+        Self::later(Code::HttpUnconfirmed, error, BROKER_AWAY)
+    }
+
+    /// It is not known whether the message of this idempotency key is stored.
+    pub(crate) fn keys_unknown() -> Self {
+        let error = "the host cannot look the idempotency key up at the moment";
+        Self::later(Code::HttpBusy, error, BROKER_AWAY)
+    }
+
+    /// Why nothing is published over a link in this state; `None` if something may be.
+    pub(crate) fn of_link(state: &LinkState) -> Option<Self> {
+        let error = match state {
+            LinkState::Open => return None,
+            LinkState::Blocked(_) => "the broker takes no messages at the moment",
+            LinkState::Connecting(_) | LinkState::Closed(_) | LinkState::Ended => {
+                "there is no connection to the broker at the moment"
+            }
+        };
+        Some(Self::later(Code::HttpBrokerAway, error, BROKER_AWAY))
+    }
+
+    pub(crate) fn of_publication(fault: &PublishFault) -> Self {
+        match fault {
+            PublishFault::Unroutable { .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Code::HttpUnroutable,
+                "no queue takes the message",
+            ),
+            PublishFault::Refused { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::HttpRefused,
+                "the broker refuses the message",
+            ),
+            PublishFault::Nacked => {
+                let error = "the broker did not store the message; a queue may be full";
+                Self::later(Code::HttpUnconfirmed, error, BROKER_AWAY)
+            }
+            PublishFault::TimedOut | PublishFault::Disconnected => Self::unconfirmed(),
+        }
+    }
+
+    /// As it is sent.
+    pub(crate) fn answer(&self) -> Answer {
+        let body = json!({ "error": self.error, "code": self.code.as_str() });
+        let mut answer = with_json(self.status, &body);
+        let headers = answer.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|allow| allow.parse().ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        answer
+    }
+}
+
+/// The answer to a request whose message is stored.
+pub(crate) fn stored(status: u16, message_id: &str) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED);
+    with_json(status, &json!({ "message_id": message_id }))
+}
+
+fn with_json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(fault: &PublishFault) -> u16 {
+        Refusal::of_publication(fault).status.as_u16()
+    }
+
+    #[test]
+    fn no_fault_of_a_publication_is_a_success() {
+        let text = || "312 NO_ROUTE".to_owned();
+        let unroutable = PublishFault::Unroutable {
+            index: 0,
+            text: text(),
+        };
+        assert_eq!(status(&unroutable), 422);
+        let refused = PublishFault::Refused {
+            index: 0,
+            text: text(),
+        };
+        assert_eq!(status(&refused), 500);
+        for fault in [
+            PublishFault::Nacked,
+            PublishFault::TimedOut,
+            PublishFault::Disconnected,
+        ] {
+            assert_eq!(status(&fault), 503, "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_broker_are_not_for_clients() {
+        let text = "404 NOT_FOUND - no exchange 'secret' in vhost 'shop'".to_owned();
+        let refusal = Refusal::of_publication(&PublishFault::Refused { index: 0, text });
+        assert!(!refusal.error.contains("secret"), "{refusal:?}");
+    }
+
+    #[test]
+    fn whoever_may_come_again_is_told_when() {
+        let later = Refusal::of_link(&LinkState::Closed("refused".into())).expect("it is away");
+        assert!(later.answer().headers().contains_key(header::RETRY_AFTER));
+        assert!(Refusal::of_link(&LinkState::Blocked("memory".into())).is_some());
+        assert_eq!(Refusal::of_link(&LinkState::Open), None);
+        let never = Refusal::token().answer();
+        assert!(!never.headers().contains_key(header::RETRY_AFTER));
+    }
+}
