@@ -137,7 +137,12 @@ impl Broker {
         )?;
         self.vhosts().push(name.clone());
         let Ports { amqp, .. } = self.ports;
-        Ok(Vhost::new(name, vec![amqp], self.management(), self.version))
+        Ok(Vhost::new(
+            name,
+            vec![amqp],
+            self.management(),
+            self.version,
+        ))
     }
 
     /// The port that it speaks AMQP on, on the loopback address.

@@ -14,9 +14,6 @@ use crate::management::Management;
 use crate::ports::reserve_ports;
 use crate::vhost::Vhost;
 
-/// A majority survives the loss of one.
-const NODES: usize = 3;
-
 /// What Erlang's nodes show one another to be let in. A node writes one of its own where there is none.
 const COOKIE: &str = "hive-tests";
 
@@ -30,10 +27,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// How many nodes it has. A majority survives the loss of one.
+    pub const NODES: usize = 3;
+
     /// Starts the nodes together and waits until they are a cluster.
     pub async fn start(version: Version) -> Result<Self> {
         let [mapper] = reserve_ports()?;
-        let mut nodes = (0..NODES)
+        let mut nodes = (0..Self::NODES)
             .map(|_| Broker::laid_out(version, mapper, "", &[]))
             .collect::<Result<Vec<_>>>()?;
         let members = configuration(&nodes);
@@ -101,7 +101,7 @@ impl Cluster {
             });
             views.collect::<Result<Vec<usize>>>()
         };
-        let is_whole = |views: &Vec<usize>| views.iter().all(|counted| *counted == NODES);
+        let is_whole = |views: &Vec<usize>| views.iter().all(|counted| *counted == Self::NODES);
         eventually_within(FORMATION, "the cluster is whole", look, is_whole).await?;
         Ok(())
     }
@@ -132,28 +132,26 @@ impl Cluster {
     }
 
     /// Takes a node out of service for maintenance: it closes its connections, takes no new ones and hands its
-    /// leaderships over (RabbitMQ, "Upgrading", maintenance mode).
+    /// leaderships over, until it is started again (RabbitMQ, "Upgrading", maintenance mode).
     pub fn drain(&self, index: usize) -> Result<()> {
-        self.maintain(index, "drain")
+        self.run(index, "rabbitmq-upgrade", &["drain"])
     }
 
-    /// Puts it into service again.
-    pub fn revive(&self, index: usize) -> Result<()> {
-        self.maintain(index, "revive")
-    }
-
-    fn maintain(&self, index: usize, verb: &str) -> Result<()> {
-        let output = self.nodes[index]
-            .script("rabbitmq-upgrade")?
-            .arg(verb)
-            .output()?;
+    fn run(&self, index: usize, script: &str, arguments: &[&str]) -> Result<()> {
+        let output = self.nodes[index].script(script)?.args(arguments).output()?;
         ensure!(
             output.status.success(),
-            "rabbitmq-upgrade {verb} failed: {}{}",
+            "{script} {} failed: {}{}",
+            arguments.join(" "),
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+
+    /// Spreads the leaders of all queues over the nodes, as an operator does after maintenance.
+    pub fn rebalance(&self) -> Result<()> {
+        self.run(0, "rabbitmq-queues", &["rebalance", "all"])
     }
 
     /// Starts the nodes that have ended, and waits until the cluster is whole.
