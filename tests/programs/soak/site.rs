@@ -4,14 +4,15 @@ use anyhow::{Result, ensure};
 use hive_tests::{Broker, Cluster, Proxy, Version, Vhost};
 
 pub(crate) enum Site {
-    One(Broker),
+    One(Box<Broker>),
     Three(Cluster),
 }
 
 impl Site {
     pub(crate) async fn prepare(version: Version, is_cluster: bool) -> Result<Self> {
         if !is_cluster {
-            return Ok(Self::One(Broker::private_of(version).await?));
+            let broker = Broker::private_of(version).await?;
+            return Ok(Self::One(Box::new(broker)));
         }
         ensure!(
             version >= Version::V4_0,
@@ -35,7 +36,7 @@ impl Site {
 
     pub(crate) fn nodes(&self) -> &[Broker] {
         match self {
-            Self::One(broker) => std::slice::from_ref(broker),
+            Self::One(broker) => std::slice::from_ref(broker.as_ref()),
             Self::Three(cluster) => cluster.nodes(),
         }
     }
