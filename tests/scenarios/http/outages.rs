@@ -1,17 +1,21 @@
 //! Brokers that go away and hosts that stop under load: no 2xx is lost, and nothing is called stored that is not.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use futures_util::future::{try_join, try_join_all};
 use hive_tests::{Broker, HostProcess, Vhost, eventually_within};
+use tokio::time::Instant;
 
 use super::client::{Client, JSON, post, ready, serving, to_queue, tracks, with_limits};
 
 /// Clients at once.
 const CLIENTS: usize = 20;
+
+/// RabbitMQ forgets a quorum queue, and what is in it, that is killed within half a second of its declaration.
+const OLD_ENOUGH: Duration = Duration::from_secs(5);
 
 /// Requests from several clients, and which of them were answered with 2xx.
 struct Load {
@@ -21,18 +25,23 @@ struct Load {
 }
 
 impl Load {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
+    /// Sends numbers for as long as `happening` takes; gives those that were answered with 2xx.
+    async fn during(
+        port: u16,
+        happening: impl AsyncFnOnce(&Self) -> Result<()>,
+    ) -> Result<BTreeSet<usize>> {
+        let load = Self {
             next: AtomicUsize::new(0),
             stored: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
-        })
-    }
-
-    /// Sends numbers until it is over; gives those that were answered with 2xx.
-    async fn run(self: Arc<Self>, port: u16) -> Result<BTreeSet<usize>> {
-        let clients = (0..CLIENTS).map(|_| self.client(port));
-        let stored = futures_util::future::try_join_all(clients).await?;
+        };
+        let clients = (0..CLIENTS).map(|_| load.client(port));
+        let happening = async {
+            happening(&load).await?;
+            load.is_over.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let (stored, ()) = try_join(try_join_all(clients), happening).await?;
         Ok(stored.into_iter().flatten().collect())
     }
 
@@ -79,10 +88,6 @@ impl Load {
         eventually_within(Duration::from_secs(120), "more are stored", look, wanted).await?;
         Ok(())
     }
-
-    fn end(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Each number of a 2xx is in the queue.
@@ -106,21 +111,21 @@ async fn assert_none_lost(vhost: &Vhost, stored: &BTreeSet<usize>) -> Result<()>
 async fn a_broker_that_dies_under_load_loses_no_request_that_was_answered() -> Result<()> {
     let broker = Broker::private().await?;
     let vhost = broker.vhost("http-killed").await?;
-    // Not a quorum queue: killed within half a second of its declaration, RabbitMQ forgets one, and what is in it.
-    let toml = to_queue("type = \"classic\"", "timeout = \"5s\"", "")
+    let toml = to_queue("type = \"quorum\"", "timeout = \"5s\"", "")
         .connection(r#"reconnect = { first = "20ms", max = "200ms" }"#);
     let mut host = HostProcess::run(&vhost, &toml).await?;
     let port = ready(&host).await?;
-    let load = Load::new();
-    let running = tokio::spawn(Arc::clone(&load).run(port));
-    for _ in 0..2 {
+    tokio::time::sleep(OLD_ENOUGH).await;
+    let stored = Load::during(port, async |load| {
+        for _ in 0..2 {
+            load.more(200).await?;
+            broker.kill9().await?;
+            broker.restart().await?;
+        }
         load.more(200).await?;
-        broker.kill9().await?;
-        broker.restart().await?;
-    }
-    load.more(200).await?;
-    load.end();
-    let stored = running.await??;
+        Ok(())
+    })
+    .await?;
     host.stop().await?;
     assert_none_lost(&vhost, &stored).await
 }
@@ -129,15 +134,15 @@ async fn a_broker_that_dies_under_load_loses_no_request_that_was_answered() -> R
 async fn connections_that_are_lost_under_load_lose_no_request_that_was_answered() -> Result<()> {
     let toml = tracks("").connection(r#"reconnect = { first = "20ms", max = "200ms" }"#);
     let (vhost, mut host, port) = serving("http-lost", &toml).await?;
-    let load = Load::new();
-    let running = tokio::spawn(Arc::clone(&load).run(port));
-    for _ in 0..5 {
+    let stored = Load::during(port, async |load| {
+        for _ in 0..5 {
+            load.more(100).await?;
+            vhost.close_host_connections()?;
+        }
         load.more(100).await?;
-        vhost.close_host_connections()?;
-    }
-    load.more(100).await?;
-    load.end();
-    let stored = running.await??;
+        Ok(())
+    })
+    .await?;
     host.stop().await?;
     assert_none_lost(&vhost, &stored).await
 }
@@ -145,24 +150,24 @@ async fn connections_that_are_lost_under_load_lose_no_request_that_was_answered(
 #[tokio::test]
 async fn a_host_that_stops_under_load_has_stored_what_it_answered() -> Result<()> {
     let (vhost, mut host, port) = serving("http-stop", &tracks("")).await?;
-    let load = Load::new();
-    let running = tokio::spawn(Arc::clone(&load).run(port));
-    load.more(500).await?;
-    host.stop().await?;
-    load.end();
-    let stored = running.await??;
+    let stored = Load::during(port, async |load| {
+        load.more(500).await?;
+        host.stop().await?;
+        Ok(())
+    })
+    .await?;
     assert_none_lost(&vhost, &stored).await
 }
 
 #[tokio::test]
 async fn a_host_that_is_killed_under_load_has_stored_what_it_answered() -> Result<()> {
     let (vhost, mut host, port) = serving("http-kill9", &tracks("")).await?;
-    let load = Load::new();
-    let running = tokio::spawn(Arc::clone(&load).run(port));
-    load.more(500).await?;
-    host.kill9()?;
-    load.end();
-    let stored = running.await??;
+    let stored = Load::during(port, async |load| {
+        load.more(500).await?;
+        host.kill9()?;
+        Ok(())
+    })
+    .await?;
     assert_none_lost(&vhost, &stored).await
 }
 
@@ -176,7 +181,7 @@ async fn a_client_that_is_slow_does_not_hold_a_stop_up() -> Result<()> {
         .await?;
     let mut half_head = Client::connect(port).await?;
     half_head.write(head.as_bytes()).await?;
-    let stopped = std::time::Instant::now();
+    let stopped = Instant::now();
     host.stop().await?;
     // Less than `shutdown_timeout`.
     assert!(
