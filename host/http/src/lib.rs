@@ -4,8 +4,8 @@
 //! a mandatory, persistent publication, and at no other time. Every other answer says that the message is not stored,
 //! or that this is not known.
 //!
-//! What is decided about a request is pure: [`routing`], [`body`], [`form`], [`publication`], [`cors`] and [`answer`].
-//! [`service`] carries it out for one request, [`server`] has the connections.
+//! What is decided about a request is pure: `routing`, `body`, `form`, `publication`, `cors` and `answer`.
+//! `service` carries it out for one request, `server` has the connections.
 
 mod answer;
 mod body;
