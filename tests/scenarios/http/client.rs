@@ -55,8 +55,12 @@ impl Client {
         let request = format!(
             "{line} HTTP/1.1\r\nhost: t\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
-        self.write(request.as_bytes()).await?;
-        self.answer().await
+        // A host that refuses a body closes before all of it is written, and what it answered can still be read.
+        let written = self.write(request.as_bytes()).await;
+        match self.answer().await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(written.err().unwrap_or(error)),
+        }
     }
 
     pub(crate) async fn answer(&mut self) -> Result<Answer> {
