@@ -1,12 +1,14 @@
 //! A RabbitMQ of the tests' own, in a version of choice: its own node name, ports, data folder, cookie
 //! and port mapper, all in a folder of this run. Or, for a run with `HIVE_BROKER=memory`, the broker of `hive-host broker`.
 
+mod cluster;
 mod kept;
 mod memory;
 mod process;
 mod programs;
 mod version;
 
+pub use cluster::Cluster;
 pub use kept::{Kept, hold};
 pub use version::Version;
 
@@ -135,7 +137,12 @@ impl Broker {
         )?;
         self.vhosts().push(name.clone());
         let Ports { amqp, .. } = self.ports;
-        Ok(Vhost::new(name, amqp, self.management(), self.version))
+        Ok(Vhost::new(
+            name,
+            vec![amqp],
+            self.management(),
+            self.version,
+        ))
     }
 
     /// The port that it speaks AMQP on, on the loopback address.
@@ -145,7 +152,7 @@ impl Broker {
 
     /// The management interface of the broker.
     pub fn management(&self) -> Management {
-        Management::new(self.ports.management)
+        Management::new(vec![self.ports.management])
     }
 
     /// Kills it as a power cut would, once its register of queues is on disk: Mnesia writes that up to
@@ -253,9 +260,23 @@ impl Broker {
     }
 
     fn start(version: Version, configuration: &str, plugins: &[&str]) -> Result<Self> {
+        let [mapper] = reserve_ports()?;
+        let mut broker = Self::laid_out(version, mapper, configuration, plugins)?;
+        broker.port_mapper = start_port_mapper(broker.programs()?, mapper);
+        *broker.server.get_mut().expect("nobody else has it yet") = broker.start_server()?;
+        Ok(broker)
+    }
+
+    /// Everything that a node needs, which is not started yet.
+    fn laid_out(
+        version: Version,
+        mapper: u16,
+        configuration: &str,
+        plugins: &[&str],
+    ) -> Result<Self> {
         let programs = Programs::of(version, keeper::run_folder())?;
         let folder = keeper::scratch("broker");
-        let [amqp, management, distribution, mapper] = reserve_ports()?;
+        let [amqp, management, distribution] = reserve_ports()?;
         let ports = Ports {
             amqp,
             management,
@@ -267,11 +288,9 @@ impl Broker {
             format!("listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.port = {management}\n");
         write_configuration(&folder, &(listeners + configuration), plugins)?;
         let environment = environment(&folder, &node, ports);
-        let port_mapper = start_port_mapper(&programs, mapper);
-        let server = start_server(&programs, &folder, &environment)?;
         Ok(Self {
-            server: Mutex::new(Process::Ours(server)),
-            port_mapper,
+            server: Mutex::new(Process::NotStarted),
+            port_mapper: None,
             version,
             programs: Some(programs),
             folder,
@@ -293,6 +312,10 @@ impl Broker {
 
     /// Waits until it answers an AMQP handshake and its management interface is up.
     async fn ready(&self) -> Result<Instant> {
+        self.ready_within(START_TIMEOUT).await
+    }
+
+    async fn ready_within(&self, deadline: Duration) -> Result<Instant> {
         let spoke = OnceLock::new();
         let look = async || {
             if self.server().has_ended()? {
@@ -302,7 +325,7 @@ impl Broker {
             spoke.get_or_init(Instant::now);
             self.management().get("/overview").map(drop)
         };
-        eventually_within(START_TIMEOUT, "the broker is ready", look, |()| true)
+        eventually_within(deadline, "the broker is ready", look, |()| true)
             .await
             .with_context(|| format!("its log ends with\n{}", self.log_tail()))?;
         spoke.into_inner().context("it spoke just now")
@@ -314,9 +337,12 @@ impl Broker {
         Ok(())
     }
 
+    fn programs(&self) -> Result<&Programs> {
+        self.programs.as_ref().context(NEEDS_RABBITMQ)
+    }
+
     fn script(&self, name: &str) -> Result<Command> {
-        let programs = self.programs.as_ref();
-        let mut command = programs.context(NEEDS_RABBITMQ)?.script(name);
+        let mut command = self.programs()?.script(name);
         command
             .args(["-n", &self.node])
             .envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -42,7 +42,7 @@ mod user;
 mod vhost;
 mod web_server;
 
-pub use broker::{Broker, Kept, Version, hold};
+pub use broker::{Broker, Cluster, Kept, Version, hold};
 pub use build::{
     contender, contenders, example, example_component, guest, host_binary, target_folder,
     text_guest, workspace,

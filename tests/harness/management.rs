@@ -9,20 +9,20 @@ use crate::http::{self, HttpAnswer};
 /// `guest:guest`, which a new broker knows.
 const CREDENTIALS: &str = "Z3Vlc3Q6Z3Vlc3Q=";
 
-/// The management interface of one broker.
+/// The management interface of one broker, or of a cluster, any of whose nodes may be away.
 #[derive(Debug, Clone)]
 pub struct Management {
-    port: u16,
+    ports: Vec<u16>,
 }
 
 impl Management {
-    pub(crate) fn new(port: u16) -> Self {
-        Self { port }
+    pub(crate) fn new(ports: Vec<u16>) -> Self {
+        Self { ports }
     }
 
-    /// Where it listens.
+    /// Where it listens; of a cluster, its first node.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports[0]
     }
 
     /// Gets `path`, such as `/queues/VHOST/NAME`.
@@ -51,12 +51,18 @@ impl Management {
         let headers =
             format!("authorization: Basic {CREDENTIALS}\r\ncontent-type: application/json\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
-        let HttpAnswer { status, body } =
-            http::request(self.port, method, &format!("/api{path}"), &headers, &body)?;
-        ensure!(
-            (200..300).contains(&status),
-            "{method} {path} was answered with {status}: {body}"
-        );
-        Ok(body)
+        let path = format!("/api{path}");
+        let ask = |port: &u16| -> Result<String> {
+            let answer = http::request(*port, method, &path, &headers, &body)?;
+            let HttpAnswer { status, body } = answer;
+            ensure!(
+                (200..300).contains(&status),
+                "{method} {path} was answered with {status}: {body}"
+            );
+            Ok(body)
+        };
+        let (last, before) = self.ports.split_last().context("a broker has a port")?;
+        let answered = before.iter().find_map(|port| ask(port).ok());
+        answered.map_or_else(|| ask(last), Ok)
     }
 }

@@ -32,6 +32,9 @@ const WINDOW: u16 = 500;
 /// How often a queue is declared that a busy broker fails to start.
 const DECLARATIONS: u32 = 5;
 
+/// How long a broker may take to let the test's own client in.
+const CONNECT: Duration = Duration::from_secs(60);
+
 /// No message for so long, and none is expected any more.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -39,7 +42,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Vhost {
     name: String,
-    port: u16,
+    /// One for each node of the broker.
+    ports: Vec<u16>,
     management: Management,
     version: Version,
     connection: Mutex<Option<Connection>>,
@@ -55,10 +59,15 @@ pub struct HostConnection {
 }
 
 impl Vhost {
-    pub(crate) fn new(name: String, port: u16, management: Management, version: Version) -> Self {
+    pub(crate) fn new(
+        name: String,
+        ports: Vec<u16>,
+        management: Management,
+        version: Version,
+    ) -> Self {
         Self {
             name,
-            port,
+            ports,
             management,
             version,
             connection: Mutex::new(None),
@@ -82,7 +91,7 @@ impl Vhost {
 
     /// The URL of the virtual host for another user.
     pub fn url_as(&self, user: &str, password: &str) -> String {
-        self.url_at(user, password, &[self.port])
+        self.url_at(user, password, &self.ports)
     }
 
     /// The URL of the virtual host by way of a proxy.
@@ -120,12 +129,38 @@ impl Vhost {
                 Err(_) => {}
             }
         }
-        let opened = Connection::connect(&self.url(), ConnectionProperties::default())
-            .await
-            .context("the test's own client cannot connect")?;
-        let channel = opened.create_channel().await?;
+        let (opened, channel) = self.connect().await?;
         *connection = Some(opened);
         Ok(channel)
+    }
+
+    /// A connection to the first node that takes one.
+    async fn connect(&self) -> Result<(Connection, Channel)> {
+        let mut fault = anyhow::anyhow!("no node");
+        for port in &self.ports {
+            let url = self.url_at("guest", "guest", &[*port]);
+            // A node that stands still or is gone is noticed, and never waited for where there is another one.
+            let url = match self.ports.len() {
+                1 => url,
+                _ => format!("{url}?heartbeat=4"),
+            };
+            let connect = async {
+                let opened = Connection::connect(&url, ConnectionProperties::default()).await?;
+                let channel = opened.create_channel().await?;
+                anyhow::Ok((opened, channel))
+            };
+            match timeout(CONNECT, connect).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(error)) => fault = error,
+                Err(late) => fault = late.into(),
+            }
+        }
+        Err(fault.context("the test's own client cannot connect"))
+    }
+
+    /// The port of the first node, for a client of octets.
+    fn first_port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// Publishes one message, confirmed by the broker and taken by a queue.
@@ -135,17 +170,17 @@ impl Vhost {
 
     /// Publishes to a queue a message whose header table holds these bytes, whatever they are.
     pub fn publish_raw(&self, queue: &str, table: &[u8], body: &[u8]) -> Result<()> {
-        raw::publish(self.port, &self.name, queue, table, body)
+        raw::publish(self.first_port(), &self.name, queue, table, body)
     }
 
     /// Publishes messages whose ids, names and routing keys are any bytes.
     pub fn publish_octets(&self, exchange: &str, messages: &[RawMessage]) -> Result<()> {
-        raw::publish_all(self.port, &self.name, exchange, messages)
+        raw::publish_all(self.first_port(), &self.name, exchange, messages)
     }
 
     /// Takes everything that waits in a queue now, as the bytes that stand on the wire.
     pub fn drain_octets(&self, queue: &str) -> Result<Vec<RawMessage>> {
-        raw::drain(self.port, &self.name, queue)
+        raw::drain(self.first_port(), &self.name, queue)
     }
 
     /// Publishes messages in their order, all confirmed by the broker and taken by a queue.

@@ -102,6 +102,13 @@ mod broker {
     mod taken_away;
 }
 
+/// A broker of three nodes: one is killed, drained, cut off; two are.
+mod cluster {
+    mod load;
+    mod nodes;
+    mod partition;
+}
+
 /// The link to the broker and to the store: faults of the network, TLS.
 mod connection {
     mod half_open;

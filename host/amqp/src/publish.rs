@@ -246,13 +246,20 @@ impl Task {
     async fn settle(&mut self, batch: &mut Batch) {
         let mut deadline = Instant::now() + TRIED_FOR;
         let mut singly = false;
+        let mut last: Option<SharedSession> = None;
         while batch.is_unsettled() {
             if Instant::now() >= deadline {
+                // The node may have lost the others, and neither say so nor close the connection (RabbitMQ 4.3).
+                // One queue that stands still costs no connection over which others publish.
+                for session in last.into_iter().chain(self.link.current()) {
+                    session.discard_if_silent_for(TRIED_FOR);
+                }
                 return batch.settle_rest(Verdict::TimedOut);
             }
             let Some((channel, session)) = self.channel(&mut deadline).await else {
                 return batch.settle_rest(Verdict::Disconnected);
             };
+            last = Some(Arc::clone(&session));
             batch.refuse_too_large(session.frame_max());
             let mut items = batch.next_round(singly, &self.doubts);
             let ended = self
@@ -291,7 +298,7 @@ impl Task {
         items: &mut [&mut Item],
         deadline: &mut Instant,
     ) -> Option<Broken> {
-        let work = publish_round(channel, items);
+        let work = publish_round(channel, session, items);
         tokio::pin!(work);
         let mut patience = CONFIRM_TIMEOUT;
         loop {

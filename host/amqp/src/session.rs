@@ -12,8 +12,8 @@ pub(crate) mod looks;
 pub(crate) mod runtime;
 pub(crate) mod seats;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -24,6 +24,7 @@ use lapin::uri::{
 };
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -59,6 +60,10 @@ pub(crate) struct Session {
     users: TaskTracker,
     /// The broker reads no publications for now.
     is_blocked: AtomicBool,
+    /// When the broker last answered a publication, or opened the session.
+    answered: Mutex<Instant>,
+    /// It was thrown away since the broker answered no publication.
+    was_silent: AtomicBool,
     seats: SharedSeats,
     subscribing: Semaphore,
 }
@@ -142,6 +147,8 @@ impl Session {
             over: CancellationToken::new(),
             users: TaskTracker::new(),
             is_blocked: AtomicBool::new(false),
+            answered: Mutex::new(Instant::now()),
+            was_silent: AtomicBool::new(false),
             seats: SharedSeats::new(seats),
             subscribing: Semaphore::new(SUBSCRIBE_AT_ONCE),
         };
@@ -225,6 +232,29 @@ impl Session {
         self.cut.now();
     }
 
+    /// The broker has answered a publication: it stored, returned or refused it.
+    pub(crate) fn has_answered(&self) {
+        *self.answered() = Instant::now();
+    }
+
+    /// Throws the session away if the broker has answered no publication for so long.
+    pub(crate) fn discard_if_silent_for(&self, time: Duration) {
+        let is_silent = self.answered().elapsed() >= time;
+        if is_silent {
+            self.was_silent.store(true, Ordering::Relaxed);
+            self.discard();
+        }
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn was_silent(&self) -> bool {
+        self.was_silent.load(Ordering::Relaxed)
+    }
+
+    fn answered(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes the connection, once every user of the session has settled its deliveries.
     pub(crate) async fn close(&self) {
         self.users.close();
@@ -259,7 +289,11 @@ impl Happenings {
         loop {
             tokio::select! {
                 () = session.over.cancelled() => {
-                    return Happening::Lost("given up after an error".into());
+                    let reason = match session.was_silent() {
+                        true => "given up: the broker confirmed no publication any more",
+                        false => "given up after an error",
+                    };
+                    return Happening::Lost(reason.into());
                 }
                 event = self.events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {

@@ -189,7 +189,7 @@ impl Kept {
         );
         let ports = ports(record)?;
         handshake(ports.amqp).context("it does not answer")?;
-        let management = crate::management::Management::new(ports.management);
+        let management = crate::management::Management::new(vec![ports.management]);
         let overview = management.get("/overview")?;
         let release = overview["rabbitmq_version"].as_str().unwrap_or_default();
         ensure!(

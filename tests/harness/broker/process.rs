@@ -11,6 +11,7 @@ use crate::keeper;
 /// A RabbitMQ server.
 #[derive(Debug)]
 pub(super) enum Process {
+    NotStarted,
     /// Started by this process, for a test or for all of them.
     Ours(Child),
     /// Kept up between runs: other runs use it too.
@@ -24,6 +25,7 @@ pub(super) enum Process {
 impl Process {
     pub(super) fn id(&self) -> u32 {
         match self {
+            Self::NotStarted => panic!("the broker has no process yet"),
             Self::Ours(child) => child.id(),
             Self::Kept { id, .. } => *id,
         }
@@ -42,6 +44,7 @@ impl Process {
 
     pub(super) fn has_ended(&mut self) -> Result<bool> {
         match self {
+            Self::NotStarted => Ok(true),
             Self::Ours(child) => Ok(child.try_wait()?.is_some()),
             Self::Kept { id, .. } => Ok(!Path::new(&format!("/proc/{id}")).exists()),
         }
@@ -50,6 +53,7 @@ impl Process {
     fn ours(&mut self) -> Result<&mut Child> {
         match self {
             Self::Ours(child) => Ok(child),
+            Self::NotStarted => bail!("the broker is not started yet"),
             Self::Kept { .. } => {
                 bail!("this broker is kept for other runs: ask for `Broker::private` to end one")
             }

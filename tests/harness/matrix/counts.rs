@@ -16,6 +16,9 @@ pub const IN_PROCESS_ONLY: &str = "in-process-only.txt";
 /// The modules that the newest RabbitMQ alone runs, in `tests/`.
 pub const NEWEST_ONLY: &str = "newest-broker-only.txt";
 
+/// The modules that the gate does not run, in `tests/`.
+pub const NIGHTLY_ONLY: &str = "nightly-only.txt";
+
 /// What the broker in the process does not run, in `tests/`.
 pub const NEEDS_RABBITMQ: &str = "needs-rabbitmq.txt";
 
@@ -29,11 +32,19 @@ const BROKERS: [(&str, &str, &[&str]); 4] = [
     (
         "memory",
         "`hive-host broker`",
-        &[NEWEST_ONLY, NEEDS_RABBITMQ],
+        &[NEWEST_ONLY, NEEDS_RABBITMQ, NIGHTLY_ONLY],
     ),
-    ("3.10", "RabbitMQ 3.10.8", &[IN_PROCESS_ONLY, NEWEST_ONLY]),
-    ("4.0", "RabbitMQ 4.0.5", &[IN_PROCESS_ONLY, NEWEST_ONLY]),
-    ("4.3", "RabbitMQ 4.3.6", &[]),
+    (
+        "3.10",
+        "RabbitMQ 3.10.8",
+        &[IN_PROCESS_ONLY, NEWEST_ONLY, NIGHTLY_ONLY],
+    ),
+    (
+        "4.0",
+        "RabbitMQ 4.0.5",
+        &[IN_PROCESS_ONLY, NEWEST_ONLY, NIGHTLY_ONLY],
+    ),
+    ("4.3", "RabbitMQ 4.3.6", &[NIGHTLY_ONLY]),
 ];
 
 /// How many scenarios passed on each broker, in the last whole run that was recorded.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
-use hive_tests::{HostProcess, Vhost};
+use hive_tests::{HostProcess, Message, Vhost};
 use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
 use tokio::time::timeout;
@@ -21,6 +21,8 @@ pub(crate) struct Account {
     handled: HashMap<usize, u32>,
     handed_on: HashMap<usize, u32>,
     dead: HashMap<usize, u32>,
+    /// Why those are dead, in the words of the dead letter.
+    reasons: HashMap<usize, String>,
     left: HashMap<usize, u32>,
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct Verdict {
     pub(crate) lost: Vec<usize>,
     /// Where they did not ask to go.
     pub(crate) astray: Vec<usize>,
+    /// Why those of them are dead that are.
+    pub(crate) reasons: Vec<String>,
     /// Seen more than once at their end.
     pub(crate) repeated: usize,
     /// Sent more than once by the soak itself, which explains a repeat.
@@ -60,13 +64,17 @@ impl Account {
                 own if QUEUES.iter().any(|(name, _)| own.starts_with(name)) => &mut self.left,
                 _ => bail!("nothing was to make the queue `{queue}`"),
             };
-            for text in empty(vhost, &queue).await? {
+            for message in empty(vhost, &queue).await? {
+                let text = message.text();
                 let number = text
                     .split(' ')
                     .next()
                     .and_then(|number| number.parse().ok());
                 let number = number.with_context(|| format!("`{text}` was never sent"))?;
                 *seen.entry(number).or_default() += 1;
+                if let Some(reason) = death(&message) {
+                    self.reasons.insert(number, reason);
+                }
             }
         }
         Ok(())
@@ -100,6 +108,7 @@ impl Account {
             }
             if elsewhere.iter().any(|seen| seen.contains_key(&number)) {
                 verdict.astray.push(number);
+                verdict.reasons.extend(self.reasons.get(&number).cloned());
             }
             verdict.repeated += usize::from(times > 1);
         }
@@ -115,13 +124,21 @@ impl Verdict {
     pub(crate) fn complaint(&self) -> String {
         let some = |numbers: &[usize]| numbers.iter().take(20).copied().collect::<Vec<_>>();
         format!(
-            "lost: {} {:?}; went astray: {} {:?}",
+            "lost: {} {:?}; went astray: {} {:?}; dead because: {:#?}",
             self.lost.len(),
             some(&self.lost),
             self.astray.len(),
-            some(&self.astray)
+            some(&self.astray),
+            self.reasons.iter().take(20).collect::<Vec<_>>()
         )
     }
+}
+
+/// The reason and the error of a dead letter.
+fn death(message: &Message) -> Option<String> {
+    let reason = message.text_of("x-hive-reason")?;
+    let error = message.text_of("x-hive-error").unwrap_or_default();
+    Some(format!("{}: {reason}: {error}", message.text()))
 }
 
 /// The number that follows `word` in a line of the log.
@@ -130,8 +147,8 @@ fn number_after(line: &str, word: &str) -> Option<usize> {
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Removes all messages from a queue that has no other consumer, and returns their bodies.
-async fn empty(vhost: &Vhost, queue: &str) -> Result<Vec<String>> {
+/// Removes all messages from a queue that has no other consumer, and returns them.
+async fn empty(vhost: &Vhost, queue: &str) -> Result<Vec<Message>> {
     let count = vhost.ready(queue).await? as usize;
     let channel = vhost.channel().await?;
     let options = BasicConsumeOptions {
@@ -141,13 +158,13 @@ async fn empty(vhost: &Vhost, queue: &str) -> Result<Vec<String>> {
     let mut deliveries = channel
         .basic_consume(queue.into(), "".into(), options, FieldTable::default())
         .await?;
-    let mut bodies = Vec::with_capacity(count);
-    while bodies.len() < count {
+    let mut messages = Vec::with_capacity(count);
+    while messages.len() < count {
         let next = timeout(PATIENCE, deliveries.next()).await;
         let next = next.with_context(|| format!("`{queue}` keeps back what it counts"))?;
         let delivery = next.context("the consumer ended")??;
-        bodies.push(String::from_utf8_lossy(&delivery.data).into_owned());
+        messages.push(delivery.into());
     }
     channel.close(200, "emptied".into()).await?;
-    Ok(bodies)
+    Ok(messages)
 }

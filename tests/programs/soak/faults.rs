@@ -1,16 +1,20 @@
 //! The faults. Each is real: processes are killed and links are cut.
 
+mod of_a_cluster;
+
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use hive_tests::Direction;
+use anyhow::{Result, bail, ensure};
+use hive_tests::{Direction, Proxy};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use tokio::time::{Instant, sleep};
 
+use self::of_a_cluster::ClusterFault;
 use crate::Stage;
+use crate::site::Site;
 use crate::traffic::QUEUES;
 
 /// Something that goes wrong.
@@ -49,15 +53,26 @@ pub(crate) enum Fault {
     HostReloaded,
     /// Every consumer is paused by hand, and resumed.
     ConsumersPaused { held: Duration },
+    /// Nodes of a cluster go or lose one another.
+    Cluster(ClusterFault),
 }
 
 impl Fault {
     /// As many faults as asked for, each kind about as often; of those kinds alone whose name holds
-    /// `only`, if that is given.
-    pub(crate) fn schedule(count: u32, only: Option<&str>, rng: &mut StdRng) -> Result<Vec<Self>> {
+    /// `only`, if that is given. On a cluster, the faults of its nodes replace those of the one broker.
+    pub(crate) fn schedule(
+        count: u32,
+        only: Option<&str>,
+        is_cluster: bool,
+        rng: &mut StdRng,
+    ) -> Result<Vec<Self>> {
         let mut schedule = Vec::new();
         while schedule.len() < count as usize {
             let mut kinds = Self::one_of_each(rng).to_vec();
+            if is_cluster {
+                kinds.retain(|kind| !kind.is_of_one_broker());
+                kinds.extend(ClusterFault::one_of_each(rng).map(Self::Cluster));
+            }
             kinds.retain(|kind| only.is_none_or(|only| kind.name().contains(only)));
             ensure!(
                 !kinds.is_empty(),
@@ -105,6 +120,13 @@ impl Fault {
         ]
     }
 
+    fn is_of_one_broker(&self) -> bool {
+        matches!(
+            self,
+            Self::BrokerKilled | Self::BrokerRestarted | Self::BrokerFrozen { .. }
+        )
+    }
+
     /// The kind of fault.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -129,65 +151,72 @@ impl Fault {
             Self::HostRestarted => "host restarted",
             Self::HostReloaded => "host reloaded",
             Self::ConsumersPaused { .. } => "consumers paused",
+            Self::Cluster(fault) => fault.name(),
         }
     }
 
     /// Lets it happen, and gives the moment from which the host could work again.
     pub(crate) async fn happen(&self, stage: &mut Stage) -> Result<Instant> {
-        let Stage { broker, proxy, .. } = &*stage;
+        let Stage { site, links, .. } = &*stage;
         match self {
-            Self::Cut => proxy.cut(),
-            Self::Reset => proxy.reset(),
+            Self::Cut => links.iter().for_each(Proxy::cut),
+            Self::Reset => links.iter().for_each(Proxy::reset),
             Self::BreakFrames { after, held } => {
-                proxy.reset_after(*after);
+                links.iter().for_each(|link| link.reset_after(*after));
                 sleep(*held).await;
-                proxy.pass();
+                links.iter().for_each(Proxy::pass);
             }
             Self::BlackHole { to_broker, held } => {
-                proxy.black_hole(match to_broker {
+                let direction = match to_broker {
                     true => Direction::ToBroker,
                     false => Direction::ToClient,
-                });
+                };
+                links.iter().for_each(|link| link.black_hole(direction));
                 sleep(*held).await;
-                proxy.pass();
+                links.iter().for_each(Proxy::pass);
             }
             Self::Refuse { held } => {
-                proxy.refuse();
-                proxy.cut();
+                links.iter().for_each(Proxy::refuse);
+                links.iter().for_each(Proxy::cut);
                 sleep(*held).await;
-                proxy.pass();
+                links.iter().for_each(Proxy::pass);
             }
             Self::Silence { held } => {
-                proxy.silent();
-                proxy.cut();
+                links.iter().for_each(Proxy::silent);
+                links.iter().for_each(Proxy::cut);
                 sleep(*held).await;
-                proxy.pass();
+                links.iter().for_each(Proxy::pass);
             }
             Self::Latency { held } => {
-                proxy.latency(Duration::from_millis(100));
+                let latency = Duration::from_millis(100);
+                links.iter().for_each(|link| link.latency(latency));
                 sleep(*held).await;
-                proxy.pass();
+                links.iter().for_each(Proxy::pass);
             }
             Self::CloseConnections => {
                 stage.vhost.close_host_connections()?;
             }
             Self::BrokerKilled => {
-                broker.kill9().await?;
-                return broker.restart().await;
+                site.first().kill9().await?;
+                return site.first().restart().await;
             }
             Self::BrokerRestarted => {
-                broker.stop().await?;
-                return broker.restart().await;
+                site.first().stop().await?;
+                return site.first().restart().await;
             }
             Self::BrokerFrozen { held } => {
-                broker.sigstop();
+                site.first().sigstop();
                 sleep(*held).await;
-                broker.sigcont();
+                site.first().sigcont();
             }
             Self::MemoryAlarm { held } => {
-                broker.rabbitmqctl(&["set_vm_memory_high_watermark", "0.0001"])?;
+                let set = |mark| {
+                    let set = ["set_vm_memory_high_watermark", mark];
+                    site.first().rabbitmqctl(&set)
+                };
+                set("0.0001")?;
                 sleep(*held).await;
-                broker.rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"])?;
+                set("0.4")?;
             }
             Self::HostKilled => {
                 stage.host.kill9()?;
@@ -202,6 +231,12 @@ impl Fault {
                 tell_consumers(stage, "pause").await?;
                 sleep(*held).await;
                 tell_consumers(stage, "resume").await?;
+            }
+            Self::Cluster(fault) => {
+                let Site::Three(cluster) = site else {
+                    bail!("{self} needs a cluster");
+                };
+                fault.happen(cluster, &stage.vhost).await?;
             }
         }
         Ok(Instant::now())
@@ -229,6 +264,10 @@ impl fmt::Display for Fault {
             | Self::BrokerFrozen { held }
             | Self::ConsumersPaused { held }
             | Self::MemoryAlarm { held } => write!(f, ", {:.1} s", held.as_secs_f64()),
+            Self::Cluster(fault) => match fault.held() {
+                Some(held) => write!(f, ", {:.1} s", held.as_secs_f64()),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@
 mod account;
 mod faults;
 mod report;
+mod site;
 mod traffic;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use hive_tests::{Broker, HostProcess, Proxy, Version, Vhost, eventually_within, scratch};
+use hive_tests::{HostProcess, Proxy, Version, Vhost, eventually_within, scratch};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep};
@@ -24,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use self::account::Account;
 use self::faults::Fault;
 use self::report::Report;
+use self::site::Site;
 use self::traffic::{QUEUES, Traffic};
 
 /// How long the backlog may take when the faults are over. A delay queue that found its target gone
@@ -56,6 +58,9 @@ struct Options {
     /// Gives the same messages and the same schedule again
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// On a cluster of three nodes, which are killed, stopped, frozen and cut off too
+    #[arg(long)]
+    cluster: bool,
     /// Only the kinds of faults whose name holds this text, as in "broker"
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -63,9 +68,10 @@ struct Options {
 
 /// Everything there is.
 pub(crate) struct Stage {
-    broker: Broker,
+    site: Site,
     vhost: Vhost,
-    proxy: Proxy,
+    /// The proxies between the host and the nodes.
+    links: Vec<Proxy>,
     /// The host's hive.toml, and the prefetch that it says.
     file: PathBuf,
     prefetch: u16,
@@ -77,21 +83,31 @@ pub(crate) struct Stage {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let schedule = Fault::schedule(options.faults, options.only.as_deref(), &mut rng)?;
+    let only = options.only.as_deref();
+    let schedule = Fault::schedule(options.faults, only, options.cluster, &mut rng)?;
     let mut traffic = Traffic::new(options.messages, &mut rng);
     let version = options.broker.map_or_else(Version::of_run, Ok)?;
-    say(&format!(
-        "starting a private RabbitMQ {version}, a proxy before it, and a host"
-    ));
-    let mut stage = Stage::set(version).await?;
+    say(&match options.cluster {
+        true => format!(
+            "starting a cluster of three RabbitMQ {version}, a proxy before each node, and a host"
+        ),
+        false => format!("starting a private RabbitMQ {version}, a proxy before it, and a host"),
+    });
+    let mut stage = Stage::set(version, options.cluster).await?;
     let begun = Instant::now();
-    let mut report = Report::new(version, options.messages, options.seed);
+    let mut report = Report::new(
+        version,
+        stage.site.nodes().len(),
+        options.messages,
+        options.seed,
+    );
     // Half of a portion before each fault and half after, so that some deliveries are always in flight.
     let portion = (options.messages / options.faults.max(1)).max(2) as usize / 2;
     for (number, fault) in schedule.iter().enumerate() {
         traffic.publish(&stage.vhost, portion).await;
         let over = fault.happen(&mut stage).await?;
         let silence = stage.silence(over, &mut traffic).await?;
+        stage.site.mend().await?;
         traffic.publish(&stage.vhost, portion).await;
         report.fault(fault.name(), silence);
         say(&format!(
@@ -121,27 +137,28 @@ async fn main() -> Result<()> {
 }
 
 impl Stage {
-    async fn set(version: Version) -> Result<Self> {
-        let broker = Broker::private_of(version).await?;
-        let vhost = broker.vhost("soak").await?;
-        let proxy = Proxy::start(broker.port())?;
+    async fn set(version: Version, is_cluster: bool) -> Result<Self> {
+        let site = Site::prepare(version, is_cluster).await?;
+        let vhost = site.vhost().await?;
+        let links = site.links()?;
         let prefetch = traffic::PREFETCHES[0];
         let file = scratch("soak").join("hive.toml");
-        let text = traffic::hive_toml(prefetch).text_for(&vhost.url_through(&proxy));
-        std::fs::write(&file, text)?;
+        std::fs::write(&file, hive_toml(prefetch, &vhost, &links))?;
         let mut host = HostProcess::launch_file(&file, &[])?.quietly();
         wait_for_all(&host).await?;
-        // RabbitMQ 3.10 may lose the leader of a quorum queue that it declared just before it was
-        // killed. One restart in peace, and its log is on disk.
-        host.stop().await?;
-        broker.stop().await?;
-        broker.restart().await?;
-        let host = HostProcess::launch_file(&file, &[])?.quietly();
-        wait_for_all(&host).await?;
+        if let Site::One(broker) = &site {
+            // RabbitMQ 3.10 may lose the leader of a quorum queue that it declared just before it was
+            // killed. One restart in peace, and its log is on disk.
+            host.stop().await?;
+            broker.stop().await?;
+            broker.restart().await?;
+            host = HostProcess::launch_file(&file, &[])?.quietly();
+            wait_for_all(&host).await?;
+        }
         Ok(Self {
-            broker,
+            site,
             vhost,
-            proxy,
+            links,
             file,
             prefetch,
             host,
@@ -161,7 +178,7 @@ impl Stage {
     async fn reload_host(&mut self) -> Result<()> {
         let [one, other] = traffic::PREFETCHES;
         self.prefetch = if self.prefetch == one { other } else { one };
-        let text = traffic::hive_toml(self.prefetch).text_for(&self.vhost.url_through(&self.proxy));
+        let text = hive_toml(self.prefetch, &self.vhost, &self.links);
         std::fs::write(&self.file, text)?;
         self.command("/v1/reload").await
     }
@@ -228,6 +245,12 @@ impl Stage {
         let lines = self.host.lines();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+/// A hive.toml whose URL names all nodes, each by way of its proxy.
+fn hive_toml(prefetch: u16, vhost: &Vhost, links: &[Proxy]) -> String {
+    let links: Vec<&Proxy> = links.iter().collect();
+    traffic::hive_toml(prefetch).text_for(&vhost.url_through_all(&links))
 }
 
 /// Waits until every consumer consumes, and so every queue is there.

@@ -11,15 +11,17 @@ use crate::account::Verdict;
 /// The events of the run.
 pub(crate) struct Report {
     version: Version,
+    nodes: usize,
     messages: u32,
     seed: u64,
     silences: BTreeMap<&'static str, Vec<Duration>>,
 }
 
 impl Report {
-    pub(crate) fn new(version: Version, messages: u32, seed: u64) -> Self {
+    pub(crate) fn new(version: Version, nodes: usize, messages: u32, seed: u64) -> Self {
         Self {
             version,
+            nodes,
             messages,
             seed,
             silences: BTreeMap::new(),
@@ -39,6 +41,7 @@ impl Report {
             writeln!(text, "| {what} | {value} |").expect("a String takes everything");
         };
         row("RabbitMQ", self.version.to_string());
+        row("nodes", self.nodes.to_string());
         row("messages", self.messages.to_string());
         for (what, (asked, arrived)) in &verdict.arrived {
             row(&format!("— {what}"), format!("{arrived} of {asked}"));

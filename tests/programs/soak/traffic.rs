@@ -1,10 +1,13 @@
 //! The traffic: numbered messages, each with the behaviour that it asks for.
 
+use std::time::Duration;
+
 use hive_tests::{HiveToml, Message, Vhost};
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use anyhow::{Context, Result};
+use tokio::time::timeout;
 
 /// The queues that are consumed, and their types.
 pub(crate) const QUEUES: [(&str, &str); 4] = [
@@ -16,6 +19,9 @@ pub(crate) const QUEUES: [(&str, &str); 4] = [
 
 /// Messages for each wait for the broker's confirmations; unconfirmed messages are sent again.
 const WINDOW: usize = 200;
+
+/// How long the broker may take for those. A node that has lost the others neither answers nor says so.
+const CONFIRMED: Duration = Duration::from_secs(60);
 
 /// The behaviour that a message asks of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +113,7 @@ impl Traffic {
             let (queue, _) = QUEUES[window[0] / WINDOW % QUEUES.len()];
             let messages = window.iter().map(|&number| self.message(number));
             let sent = vhost.publish_all("", queue, messages.collect::<Vec<_>>());
-            if sent.await.is_err() {
+            if !matches!(timeout(CONFIRMED, sent).await, Ok(Ok(()))) {
                 self.unconfirmed.push(window);
             }
         }

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use hive_tests::house::{Listed, Scenarios, listed};
 use hive_tests::matrix::{
-    Counts, IN_PROCESS_ONLY, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, Results, written_page,
+    Counts, IN_PROCESS_ONLY, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, NIGHTLY_ONLY, Results,
+    written_page,
 };
 use hive_tests::{Broker, Version};
 
 /// The lists of scenarios that a run leaves out.
-const LISTS: [&str; 3] = [IN_PROCESS_ONLY, NEWEST_ONLY, NEEDS_RABBITMQ];
+const LISTS: [&str; 4] = [IN_PROCESS_ONLY, NEWEST_ONLY, NEEDS_RABBITMQ, NIGHTLY_ONLY];
 
 /// Each in the version that was asked for, side by side from their roots.
 #[tokio::test]
@@ -80,7 +81,8 @@ fn the_lists_of_what_a_broker_does_not_run_name_what_exists() -> Result<()> {
     Ok(())
 }
 
-/// So that each scenario is left on one broker at least: of those that one list leaves out, the others leave out none.
+/// So that each scenario that the gate runs is left on one broker at least: of those that one list leaves out, the others
+/// leave out none.
 #[test]
 fn what_a_broker_does_not_run_is_listed_once() -> Result<()> {
     let scenarios = Scenarios::read()?;

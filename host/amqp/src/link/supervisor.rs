@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hive_config::plan::ConnectionPlan;
+use hive_config::plan::{ConnectionPlan, Endpoint};
 use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{LinkTelemetry, Role};
@@ -68,6 +68,8 @@ pub(super) struct Supervisor {
     opened: bool,
     /// Since it was last well.
     failing: Option<Failing>,
+    /// The endpoint whose broker fell silent, which is tried last.
+    silent: Option<Endpoint>,
 }
 
 /// What a supervisor shares with its link.
@@ -116,6 +118,7 @@ impl Supervisor {
             wished: ends.wished,
             opened: false,
             failing: None,
+            silent: None,
         }
     }
 
@@ -232,6 +235,7 @@ impl Supervisor {
             }
         };
         session.discard();
+        self.silent = session.was_silent().then(|| session.endpoint().clone());
         if since.elapsed() >= STEADY_AFTER {
             self.soon.reset();
         }

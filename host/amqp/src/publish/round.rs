@@ -9,6 +9,7 @@ use lapin::{Channel, Confirmation, Error};
 use super::batch::{Item, Verdict};
 use crate::message::bookkeeping::PUBLISH_ID;
 use crate::message::headers::integer;
+use crate::session::Session;
 use crate::session::fault::{broker_error, is_brokers_own, is_internal, words};
 
 /// Why a round ended before every item had its verdict.
@@ -57,7 +58,11 @@ impl Broken {
 }
 
 /// Publishes `items` and gives each its verdict; where that breaks off, those that are known.
-pub(super) async fn publish_round(channel: &Channel, items: &mut [&mut Item]) -> Option<Broken> {
+pub(super) async fn publish_round(
+    channel: &Channel,
+    session: &Session,
+    items: &mut [&mut Item],
+) -> Option<Broken> {
     let mut broken: Option<Broken> = None;
     let mut note = |error: &Error| {
         let next = Broken::from(error);
@@ -78,7 +83,11 @@ pub(super) async fn publish_round(channel: &Channel, items: &mut [&mut Item]) ->
     let mut confirmed = Vec::with_capacity(confirms.len());
     let mut returned = HashMap::new();
     for (item, confirm) in items.iter_mut().zip(confirms) {
-        let message = match confirm.await {
+        let answer = confirm.await;
+        if answer.is_ok() {
+            session.has_answered();
+        }
+        let message = match answer {
             Ok(Confirmation::Ack(message)) => {
                 confirmed.push(item);
                 message

@@ -16,10 +16,12 @@ use crate::topology::{DeclareFault, HANG_UPS, Withheld};
 pub(super) const AFTER_A_HANG_UP: Duration = Duration::from_millis(200);
 
 impl Supervisor {
-    /// Tries every endpoint once, in random order: a dead one only costs its time.
+    /// Tries every endpoint once, in random order: a dead one only costs its time. One that took connections and fell
+    /// silent is the last.
     pub(super) async fn open(&self) -> Result<(SharedSession, Happenings, Withheld), ConnectFault> {
         let mut endpoints = self.plan.endpoints.clone();
         endpoints.shuffle(&mut rand::rng());
+        endpoints.sort_by_key(|endpoint| self.silent.as_ref() == Some(endpoint));
         let mut worst: Option<ConnectFault> = None;
         for endpoint in &endpoints {
             match self.open_at(endpoint).await {
