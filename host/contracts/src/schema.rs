@@ -262,11 +262,34 @@ mod tests {
     }
 
     #[test]
-    fn long_names_of_a_message_are_cut() {
-        let schema = schema(r#"{"additionalProperties": {"type": "string"}}"#);
-        let name = "n".repeat(100_000);
-        let told = told(&schema, &format!(r#"{{"{name}": 1}}"#));
-        assert!(told.len() < 2_000, "{}", told.len());
+    fn long_names_of_a_message_and_long_rules_are_cut() {
+        let name = format!(r#"{{"{}": 1}}"#, "n".repeat(100_000));
+        let by_name = schema(r#"{"additionalProperties": {"type": "string"}}"#);
+        let rule = schema(&format!(r#"{{"pattern": "{}"}}"#, "p".repeat(10_000)));
+        for told in [told(&by_name, &name), told(&rule, r#""no""#)] {
+            assert!(told.len() < 2_000, "{}", told.len());
+        }
+    }
+
+    #[test]
+    fn a_format_is_a_rule_where_the_draft_says_so() {
+        for (draft, is_rule) in [
+            ("http://json-schema.org/draft-04/schema#", true),
+            ("http://json-schema.org/draft-06/schema#", true),
+            ("http://json-schema.org/draft-07/schema#", true),
+            ("https://json-schema.org/draft/2019-09/schema", false),
+            ("https://json-schema.org/draft/2020-12/schema", false),
+        ] {
+            let schema = schema(&format!(r#"{{"$schema": "{draft}", "format": "ipv4"}}"#));
+            assert_eq!(schema.check(br#""1.2.3.4""#), Ok(()), "{draft}");
+            assert_eq!(
+                schema.check(br#""no address""#).is_err(),
+                is_rule,
+                "{draft}"
+            );
+        }
+        let by_default = schema(r#"{"format": "ipv4"}"#);
+        assert_eq!(by_default.check(br#""no address""#), Ok(()));
     }
 
     #[test]

@@ -243,6 +243,32 @@ async fn what_does_not_match_does_not_pause_the_consumer() -> Result<()> {
     assert_settled(&vhost, &mut host, "orders").await
 }
 
+/// The second message stands for a replay of the first, corrected: the key that `dedup` and `ordered_by` know them by is
+/// neither remembered nor held.
+#[tokio::test]
+async fn what_does_not_match_is_not_remembered_and_holds_no_key() -> Result<()> {
+    let keys = format!(
+        "schema = {{ {} }}\ndedup = {{ key = \"message-id\" }}\nordered_by = \"header:shop\"",
+        body(&of_an_order())
+    );
+    let toml = HiveToml::new()
+        .queue("orders", "")
+        .queue("out", "")
+        .component("echo", "")
+        .consumer("orders", "echo", &keys)
+        .section("store", r#"kind = "memory""#);
+    let (vhost, mut host) = consuming("schema-dedup", toml).await?;
+    let sent = |body: &str| {
+        let message = Message::new(body).text_header("shop", "a");
+        message.with(|properties| properties.with_message_id("m-1".into()))
+    };
+    vhost.publish("", "orders", sent("{}")).await?;
+    assert_dead(&vhost, "/required").await?;
+    vhost.publish("", "orders", sent(ORDER)).await?;
+    assert_eq!(vhost.take_one("out").await?.text(), ORDER);
+    assert_settled(&vhost, &mut host, "orders").await
+}
+
 #[tokio::test]
 async fn a_reload_reads_the_schema_again_and_keeps_the_old_one_if_that_is_faulty() -> Result<()> {
     let file = of_an_order();
