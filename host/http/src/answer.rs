@@ -100,6 +100,10 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn starting() -> Self {
+        Self::later(Code::HttpBusy, "the host is starting", BUSY)
+    }
+
     pub(crate) fn stopping() -> Self {
         Self::later(Code::HttpBusy, "the host is stopping", BUSY)
     }

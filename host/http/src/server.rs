@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use hive_amqp::Connection;
 use hive_config::plan::{HttpPlan, HttpRoutePlan};
 use hive_lifecycle::Tasks;
@@ -73,7 +73,7 @@ impl Server {
     ) -> Self {
         let telemetry = telemetry.http();
         let service = Arc::new(Service {
-            table: ArcSwap::default(),
+            table: ArcSwapOption::empty(),
             memory: Memory::new(plan.memory_in_flight),
             timeout: plan.timeout,
             tasks: tasks.clone(),
@@ -107,9 +107,9 @@ impl Server {
         keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
     ) {
         let Self { service, telemetry } = self;
-        let before = service.table.load();
+        let before = service.table.load_full().unwrap_or_default();
         let table = Table::of(plan, connection, keys, &before, &service.tasks, telemetry);
-        service.table.store(Arc::new(table));
+        service.table.store(Some(Arc::new(table)));
     }
 }
 

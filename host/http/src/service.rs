@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use hive_amqp::{Confirmation, LARGEST_BODY, Outgoing, PublishFault};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, HttpRouteTelemetry};
@@ -28,7 +28,8 @@ const FIRST_ROOM: usize = 64 * 1024;
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) table: ArcSwap<Table>,
+    /// None before the host has read its routes for the first time.
+    pub(crate) table: ArcSwapOption<Table>,
     pub(crate) memory: Memory,
     pub(crate) timeout: Duration,
     pub(crate) tasks: Tasks,
@@ -64,7 +65,12 @@ impl Service {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
         let since = Instant::now();
         let (parts, body) = request.into_parts();
-        let table = self.table.load_full();
+        let Some(table) = self.table.load_full() else {
+            let answer = refused("", &Refusal::starting());
+            self.unrouted
+                .answered(answer.status().as_str(), since.elapsed());
+            return Ok(answer);
+        };
         let path = Path::read(parts.uri.path());
         let found = path.as_ref().map(|path| table.find(method(&parts), path));
         let (answer, telemetry) = match found {

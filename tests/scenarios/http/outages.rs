@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use futures_util::future::{try_join, try_join_all};
-use hive_tests::{Broker, HostProcess, Vhost, eventually_within};
+use hive_tests::{Broker, HostProcess, Vhost, eventually, eventually_within};
 use tokio::time::Instant;
 
-use super::client::{Client, JSON, post, ready, serving, to_queue, tracks, with_limits};
+use super::client::{Answer, Client, JSON, post, ready, serving, to_queue, tracks, with_limits};
 
 /// Clients at once.
 const CLIENTS: usize = 20;
@@ -200,9 +200,14 @@ async fn a_client_that_is_slow_does_not_hold_a_stop_up() -> Result<()> {
 async fn a_broker_that_is_away_is_told_at_once() -> Result<()> {
     let mut host = HostProcess::launch(&tracks("").text_for("amqp://127.0.0.1:1"))?;
     let port = super::client::port(&host).await?;
-    let answer = post(port, JSON, "1").await?;
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert_eq!(answer.code(), "HIVE-0612");
+    // From the first moment on, also before the host knows its routes.
+    let look = async || {
+        let answer = post(port, JSON, "1").await?;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        Ok(answer)
+    };
+    let told = |answer: &Answer| answer.code() == "HIVE-0612";
+    let answer = eventually("it is said that the broker is away", look, told).await?;
     assert_eq!(answer.header("retry-after"), Some("5"));
     host.stop().await
 }

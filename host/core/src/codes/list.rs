@@ -854,8 +854,8 @@ codes! {
             example: "{\"error\":\"the broker did not confirm the message in time; it may be stored\",\"code\":\"HIVE-0613\"}",
         }
         HttpBusy "0614" "the host takes no requests now (503)" {
-            means: "The host stops, or the bodies of the requests in it take `http.memory_in_flight`. Nothing was \
-                    published.",
+            means: "The host starts or stops, or the bodies of the requests in it take `http.memory_in_flight`. \
+                    Nothing was published.",
             steps: ["Send the request again after the seconds of `Retry-After`."],
             example: "{\"error\":\"the host is stopping\",\"code\":\"HIVE-0614\"}",
         }
