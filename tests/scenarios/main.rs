@@ -206,6 +206,7 @@ mod cli {
 /// The repository itself: its rules, its documents, and the harness of these scenarios.
 mod repository {
     mod brokers;
+    mod alerts;
     mod documents;
     mod harness;
     mod house;
