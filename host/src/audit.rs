@@ -3,6 +3,7 @@
 //!
 //! Commands that were denied have a list of their own: whoever has no token must not push out what was done with one.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
@@ -126,7 +127,7 @@ impl Audit {
             .cloned()
             .collect();
         drop(lists);
-        entries.sort_by(|one, other| other.at.cmp(&one.at));
+        entries.sort_by_key(|entry| Reverse(entry.at));
         entries
     }
 
