@@ -3,6 +3,7 @@
 //! It reads snapshots and holds no lock that a delivery waits for. It passes commands to the task that carries
 //! out [`crate::control::Command`]s.
 
+mod audited;
 mod commands;
 mod demand;
 mod guard;
@@ -28,6 +29,7 @@ use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, Telemetry};
 use tokio::net::TcpListener;
 
+use self::audited::audit;
 pub use self::commands::Commands;
 use self::guard::Guard;
 use self::intended::intended;
@@ -36,6 +38,7 @@ pub use self::runtime_file::{RuntimeFile, find};
 use self::series::Series;
 pub(crate) use self::wire::DoneView;
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
+use crate::audit::Audit;
 use crate::control::{Command, FromAll, Refusal};
 use crate::status::{GroupStatus, Status, StatusReader};
 
@@ -71,6 +74,8 @@ pub struct Sources {
     pub telemetry: Telemetry,
     /// Where commands are sent, and who may give them.
     pub commands: Commands,
+    /// The record of commands.
+    pub audit: Audit,
     /// Which host this is.
     pub identity: Identity,
     /// When the host started.
@@ -122,7 +127,8 @@ impl Admin {
         );
         let meant = from_fn_with_state((sources.identity.clone(), guard.clone()), intended);
         let of_this_host = Router::new()
-            .merge(commands::routes(&guard))
+            .merge(commands::routes(&guard, &sources))
+            .route("/v1/audit", get(audit).layer(Extension(guard.clone())))
             .route("/v1/components", get(components))
             .route("/v1/status", get(whole).layer(Extension(guard)))
             .route("/v1/consumers", get(consumers))
@@ -142,6 +148,7 @@ impl Admin {
         }
         let close = tasks.close().clone();
         tasks.spawn_service(async move {
+            let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
             let serving = axum::serve(self.0, routes).into_future();
             tokio::select! {
                 () = close.cancelled() => {}

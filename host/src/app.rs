@@ -45,6 +45,7 @@ use self::running::Running;
 use self::serving::Serving;
 use self::watch::Files;
 use crate::admin::RuntimeFile;
+use crate::audit::Audit;
 use crate::control::{self, Control, Order, Orders};
 use crate::pipeline::Quarantines;
 use crate::status::{StatusReader, Version};
@@ -59,6 +60,7 @@ const LEAST_INSTANCES: u32 = 64;
 /// A host that consumes.
 pub struct App {
     control: Control,
+    audit: Audit,
     gave_up: mpsc::Receiver<Coded>,
     shutdown_timeout: tokio::sync::watch::Receiver<Duration>,
     board: Arc<Board>,
@@ -150,13 +152,15 @@ impl App {
     ) -> Result<Self, StartFault> {
         let board = Arc::new(Board::new(&plan));
         let (control, orders) = control::line();
-        let group = Group::of(&plan, &board, &control, tasks);
+        let audit = Audit::default();
+        let group = Group::of(&plan, &board, &control, &audit, tasks);
         let serving = Serving {
             plan: &plan,
             file: &source.file,
             board: &board,
             group: group.as_ref(),
             control: &control,
+            audit: &audit,
             telemetry,
         };
         let runtime_file = serving.start(tasks).await?;
@@ -221,6 +225,7 @@ impl App {
         tasks.spawn_service(run(running, orders, listings));
         Ok(Self {
             control,
+            audit,
             gave_up,
             shutdown_timeout: timeout,
             board,
@@ -239,6 +244,11 @@ impl App {
     /// The handle for commands.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// The record of its commands.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Reads the state of the host at the moment of the call.

@@ -204,12 +204,13 @@ enum Command {
     #[cfg(feature = "broker")]
     #[command(after_help = memory_broker::EXAMPLES)]
     Broker(memory_broker::MemoryBroker),
-    /// Prints the JSON Schema of hive.toml, or of test files, with which editors complete and check them.
+    /// Prints the JSON Schema of hive.toml or of test files, or the AsyncAPI document of a hive.toml.
     ///
-    /// Every file that the host accepts conforms to it. `hive-host check` finds the errors that a schema
-    /// cannot express, such as a name that does not exist.
-    #[command(after_help = "Example:\n  hive-host schema > hive.schema.json\n\n\
-                      Then write as the first line of hive.toml, for editors with Taplo:\n  \
+    /// Editors complete and check files with the schema. Every file that the host accepts conforms to it.
+    /// `hive-host check` finds the errors that a schema cannot express, such as a name that does not exist.
+    #[command(after_help = "Examples:\n  hive-host schema > hive.schema.json\n  \
+                      hive-host schema --asyncapi hive.toml > asyncapi.json\n\n\
+                      With the schema, write as the first line of hive.toml, for editors with Taplo:\n  \
                       #:schema ./hive.schema.json")]
     Schema(Schema),
     /// Prints what an error code means and what to do, or without a code the list of them.
@@ -257,6 +258,33 @@ struct Schema {
     /// The schema of test files, *.test.toml, instead
     #[arg(long)]
     tests: bool,
+
+    /// The messages that a hive.toml receives and sends, as AsyncAPI 3.0, instead
+    #[arg(long, conflicts_with = "tests")]
+    asyncapi: bool,
+
+    /// The hive.toml of --asyncapi [default: hive.toml]
+    #[arg(value_name = "FILE", requires = "asyncapi")]
+    file: Option<PathBuf>,
+}
+
+impl Schema {
+    fn print(self) -> Result<Exit, Exit> {
+        let document = match self {
+            Self {
+                asyncapi: true,
+                file,
+                ..
+            } => {
+                let file = file.unwrap_or_else(|| arguments::FILE.into());
+                hive_config::asyncapi(&PlanFile { file }.load()?)
+            }
+            Self { tests: true, .. } => hive_config::cases_schema(),
+            Self { .. } => hive_config::schema(),
+        };
+        say::json(&format_args!("{document:#}"));
+        Ok(Exit::Done)
+    }
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -297,14 +325,7 @@ pub fn main() -> Exit {
         Command::Dev(arguments) => dev::run(&arguments),
         #[cfg(feature = "broker")]
         Command::Broker(arguments) => memory_broker::run(arguments),
-        Command::Schema(Schema { tests }) => {
-            let schema = match tests {
-                false => hive_config::schema(),
-                true => hive_config::cases_schema(),
-            };
-            say::json(&format_args!("{schema:#}"));
-            Ok(Exit::Done)
-        }
+        Command::Schema(schema) => schema.print(),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::New(arguments) => new::run(&arguments),

@@ -7,6 +7,7 @@ pub mod pipeline;
 
 pub mod ledger;
 
+pub mod audit;
 pub mod control;
 pub mod dead;
 pub mod log;

@@ -156,6 +156,7 @@ mod discovery {
 
 /// The process: how it starts, stops, and reports its state.
 mod process {
+    mod audit;
     // A clock of a process' own, as only Linux provides it.
     #[cfg(target_os = "linux")]
     mod clock;
@@ -205,6 +206,7 @@ mod cli {
 
 /// The repository itself: its rules, its documents, and the harness of these scenarios.
 mod repository {
+    mod alerts;
     mod brokers;
     mod documents;
     mod harness;

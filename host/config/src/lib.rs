@@ -15,6 +15,7 @@ pub mod authorities;
 pub mod files;
 pub mod tls;
 
+mod asyncapi;
 mod environment;
 mod problem;
 
@@ -37,6 +38,7 @@ pub mod cases;
 pub mod diff;
 pub mod plan;
 
+pub use asyncapi::asyncapi;
 pub use environment::Environment;
 pub use problem::{Problem, Problems, Severity};
 pub use render::render;

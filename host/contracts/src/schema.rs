@@ -114,6 +114,13 @@ impl Schema {
         &self.value
     }
 
+    /// The files that it is made of, itself among them, each as it is written.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, Value)> {
+        let files = self.content.iter();
+        // All of them were read as JSON before.
+        files.filter_map(|(path, bytes)| Some((&**path, serde_json::from_slice(bytes).ok()?)))
+    }
+
     /// Holds a body against it.
     ///
     /// # Errors

@@ -30,6 +30,15 @@ impl Glob {
         Some(Self(pieces))
     }
 
+    /// The text, if the pattern is matched by one text alone.
+    pub fn fixed(&self) -> Option<String> {
+        let characters = self.0.iter().map(|piece| match piece {
+            Piece::This(character) => Some(*character),
+            Piece::Any | Piece::One => None,
+        });
+        characters.collect()
+    }
+
     /// Whether the whole of `text` is as the pattern says.
     pub fn matches(&self, text: &str) -> bool {
         let pieces = &self.0;
@@ -115,6 +124,14 @@ mod tests {
             assert_eq!(glob(pattern).matches(text), expected, "{pattern} on {text}");
         }
         assert_eq!(Glob::parse(r"a\"), None);
+    }
+
+    #[test]
+    fn a_pattern_of_one_text_is_that_text() {
+        assert_eq!(glob("").fixed().as_deref(), Some(""));
+        assert_eq!(glob(r"a\*b").fixed().as_deref(), Some("a*b"));
+        assert_eq!(glob("a*").fixed(), None);
+        assert_eq!(glob("a?").fixed(), None);
     }
 
     #[test]

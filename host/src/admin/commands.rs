@@ -12,6 +12,7 @@ use hive_core::canary::CanaryRule;
 use serde::Deserialize;
 
 use super::Sources;
+use super::audited::{Refused, audited};
 use super::guard::{Guard, guard};
 use super::hosts;
 use super::wire::{DoneView, ErrorView};
@@ -55,10 +56,14 @@ struct Whose {
     force: bool,
 }
 
-pub(super) fn routes(by: &Guard) -> Router<Sources> {
-    // Before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say.
+pub(super) fn routes(by: &Guard, sources: &Sources) -> Router<Sources> {
+    // Before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say. The
+    // record is around the guard: a command that is denied is recorded too.
     let guarded = |command: MethodRouter<Sources>| {
-        command.route_layer(middleware::from_fn_with_state(by.clone(), guard))
+        let recorded = (sources.clone(), by.clone());
+        command
+            .route_layer(middleware::from_fn_with_state(by.clone(), guard))
+            .route_layer(middleware::from_fn_with_state(recorded, audited))
     };
     Router::new()
         .route("/v1/components/{component}/swap", guarded(post(swap)))
@@ -150,7 +155,9 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
         Refusal::Faulty(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(ErrorView::new(refusal.code(), refusal))).into_response()
+    let mut answer = (status, Json(ErrorView::new(refusal.code(), refusal))).into_response();
+    answer.extensions_mut().insert(Refused(refusal.code()));
+    answer
 }
 
 fn misused(error: &str) -> Response {

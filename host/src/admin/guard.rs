@@ -10,7 +10,9 @@ use hive_config::plan::Password;
 use hive_core::codes::Code;
 use sha2::{Digest, Sha256};
 
+use super::audited::{Denied, Refused};
 use super::wire::ErrorView;
+use crate::audit::By;
 
 /// The media types of commands. The browser asks before a web page of another origin may send them (Fetch
 /// Standard, "CORS-safelisted request-header"), and this server never answers that question.
@@ -30,6 +32,14 @@ pub(super) struct Guard {
 impl Guard {
     pub(super) fn new(is_loopback: bool, token: Option<Password>) -> Self {
         Self { is_loopback, token }
+    }
+
+    /// Who gives a command that is taken.
+    pub(super) fn by(&self) -> By {
+        match &self.token {
+            Some(_) => By::Admin,
+            None => By::Local,
+        }
     }
 
     /// Why a command with these headers is not taken.
@@ -105,7 +115,12 @@ fn is_local(host: &str) -> bool {
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.objection(request.headers()) {
         None => next.run(request).await,
-        Some((status, code, text)) => (status, Json(ErrorView::new(code, text))).into_response(),
+        Some((status, code, text)) => {
+            let mut answer = (status, Json(ErrorView::new(code, text))).into_response();
+            answer.extensions_mut().insert(Refused(code));
+            answer.extensions_mut().insert(Denied);
+            answer
+        }
     }
 }
 

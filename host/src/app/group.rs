@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use self::obeying::{HELD_FOR, Obeying};
 use super::board::Board;
+use crate::audit::Audit;
 use crate::control::Control;
 use crate::status::{ConsumerStatus, GroupStatus};
 
@@ -89,6 +90,7 @@ impl Group {
         plan: &Plan,
         board: &Arc<Board>,
         control: &Control,
+        audit: &Audit,
         tasks: &Tasks,
     ) -> Option<Arc<Self>> {
         let name = Arc::clone(plan.host.group.as_ref()?);
@@ -97,7 +99,7 @@ impl Group {
         let token = plan.host.admin_token.as_ref();
         Some(Arc::new(Self {
             key: token.map(|token| Key::new(token.expose_secret())),
-            obeying: Obeying::new(&name, control, tasks, HELD_FOR),
+            obeying: Obeying::new(&name, control, audit, tasks, HELD_FOR),
             tasks: tasks.clone(),
             name,
             me: Member {

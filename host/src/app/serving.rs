@@ -13,6 +13,7 @@ use super::StartFault;
 use super::board::Board;
 use super::group::Group;
 use crate::admin::{Admin, Commands, Hosts, Identity, RuntimeFile, Sources};
+use crate::audit::Audit;
 use crate::control::Control;
 
 /// What the admin server of a host is made with.
@@ -23,6 +24,7 @@ pub(super) struct Serving<'a> {
     pub(super) board: &'a Arc<Board>,
     pub(super) group: Option<&'a Arc<Group>>,
     pub(super) control: &'a Control,
+    pub(super) audit: &'a Audit,
     pub(super) telemetry: &'a Telemetry,
 }
 
@@ -55,6 +57,7 @@ impl Serving<'_> {
                 control: self.control.clone(),
                 token: plan.host.admin_token.clone(),
             },
+            audit: self.audit.clone(),
             identity: Identity {
                 host: Arc::clone(&plan.host.name),
                 file: std::fs::canonicalize(file).unwrap_or_else(|_| (*file).to_owned()),

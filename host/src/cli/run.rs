@@ -14,6 +14,7 @@ use super::say::fault;
 use super::systemd::Systemd;
 use super::{Exit, first_process};
 use crate::app::{App, PlanSource};
+use crate::audit::{Audit, By, Given, Outcome};
 use crate::control::{Command, Control};
 use crate::log;
 use crate::status::StatusReader;
@@ -75,6 +76,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
 
     let running = Running {
         control: app.control().clone(),
+        audit: app.audit().clone(),
         status: app.status(),
         systemd: Arc::clone(&systemd),
         tasks: tasks.clone(),
@@ -89,6 +91,8 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
                 shutdown_timeout,
             }
             .emit();
+            let stop = Given::plain(By::Signal(signal), "stop");
+            app.audit().record(stop, Outcome::Done);
             None
         }
         reason = app.gave_up() => Some(reason),
@@ -125,6 +129,7 @@ async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
 /// A host that takes commands, as far as a signal asks something of it.
 pub(super) struct Running {
     control: Control,
+    audit: Audit,
     status: StatusReader,
     systemd: Arc<Systemd>,
     tasks: Tasks,
@@ -135,16 +140,19 @@ impl Running {
         Fact::ReloadRequested {}.emit();
         let Self {
             control,
+            audit,
             status,
             systemd,
             ..
         } = self;
-        let (control, status) = (control.clone(), Arc::clone(status));
+        let (control, audit) = (control.clone(), audit.clone());
+        let status = Arc::clone(status);
         let systemd = Arc::clone(systemd);
         self.tasks.spawn_service(async move {
             systemd.reloading();
-            // The result is in the log.
-            let _answer = control.ask(Command::Reload).await;
+            let answer = control.ask(Command::Reload).await;
+            let reload = Given::plain(By::Signal("SIGHUP"), "reload");
+            audit.record(reload, Outcome::of(&answer));
             systemd.ready(&status());
         });
     }

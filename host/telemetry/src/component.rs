@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::facts::Fact;
 use super::meters::Meters;
-use super::words::Capability;
+use super::words::{Capability, SwapEnd};
 
 /// A component that asks in a loop must not fill the disk with what it did not get.
 const LINES: u32 = 10;
@@ -62,6 +62,16 @@ pub struct CapabilityDenied<'a> {
 
 impl ComponentTelemetry {
     pub(super) fn new(meters: &Meters, component: &Arc<str>) -> Self {
+        // Counters that begin at 0: of a series whose first value is 1, Prometheus sees no increase.
+        for capability in Capability::ALL {
+            let labels = [&**component, capability.as_str()];
+            meters.denied.with_label_values(&labels);
+        }
+        for end in SwapEnd::ALL {
+            meters
+                .swaps
+                .with_label_values(&[&**component, end.as_str()]);
+        }
         Self {
             component: Arc::clone(component),
             instances: meters.instances.with_label_values(&[&**component]),
@@ -167,6 +177,22 @@ impl Drop for CountedInstance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of a series whose first value is 1, Prometheus sees no increase, and no alert fires.
+    #[test]
+    fn what_alerts_ask_about_begins_at_zero() {
+        let meters = Meters::new().unwrap();
+        let _component = ComponentTelemetry::new(&meters, &"orders".into());
+        let text = meters.render().unwrap();
+        for series in [
+            r#"hive_traps_total{component="orders"} 0"#,
+            r#"hive_denied_total{capability="http",component="orders"} 0"#,
+            r#"hive_swaps_total{component="orders",result="refused"} 0"#,
+            r#"hive_swaps_total{component="orders",result="rolled_back"} 0"#,
+        ] {
+            assert!(text.lines().any(|line| line == series), "{series}\n{text}");
+        }
+    }
 
     #[test]
     fn a_flood_is_counted_and_not_told() {

@@ -109,7 +109,17 @@ async fn all_hosts_pause_and_resume_and_say_so() -> Result<()> {
     for (_, host) in &group.hosts {
         let fields = [("group", "shop"), ("by", "a"), ("command", "pause letters")];
         host.wait_for_event("group.command", &fields).await?;
+        let fields = [
+            ("by", "host a"),
+            ("command", "pause"),
+            ("subject", "letters"),
+            ("arguments", "all_hosts = true"),
+            ("result", "ok"),
+        ];
+        host.wait_for_event("audit", &fields).await?;
     }
+    let asked = [("by", "admin"), ("command", "pause"), ("result", "ok")];
+    group.hosts[0].1.wait_for_event("audit", &asked).await?;
     let json = group
         .told("resume", &["letters", "--all-hosts", "--json"])
         .await?;

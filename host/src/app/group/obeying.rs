@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::wanted;
 use crate::admin::DoneView;
+use crate::audit::{Audit, Given, Outcome};
 use crate::control::{Control, LARGEST_CODE, Ticket};
 
 /// How long a command is held for its next step: longer than a host that asks waits for the others.
@@ -19,6 +20,7 @@ pub(super) const HELD_FOR: Duration = Duration::from_secs(150);
 pub(super) struct Obeying {
     group: Arc<str>,
     control: Control,
+    audit: Audit,
     tasks: Tasks,
     /// How long a command is held for its next step.
     held_for: Duration,
@@ -42,6 +44,7 @@ impl Obeying {
     pub(super) fn new(
         group: &Arc<str>,
         control: &Control,
+        audit: &Audit,
         tasks: &Tasks,
         held_for: Duration,
     ) -> Arc<Self> {
@@ -49,6 +52,7 @@ impl Obeying {
             held_for,
             group: Arc::clone(group),
             control: control.clone(),
+            audit: audit.clone(),
             tasks: tasks.clone(),
             begun: Mutex::default(),
         })
@@ -118,7 +122,7 @@ impl Obeying {
     }
 
     async fn prepare(&self, ticket: &str) -> Reply {
-        let (ticket, wanted, code) = {
+        let (ticket, given, wanted, code) = {
             let mut begun = self.begun();
             let Some(begun) = self.next_step(&mut begun, ticket) else {
                 return self.too_late();
@@ -131,7 +135,8 @@ impl Obeying {
             if !is_whole {
                 return refused("the code did not arrive whole");
             }
-            (Arc::clone(&begun.ticket), begun.wanted.clone(), code)
+            let given = Given::of_group(&begun.by, &begun.wanted);
+            (Arc::clone(&begun.ticket), given, begun.wanted.clone(), code)
         };
         let prepared = self
             .control
@@ -144,7 +149,10 @@ impl Obeying {
         }
         match prepared {
             Ok(()) => Reply::Taken,
-            Err(refusal) => refused(refusal),
+            Err(refusal) => {
+                self.audit.record(given, Outcome::of_code(refusal.code()));
+                refused(refusal)
+            }
         }
     }
 
@@ -162,7 +170,10 @@ impl Obeying {
             command: &wanted,
         }
         .emit();
-        match self.control.carry_out(&ticket).await {
+        let answer = self.control.carry_out(&ticket).await;
+        let given = Given::of_group(&by, &wanted);
+        self.audit.record(given, Outcome::of(&answer));
+        match answer {
             Ok(done) => Reply::Done(serde_json::json!(DoneView::from(&done))),
             Err(refusal) => refused(refusal),
         }
@@ -236,7 +247,8 @@ mod tests {
 
     fn obeying(held_for: Duration) -> (Arc<Obeying>, Orders) {
         let (control, orders) = control::line();
-        let obeying = Obeying::new(&"shop".into(), &control, &Tasks::new(), held_for);
+        let audit = Audit::default();
+        let obeying = Obeying::new(&"shop".into(), &control, &audit, &Tasks::new(), held_for);
         (obeying, orders)
     }
 

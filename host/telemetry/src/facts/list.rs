@@ -693,6 +693,16 @@ facts! {
         AdminNotFound("admin.not_found", WARN, "commands do not find this host by its hive.toml; give them --admin, or name a port in `host.admin`") {
             error: [%] &'a dyn Display,
         };
+        /// The host was given a command, over HTTP, by a signal or by another host of its group; `result` is `ok`, the
+        /// code of the error, or `refused`.
+        Audit("audit", INFO, "a command was given") {
+            by: [%] &'a dyn Display,
+            from: [~] Option<&'a str>,
+            command: [] &'a str,
+            subject: [~] Option<&'a str>,
+            arguments: [~] Option<&'a str>,
+            result: [] &'a str,
+        };
         /// The admin server has ended, which is a fault of the host.
         AdminEnded("admin.ended", ERROR, "the admin server has ended") {
             ended: [?] &'a dyn fmt::Debug,

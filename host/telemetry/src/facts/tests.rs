@@ -8,7 +8,8 @@ use super::*;
 
 #[test]
 fn a_name_has_two_parts_and_one_use() {
-    for row in Fact::ROWS {
+    // Log collectors look for this one under the name that it has everywhere.
+    for row in Fact::ROWS.iter().filter(|row| row.event != "audit") {
         let parts: Vec<_> = row.event.split('.').collect();
         let is_plain = |part: &&str| {
             !part.is_empty()
