@@ -308,7 +308,8 @@ async fn replace(
     let mut before = Vec::new();
     while let Some(one) = walk.next().await? {
         let is_letter = one.letter.edit == letter.edit && fingerprint(&one.letter) == wanted;
-        let is_earlier = one.letter.edit.as_ref().is_some_and(|edit| edit == note);
+        let of = one.letter.edit.as_ref().map(|edit| &edit.fingerprint);
+        let is_earlier = of == Some(&note.fingerprint);
         match () {
             () if is_letter && old.is_none() => old = Some(one),
             () if is_earlier => before.push(one.letter.delivery.settlement),
