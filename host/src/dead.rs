@@ -5,24 +5,33 @@
 //! head and gives those; what is not acknowledged goes back to where it was when the walk ends, so that
 //! looking changes nothing. [`replay`] sends messages back to where they failed.
 
+mod edit;
 mod filter;
 mod meant;
 mod replay;
 mod when;
 
-use hive_amqp::{BrowseFault, Browsing, Connection, HandedOut, Letter, Settlement};
+use hive_amqp::{BrowseFault, Browsing, Connection, HandedOut, Letter, Settlement, Waiting};
+use hive_core::dead::{Groups, Story, story};
 use hive_lifecycle::Tasks;
 
+pub use self::edit::{
+    EditFault, Edited, Found, Place, contracts, draft_of, find, finish, replace_and_send,
+};
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::meant::{Meant, connection_of, meant};
 pub use self::replay::{DeadLetters, Left, Replayed, Target, Way, purge, replay};
 pub use self::when::{moment, shown};
 
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 /// The prefetch if each message is settled soon. As many acks may be kept back at the end, and their messages
 /// come again if the process is killed meanwhile.
 const AT_ONCE: u16 = 256;
+
+/// The most bytes of bodies that are held at once.
+const MOST_HELD: usize = 256 << 20;
 
 /// A message with its place in the queue.
 #[derive(Debug)]
@@ -31,6 +40,14 @@ pub struct Numbered {
     pub number: u64,
     /// The message.
     pub letter: Letter,
+}
+
+impl Numbered {
+    /// The end of the message in words and as data; `None` for one that neither died nor waits for a retry.
+    pub fn story(&self) -> Option<Story> {
+        let waiting = self.letter.waiting.as_ref();
+        story(&self.letter.death, waiting.map(Waiting::waits))
+    }
 }
 
 /// The messages to walk over.
@@ -42,12 +59,14 @@ pub struct Wanted {
     pub limit: Option<u64>,
     /// Whether matching messages are removed during the walk, instead of put back at its end.
     pub taken: bool,
+    /// Whether all of them are read before the first is removed: see [`Walk::expect`].
+    pub held: bool,
 }
 
 impl Wanted {
     /// Whether a message may go back to the queue that was looked at.
     pub fn puts_back(&self) -> bool {
-        !self.taken || !self.filter.is_everything()
+        !self.taken || self.held || !self.filter.is_everything()
     }
 }
 
@@ -61,6 +80,30 @@ pub struct Walk {
     seen: u64,
     matched: u64,
     most_handed_out: u64,
+    /// What [`Self::expect`] has read.
+    held: Option<VecDeque<Numbered>>,
+}
+
+/// Why what was expected is not there.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unexpected {
+    /// Other messages came or some went.
+    #[error("{found} messages match now, and {expected} were expected; nothing was changed")]
+    Count {
+        /// As many as are there.
+        found: u64,
+        /// As many as should be.
+        expected: u64,
+    },
+    /// They are in memory until each is dealt with.
+    #[error(
+        "the messages that match have more than {} MiB of bodies, which --expect has to hold at once; choose fewer \
+         with --where, --group or --limit; nothing was changed", MOST_HELD >> 20
+    )]
+    TooLarge,
+    /// The queue cannot be read.
+    #[error(transparent)]
+    Unread(#[from] BrowseFault),
 }
 
 impl Walk {
@@ -79,7 +122,7 @@ impl Walk {
         // again.
         let is_everything = wanted.filter.is_everything();
         let handed_out = HandedOut {
-            at_once: match wanted.taken && is_everything {
+            at_once: match !wanted.puts_back() {
                 true => AT_ONCE,
                 false => u16::MAX,
             },
@@ -92,6 +135,7 @@ impl Walk {
             seen: 0,
             matched: 0,
             most_handed_out: 0,
+            held: None,
         })
     }
 
@@ -101,6 +145,57 @@ impl Walk {
     ///
     /// See [`Browsing::next`].
     pub async fn next(&mut self) -> Result<Option<Numbered>, BrowseFault> {
+        match &mut self.held {
+            Some(held) => Ok(held.pop_front()),
+            None => self.read().await,
+        }
+    }
+
+    /// Reads all messages that are wanted, and holds them if they are as many as `count`: no other consumer can take
+    /// one from then on, and [`Self::next`] gives these. The walk has to have been begun with [`Wanted::held`].
+    ///
+    /// # Errors
+    ///
+    /// They are not as many; then the walk has to end.
+    pub async fn expect(&mut self, count: u64) -> Result<(), Unexpected> {
+        let mut held = VecDeque::new();
+        let mut bytes = 0;
+        while let Some(one) = self.read().await? {
+            bytes += one.letter.delivery.envelope.message.body.len();
+            match self.matched <= count {
+                true => held.push_back(one),
+                // It is over; the rest is only counted.
+                false => held.clear(),
+            }
+            if bytes > MOST_HELD && self.matched <= count {
+                return Err(Unexpected::TooLarge);
+            }
+        }
+        if self.matched != count {
+            return Err(Unexpected::Count {
+                found: self.matched,
+                expected: count,
+            });
+        }
+        self.held = Some(held);
+        Ok(())
+    }
+
+    /// Reads to the end and counts those that ended alike.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::next`].
+    pub async fn groups(&mut self) -> Result<Groups, BrowseFault> {
+        let mut groups = Groups::default();
+        while let Some(one) = self.next().await? {
+            let id = one.letter.delivery.envelope.message.properties.message_id;
+            groups.add(&one.letter.death, one.number, id.as_deref());
+        }
+        Ok(groups)
+    }
+
+    async fn read(&mut self) -> Result<Option<Numbered>, BrowseFault> {
         while self.wanted.limit.is_none_or(|limit| self.matched < limit) {
             let Some(letter) = self.browsing.next().await? else {
                 return Ok(None);

@@ -21,6 +21,8 @@ pub struct Commands {
     /// Where they run, if not where the test does.
     folder: Option<PathBuf>,
     variables: Vec<(String, String)>,
+    /// Whether it is the program with failpoints.
+    is_armed: bool,
 }
 
 /// A command that runs. Killed when it is dropped.
@@ -37,6 +39,7 @@ impl Commands {
             file: Some(file),
             folder: None,
             variables: Vec::new(),
+            is_armed: false,
         })
     }
 
@@ -65,7 +68,22 @@ impl Commands {
             variables: variables
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            is_armed: false,
         }
+    }
+
+    /// The same with one variable more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, ended as by `kill -9` at a step that `FAILPOINTS` names.
+    #[must_use]
+    pub fn armed(mut self, failpoints: &str) -> Self {
+        self.is_armed = true;
+        self.with("FAILPOINTS", failpoints)
     }
 
     /// Runs `hive-host VERB… FILE ARGUMENTS…` to its end.
@@ -113,7 +131,10 @@ impl Commands {
     }
 
     fn command(&self, verb: &[&str], arguments: &[&str]) -> std::process::Command {
-        let mut command = hive_host(build::host_binary());
+        let mut command = hive_host(match self.is_armed {
+            true => build::host_with_failpoints(),
+            false => build::host_binary(),
+        });
         command
             .args(verb)
             .args(&self.file)

@@ -59,6 +59,8 @@ mod message {
 /// Failed deliveries: retried, dead-lettered, looked at and replayed.
 mod retry {
     mod dead;
+    mod dead_edit;
+    mod dead_group;
     mod dead_replay;
     mod outage;
     pub(crate) mod retries;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use hive_core::dead::Death;
 use hive_lifecycle::Tasks;
 use lapin::Consumer;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
@@ -20,7 +21,8 @@ use crate::consume::settlement::{Delivery, Settled, Settlement};
 use crate::message::bookkeeping::{REASON, RESERVED};
 use crate::message::broker_headers::delivery_count;
 use crate::message::came_back::CameBack;
-use crate::message::death::{Death, without_deaths};
+use crate::message::death::{read_death, without_deaths};
+use crate::message::edit::EditOf;
 use crate::message::names::{cut_short, short};
 use crate::message::original::{Original, header, receive};
 use crate::message::waiting::Waiting;
@@ -63,6 +65,8 @@ pub struct Letter {
     pub death: Death,
     /// What it waits for, if it is a copy in a delay queue.
     pub waiting: Option<Waiting>,
+    /// Which dead letter it replaces, if an edit has made it and was interrupted before it was sent.
+    pub edit: Option<EditOf>,
     /// How often a quorum queue has handed it out before; 0 where that is not known.
     pub handed_out: u64,
 }
@@ -247,8 +251,9 @@ impl Browsing {
         let is_dead_letter = header(&delivery.properties, REASON).is_some();
         let (waiting, death) = match Waiting::read(&delivery.properties, &self.queue) {
             Some((waiting, failure)) => (Some(waiting), failure),
-            None => (None, Death::read(&delivery.properties, &self.queue)),
+            None => (None, read_death(&delivery.properties, &self.queue)),
         };
+        let edit = EditOf::read(&delivery.properties);
         delivery.properties = without_deaths(delivery.properties);
         let (envelope, original) = receive(self.queue.clone(), delivery);
         if envelope.stream_offset.is_some() && !is_dead_letter {
@@ -265,6 +270,7 @@ impl Browsing {
             },
             death,
             waiting,
+            edit,
             handed_out: handed_out.unwrap_or_default(),
         })
     }

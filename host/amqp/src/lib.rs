@@ -51,7 +51,7 @@ pub use self::link::LinkState;
 pub use self::meeting::{Invitation, Meeting, To, Unsent};
 pub use self::message::came_back::CameBack;
 pub use self::message::copies::{DeadLetterNote, RetryNote};
-pub use self::message::death::Death;
+pub use self::message::edit::EditOf;
 pub use self::message::headers::Unpublishable;
 pub use self::message::identity::{Fingerprint, Mark};
 pub use self::message::original::{Original, receive};

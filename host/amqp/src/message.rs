@@ -6,6 +6,7 @@ pub(crate) mod came_back;
 pub(crate) mod copies;
 pub(crate) mod death;
 pub(crate) mod delay;
+pub(crate) mod edit;
 pub(crate) mod encode;
 pub(crate) mod headers;
 pub(crate) mod identity;

@@ -7,6 +7,7 @@ pub mod policy;
 
 pub mod canary;
 pub mod codes;
+pub mod dead;
 pub mod group;
 pub mod holding;
 pub mod placement;

@@ -58,6 +58,14 @@ pub fn day(moment: SystemTime) -> String {
     text
 }
 
+/// Seconds since the Unix epoch as a moment, or as the number where that has no text.
+pub fn of_seconds(seconds: u64) -> String {
+    match Duration::from_secs(seconds) {
+        since if since <= LAST => to_the_second(UNIX_EPOCH + since),
+        _ => seconds.to_string(),
+    }
+}
+
 /// The nearest moment that there is a text for.
 fn tellable(moment: SystemTime) -> SystemTime {
     moment.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)
@@ -77,6 +85,12 @@ mod tests {
         assert_eq!(to_the_second(late), "9999-12-31T23:59:59Z");
         let now = UNIX_EPOCH + Duration::from_millis(1_795_243_796_120);
         assert_eq!(to_the_millisecond(now), "2026-11-21T06:49:56.120Z");
+    }
+
+    #[test]
+    fn every_second_has_a_text() {
+        assert_eq!(of_seconds(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(of_seconds(u64::MAX), u64::MAX.to_string());
     }
 
     #[test]

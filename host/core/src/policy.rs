@@ -115,6 +115,22 @@ impl FailureClass {
             Self::Schema => "schema",
         }
     }
+
+    /// The class that this word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        const ALL: [FailureClass; 9] = [
+            FailureClass::Retry,
+            FailureClass::Rejected,
+            FailureClass::Error,
+            FailureClass::Trap,
+            FailureClass::Timeout,
+            FailureClass::Limit,
+            FailureClass::Publish,
+            FailureClass::Crash,
+            FailureClass::Schema,
+        ];
+        ALL.into_iter().find(|class| class.as_str() == word)
+    }
 }
 
 impl FailureClass {

@@ -1,5 +1,6 @@
-//! `hive-host dead`: list, show, republish, letter, purge.
+//! `hive-host dead`: list, group, show, edit, republish, letter, purge.
 
+mod edit;
 mod print;
 mod show;
 pub(super) mod walked;
@@ -20,6 +21,42 @@ use crate::dead::{self, DeadLetters, FIELDS, Meant, Target, Walk, Way, replay};
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub(super) enum Dead {
+    #[command(flatten)]
+    OfMany(OfMany),
+    /// Changes a dead letter, in an editor or by flags, and sends it.
+    ///
+    /// The editor is that of VISUAL or EDITOR. It has the properties as JSON, a line ---, and the body. A body that
+    /// was JSON stays JSON, and has to match the schema of the consumer. However the command is interrupted, nothing
+    /// is lost and nothing is sent twice: running it again says how far it came.
+    #[command(
+        after_help = "Examples:\n  hive-host dead edit hive.toml orders o-17\n  \
+                      hive-host dead edit hive.toml orders o-17 --body fixed.json\n  \
+                      hive-host dead edit hive.toml orders --where number=3 --header tries:=0"
+    )]
+    Edit(edit::Edit),
+}
+
+impl Dead {
+    /// Whether messages are taken out of their queue.
+    pub(super) fn takes(&self) -> bool {
+        match self {
+            Self::OfMany(command) => command.takes(),
+            // It may be interrupted anywhere.
+            Self::Edit(_) => false,
+        }
+    }
+
+    fn which(&self) -> &Which {
+        match self {
+            Self::OfMany(command) => command.which(),
+            Self::Edit(edit) => &edit.which,
+        }
+    }
+}
+
+/// What to do with those that are chosen.
+#[derive(Debug, Subcommand)]
+pub(super) enum OfMany {
     /// Prints one line for each message: when it died, why, where it was.
     ///
     /// Changes nothing: the messages go back to their places in the queue.
@@ -32,7 +69,20 @@ pub(super) enum Dead {
         #[arg(long)]
         json: bool,
     },
-    /// Prints each message in full, with its body.
+    /// Counts the messages that failed alike: by class, error and function of the component.
+    ///
+    /// Numbers and ids in an error do not count. KEY is the group for --group in the other commands. Changes
+    /// nothing: the messages go back to their places in the queue.
+    #[command(after_help = "Examples:\n  hive-host dead group hive.toml orders\n  \
+                      hive-host dead republish hive.toml orders --group 3f9a0c11d2 --expect 14")]
+    Group {
+        #[command(flatten)]
+        which: Which,
+        /// Prints one JSON object with all groups
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints each message in full, with its body and the story of its end.
     ///
     /// Changes nothing: the messages go back to their places in the queue.
     #[command(
@@ -64,6 +114,9 @@ pub(super) enum Dead {
         /// Sends all messages to this queue instead
         #[arg(long, value_name = "QUEUE")]
         to: Option<String>,
+        /// Does nothing unless exactly N messages match, as a dry run or `hive-host dead group` has counted
+        #[arg(long, value_name = "N")]
+        expect: Option<u64>,
         /// Prints what would be sent, and sends nothing
         #[arg(long)]
         dry_run: bool,
@@ -85,6 +138,9 @@ pub(super) enum Dead {
         /// The dead-letter queue, if it does not follow from QUEUE
         #[arg(long, value_name = "QUEUE")]
         to: Option<String>,
+        /// Does nothing unless exactly N messages match, as a dry run or `hive-host dead group` has counted
+        #[arg(long, value_name = "N")]
+        expect: Option<u64>,
         /// Prints what would be moved, and moves nothing
         #[arg(long)]
         dry_run: bool,
@@ -100,6 +156,9 @@ pub(super) enum Dead {
     Purge {
         #[command(flatten)]
         which: Which,
+        /// Does nothing unless exactly N messages match, as a dry run or `hive-host dead group` has counted
+        #[arg(long, value_name = "N")]
+        expect: Option<u64>,
         /// Prints what would be deleted, and deletes nothing
         #[arg(long)]
         dry_run: bool,
@@ -147,13 +206,18 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     let plan = super::load(&which.file)?.plan;
     let plan = plan.with_consumer_of(&which.queue);
     let meant = which.meant(&plan)?;
-    if let Dead::Republish { to: Some(to), .. } | Dead::Letter { to: Some(to), .. } = &command
+    let command = match command {
+        Dead::Edit(edit) => return edit::run(&edit, &plan, &meant),
+        Dead::OfMany(command) => command,
+    };
+    let which = command.which();
+    if let OfMany::Republish { to: Some(to), .. } | OfMany::Letter { to: Some(to), .. } = &command
         && *to == meant.queue
     {
         fault!("--to names the queue that the messages are in, {to:?}; name another");
         return Err(Exit::Misused);
     }
-    if let Dead::Letter { to: None, .. } = &command
+    if let OfMany::Letter { to: None, .. } = &command
         && meant.dead_letters.is_empty()
     {
         fault!(
@@ -163,7 +227,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         );
         return Err(Exit::Misused);
     }
-    if let Dead::Republish { to: Some(to), .. } = &command
+    if let OfMany::Republish { to: Some(to), .. } = &command
         && meant.dead_letters.values().any(|queue| **queue == **to)
     {
         fault!(
@@ -172,7 +236,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         );
         return Err(Exit::Misused);
     }
-    if let Dead::Purge {
+    if let OfMany::Purge {
         yes: false,
         dry_run: false,
         which,
@@ -181,14 +245,19 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
         && which.is_everything()
     {
         fault!(
-            "this deletes every message in {:?}; add --yes for that, or say which with --where or --limit",
+            "this deletes every message in {:?}; add --yes for that, or say which with --where, --group or --limit",
             meant.queue
         );
         return Err(Exit::Misused);
     }
-    let wanted = which.chosen.wanted(command.limit(), command.takes());
-    let done =
-        async |walk: &mut Walk, broker: &Broker| carry_out(&command, &meant, walk, broker).await;
+    let mut wanted = which.chosen.wanted(command.limit(), command.takes());
+    wanted.held = command.expected().is_some();
+    let done = async |walk: &mut Walk, broker: &Broker| {
+        if let Some(count) = command.expected() {
+            walk.expect(count).await.map_err(failed)?;
+        }
+        carry_out(&command, &meant, walk, broker).await
+    };
     Ok(over(
         &meant,
         "hive-host dead",
@@ -209,14 +278,21 @@ impl Which {
 
     /// Whether nothing says which messages.
     fn is_everything(&self) -> bool {
-        self.chosen.conditions.is_empty() && self.chosen.limit.is_none()
+        let Chosen {
+            conditions,
+            group,
+            limit,
+            ..
+        } = &self.chosen;
+        conditions.is_empty() && group.is_none() && limit.is_none()
     }
 }
 
-impl Dead {
+impl OfMany {
     fn which(&self) -> &Which {
         match self {
             Self::List { which, .. }
+            | Self::Group { which, .. }
             | Self::Show { which, .. }
             | Self::Republish { which, .. }
             | Self::Letter { which, .. }
@@ -229,24 +305,38 @@ impl Dead {
         let otherwise = match self {
             Self::List { .. } => Some(LISTED),
             Self::Show { .. } => Some(SHOWN),
-            Self::Republish { .. } | Self::Letter { .. } | Self::Purge { .. } => None,
+            Self::Group { .. }
+            | Self::Republish { .. }
+            | Self::Letter { .. }
+            | Self::Purge { .. } => None,
         };
         self.which().chosen.limit.or(otherwise)
     }
 
     /// Whether messages are taken out of their queue.
-    pub(super) fn takes(&self) -> bool {
+    fn takes(&self) -> bool {
         match self {
-            Self::List { .. } | Self::Show { .. } => false,
+            Self::List { .. } | Self::Group { .. } | Self::Show { .. } => false,
             Self::Republish { dry_run, .. }
             | Self::Letter { dry_run, .. }
             | Self::Purge { dry_run, .. } => !dry_run,
         }
     }
 
+    /// How many messages have to match.
+    fn expected(&self) -> Option<u64> {
+        match self {
+            Self::List { .. } | Self::Group { .. } | Self::Show { .. } => None,
+            Self::Republish { expect, .. }
+            | Self::Letter { expect, .. }
+            | Self::Purge { expect, .. } => *expect,
+        }
+    }
+
     fn json(&self) -> bool {
         match self {
             Self::List { json, .. }
+            | Self::Group { json, .. }
             | Self::Show { json, .. }
             | Self::Republish { json, .. }
             | Self::Letter { json, .. }
@@ -256,35 +346,41 @@ impl Dead {
 }
 
 async fn carry_out(
-    command: &Dead,
+    command: &OfMany,
     meant: &Meant<'_>,
     walk: &mut Walk,
     broker: &Broker,
 ) -> Result<Exit, Exit> {
     let queue = meant.queue.as_str();
     match command {
-        Dead::List { json, .. } => {
+        OfMany::List { json, .. } => {
             list(walk, queue, &print::DEAD, *json).await?;
             looked(walk, command.limit());
             Ok(Exit::Done)
         }
-        Dead::Show { json, .. } => {
+        OfMany::Group { json, .. } => {
+            let (groups, others) = walk.groups().await.map_err(failed)?.sorted();
+            print::groups(&groups, others, walk, queue, *json);
+            looked(walk, command.limit());
+            Ok(Exit::Done)
+        }
+        OfMany::Show { json, .. } => {
             show(walk, queue, *json).await?;
             looked(walk, command.limit());
             Ok(Exit::Done)
         }
-        Dead::Republish { to, .. } => {
+        OfMany::Republish { to, .. } => {
             let way = to.clone().map_or(Way::Home, Way::To);
             send(command, queue, way, walk, broker).await
         }
-        Dead::Letter { to, .. } => {
+        OfMany::Letter { to, .. } => {
             let to = match to {
                 Some(to) => DeadLetters::One(to.clone()),
                 None => DeadLetters::Of(meant.dead_letters.clone()),
             };
             send(command, queue, Way::Dead(to), walk, broker).await
         }
-        Dead::Purge { dry_run, json, .. } => {
+        OfMany::Purge { dry_run, json, .. } => {
             if *dry_run {
                 return dry(walk, queue, "would be deleted", *json).await;
             }
@@ -305,7 +401,7 @@ async fn carry_out(
 
 /// Sends messages on their way, or looks at those that would be sent.
 async fn send(
-    command: &Dead,
+    command: &OfMany,
     queue: &str,
     way: Way,
     walk: &mut Walk,

@@ -47,7 +47,7 @@ impl MessageFlags {
     }
 
     /// The flags as an object of the message format.
-    fn object(&self) -> Result<Value, String> {
+    pub(super) fn object(&self) -> Result<Value, String> {
         let mut object = Map::new();
         for property in &self.properties {
             let (name, value) = property

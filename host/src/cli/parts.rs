@@ -72,18 +72,76 @@ pub(super) fn headers(properties: &Properties) -> impl Iterator<Item = (&str, St
     })
 }
 
-/// The body as what it is: JSON, text, or bytes.
+/// The most bytes of a body that people are shown.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// The body as what it is: JSON, text, or bytes. Of a long one the beginning, whose length follows the rest.
 pub(super) fn body(body: &[u8], text: &mut String) {
-    let (kind, shown) = match std::str::from_utf8(body) {
-        Ok(plain) => match serde_json::from_str::<Value>(plain) {
+    let (part, cut) = match body.len() > LONGEST_BODY {
+        true => (
+            &body[..LONGEST_BODY],
+            format!("; the first {LONGEST_BODY} are shown, --json has all"),
+        ),
+        false => (body, String::new()),
+    };
+    let (kind, shown) = match (text_of(part, body.len()), cut.is_empty()) {
+        (Some(plain), true) => match serde_json::from_str::<Value>(plain) {
             Ok(json @ (Value::Object(_) | Value::Array(_))) => ("JSON", format!("{json:#}")),
             _ => ("text", plain.to_owned()),
         },
-        Err(_) => ("base64", base64(body)),
+        (Some(plain), false) => ("text", plain.to_owned()),
+        (None, _) => ("base64", base64(part)),
     };
-    writeln!(text, "  {:<18} {} bytes, {kind}", "body", body.len())
+    writeln!(text, "  {:<18} {} bytes, {kind}{cut}", "body", body.len())
         .expect("a String takes everything");
     for line in shown.lines() {
         writeln!(text, "    {}", escape::lines(line)).expect("a String takes everything");
+    }
+}
+
+/// The beginning of a body of `whole` bytes as text, if it is text up to a character that the cut may have split.
+fn text_of(part: &[u8], whole: usize) -> Option<&str> {
+    match std::str::from_utf8(part) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let is_split = error.error_len().is_none() && part.len() < whole;
+            let valid = is_split.then(|| &part[..error.valid_up_to()])?;
+            std::str::from_utf8(valid).ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(content: &[u8]) -> String {
+        let mut text = String::new();
+        body(content, &mut text);
+        text
+    }
+
+    #[test]
+    fn a_long_body_is_cut_between_two_characters_and_the_cut_is_said() {
+        let text = "ä".repeat(LONGEST_BODY);
+        let told = shown(format!("x{text}").as_bytes());
+        let length = 2 * LONGEST_BODY + 1;
+        let head =
+            format!("{length} bytes, text; the first {LONGEST_BODY} are shown, --json has all\n");
+        assert!(told.contains(&head), "{}", &told[..200]);
+        assert!(told.len() < LONGEST_BODY + 200 && told.ends_with("ä\n"));
+        let told = shown(&vec![0xff; LONGEST_BODY + 1]);
+        assert!(
+            told.contains("bytes, base64; the first"),
+            "{}",
+            &told[..200]
+        );
+    }
+
+    #[test]
+    fn a_body_is_shown_whole_with_what_it_is() {
+        assert!(shown(b"{\"a\":1}").contains("7 bytes, JSON\n    {\n      \"a\": 1"));
+        assert!(shown(b"\x1b[2J<b>").contains("text\n    \\u{1b}[2J<b>\n"));
+        assert!(shown(&[0xff, 0xe2]).contains("2 bytes, base64\n    /+I=\n"));
     }
 }

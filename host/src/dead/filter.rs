@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use hive_config::units;
+use hive_core::dead::GroupKey;
 use hive_core::message::FieldValue;
 
 use super::Numbered;
@@ -58,6 +59,7 @@ enum Kind {
     After(u64),
     Older(Duration),
     Newer(Duration),
+    Group(GroupKey),
 }
 
 /// Conditions that all have to hold.
@@ -97,6 +99,18 @@ impl Condition {
         }))
     }
 
+    /// Only messages of the group with this key.
+    ///
+    /// # Errors
+    ///
+    /// In words: it is no key.
+    pub fn group(key: &str) -> Result<Self, String> {
+        let group = GroupKey::parse(key).ok_or_else(|| {
+            "a group's key is ten hexadecimal digits; `hive-host dead group` prints them".to_owned()
+        })?;
+        Ok(Self(Kind::Group(group)))
+    }
+
     fn holds(&self, dead: &Numbered, now: SystemTime) -> bool {
         let died = dead.letter.death.time;
         let age = died
@@ -106,6 +120,7 @@ impl Condition {
             Kind::Before(moment) => died.is_some_and(|died| died < *moment),
             Kind::After(moment) => died.is_some_and(|died| died >= *moment),
             Kind::Older(limit) => age.is_some_and(|age| age > limit.as_secs()),
+            Kind::Group(key) => GroupKey::of(&dead.letter.death) == *key,
             Kind::Newer(limit) => age.is_some_and(|age| age <= limit.as_secs()),
             Kind::Text {
                 field,
@@ -257,6 +272,8 @@ mod tests {
         assert!(fault("older~1h").contains("takes = alone"));
         assert!(fault("older=soon").contains("not a length of time"));
         assert!(fault("before=soon").contains("not a moment"));
+        let fault = Condition::group("orders").expect_err("it is no key");
+        assert!(fault.contains("ten hexadecimal digits"), "{fault}");
     }
 
     #[test]

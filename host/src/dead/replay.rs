@@ -199,6 +199,12 @@ fn revived(
     target: &Target,
     connection: &Connection,
 ) -> Result<(String, Outgoing), String> {
+    if letter.edit.is_some() {
+        return Err(
+            "an edit of it was interrupted, and it may have been sent; `hive-host dead edit` finishes that"
+                .to_owned(),
+        );
+    }
     let home = letter.death.queue.as_ref();
     let queue = match &target.way {
         Way::Home => home.cloned(),

@@ -1,6 +1,9 @@
 //! Moments and ages, as people write them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment as [`moment`] reads it.
+pub use hive_core::moments::of_seconds as shown;
 
 /// A moment: RFC 3339, a date, or seconds since the Unix epoch. All in UTC.
 pub fn moment(text: &str) -> Option<u64> {
@@ -14,19 +17,6 @@ pub fn moment(text: &str) -> Option<u64> {
     };
     let moment = humantime::parse_rfc3339_weak(whole.trim_end_matches('Z')).ok()?;
     seconds(moment)
-}
-
-/// A moment as [`moment`] reads it.
-pub fn shown(seconds: u64) -> String {
-    // Times after the year 9999 have no text.
-    const LAST: u64 = 253_402_300_799;
-    match seconds {
-        0..=LAST => {
-            let moment = UNIX_EPOCH + Duration::from_secs(seconds);
-            humantime::format_rfc3339_seconds(moment).to_string()
-        }
-        _ => seconds.to_string(),
-    }
 }
 
 /// Since the Unix epoch; none before it.
@@ -49,11 +39,5 @@ mod tests {
         assert_eq!(moment("2023-11-14T22:13:20"), second);
         assert_eq!(moment("2023-11-14"), Some(1_699_920_000));
         assert_eq!(moment("yesterday"), None);
-    }
-
-    #[test]
-    fn every_second_has_a_text() {
-        assert_eq!(shown(1_700_000_000), "2023-11-14T22:13:20Z");
-        assert_eq!(shown(u64::MAX), u64::MAX.to_string());
     }
 }

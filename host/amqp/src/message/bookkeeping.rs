@@ -54,6 +54,11 @@ pub(crate) const QUEUE: &str = "x-hive-queue";
 /// The consumer that failed on it.
 pub(crate) const CONSUMER: &str = "x-hive-consumer";
 
+/// On a dead letter that was edited, until it is sent: what the dead letter was known by that it replaces.
+pub(crate) const EDIT: &str = "x-hive-edit";
+/// And the fingerprint of that dead letter.
+pub(crate) const EDIT_OF: &str = "x-hive-edit-of";
+
 /// The stashed properties; headers are stashed under their own names.
 pub(crate) const EXPIRATION: &str = "expiration";
 /// See [`EXPIRATION`].
@@ -78,7 +83,7 @@ pub(crate) fn is_stashed(name: &str) -> bool {
 /// of itself is everybody's.
 pub(crate) fn is_hidden(name: &str, is_dead_letter: bool) -> bool {
     match name {
-        ATTEMPT | MARK | PUBLISH_ID => true,
+        ATTEMPT | MARK | PUBLISH_ID | EDIT | EDIT_OF => true,
         // Where in its stream a dead letter was.
         EXCHANGE | ROUTING_KEY | STREAM_OFFSET => !is_dead_letter,
         _ if is_of_a_delivery(name) => true,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hive_core::dead::Death;
 use hive_core::message::Attempt;
 use hive_core::policy::{Failure, FailureClass};
 use hive_telemetry::Fact;
@@ -13,13 +14,13 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::bookkeeping::{
-    ATTEMPT, ATTEMPTS, CONSUMER, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON, RETRY_CONSUMER,
-    RETRY_DUE, RETRY_ERROR, RETRY_LIMIT, RETRY_QUEUE, RETRY_REASON, RETRY_TIME, ROUTING_KEY,
-    STASHED, TIME, USER_ID, is_acted_on,
+    ATTEMPT, ATTEMPTS, CONSUMER, EDIT, EDIT_OF, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON,
+    RETRY_CONSUMER, RETRY_DUE, RETRY_ERROR, RETRY_LIMIT, RETRY_QUEUE, RETRY_REASON, RETRY_TIME,
+    ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
 };
 use super::broker_headers::STREAM_OFFSET;
-use super::death::Death;
 use super::delay::{DelayQueue, whole_milliseconds};
+use super::edit::EditOf;
 use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
@@ -128,16 +129,39 @@ impl Outgoing {
         for name in notes {
             copy.headers.remove(name);
         }
-        if let Some(exchange) = &death.exchange {
-            copy.set(EXCHANGE, letter.long_of(exchange));
-        }
-        if let Some(routing_key) = &death.routing_key {
-            copy.set(ROUTING_KEY, letter.long_of(routing_key));
-        }
+        copy.set_first_published(letter, death);
         // Its time to live starts again, as its publisher set it.
         if let Some(expiration) = letter.properties.expiration() {
             copy.unstash(EXPIRATION);
             copy.properties = copy.properties.with_expiration(expiration.clone());
+        }
+        copy.outgoing(queue, body)?
+            .checked(limits, ROOM_FOR_THE_BROKER)
+    }
+
+    /// A dead letter for the dead-letter queue `queue` that it is in: after an edit that it is the result of, or as it
+    /// was before one.
+    ///
+    /// What it died of stays written on it, so that it can be sent as any other. The broker's own record cannot: a
+    /// copy with it is dropped as a cycle before RabbitMQ 4.0.1.
+    pub fn dead_again(
+        letter: &Original,
+        body: Vec<u8>,
+        death: &Death,
+        (queue, edit): (&str, Option<&EditOf>),
+        limits: &PublishLimits,
+    ) -> Result<Self, Unpublishable> {
+        let mut copy = Copy::of(letter, limits);
+        copy.set_first_published(letter, death);
+        if let Some(home) = &death.queue {
+            copy.set(QUEUE, letter.long_of(home));
+        }
+        if let Some(time) = death.time {
+            copy.set_time(TIME, time);
+        }
+        if let Some(edit) = edit {
+            copy.set_text(EDIT, &edit.identity);
+            copy.set_text(EDIT_OF, &edit.fingerprint);
         }
         copy.outgoing(queue, body)?
             .checked(limits, ROOM_FOR_THE_BROKER)
@@ -283,6 +307,16 @@ impl Copy {
             copy.set_text(MARK, &mark.to_string());
         }
         copy
+    }
+
+    /// Where it was published to before it died: a component sees that.
+    fn set_first_published(&mut self, letter: &Original, death: &Death) {
+        if let Some(exchange) = &death.exchange {
+            self.set(EXCHANGE, letter.long_of(exchange));
+        }
+        if let Some(routing_key) = &death.routing_key {
+            self.set(ROUTING_KEY, letter.long_of(routing_key));
+        }
     }
 
     fn set(&mut self, name: &'static str, value: AMQPValue) {

@@ -1,6 +1,7 @@
 //! How a message in a dead-letter queue got there: what the host wrote on it, or else what the broker
 //! did.
 
+use hive_core::dead::Death;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -11,71 +12,39 @@ use super::headers::{integer, nested_text};
 use crate::message::delay::is_delay_queue;
 use crate::message::octet_text::standing_for;
 
-/// The record of a message's end. A message that was not dead-lettered has none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Death {
-    /// The class of the failure, where a host dead-lettered it.
-    pub class: Option<String>,
-    /// The broker's reason, where the broker did: `rejected`, `expired`, `maxlen`, `delivery_limit`.
-    pub broker_reason: Option<String>,
-    /// The words of the component or the host.
-    pub error: Option<String>,
-    /// How often it was tried.
-    pub attempts: Option<u64>,
-    /// When it died, in seconds since the Unix epoch.
-    pub time: Option<u64>,
-    /// The consumer that failed on it.
-    pub consumer: Option<String>,
-    /// The queue that it was in.
-    pub queue: Option<String>,
-    /// The exchange that it was published to first.
-    pub exchange: Option<String>,
-    /// The routing key that it was published with first.
-    pub routing_key: Option<String>,
-    /// The broker's record as JSON text, if there is one.
-    pub history: Option<String>,
-}
-
-impl Death {
-    /// The class of the failure, or the broker's reason.
-    pub fn reason(&self) -> Option<&str> {
-        self.class.as_deref().or(self.broker_reason.as_deref())
-    }
-
-    /// Reads it off a message that was found in the queue `found_in`.
-    pub(crate) fn read(properties: &BasicProperties, found_in: &str) -> Self {
-        let Some(headers) = properties.headers() else {
-            return Self::default();
-        };
-        let by_host = Self {
-            class: text(headers, REASON),
-            error: text(headers, ERROR),
-            attempts: number(headers, ATTEMPTS),
-            time: number(headers, TIME),
-            consumer: text(headers, CONSUMER),
-            queue: text(headers, QUEUE),
-            exchange: text(headers, EXCHANGE),
-            routing_key: text(headers, ROUTING_KEY),
-            broker_reason: None,
-            history: headers.inner().get(DEATHS).map(nested_text),
-        };
-        let Some(entry) = latest(headers, found_in) else {
-            return by_host;
-        };
-        let first_key = match entry.inner().get("routing-keys") {
-            Some(AMQPValue::FieldArray(keys)) => keys.as_slice().first().and_then(as_text),
-            _ => None,
-        };
-        // A host says more than the broker, and a retry copy that the broker dead-lettered still has the
-        // exchange and the key that it was first published with.
-        Self {
-            broker_reason: text(entry, "reason"),
-            time: by_host.time.or_else(|| number(entry, "time")),
-            queue: by_host.queue.or_else(|| text(entry, "queue")),
-            exchange: by_host.exchange.or_else(|| text(entry, "exchange")),
-            routing_key: by_host.routing_key.or(first_key),
-            ..by_host
-        }
+/// Reads the record of a message's end off one that was found in the queue `found_in`.
+pub(crate) fn read_death(properties: &BasicProperties, found_in: &str) -> Death {
+    let Some(headers) = properties.headers() else {
+        return Death::default();
+    };
+    let by_host = Death {
+        class: text(headers, REASON),
+        error: text(headers, ERROR),
+        attempts: number(headers, ATTEMPTS),
+        time: number(headers, TIME),
+        consumer: text(headers, CONSUMER),
+        queue: text(headers, QUEUE),
+        exchange: text(headers, EXCHANGE),
+        routing_key: text(headers, ROUTING_KEY),
+        broker_reason: None,
+        history: headers.inner().get(DEATHS).map(nested_text),
+    };
+    let Some(entry) = latest(headers, found_in) else {
+        return by_host;
+    };
+    let first_key = match entry.inner().get("routing-keys") {
+        Some(AMQPValue::FieldArray(keys)) => keys.as_slice().first().and_then(as_text),
+        _ => None,
+    };
+    // A host says more than the broker, and a retry copy that the broker dead-lettered still has the
+    // exchange and the key that it was first published with.
+    Death {
+        broker_reason: text(entry, "reason"),
+        time: by_host.time.or_else(|| number(entry, "time")),
+        queue: by_host.queue.or_else(|| text(entry, "queue")),
+        exchange: by_host.exchange.or_else(|| text(entry, "exchange")),
+        routing_key: by_host.routing_key.or(first_key),
+        ..by_host
     }
 }
 
@@ -218,7 +187,7 @@ mod tests {
 
     fn read(entries: &[(&str, AMQPValue)]) -> Death {
         let properties = BasicProperties::default().with_headers(table(entries));
-        Death::read(&properties, "graveyard")
+        read_death(&properties, "graveyard")
     }
 
     #[test]

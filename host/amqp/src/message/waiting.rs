@@ -1,5 +1,6 @@
 //! What a copy in a delay queue says of itself: why it waits, for which attempt, until when.
 
+use hive_core::dead::{Death, Waits};
 use hive_core::message::Attempt;
 use lapin::BasicProperties;
 
@@ -7,7 +8,7 @@ use super::bookkeeping::{
     ATTEMPT, EXCHANGE, RETRY_CONSUMER, RETRY_DUE, RETRY_ERROR, RETRY_LIMIT, RETRY_QUEUE,
     RETRY_REASON, RETRY_TIME, ROUTING_KEY,
 };
-use super::death::{Death, number, text};
+use super::death::{number, text};
 use super::delay::{is_retry_queue, is_shared};
 
 /// A copy that waits in a delay queue for its next attempt.
@@ -22,6 +23,15 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// The same for its story.
+    pub fn waits(&self) -> Waits {
+        Waits {
+            attempt: self.attempt.get().into(),
+            of: self.of,
+            due: self.due,
+        }
+    }
+
     /// Reads it off a message that was found in the queue `found_in`, with the record of the failure that it
     /// waits after. `None` for a message that does not wait there for a retry.
     pub(crate) fn read(properties: &BasicProperties, found_in: &str) -> Option<(Self, Death)> {

@@ -1,12 +1,13 @@
 //! Lists of dead letters, and what came of a replay, for people and for scripts.
 
-use hive_amqp::{Death, Waiting};
+use hive_amqp::Waiting;
+use hive_core::dead::{Death, Group, GroupKey, MOST_GROUPS};
 use serde_json::{Map, Value, json};
 
 use super::walked::Rows;
 use crate::cli::parts::cell;
 use crate::cli::say::{self, fault, out};
-use crate::cli::table::Column;
+use crate::cli::table::{Column, Table};
 use crate::dead::{Numbered, Replayed, Walk, shown};
 
 /// Lists of dead letters.
@@ -86,7 +87,7 @@ pub(super) fn count(walk: &Walk, queue: &str, what: &str) -> String {
 }
 
 /// The record of a message's end.
-pub(super) fn end(one: &Numbered) -> Value {
+pub(super) fn end(one: &Numbered) -> Map<String, Value> {
     let Death {
         class,
         broker_reason,
@@ -128,24 +129,97 @@ pub(super) fn end(one: &Numbered) -> Value {
             }
         }
     }
+    if let Some(edit) = &one.letter.edit {
+        end.insert("edit-of".into(), edit.identity.as_str().into());
+    }
     if let Some(history) = history
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
     {
         end.insert("x-death".into(), history);
     }
-    Value::Object(end)
+    end
 }
 
 /// One message of a list as JSON.
 pub(in crate::cli) fn line_json(one: &Numbered) -> Value {
     let message = &one.letter.delivery.envelope.message;
-    let mut line = end(one);
+    let mut line = Value::Object(end(one));
+    if one.letter.death.reason().is_some() {
+        line["group"] = GroupKey::of(&one.letter.death).to_string().into();
+    }
     if let Some(id) = &message.properties.message_id {
         line["message-id"] = id.as_str().into();
     }
     line["bytes"] = message.body.len().into();
     line
+}
+
+/// The groups of a queue, the largest first.
+const GROUPS: [Column; 7] = [
+    Column::Words("KEY"),
+    Column::Numbers("COUNT"),
+    Column::Words("FIRST"),
+    Column::Words("LAST"),
+    Column::Words("REASON"),
+    Column::Words("EXAMPLE"),
+    Column::Words("ERROR"),
+];
+
+/// The groups of a queue, and how many messages are in none of them.
+pub(super) fn groups(groups: &[Group], others: u64, walk: &Walk, queue: &str, json: bool) {
+    if json {
+        let groups: Vec<Value> = groups.iter().map(Group::json).collect();
+        say::json(&json!({
+            "queue": queue,
+            "there": walk.there(),
+            "matched": walk.matched(),
+            "groups": groups,
+            "others": others,
+        }));
+        return;
+    }
+    if !groups.is_empty() {
+        let mut table = Table::new(&GROUPS);
+        for group in groups {
+            table.row(group_cells(group));
+        }
+        say::lines(&table);
+    }
+    if others > 0 {
+        out!(
+            "{others} messages are in further groups: more than {MOST_GROUPS} are not told apart; choose fewer with \
+             --where"
+        );
+    }
+    let many = match groups.len() {
+        1 => "1 group".to_owned(),
+        many => format!("{many} groups"),
+    };
+    out!("{many}; {}", count(walk, queue, "looked at"));
+}
+
+fn group_cells(group: &Group) -> Vec<String> {
+    let time = |time: Option<u64>| time.map_or("-".to_owned(), shown);
+    let error = match &group.frame {
+        Some(frame) => format!("{} [{frame}]", cell(&group.error, 2 * WIDEST)),
+        None => group.error.clone(),
+    };
+    vec![
+        group.key.to_string(),
+        group.count.to_string(),
+        time(group.first),
+        time(group.last),
+        group
+            .reason
+            .as_deref()
+            .map_or("-".to_owned(), |reason| cell(reason, WIDEST)),
+        match &group.example {
+            Some(id) => cell(id, WIDEST),
+            None => format!("number={}", group.number),
+        },
+        cell(&error, 3 * WIDEST),
+    ]
 }
 
 /// The result of a replay, and what was `done`; errors go to standard error.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hive_amqp::Death;
+use hive_core::dead::Death;
 use hive_core::escape;
 use hive_core::json::write_delivery;
 use serde_json::Value;
@@ -25,13 +25,24 @@ pub(super) fn whole_json(one: &Numbered) -> Value {
     let headers = &mut delivery.message.properties.headers;
     headers.retain(|(name, _)| !name.starts_with(BOOKKEEPING));
     let mut whole = write_delivery(&delivery);
-    whole["dead"] = end(one);
+    let mut end = end(one);
+    if let Some(story) = one.story() {
+        story.put(&mut end);
+    }
+    whole["dead"] = Value::Object(end);
     whole
 }
 
 /// A whole message for people.
 pub(super) fn whole(one: &Numbered, queue: &str) -> String {
     let mut text = format!("message {} of {}\n", one.number, escape::line(queue));
+    let story = one.story();
+    if let Some(story) = &story {
+        for sentence in &story.sentences {
+            writeln!(text, "  {}", escape::line(sentence)).expect("a String takes everything");
+        }
+        text.push('\n');
+    }
     let mut put = |name: &str, value: &str| {
         writeln!(text, "  {name:<18} {}", escape::line(value)).expect("a String takes everything");
     };
@@ -74,6 +85,15 @@ pub(super) fn whole(one: &Numbered, queue: &str) -> String {
         ("x-death", history.clone()),
     ];
     let message = &one.letter.delivery.envelope.message;
+    if let Some(story) = &story {
+        put("group", &story.group.to_string());
+        for call in &story.stack {
+            put("called", call);
+        }
+    }
+    if let Some(edit) = &one.letter.edit {
+        put("edit of", &edit.identity);
+    }
     for (name, fact) in facts {
         if let Some(fact) = fact {
             put(name, &fact);

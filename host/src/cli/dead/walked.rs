@@ -27,6 +27,9 @@ pub(in crate::cli) struct Chosen {
     /// several times, all must hold; `hive-host dead --help` lists the fields
     #[arg(long = "where", value_name = "CONDITION", value_parser = Condition::parse)]
     pub(in crate::cli) conditions: Vec<Condition>,
+    /// Only messages of this group, by its key in `hive-host dead group`; with --where, both must hold
+    #[arg(long, value_name = "KEY", value_parser = Condition::group)]
+    pub(in crate::cli) group: Option<Condition>,
     /// Looks even where the broker counts a look as a return of each message, and drops a message that
     /// returned too often
     #[arg(long)]
@@ -39,10 +42,12 @@ pub(in crate::cli) struct Chosen {
 impl Chosen {
     /// The same for a walk.
     pub(in crate::cli) fn wanted(&self, limit: Option<u64>, taken: bool) -> Wanted {
+        let conditions = self.conditions.iter().chain(&self.group).cloned();
         Wanted {
-            filter: Filter::new(self.conditions.clone()),
+            filter: Filter::new(conditions.collect()),
             limit,
             taken,
+            held: false,
         }
     }
 }
@@ -90,9 +95,20 @@ async fn begin(
     broker: &Broker,
 ) -> Result<(Walk, LookCost), Exit> {
     let cost = match wanted.puts_back() {
-        true => broker.connection.cost_of_looking(queue).await,
-        false => Ok(LookCost::Free),
+        true => cost_of_looking(queue, may_count, broker).await?,
+        false => LookCost::Free,
     };
+    let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
+    Ok((walk.await.map_err(failed)?, cost))
+}
+
+/// What a look at the queue costs its messages; refused where that is something and the user has not agreed.
+pub(super) async fn cost_of_looking(
+    queue: &str,
+    may_count: bool,
+    broker: &Broker,
+) -> Result<LookCost, Exit> {
+    let cost = broker.connection.cost_of_looking(queue).await;
     let cost = cost.map_err(failed)?;
     if let (LookCost::Return { limit, remedy }, false) = (&cost, may_count) {
         let often = match limit {
@@ -106,8 +122,7 @@ async fn begin(
         );
         return Err(Exit::Failed);
     }
-    let walk = Walk::begin(&broker.connection, queue, wanted, &broker.tasks);
-    Ok((walk.await.map_err(failed)?, cost))
+    Ok(cost)
 }
 
 pub(in crate::cli) fn failed(fault: impl std::fmt::Display) -> Exit {

@@ -5,7 +5,7 @@ use lapin::message::Delivery;
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::death::without_deaths;
+use crate::message::death::{read_death, without_deaths};
 use crate::message::original::receive;
 use crate::message::strategies::any_properties;
 
@@ -335,7 +335,7 @@ proptest! {
         let dead = Outgoing::dead_letter(&original, body.clone(), "orders.dead", note, &limits);
         // The broker wrote on it too.
         let mut found = come_back(&dead.expect("a dead letter always fits"));
-        let death = Death::read(&found.properties, "orders.dead");
+        let death = read_death(&found.properties, "orders.dead");
         prop_assert_eq!(death.reason(), Some("error"));
         prop_assert_eq!(death.queue.as_deref(), Some("orders"));
         found.properties = without_deaths(found.properties);
