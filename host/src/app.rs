@@ -13,6 +13,7 @@ mod ready;
 mod reload;
 mod requests;
 mod running;
+mod schedules;
 mod serving;
 mod swap;
 mod watch;
@@ -194,6 +195,7 @@ impl App {
             slots,
             connections: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             amqp,
             board: Arc::clone(&board),
             discoveries: BTreeMap::new(),
@@ -217,6 +219,7 @@ impl App {
         for consumer in plan.consumers.values() {
             running.consume(consumer);
         }
+        running.start_schedules();
         running.look_for_queues();
         running.requests = listener
             .zip(plan.http.as_ref())

@@ -30,6 +30,7 @@ mod publish;
 mod remote;
 mod run;
 mod say;
+mod schedule;
 mod status;
 mod swap;
 mod systemd;
@@ -164,6 +165,9 @@ enum Command {
     /// docs/message-format.md. A message that no queue takes is reported, with exit code 1.
     #[command(after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
+    /// Shows when schedules fire, or fires one now.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     /// Hands a message to a component, without a broker, and prints its answer.
     ///
     /// Without --config the component has no grants and the default limits. Publications are printed
@@ -318,6 +322,7 @@ pub fn main() -> Exit {
         Command::Dead(dead) => dead::run(dead),
         Command::Peek(arguments) => peek::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
+        Command::Schedule(schedule) => schedule::run(&schedule),
         Command::Invoke(arguments) => invoke::run(&arguments),
         #[cfg(feature = "broker")]
         Command::Demo => demo::run(),

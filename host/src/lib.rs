@@ -4,6 +4,7 @@
 //! invariants, and who may know whom.
 
 pub mod pipeline;
+mod schedules;
 
 pub mod ledger;
 

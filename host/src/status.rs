@@ -23,6 +23,8 @@ pub struct Status {
     pub consumers: Vec<ConsumerStatus>,
     /// Every table of the plan with `queues`.
     pub discoveries: Vec<DiscoveryStatus>,
+    /// Every schedule of the plan.
+    pub schedules: Vec<ScheduleStatus>,
     /// The messages in the queues that consumers share; empty where the broker was not asked.
     pub shared_queues: Vec<SharedQueue>,
     /// Every component of the plan that has been loaded.
@@ -100,6 +102,31 @@ pub struct DiscoveryStatus {
     pub looked: Option<SystemTime>,
     /// Since when they cannot be listed, and why; what is consumed stays consumed.
     pub failing: Option<(SystemTime, Reason)>,
+}
+
+/// One schedule of the plan.
+#[derive(Debug, Clone)]
+pub struct ScheduleStatus {
+    /// Its name.
+    pub schedule: Arc<str>,
+    /// The connection that it publishes over.
+    pub connection: Arc<str>,
+    /// `active` where this host fires, `standby` where another one does, `failing` where the message cannot be
+    /// published, `waiting` where the schedule's queue cannot be used.
+    pub state: &'static str,
+    /// The next firing, in the schedule's time zone.
+    pub next: Option<String>,
+    /// The last one; the host that fires knows it.
+    pub last: Option<String>,
+    /// Why it fails or waits.
+    pub reason: Option<Reason>,
+}
+
+impl ScheduleStatus {
+    /// Whether it fires, here or on another host.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, "active" | "standby")
+    }
 }
 
 /// The hosts of a group, as one of them sees it.
@@ -208,6 +235,7 @@ impl Status {
     pub fn is_ready(&self) -> bool {
         self.missing().next().is_none()
             && self.links.iter().all(LinkStatus::is_up)
+            && self.schedules.iter().all(ScheduleStatus::is_up)
             && self.discoveries.iter().all(|one| one.looked.is_some())
     }
 
@@ -320,6 +348,7 @@ mod tests {
                 ..ConsumerStatus::of_orders()
             }],
             discoveries: Vec::new(),
+            schedules: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         }

@@ -48,7 +48,7 @@ pub use build::{
     text_guest, workspace,
 };
 pub use certificates::{Authority, Identity};
-pub use clock::clock_before_1970;
+pub use clock::{TurnedClock, clock_before_1970};
 pub use command::{Commands, Started};
 #[cfg(target_os = "linux")]
 pub use container::Container;

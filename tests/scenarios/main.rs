@@ -48,6 +48,43 @@ mod http {
     mod stored;
 }
 
+/// Schedules: each firing once, on whatever host and whatever happens to it.
+mod schedules {
+    mod changes;
+    mod clocks;
+    mod several_hosts;
+
+    use std::collections::BTreeSet;
+
+    use hive_tests::{HiveToml, Message};
+
+    /// The keys of a schedule that fires into a queue.
+    fn into_queue(queue: &str, cron: &str, keys: &str) -> String {
+        format!(
+            "cron = \"{cron}\"\npublish = {{ exchange = \"\", routing_key = \"{queue}\" }}\n{keys}"
+        )
+    }
+
+    /// A hive.toml whose one schedule fires into a queue of its name.
+    fn one(name: &str, cron: &str, keys: &str) -> HiveToml {
+        let keys = into_queue(name, cron, keys);
+        HiveToml::new()
+            .queue(name, "")
+            .section(&format!("schedules.{name}"), &keys)
+    }
+
+    /// The planned times of a schedule's messages; a repeat counts once.
+    fn planned(schedule: &str, messages: &[Message]) -> BTreeSet<String> {
+        let before = format!("schedule:{schedule}:");
+        let times = messages.iter().map(|message| {
+            let time = message.id().strip_prefix(&before);
+            time.unwrap_or_else(|| panic!("no firing of {schedule}: {}", message.id()))
+                .to_owned()
+        });
+        times.collect()
+    }
+}
+
 /// What is in a message: bodies, properties and headers, to the byte.
 mod message {
     mod brokers_own;

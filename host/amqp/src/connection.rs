@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues};
+use hive_core::codes::Reason;
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
@@ -24,6 +25,7 @@ use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
 use crate::session::runtime::LapinRuntime;
+use crate::tokens::Tokens;
 use crate::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
@@ -213,6 +215,16 @@ impl Connection {
         tasks: &Tasks,
     ) -> (Meeting, mpsc::Receiver<Vec<u8>>) {
         Meeting::begin(invitation, &self.consuming, &self.publishing, tasks)
+    }
+
+    /// Stands in the line for the tokens of `queue`, which is declared; `None` when there will be no connection any
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// The queue cannot be declared or consumed.
+    pub async fn tokens(&self, queue: &str) -> Option<Result<Tokens, Reason>> {
+        Tokens::stand(queue, &self.host_name, &self.consuming).await
     }
 
     /// Reads the messages in `queue`. Messages that were read go back when `tasks` stop, unless they were

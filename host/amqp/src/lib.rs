@@ -4,6 +4,7 @@
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
 //! - [`Browsing`]: what waits in a queue, looked at and put back, or taken out;
 //! - [`Meeting`]: messages between the hosts of a group;
+//! - [`Tokens`]: a queue that one host at a time is given;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
@@ -19,6 +20,7 @@ mod meeting;
 mod message;
 mod publish;
 mod session;
+mod tokens;
 mod topology;
 mod wire;
 
@@ -59,6 +61,7 @@ pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, Publ
 pub use self::message::waiting::Waiting;
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::session::fault::{ConnectFault, Mismatch};
+pub use self::tokens::{TokenGiven, Tokens};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};
 pub use crate::message::delay::{
     DelayQueue, LONGEST_DELAY, LOST, is_made_by_hive, is_retry_queue, is_shared, rung,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::keys::StoreKeys;
 use super::plan::{
     ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, HttpPlan, HttpRoutePlan, PatternPlan,
-    Plan,
+    Plan, SchedulePlan,
 };
 use differing::Differing;
 
@@ -46,6 +46,8 @@ pub struct Changes {
     pub http_at_restart: Vec<KeyChange>,
     /// `[http.routes]`.
     pub http_routes: Section,
+    /// `[schedules.NAME]`.
+    pub schedules: Section,
     /// Keys of `[store]`, which is opened once: the new value waits for a restart.
     pub store_at_restart: Vec<KeyChange>,
 }
@@ -88,6 +90,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
             // There is no server, or none any more.
             _ => Section::default(),
         },
+        schedules: section(&old.schedules, &new.schedules, SchedulePlan::differences),
         store_at_restart: store.at_restart,
     }
 }
@@ -237,6 +240,7 @@ impl fmt::Display for Changes {
             lines.push(format!("consumer {table}: {counts}"));
         }
         self.http_routes.tell("http route", |_| true, &mut lines);
+        self.schedules.tell("schedule", |_| true, &mut lines);
         for (section, keys) in [
             ("http", &self.http_at_restart),
             ("store", &self.store_at_restart),

@@ -24,6 +24,7 @@ mod connections;
 mod consumers;
 mod host;
 mod http;
+mod schedules;
 mod store;
 mod tls;
 mod topology;
@@ -96,6 +97,7 @@ pub(crate) fn plan(
     let components = components::plans(&mut context);
     let (consumers, patterns) = consumers::plans(&mut context, &connections);
     let http = http::plan(&mut context);
+    let schedules = schedules::plans(&mut context);
     let store = store::plan(&mut context);
     Some(Plan {
         host: host?,
@@ -104,6 +106,7 @@ pub(crate) fn plan(
         consumers,
         patterns,
         http,
+        schedules,
         store,
     })
 }

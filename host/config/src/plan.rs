@@ -26,6 +26,7 @@ mod management;
 mod pattern;
 mod placement;
 mod retry;
+mod schedule;
 mod store;
 mod stream;
 
@@ -36,6 +37,7 @@ pub use crate::keys::consumer::ConsumerPlan;
 pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
 pub use crate::keys::http::{HttpDedupPlan, HttpPlan, HttpRoutePlan};
+pub use crate::keys::schedule::{SchedulePlan, SchedulePublishPlan};
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
@@ -44,12 +46,14 @@ pub use handler::Handler;
 pub(crate) use handler::Otherwise;
 pub use hive_core::rate::RatePlan;
 pub use hive_core::scaling::ScalePlan;
+pub use hive_schedules::{Missed, Times};
 pub(crate) use http::method_and_path;
 pub use http::{BodyKind, HttpMethod, Segment};
 pub use management::ManagementPlan;
 pub use pattern::PatternPlan;
 pub use placement::Placement;
 pub use retry::DelayQueues;
+pub(crate) use schedule::LONGEST_SCHEDULE;
 pub(crate) use store::StoreKind;
 pub use store::{RedisPlan, StorePlan};
 pub use stream::StreamOffset;
@@ -70,6 +74,8 @@ pub struct Plan {
     pub patterns: BTreeMap<Arc<str>, PatternPlan>,
     /// `[http]`, if there is one.
     pub http: Option<HttpPlan>,
+    /// `[schedules.NAME]`, by name.
+    pub schedules: BTreeMap<Arc<str>, SchedulePlan>,
     /// `[store]`.
     pub store: StorePlan,
 }

@@ -106,6 +106,7 @@ mod tests {
                 ..ConsumerStatus::of_orders()
             }],
             discoveries: Vec::new(),
+            schedules: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         }

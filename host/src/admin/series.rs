@@ -89,6 +89,7 @@ mod tests {
             links: Vec::new(),
             consumers: (0..1000).map(consumer).collect(),
             discoveries: Vec::new(),
+            schedules: Vec::new(),
             shared_queues: Vec::new(),
             components: Vec::new(),
         };

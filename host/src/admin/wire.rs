@@ -15,7 +15,7 @@ pub(super) use self::status::{ConsumerView, StatusView};
 use crate::control::Done;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, DiscoveryStatus, Kept, LinkStatus, Pause,
-    Status, Version,
+    ScheduleStatus, Status, Version,
 };
 
 /// The queues that a view names as left out.
@@ -36,6 +36,8 @@ pub(super) struct Readiness<'a> {
     keeping: Vec<Keeping<'a>>,
     /// The consumers with `queues`.
     discoveries: Vec<DiscoveryView<'a>>,
+    /// The schedules.
+    schedules: Vec<ScheduleView<'a>>,
     connections: Vec<Link<'a>>,
 }
 
@@ -58,6 +60,34 @@ pub(super) struct DiscoveryView<'a> {
     reason: Option<ReasonView<'a>>,
     /// Queues that match and have no consumer on account of the pattern.
     left_out: Vec<LeftOutView<'a>>,
+}
+
+/// A schedule.
+#[derive(Debug, Serialize)]
+pub(super) struct ScheduleView<'a> {
+    schedule: &'a str,
+    connection: &'a str,
+    /// `active`, `standby`, `failing` or `waiting`.
+    state: &'static str,
+    /// RFC 3339, in the schedule's time zone.
+    next: Option<&'a str>,
+    /// The same; null on a host that stands by, and before the first firing.
+    last: Option<&'a str>,
+    #[serde(flatten)]
+    reason: Option<ReasonView<'a>>,
+}
+
+impl<'a> From<&'a ScheduleStatus> for ScheduleView<'a> {
+    fn from(status: &'a ScheduleStatus) -> Self {
+        Self {
+            schedule: &status.schedule,
+            connection: &status.connection,
+            state: status.state,
+            next: status.next.as_deref(),
+            last: status.last.as_deref(),
+            reason: status.reason.as_ref().map(ReasonView::from),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -173,6 +203,7 @@ impl<'a> From<&'a Status> for Readiness<'a> {
             paused,
             keeping: status.keeping().map(Keeping::from).collect(),
             discoveries: status.discoveries.iter().map(DiscoveryView::from).collect(),
+            schedules: status.schedules.iter().map(ScheduleView::from).collect(),
             connections: status.links.iter().map(Link::from).collect(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
-use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan};
+use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan, SchedulePlan};
 use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
 use tokio::sync::watch;
@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use super::depths::{Depths, Question, ask, shared};
 use super::discovery::{Looked, statuses};
 use crate::pipeline::{Flow, Keeping, Roster};
+use crate::schedules::ScheduleState;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
-    QueueDepth, SharedQueue, Status, StatusReader,
+    QueueDepth, ScheduleStatus, SharedQueue, Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -27,6 +28,7 @@ struct Wanted {
     connections: Vec<Arc<str>>,
     consumers: BTreeMap<Arc<str>, ConsumerPlan>,
     patterns: BTreeMap<Arc<str>, PatternPlan>,
+    schedules: BTreeMap<Arc<str>, SchedulePlan>,
     watched: Option<Watched>,
 }
 
@@ -40,6 +42,7 @@ pub(super) struct Watched {
     /// By connection.
     pub(super) discoveries: BTreeMap<Arc<str>, Arc<Looked>>,
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) schedules: BTreeMap<Arc<str>, watch::Receiver<ScheduleState>>,
 }
 
 /// A consumer at work.
@@ -57,6 +60,7 @@ impl Wanted {
             connections: plan.connections.keys().cloned().collect(),
             consumers: plan.consumers.clone(),
             patterns: plan.patterns.clone(),
+            schedules: plan.schedules.clone(),
             watched,
         }
     }
@@ -124,8 +128,44 @@ impl Wanted {
                 })
                 .collect(),
             discoveries: self.discoveries(),
+            schedules: self
+                .schedules
+                .values()
+                .map(|plan| self.schedule(plan))
+                .collect(),
             shared_queues: Vec::new(),
             components: watched.map(components).unwrap_or_default(),
+        }
+    }
+
+    fn schedule(&self, plan: &SchedulePlan) -> ScheduleStatus {
+        let watched = self.watched.as_ref();
+        let state = watched.and_then(|watched| watched.schedules.get(&plan.name));
+        let state = state.map(|state| state.borrow().clone());
+        let local = |moment| plan.cron.local(moment);
+        let is_there = state.as_ref().is_some_and(|state| state.was_there);
+        let state = state.unwrap_or_default();
+        let failing = state.failing.as_ref().filter(|_| state.is_active);
+        ScheduleStatus {
+            schedule: plan.name.clone(),
+            connection: plan.connection.clone(),
+            state: match (is_there, state.is_active) {
+                (false, _) => "waiting",
+                (true, true) if failing.is_some() => "failing",
+                (true, true) => "active",
+                (true, false) => "standby",
+            },
+            next: state.next.map(local),
+            last: state.last.map(local),
+            reason: match failing {
+                Some((_, reason)) => Some(reason.clone()),
+                None if is_there => None,
+                None => Some(
+                    state
+                        .waiting
+                        .unwrap_or_else(|| "the host is starting".into()),
+                ),
+            },
         }
     }
 

@@ -142,6 +142,7 @@ impl Running {
         };
         let paused: BTreeSet<_> = stopped.iter().filter(is_paused).cloned().collect();
         self.stop_consumers(&stopped).await;
+        self.stop_schedules(changes).await;
         for name in &changes.patterns.removed {
             self.telemetry.consumer_gone(name);
         }
@@ -178,6 +179,7 @@ impl Running {
                 self.consumers[&consumer.name].crewed.flow.pause();
             }
         }
+        self.start_schedules();
         self.look_for_queues();
         self.show();
         Ok(not_declared)

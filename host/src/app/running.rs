@@ -21,6 +21,7 @@ use super::board::{Board, Crewed, Watched};
 use super::depths::Depths;
 use super::discovery::{Discovery, Found};
 use super::group::Group;
+use super::schedules::Scheduled;
 use super::watch::Files;
 use crate::pipeline::{Handler, Pipeline, Quarantines, Services};
 
@@ -34,6 +35,7 @@ pub(super) struct Running {
     pub(super) slots: BTreeMap<Arc<str>, Arc<Slot>>,
     pub(super) connections: BTreeMap<Arc<str>, Linked>,
     pub(super) consumers: BTreeMap<Arc<str>, Consuming>,
+    pub(super) schedules: BTreeMap<Arc<str>, Scheduled>,
     pub(super) amqp: Amqp,
     pub(super) board: Arc<Board>,
     /// The searches for queues, by connection.
@@ -208,6 +210,7 @@ impl Running {
         watched.consumers = consumers
             .map(|(name, consumer)| (name.clone(), consumer.crewed.clone()))
             .collect();
+        watched.schedules = self.schedule_states();
         watched.discoveries = self
             .discoveries
             .iter()

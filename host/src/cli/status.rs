@@ -82,7 +82,7 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
     }
 }
 
-/// The whole of it, in five tables; a sixth where queues are discovered.
+/// The whole of it, in five tables; more where queues are discovered, and where there are schedules.
 fn told(before: &Look, now: &Look) -> String {
     let said = &now.said;
     let host = host(&said["host"]);
@@ -124,7 +124,8 @@ fn told(before: &Look, now: &Look) -> String {
         ]);
     }
     let discoveries = discoveries(said);
-    format!("{host}\n{links}\n{consumers}\n{discoveries}{queues}\n{components}")
+    let schedules = schedules(said);
+    format!("{host}\n{links}\n{consumers}\n{discoveries}{schedules}{queues}\n{components}")
 }
 
 fn host(said: &Value) -> Table {
@@ -195,6 +196,27 @@ fn discoveries(said: &Value) -> String {
             list(&discovery["left_out"]).count().to_string(),
             discovery["listed"].as_str().unwrap_or("never").to_owned(),
             reason(discovery),
+        ]);
+    }
+    match is_empty {
+        true => String::new(),
+        false => format!("{table}\n"),
+    }
+}
+
+/// The schedules, with an empty line behind them; empty if there are none.
+fn schedules(said: &Value) -> String {
+    let mut table = Table::new(["SCHEDULE", "STATE", "NEXT", "LAST", "REASON"].map(Column::Words));
+    let mut is_empty = true;
+    for schedule in list(&said["schedules"]) {
+        is_empty = false;
+        let or_none = |key: &str| schedule[key].as_str().unwrap_or("-").to_owned();
+        table.row([
+            words(&schedule["schedule"]),
+            words(&schedule["state"]),
+            or_none("next"),
+            or_none("last"),
+            reason(schedule),
         ]);
     }
     match is_empty {

@@ -23,6 +23,7 @@ mod log;
 mod meters;
 mod publisher;
 mod quarantine;
+mod schedule;
 mod share;
 mod stream;
 mod swap;
@@ -47,10 +48,12 @@ pub use self::link::LinkTelemetry;
 pub use self::log::LogTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
+pub use self::schedule::ScheduleTelemetry;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 pub use self::words::{
-    BatchReason, Capability, ConnectionState, PausedBy, QueuePurpose, Remembered, Role, SwapEnd,
+    BatchReason, Capability, ConnectionState, PausedBy, QueuePurpose, Remembered, Role,
+    ScheduleResult, SwapEnd,
 };
 
 use self::meters::{Lifetime, Meters};
@@ -112,6 +115,11 @@ impl Telemetry {
     /// What is counted of requests over HTTP.
     pub fn http(&self) -> HttpTelemetry {
         HttpTelemetry::new(&self.0)
+    }
+
+    /// What is counted of a schedule.
+    pub fn schedule(&self, schedule: &Arc<str>) -> ScheduleTelemetry {
+        ScheduleTelemetry::new(&self.0, schedule)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.
@@ -181,6 +189,11 @@ impl Telemetry {
     /// A connection is not in hive.toml any more, or is opened anew.
     pub fn connection_gone(&self, connection: &str) {
         self.0.forget(Lifetime::Connection, connection);
+    }
+
+    /// A schedule is not in hive.toml any more, or starts anew.
+    pub fn schedule_gone(&self, schedule: &str) {
+        self.0.forget(Lifetime::Schedule, schedule);
     }
 
     /// Everything counted, in Prometheus' text format.

@@ -34,6 +34,8 @@ pub(super) enum Lifetime {
     Consumer,
     /// As long as hive.toml has `[components.NAME]`.
     Component,
+    /// As long as hive.toml has `[schedules.NAME]`.
+    Schedule,
 }
 
 impl Lifetime {
@@ -43,6 +45,7 @@ impl Lifetime {
             Self::Connection => Some("connection"),
             Self::Consumer => Some("consumer"),
             Self::Component => Some("component"),
+            Self::Schedule => Some("schedule"),
         }
     }
 }
@@ -276,6 +279,15 @@ meters! {
     http_connections: gauge "hive_http_connections" [], Host,
         "Connections of clients over HTTP.",
         "Connections of clients of [HTTP in](http.md).";
+    schedule_firings: counter "hive_schedule_firings_total" [schedule, result], Host,
+        "Firings of a schedule, by what became of them.",
+        "Firings of a [schedule](schedules.md): `fired`, `left_out` (missed, by its `missed`), `failed` (an attempt that the broker did not confirm; the firing is tried again).";
+    schedule_active: gauge "hive_schedule_active" [schedule], Schedule,
+        "1 while this host fires the schedule.",
+        "1 while this host fires the [schedule](schedules.md); 0 while it stands by for another one. The sum over all hosts is 1.";
+    schedule_next: gauge "hive_schedule_next_timestamp_seconds" [schedule], Schedule,
+        "When the schedule fires next, in seconds since 1970.",
+        "When the [schedule](schedules.md) fires next, in seconds since 1970. On the host that fires, a time that is over means a firing that cannot be published.";
     build_info: gauge "hive_build_info" [version], Host,
         "Always 1; the label tells the host's version.",
         "Always 1.";

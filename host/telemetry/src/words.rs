@@ -116,6 +116,18 @@ words! {
 }
 
 words! {
+    /// What became of a firing of a schedule.
+    ScheduleResult {
+        /// The broker has its message.
+        Fired = "fired",
+        /// It was missed, and is left out as `missed` says.
+        LeftOut = "left_out",
+        /// An attempt failed; another one follows.
+        Failed = "failed",
+    }
+}
+
+words! {
     /// Why a batch was handed over.
     BatchReason {
         /// The batch was full.

@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 13] = [
+const CRATES: [Crate; 14] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -35,7 +35,12 @@ const CRATES: [Crate; 13] = [
     },
     Crate {
         name: "hive-config",
-        may_use: &["hive-contracts", "hive-core", "hive-routes"],
+        may_use: &[
+            "hive-contracts",
+            "hive-core",
+            "hive-routes",
+            "hive-schedules",
+        ],
         without: &["lapin", "wasmtime", "axum"],
     },
     Crate {
@@ -77,6 +82,11 @@ const CRATES: [Crate; 13] = [
         without: &["lapin", "axum"],
     },
     Crate {
+        name: "hive-schedules",
+        may_use: &[],
+        without: &["tokio", "lapin", "wasmtime", "axum"],
+    },
+    Crate {
         name: "hive-store",
         may_use: &[
             "hive-core",
@@ -114,6 +124,7 @@ const CRATES: [Crate; 13] = [
             "hive-lifecycle",
             "hive-routes",
             "hive-sandbox",
+            "hive-schedules",
             "hive-store",
             "hive-telemetry",
         ],
@@ -123,9 +134,10 @@ const CRATES: [Crate; 13] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 15] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
+    ("croner", &["hive-schedules"]),
     ("flate2", &["hive-contracts"]),
     ("glob", &["hive-config"]),
     ("fred", &["hive-store"]),
@@ -133,6 +145,7 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("redis", &["hive-store"]),
     ("fail", &["hive-lifecycle"]),
     ("hyper", &["hive-http", "hive-sandbox"]),
+    ("jiff", &["hive-schedules"]),
     ("lapin", &["hive-amqp"]),
     ("prometheus", &["hive-telemetry"]),
     ("wasmtime", &["hive-sandbox"]),

@@ -104,6 +104,32 @@ fn checked_and_tested(name: &str) -> Result<PathBuf> {
 }
 
 #[tokio::test]
+async fn example_schedules() -> Result<()> {
+    let toml = example("schedules").join("hive.toml");
+    let path = toml.to_string_lossy();
+    for arguments in [&["check", &path][..], &["schedule", "list", &path]] {
+        let shown = run_to_end(arguments)?;
+        assert_eq!(shown.code, Some(0), "{shown:?}");
+        let nightly = "schedule nightly: \"0 3 * * *\" in Europe/Berlin";
+        assert!(shown.stdout.contains(nightly), "{shown:?}");
+        // Three firings of each.
+        assert_eq!(shown.stdout.matches("  fires at ").count(), 6, "{shown:?}");
+        assert!(shown.stdout.contains("T03:00:00+0"), "{shown:?}");
+    }
+    let vhost = Broker::shared().await?.vhost("example").await?;
+    let variables = [("RABBITMQ_URL", &*vhost.url()), ("HIVE_LOG_FORMAT", "json")];
+    let mut host = HostProcess::launch_file(&toml, &variables)?;
+    let ticks = vhost.take("ticks", 2).await?;
+    assert_eq!(ticks[0].text(), "tick");
+    assert!(
+        ticks[0].id().starts_with("schedule:ticks:"),
+        "{}",
+        ticks[0].id()
+    );
+    host.stop().await
+}
+
+#[tokio::test]
 async fn example_http_in() -> Result<()> {
     let toml = example("http-in").join("hive.toml");
     let checked = run_to_end(&["check", &toml.to_string_lossy()])?;

@@ -5,13 +5,14 @@ use super::connection::ConnectionPlan;
 use super::consumer::ConsumerPlan;
 use super::host::HostPlan;
 use super::http::HttpPlan;
+use super::schedule::SchedulePlan;
 use super::topology::{ExchangePlan, QueuePlan};
 use super::{Key, Shape, StoreKeys};
 
 table! {
     /// The sections of hive.toml.
     keys RootKeys of () {
-        /// Files and globs; their connections, exchanges, queues, components and consumers count as part of this file.
+        /// Files and globs; their connections, exchanges, queues, components, consumers and schedules count as part of this file.
         include -> Vec<String> as List(&Shape::Text);
 
         /// The host as a whole.
@@ -29,11 +30,14 @@ table! {
         /// WebAssembly components by name.
         components -> () as Named(ComponentPlan::KEYS);
 
-        /// Consumers by name. At least one is required, unless there is `http`.
+        /// Consumers by name. At least one is required, unless there is `http` or a schedule.
         consumers -> () as Named(ConsumerPlan::KEYS);
 
         /// Requests over HTTP that the host publishes.
         http -> () as Table(HttpPlan::KEYS);
+
+        /// Schedules by name: messages that the host publishes at times of the day.
+        schedules -> () as Named(SchedulePlan::KEYS);
 
         /// What the host remembers: keys of dedup, offsets of streams, buckets of components.
         store -> () as Table(StoreKeys::KEYS);

@@ -103,6 +103,10 @@ const NEEDED: &[(&str, &str)] = &[
         "http.routes.'POST /a'.rate.",
         "routes.'POST /a'.rate.limit = '10/s'",
     ),
+    (
+        "schedules.",
+        "cron = '0 3 * * *'\npublish.exchange = 'e'\npublish.routing_key = 'k'",
+    ),
     ("store.url", "kind = 'redis'"),
     ("store.prefix", "kind = 'redis'\nurl = 'redis://h'"),
     ("store.tls.", "kind = 'redis'\nurl = 'rediss://h'"),
@@ -194,6 +198,11 @@ const VALUES: &[(&str, [&str; 2])] = &[
         "http.routes.'POST /a'.cors",
         ["['https://a']", "['https://b']"],
     ),
+    ("schedules.cron", ["'0 3 * * *'", "'0 4 * * *'"]),
+    ("schedules.timezone", ["'UTC'", "'Europe/Berlin'"]),
+    ("schedules.connection", ["'main'", "'other'"]),
+    ("schedules.publish.body", ["'1'", "'2'"]),
+    ("schedules.publish.headers", ["{ a = '1' }", "{ a = '2' }"]),
     ("store.tls.ca", ["'tests/config/tls/orders.pem'", ""]),
     ("consumers.ack_timeout", ["'1h'", "'2h'"]),
     ("store.tls.cert", ["'tests/config/tls/orders.pem'", ""]),
@@ -342,6 +351,7 @@ fn a_reload_sees_the_change_of_every_key() {
             &changes.consumers,
             &changes.patterns,
             &changes.http_routes,
+            &changes.schedules,
         ];
         let named = sections
             .iter()

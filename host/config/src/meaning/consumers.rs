@@ -46,11 +46,12 @@ pub(super) fn plans(
 ) {
     let root = context.root;
     let is_faulty = root.get(RootKeys::consumers).is_some_and(Node::is_faulty);
-    let runs_nothing =
-        root.named(RootKeys::consumers).is_empty() && root.get(RootKeys::http).is_none();
+    let runs_nothing = root.named(RootKeys::consumers).is_empty()
+        && root.named(RootKeys::schedules).is_empty()
+        && root.get(RootKeys::http).is_none();
     if runs_nothing && !is_faulty {
-        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`, or [http] with a route: \
-                      without one there is nothing to run";
+        let remedy = "add a [consumers.NAME] with a `queue` and a `component` or `routes`, [http] with a route, or a \
+                      [schedules.NAME]: without one there is nothing to run";
         context
             .faults
             .missing(root, RootKeys::consumers.name(), remedy);

@@ -860,4 +860,21 @@ codes! {
             example: "{\"error\":\"the host is stopping\",\"code\":\"HIVE-0614\"}",
         }
     }
+
+    "Schedules" {
+        ScheduleUnpublished "0701" "the message of a schedule is not published" {
+            means: "No queue takes the message of a schedule, or the broker refuses it: the exchange or a binding is \
+                    missing, or the user may not publish there. The host tries again, and no firing is lost.",
+            steps: [
+                "Declare the exchange and bind a queue for the routing key, or correct `publish` of the schedule.",
+                "A `reload` takes a correction over.",
+            ],
+            example: "error[HIVE-0701]: schedule \"nightly\" did not fire: no queue takes it (312 NO_ROUTE)",
+        }
+        NoSuchSchedule "0702" "there is no such schedule" {
+            means: "The command names a schedule that hive.toml does not have.",
+            steps: ["Use one of the names that the error lists, or add the schedule."],
+            example: "error[HIVE-0702]: there is no schedule \"nightyl\": did you mean \"nightly\"?",
+        }
+    }
 }

@@ -4,7 +4,7 @@ use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
-use super::{ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView};
+use super::{ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView, ScheduleView};
 use crate::admin::Sources;
 use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, SharedQueue, Status};
 
@@ -15,6 +15,7 @@ pub(in crate::admin) struct StatusView<'a> {
     consumers: Vec<ConsumerView<'a>>,
     /// The consumers with `queues`.
     discoveries: Vec<DiscoveryView<'a>>,
+    schedules: Vec<ScheduleView<'a>>,
     /// The queues in which retries of several consumers wait.
     shared_queues: Vec<SharedQueueView<'a>>,
     components: Vec<ComponentView<'a>>,
@@ -126,6 +127,7 @@ impl<'a> StatusView<'a> {
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
             discoveries: status.discoveries.iter().map(DiscoveryView::from).collect(),
+            schedules: status.schedules.iter().map(ScheduleView::from).collect(),
             shared_queues: status
                 .shared_queues
                 .iter()

@@ -14,6 +14,10 @@ use super::at_the_broker::{Compared, Matching};
 use super::retries::retries;
 use crate::cli::Exit;
 use crate::cli::say::{fault, out, warning};
+use crate::cli::schedule::Firings;
+
+/// The firings that are shown of each schedule.
+const NEXT: usize = 3;
 
 /// Everything that was found, in the order of the checks.
 #[derive(Default)]
@@ -25,6 +29,7 @@ pub(super) struct Findings {
     components: Vec<Component>,
     consumers: Vec<Consumer>,
     requests: Vec<Requests>,
+    schedules: Vec<Firings>,
     pub(super) brokers: Vec<Compared>,
 }
 
@@ -142,6 +147,8 @@ impl Findings {
             .collect();
         let routes = plan.http.iter().flat_map(|http| http.routes.values());
         self.requests = routes.map(Requests::of).collect();
+        let schedules = plan.schedules.values();
+        self.schedules = schedules.map(|plan| Firings::of(plan, NEXT)).collect();
     }
 
     /// Records the components that cannot be run.
@@ -210,6 +217,7 @@ impl Findings {
                 requests.routing_key
             );
         }
+        self.schedules.iter().for_each(Firings::print);
         for compared in &self.brokers {
             compared.print();
         }
@@ -275,6 +283,7 @@ impl Findings {
             "components": components.collect::<Vec<_>>(),
             "consumers": consumers.collect::<Vec<_>>(),
             "http": requests.collect::<Vec<_>>(),
+            "schedules": self.schedules.iter().map(Firings::json).collect::<Vec<_>>(),
             "brokers": self.brokers.iter().map(Compared::json).collect::<Vec<_>>(),
         })
     }

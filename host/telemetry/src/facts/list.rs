@@ -753,6 +753,58 @@ facts! {
         };
     }
 
+    "hive::schedule" {
+        /// This host fires the schedule from now on; other hosts stand by.
+        ScheduleActive("schedule.active", INFO, "this host fires the schedule") {
+            schedule: [] &'a str,
+            last: [%] &'a dyn Display,
+        };
+        /// The message of a planned time is with the broker.
+        ScheduleFired("schedule.fired", INFO, "fired") {
+            schedule: [] &'a str,
+            planned: [%] &'a dyn Display,
+            late_ms: [] u64,
+        };
+        /// Planned times were missed, and are left out as `missed` says.
+        ScheduleLeftOut("schedule.left_out", WARN, "firings were missed and are left out") {
+            schedule: [] &'a str,
+            firings: [] usize,
+            last: [%] &'a dyn Display,
+        };
+        /// The message of a planned time is not with the broker. It is published again after a pause.
+        ScheduleNotFired("schedule.not_fired", WARN, "a firing cannot be published; it will be tried again") {
+            schedule: [] &'a str,
+            planned: [%] &'a dyn Display,
+            code: [~] Option<&'a str>,
+            reason: [] &'a str,
+            again_in: [?] Duration,
+        };
+        /// `cron` or `timezone` has changed since the last firing. Times count from now on.
+        ScheduleTimesChanged("schedule.times_changed", INFO, "the times of the schedule have changed; nothing before now was missed") {
+            schedule: [] &'a str,
+            before: [] &'a str,
+            now: [] &'a str,
+        };
+        /// The clock of the machine is behind the last firing, which happened while a clock was ahead. Nothing fires until
+        /// that time is over.
+        ScheduleClockBehind("schedule.clock_behind", WARN, "the clock is behind the last firing; nothing fires until it has caught up") {
+            schedule: [] &'a str,
+            last: [%] &'a dyn Display,
+        };
+        /// The schedule's queue cannot be used now. The host tries again.
+        ScheduleUnavailable("schedule.unavailable", WARN, "the queue of the schedule cannot be used; trying again") {
+            schedule: [] &'a str,
+            queue: [] &'a str,
+            code: [~] Option<&'a str>,
+            reason: [] &'a str,
+        };
+        /// A message in the schedule's queue is no token. It is removed.
+        ScheduleTokenIgnored("schedule.token_ignored", WARN, "a message in the queue of the schedule is no token; removed") {
+            schedule: [] &'a str,
+            error: [%] &'a dyn Display,
+        };
+    }
+
     "hive::host" {
         /// Signals cannot be received.
         SignalsUnavailable("host.signals_unavailable", ERROR, "signals cannot be received") {

@@ -46,6 +46,7 @@ fn what_is_forgotten_is_gone_and_nothing_else_is() {
         Lifetime::Connection,
         Lifetime::Consumer,
         Lifetime::Component,
+        Lifetime::Schedule,
     ] {
         meters.forget(lifetime, "gone");
     }
