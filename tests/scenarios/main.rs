@@ -46,6 +46,7 @@ mod http {
     mod refusals;
     mod repeats;
     mod stored;
+    mod tls;
 }
 
 /// What is in a message: bodies, properties and headers, to the byte.

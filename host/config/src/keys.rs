@@ -41,7 +41,7 @@ pub(crate) use http::{HttpMeant, HttpRouteMeant};
 pub(crate) use name::{Name, Required};
 pub(crate) use root::{INCLUDED, ROOT, RootKeys};
 pub(crate) use store::StoreKeys;
-pub(crate) use tls::TlsKeys;
+pub(crate) use tls::{ServerTlsKeys, TlsKeys};
 pub(crate) use topology::{ExchangeMeant, QueueMeant};
 pub(crate) use value::{Literal, Readable, Shaped, Word, words};
 
