@@ -46,6 +46,7 @@ mod http {
     mod refusals;
     mod repeats;
     mod stored;
+    mod tls;
 }
 
 /// Schedules: each firing once, on whatever host and whatever happens to it.

@@ -43,7 +43,7 @@ pub(crate) use name::{Name, Required};
 pub(crate) use root::{INCLUDED, ROOT, RootKeys};
 pub(crate) use schedule::{ScheduleMeant, SchedulePublishMeant};
 pub(crate) use store::StoreKeys;
-pub(crate) use tls::TlsKeys;
+pub(crate) use tls::{ServerTlsKeys, TlsKeys};
 pub(crate) use topology::{ExchangeMeant, QueueMeant};
 pub(crate) use value::{Literal, Readable, Shaped, Word, words};
 

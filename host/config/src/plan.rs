@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use crate::diff::differing::Bytes;
 use crate::keys::words;
@@ -241,6 +241,34 @@ impl fmt::Debug for TlsPlan {
         f.debug_struct("TlsPlan")
             .field("names_authorities", &self.names_authorities)
             .field("has_identity", &self.has_identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `tls = { … }` of `[http]`: as [`TlsPlan`], for the side that is connected to.
+#[derive(Clone)]
+pub struct ServerTlsPlan {
+    /// Who we are, and which clients are taken.
+    pub server: Arc<ServerConfig>,
+    /// Whether a client needs a certificate.
+    pub asks_clients: bool,
+    /// As that of [`TlsPlan`].
+    pub(super) digest: [u8; 32],
+}
+
+impl PartialEq for ServerTlsPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for ServerTlsPlan {}
+
+impl fmt::Debug for ServerTlsPlan {
+    /// As that of [`TlsPlan`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTlsPlan")
+            .field("asks_clients", &self.asks_clients)
             .finish_non_exhaustive()
     }
 }

@@ -17,8 +17,12 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::keys::Keys;
 use crate::memory::Memory;
@@ -42,11 +46,14 @@ pub struct Listener(TcpListener);
 #[derive(Debug)]
 pub struct Server {
     service: Arc<Service>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
     telemetry: HttpTelemetry,
 }
 
-/// The head and the number of connections, as the plan has them.
-struct Limits {
+/// What holds for each connection.
+struct Terms {
+    /// Of connections that are made now; without TLS if there is none.
+    tls: Arc<ArcSwapOption<ServerConfig>>,
     connections: u32,
     header: usize,
     timeout: Duration,
@@ -83,55 +90,71 @@ impl Server {
             let routes = plan.routes.len();
             Fact::HttpListens { address, routes }.emit();
         }
-        let limits = Limits {
+        let tls = Arc::new(ArcSwapOption::new(tls_of(plan)));
+        let terms = Terms {
+            tls: Arc::clone(&tls),
             connections: plan.max_connections,
             header: usize::try_from(plan.max_header).unwrap_or(usize::MAX),
             timeout: plan.timeout,
         };
-        let server = Self { service, telemetry };
+        let server = Self {
+            service,
+            tls,
+            telemetry,
+        };
         let accepting = accept(
             listener.0,
             Arc::clone(&server.service),
-            Arc::new(limits),
+            Arc::new(terms),
             server.telemetry.clone(),
         );
         drop(tasks.spawn_service(accepting));
         server
     }
 
-    /// From now on the routes are those of `plan`, over these connections; each new one remembers its `keys`.
+    /// From now on the routes are those of `plan`, over these connections; each new one remembers its `keys`. The
+    /// certificate is that of `plan` for connections that are made from now on.
     pub fn follow(
         &self,
         plan: &HttpPlan,
         connection: impl Fn(&str) -> Option<Arc<Connection>>,
         keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
     ) {
-        let Self { service, telemetry } = self;
+        let Self {
+            service,
+            tls,
+            telemetry,
+        } = self;
+        tls.store(tls_of(plan));
         let before = service.table.load_full().unwrap_or_default();
         let table = Table::of(plan, connection, keys, &before, &service.tasks, telemetry);
         service.table.store(Some(Arc::new(table)));
     }
 }
 
+fn tls_of(plan: &HttpPlan) -> Option<Arc<ServerConfig>> {
+    plan.tls.as_ref().map(|tls| Arc::clone(&tls.server))
+}
+
 /// Accepts connections until the host drains.
 async fn accept(
     listener: TcpListener,
     service: Arc<Service>,
-    limits: Arc<Limits>,
+    terms: Arc<Terms>,
     telemetry: HttpTelemetry,
 ) {
     let tasks = service.tasks.clone();
-    let room = Arc::new(Semaphore::new(limits.connections as usize));
+    let room = Arc::new(Semaphore::new(terms.connections as usize));
     let mut is_full = false;
     let accepting = async {
         loop {
-            let place = place(&room, limits.connections, &mut is_full).await;
+            let place = place(&room, terms.connections, &mut is_full).await;
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let counted = telemetry.connected();
-                    let (service, limits) = (Arc::clone(&service), Arc::clone(&limits));
+                    let (service, terms) = (Arc::clone(&service), Arc::clone(&terms));
                     drop(tasks.spawn_service(async move {
-                        attend(stream, service, &limits).await;
+                        attend(stream, service, &terms).await;
                         drop((place, counted));
                     }));
                 }
@@ -190,10 +213,30 @@ impl Drop for Begun {
 }
 
 /// Serves one connection to its end: the client's, an idle time, or the host's.
-async fn attend(stream: TcpStream, service: Arc<Service>, limits: &Limits) {
+async fn attend(stream: TcpStream, service: Arc<Service>, terms: &Terms) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(%error, "answers of a connection may be delayed");
     }
+    let Some(tls) = terms.tls.load_full() else {
+        serve(stream, service, terms).await;
+        return;
+    };
+    let tasks = service.tasks.clone();
+    let shaken = tokio::select! {
+        shaken = timeout(terms.timeout, TlsAcceptor::from(tls).accept(stream)) => shaken,
+        () = tasks.drain().cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve(stream, service, terms).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client and the host found no common TLS"),
+        Err(_) => tracing::debug!("a client did not end its TLS handshake in time"),
+    }
+}
+
+async fn serve<S>(stream: S, service: Arc<Service>, terms: &Terms)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let tasks = service.tasks.clone();
     let activity = Arc::<Activity>::default();
     let handle = service_fn(|request| {
@@ -204,13 +247,13 @@ async fn attend(stream: TcpStream, service: Arc<Service>, limits: &Limits) {
             answer
         }
     });
-    let builder = builder(&tasks, limits);
+    let builder = builder(&tasks, terms);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), handle));
     let mut farewell = pin!(async {
         tasks.close().cancelled().await;
         tokio::time::sleep(FAREWELL).await;
     });
-    let mut idle = pin!(idle(&activity, limits.timeout));
+    let mut idle = pin!(idle(&activity, terms.timeout));
     let mut is_leaving = false;
     loop {
         tokio::select! {
@@ -245,23 +288,23 @@ async fn idle(activity: &Activity, timeout: Duration) {
     }
 }
 
-fn builder(tasks: &Tasks, limits: &Limits) -> auto::Builder<Spawns> {
+fn builder(tasks: &Tasks, terms: &Terms) -> auto::Builder<Spawns> {
     // A machine whose clock says a time before 1970 has no date for HTTP.
     let has_date = SystemTime::now() >= UNIX_EPOCH;
     let mut builder = auto::Builder::new(Spawns(tasks.clone()));
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.timeout)
-        .max_buf_size(limits.header)
+        .header_read_timeout(terms.timeout)
+        .max_buf_size(terms.header)
         .half_close(true)
         .auto_date_header(has_date);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(limits.header).unwrap_or(u32::MAX))
-        .keep_alive_interval(limits.timeout)
+        .max_header_list_size(u32::try_from(terms.header).unwrap_or(u32::MAX))
+        .keep_alive_interval(terms.timeout)
         .auto_date_header(has_date);
     builder
 }

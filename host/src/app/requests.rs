@@ -27,11 +27,12 @@ pub(super) async fn bind(plan: &Plan) -> Result<Option<Listener>, StartFault> {
     Ok(Some(bound))
 }
 
-/// What holds after a reload: the address and the limits are those of the start, the routes are new.
+/// What holds after a reload: the address and the limits are those of the start, the routes and the certificate are new.
 pub(super) fn reloaded(running: Option<HttpPlan>, new: Option<HttpPlan>) -> Option<HttpPlan> {
     match (running, new) {
         (Some(running), Some(new)) => Some(HttpPlan {
             routes: new.routes,
+            tls: new.tls,
             ..running
         }),
         (running, _) => running,

@@ -8,8 +8,10 @@ use std::time::Duration;
 use hive_routes::Template;
 
 use super::consuming::RateKeys;
+use super::tls::ServerTlsKeys;
 use super::{LONGEST, Shape};
-use crate::plan::{BodyKind, HttpMethod, Password, RatePlan, Segment};
+use crate::diff::differing::Within;
+use crate::plan::{BodyKind, HttpMethod, Password, RatePlan, Segment, ServerTlsPlan};
 
 /// What a head needs at the least, and the smallest buffer of the server.
 const SMALLEST_HEAD: u64 = 8 * 1024;
@@ -28,6 +30,10 @@ table! {
         listen => SocketAddr as Text [required restart],
             written "address with a port",
             from |http| http.listen.to_string();
+
+        /// Certificate and key: requests come over HTTPS, and without TLS are not taken. See [access](http.md#access).
+        tls => Option<ServerTlsPlan> as Table(ServerTlsKeys::KEYS) [hidden], else "HTTP without TLS",
+            from |http| Within(http.tls.as_ref());
 
         /// The routes by method and path, as in `[http.routes."POST /api/t"]`. At least one is required.
         routes -> () as Named(HttpRoutePlan::KEYS), written "tables, each named by method and path";

@@ -1,4 +1,4 @@
-//! `tls` of a connection, and of the store.
+//! `tls` of a connection, of the store, and of `[http]`.
 
 table! {
     /// The keys of `tls`. A change is seen in what the files hold.
@@ -11,5 +11,19 @@ table! {
 
         /// The client's private key. Needs `tls.cert`.
         key -> String as Secret [hidden], else "no key", written "secret: path, `file:PATH`, or PEM text";
+    }
+}
+
+table! {
+    /// The keys of `tls` of `[http]`. A change is seen in what the files hold.
+    keys ServerTlsKeys of () {
+        /// The server's certificate chain: first its own certificate, then the intermediate ones.
+        cert -> String as Text [required], written "path, or PEM text";
+
+        /// The server's private key.
+        key -> String as Secret [required hidden], written "secret: path, `file:PATH`, or PEM text";
+
+        /// Certificates of certificate authorities. With it, a client needs a certificate that one of them signed.
+        client_ca -> String as Text, else "clients need no certificate", written "path, or PEM text";
     }
 }

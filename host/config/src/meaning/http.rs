@@ -8,7 +8,7 @@ use hive_core::codes::Code;
 use hive_routes::{Scope, Template};
 
 use super::consumers::flow;
-use super::{Context, host};
+use super::{Context, host, tls};
 use crate::keys::{HttpMeant, HttpRouteMeant, RootKeys};
 use crate::plan::{HttpMethod, HttpPlan, HttpRoutePlan, Password, Segment, method_and_path};
 use crate::read::LONGEST_NAME;
@@ -28,6 +28,11 @@ const EXAMPLE: &str =
 pub(super) fn plan(context: &mut Context<'_>) -> Option<HttpPlan> {
     let node = context.root.get(RootKeys::http)?;
     let listen = listen(context, node);
+    // The outer `None` is a fault.
+    let tls = match node.get(HttpPlan::tls) {
+        Some(node) => tls::server(context, node).map(Some),
+        None => Some(None),
+    };
     let written = node.named(HttpPlan::routes.untyped());
     if node.is_table() && written.is_empty() {
         let remedy =
@@ -50,6 +55,7 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HttpPlan> {
     }
     let meant = HttpMeant {
         listen: listen?,
+        tls: tls?,
         routes,
     };
     let plan = HttpPlan::of_table(Some(node), meant)?;

@@ -1,4 +1,5 @@
-//! `tls = { … }` of a connection, or of the store: the files behind it, checked here and made ready for use once.
+//! `tls = { … }` of a connection, of the store, or of `[http]`: the files behind it, checked here and made ready for use
+//! once.
 
 use std::sync::Arc;
 
@@ -6,12 +7,13 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 
 use crate::files;
-use crate::keys::TlsKeys;
-use crate::plan::{AuthMechanism, TlsPlan};
+use crate::keys::{ServerTlsKeys, TlsKeys};
+use crate::plan::{AuthMechanism, ServerTlsPlan, TlsPlan};
 use crate::url::BrokerUrl;
 use crate::written::Node;
 use hive_core::codes::Code;
@@ -19,7 +21,11 @@ use hive_core::codes::Code;
 use super::Context;
 
 const WRONG_KIND: &str = "does not hold what it should, in PEM";
-const KINDS: &str = "`ca` and `cert` hold certificates, `key` the private key of `cert`";
+const KINDS: &str =
+    "`ca`, `client_ca` and `cert` hold certificates, `key` the private key of `cert`";
+
+/// What is spoken over TLS, in the order of choice.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 type Chain = Vec<CertificateDer<'static>>;
 
@@ -40,9 +46,10 @@ pub(super) fn plan(context: &mut Context<'_>, node: Option<&Node>, url: Scheme) 
         None => (Some(None), Some(None)),
         Some(node) => {
             goes_with(context, node, url);
+            let (cert, key) = (node.get(TlsKeys::cert), node.get(TlsKeys::key));
             (
-                authorities(context, node),
-                identity(context, node, &provider),
+                authorities(context, node.get(TlsKeys::ca)),
+                identity(context, cert, key, &provider),
             )
         }
     };
@@ -67,6 +74,41 @@ pub(super) fn plan(context: &mut Context<'_>, node: Option<&Node>, url: Scheme) 
         client: Arc::new(client),
         names_authorities,
         has_identity,
+        digest,
+    })
+}
+
+/// The plan of `tls` of `[http]`; `None` if it has a fault.
+pub(super) fn server(context: &mut Context<'_>, node: &Node) -> Option<ServerTlsPlan> {
+    let provider = Arc::new(ring::default_provider());
+    let authorities = authorities(context, node.get(ServerTlsKeys::client_ca));
+    let (cert, key) = (node.get(ServerTlsKeys::cert), node.get(ServerTlsKeys::key));
+    let identity = identity(context, cert, key, &provider);
+    // One that is missing was reported when the table was read.
+    let (authorities, identity) = (authorities?, identity??);
+    let asks_clients = authorities.is_some();
+    let digest = digest(
+        authorities.as_ref().unwrap_or(&RootCertStore::empty()),
+        Some(&identity),
+    );
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("ring knows every version of TLS that is safe");
+    let builder = match authorities {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
+                    .build()
+                    .expect("there is one authority at least, and no list of revoked certificates");
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+    server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    Some(ServerTlsPlan {
+        server: Arc::new(server),
+        asks_clients,
         digest,
     })
 }
@@ -134,8 +176,8 @@ fn goes_with(context: &mut Context<'_>, node: &Node, url: Scheme) {
 
 /// The named authorities; they replace the system's, because a file that names one means that one. The outer
 /// `None` is a fault.
-fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertStore>> {
-    let Some(node) = tls.get(TlsKeys::ca) else {
+fn authorities(context: &mut Context<'_>, node: Option<&Node>) -> Option<Option<RootCertStore>> {
+    let Some(node) = node else {
         return Some(None);
     };
     let mut store = RootCertStore::empty();
@@ -148,13 +190,13 @@ fn authorities(context: &mut Context<'_>, tls: &Node) -> Option<Option<RootCertS
     Some(Some(store))
 }
 
-/// The client's certificate with its key: `Some(None)` if there is none, `None` after a fault.
+/// Our certificate with its key: `Some(None)` if there is none, `None` after a fault.
 fn identity(
     context: &mut Context<'_>,
-    tls: &Node,
+    cert: Option<&Node>,
+    key: Option<&Node>,
     provider: &CryptoProvider,
 ) -> Option<Option<CertifiedKey>> {
-    let (cert, key) = (tls.get(TlsKeys::cert), tls.get(TlsKeys::key));
     // Both are looked at, whatever is wrong with one of them.
     let chain = cert.map(|node| certificates(context, node));
     let secret = key.map(|node| private_key(context, node));
