@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use hive_core::message::Properties;
+use hive_core::message::{FieldValue, Properties};
 use lapin::BasicProperties;
 use lapin::types::FieldTable;
 
@@ -66,14 +66,12 @@ impl Original {
         let is_ours = |name: &str| name.starts_with(RESERVED) || is_holder(name);
         let before = read(&self.properties, is_ours);
         let mut changed = wanted.clone();
-        changed
-            .headers
-            .retain(|header| !before.headers.contains(header));
+        let was_there = |header: &Header| before.headers.iter().any(|one| are_same(one, header));
+        changed.headers.retain(|header| !was_there(header));
         let (written, changed_headers) = write(&changed)?;
         let mut headers = FieldTable::default();
         for (name, value) in self.headers() {
-            let is_kept =
-                |header: &(String, _)| header.0 == name.as_str() && before.headers.contains(header);
+            let is_kept = |header: &Header| header.0 == name.as_str() && was_there(header);
             if is_ours(name.as_str()) || wanted.headers.iter().any(is_kept) {
                 headers.insert(name.clone(), value.clone());
             }
@@ -106,6 +104,10 @@ impl Original {
             kind, kind, with_type;
             user_id, user_id, with_user_id;
             app_id, app_id, with_app_id;
+        }
+        // The core does not know it.
+        if let Some(cluster_id) = self.properties.cluster_id() {
+            properties = properties.with_cluster_id(cluster_id.clone());
         }
         Ok(Self {
             properties,
@@ -140,6 +142,15 @@ impl Original {
     }
 }
 
+/// A header by its name.
+type Header = (String, FieldValue);
+
+/// Whether two headers are equal; what is no number equals itself here.
+fn are_same(one: &Header, other: &Header) -> bool {
+    let is_no_number = |header: &Header| matches!(header.1, FieldValue::Double(it) if it.is_nan());
+    one == other || (one.0 == other.0 && is_no_number(one) && is_no_number(other))
+}
+
 fn hexadecimal(octets: &[u8]) -> String {
     let mut text = String::new();
     for octet in octets {
@@ -150,7 +161,6 @@ fn hexadecimal(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hive_core::message::FieldValue;
     use lapin::types::AMQPValue;
     use proptest::prelude::*;
 
