@@ -31,6 +31,8 @@ pub enum Step<T> {
 #[derive(Debug, Clone)]
 pub struct Turn<T> {
     held: Vec<Held<T>>,
+    /// Of those, the ones that this host has published again: their copies count in their place, whatever they say.
+    copied: Vec<T>,
     /// The id of the token that this host has published last.
     own: Option<String>,
     /// Whether that was while it was this host's turn, so that it comes here.
@@ -41,13 +43,14 @@ impl<T> Default for Turn<T> {
     fn default() -> Self {
         Self {
             held: Vec::new(),
+            copied: Vec::new(),
             own: None,
             comes_here: false,
         }
     }
 }
 
-impl<T: Copy> Turn<T> {
+impl<T: Copy + PartialEq> Turn<T> {
     /// The broker has handed out a token.
     pub fn given(&mut self, token: Token, tag: T) {
         self.held.push(Held { token, tag });
@@ -67,23 +70,30 @@ impl<T: Copy> Turn<T> {
 
     /// What to do. Where tokens are to be acknowledged, they are held no longer.
     pub fn step(&mut self) -> Step<T> {
+        if !self.is_active() {
+            return Step::Wait;
+        }
         let own = self.own.as_deref();
         let is_own = |held: &Held<T>| own == Some(held.token.id.as_str());
+        // Others may be on their way before it.
+        if self.comes_here && !self.held.iter().any(is_own) {
+            return Step::Wait;
+        }
+        let counts = self.held.iter().enumerate();
+        let counts = counts.filter(|(_, held)| !self.copied.contains(&held.tag));
         // Of two that are worth the same, this host's.
-        let best = self.held.iter().enumerate().max_by(|(_, one), (_, other)| {
+        let best = counts.max_by(|(_, one), (_, other)| {
             let by_worth = one.token.worth(&other.token);
             by_worth.then(is_own(one).cmp(&is_own(other)))
         });
         let Some((index, best)) = best else {
             return Step::Wait;
         };
-        // Others may be on their way before it.
-        if self.comes_here && !self.held.iter().any(is_own) {
-            return Step::Wait;
-        }
         if !is_own(best) {
+            self.copied.push(best.tag);
             return Step::TakeOver(best.token.clone());
         }
+        self.copied.clear();
         let best = self.held.swap_remove(index);
         let others = std::mem::take(&mut self.held);
         let token = best.token.clone();
@@ -185,6 +195,18 @@ mod tests {
         assert_eq!(turn.step(), Step::Wait);
         turn.given(token("copy", 9_500, false), 3);
         assert_eq!(turn.step(), Step::TakeOver(token("fired", 9_000, true)));
+    }
+
+    #[test]
+    fn a_copy_counts_in_the_place_of_what_it_was_made_of() {
+        let mut turn = Turn::default();
+        turn.published("mine");
+        turn.given(token("theirs", 1, false), 1);
+        assert!(matches!(turn.step(), Step::TakeOver(_)));
+        // With other times, the copy says later than the beginning, which would count more.
+        turn.published("copy");
+        turn.given(token("copy", 9, false), 2);
+        assert_eq!(turn.step(), Step::Hold(token("copy", 9, false), vec![1]));
     }
 
     #[test]

@@ -106,9 +106,9 @@ fn checked_and_tested(name: &str) -> Result<PathBuf> {
 #[tokio::test]
 async fn example_schedules() -> Result<()> {
     let toml = example("schedules").join("hive.toml");
-    let path = toml.to_string_lossy();
-    for arguments in [&["check", &path][..], &["schedule", "list", &path]] {
-        let shown = run_to_end(arguments)?;
+    let path = toml.to_string_lossy().into_owned();
+    for verb in [vec!["check"], vec!["schedule", "list"]] {
+        let shown = run_to_end(&[verb, vec![path.as_str()]].concat())?;
         assert_eq!(shown.code, Some(0), "{shown:?}");
         let nightly = "schedule nightly: \"0 3 * * *\" in Europe/Berlin";
         assert!(shown.stdout.contains(nightly), "{shown:?}");
