@@ -96,8 +96,9 @@ impl Audit {
     /// Records a command that was carried out or refused.
     pub fn record(&self, given: Given, outcome: Outcome) {
         let entry = Entry::now(given, outcome);
+        // Before its line, so that whoever has seen the line finds the entry.
+        push(&mut self.lists().commands, entry.clone(), COMMANDS);
         entry.log();
-        push(&mut self.lists().commands, entry, COMMANDS);
     }
 
     /// Records a command of a client that may not give any.
@@ -113,8 +114,9 @@ impl Audit {
         }
         lists.last_denied = Some(now);
         let entry = Entry::now(given, outcome);
+        push(&mut lists.denied, entry.clone(), DENIED);
+        drop(lists);
         entry.log();
-        push(&mut lists.denied, entry, DENIED);
     }
 
     /// What is remembered, newest first.
