@@ -57,7 +57,7 @@ const LIBRARIES: [Library; 9] = [
     Library {
         rule: 4,
         name: "hive_amqp",
-        rooms: &["app", "cli", "dead", "pipeline"],
+        rooms: &["app", "cli", "dead", "pipeline", "schedules"],
     },
     Library {
         rule: 4,
@@ -200,7 +200,7 @@ const PURE: [&str; 4] = [
 ];
 
 /// Where serde's derives may stand: files, or folders of them.
-const DERIVES: [&str; 1] = ["admin"];
+const DERIVES: [&str; 2] = ["admin", "token"];
 
 /// Locks have no place in the room that serves operators.
 const LOCKS: [&str; 3] = ["Mutex", "RwLock", "Semaphore"];

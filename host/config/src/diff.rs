@@ -44,6 +44,8 @@ pub struct Changes {
     discovered: BTreeMap<Arc<str>, Arc<str>>,
     /// Keys of `[http]` that are read at start alone: the new value waits for a restart.
     pub http_at_restart: Vec<KeyChange>,
+    /// Keys of `[http]` that can be taken over at once.
+    pub http_at_once: Vec<KeyChange>,
     /// `[http.routes]`.
     pub http_routes: Section,
     /// `[schedules.NAME]`.
@@ -68,6 +70,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
     let host = differing(&old.host, &new.host, HostPlan::differences);
     let store = differing(&old.store, &new.store, StoreKeys::differences);
     let consumers = section(&old.consumers, &new.consumers, ConsumerPlan::differences);
+    let http = http(old.http.as_ref(), new.http.as_ref());
     Changes {
         discovered: discovered(&consumers, [old, new]),
         host_at_restart: host.at_restart,
@@ -84,7 +87,8 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
         components: section(&old.components, &new.components, ComponentPlan::differences),
         consumers,
         patterns: section(&old.patterns, &new.patterns, PatternPlan::differences),
-        http_at_restart: http_at_restart(old.http.as_ref(), new.http.as_ref()),
+        http_at_restart: http.at_restart,
+        http_at_once: http.at_once,
         http_routes: match (&old.http, &new.http) {
             (Some(old), Some(new)) => section(&old.routes, &new.routes, HttpRoutePlan::differences),
             // There is no server, or none any more.
@@ -95,8 +99,8 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
     }
 }
 
-/// The keys of `[http]` that need another server; where it comes or goes, its address.
-fn http_at_restart(old: Option<&HttpPlan>, new: Option<&HttpPlan>) -> Vec<KeyChange> {
+/// The keys of `[http]`; where it comes or goes, its address, which needs another server.
+fn http(old: Option<&HttpPlan>, new: Option<&HttpPlan>) -> Differing {
     let shown = |http: Option<&HttpPlan>| {
         http.map_or_else(
             || "unset".to_owned(),
@@ -104,13 +108,17 @@ fn http_at_restart(old: Option<&HttpPlan>, new: Option<&HttpPlan>) -> Vec<KeyCha
         )
     };
     match (old, new) {
-        (None, None) => Vec::new(),
-        (Some(old), Some(new)) => differing(old, new, HttpPlan::differences).at_restart,
-        _ => vec![KeyChange {
-            key: HttpPlan::listen.name().to_owned(),
-            values: Some((shown(old), shown(new))),
-            idle: false,
-        }],
+        (None, None) => Differing::default(),
+        (Some(old), Some(new)) => differing(old, new, HttpPlan::differences),
+        _ => {
+            let mut differing = Differing::default();
+            differing.at_restart.push(KeyChange {
+                key: HttpPlan::listen.name().to_owned(),
+                values: Some((shown(old), shown(new))),
+                idle: false,
+            });
+            differing
+        }
     }
 }
 
@@ -238,6 +246,9 @@ impl fmt::Display for Changes {
         self.patterns.tell("consumer", |_| true, &mut lines);
         for (table, counts) in self.of_patterns() {
             lines.push(format!("consumer {table}: {counts}"));
+        }
+        if !self.http_at_once.is_empty() {
+            lines.push(format!("http: changed ({})", listed(&self.http_at_once)));
         }
         self.http_routes.tell("http route", |_| true, &mut lines);
         self.schedules.tell("schedule", |_| true, &mut lines);

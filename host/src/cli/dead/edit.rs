@@ -43,7 +43,7 @@ pub(in crate::cli) struct Edit {
     /// Sends the message to this queue instead of the one in which it failed
     #[arg(long, value_name = "QUEUE")]
     pub(super) to: Option<String>,
-    /// Sends a message whose edit was interrupted, although it may have been sent already
+    /// Sends it although an interrupted edit may have sent it already
     #[arg(long)]
     again: bool,
     /// Prints the result as JSON
