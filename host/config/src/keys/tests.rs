@@ -97,8 +97,7 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     (
         "http.tls.",
-        "listen = '127.0.0.1:1'\nroutes.'POST /a'.exchange = ''\nroutes.'POST /a'.routing_key = 'k'\n\
-         tls.cert = 'tests/config/tls/orders.pem'\ntls.key = 'tests/config/tls/orders.key'",
+        "tls.cert = 'tests/config/tls/orders.pem'\ntls.key = 'tests/config/tls/orders.key'",
     ),
     (
         "http.routes.'POST /a'.publish_dedup.",

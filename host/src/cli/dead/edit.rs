@@ -29,7 +29,7 @@ const CLIENT: &str = "hive-host dead edit";
 pub(in crate::cli) struct Edit {
     #[command(flatten)]
     pub(super) which: Which,
-    /// The message-id of the dead letter; not needed where --where or --group leaves one alone
+    /// The message-id of the dead letter, unless --where or --group leaves one alone
     #[arg(value_name = "ID")]
     id: Option<String>,
     /// Takes this file as the body, or with - standard input, in place of an editor
