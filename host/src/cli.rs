@@ -166,7 +166,7 @@ enum Command {
     #[command(after_help = publish::EXAMPLES)]
     Publish(publish::Publish),
     /// Shows when schedules fire, or fires one now.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = schedule::EXAMPLES)]
     Schedule(schedule::Schedule),
     /// Hands a message to a component, without a broker, and prints its answer.
     ///
@@ -208,7 +208,7 @@ enum Command {
     #[cfg(feature = "broker")]
     #[command(after_help = memory_broker::EXAMPLES)]
     Broker(memory_broker::MemoryBroker),
-    /// Prints the JSON Schema of hive.toml or of test files, or the AsyncAPI document of a hive.toml.
+    /// Prints the JSON Schema of hive.toml or of test files, or an AsyncAPI document.
     ///
     /// Editors complete and check files with the schema. Every file that the host accepts conforms to it.
     /// `hive-host check` finds the errors that a schema cannot express, such as a name that does not exist.

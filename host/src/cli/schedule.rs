@@ -13,6 +13,10 @@ use super::say::{self, fault, out};
 use super::{Exit, PlanFile};
 use crate::schedules::{message, run_id};
 
+/// Ends the help of `schedule`.
+pub(super) const EXAMPLES: &str =
+    "Examples:\n  hive-host schedule list hive.toml\n  hive-host schedule run hive.toml nightly";
+
 /// What to do with schedules.
 #[derive(Debug, Subcommand)]
 pub(super) enum Schedule {

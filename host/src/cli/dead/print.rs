@@ -180,7 +180,7 @@ pub(super) fn groups(groups: &[Group], others: u64, walk: &Walk, queue: &str, js
         return;
     }
     if !groups.is_empty() {
-        let mut table = Table::new(&GROUPS);
+        let mut table = Table::new(GROUPS);
         for group in groups {
             table.row(group_cells(group));
         }
