@@ -16,6 +16,7 @@ use hive_amqp::{Connection, Tokens};
 use hive_config::plan::SchedulePlan;
 use hive_core::codes::{Code, Reason};
 use hive_core::moments;
+use hive_core::pauses::Pauses;
 use hive_lifecycle::Tasks;
 use hive_schedules::{Due, Moment, Step, Token, Turn, due};
 use hive_telemetry::{Fact, ScheduleResult, ScheduleTelemetry, Telemetry};
@@ -94,7 +95,7 @@ impl Schedule {
     async fn run(mut self) {
         let tasks = self.tasks.clone();
         let (first, longest) = PAUSES;
-        let mut pause = first;
+        let mut pauses = Pauses::new(first, longest);
         self.show_next();
         loop {
             let stood = tokio::select! {
@@ -123,14 +124,13 @@ impl Schedule {
                 }
             };
             if self.state.borrow().was_there {
-                pause = first;
+                pauses.reset();
             }
             self.note_lost(reason);
             tokio::select! {
                 () = tasks.drain().cancelled() => return,
-                () = sleep(pause) => {}
+                () = sleep(pauses.take()) => {}
             }
-            pause = (pause * 2).min(longest);
         }
     }
 
@@ -235,7 +235,7 @@ impl Schedule {
     /// Publishes one firing, again and again until the broker has it.
     async fn fire_until_confirmed(&mut self, planned: Moment, tokens: &Tokens) -> Result<(), Over> {
         let (first, longest) = PAUSES;
-        let mut pause = first;
+        let mut pauses = Pauses::new(first, longest);
         loop {
             let Err(reason) = self.firing.publish(planned).await else {
                 self.telemetry.count(ScheduleResult::Fired, 1);
@@ -251,6 +251,7 @@ impl Schedule {
             if self.tasks.drain().is_cancelled() {
                 return Err(Over::Stopping);
             }
+            let pause = pauses.take();
             self.telemetry.count(ScheduleResult::Failed, 1);
             Fact::ScheduleNotFired {
                 schedule: &self.plan.name,
@@ -266,7 +267,6 @@ impl Schedule {
                 () = self.tasks.drain().cancelled() => return Err(Over::Stopping),
                 () = sleep(pause) => {}
             }
-            pause = (pause * 2).min(longest);
             tokens.are_held().await?;
         }
     }

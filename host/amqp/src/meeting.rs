@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hive_core::codes::{Code, Reason};
+use hive_core::pauses::Pauses;
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
 use lapin::options::BasicAckOptions;
@@ -134,17 +135,16 @@ struct Attending {
 impl Attending {
     async fn attend(mut self) {
         let (first, longest) = PAUSES;
-        let mut pause = first;
+        let mut pauses = Pauses::new(first, longest);
         loop {
             let Some(reason) = self.attend_once().await else {
                 return;
             };
             if self.tell.borrow().is_none() {
-                pause = first;
+                pauses.reset();
             }
             self.note(reason);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(longest);
+            tokio::time::sleep(pauses.take()).await;
         }
     }
 

@@ -20,4 +20,5 @@ pub mod glob;
 pub mod json;
 pub mod moments;
 pub mod nearest;
+pub mod pauses;
 pub mod recent;

@@ -7,6 +7,7 @@ use crate::StoreFault;
 use futures_util::FutureExt;
 use hive_config::plan::RedisPlan;
 use hive_core::codes::Code;
+use hive_core::pauses::Pauses;
 use hive_telemetry::Fact;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation};
@@ -116,7 +117,7 @@ impl Line {
         repeat: Repeat,
     ) -> Result<T, StoreFault> {
         let until = Instant::now() + self.patience;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             if self.closed.load(Ordering::Relaxed) {
                 return Err(StoreFault::Closed);
@@ -138,6 +139,7 @@ impl Line {
                     }
                 },
             };
+            let pause = pauses.take();
             let is_over = Instant::now() + pause > until;
             if is_over || (was_sent && repeat == Repeat::Harmful) {
                 return Err(StoreFault::Away {
@@ -146,7 +148,6 @@ impl Line {
                 });
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
