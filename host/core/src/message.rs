@@ -8,6 +8,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The prefix of every header that the host itself writes.
+pub const RESERVED: &str = "x-hive-";
+
 /// One message as it came off one queue, with everything a component may see of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {

@@ -20,13 +20,10 @@ use hive_amqp::{
 use hive_config::plan::Plan;
 use hive_contracts::Contract;
 use hive_core::dead::{Death, Draft};
-use hive_core::message::{Envelope, Message};
+use hive_core::message::{Envelope, Message, RESERVED};
 use hive_lifecycle::{Tasks, failpoint};
 
 use super::{Filter, Numbered, Walk, Wanted};
-
-/// The prefix of the host's own headers, which are not edited.
-const RESERVED: &str = "x-hive-";
 
 /// The most letters that are kept of those that match: with a second one there is nothing to edit.
 const KEPT: usize = 2;
@@ -167,6 +164,7 @@ pub fn draft_of(letter: &Letter) -> Draft {
     let envelope = &letter.delivery.envelope;
     let mut message = envelope.message.clone();
     let headers = &mut message.properties.headers;
+    // The host's own are not edited.
     headers.retain(|(name, _)| !name.starts_with(RESERVED));
     // The edit gives it one of its own.
     message.properties.message_id = None;

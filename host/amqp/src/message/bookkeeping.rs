@@ -8,8 +8,8 @@
 use super::broker_headers::{STREAM_OFFSET, is_death, is_of_a_delivery};
 use crate::message::octet_text::is_holder;
 
-/// The prefix of every header of the host; components may not publish headers with it.
-pub const RESERVED: &str = "x-hive-";
+/// Components may not publish headers with it.
+pub use hive_core::message::RESERVED;
 
 /// Which try the copy is for.
 pub(crate) const ATTEMPT: &str = "x-hive-attempt";

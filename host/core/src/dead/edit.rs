@@ -5,13 +5,10 @@
 use serde_json::{Map, Value};
 
 use crate::json::{read_message, write_message};
-use crate::message::Message;
+use crate::message::{Message, RESERVED};
 
 /// Between the properties and the body.
 const LINE: &str = "---";
-
-/// How the names of the host's own headers begin.
-const RESERVED: &str = "x-hive-";
 
 /// The keys of a message that hold its body.
 const BODIES: [&str; 3] = ["body", "body-base64", "body-json"];

@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 use hive_core::dead::Death;
 use hive_core::escape;
 use hive_core::json::write_delivery;
+use hive_core::message::RESERVED;
 use serde_json::Value;
 
 use super::print::{attempt, end};
 use crate::cli::parts::{body, headers, properties};
 use crate::dead::{Numbered, shown};
-
-/// The prefix of the host's bookkeeping, which is shown by its meaning.
-const BOOKKEEPING: &str = "x-hive-";
 
 /// A whole message as JSON: a delivery, with what is known of its end.
 pub(super) fn whole_json(one: &Numbered) -> Value {
@@ -23,7 +21,8 @@ pub(super) fn whole_json(one: &Numbered) -> Value {
         delivery.queue = queue.as_str().into();
     }
     let headers = &mut delivery.message.properties.headers;
-    headers.retain(|(name, _)| !name.starts_with(BOOKKEEPING));
+    // The host's own are shown by their meaning.
+    headers.retain(|(name, _)| !name.starts_with(RESERVED));
     let mut whole = write_delivery(&delivery);
     let mut end = end(one);
     if let Some(story) = one.story() {
@@ -103,7 +102,7 @@ pub(super) fn whole(one: &Numbered, queue: &str) -> String {
         put(name, &value);
     }
     for (name, header) in headers(&message.properties) {
-        if !name.starts_with(BOOKKEEPING) {
+        if !name.starts_with(RESERVED) {
             put("header", &header);
         }
     }
