@@ -24,6 +24,7 @@ mod connections;
 mod consumers;
 mod host;
 mod http;
+mod publication;
 mod schedules;
 mod store;
 mod tls;

@@ -8,18 +8,14 @@ use hive_core::codes::Code;
 use hive_routes::{Scope, Template};
 
 use super::consumers::flow;
-use super::{Context, host, tls};
+use super::{Context, host, publication, tls};
 use crate::keys::{HttpMeant, HttpRouteMeant, RootKeys};
 use crate::plan::{HttpMethod, HttpPlan, HttpRoutePlan, Password, Segment, method_and_path};
-use crate::read::LONGEST_NAME;
 use crate::redact;
 use crate::written::Node;
 
 /// RabbitMQ's largest message, unless it is configured otherwise.
 const LARGEST_BODY: u64 = 128 << 20;
-
-/// Headers that the host writes itself.
-const RESERVED: &str = "x-hive-";
 
 const EXAMPLE: &str =
     "name it by a method and a path, as in [http.routes.\"POST /api/{tenant}/t\"]";
@@ -155,16 +151,8 @@ fn captures((_, path): &(HttpMethod, Vec<Segment>)) -> Vec<String> {
 fn exchange<'n>(context: &mut Context<'_>, node: &'n Node) -> Option<&'n str> {
     let at = node.get(HttpRoutePlan::exchange)?;
     let name = at.as_text()?;
-    too_long(context, at, name);
+    publication::short(context, at, name);
     Some(name)
-}
-
-fn too_long(context: &mut Context<'_>, at: &Node, text: &str) {
-    if text.len() > LONGEST_NAME {
-        let message = format!("is too long: {} bytes", text.len());
-        let remedy = "shorten it to at most 255 bytes";
-        context.faults.error(Code::OutOfRange, at, message, remedy);
-    }
 }
 
 /// A text that may have values of the request in it.
@@ -174,7 +162,7 @@ fn text(context: &mut Context<'_>, at: Option<&Node>, captures: &[String]) -> Op
     match compiled {
         Ok(text) => {
             if let Some(fixed) = text.fixed() {
-                too_long(context, at, fixed);
+                publication::short(context, at, fixed);
             }
             Some(text)
         }
@@ -197,14 +185,7 @@ fn headers(
 ) -> Option<Vec<(String, Template)>> {
     let mut headers = Vec::new();
     for (name, at) in node.named(HttpRoutePlan::headers.untyped()) {
-        let is_acted_on = ["CC", "BCC"].contains(&name.as_str());
-        if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with(RESERVED) || is_acted_on
-        {
-            let message = "is not a name that a header of a message may have here";
-            let remedy = "write 1 to 255 bytes, neither \"CC\" nor \"BCC\", and nothing that begins with \
-                          \"x-hive-\"";
-            context.faults.error(Code::BadName, at, message, remedy);
-        }
+        publication::header_name(context, at, name);
         headers.push((name.clone(), text(context, Some(at), captures)));
     }
     let headers = headers.into_iter();

@@ -6,15 +6,11 @@ use std::sync::Arc;
 use hive_core::codes::Code;
 use hive_schedules::{BadTimes, Times};
 
-use super::Context;
+use super::{Context, publication};
 use crate::keys::{RootKeys, ScheduleMeant, SchedulePublishMeant};
 use crate::plan::{LONGEST_SCHEDULE, SchedulePlan, SchedulePublishPlan};
-use crate::read::LONGEST_NAME;
 use crate::redact;
 use crate::written::Node;
-
-/// Headers that the host writes itself.
-const RESERVED: &str = "x-hive-";
 
 const JSON: &str = "application/json";
 
@@ -92,12 +88,8 @@ fn publication(context: &mut Context<'_>, node: &Node) -> Option<SchedulePublish
         SchedulePublishPlan::content_type.untyped(),
     ];
     for at in keys.into_iter().filter_map(|key| node.get(key)) {
-        if let Some(text) = at.as_text()
-            && text.len() > LONGEST_NAME
-        {
-            let message = format!("is too long: {} bytes", text.len());
-            let remedy = "shorten it to at most 255 bytes";
-            context.faults.error(Code::OutOfRange, at, message, remedy);
+        if let Some(text) = at.as_text() {
+            publication::short(context, at, text);
         }
     }
     let content_type = SchedulePublishPlan::content_type.value(Some(node));
@@ -124,14 +116,7 @@ fn publication(context: &mut Context<'_>, node: &Node) -> Option<SchedulePublish
 fn headers(context: &mut Context<'_>, node: &Node) -> Option<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, at) in node.named(SchedulePublishPlan::headers.untyped()) {
-        let is_acted_on = ["CC", "BCC"].contains(&name.as_str());
-        if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with(RESERVED) || is_acted_on
-        {
-            let message = "is not a name that a header of a message may have here";
-            let remedy = "write 1 to 255 bytes, neither \"CC\" nor \"BCC\", and nothing that begins with \
-                          \"x-hive-\"";
-            context.faults.error(Code::BadName, at, message, remedy);
-        }
+        publication::header_name(context, at, name);
         headers.push((name.clone(), at.as_text()?.to_owned()));
     }
     Some(headers)

@@ -7,8 +7,8 @@ use hive_routes::{Answer, Expression, Fault, Publish, Route, Routes, Template, U
 
 use super::Context;
 use crate::keys::{Name, RouteKeys, RoutePublishKeys, RouteRetryKeys};
+use crate::meaning::publication;
 use crate::plan::{ConsumerPlan, Handler, Otherwise};
-use crate::read::LONGEST_NAME;
 use crate::written::Node;
 
 /// The reason of `otherwise`.
@@ -172,10 +172,8 @@ fn check_length(context: &mut Context<'_>, at: Option<&Node>) {
         return;
     };
     let is_fixed = Template::compile(text).is_ok_and(|text| text.fixed().is_some());
-    if is_fixed && text.len() > LONGEST_NAME {
-        let message = format!("is too long: {} bytes", text.len());
-        let remedy = "shorten it to at most 255 bytes";
-        context.faults.error(Code::OutOfRange, at, message, remedy);
+    if is_fixed {
+        publication::short(context, at, text);
     }
 }
 
