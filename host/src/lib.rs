@@ -12,6 +12,7 @@ pub mod audit;
 pub mod control;
 pub mod dead;
 pub mod log;
+mod random;
 pub mod status;
 
 pub mod admin;

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::firing::Firing;
 pub(crate) use self::firing::{message, run_id};
 pub(crate) use self::state::ScheduleState;
+use crate::random;
 
 /// The clock is looked at this often: it may be set, and the machine may have slept.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -140,7 +141,7 @@ impl Schedule {
         let mut turn = Turn::default();
         let mut backlog = VecDeque::new();
         let mut renewed = Instant::now();
-        let beginning = Token::beginning(random_id(), &self.plan.cron, now());
+        let beginning = Token::beginning(random::id(), &self.plan.cron, now());
         self.publish_token(&mut turn, &beginning).await?;
         self.state.send_modify(|state| {
             state.was_there = true;
@@ -154,7 +155,7 @@ impl Schedule {
                 Step::TakeOver(token) => {
                     backlog.clear();
                     self.note_times(&token);
-                    let copy = token.taken_over(random_id(), &self.plan.cron, now());
+                    let copy = token.taken_over(random::id(), &self.plan.cron, now());
                     self.publish_token(&mut turn, &copy).await?;
                     renewed = Instant::now();
                 }
@@ -165,7 +166,7 @@ impl Schedule {
                     self.note_active(&token);
                     let next = self.fire(&token, &mut backlog, tokens).await?;
                     let is_old = renewed.elapsed() >= RENEW_EVERY;
-                    let copy = || token.taken_over(random_id(), &self.plan.cron, now());
+                    let copy = || token.taken_over(random::id(), &self.plan.cron, now());
                     if let Some(next) = next.or_else(|| is_old.then(copy)) {
                         self.publish_token(&mut turn, &next).await?;
                         renewed = Instant::now();
@@ -223,13 +224,12 @@ impl Schedule {
             backlog.extend(fire);
         }
         let Some(planned) = backlog.pop_front() else {
-            return Ok(dealt_with.map(|newest| token.after(random_id(), newest, &times)));
+            return Ok(dealt_with.map(|newest| Token::after(random::id(), newest, &times)));
         };
         // This host may have stood still, and the token may be another's by now.
         tokens.are_held().await?;
         self.fire_until_confirmed(planned, tokens).await?;
-        let next = token.after(random_id(), planned, &times);
-        Ok(Some(next))
+        Ok(Some(Token::after(random::id(), planned, &times)))
     }
 
     /// Publishes one firing, again and again until the broker has it.
@@ -376,9 +376,4 @@ impl Schedule {
 
 fn now() -> Moment {
     moments::now().into()
-}
-
-/// What no other token has.
-fn random_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }

@@ -32,25 +32,13 @@ pub struct NotAToken(#[from] serde_json::Error);
 impl Token {
     /// What a host begins with where there is no other token.
     pub fn beginning(id: String, times: &Times, now: Moment) -> Self {
-        Self {
-            id,
-            last_millis: now.millis(),
-            fired: false,
-            cron: times.cron().to_owned(),
-            timezone: times.zone().to_owned(),
-        }
+        Self::of(id, now, false, times)
     }
 
     /// What follows once everything up to `planned` is dealt with.
     #[must_use]
-    pub fn after(&self, id: String, planned: Moment, times: &Times) -> Self {
-        Self {
-            id,
-            last_millis: planned.millis(),
-            fired: true,
-            cron: times.cron().to_owned(),
-            timezone: times.zone().to_owned(),
-        }
+    pub fn after(id: String, planned: Moment, times: &Times) -> Self {
+        Self::of(id, planned, true, times)
     }
 
     /// The same for another holder. Where the times are written otherwise now, nothing before `now` was missed: those
@@ -61,10 +49,14 @@ impl Token {
             true => self.last(),
             false => self.last().max(now),
         };
+        Self::of(id, last, self.fired, times)
+    }
+
+    fn of(id: String, last: Moment, fired: bool, times: &Times) -> Self {
         Self {
             id,
             last_millis: last.millis(),
-            fired: self.fired,
+            fired,
             cron: times.cron().to_owned(),
             timezone: times.zone().to_owned(),
         }

@@ -33,6 +33,7 @@ use self::obeying::{HELD_FOR, Obeying};
 use super::board::Board;
 use crate::audit::Audit;
 use crate::control::Control;
+use crate::random;
 use crate::status::{ConsumerStatus, GroupStatus};
 
 /// How often a host says that it is there, plus or minus a tenth. Others learn of it when it comes; this is for a
@@ -103,7 +104,7 @@ impl Group {
             tasks: tasks.clone(),
             name,
             me: Member {
-                id: random_id(),
+                id: random::id(),
                 host: plan.host.name.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
@@ -361,11 +362,6 @@ fn consumer(status: &ConsumerStatus) -> ConsumerState {
         state: status.state().to_owned(),
         idle: status.idle.map(idle),
     }
-}
-
-/// What nobody else has, and nobody can guess.
-fn random_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }
 
 /// The SHA-256, in hexadecimal.

@@ -9,6 +9,8 @@ use hive_core::message::{FieldValue, Message, Properties, Publication};
 use hive_lifecycle::Tasks;
 use hive_schedules::{Moment, Token, message_id};
 
+use crate::random;
+
 /// The metrics of publications name schedules so, whose names consumers may have too.
 const PUBLISHES: &str = "schedules";
 
@@ -101,7 +103,7 @@ pub(crate) fn message(plan: &SchedulePlan, planned: Moment) -> Publication {
 
 /// The id of a firing by hand, which is none of a planned time.
 pub(crate) fn run_id(schedule: &str) -> String {
-    format!("schedule:{schedule}:run:{:032x}", rand::random::<u128>())
+    format!("schedule:{schedule}:run:{}", random::id())
 }
 
 fn reason(fault: &PublishFault) -> Reason {

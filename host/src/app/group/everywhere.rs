@@ -71,7 +71,7 @@ impl Group {
 
     async fn on_all(self: &Arc<Self>, wanted: &Wanted, code: &[u8], force: bool) -> FromAll {
         let members = std::iter::once(self.me.clone()).chain(self.table().all());
-        let call = super::random_id();
+        let call = crate::random::id();
         let standing = members.map(|member| self.get_ready(member, &call, wanted, code));
         let standing = join_all(standing).await;
         let mut standing: Vec<_> = standing.into_iter().flatten().collect();

@@ -93,7 +93,7 @@ impl Obeying {
             );
             return refused(&*error);
         }
-        let ticket: Ticket = super::random_id().into();
+        let ticket: Ticket = crate::random::id().into();
         *begun = Some(Begun {
             ticket: Arc::clone(&ticket),
             call,
