@@ -121,8 +121,8 @@ impl PlanSource {
 }
 
 impl App {
-    /// Binds the admin server and the address of requests, and compiles every component; then opens the connections and consumes
-    /// over each as soon as it is there. `source` is where `plan` comes from.
+    /// Binds the admin server and the address of requests, and compiles every component; then opens the connections and
+    /// consumes over each as soon as it is there. `source` is where `plan` comes from.
     ///
     /// # Errors
     ///

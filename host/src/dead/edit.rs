@@ -72,6 +72,12 @@ pub enum EditFault {
     Unknown(String),
 }
 
+impl EditFault {
+    fn broken() -> Self {
+        Self::Unknown("the connection broke while the dead letter was replaced".to_owned())
+    }
+}
+
 /// What a dead-letter queue has of the letter that is meant.
 #[derive(Debug)]
 pub enum Found {
@@ -244,10 +250,15 @@ pub async fn replace_and_send(
     let body = draft.message.body.clone();
     let dead = Outgoing::dead_again(&edited, body, &death, in_queue(Some(&note)), &limits);
     let dead = dead.map_err(unpublishable)?;
-    // What cannot be sent is found before anything is changed.
+    // What cannot be sent, or put back, is found before anything is changed.
     let body = draft.message.body;
     let alive = Outgoing::republication(&edited, body, &death, home, &limits);
     let alive = alive.map_err(unpublishable)?;
+    let body = letter.delivery.envelope.message.body.clone();
+    let original = &letter.delivery.original;
+    let before = in_queue(letter.edit.as_ref());
+    let before = Outgoing::dead_again(original, body, &letter.death, before, &limits);
+    let before = before.map_err(unpublishable)?;
 
     replace(place, letter, &note, dead).await?;
     failpoint::reached("edit.replaced");
@@ -255,9 +266,7 @@ pub async fn replace_and_send(
     let found = walk.only_draft(&note, &message_id).await?;
     let Some(draft) = found else {
         walk.end().await;
-        return Err(EditFault::Unknown(
-            "the connection broke while the dead letter was replaced".to_owned(),
-        ));
+        return Err(EditFault::broken());
     };
     let sent = publish(place, alive).await;
     failpoint::reached("edit.sent");
@@ -268,12 +277,7 @@ pub async fn replace_and_send(
         return Err(EditFault::Unknown(format!("{home:?}: {fault}")));
     }
     if let Err(fault) = &sent {
-        let body = letter.delivery.envelope.message.body.clone();
-        let original = &letter.delivery.original;
-        let edit = letter.edit.as_ref();
-        let again = Outgoing::dead_again(original, body, &letter.death, in_queue(edit), &limits);
-        let again = again.map_err(unpublishable)?;
-        if let Err(broken) = publish(place, again).await {
+        if let Err(broken) = publish(place, before).await {
             walk.end().await;
             return Err(EditFault::Unknown(format!("{home:?}: {fault}; {broken}")));
         }
@@ -337,9 +341,7 @@ async fn replace(
     walk.end().await;
     match lost {
         0 => Ok(()),
-        _ => Err(EditFault::Unknown(
-            "the connection broke while the dead letter was replaced".to_owned(),
-        )),
+        _ => Err(EditFault::broken()),
     }
 }
 
