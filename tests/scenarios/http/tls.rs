@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hive_tests::{Authority, Broker, HostProcess, Identity, eventually, scratch};
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -62,6 +62,20 @@ async fn shaken(
     Ok(stream)
 }
 
+/// The answer, for which the connection has to be driven.
+async fn beside(
+    answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    connection: impl Future<Output = hyper::Result<()>>,
+) -> Result<Response<Incoming>> {
+    tokio::select! {
+        answer = answer => Ok(answer?),
+        ended = timeout(PATIENCE, connection) => {
+            ended??;
+            bail!("the connection ended without an answer")
+        }
+    }
+}
+
 /// The answer to a POST of `"a"` to the route of the tests.
 async fn answered<S>(stream: S, version: Version) -> Result<u16>
 where
@@ -72,24 +86,12 @@ where
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from_static(b"\"a\"")))?;
     let stream = TokioIo::new(stream);
-    let answer: Response<_> = if version == Version::HTTP_2 {
+    let answer = if version == Version::HTTP_2 {
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
-        tokio::select! {
-            answer = sender.send_request(request) => answer?,
-            ended = timeout(PATIENCE, connection) => {
-                ended??;
-                anyhow::bail!("the connection ended without an answer");
-            }
-        }
+        beside(sender.send_request(request), connection).await?
     } else {
         let (mut sender, connection) = http1::handshake(stream).await?;
-        tokio::select! {
-            answer = sender.send_request(request) => answer?,
-            ended = timeout(PATIENCE, connection) => {
-                ended??;
-                anyhow::bail!("the connection ended without an answer");
-            }
-        }
+        beside(sender.send_request(request), connection).await?
     };
     assert_eq!(answer.version(), version);
     Ok(answer.status().as_u16())
