@@ -1,5 +1,5 @@
-//! The AsyncAPI document of a hive.toml: which messages its consumers receive, and which messages they and the routes of
-//! `[http]` send, for those who generate code, documentation and catalogues from that.
+//! The AsyncAPI document of a hive.toml: which messages its consumers receive, and which messages they, the schedules and
+//! the routes of `[http]` send, for those who generate code, documentation and catalogues from that.
 //!
 //! It is made of the plan alone, so the same file makes the same document on every machine. Of a connection it has the
 //! address and the virtual host, never the user or the password.
@@ -16,6 +16,7 @@ use self::names::Names;
 use self::payloads::Payloads;
 use crate::plan::{
     AuthMechanism, BodyKind, ConnectionPlan, ConsumerPlan, Endpoint, HttpRoutePlan, Plan,
+    SchedulePlan,
 };
 
 mod channels;
@@ -43,6 +44,9 @@ pub fn asyncapi(plan: &Plan) -> Value {
     for pattern in plan.patterns.values() {
         let target = Target::Queues(pattern.written.to_string());
         document.consumer(&pattern.template, &target);
+    }
+    for schedule in plan.schedules.values() {
+        document.schedule(schedule);
     }
     for route in plan.http.iter().flat_map(|http| http.routes.values()) {
         document.http_route(route);
@@ -113,18 +117,13 @@ impl Servers {
 }
 
 fn server_of(connection: &ConnectionPlan, endpoint: &Endpoint, security: &Value) -> Value {
-    let Endpoint { host, port } = endpoint;
-    let host = match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    };
     let protocol = if connection.tls.is_some() {
         "amqps"
     } else {
         "amqp"
     };
     let mut server = json!({
-        "host": host,
+        "host": endpoint.to_string(),
         "protocol": protocol,
         "protocolVersion": "0-9-1",
         "security": [security],
@@ -253,6 +252,19 @@ impl Document {
             &Target::published(exchange, key),
             sent,
         );
+    }
+
+    fn schedule(&mut self, schedule: &SchedulePlan) {
+        let publish = &schedule.publish;
+        let key = Ok(publish.routing_key.to_string());
+        let sent = Sent {
+            message: &schedule.name,
+            title: format!("What the schedule {} publishes", schedule.name),
+            content_type: Some(&publish.content_type),
+            payload: None,
+        };
+        let target = Target::published(&publish.exchange, key);
+        self.send(&schedule.connection, &target, sent);
     }
 
     fn http_route(&mut self, route: &HttpRoutePlan) {

@@ -214,6 +214,17 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl fmt::Display for Endpoint {
+    /// As in a URL: an IPv6 address has its brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 /// `tls = { … }`: its files are read and checked when the plan is made, and not at each connection.
 #[derive(Clone)]
 pub struct TlsPlan {

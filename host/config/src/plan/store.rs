@@ -87,15 +87,10 @@ impl RedisPlan {
 
     /// Where it is, without user and password.
     pub fn address(&self) -> String {
-        let Endpoint { host, port } = &self.endpoint;
-        let database = self.database;
         let scheme = match self.tls {
             Some(_) => "rediss",
             None => "redis",
         };
-        match host.contains(':') {
-            true => format!("{scheme}://[{host}]:{port}/{database}"),
-            false => format!("{scheme}://{host}:{port}/{database}"),
-        }
+        format!("{scheme}://{}/{}", self.endpoint, self.database)
     }
 }
