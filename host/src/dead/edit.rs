@@ -276,11 +276,11 @@ pub async fn replace_and_send(
         walk.end().await;
         return Err(EditFault::Unknown(format!("{home:?}: {fault}")));
     }
-    if let Err(fault) = &sent {
-        if let Err(broken) = publish(place, before).await {
-            walk.end().await;
-            return Err(EditFault::Unknown(format!("{home:?}: {fault}; {broken}")));
-        }
+    if let Err(fault) = &sent
+        && let Err(broken) = publish(place, before).await
+    {
+        walk.end().await;
+        return Err(EditFault::Unknown(format!("{home:?}: {fault}; {broken}")));
     }
     walk.ack(draft.letter.delivery.settlement);
     walk.take_no_more();
