@@ -190,6 +190,7 @@ mod change {
 
 /// Queues that are discovered.
 mod discovery {
+    mod events;
     mod queues;
     mod rounds;
 }

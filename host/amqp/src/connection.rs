@@ -21,6 +21,7 @@ use crate::meeting::{Invitation, Meeting};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
+use crate::queue_news::{self, QueueNews};
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
@@ -215,6 +216,12 @@ impl Connection {
         tasks: &Tasks,
     ) -> (Meeting, mpsc::Receiver<Vec<u8>>) {
         Meeting::begin(invitation, &self.consuming, &self.publishing, tasks)
+    }
+
+    /// Tells of queues of the virtual host that come and go, as far as the broker does, until there will be no connection
+    /// any more.
+    pub async fn listen_for_queues(&self, told: impl FnMut(QueueNews<'_>)) {
+        queue_news::listen(&self.consuming, &self.plan.vhost, told).await;
     }
 
     /// Stands in the line for the tokens of `queue`, which is declared; `None` when there will be no connection any
