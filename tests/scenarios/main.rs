@@ -49,6 +49,12 @@ mod http {
     mod tls;
 }
 
+/// Traces: what a collector is sent of a message's life, and what goes on with the message.
+mod traces {
+    mod inside;
+    mod life;
+}
+
 /// Schedules: each firing once, on whatever host and whatever happens to it.
 mod schedules {
     mod changes;

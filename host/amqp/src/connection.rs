@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues, Endpoint};
 use hive_core::codes::Reason;
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
@@ -111,6 +111,12 @@ impl Connection {
     /// Where its queues are.
     pub fn vhost(&self) -> &str {
         &self.plan.vhost
+    }
+
+    /// The host of the broker that deliveries come from now.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let session = self.consuming.current()?;
+        Some(session.endpoint().clone())
     }
 
     /// How a link is doing, for readiness and metrics.

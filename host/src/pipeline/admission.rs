@@ -127,6 +127,7 @@ impl Admission {
             watched: self.flow.watched(),
             turn,
             watcher: None,
+            trace: None,
         }
     }
 }

@@ -302,6 +302,22 @@ pub enum Exit<'a> {
     Lost,
 }
 
+impl Exit<'_> {
+    /// The word for it, as metrics have it.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Acked { .. } => "acked",
+            Self::Duplicate => "duplicate",
+            Self::Retried { .. } => "retried",
+            Self::DeadLettered(_) => "dead_lettered",
+            Self::Skipped(_) => "skipped",
+            Self::Stopped(_) => "stopped",
+            Self::GivenBack | Self::Requeued { .. } | Self::Detoured { .. } => "requeued",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 impl DeliverySettled<'_> {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {

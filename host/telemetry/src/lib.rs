@@ -25,6 +25,7 @@ mod publisher;
 mod quarantine;
 mod schedule;
 mod share;
+mod spans;
 mod stream;
 mod swap;
 mod words;
@@ -49,6 +50,7 @@ pub use self::log::LogTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
 pub use self::schedule::ScheduleTelemetry;
+pub use self::spans::SpansTelemetry;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 pub use self::words::{
@@ -120,6 +122,11 @@ impl Telemetry {
     /// What is counted of a schedule.
     pub fn schedule(&self, schedule: &Arc<str>) -> ScheduleTelemetry {
         ScheduleTelemetry::new(&self.0, schedule)
+    }
+
+    /// What becomes of spans.
+    pub fn spans(&self) -> SpansTelemetry {
+        SpansTelemetry::new(&self.0)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.

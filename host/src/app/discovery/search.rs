@@ -2,7 +2,7 @@
 //! what runs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hive_amqp::{Connection, ConsumerState, QueueNews, is_made_by_hive};
 use hive_config::plan::{ConnectionPlan, ManagementPlan, Plan, QueuesSeen};
@@ -10,6 +10,7 @@ use hive_core::codes::Reason;
 use hive_core::glob::Glob;
 use hive_lifecycle::Tasks;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::listing::{Asking, Listing};
