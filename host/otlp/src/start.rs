@@ -2,6 +2,7 @@
 
 use std::env;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use hive_config::plan::TelemetryPlan;
@@ -114,9 +115,20 @@ impl Otlp {
 
     /// Sends what there is, and ends. Blocks for as long as the collector takes, up to some seconds.
     pub fn stop(&self) {
+        let metrics = self.0.metrics.clone();
+        let (done, ended) = sync_channel(1);
+        // The library's own limit is longer than a stop may take: what still waits then ends with the process.
+        let sending = std::thread::Builder::new()
+            .name("hive-metrics".into())
+            .spawn(move || {
+                let _metrics_are_dropped = metrics.shutdown();
+                let _nobody_waits = done.try_send(());
+            });
         // A collector that is away has been reported.
         let _spans_are_dropped = self.0.spans.shutdown_with_timeout(GOODBYE);
-        let _metrics_are_dropped = self.0.metrics.shutdown_with_timeout(GOODBYE);
+        if sending.is_ok() {
+            let _ended_or_not = ended.recv_timeout(GOODBYE);
+        }
     }
 
     pub(crate) fn tracer(&self) -> &SdkTracer {

@@ -1,9 +1,12 @@
 //! One trace tells the whole life of a message: its publisher, each attempt, what became of it and what came of it.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result};
 use hive_tests::{
     Broker, CollectedSpan, Collector, Commands, HiveToml, HostProcess, Message, Vhost, scratch,
 };
+use tokio::net::TcpListener;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PUBLISHER: &str = "b7ad6b7169203331";
@@ -218,6 +221,22 @@ async fn a_collector_that_is_away_costs_spans_and_nothing_else() -> Result<()> {
     host.wait_for_event("otlp.restored", &[]).await?;
     assert_eq!(host.count_events("otlp.failed", &[]), 1, "it is told once");
     collector.wait_for("process letters", 1).await?;
+    Ok(())
+}
+
+/// One that takes connections and never answers holds no message up, and a stop no longer than it may.
+#[tokio::test]
+async fn a_collector_that_never_answers_holds_nothing_up() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("traces").await?;
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let keys = format!("otlp = \"http://{}\"", silent.local_addr()?);
+    let toml = echoing().section("telemetry", &keys);
+    let mut host = HostProcess::run(&vhost, &toml).await?;
+    for _ in 0..3 {
+        echoes(&vhost).await?;
+    }
+    host.stop().await?;
+    assert_eq!(host.count_events("host.close_timed_out", &[]), 0);
     Ok(())
 }
 
