@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use hive_tests::{Broker, HiveToml, HostProcess, Message};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, eventually};
 use tokio::time::Instant;
 
 use crate::consuming;
