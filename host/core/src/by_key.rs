@@ -136,13 +136,12 @@ impl Limits {
 
     /// The keys of a delivery; `None` if no limit applies to it.
     pub fn keys_of(&self, envelope: &Envelope) -> Option<Keys> {
-        let of = |key: &Key| Some(remembered(key.of(envelope)?));
         let (concurrency, rate) = (self.concurrency.as_ref(), self.rate.as_ref());
-        let first = concurrency.and_then(|by| of(&by.key));
+        let first = concurrency.and_then(|by| value_of(&by.key, envelope));
         let second = match (concurrency, rate) {
             // A body is read as JSON once.
             (Some(one), Some(other)) if one.key == other.key => first.clone(),
-            _ => rate.and_then(|by| of(&by.key)),
+            _ => rate.and_then(|by| value_of(&by.key, envelope)),
         };
         let keys = Keys {
             concurrency: first,
@@ -374,7 +373,11 @@ impl<T> Room<T> {
     }
 }
 
-/// A key as it is remembered.
+/// The key of a message, as it is remembered; `None` if it has none.
+pub fn value_of(key: &Key, envelope: &Envelope) -> Option<KeyValue> {
+    Some(remembered(key.of(envelope)?))
+}
+
 fn remembered(key: Vec<u8>) -> KeyValue {
     if key.len() <= LONGEST_KEY {
         return key.into();

@@ -314,10 +314,11 @@ impl Settler {
             lease,
             watched,
             patience,
+            place,
             turn,
             watcher,
         } = held;
-        drop((in_hand, lease, watched, patience));
+        drop((in_hand, lease, watched, patience, place));
         if let Some(watcher) = watcher {
             watcher.tell(true);
         }
@@ -355,10 +356,11 @@ impl Settler {
             lease: _lease,
             watched,
             patience,
+            place,
             mut turn,
             watcher,
         } = held;
-        drop(patience);
+        drop((patience, place));
         let tag = delivery.settlement.tag();
         let is_handled = matches!(exit, Exit::Acked { .. });
         if let (Exit::Lost, Some(turn)) = (&exit, turn.take()) {
