@@ -68,7 +68,7 @@ fn echo(keys: &str) -> HiveToml {
 fn gated(keys: &str) -> (HiveToml, PathBuf) {
     let folder = scratch("gate");
     let dirs = format!(
-        "allow = {{ dirs = [{{ host = {:?}, guest = \"/gate\" }}] }}",
+        "timeout = \"10m\"\nallow = {{ dirs = [{{ host = {:?}, guest = \"/gate\" }}] }}",
         folder.to_string_lossy()
     );
     let toml = HiveToml::new()
@@ -227,6 +227,7 @@ async fn a_stop_gives_back_what_waits_before_what_is_in_flight_ends() -> Result<
     host.sigterm();
     vhost.wait_ready("letters", 3).await?;
     assert_eq!(host.count_printed("started"), 1);
+    assert_eq!(host.count_events("host.stopped", &[]), 0);
     open(&gate)?;
     ensure!(host.wait().await?.success(), "it did not stop as asked");
     vhost.wait_ready("letters", 3).await
