@@ -8,6 +8,7 @@
 mod admission;
 mod batch;
 mod breaker;
+mod by_key;
 mod claim;
 mod crew;
 mod flow;
@@ -42,10 +43,11 @@ use crate::ledger::{Ledger, Ledgers};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::admission::Admission;
 use self::batch::Batches;
+pub use self::by_key::ByKey;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
 pub use self::flow::Flow;
@@ -53,7 +55,7 @@ use self::handler::Dealt;
 pub use self::handler::Handler;
 use self::held::Held;
 pub use self::keeping::Keeping;
-use self::keeping::Trouble;
+use self::keeping::{NotKept, Trouble};
 use self::leading::Leading;
 use self::order::Order;
 use self::progress::Progress;
@@ -111,14 +113,15 @@ impl Pipeline {
         });
         let order = plan.ordering.as_ref();
         let order = order.map(|ordering| Order::new(ordering, &telemetry));
-        let flow = Flow::new(&common, order.as_ref());
+        let by_key = ByKey::of(plan.limits(), &telemetry);
+        let flow = Flow::new(&common, order.as_ref(), by_key.as_ref());
         let keeping = Keeping::new(&common);
         let recall = Arc::new(Recall::new(plan.ack_timeout));
         let settler = Settler::new(&common, ledgers.publications, &keeping, &recall);
         Arc::new(Self {
             plan: Arc::clone(plan),
             progress: Progress::of(&common),
-            admission: Admission::new(&common, &flow, order),
+            admission: Admission::new(&common, &flow, order, by_key),
             flow,
             ledger: ledgers.deliveries,
             settler: Arc::new(settler),
@@ -145,6 +148,11 @@ impl Pipeline {
         &self.keeping
     }
 
+    /// The limits of each key, and the deliveries that wait for them; `None` if it has no such limits.
+    pub fn by_key(&self) -> Option<&Arc<ByKey>> {
+        self.admission.by_key()
+    }
+
     /// The telemetry of its deliveries.
     pub fn telemetry(&self) -> &Arc<ConsumerTelemetry> {
         &self.telemetry
@@ -158,6 +166,14 @@ impl Pipeline {
         if self.plan.pause_on.is_some() {
             let keeping_time = Arc::clone(self.flow()).keep_time(self.tasks.clone());
             self.tasks.spawn_service(keeping_time);
+        }
+        if let Some(by_key) = self.admission.by_key() {
+            let looking = Arc::clone(self).look_after(Arc::clone(by_key));
+            self.tasks.spawn_service(looking);
+        }
+        if self.batches.as_ref().is_some_and(Batches::are_by_key) {
+            let leaving = Arc::clone(self).give_back_what_is_left();
+            self.tasks.spawn_service(leaving);
         }
         let pipeline = Arc::clone(self);
         let crew = Crew::new(
@@ -181,6 +197,30 @@ impl Pipeline {
             }
         });
         roster
+    }
+
+    /// Looks after the deliveries that wait because their key is at its limit, whether a worker is free or not, until
+    /// the host drains.
+    async fn look_after(self: Arc<Self>, by_key: Arc<ByKey>) {
+        let mut looks = tokio::time::interval(by_key::LOOKED_AT);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.tasks.drain().cancelled() => break,
+                _ = looks.tick() => {}
+            }
+            by_key.watch_the_prefetch();
+            for one in by_key.take_too_old() {
+                let held = self.admission.hold(one, None);
+                let reason = "its key was at its limit for too long";
+                let settler = Arc::clone(&self.settler);
+                self.tasks.spawn_work(async move {
+                    settler.kept_no_longer(held, NotKept::TooLong, reason).await;
+                });
+            }
+        }
+        by_key.leave();
     }
 
     /// Handles one delivery, or one batch, after the other, until the host drains or this worker is too
@@ -320,7 +360,8 @@ impl Pipeline {
     }
 
     /// Keeps a message aside that can leave the host in no other way than back to its queue.
-    fn set_aside(self: &Arc<Self>, held: Held, reason: String) {
+    fn set_aside(self: &Arc<Self>, mut held: Held, reason: String) {
+        held.place = None;
         let settler = Arc::clone(&self.settler);
         self.tasks
             .spawn_work(async move { settler.set_aside(held, reason).await });
@@ -356,9 +397,13 @@ impl Pipeline {
             self.handler.saw(dealt, handled);
         }
         let attempt = held.delivery.envelope.attempt;
-        match self.plan.policy().decide(outcome, attempt) {
+        let disposition = self.plan.policy().decide(outcome, attempt);
+        if let Disposition::Keep { reason } = disposition {
+            return self.later(held, Trouble::Away(reason));
+        }
+        held.place = None;
+        match disposition {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
-            Disposition::Keep { reason } => self.later(held, Trouble::Away(reason)),
             disposition => self.settle(held, disposition),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hive_config::plan::{LeftOut, Placement};
+use hive_core::by_key::{self, Line};
 use hive_core::canary::{Decision, Tally};
 use hive_core::codes::{Code, Reason};
 use hive_core::group::Report;
@@ -79,6 +80,8 @@ pub struct ConsumerStatus {
     /// Deliveries that it has kept for a while, because something they need is unavailable; `None` if there are
     /// none.
     pub kept: Option<Kept>,
+    /// Deliveries that wait in the host because their key is at its limit; `None` if there are none.
+    pub limited: Option<Limited>,
     /// Who works for it; none before it has been started.
     pub crew: Option<CrewStatus>,
     /// The messages in its queues; empty where the broker was not asked.
@@ -175,6 +178,38 @@ pub struct Kept {
     pub since: SystemTime,
     /// Whether the consumer takes nothing more meanwhile.
     pub holds_back: bool,
+}
+
+/// Deliveries that wait in the host because their key is at its limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limited {
+    /// How many.
+    pub deliveries: usize,
+    /// Whether they have filled the prefetch for a while, so that hardly any of other keys come.
+    pub fills_the_prefetch: bool,
+    /// The keys with the most of them.
+    pub keys: Vec<LimitedKey>,
+}
+
+/// Deliveries of one key that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitedKey {
+    /// The value of the key of `concurrency_by`.
+    pub concurrency: Option<String>,
+    /// The value of the key of `rate_by`.
+    pub rate: Option<String>,
+    /// How many.
+    pub deliveries: usize,
+}
+
+impl From<&Line> for LimitedKey {
+    fn from(line: &Line) -> Self {
+        Self {
+            concurrency: line.keys.concurrency.as_ref().map(by_key::shown),
+            rate: line.keys.rate.as_ref().map(by_key::shown),
+            deliveries: line.deliveries,
+        }
+    }
 }
 
 /// The workers of a consumer, and what they did.
@@ -326,6 +361,7 @@ impl ConsumerStatus {
             standby: None,
             idle: None,
             kept: None,
+            limited: None,
             crew: None,
             paused: None,
             queues: Vec::new(),

@@ -126,12 +126,14 @@ mod grouping {
     mod batch_company;
     mod batch_failures;
     pub(crate) mod batches;
+    mod batches_by_key;
     mod dedup;
     mod ordering;
 }
 
 /// How many deliveries are handled, and how fast.
 mod pace {
+    mod by_key;
     pub(crate) mod flow;
     mod pause_company;
     mod prefetch;
@@ -217,7 +219,7 @@ mod process {
     mod hosts;
     mod logs;
     mod manifests;
-    mod placement;
+    pub(crate) mod placement;
     mod placement_company;
     // A network of a process' own, as only Linux provides it.
     #[cfg(target_os = "linux")]

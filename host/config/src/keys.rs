@@ -35,8 +35,8 @@ pub(crate) use component::ComponentMeant;
 pub(crate) use connection::{ConnectionMeant, ReconnectMeant};
 pub(crate) use consumer::ConsumerMeant;
 pub(crate) use consuming::{
-    DedupMeant, RateKeys, RetryKeys, RouteKeys, RoutePublishKeys, RouteRetryKeys, ScaleKeys,
-    SchemaKeys, StreamMeant,
+    BatchMeant, ConcurrencyByKeys, DedupMeant, RateByKeys, RateKeys, RetryKeys, RouteKeys,
+    RoutePublishKeys, RouteRetryKeys, ScaleKeys, SchemaKeys, StreamMeant,
 };
 pub(crate) use host::HostMeant;
 pub(crate) use http::{HttpMeant, HttpRouteMeant};

@@ -5,6 +5,7 @@ pub mod message;
 pub mod message_key;
 pub mod policy;
 
+pub mod by_key;
 pub mod canary;
 pub mod codes;
 pub mod dead;

@@ -43,6 +43,11 @@ impl Bucket {
         self.full_at.checked_sub(self.slack).unwrap_or(self.full_at)
     }
 
+    /// When all tokens are there.
+    pub fn full_at(&self) -> Instant {
+        self.full_at
+    }
+
     /// Takes a token. A token that is taken early delays the next ones.
     pub fn take(&mut self, now: Instant) {
         self.full_at = self.full_at.max(now) + self.each;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::depths::{Depths, Question, ask, shared};
 use super::discovery::{Looked, statuses};
-use crate::pipeline::{Flow, Keeping, Roster};
+use crate::pipeline::{ByKey, Flow, Keeping, Roster};
 use crate::schedules::ScheduleState;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
@@ -50,6 +50,7 @@ pub(super) struct Watched {
 pub(super) struct Crewed {
     pub(super) flow: Arc<Flow>,
     pub(super) keeping: Arc<Keeping>,
+    pub(super) by_key: Option<Arc<ByKey>>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
@@ -336,6 +337,7 @@ fn consumer(
         idle: crewed.and_then(|crewed| crewed.flow.watch().idle()),
         paused: crewed.and_then(|crewed| crewed.flow.paused()),
         kept,
+        limited: crewed.and_then(|crewed| crewed.by_key.as_ref()?.status()),
         crew: crewed.map(crew),
         queues: Vec::new(),
     }

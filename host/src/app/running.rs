@@ -146,6 +146,7 @@ impl Running {
         let crewed = Crewed {
             flow: Arc::clone(pipeline.flow()),
             keeping: Arc::clone(pipeline.keeping()),
+            by_key: pipeline.by_key().cloned(),
             telemetry: Arc::clone(pipeline.telemetry()),
             roster: pipeline.start(),
         };

@@ -1,9 +1,10 @@
 //! Batches: deliveries gathered by size and time, handed over in one call, settled one by one.
 //!
 //! One worker gathers at a time, so that a batch holds consecutive deliveries; once it is due the next worker
-//! gathers while this one has its batch handled. Gathered deliveries are unacknowledged and held by the
-//! gatherer only: they go back as they came if the host stops, or if their channel dies, before the component
-//! has seen them.
+//! gathers while this one has its batch handled. With `batch.by` a batch holds consecutive deliveries of one key, and
+//! the batches of all keys are gathered side by side: what one gatherer leaves behind is the next one's. Gathered
+//! deliveries are unacknowledged: they go back as they came if the host stops, or if their channel dies, before the
+//! component has seen them.
 
 mod gathering;
 
@@ -11,41 +12,117 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
-use hive_amqp::Lead;
-use hive_config::plan::{BatchPlan, ConsumerPlan};
+use hive_amqp::{Acks, Lead};
+use hive_config::plan::ConsumerPlan;
+use hive_core::by_key::value_of;
+use hive_core::message_key::Key;
 use hive_lifecycle::failpoint;
 use hive_otlp::Handling;
 use hive_sandbox::Call;
-use hive_telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
+use hive_telemetry::{
+    BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry, Telemetry,
+};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
-use self::gathering::Gathering;
+use self::gathering::{Gathering, Which};
 use super::crew::Seat;
 use super::held::{Held, Label};
 use super::{Ended, Pipeline};
 
 /// State shared by the workers of a consumer with batches.
 pub(super) struct Batches {
-    rule: BatchPlan,
-    /// Whose turn it is to gather.
-    turn: Mutex<()>,
+    /// `batch.by`.
+    by: Option<Key>,
+    /// Held by the worker whose turn it is to gather.
+    turn: Mutex<Gathered>,
     telemetry: BatchTelemetry,
+}
+
+/// What was gathered so far.
+struct Gathered {
+    batches: Gathering<Held>,
+    /// The channel of the last one.
+    channel: Option<Acks>,
 }
 
 impl Batches {
     /// `None` for a consumer without batches.
     pub(super) fn of(plan: &ConsumerPlan, telemetry: &Telemetry) -> Option<Self> {
+        let rule = plan.batch.as_ref()?;
         Some(Self {
-            rule: plan.batch?,
-            turn: Mutex::new(()),
+            by: rule.by.clone(),
+            turn: Mutex::new(Gathered {
+                batches: Gathering::new(rule.size, rule.wait),
+                channel: None,
+            }),
             telemetry: telemetry.batches(&plan.name, &plan.table, plan.handler.name()),
         })
     }
 
-    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+    /// Whether there is a batch for each key.
+    pub(super) fn are_by_key(&self) -> bool {
+        self.by.is_some()
+    }
+
+    async fn turn(&self) -> Option<MutexGuard<'_, Gathered>> {
         Some(self.turn.lock().await)
+    }
+
+    /// The next batch that is not to wait any longer.
+    fn due(&self, gathered: &Gathered) -> Option<(Which, BatchReason)> {
+        if let Some(due) = gathered.batches.due(Instant::now()) {
+            return Some(due);
+        }
+        // All that the broker gives out waits here for more that cannot come. Whatever else is in flight would make room.
+        let (parked, prefetch) = gathered.channel.as_ref()?.parked();
+        let stands_still = self.are_by_key() && parked >= usize::from(prefetch);
+        let fullest = gathered.batches.fullest().filter(|_| stands_still)?;
+        Some((fullest, BatchReason::Prefetch))
+    }
+
+    /// Adds a delivery to those of its key.
+    fn add(&self, gathered: &mut Gathered, mut held: Held) {
+        let mut which = None;
+        if let Some(by) = &self.by {
+            which = value_of(by, &held.delivery.envelope);
+            held.delivery.settlement.park();
+        }
+        gathered.batches.add(which, held, Instant::now());
+    }
+}
+
+impl Gathered {
+    /// Takes a batch that is to be handled.
+    fn take(&mut self, which: &Which) -> Vec<Held> {
+        let mut batch = self.batches.take(which);
+        for held in &mut batch {
+            held.delivery.settlement.unpark();
+        }
+        batch
+    }
+
+    /// Drops what cannot be settled any more, if there is any: the broker hands it out again.
+    fn drop_stale(&mut self) -> bool {
+        let deliveries = self.batches.keep(|held| held.delivery.settlement.is_live());
+        if deliveries > 0 {
+            tracing::debug!(
+                deliveries,
+                "the channel of an unfinished batch is gone; its deliveries are dropped here"
+            );
+        }
+        deliveries > 0
+    }
+
+    /// A delivery has come. Those of another channel, which it may repeat, are dropped if that is gone.
+    fn comes(&mut self, held: &Held) {
+        let settlement = &held.delivery.settlement;
+        let channel = self.channel.as_ref();
+        if channel.is_none_or(|channel| !channel.are_of(settlement)) {
+            self.drop_stale();
+            self.channel = Some(settlement.acks());
+        }
     }
 }
 
@@ -70,22 +147,21 @@ impl Pipeline {
     async fn gather(
         self: &Arc<Self>,
         batches: &Batches,
-        _turn: MutexGuard<'_, ()>,
+        mut gathered: MutexGuard<'_, Gathered>,
     ) -> Option<Vec<Held>> {
-        let mut gathering = Gathering::new(batches.rule);
         loop {
-            if let Some(reason) = gathering.due(Instant::now()) {
-                if drop_stale(&mut gathering) {
+            if let Some((which, reason)) = batches.due(&gathered) {
+                if gathered.drop_stale() {
                     continue;
                 }
-                let batch = gathering.take();
+                let batch = gathered.take(&which);
                 let size = batch.len();
                 BatchHanded { size, reason }.emit(&batches.telemetry);
                 return Some(batch);
             }
             let mut lead = Lead::default();
             let next = self.admission.next(&self.subscription, &mut lead);
-            let next = match gathering.deadline() {
+            let next = match gathered.batches.deadline() {
                 None => next.await,
                 // Dropped in its wait it has lost no delivery.
                 Some(deadline) => match timeout_at(deadline, next).await {
@@ -95,19 +171,26 @@ impl Pipeline {
             };
             lead.give_up();
             let Some(held) = next else {
-                self.give_back(batches, gathering.take());
+                self.give_back(batches, gathered.batches.take_all());
                 return None;
             };
-            // Before anything is claimed for this one, which may be one of those, come again.
-            if gathering.last().is_some_and(is_stale) {
-                drop_stale(&mut gathering);
-            }
+            // Before anything is claimed for this one.
+            gathered.comes(&held);
             // A batch excludes repeats, deliveries that wait for another one of their key, and suspects.
             if let Some(held) = self.taken(held).await
                 && let Some(held) = self.unsuspected(held).await
             {
-                gathering.add(held, Instant::now());
+                batches.add(&mut gathered, held);
             }
+        }
+    }
+
+    /// Once the host drains, gives back what was gathered and left behind while every worker has a batch.
+    pub(super) async fn give_back_what_is_left(self: Arc<Self>) {
+        self.tasks.drain().cancelled().await;
+        if let Some(batches) = &self.batches {
+            let mut gathered = batches.turn.lock().await;
+            self.give_back(batches, gathered.batches.take_all());
         }
     }
 
@@ -168,23 +251,6 @@ impl Pipeline {
             consume_budget().await;
         }
     }
-}
-
-/// Whether a delivery cannot be settled any more: its channel is gone.
-fn is_stale(held: &Held) -> bool {
-    !held.delivery.settlement.is_live()
-}
-
-/// Drops what cannot be settled any more, if there is any: the broker hands it out again.
-fn drop_stale(gathering: &mut Gathering<Held>) -> bool {
-    let deliveries = gathering.keep(|held| !is_stale(held));
-    if deliveries > 0 {
-        tracing::debug!(
-            deliveries,
-            "the channel of an unfinished batch is gone; its deliveries are dropped here"
-        );
-    }
-    deliveries > 0
 }
 
 /// The name of a batch in log lines.

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Pass, Stand};
+use super::by_key::ByKey;
 use super::order::Order;
 use super::services::Common;
 use crate::status::Pause;
@@ -26,6 +27,7 @@ pub struct Flow {
     /// Lent by the pipeline.
     subscription: Arc<Subscription>,
     order: Option<Arc<Order>>,
+    by_key: Option<Arc<ByKey>>,
     pause_on: Option<PauseOnPlan>,
     state: Mutex<State>,
     /// The breaker stands elsewhere.
@@ -59,11 +61,16 @@ pub(super) struct Watched {
 }
 
 impl Flow {
-    pub(super) fn new(common: &Common<'_>, order: Option<&Arc<Order>>) -> Arc<Self> {
+    pub(super) fn new(
+        common: &Common<'_>,
+        order: Option<&Arc<Order>>,
+        by_key: Option<&Arc<ByKey>>,
+    ) -> Arc<Self> {
         let pause_on = common.plan.pause_on;
         Arc::new(Self {
             subscription: Arc::clone(common.subscription),
             order: order.map(Arc::clone),
+            by_key: by_key.map(Arc::clone),
             pause_on,
             state: Mutex::new(State {
                 by_hand: None,
@@ -222,6 +229,12 @@ impl Flow {
             match intake {
                 Intake::Nothing => order.close(),
                 Intake::All | Intake::One(_) => order.open(),
+            }
+        }
+        if let Some(by_key) = &self.by_key {
+            match intake {
+                Intake::Nothing => by_key.close(),
+                Intake::All | Intake::One(_) => by_key.open(),
             }
         }
         self.subscription.take_in(intake);

@@ -7,6 +7,7 @@ use hive_core::policy::Disposition;
 use hive_otlp::Handling;
 use hive_telemetry::InHand;
 
+use super::by_key::Place;
 use super::flow::Watched;
 use super::keeping::Patience;
 use super::order::Turn;
@@ -27,6 +28,9 @@ pub(super) struct Held {
     pub(super) watched: Option<Watched>,
     /// How often something was tried again for it, while it is kept in the host.
     pub(super) patience: Patience,
+    /// Of those that its key has, where they are limited. It ends with the call, not with the settlement: what the
+    /// limit protects is at work in the call.
+    pub(super) place: Option<Place>,
     /// Where its key is kept in order. The last to go: the next one of the key starts when nothing
     /// else is owed for this one.
     pub(super) turn: Option<Turn>,

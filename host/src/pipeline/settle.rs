@@ -317,11 +317,12 @@ impl Settler {
             lease,
             watched,
             patience,
+            place,
             turn,
             watcher,
             trace,
         } = held;
-        drop((in_hand, lease, watched, patience));
+        drop((in_hand, lease, watched, patience, place));
         if let Some(trace) = trace {
             trace.settled(Ended {
                 operation: None,
@@ -366,11 +367,12 @@ impl Settler {
             lease: _lease,
             watched,
             patience,
+            place,
             mut turn,
             watcher,
             trace,
         } = held;
-        drop(patience);
+        drop((patience, place));
         let tag = delivery.settlement.tag();
         let is_handled = matches!(exit, Exit::Acked { .. });
         if let (Exit::Lost, Some(turn)) = (&exit, turn.take()) {

@@ -15,6 +15,7 @@ pub struct BatchTelemetry {
     consumer: Arc<str>,
     full: IntCounter,
     waited: IntCounter,
+    early: IntCounter,
     size: Histogram,
     handling: Histogram,
 }
@@ -34,6 +35,7 @@ impl BatchTelemetry {
         Self {
             full: reason(BatchReason::Size),
             waited: reason(BatchReason::Wait),
+            early: reason(BatchReason::Prefetch),
             size: meters.batch_size.with_label_values(&[&**table]),
             handling: meters.handling.with_label_values(&[&**table, component]),
             consumer: consumer.clone(),
@@ -57,6 +59,7 @@ impl BatchHanded {
         match reason {
             BatchReason::Size => telemetry.full.inc(),
             BatchReason::Wait => telemetry.waited.inc(),
+            BatchReason::Prefetch => telemetry.early.inc(),
         }
         telemetry.size.observe(size as f64);
         Fact::BatchHanded {

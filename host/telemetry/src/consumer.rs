@@ -43,6 +43,7 @@ pub struct ConsumerTelemetry {
     depth: Depth,
     handling: Histogram,
     pub(super) waiting: Part,
+    pub(super) limited: Part,
     pub(super) kept: Part,
     pub(super) quarantined: IntGauge,
     pub(super) paused_by_hand: Part,
@@ -106,6 +107,7 @@ impl ConsumerTelemetry {
         let (paused, pauses) = (&meters.paused, &meters.pauses);
         Self {
             waiting: Part::new(meters.waiting.with_label_values(name)),
+            limited: Part::new(meters.limited.with_label_values(name)),
             kept: Part::new(meters.kept.with_label_values(name)),
             quarantined: meters.quarantined.with_label_values(name),
             paused_by_hand: Part::new(paused.with_label_values(&by_hand)),

@@ -161,6 +161,21 @@ impl ConsumerTelemetry {
         self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// So many deliveries wait because their key is at its limit: `hive_deliveries_limited`.
+    pub fn limited(&self, count: usize) {
+        self.limited.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Those fill the prefetch, so that hardly any of other keys come.
+    pub fn limited_fill_the_prefetch(&self, limited: usize, prefetch: u16) {
+        Fact::LimitedFillPrefetch {
+            consumer: &self.consumer,
+            limited,
+            prefetch,
+        }
+        .emit();
+    }
+
     /// So many deliveries are kept until something works again: `hive_deliveries_kept`.
     pub fn keeps(&self, count: usize) {
         self.kept.set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -198,6 +198,9 @@ meters! {
     waiting: gauge "hive_deliveries_waiting" [consumer], Consumer,
         "Deliveries that wait in the host for others of their key.",
         "Deliveries that wait in the host for earlier ones of their [key](ordering.md), or for their own next attempt.";
+    limited: gauge "hive_deliveries_limited" [consumer], Consumer,
+        "Deliveries that wait in the host because their key is at its limit.",
+        "Deliveries that wait in the host because their [key](by-key.md) is at the limit of `concurrency_by` or `rate_by`.";
     kept: gauge "hive_deliveries_kept" [consumer], Consumer,
         "Deliveries that are kept in the host until something that they need works again.",
         "Deliveries that are [kept in the host](reliability.md#kept-in-the-host) because something outside the component failed. Zero when all is well.";

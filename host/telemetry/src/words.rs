@@ -134,5 +134,7 @@ words! {
         Size = "size",
         /// The first delivery of the batch had waited for `wait`.
         Wait = "wait",
+        /// The batches that were gathered together had filled the prefetch, so that no further delivery came.
+        Prefetch = "prefetch",
     }
 }

@@ -9,6 +9,7 @@ mod axis;
 mod bout;
 mod brokers;
 mod contender;
+mod fairness;
 mod hosts;
 mod native;
 mod plot;
@@ -79,6 +80,16 @@ struct Options {
         requires = "hosts"
     )]
     queues: String,
+    /// Instead of all that: what a flood of this many messages of one tenant costs 99 others, with and without
+    /// `concurrency_by`
+    #[arg(
+        long,
+        value_name = "MESSAGES",
+        num_args = 0..=1,
+        default_missing_value = "10000",
+        conflicts_with_all = ["matrix", "scale", "plot", "against", "hosts"]
+    )]
+    fairness: Option<usize>,
     /// Instead of all that: the host and the best native consumer on RabbitMQ and on the broker in the process, in turns
     #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "against"])]
     brokers: bool,
@@ -131,6 +142,9 @@ async fn compare(options: Options) -> Result<()> {
     }
     if let Some(queues) = options.hosts {
         return hosts::measure(&broker, queues, &options.queues).await;
+    }
+    if let Some(flood) = options.fairness {
+        return fairness::measure(&broker, flood, options.rounds.unwrap_or(3)).await;
     }
     small::measure(&broker).await?;
     let other = options.against.map(|program| {

@@ -83,6 +83,16 @@ async fn example_routes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn example_by_key() -> Result<()> {
+    come_to_what_they_say(Example {
+        folder: checked_and_tested("by-key")?,
+        queue: "mails",
+        makes: &[("mails.outgoing", 2)],
+    })
+    .await
+}
+
+#[tokio::test]
 async fn example_contracts() -> Result<()> {
     come_to_what_they_say(Example {
         folder: checked_and_tested("contracts")?,

@@ -63,7 +63,7 @@ pub(super) async fn wait_for_ended(hosts: &[HostProcess], count: usize) -> Resul
 }
 
 /// Pauses or resumes the consumer of a host.
-pub(super) async fn command(host: &HostProcess, verb: &str) -> Result<()> {
+pub(crate) async fn command(host: &HostProcess, verb: &str) -> Result<()> {
     let path = format!("/v1/consumers/letters/{verb}");
     let answer = host
         .command(&path, "content-type: application/json\r\n")

@@ -65,8 +65,10 @@ pub(crate) struct Window {
     /// Acked ones after those.
     acked_above: usize,
     requeued: usize,
-    /// A quarter of the prefetch.
-    quarter: usize,
+    /// The channel holds at most this many deliveries.
+    prefetch: u16,
+    /// How many of them wait in the host for a time that is not known.
+    parked: usize,
     closed: bool,
 }
 
@@ -80,14 +82,36 @@ impl Window {
             acked_below: 0,
             acked_above: 0,
             requeued: 0,
-            quarter: quarter(prefetch),
+            prefetch,
+            parked: 0,
             closed: false,
         }
     }
 
     /// The channel holds at most `prefetch` deliveries from now on.
     pub(crate) fn resize(&mut self, prefetch: u16) {
-        self.quarter = quarter(prefetch);
+        self.prefetch = prefetch;
+    }
+
+    /// One more delivery is parked: an ack above it would wait for it for ever.
+    pub(crate) fn park(&mut self) {
+        self.parked += 1;
+    }
+
+    /// One is parked no longer.
+    pub(crate) fn unpark(&mut self) {
+        self.parked -= 1;
+    }
+
+    /// How many deliveries are parked, and how many the channel holds at most.
+    pub(crate) fn parked(&self) -> (usize, u16) {
+        (self.parked, self.prefetch)
+    }
+
+    /// A quarter of the prefetch that is not parked: of as many acks the broker is told, or it would have too few
+    /// deliveries left to give out.
+    fn quarter(&self) -> usize {
+        (usize::from(self.prefetch).saturating_sub(self.parked) / 4).max(1)
     }
 
     /// The channel is gone: nothing can be settled any more.
@@ -162,9 +186,9 @@ impl Window {
 
     /// How urgent it is.
     pub(crate) fn due(&self) -> Due {
-        let owed_now = self.requeued > 0
-            || self.acked_below >= self.quarter
-            || self.acked_above >= self.quarter;
+        let quarter = self.quarter();
+        let owed_now =
+            self.requeued > 0 || self.acked_below >= quarter || self.acked_above >= quarter;
         match (owed_now, self.acked_below, self.acked_above) {
             (true, _, _) => Due::Now,
             (false, 1.., _) => Due::Soon,
@@ -183,7 +207,7 @@ impl Window {
             self.requeued = 0;
         }
         self.take_run(&mut frames);
-        if self.acked_above > 0 && (with_late || self.acked_above >= self.quarter) {
+        if self.acked_above > 0 && (with_late || self.acked_above >= self.quarter()) {
             self.take_each(Tag::Acked, Frame::Ack, &mut frames);
             self.acked_above = 0;
         }
@@ -210,10 +234,6 @@ impl Window {
             }
         }
     }
-}
-
-fn quarter(prefetch: u16) -> usize {
-    usize::from(prefetch / 4).max(1)
 }
 
 #[cfg(test)]
@@ -249,6 +269,21 @@ mod tests {
         window.ack(6);
         window.ack(1);
         assert_eq!(window.take(false), [Frame::AckUpTo(6)]);
+    }
+
+    #[test]
+    fn what_is_parked_leaves_less_of_the_prefetch_for_acks_to_wait_in() {
+        let mut window = Window::new(16);
+        for _ in 0..12 {
+            window.park();
+        }
+        // The first twelve are parked, and of the four that the broker gives out beside them one is a quarter.
+        assert_eq!(window.ack(13), Some(Due::Now));
+        assert_eq!(window.take(false), [Frame::Ack(13)]);
+        for _ in 0..12 {
+            window.unpark();
+        }
+        assert_eq!(window.ack(14), Some(Due::Late));
     }
 
     #[test]

@@ -38,6 +38,16 @@ impl Acks {
     pub async fn gone(&self) {
         self.0.gone().await;
     }
+
+    /// Whether this delivery came over the same channel.
+    pub fn are_of(&self, settlement: &Settlement) -> bool {
+        Arc::ptr_eq(&self.0, &settlement.sink)
+    }
+
+    /// How many deliveries of the channel are parked, and how many it holds at most.
+    pub fn parked(&self) -> (usize, u16) {
+        self.0.parked()
+    }
 }
 
 /// Whether the broker will hear of a settlement.
@@ -75,6 +85,8 @@ pub struct Settlement {
     is_settled: bool,
     /// Its channel delivers nothing else, and is to be closed once this one is settled.
     is_the_only_one: bool,
+    /// While it waits in the host.
+    parked: Option<Parked>,
     /// Released when it is settled, or dropped.
     _in_hand: InHand,
 }
@@ -96,6 +108,16 @@ impl Drop for InHand {
     }
 }
 
+/// Counts a delivery as one that waits in the host.
+#[derive(Debug)]
+struct Parked(Arc<AckSink>);
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
+}
+
 impl Settlement {
     /// `place` is its position in a stream.
     pub(crate) fn new(tag: u64, sink: &Arc<AckSink>, place: Option<Place>) -> Self {
@@ -105,6 +127,7 @@ impl Settlement {
             place,
             is_settled: false,
             is_the_only_one: false,
+            parked: None,
             _in_hand: InHand::new(sink),
         }
     }
@@ -112,6 +135,20 @@ impl Settlement {
     /// A channel that will be closed is no reason to give it back: it was delivered to be tried.
     pub(crate) fn is_the_only_one(&mut self) {
         self.is_the_only_one = true;
+    }
+
+    /// From now on it waits in the host without a worker, for a time that is not known. Others are asked for in its
+    /// place, as far as the prefetch may grow, and their acks do not wait for it.
+    pub fn park(&mut self) {
+        if self.parked.is_none() {
+            self.sink.park();
+            self.parked = Some(Parked(Arc::clone(&self.sink)));
+        }
+    }
+
+    /// It does not wait any longer.
+    pub fn unpark(&mut self) {
+        self.parked = None;
     }
 
     /// The message is done with.

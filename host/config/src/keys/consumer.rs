@@ -4,22 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_contracts::Contract;
+use hive_core::by_key::{ConcurrencyBy, RateBy};
 use hive_core::holding::CONSUMER_TIMEOUT;
 use hive_core::policy::RetryPolicy;
 use hive_core::scaling::ScalePlan;
 
 use super::consuming::{
-    BatchPlan, DedupPlan, PauseOnPlan, RateKeys, RetryKeys, RouteKeys, ScaleKeys, SchemaKeys,
-    StreamPlan,
+    BatchPlan, ConcurrencyByKeys, DedupPlan, PauseOnPlan, RateByKeys, RateKeys, RetryKeys,
+    RouteKeys, SHARED_KEY, ScaleKeys, SchemaKeys, StreamPlan,
 };
 use super::{LONGEST, Shape};
 use crate::diff::differing::{Shown, Within};
 use crate::plan::{
     DelayQueues, Handler, OrderedRetry, OrderingPlan, Otherwise, Placement, RatePlan,
 };
-
-/// See [`Key::named`](hive_core::message_key::Key::named).
-const ORDERED_BY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
 
 /// The host keeps a delivery for as long as the default lets it.
 const SHORTEST_ACK_TIMEOUT: u64 = CONSUMER_TIMEOUT.as_secs() * 1000;
@@ -68,7 +66,7 @@ table! {
             within RetryKeys of |consumer| consumer;
 
         /// Deliveries with the same key are handled one at a time and in order. See [ordering](ordering.md).
-        ordered_by -> String as Form(ORDERED_BY),
+        ordered_by -> String as Form(SHARED_KEY),
             else "no order",
             written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
             from |consumer| consumer.ordering.as_ref().map(|ordering| ordering.by.to_string());
@@ -80,6 +78,16 @@ table! {
         /// The rate at which the component gets deliveries, as in `"100/s"`, `"10/m"` or `"500/h"`. See [rate](flow.md).
         rate => Option<RatePlan> as Short("limit", RateKeys::KEYS),
             else "no limit", written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`, or a table";
+
+        /// At most this many deliveries with the same key are handled at once. See [limits by key](by-key.md).
+        concurrency_by => Option<ConcurrencyBy> as Table(ConcurrencyByKeys::KEYS),
+            else "no limit",
+            within ConcurrencyByKeys of |consumer| &consumer.concurrency_by;
+
+        /// The rate at which the component gets deliveries with the same key. See [limits by key](by-key.md).
+        rate_by => Option<RateBy> as Table(RateByKeys::KEYS),
+            else "no limit",
+            within RateByKeys of |consumer| &consumer.rate_by;
 
         /// When the consumer pauses by itself. See [flow](flow.md).
         pause_on: Option<PauseOnPlan>, else "never";
@@ -101,7 +109,7 @@ table! {
 
         /// Hands many deliveries over in one call, to a component that exports `batch-handler`. See
         /// [batches](batches.md).
-        batch: Option<BatchPlan>, else "one by one";
+        batch => Option<BatchPlan> as Table(BatchPlan::KEYS), else "one by one";
 
         /// Whether every host with this consumer consumes `queue` (`"every"`), or one at a time, with fail-over
         /// (`"single"`). See [placement](placement.md).

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_core::by_key::{ConcurrencyBy, RateBy};
 use hive_core::holding::LONGEST_HOLD;
 use hive_core::message_key::Key;
 use hive_core::policy::{OnError, Schedule};
@@ -10,9 +11,13 @@ use hive_core::scaling::ScalePlan;
 
 use super::{LONGEST, LONGEST_TTL, Shape};
 use crate::plan::{ConsumerPlan, DelayQueues, StreamOffset};
+use crate::units;
 
 /// A delivery that waits is unacknowledged.
 const LONGEST_BATCH_WAIT: u64 = LONGEST_HOLD.as_secs() * 1000;
+
+/// A key that messages have in common. See [`Key::named`].
+pub(super) const SHARED_KEY: &str = r"^(routing-key|header:[\s\S]+|json:/[\s\S]*)$";
 
 /// See [`units::rate`](crate::units::rate).
 const RATE: &str = "^0*[1-9][0-9]*/[smh]$";
@@ -158,6 +163,37 @@ table! {
 }
 
 table! {
+    /// `concurrency_by = { … }`.
+    keys ConcurrencyByKeys of Option<ConcurrencyBy> {
+        /// What the deliveries of one limit have in common. A message without the key is not limited.
+        key -> String as Form(SHARED_KEY) [required],
+            written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
+            from |by| by.as_ref().map(|by| by.key.to_string());
+
+        /// Deliveries of one key that are handled at once.
+        limit -> u16 as Integer(1, u16::MAX as i64) [required], from |by| by.as_ref().map(|by| by.limit);
+    }
+}
+
+table! {
+    /// `rate_by = { … }`.
+    keys RateByKeys of Option<RateBy> {
+        /// What the deliveries of one rate have in common. A message without the key is not limited.
+        key -> String as Form(SHARED_KEY) [required],
+            written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
+            from |by| by.as_ref().map(|by| by.key.to_string());
+
+        /// This many of one key each second, minute or hour.
+        rate -> String as Form(RATE) [required], written "`\"N/s\"`, `\"N/m\"`, `\"N/h\"`",
+            from |by| by.as_ref().map(|by| units::show_rate(by.rate.limit, by.rate.per));
+
+        /// How many of one key may come at once after a quiet time.
+        burst -> u32 as Integer(1, u32::MAX as i64), else "those of a tenth of a second, at least 1",
+            from |by| by.as_ref().map(|by| by.rate.burst);
+    }
+}
+
+table! {
     /// `pause_on = { … }`: when a consumer stops by itself.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct PauseOnPlan {
@@ -190,13 +226,20 @@ table! {
 
 table! {
     /// `batch = { … }`. A batch is handed to the component as soon as it is full, or old enough.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct BatchPlan {
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct BatchPlan, meant BatchMeant {
         /// Deliveries that the component gets together, in one call.
         size: u16 as Integer(1, u16::MAX as i64) [required];
 
         /// How long the first delivery of a batch waits for the others.
         wait: Duration as Duration(1, LONGEST_BATCH_WAIT) [required];
+
+        /// What the deliveries of a batch have in common: batches of several keys are gathered side by side. Those without
+        /// the key are gathered together. See [batches of one key](batches.md#batches-of-one-key).
+        by => Option<Key> as Form(SHARED_KEY),
+            else "any deliveries",
+            written "`\"routing-key\"`, `\"header:NAME\"`, `\"json:/pointer\"`",
+            from |batch| batch.by.as_ref().map(ToString::to_string);
     }
 }
 

@@ -72,6 +72,14 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     ("consumers.ordered_retry", "ordered_by = 'routing-key'"),
     ("consumers.rate.", "rate.limit = '10/s'"),
+    (
+        "consumers.concurrency_by.",
+        "concurrency_by.key = 'routing-key'\nconcurrency_by.limit = 9",
+    ),
+    (
+        "consumers.rate_by.",
+        "rate_by.key = 'routing-key'\nrate_by.rate = '10/s'",
+    ),
     ("consumers.pause_on.", "pause_on.failure_ratio = 0.5"),
     ("consumers.dedup.", "dedup.key = 'body'"),
     ("consumers.publish_dedup.", "publish_dedup.key = 'body'"),
@@ -166,6 +174,13 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("consumers.ordered_by", ["'routing-key'", "'header:a'"]),
     ("consumers.rate", ["'1/s'", "'2/s'"]),
     ("consumers.rate.limit", ["'1/s'", "'2/s'"]),
+    (
+        "consumers.concurrency_by.key",
+        ["'routing-key'", "'header:a'"],
+    ),
+    ("consumers.rate_by.key", ["'routing-key'", "'header:a'"]),
+    ("consumers.rate_by.rate", ["'1/s'", "'2/s'"]),
+    ("consumers.batch.by", ["'routing-key'", "'header:a'"]),
     ("consumers.retry", ["'none'", "'fast'"]),
     ("consumers.retry.delays", ["['1s']", "['2s']"]),
     (

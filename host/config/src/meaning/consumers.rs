@@ -17,6 +17,7 @@ use crate::redact;
 use crate::written::Node;
 
 mod batch;
+mod by_key;
 mod dedup;
 mod pattern;
 mod placement;
@@ -96,6 +97,9 @@ fn plan(
     let ordering = flow::ordering(context, node);
     let rate = flow::rate(context, node.get(ConsumerPlan::rate));
     let (prefetch, concurrency) = prefetch(context, node, scale.as_ref(), rate.as_ref());
+    let concurrency_by = by_key::concurrency(context, node, concurrency, ordering.as_ref());
+    let rate_by = by_key::rate(context, node);
+    let batch = by_key::batch(context, node);
     let retry = retry::policy(context, node);
     check_queue(context, node);
     let stream = stream::plan(context, name, node);
@@ -144,6 +148,9 @@ fn plan(
         scale,
         ordering,
         rate,
+        concurrency_by,
+        rate_by,
+        batch,
         retry,
         delay_queues,
         dead_letter: dead_letter?,

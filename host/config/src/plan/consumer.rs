@@ -1,5 +1,6 @@
 //! What a consumer's keys mean together.
 
+use hive_core::by_key::Limits;
 use hive_core::policy::ConsumerPolicy;
 
 use super::{BatchPlan, ConsumerPlan, PauseOnPlan};
@@ -16,6 +17,21 @@ impl ConsumerPlan {
         }
     }
 
+    /// The limits of each key.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency_by.clone(),
+            rate: self.rate_by.clone(),
+        }
+    }
+
+    /// Whether some of its deliveries wait in the host for a reason of their own, while it needs others: for their key
+    /// to be below its limit, or for the rest of their batch.
+    pub fn parks_deliveries(&self) -> bool {
+        let is_by_key = self.batch.as_ref().is_some_and(|batch| batch.by.is_some());
+        is_by_key || !self.limits().is_none()
+    }
+
     /// The prefetch as a reload shows it.
     pub(crate) fn shown_prefetch(&self) -> String {
         match self.prefetch == self.least_prefetch {
@@ -27,8 +43,17 @@ impl ConsumerPlan {
 
 impl Show for BatchPlan {
     fn show(&self, _: &Shape) -> String {
-        let Self { size, wait } = *self;
-        format!("{{ size = {size}, wait = {:?} }}", units::show(wait))
+        let Self { size, wait, by } = self;
+        let wait = units::show(*wait);
+        match by {
+            None => format!("{{ size = {size}, wait = {wait:?} }}"),
+            Some(by) => {
+                format!(
+                    "{{ size = {size}, wait = {wait:?}, by = {:?} }}",
+                    by.to_string()
+                )
+            }
+        }
     }
 }
 

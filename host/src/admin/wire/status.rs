@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::{ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView, ScheduleView};
 use crate::admin::Sources;
-use crate::status::{ConsumerStatus, CrewStatus, QueueDepth, SharedQueue, Status};
+use crate::status::{
+    ConsumerStatus, CrewStatus, Limited, LimitedKey, QueueDepth, SharedQueue, Status,
+};
 
 #[derive(Debug, Serialize)]
 pub(in crate::admin) struct StatusView<'a> {
@@ -69,10 +71,53 @@ pub(in crate::admin) struct ConsumerView<'a> {
     /// Deliveries that are kept in the host until something works again.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<KeptView<'a>>,
+    /// Deliveries that wait in the host because their key is at its limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited: Option<LimitedView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
     /// Its own queue, and those for its retries and its dead letters.
     queues: Vec<QueueView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitedView<'a> {
+    deliveries: usize,
+    /// Whether hardly any deliveries of other keys come.
+    fills_the_prefetch: bool,
+    /// Those with the most deliveries.
+    keys: Vec<LimitedKeyView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitedKeyView<'a> {
+    /// The value of the key of `concurrency_by`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency_by: Option<&'a str>,
+    /// The value of the key of `rate_by`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_by: Option<&'a str>,
+    deliveries: usize,
+}
+
+impl<'a> From<&'a Limited> for LimitedView<'a> {
+    fn from(limited: &'a Limited) -> Self {
+        Self {
+            deliveries: limited.deliveries,
+            fills_the_prefetch: limited.fills_the_prefetch,
+            keys: limited.keys.iter().map(LimitedKeyView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a LimitedKey> for LimitedKeyView<'a> {
+    fn from(key: &'a LimitedKey) -> Self {
+        Self {
+            concurrency_by: key.concurrency.as_deref(),
+            rate_by: key.rate.as_deref(),
+            deliveries: key.deliveries,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -154,6 +199,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             reason: waiting.or(standby).map(ReasonView::from),
             pause: pause.map(PauseView::from),
             kept: status.kept.as_ref().map(KeptView::from),
+            limited: status.limited.as_ref().map(LimitedView::from),
             crew: status.crew.map(CrewView::from),
             queues: status.queues.iter().map(QueueView::from).collect(),
         }

@@ -83,9 +83,16 @@ impl Consumer {
             Some(OnError::Stop) => "stops at a message that fails".to_owned(),
             Some(OnError::Skip) => "passes over messages that fail".to_owned(),
         };
-        let batch = plan
-            .batch
-            .map(|batch| format!("{} or what came in {:?}", batch.size, batch.wait));
+        let batch = plan.batch.as_ref().map(|batch| {
+            let of_one_key = match &batch.by {
+                Some(by) => format!(", each of one {by}"),
+                None => String::new(),
+            };
+            format!(
+                "{} or what came in {:?}{of_one_key}",
+                batch.size, batch.wait
+            )
+        });
         Self {
             name: plan.name.to_string(),
             queue: plan.queue.to_string(),

@@ -81,6 +81,8 @@ impl Pipeline {
             (None, true) => Order::ByChance,
             (None, false) => Order::ByDeaths,
         };
+        // It is tried alone on its consumer, so no limit is needed; meanwhile others of its key go on.
+        held.place = None;
         let begins = {
             let mut parked = quarantine.lock();
             let order = parked.place(order, standing.as_ref());

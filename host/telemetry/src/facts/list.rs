@@ -255,6 +255,12 @@ facts! {
             consumer: [%] &'a str,
             prefetch: [] u16,
         };
+        /// Deliveries whose key is at its limit fill the prefetch of a consumer.
+        LimitedFillPrefetch("consumer.limited_fill_prefetch", WARN, "deliveries whose key is at its limit fill the prefetch; deliveries of other keys wait behind them in the queue") {
+            consumer: [%] &'a str,
+            limited: [] usize,
+            prefetch: [] u16,
+        };
         /// The wanted number of workers changed.
         WorkersScaled("consumer.scaled", INFO, "scaled") {
             consumer: [%] &'a str,

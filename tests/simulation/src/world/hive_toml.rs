@@ -44,6 +44,8 @@ queue = "work"
 component = "soak"
 concurrency = 3
 prefetch = {prefetch}
+concurrency_by = {{ key = "header:key", limit = 1 }}
+rate_by = {{ key = "header:key", rate = "1/s", burst = 3 }}
 retry = {{ limit = 3, delays = ["2s", "10s"] }}
 
 [consumers.ordered]
@@ -67,7 +69,7 @@ retry = {{ limit = 3, delays = ["2s", "10s"] }}
 [consumers.many]
 queue = "many"
 component = "batch"
-batch = {{ size = 4, wait = "500ms" }}
+batch = {{ size = 4, wait = "500ms", by = "header:key" }}
 retry = {{ limit = 3, delays = ["2s"] }}
 
 [consumers.events]

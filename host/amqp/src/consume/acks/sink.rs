@@ -125,6 +125,27 @@ impl AckSink {
         self.settled(before_and_after)
     }
 
+    /// A delivery waits in the host for a time that is not known.
+    pub(crate) fn park(&self) {
+        let before_and_after = {
+            let mut window = self.lock();
+            let before = window.due();
+            window.park();
+            (before, window.due())
+        };
+        let _settles_nothing = self.settled(Some(before_and_after));
+    }
+
+    /// It does not wait any longer.
+    pub(crate) fn unpark(&self) {
+        self.lock().unpark();
+    }
+
+    /// How many deliveries of this channel are parked, and how many it holds at most.
+    pub(crate) fn parked(&self) -> (usize, u16) {
+        self.lock().parked()
+    }
+
     /// The flusher is woken only when it has become more urgent than it knows.
     fn settled(&self, before_and_after: Option<(Due, Due)>) -> Settled {
         let Some((before, after)) = before_and_after else {

@@ -79,7 +79,7 @@ impl Feed {
             live: None,
             attempt: None,
             resizing: None,
-            prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch),
+            prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch, plan.parks_deliveries()),
             wanted,
             held_back,
             served: None,

@@ -1,4 +1,6 @@
 //! `ordered_by`, `ordered_retry` and `rate`: in which order, and how often.
+//!
+//! The keys that messages may have in common, and the rates, are those of `by_key` too.
 
 use std::time::Duration;
 
@@ -36,7 +38,8 @@ pub(super) fn ordering(context: &mut Context<'_>, node: &Node) -> Option<Orderin
     Some(OrderingPlan { by, retry })
 }
 
-fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
+/// A key that messages have in common.
+pub(super) fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
     const FORMS: &str = "write \"routing-key\", \"header:NAME\" or \"json:/pointer\"";
     let text = at.as_text()?;
     let quoted = redact::quote(text);
@@ -56,7 +59,16 @@ fn key(context: &mut Context<'_>, at: &Node) -> Option<Key> {
 /// The rate that is written here.
 pub(in crate::meaning) fn rate(context: &mut Context<'_>, at: Option<&Node>) -> Option<RatePlan> {
     let at = at?;
-    let limit_at = at.get(RateKeys::limit)?;
+    let burst = RateKeys::burst.written(Some(at));
+    rate_of(context, at.get(RateKeys::limit)?, burst)
+}
+
+/// The rate that this text means, with a burst if one is written.
+pub(super) fn rate_of(
+    context: &mut Context<'_>,
+    limit_at: &Node,
+    burst: Option<u32>,
+) -> Option<RatePlan> {
     let text = limit_at.as_text()?;
     let Some((limit, per)) = units::rate(text) else {
         let message = format!("is not a rate: {}", redact::quote(text));
@@ -69,7 +81,6 @@ pub(in crate::meaning) fn rate(context: &mut Context<'_>, at: Option<&Node>) -> 
     };
     // The tokens of a tenth of a second.
     let tenth = u64::from(limit) / (10 * per.as_secs());
-    let burst = RateKeys::burst.written(Some(at));
     Some(RatePlan {
         limit,
         per,

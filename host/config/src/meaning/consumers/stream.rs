@@ -29,6 +29,14 @@ const MEANINGLESS: &[(Name<()>, &str)] = &[
         "is not supported for a stream: what waits for its key would hold up the offset",
     ),
     (
+        ConsumerPlan::concurrency_by.untyped(),
+        "is not supported for a stream: what waits for its key would hold up the offset",
+    ),
+    (
+        ConsumerPlan::rate_by.untyped(),
+        "is not supported for a stream: what waits for its key would hold up the offset; `rate` is for all of them",
+    ),
+    (
         ConsumerPlan::batch.untyped(),
         "is not supported for a stream: what is pending in a batch has no offset of its own",
     ),
