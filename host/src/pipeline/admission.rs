@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::flow::Flow;
-use super::held::Held;
+use super::held::{Held, Label};
 use super::keeping::Patience;
 use super::order::{Order, Turn};
 use super::services::Common;
@@ -119,9 +119,11 @@ impl Admission {
 
     /// From here on the delivery has a settlement duty.
     fn hold(&self, delivery: Box<Delivery>, turn: Option<Turn>) -> Held {
+        let attempt = delivery.envelope.attempt.get();
+        let in_hand = self.telemetry.arrived(&Label::of(&delivery), attempt);
         Held {
             delivery,
-            in_hand: self.telemetry.arrived(),
+            in_hand,
             lease: None,
             patience: Patience::default(),
             watched: self.flow.watched(),
