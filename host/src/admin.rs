@@ -5,12 +5,20 @@
 
 mod audited;
 mod commands;
+mod dead;
+mod deliveries;
 mod demand;
 mod guard;
 mod hosts;
 mod intended;
+mod live;
+mod login;
+mod openapi;
+mod page;
+mod pulse;
 mod runtime_file;
 mod series;
+mod session;
 mod wire;
 
 use std::io;
@@ -19,8 +27,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -31,15 +39,19 @@ use tokio::net::TcpListener;
 
 use self::audited::audit;
 pub use self::commands::Commands;
-use self::guard::Guard;
+use self::guard::{Guard, operators, readers};
 use self::intended::intended;
 pub use self::intended::{FILE, HOST, Identity};
+use self::live::Live;
+use self::pulse::Pulse;
+pub use self::pulse::Telemetries;
 pub use self::runtime_file::{RuntimeFile, find};
 use self::series::Series;
 pub(crate) use self::wire::DoneView;
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
 use crate::audit::Audit;
 use crate::control::{Command, FromAll, Refusal};
+use crate::dead::Desk;
 use crate::status::{GroupStatus, Status, StatusReader};
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
@@ -78,6 +90,12 @@ pub struct Sources {
     pub audit: Audit,
     /// Which host this is.
     pub identity: Identity,
+    /// The telemetry of every consumer that was started.
+    pub telemetries: Telemetries,
+    /// Does what is asked of dead letters.
+    pub desk: Desk,
+    /// `host.admin_bodies`: whether bodies and headers of messages are shown.
+    pub shows_bodies: bool,
     /// When the host started.
     pub since: SystemTime,
 }
@@ -124,23 +142,48 @@ impl Admin {
         let guard = Guard::new(
             address.is_ok_and(|address| address.ip().is_loopback()),
             sources.commands.token.clone(),
+            sources.commands.viewer.clone(),
         );
         let meant = from_fn_with_state((sources.identity.clone(), guard.clone()), intended);
-        let of_this_host = Router::new()
-            .merge(commands::routes(&guard, &sources))
-            .route("/v1/audit", get(audit).layer(Extension(guard.clone())))
+        let pulse = Pulse::default();
+        pulse.start(Arc::clone(&sources.telemetries), tasks);
+        let live = Live::start(&sources, &pulse, tasks);
+        let for_operators = Router::new()
+            .route("/v1/audit", get(audit))
+            .route("/v1/overview", get(live::overview))
+            .route("/v1/events", get(live::events))
+            .route(
+                "/v1/consumers/{consumer}/deliveries",
+                get(deliveries::deliveries),
+            )
+            .route("/v1/consumers/{consumer}/series", get(deliveries::series))
+            .layer(Extension(pulse))
+            .layer(Extension(live))
+            .layer(Extension(guard.clone()))
+            .route_layer(from_fn_with_state(guard.clone(), operators));
+        let for_readers = Router::new()
             .route("/v1/components", get(components))
-            .route("/v1/status", get(whole).layer(Extension(guard)))
+            .route("/v1/status", get(whole).layer(Extension(guard.clone())))
             .route("/v1/consumers", get(consumers))
             .route("/v1/consumers/{consumer}/demand", get(demand::demand))
             .route("/v1/hosts", get(hosts::hosts))
-            .route_layer(meant);
+            .route_layer(from_fn_with_state(guard.clone(), readers));
+        let of_this_host = Router::new()
+            .merge(commands::routes(&guard, &sources))
+            .merge(dead::routes(&guard, &sources))
+            .merge(for_operators)
+            .merge(for_readers)
+            .route_layer(meant)
+            .merge(login::routes(&guard, &sources))
+            .merge(page::routes())
+            .route("/v1/openapi.json", get(openapi::openapi));
         let routes = of_this_host
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .fallback(unknown)
             .method_not_allowed_fallback(not_allowed)
+            .layer(map_response(careful))
             .with_state(sources);
         if SystemTime::now() < UNIX_EPOCH {
             // hyper writes the date of each answer, and panics where there is none.
@@ -158,6 +201,26 @@ impl Admin {
             }
         });
     }
+}
+
+/// What every answer tells a browser: run nothing but the scripts of this server, show nothing in a frame, keep nothing.
+async fn careful(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let none = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(none);
+    answer
 }
 
 async fn unknown(uri: Uri) -> Response {

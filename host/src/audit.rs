@@ -34,6 +34,8 @@ const LONGEST: usize = 200;
 pub enum By {
     /// A client with `host.admin_token`.
     Admin,
+    /// A client with `host.admin_viewer_token`, which may give none.
+    Viewer,
     /// A client on this machine, of a host without a token.
     Local,
     /// A client that may not give commands.
@@ -211,6 +213,7 @@ impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Admin => f.write_str("admin"),
+            Self::Viewer => f.write_str("viewer"),
             Self::Local => f.write_str("local"),
             Self::Unknown => f.write_str("unknown"),
             Self::Signal(name) => write!(f, "signal {name}"),

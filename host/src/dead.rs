@@ -5,22 +5,26 @@
 //! head and gives those; what is not acknowledged goes back to where it was when the walk ends, so that
 //! looking changes nothing. [`replay`] sends messages back to where they failed.
 
+mod desk;
 mod edit;
 mod filter;
 mod meant;
 mod replay;
+mod view;
 mod when;
 
 use hive_amqp::{BrowseFault, Browsing, Connection, HandedOut, Letter, Settlement, Waiting};
 use hive_core::dead::{Groups, Story, story};
 use hive_lifecycle::Tasks;
 
+pub use self::desk::{Choice, Desk, DeskFault, Job, PlanReader, Revision};
 pub use self::edit::{
     EditFault, Edited, Found, Place, contracts, draft_of, find, finish, replace_and_send,
 };
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::meant::{Meant, connection_of, meant};
 pub use self::replay::{DeadLetters, Left, Replayed, Target, Way, purge, replay};
+pub use self::view::{groups_json, line_json, replayed_json, whole_json};
 pub use self::when::{moment, shown};
 
 use std::collections::VecDeque;
@@ -30,8 +34,8 @@ use std::time::SystemTime;
 /// come again if the process is killed meanwhile.
 const AT_ONCE: u16 = 256;
 
-/// The most bytes of bodies that are held at once.
-const MOST_HELD: usize = 256 << 20;
+/// The most bytes of bodies that a command holds at once.
+pub const MOST_HELD: usize = 256 << 20;
 
 /// A message with its place in the queue.
 #[derive(Debug)]
@@ -98,9 +102,9 @@ pub enum Unexpected {
     /// They are in memory until each is dealt with.
     #[error(
         "the messages that match have more than {} MiB of bodies, which --expect has to hold at once; choose fewer \
-         with --where, --group or --limit; nothing was changed", MOST_HELD >> 20
+         with --where, --group or --limit; nothing was changed", .0 >> 20
     )]
-    TooLarge,
+    TooLarge(usize),
     /// The queue cannot be read.
     #[error(transparent)]
     Unread(#[from] BrowseFault),
@@ -152,12 +156,13 @@ impl Walk {
     }
 
     /// Reads all messages that are wanted, and holds them if they are as many as `count`: no other consumer can take
-    /// one from then on, and [`Self::next`] gives these. The walk has to have been begun with [`Wanted::held`].
+    /// one from then on, and [`Self::next`] gives these. The walk has to have been begun with [`Wanted::held`]. At most
+    /// `most` bytes of bodies are held.
     ///
     /// # Errors
     ///
     /// They are not as many; then the walk has to end.
-    pub async fn expect(&mut self, count: u64) -> Result<(), Unexpected> {
+    pub async fn expect(&mut self, count: u64, most: usize) -> Result<(), Unexpected> {
         let mut held = VecDeque::new();
         let mut bytes = 0;
         while let Some(one) = self.read().await? {
@@ -167,8 +172,8 @@ impl Walk {
                 // It is over; the rest is only counted.
                 false => held.clear(),
             }
-            if bytes > MOST_HELD && self.matched <= count {
-                return Err(Unexpected::TooLarge);
+            if bytes > most && self.matched <= count {
+                return Err(Unexpected::TooLarge(most));
             }
         }
         if self.matched != count {

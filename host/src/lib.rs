@@ -9,6 +9,7 @@ mod schedules;
 pub mod ledger;
 
 pub mod audit;
+mod client;
 pub mod control;
 pub mod dead;
 pub mod log;

@@ -250,6 +250,12 @@ pub struct ComponentStatus {
     pub canary: Option<CanaryStatus>,
     /// The decision over the last canary that was judged.
     pub decision: Option<Decision>,
+    /// The version that a roll-back returns to.
+    pub before: Option<Version>,
+    /// Each import with its grant, or with the key that would grant it.
+    pub access: Vec<(String, String)>,
+    /// Where it may publish.
+    pub publications: String,
 }
 
 /// A canary on trial.

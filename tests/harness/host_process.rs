@@ -551,6 +551,17 @@ impl HostProcess {
         http::request(self.admin_port().await?, "GET", path, headers, "")
     }
 
+    /// Asks its admin server anything; `headers` are whole lines, each with its end.
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<HttpAnswer> {
+        http::request(self.admin_port().await?, method, path, headers, body)
+    }
+
     /// Gives its admin server a command; `headers` are whole lines, each with its end.
     pub async fn command(&self, path: &str, headers: &str) -> Result<HttpAnswer> {
         http::request(self.admin_port().await?, "POST", path, headers, "{}")
@@ -573,7 +584,7 @@ impl HostProcess {
 
     /// What its admin server says of its readiness: the status code, and the JSON.
     pub async fn readiness(&self) -> Result<(u16, Value)> {
-        let HttpAnswer { status, body } = self.admin("/readyz").await?;
+        let HttpAnswer { status, body, .. } = self.admin("/readyz").await?;
         Ok((status, serde_json::from_str(&body)?))
     }
 

@@ -57,7 +57,7 @@ const LIBRARIES: [Library; 10] = [
     Library {
         rule: 4,
         name: "hive_amqp",
-        rooms: &["app", "cli", "dead", "pipeline", "schedules"],
+        rooms: &["app", "cli", "client", "dead", "pipeline", "schedules"],
     },
     Library {
         rule: 4,

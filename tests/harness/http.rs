@@ -14,8 +14,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct HttpAnswer {
     /// The status code.
     pub status: u16,
+    /// The lines of its head.
+    pub head: String,
     /// The content.
     pub body: String,
+}
+
+impl HttpAnswer {
+    /// The value of a header, whose name is in lower case; of several, the first.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
+    }
 }
 
 /// Sends `body` to `path`; `headers` are whole lines, each with its end.
@@ -40,6 +50,7 @@ pub(crate) fn request(
         status: status
             .parse()
             .with_context(|| format!("{method} {path} was answered with status {status:?}"))?,
+        head: head.to_owned(),
         body: body.to_owned(),
     })
 }

@@ -54,7 +54,7 @@ impl Management {
         let path = format!("/api{path}");
         let ask = |port: &u16| -> Result<String> {
             let answer = http::request(*port, method, &path, &headers, &body)?;
-            let HttpAnswer { status, body } = answer;
+            let HttpAnswer { status, body, .. } = answer;
             ensure!(
                 (200..300).contains(&status),
                 "{method} {path} was answered with {status}: {body}"

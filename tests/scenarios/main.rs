@@ -38,6 +38,23 @@ mod contracts {
     }
 }
 
+/// The admin page and its API: who may see and do what, and what it does, in a real browser and by raw HTTP.
+mod page {
+    mod browser;
+    mod letters;
+    mod live;
+    mod safety;
+
+    const TOKEN: &str = "open-sesame-1234";
+    const VIEWER: &str = "only-look-at-it-5678";
+    const JSON: &str = "content-type: application/json\r\n";
+
+    /// The header with a token.
+    fn bearer(token: &str) -> String {
+        format!("authorization: Bearer {token}\r\n")
+    }
+}
+
 /// HTTP in: requests that become messages, and what each is answered with.
 mod http {
     mod alarms;
@@ -104,7 +121,7 @@ mod message {
 mod retry {
     mod dead;
     mod dead_edit;
-    mod dead_group;
+    pub(crate) mod dead_group;
     mod dead_replay;
     mod outage;
     pub(crate) mod retries;

@@ -28,6 +28,8 @@ pub struct Commands {
     pub control: Control,
     /// `host.admin_token`.
     pub token: Option<Password>,
+    /// `host.admin_viewer_token`, whose clients give none.
+    pub viewer: Option<Password>,
 }
 
 /// How a swap is to go.
@@ -56,15 +58,23 @@ struct Whose {
     force: bool,
 }
 
+/// A command that is recorded, and carried out for those who may give it.
+///
+/// The layers are before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say.
+/// The record is around the guard: a command that is denied is recorded too.
+pub(super) fn guarded(
+    command: MethodRouter<Sources>,
+    by: &Guard,
+    sources: &Sources,
+) -> MethodRouter<Sources> {
+    let recorded = (sources.clone(), by.clone());
+    command
+        .route_layer(middleware::from_fn_with_state(by.clone(), guard))
+        .route_layer(middleware::from_fn_with_state(recorded, audited))
+}
+
 pub(super) fn routes(by: &Guard, sources: &Sources) -> Router<Sources> {
-    // Before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say. The
-    // record is around the guard: a command that is denied is recorded too.
-    let guarded = |command: MethodRouter<Sources>| {
-        let recorded = (sources.clone(), by.clone());
-        command
-            .route_layer(middleware::from_fn_with_state(by.clone(), guard))
-            .route_layer(middleware::from_fn_with_state(recorded, audited))
-    };
+    let guarded = |command| guarded(command, by, sources);
     Router::new()
         .route("/v1/components/{component}/swap", guarded(post(swap)))
         .route("/v1/components/{component}/back", guarded(post(back)))

@@ -305,6 +305,19 @@ pub(super) struct ComponentView<'a> {
     /// The last canary that was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_canary: Option<DecisionView>,
+    /// What a roll-back returns to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<VersionView<'a>>,
+    /// What it imports, each with the grant, or with the key that would grant it.
+    imports: Vec<ImportView<'a>>,
+    /// Where it may publish.
+    publishes: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ImportView<'a> {
+    import: &'a str,
+    granted: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -409,6 +422,13 @@ impl<'a> From<&'a ComponentStatus> for ComponentView<'a> {
             version: (&status.version).into(),
             canary: status.canary.as_ref().map(CanaryView::from),
             last_canary: status.decision.map(DecisionView::from),
+            before: status.before.as_ref().map(VersionView::from),
+            imports: status
+                .access
+                .iter()
+                .map(|(import, granted)| ImportView { import, granted })
+                .collect(),
+            publishes: &status.publications,
         }
     }
 }

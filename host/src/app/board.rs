@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::depths::{Depths, Question, ask, shared};
 use super::discovery::{Looked, statuses};
+use crate::dead::PlanReader;
 use crate::pipeline::{ByKey, Flow, Keeping, Roster};
 use crate::schedules::ScheduleState;
 use crate::status::{
@@ -25,10 +26,7 @@ pub(super) struct Board(ArcSwap<Wanted>);
 
 /// The wanted state. A reload replaces it.
 struct Wanted {
-    connections: Vec<Arc<str>>,
-    consumers: BTreeMap<Arc<str>, ConsumerPlan>,
-    patterns: BTreeMap<Arc<str>, PatternPlan>,
-    schedules: BTreeMap<Arc<str>, SchedulePlan>,
+    plan: Arc<Plan>,
     watched: Option<Watched>,
 }
 
@@ -58,10 +56,7 @@ pub(super) struct Crewed {
 impl Wanted {
     fn new(plan: &Plan, watched: Option<Watched>) -> Self {
         Self {
-            connections: plan.connections.keys().cloned().collect(),
-            consumers: plan.consumers.clone(),
-            patterns: plan.patterns.clone(),
-            schedules: plan.schedules.clone(),
+            plan: Arc::new(plan.clone()),
             watched,
         }
     }
@@ -96,13 +91,29 @@ impl Board {
         self.0.load().status()
     }
 
+    /// Reads the plan at any time.
+    pub(super) fn plan_reader(self: &Arc<Self>) -> PlanReader {
+        let board = Arc::clone(self);
+        Arc::new(move || Arc::clone(&board.0.load().plan))
+    }
+
+    /// The telemetry of every consumer that was started.
+    pub(super) fn telemetries(&self) -> Vec<Arc<ConsumerTelemetry>> {
+        let wanted = self.0.load();
+        let watched = wanted.watched.iter();
+        let consumers = watched.flat_map(|watched| watched.consumers.values());
+        consumers
+            .map(|crewed| Arc::clone(&crewed.telemetry))
+            .collect()
+    }
+
     /// The same with the messages in the queues of every consumer, as far as the broker reports them soon.
     pub(super) async fn measured(&self) -> Status {
         let wanted = self.0.load_full();
         ask(wanted.questions()).await;
         let mut status = wanted.status();
         for consumer in &mut status.consumers {
-            if let Some(plan) = wanted.consumers.get(&consumer.consumer) {
+            if let Some(plan) = wanted.plan.consumers.get(&consumer.consumer) {
                 consumer.queues = wanted.depths(plan);
             }
         }
@@ -120,16 +131,18 @@ impl Wanted {
                 None => self.not_connected(),
             },
             consumers: self
+                .plan
                 .consumers
                 .iter()
                 .map(|(name, plan)| {
-                    let pattern = self.patterns.get(&plan.table);
+                    let pattern = self.plan.patterns.get(&plan.table);
                     let crewed = watched.and_then(|w| w.consumers.get(name));
                     consumer(plan, pattern, crewed)
                 })
                 .collect(),
             discoveries: self.discoveries(),
             schedules: self
+                .plan
                 .schedules
                 .values()
                 .map(|plan| self.schedule(plan))
@@ -175,7 +188,7 @@ impl Wanted {
         let watched = self.watched.as_ref();
         let left_out = watched.map_or(&[][..], |watched| &watched.left_out);
         let looked = |connection: &str| watched?.discoveries.get(connection).cloned();
-        statuses(&self.patterns, &self.consumers, left_out, looked)
+        statuses(&self.plan.patterns, &self.plan.consumers, left_out, looked)
     }
 
     /// The queues of every consumer, by the connection that it consumes over.
@@ -190,7 +203,7 @@ impl Wanted {
     }
 
     fn question(&self, watched: &Watched, connection: &str) -> Question {
-        let consumers = self.consumers.values();
+        let consumers = self.plan.consumers.values();
         let consumers: Vec<_> = consumers
             .filter(|plan| &*plan.connection == connection)
             .collect();
@@ -223,7 +236,7 @@ impl Wanted {
     /// The messages in the queues that consumers share, as far as there are such queues.
     fn shared_depths(&self) -> Vec<SharedQueue> {
         let of = |connection: &Arc<str>| {
-            let consumers = self.consumers.values();
+            let consumers = self.plan.consumers.values();
             let consumers = consumers.filter(|plan| plan.connection == *connection);
             let depths = shared::queues(consumers, SystemTime::now()).into_iter();
             let depths = depths.map(|queue| self.depth(connection, queue));
@@ -237,7 +250,7 @@ impl Wanted {
                 })
                 .collect::<Vec<_>>()
         };
-        self.connections.iter().flat_map(of).collect()
+        self.plan.connections.keys().flat_map(of).collect()
     }
 
     fn depth(&self, connection: &str, (queue, purpose): (Arc<str>, QueuePurpose)) -> QueueDepth {
@@ -254,7 +267,7 @@ impl Wanted {
     }
 
     fn not_connected(&self) -> Vec<LinkStatus> {
-        let links = self.connections.iter().flat_map(|name| {
+        let links = self.plan.connections.keys().flat_map(|name| {
             Role::ALL.map(|role| LinkStatus {
                 connection: name.clone(),
                 role,
@@ -269,11 +282,18 @@ impl Wanted {
 fn components(watched: &Watched) -> Vec<ComponentStatus> {
     let slots = watched.slots.iter();
     slots
-        .map(|(name, slot)| ComponentStatus {
-            component: name.clone(),
-            version: slot.current().version().clone(),
-            canary: slot.trial().as_deref().map(canary),
-            decision: slot.decision(),
+        .map(|(name, slot)| {
+            let current = slot.current();
+            let access = current.access().into_iter();
+            ComponentStatus {
+                component: name.clone(),
+                version: current.version().clone(),
+                canary: slot.trial().as_deref().map(canary),
+                decision: slot.decision(),
+                before: slot.before().map(|before| before.version().clone()),
+                access: access.map(|one| (one.import, one.granted)).collect(),
+                publications: current.publications(),
+            }
         })
         .collect()
 }

@@ -15,6 +15,7 @@ use super::group::Group;
 use crate::admin::{Admin, Commands, Hosts, Identity, RuntimeFile, Sources};
 use crate::audit::Audit;
 use crate::control::Control;
+use crate::dead::Desk;
 
 /// What the admin server of a host is made with.
 pub(super) struct Serving<'a> {
@@ -38,13 +39,13 @@ impl Serving<'_> {
             return Ok(None);
         };
         let runtime_file = runtime_file(plan, &admin, self.file);
-        admin.serve(self.sources(), tasks);
+        admin.serve(self.sources(tasks), tasks);
         Ok(runtime_file)
     }
 
-    fn sources(&self) -> Sources {
+    fn sources(&self, tasks: &Tasks) -> Sources {
         let Self { plan, file, .. } = self;
-        let measuring = Arc::clone(self.board);
+        let (measuring, counting) = (Arc::clone(self.board), Arc::clone(self.board));
         Sources {
             status: self.board.reader(),
             measured: Arc::new(move || {
@@ -56,12 +57,16 @@ impl Serving<'_> {
             commands: Commands {
                 control: self.control.clone(),
                 token: plan.host.admin_token.clone(),
+                viewer: plan.host.admin_viewer_token.clone(),
             },
             audit: self.audit.clone(),
             identity: Identity {
                 host: Arc::clone(&plan.host.name),
                 file: std::fs::canonicalize(file).unwrap_or_else(|_| (*file).to_owned()),
             },
+            telemetries: Arc::new(move || counting.telemetries()),
+            desk: Desk::new(self.board.plan_reader(), plan.host.admin_bodies, tasks),
+            shows_bodies: plan.host.admin_bodies,
             since: SystemTime::now(),
         }
     }

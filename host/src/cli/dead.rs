@@ -11,12 +11,12 @@ use clap::{Args, Subcommand};
 use hive_config::plan::Plan;
 use serde_json::json;
 
-pub(super) use self::print::{WIDEST, line_json};
+pub(super) use self::print::WIDEST;
 use self::walked::{Chosen, LISTED, SHOWN, failed, list, looked, over, show};
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out};
-use crate::dead::{self, DeadLetters, FIELDS, Meant, Target, Walk, Way, replay};
+use crate::dead::{self, DeadLetters, FIELDS, MOST_HELD, Meant, Target, Walk, Way, replay};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -254,7 +254,7 @@ pub(super) fn run(command: Dead) -> Result<Exit, Exit> {
     wanted.held = command.expected().is_some();
     let done = async |walk: &mut Walk, broker: &Broker| {
         if let Some(count) = command.expected() {
-            walk.expect(count).await.map_err(failed)?;
+            walk.expect(count, MOST_HELD).await.map_err(failed)?;
         }
         carry_out(&command, &meant, walk, broker).await
     };

@@ -13,7 +13,7 @@ use hive_sandbox::Compiling;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use super::broker::{Broker, told_to_stop};
+use super::broker::{connect, told_to_stop};
 use super::dev::stream::Stream;
 use super::publish::publish_all;
 use super::say::{fault, out};
@@ -99,7 +99,7 @@ fn plan(folder: &TempDir, url: &str) -> Result<(Plan, PlanSource), Exit> {
 async fn publish(plan: &Plan) -> Result<(), Exit> {
     let connections = plan.connections.values();
     for connection in connections {
-        let broker = Broker::connect(connection, "hive-host demo")?;
+        let broker = connect(connection, "hive-host demo")?;
         let tally = publish_all(ORDERS.iter().map(order), &broker).await;
         broker.leave().await;
         if tally.published < ORDERS.len() as u64 {

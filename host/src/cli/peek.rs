@@ -6,12 +6,12 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
+use super::dead::WIDEST;
 use super::dead::walked::{Chosen, LISTED, Rows, SHOWN, list, looked, over, show};
-use super::dead::{WIDEST, line_json};
 use super::parts::cell;
 use super::say::fault;
 use super::table::Column;
-use crate::dead::{self, Numbered, Walk};
+use crate::dead::{self, Numbered, Walk, line_json};
 
 pub(super) const EXAMPLES: &str = "Examples:\n  \
     hive-host peek hive.toml orders.created\n  \

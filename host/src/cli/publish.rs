@@ -11,7 +11,7 @@ use rand::Rng;
 use serde_json::json;
 
 use super::Exit;
-use super::broker::Broker;
+use super::broker::{Broker, connect};
 use super::message_file::LARGEST_MESSAGES;
 use super::message_flags::MessageFlags;
 use super::say::{self, fault, out};
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Publish) -> Result<Exit, Exit> {
     };
     let messages = messages.map_err(misused)?;
     Ok(super::block_on(async {
-        let broker = match Broker::connect(connection, "hive-host publish") {
+        let broker = match connect(connection, "hive-host publish") {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };

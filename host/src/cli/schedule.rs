@@ -8,7 +8,7 @@ use hive_core::{moments, nearest};
 use hive_schedules::{ClockChange, Moment};
 use serde_json::{Value, json};
 
-use super::broker::Broker;
+use super::broker::{Broker, connect};
 use super::say::{self, fault, out};
 use super::{Exit, PlanFile};
 use crate::schedules::{message, run_id};
@@ -138,7 +138,7 @@ fn fire(arguments: &Run) -> Result<Exit, Exit> {
         return Err(Exit::Misused);
     };
     Ok(super::block_on(async {
-        let broker = match Broker::connect(connection, "hive-host schedule run") {
+        let broker = match connect(connection, "hive-host schedule run") {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };

@@ -26,6 +26,10 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("content-type", "the property"),
     ("header:NAME", "a header of the message"),
     ("body", "the body, if it is text; = means ~ here"),
+    (
+        "identity",
+        "what tells it from others, as the admin server lists it",
+    ),
     ("attempts", "how often it was tried"),
     ("number", "its position in the queue, from 1"),
     ("before", "it died before this moment"),
@@ -144,6 +148,17 @@ impl Filter {
         Self(conditions)
     }
 
+    /// Whether it asks what is in a message: its body or a header.
+    pub fn asks_content(&self) -> bool {
+        let fields = self.0.iter().filter_map(|Condition(kind)| match kind {
+            Kind::Text { field, .. } => Some(field),
+            _ => None,
+        });
+        fields
+            .into_iter()
+            .any(|field| field == "body" || field.starts_with("header:"))
+    }
+
     /// Whether every message passes it.
     pub fn is_everything(&self) -> bool {
         self.0.is_empty()
@@ -217,6 +232,7 @@ fn of_letter(field: &str, dead: &Numbered) -> Option<String> {
             .ok()
             .map(str::to_owned),
         "attempts" => death.attempts.map(|attempts| attempts.to_string()),
+        "identity" => Some(dead.letter.identity()),
         "number" => Some(dead.number.to_string()),
         _ => {
             let name = field.strip_prefix("header:")?;

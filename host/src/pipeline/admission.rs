@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::by_key::{ByKey, Limitable, Place};
 use super::flow::Flow;
-use super::held::Held;
+use super::held::{Held, Label};
 use super::keeping::Patience;
 use super::order::Order;
 use super::services::Common;
@@ -217,9 +217,11 @@ impl Admission {
     /// From here on the delivery has a settlement duty.
     pub(super) fn hold(&self, one: Limitable, place: Option<Place>) -> Held {
         let Limitable { delivery, turn } = one;
+        let attempt = delivery.envelope.attempt.get();
+        let in_hand = self.telemetry.arrived(&Label::of(&delivery), attempt);
         Held {
             delivery,
-            in_hand: self.telemetry.arrived(),
+            in_hand,
             lease: None,
             patience: Patience::default(),
             watched: self.flow.watched(),

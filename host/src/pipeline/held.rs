@@ -43,12 +43,7 @@ pub(super) struct Held {
 impl Held {
     /// The name of the delivery in log lines.
     pub(super) fn label(&self) -> Label<'_> {
-        let properties = &self.delivery.envelope.message.properties;
-        Label {
-            message_id: properties.message_id.as_deref(),
-            offset: self.delivery.envelope.stream_offset,
-            tag: self.delivery.settlement.tag(),
-        }
+        Label::of(&self.delivery)
     }
 
     /// Reports to the breaker what a disposition says of the component, as soon as it is known: carrying it out
@@ -68,6 +63,17 @@ pub(super) struct Label<'a> {
     pub(super) message_id: Option<&'a str>,
     pub(super) offset: Option<u64>,
     pub(super) tag: u64,
+}
+
+impl<'a> Label<'a> {
+    pub(super) fn of(delivery: &'a Delivery) -> Self {
+        let properties = &delivery.envelope.message.properties;
+        Self {
+            message_id: properties.message_id.as_deref(),
+            offset: delivery.envelope.stream_offset,
+            tag: delivery.settlement.tag(),
+        }
+    }
 }
 
 impl fmt::Display for Label<'_> {

@@ -43,6 +43,35 @@ struct Lines {
     untold: u64,
 }
 
+/// What was counted of a component since the host started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentCounts {
+    /// Instances in memory now.
+    pub instances: u64,
+    /// Instances that ended by a trap, a timeout or a limit.
+    pub traps: u64,
+    /// What it asked for and was not granted, by capability.
+    pub denied: Vec<(&'static str, u64)>,
+}
+
+impl ComponentCounts {
+    pub(super) fn new(meters: &Meters, component: &str) -> Self {
+        let denied = |capability: Capability| {
+            let labels = [component, capability.as_str()];
+            (
+                capability.as_str(),
+                meters.denied.with_label_values(&labels).get(),
+            )
+        };
+        let instances = meters.instances.with_label_values(&[component]).get();
+        Self {
+            instances: instances.try_into().unwrap_or_default(),
+            traps: meters.traps.with_label_values(&[component]).get(),
+            denied: Capability::ALL.map(denied).to_vec(),
+        }
+    }
+}
+
 /// One instance in memory, counted for as long as this lives.
 #[derive(Debug)]
 pub struct CountedInstance(IntGauge);

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use prometheus::core::Metric;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
 use super::facts::Fact;
 use super::meters::Meters;
+use super::recent::{Failure, Failures, InFlight, Places, Taken, cut_error, cut_name};
 use super::share::{Count, Depth, Part};
 use super::words::PausedBy;
 
@@ -42,6 +44,8 @@ pub struct ConsumerTelemetry {
     workers_wanted: Part,
     depth: Depth,
     handling: Histogram,
+    places: Places,
+    recent: Failures,
     pub(super) waiting: Part,
     pub(super) limited: Part,
     pub(super) kept: Part,
@@ -80,6 +84,17 @@ pub struct InHand {
     since: Instant,
     /// Of its consumer, and of the table where several consumers have its series.
     in_flight: [Option<IntGauge>; 2],
+    /// Where it is listed.
+    _listed: Option<Taken>,
+}
+
+/// How long the component took, for all consumers of a table since the host started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HandlingTimes {
+    /// Upper bounds in seconds, ascending, each with how many took no longer.
+    pub up_to: Vec<(f64, u64)>,
+    /// How many there were.
+    pub all: u64,
 }
 
 impl ConsumerTelemetry {
@@ -138,6 +153,8 @@ impl ConsumerTelemetry {
             workers_wanted: Part::new(meters.workers_wanted.with_label_values(name)),
             depth: Depth::new(meters, table, is_shared),
             handling: meters.handling.with_label_values(&[&**table, component]),
+            places: Places::new(),
+            recent: Failures::default(),
             consumer: consumer.clone(),
             table: table.clone(),
             component: component.clone(),
@@ -163,6 +180,29 @@ impl ConsumerTelemetry {
         }
     }
 
+    /// How long the component took so far.
+    pub fn handling_times(&self) -> HandlingTimes {
+        let metric = self.handling.metric();
+        let histogram = metric.get_histogram();
+        let buckets = histogram.get_bucket().iter();
+        HandlingTimes {
+            up_to: buckets
+                .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+                .collect(),
+            all: histogram.get_sample_count(),
+        }
+    }
+
+    /// Deliveries that are being handled or settled, the oldest first: of many, not all.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.places.list(Instant::now())
+    }
+
+    /// The last deliveries that failed, newest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.recent.list()
+    }
+
     /// A worker has started.
     pub fn worker_came(&self) {
         self.workers.inc();
@@ -183,8 +223,9 @@ impl ConsumerTelemetry {
         self.depth.set(depth);
     }
 
-    /// A delivery arrived.
-    pub fn arrived(&self) -> InHand {
+    /// A delivery arrived, at this attempt.
+    pub fn arrived(&self, delivery: &dyn fmt::Display, attempt: u32) -> InHand {
+        let since = Instant::now();
         let is_shared = self.consumer != self.table;
         let in_flight = [
             Some(&self.own_in_flight),
@@ -195,8 +236,9 @@ impl ConsumerTelemetry {
             gauge.inc();
         }
         InHand {
-            since: Instant::now(),
+            since,
             in_flight,
+            _listed: self.places.take(since, delivery, attempt),
         }
     }
 
@@ -320,10 +362,36 @@ impl Exit<'_> {
     }
 }
 
+impl<'a> Exit<'a> {
+    /// What failed, the name of its outcome, and how long its copy waits.
+    fn failure(&self) -> Option<(Failed<'a>, &'static str, Option<Duration>)> {
+        match self {
+            Self::Retried { failure, delay } => Some((*failure, "retried", Some(*delay))),
+            Self::DeadLettered(failure) => Some((*failure, "dead_lettered", None)),
+            Self::Skipped(failure) => Some((*failure, "skipped", None)),
+            Self::Stopped(failure) => Some((*failure, "stopped", None)),
+            _ => None,
+        }
+    }
+}
+
 impl DeliverySettled<'_> {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         self.count(telemetry);
+        if let Some((failure, outcome, delay)) = self.exit.failure() {
+            telemetry.recent.note(|| Failure {
+                at: SystemTime::now(),
+                delivery: cut_name(self.delivery),
+                attempt: self.attempt,
+                outcome,
+                class: failure.class,
+                code: failure.code,
+                error: cut_error(failure.error),
+                delay,
+                took: self.took,
+            });
+        }
         let ConsumerTelemetry {
             consumer,
             component,

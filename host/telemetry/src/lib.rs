@@ -23,6 +23,7 @@ mod log;
 mod meters;
 mod publisher;
 mod quarantine;
+mod recent;
 mod schedule;
 mod share;
 mod spans;
@@ -35,10 +36,10 @@ use std::sync::Arc;
 use prometheus::IntGaugeVec;
 
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry};
-pub use self::component::{CapabilityDenied, ComponentTelemetry, CountedInstance};
+pub use self::component::{CapabilityDenied, ComponentCounts, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
     ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliveryOverran, DeliverySettled, Exit,
-    Failed, FailureReplied, InHand,
+    Failed, FailureReplied, HandlingTimes, InHand,
 };
 pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::facts::{Fact, Here, IN_SENTENCE, Observer, Row, observe, observe_here};
@@ -49,6 +50,7 @@ pub use self::link::LinkTelemetry;
 pub use self::log::LogTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
+pub use self::recent::{Failure, InFlight};
 pub use self::schedule::ScheduleTelemetry;
 pub use self::spans::SpansTelemetry;
 pub use self::stream::StreamTelemetry;
@@ -142,6 +144,11 @@ impl Telemetry {
     /// What a component's instances tell.
     pub fn component(&self, component: &Arc<str>) -> ComponentTelemetry {
         ComponentTelemetry::new(&self.0, component)
+    }
+
+    /// What was counted of a component.
+    pub fn component_counts(&self, component: &str) -> ComponentCounts {
+        ComponentCounts::new(&self.0, component)
     }
 
     /// Notes the state of a link: `hive_connection_state`.

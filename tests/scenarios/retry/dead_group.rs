@@ -9,7 +9,7 @@ use serde_json::Value;
 const BEGAN: u64 = 1_700_000_000;
 
 /// A dead letter of the queue `letters` as a host writes it.
-pub(super) fn dead_letter(id: &str, body: &str, class: &str, error: &str, time: u64) -> Message {
+pub(crate) fn dead_letter(id: &str, body: &str, class: &str, error: &str, time: u64) -> Message {
     Message::new(body)
         .with(|properties| {
             properties

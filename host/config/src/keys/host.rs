@@ -29,6 +29,16 @@ table! {
             else "no token",
             written "secret, at least 16 letters, digits and signs";
 
+        /// Clients that send this token, or sign in with it on the [page](page.md), may read everything that the admin server
+        /// shows and change nothing. Where it is set, reading `/v1/…` from another machine needs one of the two tokens.
+        admin_viewer_token => Option<Password> as Secret [hidden restart],
+            else "no token",
+            written "secret, at least 16 letters, digits and signs, another one than `admin_token`";
+
+        /// Whether the admin server shows the bodies and headers of messages. Without them, messages cannot be edited
+        /// there.
+        admin_bodies: bool = true [restart];
+
         /// Hosts with the same group, on the same vhost, see [one another](hosts.md). Over the connection `main`, or the
         /// first by name if none has that name.
         group => Option<Arc<str>> as Form(GROUP) [restart], else "no group",

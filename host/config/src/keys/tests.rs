@@ -136,6 +136,10 @@ const VALUES: &[(&str, [&str; 2])] = &[
         "host.admin_token",
         ["'0123456789abcdef'", "'0123456789abcdeg'"],
     ),
+    (
+        "host.admin_viewer_token",
+        ["'0123456789abcdeh'", "'0123456789abcdei'"],
+    ),
     ("host.log", ["'warn'", "'debug'"]),
     ("connections.url", ["'amqp://u:p@h'", "'amqp://u:q@h'"]),
     (

@@ -29,6 +29,7 @@ pub(super) fn plan(context: &mut Context<'_>) -> Option<HostPlan> {
         name,
         admin: admin(context, host),
         admin_token: token(context, host),
+        admin_viewer_token: viewer_token(context, host),
         group: group(context, host),
         log: log(context, host),
         log_format: log_format(context, host),
@@ -76,6 +77,19 @@ pub(super) fn address(text: &str) -> Option<SocketAddr> {
 fn token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
     let node = HostPlan::admin_token.at(host)?;
     checked_token(context, node)
+}
+
+/// The token of clients that only read. One that equals the other would change things too.
+fn viewer_token(context: &mut Context<'_>, host: Option<&Node>) -> Option<Password> {
+    let node = HostPlan::admin_viewer_token.at(host)?;
+    let token = checked_token(context, node)?;
+    let admin = HostPlan::admin_token.at(host).and_then(Node::as_text);
+    if admin == Some(token.expose_secret()) {
+        let message = "is the token of `host.admin_token`, which may change things";
+        let remedy = "write another one: what `openssl rand -hex 32` prints";
+        context.faults.error(Code::Conflict, node, message, remedy);
+    }
+    Some(token)
 }
 
 /// A token that requests must send.

@@ -13,6 +13,7 @@ impl HostPlan {
             name,
             admin: None,
             admin_token: None,
+            admin_viewer_token: None,
             group: None,
             log: Self::log.default(),
             log_format: Self::log_format.default(),

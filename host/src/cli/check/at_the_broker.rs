@@ -10,7 +10,7 @@ use hive_lifecycle::Tasks;
 
 use crate::app;
 use crate::cli::Exit;
-use crate::cli::broker::Broker;
+use crate::cli::broker::connect;
 
 /// The result for one connection.
 pub(super) struct Compared {
@@ -59,7 +59,7 @@ async fn compare_one(
     plan: &Plan,
     connection: &ConnectionPlan,
 ) -> Result<Result<Comparison, Coded>, Exit> {
-    let broker = Broker::connect(connection, "hive-host check")?;
+    let broker = connect(connection, "hive-host check")?;
     let consumers = plan.consumers.values();
     let consumers = consumers.filter(|consumer| consumer.connection == connection.name);
     let found = broker.connection.compare(connection, consumers).await;

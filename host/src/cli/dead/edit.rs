@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::Which;
 use super::walked::{cost_of_looking, failed};
-use crate::cli::broker::Broker;
+use crate::cli::broker::{Broker, connect};
 use crate::cli::message_flags::MessageFlags;
 use crate::cli::say::{self, fault, out};
 use crate::cli::{Exit, block_on_result, message_file};
@@ -88,7 +88,7 @@ pub(super) fn run(edit: &Edit, plan: &Plan, meant: &Meant<'_>) -> Result<Exit, E
         .and_then(|()| to.map_or(Ok(()), |to| contracts(plan, to, &draft)));
     checked.map_err(|reason| refused(&reason))?;
     let edited = block_on_result(async {
-        let broker = Broker::connect(meant.connection, CLIENT)?;
+        let broker = connect(meant.connection, CLIENT)?;
         let publisher = broker.publisher();
         let place = place(meant, &broker, &publisher);
         let edited = replace_and_send(&place, &letter, draft, edit.to.as_deref()).await;
@@ -113,7 +113,7 @@ fn place<'a>(
 }
 
 async fn look(edit: &Edit, meant: &Meant<'_>, filter: Filter) -> Result<Looked, Exit> {
-    let broker = Broker::connect(meant.connection, CLIENT)?;
+    let broker = connect(meant.connection, CLIENT)?;
     let publisher = broker.publisher();
     let place = place(meant, &broker, &publisher);
     let looked = async {

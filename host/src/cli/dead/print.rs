@@ -1,14 +1,13 @@
 //! Lists of dead letters, and what came of a replay, for people and for scripts.
 
 use hive_amqp::Waiting;
-use hive_core::dead::{Death, Group, GroupKey, MOST_GROUPS};
-use serde_json::{Map, Value, json};
+use hive_core::dead::{Group, MOST_GROUPS};
 
 use super::walked::Rows;
 use crate::cli::parts::cell;
 use crate::cli::say::{self, fault, out};
 use crate::cli::table::{Column, Table};
-use crate::dead::{Numbered, Replayed, Walk, shown};
+use crate::dead::{Numbered, Replayed, Walk, groups_json, line_json, replayed_json, shown};
 
 /// Lists of dead letters.
 pub(super) const DEAD: Rows = Rows {
@@ -86,75 +85,6 @@ pub(super) fn count(walk: &Walk, queue: &str, what: &str) -> String {
     }
 }
 
-/// The record of a message's end.
-pub(super) fn end(one: &Numbered) -> Map<String, Value> {
-    let Death {
-        class,
-        broker_reason,
-        error,
-        attempts,
-        time,
-        consumer,
-        queue,
-        exchange,
-        routing_key,
-        history,
-    } = &one.letter.death;
-    let mut end = Map::new();
-    end.insert("number".into(), one.number.into());
-    let texts = [
-        ("class", class),
-        ("broker-reason", broker_reason),
-        ("error", error),
-        ("consumer", consumer),
-        ("queue", queue),
-        ("exchange", exchange),
-        ("routing-key", routing_key),
-    ];
-    for (key, text) in texts {
-        if let Some(text) = text {
-            end.insert(key.into(), Value::from(text.as_str()));
-        }
-    }
-    for (key, number) in [("attempts", attempts), ("time", time)] {
-        if let Some(number) = number {
-            end.insert(key.into(), Value::from(*number));
-        }
-    }
-    if let Some(waiting) = &one.letter.waiting {
-        end.insert("attempt".into(), waiting.attempt.get().into());
-        for (key, number) in [("of", waiting.of), ("due", waiting.due)] {
-            if let Some(number) = number {
-                end.insert(key.into(), number.into());
-            }
-        }
-    }
-    if let Some(edit) = &one.letter.edit {
-        end.insert("edit-of".into(), edit.identity.as_str().into());
-    }
-    if let Some(history) = history
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok())
-    {
-        end.insert("x-death".into(), history);
-    }
-    end
-}
-
-/// One message of a list as JSON.
-pub(in crate::cli) fn line_json(one: &Numbered) -> Value {
-    let message = &one.letter.delivery.envelope.message;
-    let mut line = Value::Object(end(one));
-    if one.letter.death.reason().is_some() {
-        line["group"] = GroupKey::of(&one.letter.death).to_string().into();
-    }
-    if let Some(id) = &message.properties.message_id {
-        line["message-id"] = id.as_str().into();
-    }
-    line["bytes"] = message.body.len().into();
-    line
-}
-
 /// The groups of a queue, the largest first.
 const GROUPS: [Column; 7] = [
     Column::Words("KEY"),
@@ -169,14 +99,7 @@ const GROUPS: [Column; 7] = [
 /// The groups of a queue, and how many messages are in none of them.
 pub(super) fn groups(groups: &[Group], others: u64, walk: &Walk, queue: &str, json: bool) {
     if json {
-        let groups: Vec<Value> = groups.iter().map(Group::json).collect();
-        say::json(&json!({
-            "queue": queue,
-            "there": walk.there(),
-            "matched": walk.matched(),
-            "groups": groups,
-            "others": others,
-        }));
+        say::json(&groups_json(groups, others, walk, queue));
         return;
     }
     if !groups.is_empty() {
@@ -247,21 +170,7 @@ pub(super) fn replayed(replayed: &Replayed, walk: &Walk, queue: &str, done: &str
         );
     }
     if json {
-        let left: Vec<Value> = left
-            .iter()
-            .map(|one| json!({ "number": one.number, "reason": one.reason }))
-            .collect();
-        let summary = json!({
-            "queue": queue,
-            "there": walk.there(),
-            done: replayed.total(),
-            "to": sent,
-            "left": left,
-            "back-again": back_again,
-            "doubtful": doubtful,
-            "stopped": stopped,
-        });
-        say::json(&summary);
+        say::json(&replayed_json(replayed, walk, queue, done));
         return;
     }
     let to: Vec<String> = sent

@@ -4,33 +4,11 @@ use std::fmt::Write as _;
 
 use hive_core::dead::Death;
 use hive_core::escape;
-use hive_core::json::write_delivery;
 use hive_core::message::RESERVED;
-use serde_json::Value;
 
-use super::print::{attempt, end};
+use super::print::attempt;
 use crate::cli::parts::{body, headers, properties};
 use crate::dead::{Numbered, shown};
-
-/// A whole message as JSON: a delivery, with what is known of its end.
-pub(super) fn whole_json(one: &Numbered) -> Value {
-    let mut delivery = one.letter.delivery.envelope.clone();
-    // The message as its component will see it.
-    if let (Some(waiting), Some(queue)) = (&one.letter.waiting, &one.letter.death.queue) {
-        delivery.attempt = waiting.attempt;
-        delivery.queue = queue.as_str().into();
-    }
-    let headers = &mut delivery.message.properties.headers;
-    // The host's own are shown by their meaning.
-    headers.retain(|(name, _)| !name.starts_with(RESERVED));
-    let mut whole = write_delivery(&delivery);
-    let mut end = end(one);
-    if let Some(story) = one.story() {
-        story.put(&mut end);
-    }
-    whole["dead"] = Value::Object(end);
-    whole
-}
 
 /// A whole message for people.
 pub(super) fn whole(one: &Numbered, queue: &str) -> String {

@@ -5,12 +5,12 @@ use hive_amqp::LookCost;
 use serde_json::Value;
 
 use super::print;
-use super::show::{whole, whole_json};
+use super::show::whole;
 use crate::cli::Exit;
-use crate::cli::broker::Broker;
+use crate::cli::broker::{Broker, connect};
 use crate::cli::say::{self, fault, out, warning};
 use crate::cli::table::{Column, Table};
-use crate::dead::{Condition, Filter, Meant, Numbered, Walk, Wanted};
+use crate::dead::{Condition, Filter, Meant, Numbered, Walk, Wanted, whole_json};
 
 /// The default limit of lists.
 pub(in crate::cli) const LISTED: u64 = 100;
@@ -70,7 +70,7 @@ pub(in crate::cli) fn over(
     done: impl AsyncFnOnce(&mut Walk, &Broker) -> Result<Exit, Exit>,
 ) -> Exit {
     crate::cli::block_on(async {
-        let broker = match Broker::connect(meant.connection, client) {
+        let broker = match connect(meant.connection, client) {
             Ok(broker) => broker,
             Err(exit) => return exit,
         };

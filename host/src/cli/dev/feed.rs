@@ -6,7 +6,7 @@ use hive_config::plan::Plan;
 use hive_core::message::{Envelope, Publication};
 
 use crate::cli::Exit;
-use crate::cli::broker::Broker;
+use crate::cli::broker::connect;
 use crate::cli::message_file::{self, LARGEST_MESSAGES, deliveries};
 use crate::cli::publish::{entity, publish_all};
 use crate::cli::say::{fault, out};
@@ -75,7 +75,7 @@ pub(super) async fn publish(publications: Vec<Publication>, plan: &Plan) {
         Err(reason) => return fault!("{reason}"),
     };
     // The fault has been printed.
-    let Ok(broker) = Broker::connect(connection, "hive-host dev") else {
+    let Ok(broker) = connect(connection, "hive-host dev") else {
         return;
     };
     let tally = publish_all(publications, &broker).await;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use super::turning::{is_still, step};
 use crate::app::{App, PlanSource, Surroundings};
-use crate::cli::broker::Broker as Client;
+use crate::cli::broker::{Broker as Client, connect};
 use crate::cli::test::offline::Offline;
 
 /// The vhost of the broker's URL, to which all connections lead.
@@ -118,7 +118,7 @@ impl Stage {
         }
         let connection = self.plan.connections.values().next();
         let connection = connection.ok_or("hive.toml has no connection")?;
-        let client = Client::connect(connection, "hive-host test");
+        let client = connect(connection, "hive-host test");
         self.client = client.ok();
         Ok(())
     }

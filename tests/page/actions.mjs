@@ -1,0 +1,126 @@
+// Each command of the page, given by clicks; the test looks at the broker after each.
+import assert from "node:assert/strict";
+import { checked, onPage, view } from "./page.mjs";
+
+await onPage(async (page) => {
+  const row = page.getByRole("row", { name: /^letters/ });
+  await row.getByText("consuming").waitFor();
+  await row.getByRole("button", { name: "pause letters" }).click();
+  await row.getByText("paused").waitFor();
+  await checked("paused");
+
+  await row.getByRole("button", { name: "resume letters" }).click();
+  await row.getByText("consuming").waitFor();
+  await checked("resumed");
+
+  await row.getByRole("link", { name: "letters", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "letters" }).waitFor();
+  await page.getByRole("button", { name: "pause letters" }).click();
+  await page.getByRole("button", { name: "resume letters" }).waitFor();
+  await checked("paused again");
+
+  // A group: two of three, counted before.
+  await view(page, "#/dead/letters", "Dead letters of letters");
+  await page.getByRole("button", { name: /^Republish order/ }).click();
+  await page.getByText("2 messages of 4").waitFor();
+  await page.getByRole("button", { name: "Republish 2 messages" }).click();
+  await page.getByText("2 messages republished: 2 to letters").waitFor();
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByText("2 messages in letters.dead").waitFor();
+  await checked("group republished");
+
+  // A message whose texts would act on a page or a terminal.
+  await page.getByRole("button", { name: /^Messages of <img/ }).click();
+  await page.getByRole("button", { name: "<b>x-1</b>" }).click();
+  await page.getByRole("heading", { name: "Message <b>x-1</b>" }).waitFor();
+  const body = await page.getByLabel("Body").textContent();
+  assert.equal(body, '<script>alert("body")</script>\u001b[2J');
+  await page.getByText("<i onmouseover=alert(1)>header</i>").waitFor();
+  assert.equal(await page.locator("main img, main script, main b, main i").count(), 0);
+
+  // It is changed and sent, to another queue.
+  await page.getByRole("button", { name: "Edit…" }).click();
+  const editor = page.getByRole("dialog");
+  await editor.getByLabel("Body").fill("tea");
+  const front = editor.getByLabel("Properties and headers");
+  await front.fill((await front.inputValue()).replace("<i onmouseover=alert(1)>header</i>", "plain"));
+  await editor.getByLabel("To another queue").fill("aside");
+  await editor.getByRole("button", { name: "Send" }).click();
+  await page.getByText("Edited and sent to aside").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await page.getByText("1 message in letters.dead").waitFor();
+  await checked("edited");
+
+  // One message that is found by a condition.
+  await page.getByLabel("Condition", { exact: true }).fill("message-id=nothing");
+  await page.getByRole("button", { name: "Add the condition" }).click();
+  await page.getByText("No message matches.").waitFor();
+  await page.getByRole("button", { name: "Take off message-id=nothing" }).click();
+  await page.getByRole("button", { name: /^Messages of boom/ }).click();
+  await page.getByRole("button", { name: "t-1" }).click();
+  await page.getByRole("heading", { name: "Message t-1" }).waitFor();
+  await page.getByRole("button", { name: "Republish…", exact: true }).click();
+  await page.getByRole("button", { name: "Republish 1 message" }).click();
+  await page.getByText("1 message republished: 1 to letters").waitFor();
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByText("letters.dead is empty.").waitFor();
+  await checked("message republished");
+
+  // The test has put two more there.
+  await page.getByRole("button", { name: "Look again" }).click();
+  await page.getByText("2 messages in letters.dead").waitFor();
+  await page.getByRole("button", { name: "Purge…" }).click();
+  const purge = page.getByRole("button", { name: "Purge 2 messages" });
+  await purge.waitFor();
+  assert.equal(await purge.isDisabled(), true);
+  await page.getByLabel("Type the name of the queue").fill("letters");
+  assert.equal(await purge.isDisabled(), true);
+  await page.getByLabel("Type the name of the queue").fill("letters.dead");
+  await checked("one more, before it is purged");
+  await purge.click();
+  await page.getByText(/3 messages match now, and 2 were expected; nothing was changed/).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Look again" }).click();
+  await page.getByText("3 messages in letters.dead").waitFor();
+  await page.getByRole("button", { name: "Purge…" }).click();
+  await page.getByLabel("Type the name of the queue").fill("letters.dead");
+  await page.getByRole("button", { name: "Purge 3 messages" }).click();
+  await page.getByText("3 messages deleted").waitFor();
+  await page.getByRole("button", { name: "Close" }).click();
+  await page.getByText("letters.dead is empty.").waitFor();
+  await checked("purged");
+
+  // Code: sent, returned from, on trial, and the trial ended.
+  await view(page, "#/components", "Components");
+  const card = page.getByRole("region", { name: "fail" });
+  await card.getByRole("button", { name: "New code for fail" }).click();
+  await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
+  await page.getByRole("button", { name: "Swap", exact: true }).click();
+  await card.getByText("Generation 2 serves now.").waitFor();
+  await checked("swapped");
+  await card.getByRole("button", { name: "Roll back to 1: fail" }).click();
+  await card.getByText("Generation 3 serves now.").waitFor();
+  await checked("rolled back");
+  await card.getByRole("button", { name: "New code for fail" }).click();
+  await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
+  await page.getByLabel(/On trial first/).check();
+  await page.getByLabel("Percent").fill("50");
+  await page.getByRole("button", { name: "Start the trial" }).click();
+  await card.getByText("Generation 4 is on trial", { exact: true }).waitFor();
+  await checked("on trial");
+  await card.getByRole("button", { name: "End the trial of fail" }).click();
+  await card.getByText("Generation 4 is gone; 3 serves on.").waitFor();
+  await checked("trial ended");
+
+  // Code that is none is refused, and said so where it was asked for.
+  await card.getByRole("button", { name: "New code for fail" }).click();
+  await page.getByLabel(/A component/).setInputFiles({ name: "x.wasm", mimeType: "application/wasm", buffer: Buffer.from("no code") });
+  await page.getByRole("button", { name: "Swap", exact: true }).click();
+  await page.getByRole("dialog").getByRole("alert").getByText(/not WebAssembly/).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+
+  await view(page, "#/audit", "Audit");
+  for (const command of ["pause letters", "purge letters", "edit letters", "republish letters", "swap fail", "back fail"]) {
+    await page.getByRole("rowheader", { name: command }).first().waitFor();
+  }
+});
