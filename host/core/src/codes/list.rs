@@ -718,14 +718,16 @@ codes! {
             example: "error[HIVE-0505]: this is the host \"a\" of /srv/a/hive.toml, and the command is for the host \"b\" of /srv/b/hive.toml; is that one running?",
         }
         TokenRefused "0506" "the admin token is missing or wrong (401)" {
-            means: "The running host has a `host.admin_token`, and the command sent none or another one. The host \
-                    reads the token at its start: after a change it needs a restart.",
+            means: "The running host has a `host.admin_token`, and the command sent none or another one: that of \
+                    `host.admin_viewer_token` only reads (403). Or something was to be read that needs one of the two. \
+                    The host reads the tokens at its start: after a change it needs a restart.",
             steps: ["Use the hive.toml with which the host runs, with the same file or variable of the token."],
             example: "error[HIVE-0506]: commands need the token of `host.admin_token`, as `Authorization: Bearer TOKEN`",
         }
         LoopbackOnly "0507" "commands are accepted from this machine only (403)" {
             means: "Without a `host.admin_token` the admin server accepts commands on a loopback address, under its \
-                    own name, only.",
+                    own name, only, and shows messages and the audit there only. A request that a proxy hands on is not \
+                    one of this machine.",
             steps: ["Set `host.admin_token`, and restart the host; or run the command on its machine."],
             example: "error[HIVE-0507]: commands are taken on a loopback address alone unless `host.admin_token` is set",
         }
