@@ -281,7 +281,7 @@ mod repository {
 }
 
 use anyhow::Result;
-use hive_tests::{Broker, Finished, HiveToml, HostProcess, Vhost};
+use hive_tests::{Broker, Finished, HiveToml, HostProcess, Vhost, eventually};
 
 /// A vhost of its own on the shared broker, and a host that consumes there.
 async fn consuming(label: &str, toml: HiveToml) -> Result<(Vhost, HostProcess)> {
@@ -298,6 +298,16 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
     for word in words {
         assert!(told.contains(word), "`{word}` is not told: {finished:?}");
     }
+}
+
+/// Waits until the host has acknowledged so many deliveries of `letters`. A queue is empty before that: as soon as they are
+/// on their way.
+async fn acknowledged(host: &HostProcess, count: f64) -> Result<()> {
+    let series = r#"hive_deliveries_total{consumer="letters",outcome="acked"}"#;
+    let look = async || host.metric(series).await;
+    let what = format!("{count} deliveries are acknowledged");
+    eventually(&what, look, |seen| *seen >= count).await?;
+    Ok(())
 }
 
 /// Stops the host, and makes sure that it had answered everything that the queue handed out: what it

@@ -6,7 +6,7 @@ use anyhow::Result;
 use hive_tests::{Broker, HiveToml, HostProcess, Message, Vhost, eventually};
 use serde_json::Value;
 
-use crate::{assert_settled, consuming};
+use crate::{acknowledged, assert_settled, consuming};
 
 /// What comes to `letters` goes to `out`, and a lost connection is not waited for.
 pub(crate) fn echo() -> HiveToml {
@@ -174,6 +174,7 @@ async fn s29_a_thousand_messages_through_forced_reconnects_none_missing() -> Res
     while seen.len() < MESSAGES {
         seen.insert(vhost.take_one("out").await?.text());
     }
+    acknowledged(&host, 1000.0).await?;
     vhost.wait_ready("letters", 0).await?;
     assert_settled(&vhost, &mut host, "letters").await
 }

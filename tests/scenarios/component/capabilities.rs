@@ -10,7 +10,7 @@ use hive_tests::{
 };
 use tokio::net::{TcpListener, UdpSocket, lookup_host};
 
-use crate::{assert_settled, consuming};
+use crate::{acknowledged, assert_settled, consuming};
 
 /// A guest that is asked on the queue `letters` and answers on `out`.
 fn asked(guest: &str, component_keys: &str) -> HiveToml {
@@ -371,7 +371,7 @@ async fn an_empty_list_allows_no_publication_and_every_other_answer() -> Result<
         .consumer("letters", "ack", "");
     let (vhost, mut host) = consuming("publish", toml).await?;
     vhost.publish("", "letters", Message::new("hello")).await?;
-    vhost.wait_ready("letters", 0).await?;
+    acknowledged(&host, 1.0).await?;
     assert_settled(&vhost, &mut host, "letters").await
 }
 

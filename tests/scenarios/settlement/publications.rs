@@ -7,7 +7,7 @@ use anyhow::Result;
 use hive_tests::{Broker, HiveToml, HostProcess, Message, User, eventually};
 use tokio::time::Instant;
 
-use crate::{assert_settled, consuming};
+use crate::{acknowledged, assert_settled, consuming};
 
 /// A consumer of `letters` by `guest`, without retries, and a neighbour on the same connections.
 fn with_neighbour(guest: &str) -> HiveToml {
@@ -158,7 +158,7 @@ async fn a_publication_that_is_refused_again_and_again_repeats_no_neighbour() ->
     let dead = vhost.take_one("letters.dead").await?;
     assert_unpublishable(&dead, "not.there");
     assert_eq!(dead.number_of("x-hive-attempts"), Some(ATTEMPTS));
-    vhost.wait_ready("letters", 0).await?;
+    acknowledged(&host, 1500.0).await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     let mut came = BTreeMap::<String, usize>::new();
     for message in vhost.drain("out").await? {
@@ -214,7 +214,7 @@ async fn a_delayed_publication_arrives_later_and_without_the_host() -> Result<()
         .header("delay-ms", i64::try_from(delay.as_millis())?);
     let began = Instant::now();
     vhost.publish("", "letters", message).await?;
-    vhost.wait_ready("letters", 0).await?;
+    acknowledged(&host, 1.0).await?;
     assert_settled(&vhost, &mut host, "letters").await?;
     assert_eq!(vhost.take_one("out").await?.text(), "later");
     let took = began.elapsed();
