@@ -15,6 +15,7 @@ mod requests;
 mod running;
 mod schedules;
 mod serving;
+mod spans;
 mod swap;
 mod watch;
 
@@ -186,6 +187,7 @@ impl App {
         let (told, gave_up) = mpsc::channel(1);
         let (found, listings) = discovery::line();
         let (shutdown_timeout, timeout) = tokio::sync::watch::channel(plan.host.shutdown_timeout);
+        let otlp = spans::start(&plan, tasks, telemetry)?;
         let mut running = Running {
             plan: plan.clone(),
             source,
@@ -210,6 +212,7 @@ impl App {
             gave_up: told,
             tasks: tasks.clone(),
             telemetry: telemetry.clone(),
+            otlp,
         };
         for connection in plan.connections.values() {
             running

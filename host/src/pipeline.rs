@@ -22,6 +22,7 @@ mod recall;
 mod scaler;
 mod services;
 mod settle;
+mod traced;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -33,6 +34,7 @@ use hive_config::plan::ConsumerPlan;
 use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
+use hive_otlp::{Handling, Otlp};
 use hive_sandbox::Call;
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
@@ -81,6 +83,8 @@ pub struct Pipeline {
     batches: Option<Batches>,
     quarantine: Quarantine,
     telemetry: Arc<ConsumerTelemetry>,
+    /// None where no spans are sent.
+    otlp: Option<Otlp>,
     tasks: Tasks,
 }
 
@@ -126,6 +130,7 @@ impl Pipeline {
             connection: services.connection,
             subscription,
             telemetry,
+            otlp: services.otlp,
             tasks: services.tasks,
         })
     }
@@ -210,6 +215,7 @@ impl Pipeline {
     async fn taken(self: &Arc<Self>, held: Held) -> Option<Held> {
         failpoint::reached("delivery.received");
         let mut held = self.recalled(held)?;
+        self.traced(&mut held);
         if let Some(progress) = &self.progress {
             if let Err(fault) = progress.begun().await {
                 let reason = format!("the stream's offset cannot be kept: {fault}");
@@ -266,6 +272,7 @@ impl Pipeline {
         let call = Call {
             consumer: &self.plan.name,
             delivery: &label,
+            trace: held.trace.as_deref().map(Handling::carried),
         };
         let answer = dealt.handle(self.plan.schema.as_deref(), &call, &held.delivery.envelope);
         let began = Instant::now();

@@ -100,6 +100,8 @@ pub struct DiscoveryStatus {
     pub left_out: Vec<LeftOut>,
     /// When the queues of the broker were last listed as a whole.
     pub looked: Option<SystemTime>,
+    /// Whether the broker tells at once of queues that come and go.
+    pub hears: bool,
     /// Since when they cannot be listed, and why; what is consumed stays consumed.
     pub failing: Option<(SystemTime, Reason)>,
 }
@@ -382,6 +384,7 @@ mod tests {
             queues: 0,
             left_out: Vec::new(),
             looked: None,
+            hears: false,
             failing,
         }];
         assert!(!status.is_ready());

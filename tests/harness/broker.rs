@@ -145,6 +145,12 @@ impl Broker {
         ))
     }
 
+    /// The vhost that the broker makes for itself when it starts, by the `default_vhost` of its rabbitmq.conf.
+    pub fn default_vhost(&self, name: &str) -> Vhost {
+        let ports = vec![self.ports.amqp];
+        Vhost::new(name.to_owned(), ports, self.management(), self.version)
+    }
+
     /// The port that it speaks AMQP on, on the loopback address.
     pub fn port(&self) -> u16 {
         self.ports.amqp

@@ -730,6 +730,7 @@ pub(crate) fn hive_host(binary: &Path) -> Command {
         .env_remove("RUST_LOG")
         .env_remove("RABBITMQ_URL")
         .env_remove("RABBITMQ_HEARTBEAT")
+        .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env("XDG_RUNTIME_DIR", keeper::run_folder())
         .env("NO_COLOR", "1");
     command

@@ -28,7 +28,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 9] = [
+const LIBRARIES: [Library; 10] = [
     Library {
         rule: 3,
         name: "base64",
@@ -63,6 +63,11 @@ const LIBRARIES: [Library; 9] = [
         rule: 4,
         name: "hive_http",
         rooms: &["app"],
+    },
+    Library {
+        rule: 4,
+        name: "hive_otlp",
+        rooms: &["app", "pipeline"],
     },
     Library {
         rule: 4,

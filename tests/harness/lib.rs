@@ -9,6 +9,7 @@ mod broker;
 mod build;
 mod certificates;
 mod clock;
+mod collector;
 mod command;
 #[cfg(target_os = "linux")]
 mod container;
@@ -49,6 +50,7 @@ pub use build::{
 };
 pub use certificates::{Authority, Identity};
 pub use clock::{TurnedClock, clock_before_1970};
+pub use collector::{CollectedSpan, Collector};
 pub use command::{Commands, Started};
 #[cfg(target_os = "linux")]
 pub use container::Container;

@@ -33,6 +33,7 @@ use crate::certificates::Identity;
 ///
 /// - `/hello` answers `hello`;
 /// - `/to?URL` redirects there;
+/// - `/trace` answers the `traceparent` of the request;
 /// - `/silence` never answers;
 /// - `/half` says the first half of its answer, and never the second.
 #[derive(Debug)]
@@ -101,6 +102,7 @@ fn pages(requests: Arc<AtomicUsize>) -> Router {
     Router::new()
         .route("/hello", get(async || "hello"))
         .route("/to", get(redirect))
+        .route("/trace", get(trace))
         .route("/silence", get(std::future::pending::<String>))
         .route("/half", get(half))
         .layer(middleware::from_fn_with_state(requests, count))
@@ -114,6 +116,12 @@ async fn count(State(requests): State<Arc<AtomicUsize>>, request: Request, next:
 async fn redirect(request: Request) -> Response {
     let url = request.uri().query().unwrap_or_default().to_owned();
     (StatusCode::FOUND, [(LOCATION, url)]).into_response()
+}
+
+async fn trace(request: Request) -> Response {
+    let value = request.headers().get("traceparent");
+    let value = value.map_or(&b"none"[..], |value| value.as_bytes());
+    value.to_vec().into_response()
 }
 
 async fn half() -> Response {

@@ -66,6 +66,12 @@ mod http {
     mod tls;
 }
 
+/// Traces: what a collector is sent of a message's life, and what goes on with the message.
+mod traces {
+    mod inside;
+    mod life;
+}
+
 /// Schedules: each firing once, on whatever host and whatever happens to it.
 mod schedules {
     mod changes;
@@ -207,6 +213,7 @@ mod change {
 
 /// Queues that are discovered.
 mod discovery {
+    mod events;
     mod queues;
     mod rounds;
 }

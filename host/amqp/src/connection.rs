@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues};
+use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues, Endpoint};
 use hive_core::codes::Reason;
 use hive_core::message::Publication;
 use hive_lifecycle::Tasks;
@@ -21,6 +21,7 @@ use crate::meeting::{Invitation, Meeting};
 use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
+use crate::queue_news::{self, QueueNews};
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
@@ -110,6 +111,12 @@ impl Connection {
     /// Where its queues are.
     pub fn vhost(&self) -> &str {
         &self.plan.vhost
+    }
+
+    /// The host of the broker that deliveries come from now.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let session = self.consuming.current()?;
+        Some(session.endpoint().clone())
     }
 
     /// How a link is doing, for readiness and metrics.
@@ -215,6 +222,12 @@ impl Connection {
         tasks: &Tasks,
     ) -> (Meeting, mpsc::Receiver<Vec<u8>>) {
         Meeting::begin(invitation, &self.consuming, &self.publishing, tasks)
+    }
+
+    /// Tells of queues of the virtual host that come and go, as far as the broker does, until there will be no connection
+    /// any more.
+    pub async fn listen_for_queues(&self, told: impl FnMut(QueueNews<'_>)) {
+        queue_news::listen(&self.consuming, &self.plan.vhost, told).await;
     }
 
     /// Stands in the line for the tokens of `queue`, which is declared; `None` when there will be no connection any

@@ -244,6 +244,7 @@ pub(crate) async fn handled(generation: &Generation, envelope: &Envelope) {
     let call = Call {
         consumer: "orders",
         delivery: &"tag 1",
+        trace: None,
     };
     let outcome = generation.handle(&call, envelope).await;
     assert_eq!(outcome, Outcome::Handled(Vec::new()));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::keys::StoreKeys;
 use super::plan::{
     ComponentPlan, ConnectionPlan, ConsumerPlan, HostPlan, HttpPlan, HttpRoutePlan, PatternPlan,
-    Plan, SchedulePlan,
+    Plan, SchedulePlan, TelemetryPlan,
 };
 use differing::Differing;
 
@@ -52,6 +52,8 @@ pub struct Changes {
     pub schedules: Section,
     /// Keys of `[store]`, which is opened once: the new value waits for a restart.
     pub store_at_restart: Vec<KeyChange>,
+    /// Keys of `[telemetry]`, which is read at start alone.
+    pub telemetry_at_restart: Vec<KeyChange>,
 }
 
 /// The changes of one section. A name is in at most one of the three.
@@ -69,6 +71,7 @@ pub struct Section {
 pub fn diff(old: &Plan, new: &Plan) -> Changes {
     let host = differing(&old.host, &new.host, HostPlan::differences);
     let store = differing(&old.store, &new.store, StoreKeys::differences);
+    let telemetry = differing(&old.telemetry, &new.telemetry, TelemetryPlan::differences);
     let consumers = section(&old.consumers, &new.consumers, ConsumerPlan::differences);
     let http = http(old.http.as_ref(), new.http.as_ref());
     Changes {
@@ -96,6 +99,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Changes {
         },
         schedules: section(&old.schedules, &new.schedules, SchedulePlan::differences),
         store_at_restart: store.at_restart,
+        telemetry_at_restart: telemetry.at_restart,
     }
 }
 
@@ -255,6 +259,7 @@ impl fmt::Display for Changes {
         for (section, keys) in [
             ("http", &self.http_at_restart),
             ("store", &self.store_at_restart),
+            ("telemetry", &self.telemetry_at_restart),
         ] {
             if !keys.is_empty() {
                 let keys = listed(keys);

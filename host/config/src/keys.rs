@@ -21,6 +21,7 @@ pub(crate) mod http;
 pub(crate) mod root;
 pub(crate) mod schedule;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 pub(crate) mod tls;
 pub(crate) mod topology;
 
@@ -43,6 +44,7 @@ pub(crate) use name::{Name, Required};
 pub(crate) use root::{INCLUDED, ROOT, RootKeys};
 pub(crate) use schedule::{ScheduleMeant, SchedulePublishMeant};
 pub(crate) use store::StoreKeys;
+pub(crate) use telemetry::TelemetryMeant;
 pub(crate) use tls::{ServerTlsKeys, TlsKeys};
 pub(crate) use topology::{ExchangeMeant, QueueMeant};
 pub(crate) use value::{Literal, Readable, Shaped, Word, words};

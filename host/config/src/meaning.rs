@@ -27,6 +27,7 @@ mod http;
 mod publication;
 mod schedules;
 mod store;
+mod telemetry;
 mod tls;
 mod topology;
 
@@ -100,6 +101,7 @@ pub(crate) fn plan(
     let http = http::plan(&mut context);
     let schedules = schedules::plans(&mut context);
     let store = store::plan(&mut context);
+    let telemetry = telemetry::plan(&mut context);
     Some(Plan {
         host: host?,
         connections,
@@ -109,6 +111,7 @@ pub(crate) fn plan(
         http,
         schedules,
         store,
+        telemetry: telemetry?,
     })
 }
 

@@ -38,6 +38,7 @@ pub use crate::keys::consuming::{BatchPlan, DedupPlan, PauseOnPlan, StreamPlan};
 pub use crate::keys::host::HostPlan;
 pub use crate::keys::http::{HttpDedupPlan, HttpPlan, HttpRoutePlan};
 pub use crate::keys::schedule::{SchedulePlan, SchedulePublishPlan};
+pub use crate::keys::telemetry::TelemetryPlan;
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
 pub use allow::{HttpGrant, HttpHost, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
@@ -78,6 +79,8 @@ pub struct Plan {
     pub schedules: BTreeMap<Arc<str>, SchedulePlan>,
     /// `[store]`.
     pub store: StorePlan,
+    /// `[telemetry]`.
+    pub telemetry: TelemetryPlan,
 }
 
 /// The connection that is meant where none is named.

@@ -13,6 +13,7 @@ pub mod holding;
 pub mod placement;
 pub mod rate;
 pub mod scaling;
+pub mod trace;
 pub mod version;
 
 pub mod escape;

@@ -82,8 +82,11 @@ impl Instance {
             return Ok(work.of_each(Outcome::HostFault(W::NOT_EXPORTED.to_owned())));
         };
         // What is printed from here on belongs to this call.
-        let output = &self.store.data().output;
-        output.begin(label.consumer, label.delivery);
+        let state = self.store.data_mut();
+        state
+            .output
+            .begin(label.consumer, label.delivery, label.trace);
+        state.outgoing.belongs_to(label.trace);
         match call(&mut self.store, function, plan.timeout).await {
             Ok(Ok(answer)) => work.outcomes(answer, plan.max_publications),
             Ok(Err(error)) => Ok(work.of_each(Outcome::Failed(trap::bounded(error)))),

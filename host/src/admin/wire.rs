@@ -52,6 +52,8 @@ pub(super) struct DiscoveryView<'a> {
     discovered: usize,
     /// When the queues of the broker were last listed, RFC 3339, in UTC; null if they never were.
     listed: Option<String>,
+    /// Whether the broker tells at once of queues that come and go.
+    events: bool,
     /// Since when they cannot be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since: Option<String>,
@@ -106,6 +108,7 @@ impl<'a> From<&'a DiscoveryStatus> for DiscoveryView<'a> {
             connection: &status.connection,
             discovered: status.queues,
             listed: status.looked.map(moments::to_the_millisecond),
+            events: status.hears,
             failing_since: failing.map(|(since, _)| moments::to_the_millisecond(*since)),
             reason: failing.map(|(_, reason)| ReasonView::from(reason)),
             left_out: left_out

@@ -63,6 +63,7 @@ pub(super) fn statuses(
                 .cloned()
                 .collect(),
             looked: looks.last,
+            hears: looks.hears,
             failing: looks.failing,
         }
     });
@@ -75,13 +76,24 @@ impl Running {
         let connections = self.plan.connections.values();
         let wanted = connections.filter_map(|connection| Wanted::of(&self.plan, connection));
         let wanted: Vec<_> = wanted.collect();
-        let is_wanted = |discovery: &Discovery| wanted.contains(&discovery.wanted);
-        self.discoveries.retain(|_, discovery| is_wanted(discovery));
+        let connections = &self.connections;
+        let goes_on = |name: &Arc<str>, discovery: &Discovery| {
+            wanted.contains(&discovery.wanted)
+                && connections
+                    .get(name)
+                    .is_some_and(|linked| Arc::ptr_eq(&linked.connection, &discovery.connection))
+        };
+        self.discoveries
+            .retain(|name, discovery| goes_on(name, discovery));
         for wanted in wanted {
-            if !self.discoveries.contains_key(&wanted.connection) {
-                let connection = Arc::clone(&wanted.connection);
-                let discovery = wanted.start(self.found.clone(), &self.tasks);
-                self.discoveries.insert(connection, discovery);
+            let name = Arc::clone(&wanted.connection);
+            let Some(linked) = self.connections.get(&name) else {
+                continue;
+            };
+            if !self.discoveries.contains_key(&name) {
+                let connection = Arc::clone(&linked.connection);
+                let discovery = wanted.start(connection, self.found.clone(), &self.tasks);
+                self.discoveries.insert(name, discovery);
             }
         }
         self.seen

@@ -11,6 +11,7 @@ use hive_config::plan::{self, ConnectionPlan, ConsumerPlan, LeftOut, Plan, Seen}
 use hive_core::codes::{Code, Coded};
 use hive_http::Server;
 use hive_lifecycle::{Drained, Tasks};
+use hive_otlp::Otlp;
 use hive_sandbox::{Engine, Slot};
 use hive_store::OnDemand;
 use hive_telemetry::{Fact, PausedBy, Telemetry};
@@ -56,6 +57,8 @@ pub(super) struct Running {
     pub(super) gave_up: mpsc::Sender<Coded>,
     pub(super) tasks: Tasks,
     pub(super) telemetry: Telemetry,
+    /// Where spans go, if they are sent to a collector.
+    pub(super) otlp: Option<Otlp>,
 }
 
 /// A connection, and the tasks that keep it up.
@@ -137,6 +140,7 @@ impl Running {
             quarantines: Arc::clone(&self.quarantines),
             tasks: tasks.clone(),
             telemetry: self.telemetry.clone(),
+            otlp: self.otlp.clone(),
         };
         let pipeline = Pipeline::new(&Arc::new(plan.clone()), services);
         let crewed = Crewed {

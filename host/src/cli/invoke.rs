@@ -201,6 +201,7 @@ async fn invoke(
     let call = Call {
         consumer: "invoke",
         delivery: &"invoke",
+        trace: None,
     };
     let mut measure = Measure::default();
     let mut called = Vec::new();

@@ -129,6 +129,7 @@ impl Admission {
             watched: self.flow.watched(),
             turn,
             watcher: None,
+            trace: None,
         }
     }
 }

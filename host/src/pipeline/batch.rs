@@ -14,6 +14,7 @@ use std::sync::Arc;
 use hive_amqp::Lead;
 use hive_config::plan::{BatchPlan, ConsumerPlan};
 use hive_lifecycle::failpoint;
+use hive_otlp::Handling;
 use hive_sandbox::Call;
 use hive_telemetry::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry, Telemetry};
 use tokio::sync::{Mutex, MutexGuard};
@@ -123,10 +124,11 @@ impl Pipeline {
     }
 
     /// Makes one call for all of them, and then settles each delivery on its own.
-    pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, batch: Vec<Held>) {
+    pub(super) async fn call_with_batch(self: &Arc<Self>, batches: &Batches, mut batch: Vec<Held>) {
         failpoint::reached("batch.gathered");
         // One generation for the whole batch, held to the end of the call.
         let dealt = self.handler.deal();
+        let trace = self.traced_batch(&mut batch);
         let envelopes: Vec<_> = batch.iter().map(|held| &held.delivery.envelope).collect();
         let Some(first) = batch.first() else {
             return;
@@ -138,6 +140,7 @@ impl Pipeline {
         let call = Call {
             consumer: &self.plan.name,
             delivery: &label,
+            trace: trace.as_ref().map(Handling::carried),
         };
         let began = Instant::now();
         let answer = dealt.handle_batch(self.plan.schema.as_deref(), &call, &envelopes);
@@ -153,6 +156,9 @@ impl Pipeline {
             }
             Ended::Overran(timeout) => return self.overran(batch, began.elapsed(), timeout),
         };
+        if let Some(trace) = trace {
+            trace.answered();
+        }
         let took = began.elapsed();
         BatchAnswered { took }.emit(&batches.telemetry);
         // In their order, so that what they publish is in order too.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use hive_amqp::Delivery;
 use hive_core::policy::Disposition;
+use hive_otlp::Handling;
 use hive_telemetry::InHand;
 
 use super::flow::Watched;
@@ -31,6 +32,8 @@ pub(super) struct Held {
     pub(super) turn: Option<Turn>,
     /// Where it may end the host, and quarantine is to hear how it leaves.
     pub(super) watcher: Option<Watcher>,
+    /// Its span, where spans are sent to a collector.
+    pub(super) trace: Option<Box<Handling>>,
 }
 
 impl Held {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hive_amqp::{Connection, Subscription};
 use hive_config::plan::ConsumerPlan;
 use hive_lifecycle::Tasks;
+use hive_otlp::Otlp;
 use hive_store::Store;
 use hive_telemetry::{ConsumerTelemetry, Telemetry};
 
@@ -25,6 +26,8 @@ pub struct Services {
     pub tasks: Tasks,
     /// The telemetry of the host.
     pub telemetry: Telemetry,
+    /// Where spans go, if they are sent to a collector.
+    pub otlp: Option<Otlp>,
 }
 
 /// What each part of a pipeline is made with. The pipeline owns it; a part keeps what it uses.

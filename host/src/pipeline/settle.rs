@@ -20,6 +20,7 @@ use hive_core::message::Attempt;
 use hive_core::policy::{Disposition, Failure, Performance, Published};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
+use hive_otlp::{Sending, Settled as Ended};
 use hive_store::StoreFault;
 use hive_telemetry::{
     ConsumerTelemetry, DeliveryKept, DeliverySettled, Exit, Fact, Failed, KeptFor,
@@ -30,6 +31,7 @@ use super::held::{Held, Label};
 use super::keeping::{Keeping, NotKept, Trouble};
 use super::recall::{Memory, Recall};
 use super::services::Common;
+use super::traced;
 use crate::ledger::{Fresh, Known, Ledger};
 
 /// The length of the reported error over which a stream is read no further, in bytes.
@@ -60,6 +62,8 @@ struct SoFar {
     /// Publications that are not confirmed yet, each with its index among all; none before they were
     /// prepared.
     outgoing: Option<Vec<(usize, Outgoing)>>,
+    /// The spans of the publications, where there are spans.
+    sending: Vec<Sending>,
     /// This many publications are on their way through a queue that delays them.
     detoured: usize,
     /// Those whose way was made again, by their index, since the broker refused them.
@@ -177,7 +181,7 @@ impl Settler {
                         class: None,
                         error: reason,
                     };
-                    match self.copy_for(delivery, wait).await {
+                    match self.copy_for(&held, wait).await {
                         Ok(()) => return self.answer(held, Exit::Detoured { reason }),
                         Err(setback) => Fact::DetourFailed {
                             consumer: &self.plan.name,
@@ -234,7 +238,6 @@ impl Settler {
         disposition: &mut Disposition,
         so_far: &mut SoFar,
     ) -> Result<(), Setback> {
-        let delivery = &held.delivery;
         match disposition {
             Disposition::Ack => self.remember(held).await,
             Disposition::Publish(publications) => {
@@ -248,13 +251,13 @@ impl Settler {
                 failure,
             } => {
                 let wait = Wait {
-                    attempt: delivery.envelope.attempt.next(),
+                    attempt: held.delivery.envelope.attempt.next(),
                     delay: *delay,
                     jitter: *jitter,
                     class: Some(failure.class),
                     error: &failure.error,
                 };
-                self.copy_for(delivery, wait).await
+                self.copy_for(held, wait).await
             }
             Disposition::DeadLetter(failure) => self.dead_letter(held, failure, so_far).await,
             Disposition::Keep { reason } => Err(Setback::Away(reason.clone())),
@@ -316,8 +319,16 @@ impl Settler {
             patience,
             turn,
             watcher,
+            trace,
         } = held;
         drop((in_hand, lease, watched, patience));
+        if let Some(trace) = trace {
+            trace.settled(Ended {
+                operation: None,
+                outcome: "retried",
+                error: Some((failure.class.as_str(), &failure.error)),
+            });
+        }
         if let Some(watcher) = watcher {
             watcher.tell(true);
         }
@@ -357,6 +368,7 @@ impl Settler {
             patience,
             mut turn,
             watcher,
+            trace,
         } = held;
         drop(patience);
         let tag = delivery.settlement.tag();
@@ -372,6 +384,7 @@ impl Settler {
             exit,
             Exit::GivenBack | Exit::Requeued { .. } | Exit::Stopped { .. } | Exit::Lost
         );
+        let told = trace.as_ref().map(|_| traced::settled(&exit));
         let settled = match exit {
             Exit::Lost => {
                 drop(delivery.settlement);
@@ -389,6 +402,9 @@ impl Settler {
             _ => delivery.settlement.ack(),
         };
         failpoint::reached("ack.queued");
+        if let (Some(trace), Some(told)) = (trace, told) {
+            trace.settled(told);
+        }
         let envelope = &delivery.envelope;
         DeliverySettled {
             delivery: &Label {

@@ -26,6 +26,7 @@ mod quarantine;
 mod recent;
 mod schedule;
 mod share;
+mod spans;
 mod stream;
 mod swap;
 mod words;
@@ -51,6 +52,7 @@ pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
 pub use self::recent::{Failure, InFlight};
 pub use self::schedule::ScheduleTelemetry;
+pub use self::spans::SpansTelemetry;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 pub use self::words::{
@@ -122,6 +124,11 @@ impl Telemetry {
     /// What is counted of a schedule.
     pub fn schedule(&self, schedule: &Arc<str>) -> ScheduleTelemetry {
         ScheduleTelemetry::new(&self.0, schedule)
+    }
+
+    /// What becomes of spans.
+    pub fn spans(&self) -> SpansTelemetry {
+        SpansTelemetry::new(&self.0)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.

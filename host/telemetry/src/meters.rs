@@ -270,6 +270,9 @@ meters! {
     denied: counter "hive_denied_total" [component, capability], Host,
         "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
         "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`. See [the sandbox](sandbox.md).";
+    spans_dropped: counter "hive_spans_dropped_total" [reason], Host,
+        "Spans that did not reach the collector.",
+        "Spans that did not reach the collector: `queue` where there was no room for them, `collector` where it did not take them.";
     http_requests: counter "hive_http_requests_total" [route, status], Host,
         "Requests over HTTP, by their answer.",
         "Requests of [HTTP in](http.md), by the route as hive.toml names it and the status of the answer. `route` is empty where no route took the request.";

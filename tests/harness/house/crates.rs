@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 14] = [
+const CRATES: [Crate; 15] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -63,6 +63,11 @@ const CRATES: [Crate; 14] = [
     Crate {
         name: "hive-lifecycle",
         may_use: &["hive-telemetry"],
+        without: &["lapin", "wasmtime", "axum"],
+    },
+    Crate {
+        name: "hive-otlp",
+        may_use: &["hive-config", "hive-core"],
         without: &["lapin", "wasmtime", "axum"],
     },
     Crate {
@@ -122,6 +127,7 @@ const CRATES: [Crate; 14] = [
             "hive-demo",
             "hive-http",
             "hive-lifecycle",
+            "hive-otlp",
             "hive-routes",
             "hive-sandbox",
             "hive-schedules",
@@ -134,7 +140,7 @@ const CRATES: [Crate; 14] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 15] = [
+const LIBRARIES: [(&str, &[&str]); 16] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
     ("croner", &["hive-schedules"]),
@@ -147,6 +153,7 @@ const LIBRARIES: [(&str, &[&str]); 15] = [
     ("hyper", &["hive-http", "hive-sandbox"]),
     ("jiff", &["hive-schedules"]),
     ("lapin", &["hive-amqp"]),
+    ("opentelemetry", &["hive-otlp"]),
     ("prometheus", &["hive-telemetry"]),
     ("wasmtime", &["hive-sandbox"]),
     ("zstd", &["hive-contracts"]),

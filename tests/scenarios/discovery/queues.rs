@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
 /// How long a look at the queues of a busy machine may take, beside the pause between two looks.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The connection of a host that looks at the queues each second.
 pub(super) fn discovering(vhost: &Vhost) -> HiveToml {
@@ -40,7 +40,7 @@ pub(super) async fn discovery(host: &HostProcess) -> Result<(u16, Value)> {
     Ok((status, readiness["discoveries"][0].clone()))
 }
 
-async fn is_consumed(vhost: &Vhost, queue: &str) -> Result<()> {
+pub(super) async fn is_consumed(vhost: &Vhost, queue: &str) -> Result<()> {
     let what = format!("{queue:?} is consumed");
     let consumers = async || vhost.consumers(queue).await;
     eventually_within(PATIENCE, &what, consumers, |count| *count == 1).await?;

@@ -36,6 +36,8 @@ pub const EXCHANGE: &str = "x-hive-exchange";
 pub const ROUTING_KEY: &str = "x-hive-routing-key";
 /// The random part in the identity of a message without an id, drawn when the message first reached a host.
 pub(crate) const MARK: &str = "x-hive-mark";
+/// The span of the first attempt (a `traceparent`), where traces are sent to a collector.
+pub(crate) const TRACE: &str = "x-hive-trace";
 /// Distinguishes the publications of one publisher, so that a returned message is recognised.
 pub(crate) const PUBLISH_ID: &str = "x-hive-publish-id";
 /// Before the name of what the original had and the broker must not act on.
@@ -83,7 +85,7 @@ pub(crate) fn is_stashed(name: &str) -> bool {
 /// of itself is everybody's.
 pub(crate) fn is_hidden(name: &str, is_dead_letter: bool) -> bool {
     match name {
-        ATTEMPT | MARK | PUBLISH_ID | EDIT | EDIT_OF => true,
+        ATTEMPT | MARK | TRACE | PUBLISH_ID | EDIT | EDIT_OF => true,
         // Where in its stream a dead letter was.
         EXCHANGE | ROUTING_KEY | STREAM_OFFSET => !is_dead_letter,
         _ if is_of_a_delivery(name) => true,

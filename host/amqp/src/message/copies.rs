@@ -16,7 +16,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use super::bookkeeping::{
     ATTEMPT, ATTEMPTS, CONSUMER, EDIT, EDIT_OF, ERROR, EXCHANGE, EXPIRATION, MARK, QUEUE, REASON,
     RETRY_CONSUMER, RETRY_DUE, RETRY_ERROR, RETRY_LIMIT, RETRY_QUEUE, RETRY_REASON, RETRY_TIME,
-    ROUTING_KEY, STASHED, TIME, USER_ID, is_acted_on,
+    ROUTING_KEY, STASHED, TIME, TRACE, USER_ID, is_acted_on,
 };
 use super::broker_headers::STREAM_OFFSET;
 use super::delay::{DelayQueue, whole_milliseconds};
@@ -47,6 +47,8 @@ pub struct DeadLetterNote<'a> {
     pub failure: &'a Failure,
     /// When.
     pub time: SystemTime,
+    /// The `traceparent` of the attempt, where there are spans.
+    pub trace: Option<&'a str>,
 }
 
 /// Why a message waits for another attempt, and for how long.
@@ -66,6 +68,8 @@ pub struct RetryNote<'a> {
     pub time: SystemTime,
     /// How long it waits: as long as its delay queue holds a message, or shorter.
     pub wait: Duration,
+    /// The `traceparent` of the attempt, where there are spans.
+    pub trace: Option<&'a str>,
 }
 
 impl Outgoing {
@@ -95,6 +99,7 @@ impl Outgoing {
         if note.wait < delay_queue.delay {
             copy.expire_after(note.wait)?;
         }
+        copy.carry_if_it_fits(note.trace, limits);
         copy.fit_with_shorter_error(RETRY_ERROR, &error, limits);
         copy.fit_without_retry_notes(limits);
         copy.fit_without_deaths(limits);
@@ -203,6 +208,7 @@ impl Outgoing {
             time,
             queue: failure.queue.as_deref().unwrap_or(&waiting.queue),
             consumer: failure.consumer.as_deref(),
+            trace: None,
         };
         Self::dead(waiting, body, dead_letter, end, limits)
     }
@@ -225,6 +231,7 @@ impl Outgoing {
             time: note.time,
             queue: &original.queue,
             consumer: Some(note.consumer),
+            trace: note.trace,
         };
         Self::dead(original, body, dead_letter, end, limits)
     }
@@ -251,6 +258,7 @@ impl Outgoing {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             copy.set(STREAM_OFFSET, AMQPValue::LongLongInt(offset));
         }
+        copy.carry_if_it_fits(end.trace, limits);
         copy.fit_with_shorter_error(ERROR, &error, limits);
         copy.fit_without_deaths(limits);
         copy.fit_without_the_largest(limits);
@@ -267,6 +275,7 @@ struct End<'a> {
     time: SystemTime,
     queue: &'a str,
     consumer: Option<&'a str>,
+    trace: Option<&'a str>,
 }
 
 /// A copy in the making.
@@ -305,6 +314,9 @@ impl Copy {
         copy.set(ROUTING_KEY, original.long(&original.routing_key));
         if let Some(mark) = original.mark {
             copy.set_text(MARK, &mark.to_string());
+        }
+        if let Some(trace) = &original.first_trace {
+            copy.set_text(TRACE, trace);
         }
         copy
     }
@@ -350,6 +362,19 @@ impl Copy {
         let properties = std::mem::take(&mut self.properties);
         self.properties = properties.with_expiration(short(EXPIRATION, &milliseconds)?);
         Ok(())
+    }
+
+    /// Names the span of the first attempt, so that later ones and what happens to a dead letter are of its trace.
+    ///
+    /// The first to be left out where the copy is large. The message's own headers stay as they were published.
+    fn carry_if_it_fits(&mut self, trace: Option<&str>, limits: &PublishLimits) {
+        let Some(trace) = trace.filter(|_| !self.headers.contains_key(TRACE)) else {
+            return;
+        };
+        self.set_text(TRACE, trace);
+        if self.excess(limits) > 0 {
+            self.headers.remove(TRACE);
+        }
     }
 
     /// By how much the copy is too large for a frame.

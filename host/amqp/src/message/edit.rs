@@ -175,6 +175,7 @@ mod tests {
             properties,
             stream_offset: None,
             mark: None,
+            first_trace: None,
         }
     }
 

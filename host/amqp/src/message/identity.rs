@@ -174,6 +174,7 @@ mod tests {
             properties,
             stream_offset: None,
             mark: Some(Mark::draw()),
+            first_trace: None,
         }
     }
 

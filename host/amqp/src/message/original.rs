@@ -13,7 +13,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::bookkeeping::{
     ATTEMPT, EXCHANGE, EXPIRATION, MARK, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY, STASHED,
-    USER_ID, is_hidden, is_stashed,
+    TRACE, USER_ID, is_hidden, is_stashed,
 };
 use super::broker_headers::{is_brokers_own, is_death, stream_offset};
 use super::copies::without_expiration;
@@ -35,6 +35,8 @@ pub struct Original {
     pub(crate) stream_offset: Option<u64>,
     /// Distinguishes it from identical messages, if nothing else does.
     pub(crate) mark: Option<Mark>,
+    /// The `traceparent` of its first attempt, in a copy.
+    pub(crate) first_trace: Option<Box<str>>,
 }
 
 impl Original {
@@ -63,6 +65,11 @@ impl Original {
         if self.drawn_mark().is_some() {
             self.mark = Some(mark);
         }
+    }
+
+    /// The `traceparent` of its first attempt, if a copy has carried that.
+    pub fn first_trace(&self) -> Option<&str> {
+        self.first_trace.as_deref()
     }
 
     /// The bytes of a short string as a long one, which may hold any.
@@ -164,6 +171,11 @@ impl ReadOff {
             Some(AMQPValue::LongString(mark)) => Mark::read(mark.as_bytes()),
             _ => None,
         };
+        let first_trace = match header(&properties, TRACE) {
+            Some(AMQPValue::LongString(trace)) => std::str::from_utf8(trace.as_bytes()).ok(),
+            _ => None,
+        };
+        let first_trace = first_trace.map(Box::from);
         let needs_mark = stream_offset.is_none() && identity::own_id(&properties).is_none();
         let whole = |exchange, routing_key, properties| Original {
             queue,
@@ -172,6 +184,7 @@ impl ReadOff {
             properties,
             stream_offset,
             mark: needs_mark.then(|| mark.unwrap_or_else(Mark::draw)),
+            first_trace,
         };
         let Some(headers) = properties.headers() else {
             let properties = properties.with_headers(FieldTable::default());

@@ -118,6 +118,7 @@ mod tests {
             properties: asked,
             stream_offset: None,
             mark: None,
+            first_trace: None,
         };
         let failure = Failure::new(FailureClass::Error, "ä".repeat(10_000));
         let note = DeadLetterNote {
@@ -125,6 +126,7 @@ mod tests {
             attempt: Attempt::new(3).expect("it counts from 1"),
             failure: &failure,
             time: SystemTime::UNIX_EPOCH,
+            trace: None,
         };
         let limits = PublishLimits {
             frame_max: 4096,

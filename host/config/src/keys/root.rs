@@ -6,6 +6,7 @@ use super::consumer::ConsumerPlan;
 use super::host::HostPlan;
 use super::http::HttpPlan;
 use super::schedule::SchedulePlan;
+use super::telemetry::TelemetryPlan;
 use super::topology::{ExchangePlan, QueuePlan};
 use super::{Key, Shape, StoreKeys};
 
@@ -41,6 +42,9 @@ table! {
 
         /// What the host remembers: keys of dedup, offsets of streams, buckets of components.
         store -> () as Table(StoreKeys::KEYS);
+
+        /// Spans and metrics for an OpenTelemetry collector.
+        telemetry -> () as Table(TelemetryPlan::KEYS);
     }
 }
 

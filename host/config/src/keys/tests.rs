@@ -224,6 +224,7 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("consumers.ack_timeout", ["'1h'", "'2h'"]),
     ("store.tls.cert", ["'tests/config/tls/orders.pem'", ""]),
     ("store.tls.key", ["'tests/config/tls/orders.key'", ""]),
+    ("telemetry.otlp", ["'http://a:4318'", "'https://b'"]),
     ("store.url", ["'redis://:p@h'", "'redis://:q@h'"]),
 ];
 
@@ -386,6 +387,7 @@ fn a_reload_sees_the_change_of_every_key() {
             .iter()
             .chain(&changes.store_at_restart)
             .chain(&changes.http_at_restart)
+            .chain(&changes.telemetry_at_restart)
             .collect();
         let (told, other) = match case.key.at_restart || case.section.name == "store" {
             true => (at_restart, at_once),

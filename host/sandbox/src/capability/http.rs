@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use hive_config::plan::{ComponentPlan, HttpGrant};
 use hive_core::codes::Code;
+use hive_core::trace::{Carried, TRACEPARENT};
 use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -40,6 +41,8 @@ pub(crate) struct Outgoing {
     /// Answers in place of the network.
     network: Option<Arc<dyn Network>>,
     deadline: Instant,
+    /// What the requests of this call carry on, unless the component sets it itself.
+    trace: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A running exchange of bytes with a peer.
@@ -62,6 +65,29 @@ impl Outgoing {
             telemetry: telemetry.clone(),
             network,
             deadline: Instant::now(),
+            trace: Vec::new(),
+        }
+    }
+
+    /// The span of the call that begins, if it has one.
+    pub(crate) fn belongs_to(&mut self, trace: Option<&Carried>) {
+        self.trace.clear();
+        let headers = trace.into_iter().flat_map(Carried::headers);
+        // A tracestate or baggage that is no header of HTTP is left out.
+        self.trace.extend(headers.filter_map(|(name, value)| {
+            let value = HeaderValue::from_str(value).ok()?;
+            Some((HeaderName::from_static(name), value))
+        }));
+    }
+
+    /// Whoever passes the trace of the delivery on by itself is not interfered with.
+    fn carry_on(&self, request: &mut Request<WasiBody>) {
+        let headers = request.headers_mut();
+        if headers.contains_key(TRACEPARENT) {
+            return;
+        }
+        for (name, value) in &self.trace {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
     }
 
@@ -102,10 +128,11 @@ impl Outgoing {
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _exchange: Exchange,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Exchange), Error>> + Send> {
+        self.carry_on(&mut request);
         let options = options.unwrap_or_default();
         let patience = Patience {
             connect: options.connect_timeout,

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use hive_core::policy::Outcome;
+use hive_core::trace::Carried;
 use wasmtime::Store;
 
 use super::state::State;
@@ -21,6 +22,8 @@ pub struct Call<'a> {
     pub consumer: &'a str,
     /// Identifies this delivery or batch.
     pub delivery: &'a (dyn fmt::Display + Sync),
+    /// The span of the call, where there are spans: for those lines, and for what the component requests over HTTP.
+    pub trace: Option<&'a Carried>,
 }
 
 /// A function of the contract, with its arguments.

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use hive_core::trace::Carried;
 use hive_telemetry::Fact;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
@@ -30,6 +31,8 @@ struct Lines {
     rate: Arc<LineRate>,
     consumer: String,
     delivery: String,
+    /// The ids of the trace and of the span.
+    trace: Option<(String, String)>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     /// The end of what was written to stderr in this call.
@@ -49,6 +52,7 @@ impl Output {
             rate,
             consumer: String::new(),
             delivery: String::new(),
+            trace: None,
             stdout: Vec::new(),
             stderr: Vec::new(),
             tail: Vec::new(),
@@ -56,13 +60,22 @@ impl Output {
     }
 
     /// From here on, lines belong to this delivery.
-    pub(crate) fn begin(&self, consumer: &str, delivery: &dyn fmt::Display) {
+    pub(crate) fn begin(
+        &self,
+        consumer: &str,
+        delivery: &dyn fmt::Display,
+        trace: Option<&Carried>,
+    ) {
         let mut lines = self.lines();
         lines.consumer.clear();
         lines.consumer.push_str(consumer);
         lines.delivery.clear();
         // Writing to a String fails only if the Display does, and then the label is shorter.
         let _label = write!(lines.delivery, "{delivery}");
+        lines.trace = trace.map(|trace| {
+            let (trace_id, span_id) = (trace.trace_id.clone(), trace.span_id.clone());
+            (trace_id, span_id)
+        });
         lines.tail.clear();
     }
 
@@ -142,20 +155,29 @@ impl Lines {
             component,
             consumer,
             delivery,
+            trace,
             ..
         } = self;
         let line = &*text;
+        let (trace_id, span_id) = match trace {
+            Some((trace_id, span_id)) => (Some(&**trace_id), Some(&**span_id)),
+            None => (None, None),
+        };
         match source {
             Source::Stdout => Fact::PrintedOut {
                 consumer,
                 component,
                 delivery,
+                trace_id,
+                span_id,
                 line,
             },
             Source::Stderr => Fact::PrintedErr {
                 consumer,
                 component,
                 delivery,
+                trace_id,
+                span_id,
                 line,
             },
         }
@@ -237,11 +259,11 @@ mod tests {
     #[test]
     fn the_tail_of_stderr_is_this_calls_and_bounded() {
         let output = output();
-        output.begin("consumer", &1);
+        output.begin("consumer", &1, None);
         output
             .lines()
             .write(Source::Stderr, b"from the call before\n");
-        output.begin("consumer", &2);
+        output.begin("consumer", &2, None);
         assert_eq!(output.stderr_tail(), None);
         output.lines().write(Source::Stdout, b"not this\n");
         output

@@ -38,7 +38,7 @@ pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
     config: Arc<WasiConfigVariables>,
     keyvalue: KeyValue,
     pub(super) limits: Limits,

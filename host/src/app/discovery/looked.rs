@@ -16,21 +16,18 @@ pub(super) struct Looks {
     pub(super) last: Option<SystemTime>,
     /// Since when there is none, and why.
     pub(super) failing: Option<(SystemTime, Reason)>,
+    /// Whether the broker tells of queues that come and go.
+    pub(super) hears: bool,
 }
 
 impl Looked {
     pub(super) fn applied(&self, connection: &str) {
         let before = {
             let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(
-                &mut *looks,
-                Looks {
-                    last: Some(SystemTime::now()),
-                    failing: None,
-                },
-            )
+            looks.last = Some(SystemTime::now());
+            looks.failing.take()
         };
-        if before.failing.is_some() {
+        if before.is_some() {
             Fact::DiscoveryRestored { connection }.emit();
         }
     }
@@ -53,6 +50,11 @@ impl Looked {
             }
             .emit();
         }
+    }
+
+    pub(super) fn hears(&self, hears: bool) {
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.hears = hears;
     }
 
     pub(super) fn now(&self) -> Looks {

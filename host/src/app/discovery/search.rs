@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_amqp::{ConsumerState, is_made_by_hive};
+use hive_amqp::{Connection, ConsumerState, QueueNews, is_made_by_hive};
 use hive_config::plan::{ConnectionPlan, ManagementPlan, Plan, QueuesSeen};
 use hive_core::codes::Reason;
+use hive_core::glob::Glob;
 use hive_lifecycle::Tasks;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::listing::{Asking, Listing};
@@ -21,9 +23,14 @@ const WAITS: Duration = Duration::from_secs(5);
 /// The pause between two looks at those that began.
 const LOOKS: Duration = Duration::from_millis(20);
 
+/// The least pause between two listings: queues that come together are one reason to look.
+const GATHERS: Duration = Duration::from_millis(100);
+
 /// The search for queues over one connection. Dropped, it ends.
 pub(in crate::app) struct Discovery {
     pub(super) wanted: Wanted,
+    /// Over which the broker tells of queues.
+    pub(super) connection: Arc<Connection>,
     pub(super) looked: Arc<Looked>,
     /// Resolved when the search is to continue at once.
     pub(super) soon: Arc<Notify>,
@@ -37,6 +44,8 @@ pub(super) struct Wanted {
     management: ManagementPlan,
     vhost: String,
     every: Duration,
+    /// Of all tables whose queues are looked for.
+    patterns: Vec<Glob>,
 }
 
 /// A whole listing, and where the answer goes.
@@ -61,17 +70,30 @@ pub(super) struct Step {
 impl Wanted {
     /// `None` for a connection over which nothing is to be discovered.
     pub(super) fn of(plan: &Plan, connection: &ConnectionPlan) -> Option<Self> {
-        let mut patterns = plan.patterns.values();
-        let is_wanted = patterns.any(|pattern| *pattern.connection() == connection.name);
+        let patterns = plan.patterns.values();
+        let patterns = patterns.filter(|pattern| *pattern.connection() == connection.name);
+        let patterns: Vec<_> = patterns.map(|pattern| pattern.queues.clone()).collect();
+        let is_wanted = !patterns.is_empty();
         Some(Self {
             connection: Arc::clone(&connection.name),
             management: connection.management.clone().filter(|_| is_wanted)?,
             vhost: connection.vhost.clone(),
             every: connection.discover_every,
+            patterns,
         })
     }
 
-    pub(super) fn start(self, found: mpsc::Sender<Found>, tasks: &Tasks) -> Discovery {
+    /// Whether a queue that came or went may be one that is looked for.
+    fn concerns(&self, queue: &str) -> bool {
+        !is_made_by_hive(queue) && self.patterns.iter().any(|pattern| pattern.matches(queue))
+    }
+
+    pub(super) fn start(
+        self,
+        connection: Arc<Connection>,
+        found: mpsc::Sender<Found>,
+        tasks: &Tasks,
+    ) -> Discovery {
         let (looked, soon) = (Arc::<Looked>::default(), Arc::<Notify>::default());
         let ends = tasks.drain().child_token();
         let search = Search {
@@ -83,19 +105,53 @@ impl Wanted {
             tasks: tasks.clone(),
             before: QueuesSeen::new(),
         };
+        let hearing = Hearing {
+            connection: Arc::clone(&connection),
+            wanted: self.clone(),
+            looked: Arc::clone(&looked),
+            soon: Arc::clone(&soon),
+        };
         let ended: CancellationToken = ends.clone();
         tasks.spawn_service(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
                 () = search.run() => {}
+                () = hearing.run() => {}
             }
         });
         Discovery {
             wanted: self,
+            connection,
             looked,
             soon,
             _ends: ends.drop_guard(),
         }
+    }
+}
+
+/// Listens for queues that come and go.
+struct Hearing {
+    connection: Arc<Connection>,
+    wanted: Wanted,
+    looked: Arc<Looked>,
+    soon: Arc<Notify>,
+}
+
+impl Hearing {
+    /// Never ends: the search continues when the connection has ended for good, and says why nothing is found.
+    async fn run(self) {
+        let told = |news: QueueNews<'_>| match news {
+            QueueNews::Begin => {
+                self.looked.hears(true);
+                // Something may have come while nobody listened.
+                self.soon.notify_one();
+            }
+            QueueNews::Changed(queue) if self.wanted.concerns(queue) => self.soon.notify_one(),
+            QueueNews::Changed(_) => {}
+            QueueNews::End => self.looked.hears(false),
+        };
+        self.connection.listen_for_queues(told).await;
+        std::future::pending().await
     }
 }
 
@@ -114,7 +170,10 @@ struct Search {
 impl Search {
     async fn run(mut self) {
         loop {
-            match self.list().await {
+            let begun = Instant::now();
+            let listing = self.list().await;
+            let took = begun.elapsed();
+            match listing {
                 Ok(queues) => {
                     self.before.clone_from(&queues);
                     if !self.hand_over(queues).await {
@@ -125,7 +184,11 @@ impl Search {
             }
             tokio::select! {
                 () = tokio::time::sleep(self.wanted.every) => {}
-                () = self.soon.notified() => {}
+                () = async {
+                    self.soon.notified().await;
+                    // However fast queues come and go, the broker spends a fifth of the time on telling so at most.
+                    tokio::time::sleep(GATHERS.max(took * 4)).await;
+                } => {}
             }
         }
     }

@@ -393,6 +393,8 @@ mod tests {
             consumer: "orders",
             component: "orders",
             delivery: "o-17",
+            trace_id: None,
+            span_id: None,
             line: "hello",
         };
         assert_eq!(text(guest), "orders o-17 | hello");

@@ -226,6 +226,7 @@ impl Scene {
         let told = Call {
             consumer: "test",
             delivery: &(index + 1),
+            trace: None,
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await

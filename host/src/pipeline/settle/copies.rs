@@ -24,11 +24,8 @@ pub(super) struct Wait<'a> {
 
 impl Settler {
     /// Puts a copy in the delay queue that says what it waits for.
-    pub(super) async fn copy_for(
-        &self,
-        delivery: &Delivery,
-        wait: Wait<'_>,
-    ) -> Result<(), Setback> {
+    pub(super) async fn copy_for(&self, held: &Held, wait: Wait<'_>) -> Result<(), Setback> {
+        let delivery = &held.delivery;
         let Wait {
             attempt,
             delay,
@@ -55,6 +52,7 @@ impl Settler {
                 error,
                 time: moments::now(),
                 wait,
+                trace: held.traceparent(),
             },
             &self.connection.publish_limits(),
         )?;
@@ -82,6 +80,7 @@ impl Settler {
             attempt: delivery.envelope.attempt,
             failure,
             time: moments::now(),
+            trace: held.traceparent(),
         };
         if !so_far.is_copied {
             self.bury(delivery, note).await?;

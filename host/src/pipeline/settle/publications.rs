@@ -3,6 +3,7 @@
 use hive_amqp::{EnsureFault, Outgoing, PublishFault, Unconfirmed, Unpublishable};
 use hive_core::message::Publication;
 use hive_lifecycle::failpoint;
+use hive_otlp::Sending;
 use hive_store::StoreFault;
 
 use super::{Setback, Settler, SoFar};
@@ -19,6 +20,22 @@ impl Settler {
         if so_far.outgoing.is_none() {
             self.prepare(held, publications, so_far)?;
         }
+        let published = self.publish_prepared(held, publications, so_far).await;
+        match &published {
+            Ok(()) => so_far.sending.drain(..).for_each(Sending::confirmed),
+            // What may be tried again is not over.
+            Err(Setback::Away(_) | Setback::Store(_)) => {}
+            Err(_) => so_far.sending.clear(),
+        }
+        published
+    }
+
+    async fn publish_prepared(
+        &self,
+        held: &Held,
+        publications: &[Publication],
+        so_far: &mut SoFar,
+    ) -> Result<(), Setback> {
         self.detour(publications, so_far).await?;
         if let (Some(published), Some(known), None) =
             (&self.published, &so_far.known, &so_far.fresh)
@@ -65,6 +82,8 @@ impl Settler {
         let mut outgoing = Vec::with_capacity(publications.len());
         for index in 0..publications.len() {
             let message_id = format!("{identity}-{index}");
+            let sending = held.sends(&mut publications[index], &message_id);
+            so_far.sending.extend(sending);
             let one = Outgoing::publication(&mut publications[index], &message_id, &limits);
             let one = one.map_err(|Unpublishable(reason)| {
                 Setback::Unpublishable(describe(publications, index, &reason))

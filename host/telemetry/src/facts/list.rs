@@ -573,6 +573,8 @@ facts! {
             consumer: [] &'a str,
             component: [] &'a str,
             delivery: [] &'a str,
+            trace_id: [~] Option<&'a str>,
+            span_id: [~] Option<&'a str>,
             line: [!] &'a str,
         };
         /// A component printed a line to standard error.
@@ -580,6 +582,8 @@ facts! {
             consumer: [] &'a str,
             component: [] &'a str,
             delivery: [] &'a str,
+            trace_id: [~] Option<&'a str>,
+            span_id: [~] Option<&'a str>,
             line: [!] &'a str,
         };
         /// A component printed more lines in a second than its `log_lines`.
@@ -588,6 +592,15 @@ facts! {
             lines: [] u64,
             limit: [!] u32,
         };
+    }
+
+    "hive::otlp" {
+        /// The collector does not take spans; they are dropped and counted.
+        SpansFailed("otlp.failed", WARN, "the collector does not take spans; they are dropped until it does") {
+            reason: [] &'a str,
+        };
+        /// The collector takes spans again.
+        SpansRestored("otlp.restored", INFO, "the collector takes spans again") {};
     }
 
     "hive::store" {

@@ -74,6 +74,7 @@ fn waits_for(attempt: Attempt, error: &str) -> RetryNote<'_> {
         error,
         time: UNIX_EPOCH + Duration::from_millis(1_700_000_000_500),
         wait: Duration::from_secs(10),
+        trace: None,
     }
 }
 
@@ -92,6 +93,61 @@ fn everything() -> BasicProperties {
             ("weird", AMQPValue::ShortInt(3)),
             ("latin1", AMQPValue::LongString(vec![0xe4].into())),
         ]))
+}
+
+/// The span of the first attempt goes with every copy, and is nothing that the message is known by.
+#[test]
+fn a_copy_names_the_first_span_and_no_other() {
+    let headers = table(&[("traceparent", text("theirs"))]);
+    let properties = BasicProperties::default().with_headers(headers);
+    let (first, original) = receive("orders".into(), delivery(properties));
+    assert_eq!(original.first_trace(), None);
+    let mut original = original;
+    let (body, limits) = (&first.message.body, limits(131_072));
+    let identity = original.identity(body);
+    for trace in ["first", "second"] {
+        let note = RetryNote {
+            trace: Some(trace),
+            ..waits_for(first.attempt.next(), "no price")
+        };
+        let copy =
+            Outgoing::retry_copy(&original, body.clone(), &delay_queue(), note, &limits).unwrap();
+        let (seen, again) = receive("orders".into(), come_back(&copy));
+        assert_eq!(seen.message, first.message);
+        assert_eq!(again.first_trace(), Some("first"));
+        assert_eq!(again.identity(body), identity);
+        original = again;
+    }
+    // What a person sends again is of the same trace.
+    let sent = Outgoing::republication(
+        &original,
+        body.clone(),
+        &Death::default(),
+        "orders",
+        &limits,
+    );
+    let kept = sent.unwrap().headers.inner().get(TRACE).cloned();
+    assert_eq!(kept, Some(text("first")));
+}
+
+/// Nothing of a message is left behind for the sake of a trace.
+#[test]
+fn a_span_is_the_first_to_be_left_out_of_a_full_frame() {
+    let (first, original) = receive("orders".into(), delivery(everything()));
+    let copy = |trace, limits: &PublishLimits| {
+        let note = RetryNote {
+            trace,
+            ..waits_for(first.attempt.next(), "no price")
+        };
+        let body = first.message.body.clone();
+        Outgoing::retry_copy(&original, body, &delay_queue(), note, limits).unwrap()
+    };
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let without = copy(None, &limits(131_072));
+    let full = u32::try_from(without.header_frame + ROOM_FOR_THE_BROKER).unwrap();
+    assert_eq!(copy(Some(trace), &limits(full)).headers, without.headers);
+    let roomy = copy(Some(trace), &limits(full + 200));
+    assert!(roomy.headers.contains_key(TRACE));
 }
 
 #[test]
@@ -191,6 +247,7 @@ fn a_dead_letter_after_a_retry_has_its_own_reason_alone() {
         attempt: second.attempt,
         failure: &failure,
         time: UNIX_EPOCH,
+        trace: None,
     };
     let body = second.message.body;
     let dead = Outgoing::dead_letter(&again, body, "orders.dead", note, &limits(131_072));
@@ -230,6 +287,7 @@ fn a_dead_letter_says_why_and_is_a_message_like_any_other() {
         attempt: Attempt::new(3).unwrap(),
         failure: &failure,
         time: UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
+        trace: None,
     };
     let body = envelope.message.body.clone();
     let dead =
@@ -299,6 +357,7 @@ proptest! {
             attempt: envelope.attempt,
             failure: &failure,
             time: UNIX_EPOCH,
+            trace: None,
         };
         let body = envelope.message.body.clone();
         let dead = Outgoing::dead_letter(&original, body, "orders.dead", note, &limits(131_072));
@@ -329,6 +388,7 @@ proptest! {
             attempt: Attempt::new(7).expect("it counts from 1"),
             failure: &failure,
             time: UNIX_EPOCH,
+            trace: None,
         };
         let body = first.message.body.clone();
         let limits = limits(131_072);
@@ -400,6 +460,7 @@ proptest! {
             attempt: Attempt::FIRST,
             failure: &failure,
             time: UNIX_EPOCH,
+            trace: None,
         };
         let dead = Outgoing::dead_letter(
             &original,
