@@ -22,7 +22,7 @@ use crate::message::Envelope;
 use crate::message_key::Key;
 use crate::rate::RatePlan;
 
-/// The rates that a consumer remembers at once; see [`Buckets`].
+/// The rates that a consumer remembers at once: those whose buckets are not full.
 pub const MOST_RATES: usize = 100_000;
 
 /// The longest key that is kept as it is, in bytes. Of a longer one the beginning and a hash are kept, since a key may
