@@ -1,6 +1,7 @@
 //! Hosts with `placement = "single"` in networks of their own: one is cut off while it works, one stands still. Neither can
 //! know that another host has its queue now; the broker does.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::process::Child;
 use std::time::Duration;
@@ -107,10 +108,16 @@ async fn of_hosts_that_are_cut_off_and_frozen_one_at_most_is_active() -> Result<
     }
     // Two workers are busy with these for longer than both faults take.
     let count = usize::try_from(seconds * 3 * 2 * 1000)? / usize::try_from(PAUSE)?;
-    let letters = (0..count).map(|number| Message::new(number.to_string()).header("pause", PAUSE));
+    let letter = |number: usize| Message::new(number.to_string()).header("pause", PAUSE);
+    let letters = (0..count).map(letter);
     vhost.publish_all("", "letters", letters).await?;
-    // The letters that are there are enough.
-    let feed = async || Ok(());
+    // On a slow machine they are handled before the last host has taken over.
+    let count = Cell::new(count);
+    let feed = async || {
+        vhost.publish("", "letters", letter(count.get())).await?;
+        count.set(count.get() + 1);
+        Ok(())
+    };
     let cut = active(&hosts, &begun(&hosts), None, feed).await?;
     let watching = watch(&broker, &vhost).await?;
     let before = begun(&hosts);
@@ -130,6 +137,7 @@ async fn of_hosts_that_are_cut_off_and_frozen_one_at_most_is_active() -> Result<
         let all = hosts.iter().flat_map(ended);
         Ok(all.collect::<BTreeSet<_>>().len())
     };
+    let count = count.get();
     eventually("each letter is handled", look, |handled| *handled == count).await?;
     let calls = calls(&hosts)?;
     for host in &mut hosts {
