@@ -90,13 +90,9 @@ fn queue_in<'a>(event: &'a BasicProperties, vhost: &str) -> Option<&'a str> {
 async fn subscribe(session: &SharedSession) -> Result<(Channel, Consumer), AskFault> {
     let channel = session.channel().await?;
     let end = session.endings().watch(channel.id());
-    match subscribe_on(&channel).await {
-        Ok(events) => Ok((channel, events)),
-        Err(fault) => {
-            leave(&channel, "there are no news of queues").await;
-            Err(session.in_the_brokers_words(fault, &end))
-        }
-    }
+    let events = subscribe_on(&channel).await;
+    let why = "there are no news of queues";
+    session.or_leave(channel, &end, events, why).await
 }
 
 async fn subscribe_on(channel: &Channel) -> Result<Consumer, AskFault> {

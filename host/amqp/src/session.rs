@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::fault::{ConnectFault, code_of_a_loss, describe};
-use self::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use self::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
 use self::runtime::LapinRuntime;
 use self::seats::{Seats, SharedSeats};
 use crate::wire::endings::{End, Endings};
@@ -179,6 +179,24 @@ impl Session {
     /// closed.
     pub(crate) fn in_the_brokers_words(&self, fault: AskFault, channel: &End) -> AskFault {
         fault.in_the_brokers_words(&[channel, self.endings.of_the_connection()])
+    }
+
+    /// What was set up on a channel, with the channel. Where that failed the channel is left, and the fault is in the
+    /// broker's words.
+    pub(crate) async fn or_leave<T>(
+        &self,
+        channel: Channel,
+        end: &End,
+        set_up: Result<T, AskFault>,
+        why: &str,
+    ) -> Result<(Channel, T), AskFault> {
+        match set_up {
+            Ok(there) => Ok((channel, there)),
+            Err(fault) => {
+                leave(&channel, why).await;
+                Err(self.in_the_brokers_words(fault, end))
+            }
+        }
     }
 
     /// Waits for the right to subscribe, which a bounded number of consumers has at once. `None` once the session is

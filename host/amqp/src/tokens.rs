@@ -49,18 +49,16 @@ impl Tokens {
     async fn stand_in(queue: &str, tag: &str, session: SharedSession) -> Result<Self, Reason> {
         let channel = session.channel().await.map_err(|fault| reason_of(&fault))?;
         let end = session.endings().watch(channel.id());
-        match declare(&channel, queue, tag).await {
-            Ok(stream) => Ok(Self {
-                queue: queue.into(),
-                session,
-                channel,
-                stream,
-            }),
-            Err(fault) => {
-                leave(&channel, "the queue of tokens cannot be consumed").await;
-                Err(reason_of(&session.in_the_brokers_words(fault, &end)))
-            }
-        }
+        let stream = declare(&channel, queue, tag).await;
+        let why = "the queue of tokens cannot be consumed";
+        let consumed = session.or_leave(channel, &end, stream, why).await;
+        let (channel, stream) = consumed.map_err(|fault| reason_of(&fault))?;
+        Ok(Self {
+            queue: queue.into(),
+            session,
+            channel,
+            stream,
+        })
     }
 
     /// The next token that the broker gives to this host. Dropping the future loses none.

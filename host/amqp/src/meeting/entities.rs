@@ -11,7 +11,7 @@ use lapin::{Channel, Consumer, ExchangeKind};
 
 use crate::message::names::short;
 use crate::session::SharedSession;
-use crate::session::limits::{AskFault, ask, leave};
+use crate::session::limits::{AskFault, ask};
 
 /// What the names of exchange and queues begin with, so that one pattern gives the rights to all of them.
 const PREFIX: &str = "hive.hosts.";
@@ -51,13 +51,9 @@ impl Entities {
     ) -> Result<(Channel, Consumer), AskFault> {
         let channel = session.channel().await?;
         let end = session.endings().watch(channel.id());
-        match self.declare_on(&channel).await {
-            Ok(consumer) => Ok((channel, consumer)),
-            Err(fault) => {
-                leave(&channel, "the group cannot be joined").await;
-                Err(session.in_the_brokers_words(fault, &end))
-            }
-        }
+        let consumer = self.declare_on(&channel).await;
+        let why = "the group cannot be joined";
+        session.or_leave(channel, &end, consumer, why).await
     }
 
     async fn declare_on(&self, channel: &Channel) -> Result<Consumer, AskFault> {
