@@ -234,7 +234,8 @@ impl Subscription {
             match came {
                 Ok(delivery) if sink.is_alive() => {
                     if intake == Intake::All
-                        && let Some(prefetch) = prefetch.came(delivery.data.len(), sink.parked().0)
+                        && let Some(prefetch) =
+                            prefetch.came(delivery.data.len(), || sink.parked().0)
                     {
                         *resizing = Some(self.subscribing.resize(live, prefetch));
                     }

@@ -74,11 +74,16 @@ impl Prefetch {
         self.most_with_parked = self.now;
     }
 
-    /// A body of this length has arrived, and this many deliveries are parked. Returns the new prefetch if it changes.
-    pub(super) fn came(&mut self, body: usize, parked: usize) -> Option<u16> {
+    /// A body of this length has arrived. Returns the new prefetch if it changes. How many deliveries are parked is asked
+    /// only where some may be.
+    pub(super) fn came(&mut self, body: usize, parked: impl FnOnce() -> usize) -> Option<u16> {
         if self.least == self.most {
             return None;
         }
+        let parked = match self.most < self.most_with_parked {
+            true => parked(),
+            false => 0,
+        };
         self.seen += 1;
         self.largest = self.largest.max(body);
         let is_half_parked = 2 * parked >= usize::from(self.now);
@@ -147,7 +152,7 @@ mod tests {
     fn after(prefetch: &mut Prefetch, bodies: u32, length: usize) -> u16 {
         for _ in 0..bodies {
             // The result is the prefetch from then on.
-            let _changed = prefetch.came(length, 0);
+            let _changed = prefetch.came(length, || 0);
         }
         prefetch.now()
     }
@@ -184,19 +189,20 @@ mod tests {
         // All that comes is parked, so that nothing comes but what the prefetch has room for.
         for parked in 1..=usize::from(MOST_WITH_PARKED) {
             assert!(parked <= prefetch.now().into(), "{parked} stand still");
-            let _changed = prefetch.came(KIB, parked);
+            let _changed = prefetch.came(KIB, || parked);
         }
         assert_eq!(prefetch.now(), MOST_WITH_PARKED);
         let half = usize::from(MOST_WITH_PARKED) / 2;
         for _ in 0..=MOST_WITH_PARKED {
-            assert_eq!(prefetch.came(KIB, half), None);
+            assert_eq!(prefetch.came(KIB, || half), None);
         }
-        let changes = (0..=MOST_WITH_PARKED).filter_map(|_| prefetch.came(KIB, 3));
+        let changes = (0..=MOST_WITH_PARKED).filter_map(|_| prefetch.came(KIB, || 3));
         assert_eq!(changes.collect::<Vec<_>>(), [256]);
         // With large bodies the budget is what counts, as always.
         let mut prefetch = Prefetch::new(1, 256, true);
         for parked in 1..=1000 {
-            let _changed = prefetch.came(MIB, parked.min(prefetch.now().into()));
+            let parked = parked.min(prefetch.now().into());
+            let _changed = prefetch.came(MIB, || parked);
         }
         assert_eq!(prefetch.now(), 64);
         assert_eq!(after(&mut Prefetch::new(500, 500, true), 1000, KIB), 500);
@@ -234,7 +240,7 @@ mod tests {
             for (body, share) in bodies {
                 let before = prefetch.now();
                 let parked = (f64::from(before) * share * f64::from(u8::from(parks))) as usize;
-                let told = prefetch.came(body, parked);
+                let told = prefetch.came(body, || parked);
                 prop_assert_eq!(told.unwrap_or(before), prefetch.now());
                 prop_assert!((least..=highest).contains(&prefetch.now()));
                 prop_assert!(told != Some(before), "a change that is none");
