@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hive_config::plan::Endpoint;
 use hive_core::message::{Envelope, FieldValue};
 use hive_core::trace::Carried;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
@@ -30,8 +31,8 @@ pub struct Arrival<'a> {
     pub handler: &'a str,
     /// The `traceparent` of its first attempt, where a copy carries that.
     pub first: Option<&'a str>,
-    /// The broker that it came from: host and port.
-    pub broker: Option<(&'a str, u16)>,
+    /// The broker that it came from.
+    pub broker: Option<&'a Endpoint>,
 }
 
 /// The span of a delivery that is handled, or of one of a batch.
@@ -85,7 +86,7 @@ impl Otlp {
             // It came without a trace, so that its first attempt began one.
             parent = Context::new().with_remote_span_context(first.clone());
         }
-        let mut attributes = self.of_delivery(arrival);
+        let (builder, mut attributes) = self.of_delivery(arrival);
         let properties = &envelope.message.properties;
         let texts = [
             ("messaging.message.id", properties.message_id.as_ref()),
@@ -110,11 +111,7 @@ impl Otlp {
         // The parent is no link besides.
         let links = links.filter(|first| first != parent.span().span_context());
         let links: Vec<_> = links.map(|first| Link::new(first, Vec::new(), 0)).collect();
-        let name = self.name_of(envelope);
-        let builder = SpanBuilder::from_name(name)
-            .with_kind(SpanKind::Consumer)
-            .with_attributes(attributes)
-            .with_links(links);
+        let builder = builder.with_attributes(attributes).with_links(links);
         let span = self.tracer().build_with_context(builder, &parent);
         self.begun(Context::new().with_span(span), headers, &envelope.queue)
     }
@@ -133,12 +130,9 @@ impl Otlp {
                 links.push(Link::new(span, Vec::new(), 0));
             }
         }
-        let mut attributes = self.of_delivery(first);
+        let (builder, mut attributes) = self.of_delivery(first);
         attributes.push(KeyValue::new("messaging.batch.message_count", size));
-        let builder = SpanBuilder::from_name(self.name_of(first.envelope))
-            .with_kind(SpanKind::Consumer)
-            .with_attributes(attributes)
-            .with_links(links);
+        let builder = builder.with_attributes(attributes).with_links(links);
         let span = self.tracer().build_with_context(builder, &Context::new());
         Some(self.begun(Context::new().with_span(span), &[], &first.envelope.queue))
     }
@@ -159,11 +153,8 @@ impl Otlp {
         }
     }
 
-    fn name_of(&self, envelope: &Envelope) -> String {
-        format!("process {}", destination_of(envelope))
-    }
-
-    fn of_delivery(&self, arrival: Arrival<'_>) -> Vec<KeyValue> {
+    /// The span of a delivery, or of a batch whose first delivery is this one, without what differs.
+    fn of_delivery(&self, arrival: Arrival<'_>) -> (SpanBuilder, Vec<KeyValue>) {
         let Arrival {
             envelope,
             consumer,
@@ -171,11 +162,14 @@ impl Otlp {
             broker,
             ..
         } = arrival;
+        let (exchange, routing_key) = (&envelope.exchange, &envelope.routing_key);
+        let destination = destination::handled(exchange, routing_key, &envelope.queue);
+        let builder = SpanBuilder::from_name(format!("process {destination}"));
         let mut attributes = vec![
             KeyValue::new("messaging.system", "rabbitmq"),
             KeyValue::new("messaging.operation.type", "process"),
             KeyValue::new("messaging.operation.name", "process"),
-            KeyValue::new("messaging.destination.name", destination_of(envelope)),
+            KeyValue::new("messaging.destination.name", destination),
             KeyValue::new(
                 "messaging.rabbitmq.destination.routing_key",
                 envelope.routing_key.clone(),
@@ -184,16 +178,12 @@ impl Otlp {
             KeyValue::new("hive.consumer", consumer.to_owned()),
             KeyValue::new("hive.component", handler.to_owned()),
         ];
-        if let Some((host, port)) = broker {
-            attributes.push(KeyValue::new("server.address", host.to_owned()));
-            attributes.push(KeyValue::new("server.port", i64::from(port)));
+        if let Some(Endpoint { host, port }) = broker {
+            attributes.push(KeyValue::new("server.address", host.clone()));
+            attributes.push(KeyValue::new("server.port", i64::from(*port)));
         }
-        attributes
+        (builder.with_kind(SpanKind::Consumer), attributes)
     }
-}
-
-fn destination_of(envelope: &Envelope) -> String {
-    destination::handled(&envelope.exchange, &envelope.routing_key, &envelope.queue)
 }
 
 impl Handling {

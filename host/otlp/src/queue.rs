@@ -59,14 +59,14 @@ impl Queue {
         report: Arc<dyn Report>,
     ) -> std::io::Result<Self> {
         let (orders, ordered) = sync_channel(ROOM);
-        let sending = Sending {
+        let exporting = Exporting {
             exporter,
             report: Arc::clone(&report),
             batch: Vec::with_capacity(BATCH),
         };
         std::thread::Builder::new()
             .name("hive-spans".into())
-            .spawn(move || sending.run(&ordered))?;
+            .spawn(move || exporting.run(&ordered))?;
         Ok(Self { orders, report })
     }
 }
@@ -115,13 +115,13 @@ impl SpanProcessor for Queue {
 }
 
 /// The thread.
-struct Sending<E> {
+struct Exporting<E> {
     exporter: E,
     report: Arc<dyn Report>,
     batch: Vec<SpanData>,
 }
 
-impl<E: SpanExporter> Sending<E> {
+impl<E: SpanExporter> Exporting<E> {
     fn run(mut self, ordered: &Receiver<Order>) {
         while let Ok(first) = ordered.recv() {
             self.take(first);

@@ -1,5 +1,6 @@
 //! The span of a delivery: begun as it arrives, ended as it is settled, and what becomes of it on the way.
 
+use hive_config::plan::Endpoint;
 use hive_core::message::Publication;
 use hive_core::trace::{TRACEPARENT, text_of};
 use hive_otlp::{Arrival, Handling, Sending, Settled};
@@ -18,8 +19,7 @@ impl Pipeline {
             return;
         }
         let broker = self.connection.endpoint();
-        let broker = broker.as_ref().map(|at| (at.host.as_str(), at.port));
-        let handling = otlp.handling(self.arrival(held, broker));
+        let handling = otlp.handling(self.arrival(held, broker.as_ref()));
         let headers = &mut held.delivery.envelope.message.properties.headers;
         handling.carried().replace_in(headers);
         held.trace = Some(Box::new(handling));
@@ -29,7 +29,7 @@ impl Pipeline {
     pub(super) fn traced_batch(&self, batch: &mut [Held]) -> Option<Handling> {
         let otlp = self.otlp.as_ref()?;
         let broker = self.connection.endpoint();
-        let broker = broker.as_ref().map(|at| (at.host.as_str(), at.port));
+        let broker = broker.as_ref();
         let handling = otlp.batch(batch.iter().map(|held| self.arrival(held, broker)))?;
         for held in batch {
             held.trace = Some(Box::new(handling.member()));
@@ -37,7 +37,7 @@ impl Pipeline {
         Some(handling)
     }
 
-    fn arrival<'a>(&'a self, held: &'a Held, broker: Option<(&'a str, u16)>) -> Arrival<'a> {
+    fn arrival<'a>(&'a self, held: &'a Held, broker: Option<&'a Endpoint>) -> Arrival<'a> {
         let delivery = &held.delivery;
         Arrival {
             envelope: &delivery.envelope,
