@@ -363,13 +363,13 @@ impl Exit<'_> {
 }
 
 impl<'a> Exit<'a> {
-    /// What failed, the name of its outcome, and how long its copy waits.
-    fn failure(&self) -> Option<(Failed<'a>, &'static str, Option<Duration>)> {
+    /// What failed, and how long its copy waits.
+    fn failure(&self) -> Option<(Failed<'a>, Option<Duration>)> {
         match self {
-            Self::Retried { failure, delay } => Some((*failure, "retried", Some(*delay))),
-            Self::DeadLettered(failure) => Some((*failure, "dead_lettered", None)),
-            Self::Skipped(failure) => Some((*failure, "skipped", None)),
-            Self::Stopped(failure) => Some((*failure, "stopped", None)),
+            Self::Retried { failure, delay } => Some((*failure, Some(*delay))),
+            Self::DeadLettered(failure) | Self::Skipped(failure) | Self::Stopped(failure) => {
+                Some((*failure, None))
+            }
             _ => None,
         }
     }
@@ -379,12 +379,12 @@ impl DeliverySettled<'_> {
     /// Tells it, and counts it.
     pub fn emit(self, telemetry: &ConsumerTelemetry) {
         self.count(telemetry);
-        if let Some((failure, outcome, delay)) = self.exit.failure() {
+        if let Some((failure, delay)) = self.exit.failure() {
             telemetry.recent.note(|| Failure {
                 at: SystemTime::now(),
                 delivery: cut_name(self.delivery),
                 attempt: self.attempt,
-                outcome,
+                outcome: self.exit.outcome(),
                 class: failure.class,
                 code: failure.code,
                 error: cut_error(failure.error),

@@ -214,7 +214,7 @@ impl Name {
 pub(super) struct Failures(Mutex<VecDeque<Failure>>);
 
 impl Failures {
-    /// Remembers one, unless the list is being read.
+    /// Remembers one, unless somebody else is at the list: no delivery waits for that.
     pub(super) fn note(&self, failure: impl FnOnce() -> Failure) {
         if let Ok(mut list) = self.0.try_lock() {
             list.truncate(FAILURES - 1);
