@@ -171,7 +171,8 @@ fn endpoint(text: &str, tls: bool) -> Result<Endpoint, UrlFault> {
     endpoint_or(text, if tls { 5671 } else { 5672 })
 }
 
-fn endpoint_or(text: &str, default: u16) -> Result<Endpoint, UrlFault> {
+/// A host with a port, or with the default one.
+pub(crate) fn endpoint_or(text: &str, default: u16) -> Result<Endpoint, UrlFault> {
     let text = text.trim();
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {

@@ -8,6 +8,10 @@ use super::Context;
 use crate::keys::{RootKeys, TelemetryMeant};
 use crate::plan::TelemetryPlan;
 use crate::redact;
+use crate::url::endpoint_or;
+
+/// Stands for the port of an address without one, of which only the form is looked at here.
+const ANY_PORT: u16 = 80;
 
 /// `None` after a fault.
 pub(super) fn plan(context: &mut Context<'_>) -> Option<TelemetryPlan> {
@@ -49,13 +53,8 @@ fn fault_of(url: &str) -> Option<(String, &'static str)> {
             "remove it; headers of every request, such as a token, are in OTEL_EXPORTER_OTLP_HEADERS",
         ));
     }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    match !host.is_empty() && is_port && is_plain(rest) && !rest.contains(['?', '#']) {
+    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_plain && !rest.contains(['?', '#']) && endpoint_or(authority, ANY_PORT).is_ok() {
         true => None,
         false => Some((
             format!("is not the address of a collector: {}", redact::quote(url)),
