@@ -372,18 +372,7 @@ impl Work<'_> {
     fn whole(&self, mut one: Numbered) -> Value {
         let identity = one.letter.identity();
         let bytes = one.letter.delivery.envelope.message.body.len();
-        let body = &mut one.letter.delivery.envelope.message.body;
-        body.truncate(SHOWN_BODY);
-        body.shrink_to_fit();
-        let shown = match std::str::from_utf8(body) {
-            Ok(text) => json!({ "text": text }),
-            // A cut in the middle of a character.
-            Err(error) if bytes > SHOWN_BODY && error.error_len().is_none() => {
-                json!({ "text": String::from_utf8_lossy(&body[..error.valid_up_to()]) })
-            }
-            Err(_) => json!({ "base64": base64(body) }),
-        };
-        let front = draft_of(&one.letter).front();
+        let content = self.shows_bodies.then(|| content(&mut one.letter));
         one.letter.delivery.envelope.message.body = Vec::new();
         if !self.shows_bodies {
             one.letter.delivery.envelope.message.properties.headers = Vec::new();
@@ -394,8 +383,8 @@ impl Work<'_> {
         }
         whole["identity"] = identity.into();
         whole["bytes"] = bytes.into();
-        if self.shows_bodies {
-            whole["body"] = shown;
+        if let Some(Content { body, front }) = content {
+            whole["body"] = body;
             whole["cut"] = (bytes > SHOWN_BODY).into();
             whole["front"] = front.into();
         }
@@ -478,6 +467,34 @@ impl Work<'_> {
 
     fn sent(&self, what: &str, id: &str, to: &str) -> Value {
         json!({ "queue": self.queue, "result": what, "message-id": id, "to": to })
+    }
+}
+
+/// What is in a message, for a person.
+struct Content {
+    /// At most the beginning of it.
+    body: Value,
+    /// What of it can be edited beside the body.
+    front: Map<String, Value>,
+}
+
+/// Shows the content of a message, whose body is cut.
+fn content(letter: &mut Letter) -> Content {
+    let body = &mut letter.delivery.envelope.message.body;
+    let is_cut = body.len() > SHOWN_BODY;
+    body.truncate(SHOWN_BODY);
+    body.shrink_to_fit();
+    let shown = match std::str::from_utf8(body) {
+        Ok(text) => json!({ "text": text }),
+        // A cut in the middle of a character.
+        Err(error) if is_cut && error.error_len().is_none() => {
+            json!({ "text": String::from_utf8_lossy(&body[..error.valid_up_to()]) })
+        }
+        Err(_) => json!({ "base64": base64(body) }),
+    };
+    Content {
+        body: shown,
+        front: draft_of(letter).front(),
     }
 }
 
