@@ -108,7 +108,7 @@ impl ByKey {
             // It arrived as the consumer was paused, and goes back with the rest.
             Stand::Closed => {
                 drop(state);
-                drop(one);
+                one.give_up();
             }
             Stand::Left => {
                 drop(state);
