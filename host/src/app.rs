@@ -179,7 +179,13 @@ impl App {
             tell_serving(name, None, slot.current().version(), telemetry);
         }
         let name = Arc::clone(&plan.host.name);
-        let amqp = Amqp::start_in(surroundings.network, telemetry, name).map_err(|error| {
+        let amqp = Amqp::start_in(
+            surroundings.network,
+            telemetry,
+            name,
+            plan.host.memory_in_flight,
+        );
+        let amqp = amqp.map_err(|error| {
             StartFault::Host(Coded::plain(format_args!(
                 "the AMQP runtime could not be started: {error}"
             )))

@@ -152,6 +152,7 @@ mod grouping {
 mod pace {
     mod by_key;
     pub(crate) mod flow;
+    mod memory;
     mod pause_company;
     mod prefetch;
     mod scaling;

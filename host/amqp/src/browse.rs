@@ -267,6 +267,7 @@ impl Browsing {
                 envelope,
                 original,
                 settlement,
+                _part: None,
             },
             death,
             waiting,

@@ -73,6 +73,7 @@ pub use crate::session::depth::DepthFault;
 pub use crate::wire::network::{Line, Network, Stream};
 
 use self::session::runtime::LapinRuntime;
+use self::wire::in_flight::InFlight;
 
 /// Every connection of a host.
 #[derive(Debug)]
@@ -86,17 +87,20 @@ impl Amqp {
     /// Starts the runtime of the AMQP side. Connection names and consumer tags begin with
     /// `host_name`.
     pub fn start(telemetry: &Telemetry, host_name: Arc<str>) -> io::Result<Self> {
-        Self::start_in(None, telemetry, host_name)
+        Self::start_in(None, telemetry, host_name, u64::MAX)
     }
 
-    /// The same, where `network` may stand in for the machine's.
+    /// The same, where `network` may stand in for the machine's, and the bodies of deliveries in flight take at most
+    /// `memory` bytes.
     pub fn start_in(
         network: Option<Arc<dyn Network>>,
         telemetry: &Telemetry,
         host_name: Arc<str>,
+        memory: u64,
     ) -> io::Result<Self> {
+        let in_flight = InFlight::new(memory, telemetry.bodies());
         Ok(Self {
-            lapin: Arc::new(LapinRuntime::start(network)?),
+            lapin: Arc::new(LapinRuntime::start(network, in_flight)?),
             host_name,
             telemetry: telemetry.clone(),
         })

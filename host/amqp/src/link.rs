@@ -28,6 +28,7 @@ use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::runtime::LapinRuntime;
 use crate::session::seats::Seat;
 use crate::topology::{Fatal, Topology, Withheld};
+use crate::wire::in_flight::InFlight;
 
 /// How long a declaration is waited for before a queue is consumed again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,6 +89,7 @@ pub(crate) struct Link {
     consumers: Arc<Consumers>,
     further: Arc<Further>,
     wishes: mpsc::UnboundedSender<Wish>,
+    in_flight: Arc<InFlight>,
 }
 
 /// Queues that must be declared on the current session.
@@ -146,6 +148,7 @@ impl Link {
             consumers,
             further: Arc::new(Further::new(role, parts)),
             wishes,
+            in_flight: Arc::clone(parts.lapin.in_flight()),
         }
     }
 
@@ -198,6 +201,11 @@ impl Link {
     /// The entities that could not be declared.
     pub(crate) fn mismatches(&self) -> Vec<Mismatch> {
         self.latest.borrow().withheld.mismatches()
+    }
+
+    /// The memory for the bodies of deliveries, over all connections.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
     }
 
     /// Over what the broker ends the connection.

@@ -89,7 +89,7 @@ impl Session {
     ) -> Result<(Self, Happenings), ConnectFault> {
         let address = format!("{}:{}", endpoint.host, endpoint.port);
         let broker = BrokerSlot::default();
-        let endings = Endings::default();
+        let endings = Endings::within(lapin.in_flight());
         let dialled = dial(
             plan,
             endpoint,

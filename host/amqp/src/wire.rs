@@ -2,8 +2,10 @@
 
 pub(crate) mod endings;
 pub(crate) mod frame;
+pub(crate) mod in_flight;
 pub(crate) mod network;
 pub(crate) mod screen;
 pub(crate) mod socket;
 pub(crate) mod tls;
 mod transport;
+mod waiting;

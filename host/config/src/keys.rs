@@ -129,6 +129,9 @@ pub(crate) enum Shape {
     MainFile,
 }
 
+/// The least memory for bodies; less would hardly take one.
+pub(crate) const LEAST_MEMORY: u64 = 1024 * 1024;
+
 /// The longest duration where nothing else sets a limit: a year, so that adding it to a clock
 /// cannot overflow.
 pub(crate) const LONGEST: u64 = 365 * 24 * 3_600_000;

@@ -225,6 +225,8 @@ fn a_prefetch_grows_where_none_is_written_and_the_queue_lets_it() {
     assert_eq!(asked("concurrency = 4", ""), (4, 256));
     assert_eq!(asked("concurrency = 300", ""), (300, 300));
     assert_eq!(asked("prefetch = 50", ""), (50, 50));
+    let budget = "prefetch = 50\nconcurrency = 4\nmax_bytes_in_flight = '8MiB'";
+    assert_eq!(asked(budget, ""), (1, 50));
     let batch = "concurrency = 2\nbatch = { size = 100, wait = '1s' }";
     assert_eq!(asked(batch, ""), (200, 256));
     assert_eq!(asked("", "type = 'stream'"), (256, 256));

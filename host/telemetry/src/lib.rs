@@ -9,6 +9,7 @@
 //! lock and no look-up on the way of a delivery.
 
 mod batch;
+mod bodies;
 mod component;
 mod consumer;
 mod crew;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use prometheus::IntGaugeVec;
 
 pub use self::batch::{BatchAnswered, BatchGivenBack, BatchHanded, BatchTelemetry};
+pub use self::bodies::BodiesInFlight;
 pub use self::component::{CapabilityDenied, ComponentCounts, ComponentTelemetry, CountedInstance};
 pub use self::consumer::{
     ConsumerTelemetry, DeliveryAbandoned, DeliveryCounts, DeliveryOverran, DeliverySettled, Exit,
@@ -129,6 +131,11 @@ impl Telemetry {
     /// What becomes of spans.
     pub fn spans(&self) -> SpansTelemetry {
         SpansTelemetry::new(&self.0)
+    }
+
+    /// What is counted of the bodies of deliveries in memory.
+    pub fn bodies(&self) -> BodiesInFlight {
+        BodiesInFlight::new(&self.0)
     }
 
     /// What one link of a connection tells; `name` is what the broker calls it.

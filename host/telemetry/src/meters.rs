@@ -165,6 +165,9 @@ meters! {
     in_flight: gauge "hive_deliveries_in_flight" [consumer], Consumer,
         "Deliveries that are being handled or settled now.",
         "Deliveries that are being handled or settled now.";
+    body_bytes: gauge "hive_body_bytes_in_flight" [], Host,
+        "Bytes of the bodies of deliveries in memory, without small ones.",
+        "Bytes of the bodies of deliveries in memory, over all consumers, without those of at most 4 KiB. At most [`host.memory_in_flight`](reliability.md#memory), or one body that is larger.";
     handling: histogram(SECONDS) "hive_handling_seconds" [consumer, component], Host,
         "Time that the component took for a delivery or a batch.",
         "Time that the component needed for a delivery, or for a [batch](batches.md).";

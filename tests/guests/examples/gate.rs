@@ -13,7 +13,8 @@ static BALLAST: OnceLock<Vec<u8>> = OnceLock::new();
 #[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 #[hive_guest::consumer(start = start, stop = announce_end)]
 fn handle(delivery: Delivery) -> Action {
-    println!("started {}", body(&delivery));
+    let beginning: String = body(&delivery).chars().take(100).collect();
+    println!("started {beginning}");
     while !Path::new("/gate/open").exists() {
         sleep(Duration::from_millis(5));
     }

@@ -31,9 +31,10 @@ pub fn text(delivery: &Delivery, header: &str) -> Option<String> {
     Some(delivery.header(header)?.as_text()?.to_owned())
 }
 
-/// The header of this name, if it is an integer.
+/// The header of this name, if it is an integer, or the digits of one.
 pub fn number(delivery: &Delivery, header: &str) -> Option<i64> {
-    delivery.header(header)?.as_integer()
+    let value = delivery.header(header)?;
+    value.as_integer().or_else(|| value.as_text()?.parse().ok())
 }
 
 /// The header of this name, if it is a truth value.

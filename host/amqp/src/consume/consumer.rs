@@ -222,6 +222,8 @@ impl Subscription {
                     came = next, if !is_held_back => came,
                     _ = wanted.changed() => continue,
                     _ = held_back.changed() => continue,
+                    // Those before it are handled first.
+                    bytes = sink.end().bodies().full() => Err(NoneCame::NoRoom(bytes)),
                     () = sink.unwanted() => match sink.end().is_over() {
                         true => continue,
                         false => Err(NoneCame::Lost("the channel is closed".into())),
@@ -261,6 +263,7 @@ impl Subscription {
                     let session = live.session.clone();
                     self.lost(feed, session, reason.into());
                 }
+                Err(NoneCame::NoRoom(bytes)) => self.without_room(feed, bytes),
                 Err(NoneCame::Interrupted) => self.read_again(feed).await,
                 Err(NoneCame::Overdue) => self.tell_overdue(live),
             }
@@ -294,6 +297,7 @@ impl Subscription {
         sink: &Arc<AckSink>,
     ) -> Option<Box<Delivery>> {
         let tag = delivery.delivery_tag;
+        let part = sink.end().bodies().part_of(tag, delivery.data.len());
         let came_back = CameBack::of(&delivery);
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
@@ -324,6 +328,7 @@ impl Subscription {
             original,
             came_back,
             settlement: Settlement::new(tag, sink, place),
+            _part: part,
         }))
     }
 

@@ -10,6 +10,7 @@ use super::stream::Place;
 use crate::message::came_back::CameBack;
 use crate::message::original::Original;
 use crate::wire::endings::Cause;
+use crate::wire::in_flight::Part;
 
 /// One message that was handed to us, with the duty to settle it.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Delivery {
     pub came_back: CameBack,
     /// The duty to answer the broker.
     pub settlement: Settlement,
+    /// The memory that its body takes, if it is large.
+    pub(crate) _part: Option<Part>,
 }
 
 /// The acks of a delivery's channel, for code that outlives the delivery.

@@ -13,6 +13,7 @@ use async_rs::traits::{Executor, Reactor, RuntimeKit};
 use async_rs::util::Task;
 use tokio::runtime::Handle;
 
+use crate::wire::in_flight::InFlight;
 use crate::wire::network::Network;
 use crate::wire::socket::{Dialling, Socket};
 
@@ -25,11 +26,15 @@ pub(crate) struct LapinRuntime {
     runtime: Option<tokio::runtime::Runtime>,
     handle: Handle,
     network: Option<Arc<dyn Network>>,
+    in_flight: Arc<InFlight>,
 }
 
 impl LapinRuntime {
     /// `network` stands in for the machine's.
-    pub(crate) fn start(network: Option<Arc<dyn Network>>) -> io::Result<Self> {
+    pub(crate) fn start(
+        network: Option<Arc<dyn Network>>,
+        in_flight: InFlight,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("hive-amqp")
@@ -40,6 +45,7 @@ impl LapinRuntime {
             runtime: Some(runtime),
             handle,
             network,
+            in_flight: Arc::new(in_flight),
         })
     }
 
@@ -49,6 +55,11 @@ impl LapinRuntime {
             reactor: &self.handle,
             network: self.network.as_deref(),
         }
+    }
+
+    /// The memory for the bodies of deliveries.
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     pub(crate) fn kit(&self) -> async_rs::Runtime<Kit> {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::frame::{Answer, Ending};
+use crate::wire::in_flight::{Arrival, Bodies, InFlight};
 
 /// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
 const PRECONDITION_FAILED: u16 = 406;
@@ -25,6 +26,7 @@ const CONNECTION: u16 = 0;
 pub(crate) struct Endings {
     channels: Arc<Mutex<HashMap<u16, Arc<End>>>>,
     connection: Arc<End>,
+    in_flight: Arc<InFlight>,
 }
 
 /// The end of one channel's deliveries, while there is none and after it.
@@ -34,6 +36,7 @@ pub(crate) struct End {
     over: CancellationToken,
     cause: watch::Sender<Option<Cause>>,
     answer: OnceLock<Answer>,
+    bodies: Bodies,
 }
 
 /// Why a channel's deliveries ended.
@@ -49,6 +52,40 @@ pub(crate) enum Cause {
 }
 
 impl Endings {
+    /// Those of a connection whose deliveries have this memory for their bodies.
+    pub(crate) fn within(in_flight: &Arc<InFlight>) -> Self {
+        Self {
+            in_flight: Arc::clone(in_flight),
+            ..Self::default()
+        }
+    }
+
+    /// The memory for the bodies of its deliveries.
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
+    }
+
+    /// Watches a channel that was opened just now to consume on it: the bodies of its deliveries are counted.
+    pub(crate) fn watch_consuming(&self, channel: u16, most: Option<u64>) -> Arc<End> {
+        let end = self.watch(channel);
+        end.bodies.count(&self.in_flight, most);
+        end
+    }
+
+    /// A delivery with a body of so many bytes is about to be read.
+    pub(crate) fn arrives(&self, channel: u16, tag: u64, bytes: u64) -> Arrival {
+        let end = self.lock().get(&channel).cloned();
+        end.map_or(Arrival::LetIn, |end| end.bodies.arrives(tag, bytes))
+    }
+
+    /// The body of a delivery has waited for room for too long.
+    pub(crate) fn are_full(&self, channel: u16, bytes: u64) {
+        let end = self.lock().get(&channel).cloned();
+        if let Some(end) = end {
+            end.bodies.are_full(bytes);
+        }
+    }
+
     /// Watches a channel that was opened just now. Numbers of channels are used again.
     pub(crate) fn watch(&self, channel: u16) -> Arc<End> {
         let end = Arc::<End>::default();
@@ -59,6 +96,11 @@ impl Endings {
     /// The end of the connection, which the broker may have closed.
     pub(crate) fn of_the_connection(&self) -> &End {
         &self.connection
+    }
+
+    /// See [`Endings::saw`].
+    pub(crate) fn saw_all(&self, endings: impl Iterator<Item = (u16, Ending)>) {
+        endings.for_each(|(channel, ending)| self.saw(channel, ending));
     }
 
     /// The broker has said that nothing more comes on a channel.
@@ -77,6 +119,7 @@ impl Endings {
         }
         end.is_over.store(true, Ordering::Release);
         end.over.cancel();
+        end.bodies.are_unwanted();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u16, Arc<End>>> {
@@ -93,6 +136,11 @@ impl End {
     /// Resolves when nothing more comes.
     pub(crate) async fn over(&self) {
         self.over.cancelled().await;
+    }
+
+    /// The bodies of its deliveries.
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.bodies
     }
 
     /// With what the broker closed it, if it has.

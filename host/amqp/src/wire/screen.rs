@@ -11,15 +11,19 @@
 //! that lapin would not take are left out.
 //!
 //! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a channel's
-//! deliveries long before lapin reports it.
+//! deliveries long before lapin reports it. It stops in front of a delivery whose body has no room in memory
+//! ([`arriving`]).
 
+mod arriving;
 pub(crate) mod outbound;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use hive_telemetry::Fact;
 
+use self::arriving::{Arriving, Look};
+use super::endings::Endings;
 use super::frame::{self, BrokerVersion, Ending, Mended};
 
 /// Where the version of the broker is put once it has introduced itself.
@@ -55,6 +59,14 @@ pub struct Screen {
     endings: Vec<(u16, Ending)>,
     /// The largest frame that lapin takes; what the plan asks for until the broker has offered one.
     frame_max: Option<u32>,
+    /// Has the memory for bodies; none where none is counted.
+    rooms: Option<Endings>,
+    /// The delivery that waits for room. Nothing behind it is screened.
+    held: Option<Arriving>,
+    /// Channels whose deliveries are left out.
+    left_out: BTreeSet<[u8; 2]>,
+    /// The rest of a frame that is left out.
+    leaving_out: usize,
 }
 
 impl Screen {
@@ -72,7 +84,17 @@ impl Screen {
             broker,
             endings: Vec::new(),
             frame_max: frame_max.filter(|asked| *asked > 0),
+            rooms: None,
+            held: None,
+            left_out: BTreeSet::new(),
+            leaving_out: 0,
         }
+    }
+
+    /// The same, with memory for the bodies of deliveries.
+    pub(super) fn with_rooms(mut self, rooms: Endings) -> Self {
+        self.rooms = Some(rooms);
+        self
     }
 
     /// Hands out what is screened; 0 when more has to be read first.
@@ -114,8 +136,11 @@ impl Screen {
 
     /// Screens the next piece; false when there is none, or not all of it.
     fn step(&mut self) -> bool {
+        if self.leaving_out > 0 {
+            return self.leave_out();
+        }
         let rest = &mut self.bytes[self.screened..self.end];
-        if rest.is_empty() {
+        if rest.is_empty() || self.held.is_some() {
             return false;
         }
         if self.unframed {
@@ -132,6 +157,20 @@ impl Screen {
             return false;
         };
         let size = u32::from_be_bytes(size) as usize;
+        if let Some(rooms) = &self.rooms {
+            match arriving::look(rest, size, &mut self.left_out, rooms) {
+                Look::Pass => {}
+                Look::NotYet => return false,
+                Look::LeaveOut => {
+                    self.leaving_out = size + AROUND;
+                    return true;
+                }
+                Look::Hold(arriving) => {
+                    self.held = Some(arriving);
+                    return false;
+                }
+            }
+        }
         match kind {
             frame::METHOD | frame::HEADER if size < LARGEST => {
                 let Some(payload) = rest.get_mut(HEAD..HEAD + size) else {
@@ -177,6 +216,27 @@ impl Screen {
             _ => self.unframed = true,
         }
         true
+    }
+
+    /// The delivery that waits for room in memory.
+    pub(super) fn held(&self) -> Option<Arriving> {
+        self.held
+    }
+
+    /// There may be room for it now, or it is to be left out.
+    pub(super) fn look_again(&mut self) {
+        self.held = None;
+        while self.step() {}
+    }
+
+    /// Takes the rest of a frame out, as far as it is here.
+    fn leave_out(&mut self) -> bool {
+        let count = self.leaving_out.min(self.end - self.screened);
+        self.bytes
+            .copy_within(self.screened + count..self.end, self.screened);
+        self.end -= count;
+        self.leaving_out -= count;
+        count > 0
     }
 
     /// Puts another payload in the place of the next frame's, which has `size` octets.

@@ -22,6 +22,7 @@ use super::network::{Line, Network};
 use super::screen::outbound::{Outbound, Step};
 use super::screen::{BrokerSlot, Screen};
 use super::transport::Transport;
+use super::waiting::Waiting;
 use crate::wire::endings::Endings;
 
 /// Silence after which the kernel asks whether the peer is still there.
@@ -38,6 +39,7 @@ pub(crate) struct Socket {
     endings: Endings,
     outbound: Outbound,
     instead: Instead,
+    waiting: Waiting,
 }
 
 /// Bytes that are written in the place of some of lapin's.
@@ -132,7 +134,8 @@ pub(crate) async fn dial(
     };
     let socket = Socket {
         transport,
-        screen: Screen::new(broker, plan.frame_max),
+        screen: Screen::new(broker, plan.frame_max).with_rooms(endings.clone()),
+        waiting: Waiting::new(dialling.reactor.clone(), endings.clone()),
         endings,
         outbound: Outbound::default(),
         instead: Instead::default(),
@@ -215,6 +218,7 @@ impl futures_io::AsyncRead for Socket {
             transport,
             screen,
             endings,
+            waiting,
             ..
         } = &mut *self;
         loop {
@@ -222,14 +226,21 @@ impl futures_io::AsyncRead for Socket {
             if handed_out > 0 || out.is_empty() {
                 return Poll::Ready(Ok(handed_out));
             }
-            let read = ready!(transport.poll_read(cx, screen.room()))?;
+            if screen.held().is_some() {
+                ready!(waiting.poll(cx, screen));
+                endings.saw_all(screen.take_endings());
+                continue;
+            }
+            let Poll::Ready(read) = transport.poll_read(cx, screen.room()) else {
+                waiting.caught_up();
+                return Poll::Pending;
+            };
+            let read = read?;
             if read == 0 {
                 return Poll::Ready(Ok(screen.take_rest(out)));
             }
             screen.filled(read);
-            for (channel, ending) in screen.take_endings() {
-                endings.saw(channel, ending);
-            }
+            endings.saw_all(screen.take_endings());
         }
     }
 }

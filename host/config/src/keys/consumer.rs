@@ -13,7 +13,7 @@ use super::consuming::{
     BatchPlan, ConcurrencyByKeys, DedupPlan, PauseOnPlan, RateByKeys, RateKeys, RetryKeys,
     RouteKeys, SHARED_KEY, ScaleKeys, SchemaKeys, StreamPlan,
 };
-use super::{LONGEST, Shape};
+use super::{LEAST_MEMORY, LONGEST, Shape};
 use crate::diff::differing::{Shown, Within};
 use crate::plan::{
     DelayQueues, Handler, OrderedRetry, OrderingPlan, Otherwise, Placement, RatePlan,
@@ -55,6 +55,11 @@ table! {
         prefetch => u16 as Integer(1, u16::MAX as i64),
             else "256. Raised to `concurrency` or `scale.max` (times `batch.size`) if that is larger. With a `rate`, lowered to one minute's worth plus a burst if that is smaller",
             from |consumer| Shown(consumer.shown_prefetch());
+
+        /// Bodies of deliveries of this consumer in memory at once. If it is set, `prefetch` is what the consumer may have
+        /// while bodies are small. See [memory](reliability.md#memory).
+        max_bytes_in_flight: Option<u64> as Size(LEAST_MEMORY),
+            else "with a `prefetch`, no limit but `host.memory_in_flight`; without one, the prefetch is such that its bodies are within 64 MiB";
 
         /// Deliveries (with `batch`: batches) handled at once, each in its own instance.
         concurrency => u16 as Integer(1, u16::MAX as i64) = 1,
@@ -140,6 +145,8 @@ table! {
         handler: Handler,
         /// The prefetch that it begins with, and returns to while bodies are large; `prefetch` if that is fixed.
         least_prefetch: u16,
+        /// Whether the prefetch can be changed while the queue is consumed.
+        prefetch_changes: bool,
         /// Whether its queue stays without a consumer: hive.toml declares it, and not as `auto_delete`.
         queue_stays: bool,
         /// The order in which deliveries are handled; `None` for any.

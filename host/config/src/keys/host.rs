@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LONGEST, MOST_INSTANCES};
+use super::{LEAST_MEMORY, LONGEST, MOST_INSTANCES};
 use crate::diff::differing::Shown;
 use crate::plan::{AdminPlan, LogFormat, Password};
 
@@ -49,6 +49,10 @@ table! {
         /// instance.
         max_instances: Option<u32> as Integer(1, MOST_INSTANCES) [restart],
             else "2 × the sum of `concurrency` and `scale.max` over all consumers, + 4 per component, but at least 64";
+
+        /// Bodies of deliveries in memory at once, over all consumers. Before it is passed, the host stops reading. Bodies of
+        /// at most 4 KiB do not count. See [memory](reliability.md#memory).
+        memory_in_flight: u64 as Size(LEAST_MEMORY) = "256MiB" [restart];
 
         /// How long a stop waits for deliveries in flight before they go back to the broker.
         shutdown_timeout: Duration as Duration(0, LONGEST) = "30s";

@@ -9,15 +9,12 @@ use hive_routes::Template;
 
 use super::consuming::RateKeys;
 use super::tls::ServerTlsKeys;
-use super::{LONGEST, Shape};
+use super::{LEAST_MEMORY, LONGEST, Shape};
 use crate::diff::differing::Within;
 use crate::plan::{BodyKind, HttpMethod, Password, RatePlan, Segment, ServerTlsPlan};
 
 /// What a head needs at the least, and the smallest buffer of the server.
 const SMALLEST_HEAD: u64 = 8 * 1024;
-
-/// Less would hardly take one body.
-const LEAST_MEMORY: u64 = 1024 * 1024;
 
 /// A file descriptor each.
 const MOST_CONNECTIONS: i64 = 1_000_000;

@@ -105,7 +105,9 @@ fn plan(
     let stream = stream::plan(context, name, node);
     placement::check(context, node, stream.is_some());
     let together = batch::size(node).unwrap_or(1);
-    let is_fixed = node.get(ConsumerPlan::prefetch).is_some() || stream.is_some();
+    let has_budget = node.get(ConsumerPlan::max_bytes_in_flight).is_some();
+    let is_written = node.get(ConsumerPlan::prefetch).is_some() && !has_budget;
+    let is_fixed = is_written || stream.is_some();
     let queue_stays = queue_stays(context, node);
     let cannot_grow =
         has_single_active_consumer(context, node) || (ordering.is_some() && !queue_stays);
@@ -115,8 +117,10 @@ fn plan(
             let fixed = prefetch.min(UNCHANGED_PREFETCH.max(least));
             (fixed, fixed)
         }
+        _ if has_budget => (1, prefetch),
         least => (least.min(prefetch), prefetch),
     };
+    let prefetch_changes = !cannot_grow && stream.is_none();
     let (queue, dead_letter) = match queues {
         Some(Queues::Every { written, .. }) => {
             let named = RetryKeys::dead_letter.written(node.get(ConsumerPlan::retry));
@@ -143,6 +147,7 @@ fn plan(
         connection: connection?.into(),
         prefetch,
         least_prefetch,
+        prefetch_changes,
         queue_stays,
         concurrency,
         scale,

@@ -255,6 +255,13 @@ facts! {
             consumer: [%] &'a str,
             prefetch: [] u16,
         };
+        /// The body of a delivery found no room in memory for a while, or its consumer has no more of its own.
+        ConsumerWithoutRoom("consumer.without_room", WARN, "a body has no room in memory; it goes back to its queue with what is behind it, and the queue is consumed again when there is room") {
+            consumer: [%] &'a str,
+            queue: [%] &'a str,
+            bytes: [] u64,
+            prefetch: [] u16,
+        };
         /// Deliveries whose key is at its limit fill the prefetch of a consumer.
         LimitedFillPrefetch("consumer.limited_fill_prefetch", WARN, "deliveries whose key is at its limit fill the prefetch; deliveries of other keys wait behind them in the queue") {
             consumer: [%] &'a str,

@@ -69,7 +69,7 @@ impl Flusher {
             }
         }
         // A task that waits for something while it holds a delivery of this channel waits in vain.
-        self.sink.retire.cancel();
+        self.sink.retire();
         self.sink.lock().close();
         if let Err(fault) = self.refuse_the_rest().await {
             tracing::debug!(%fault, "what is not settled goes back with its channel");
@@ -180,6 +180,7 @@ impl Flusher {
     /// takes back first, and then activates the next. What it delivers until then only fills the buffer.
     async fn take_no_more(&self) -> Result<(), AskFault> {
         self.is_consuming.store(false, Ordering::Relaxed);
+        self.sink.takes_no_more();
         match self.sink.is_single {
             true => Ok(()),
             false => self.cancel().await,

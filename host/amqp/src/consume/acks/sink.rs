@@ -232,11 +232,18 @@ impl AckSink {
     /// No more deliveries of this channel are wanted: settle up and close it.
     pub(crate) fn retire(&self) {
         self.retire.cancel();
+        self.takes_no_more();
     }
 
     /// The same, but deliveries in flight are settled first.
     pub(crate) fn leave(&self) {
         self.leave.cancel();
+        self.takes_no_more();
+    }
+
+    /// Bodies that are on their way are not to take memory any more: nobody handles them.
+    pub(super) fn takes_no_more(&self) {
+        self.end.bodies().are_unwanted();
     }
 
     /// Sends every ack that is owed, and waits until that is done or the channel is gone.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
-use super::prefetch::Prefetch;
+use super::prefetch::{Bounds, Prefetch};
 use super::resizing::Resized;
 use super::standing::Standing;
 use super::{Intake, Subscription};
@@ -27,6 +27,9 @@ use crate::topology::{cannot_be_consumed, consuming_from};
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The longest pause after there was no room in memory for a body: each time, the broker counts what goes back.
+const LONGEST_WITHOUT_ROOM: Duration = Duration::from_secs(60);
 
 /// The current source of deliveries.
 #[derive(Debug)]
@@ -52,6 +55,11 @@ pub(super) struct Feed {
     /// Where its queue, which was discovered, was found to be gone.
     pub(super) gone_on: Weak<Session>,
     pub(super) told: bool,
+    /// The length of a body for which there was no room in memory.
+    pub(super) wants_room: Option<u64>,
+    pub(super) without_room: Backoff,
+    /// When that was so the last time.
+    pub(super) had_no_room: Option<Instant>,
 }
 
 /// Outlives the worker that began it: the next worker waits for it too.
@@ -79,7 +87,7 @@ impl Feed {
             live: None,
             attempt: None,
             resizing: None,
-            prefetch: Prefetch::new(plan.least_prefetch, plan.prefetch, plan.parks_deliveries()),
+            prefetch: Prefetch::new(Bounds::of(plan)),
             wanted,
             held_back,
             served: None,
@@ -89,6 +97,9 @@ impl Feed {
             failed: None,
             gone_on: Weak::new(),
             told: false,
+            wants_room: None,
+            had_no_room: None,
+            without_room: Backoff::new(FIRST_PAUSE, LONGEST_WITHOUT_ROOM),
         }
     }
 }
@@ -109,6 +120,46 @@ impl Subscription {
         }
         let reason = "it was paused; it subscribes again when a worker is free";
         self.standing.send_replace(Standing::Waiting(reason.into()));
+    }
+
+    /// There was no room in memory for a body. It goes back to its queue with all that came behind it, and comes again
+    /// when there is room, in a smaller company.
+    pub(super) fn without_room(&self, feed: &mut Feed, bytes: u64) {
+        if let Some(live) = feed.live.take() {
+            feed.before = Some(live.sink.ended().clone());
+            live.leave();
+        }
+        feed.wants_room = Some(bytes);
+        let before = feed.had_no_room.replace(Instant::now());
+        if before.is_none_or(|before| before.elapsed() > 2 * LONGEST_WITHOUT_ROOM) {
+            feed.without_room.reset();
+        }
+        let plan = &self.subscribing.plan;
+        Fact::ConsumerWithoutRoom {
+            consumer: &plan.name,
+            queue: &plan.queue,
+            bytes,
+            prefetch: feed.prefetch.lower(bytes, self.link.in_flight().most()),
+        }
+        .emit();
+        self.waits(&format!(
+            "a body of {bytes} bytes has no room in memory: see `host.memory_in_flight` and `max_bytes_in_flight`"
+        ));
+    }
+
+    /// Waits until there is room for the body that had none. The queue is not consumed meanwhile, so that the broker
+    /// gives it to others.
+    async fn room(&self, feed: &mut Feed) {
+        let Some(bytes) = feed.wants_room else {
+            return;
+        };
+        if let Some(before) = &feed.before {
+            before.cancelled().await;
+        }
+        self.link.in_flight().room_for(bytes).await;
+        let pause = feed.without_room.fail();
+        feed.wants_room = None;
+        tokio::time::sleep(pause).await;
     }
 
     pub(super) fn lost(&self, feed: &mut Feed, on: Weak<Session>, reason: Reason) {
@@ -149,6 +200,7 @@ impl Subscription {
         if let Some(on) = feed.gone_on.upgrade() {
             on.over().cancelled().await;
         }
+        self.room(feed).await;
         let first = self.link.session_for(&self.subscribing.plan.queue).await?;
         // The deliveries of the old channel are older than those that the broker would deliver now.
         if let (Some(before), true) = (&feed.before, self.subscribing.plan.ordering.is_some()) {

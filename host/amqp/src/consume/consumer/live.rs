@@ -36,6 +36,8 @@ pub(super) struct Live {
 pub(super) enum NoneCame {
     /// The channel is gone, for this reason.
     Lost(String),
+    /// There was no room in memory for a body of this length.
+    NoRoom(u64),
     /// Something else is to be read of the stream, or nothing.
     Interrupted,
     /// A message that the stream must have has not come.

@@ -7,9 +7,11 @@
 //! no room for others. So where deliveries are parked, the prefetch grows further, in the same budget, as long as half
 //! of it is parked, and shrinks again when hardly any is.
 
+use hive_config::plan::ConsumerPlan;
+
 /// The most memory for the bodies of one consumer's prefetched deliveries, if each is as large as the largest
-/// recent one.
-const BUDGET: usize = 64 << 20;
+/// recent one and hive.toml sets no other.
+const BUDGET: u64 = 64 << 20;
 
 /// The first prefetch, when the size of the bodies is still unknown. RabbitMQ accepts bodies of up to 16 MiB,
 /// and of 128 MiB before 4.0.
@@ -26,11 +28,38 @@ const MOST_WITH_PARKED: u16 = 16_384;
 /// change is three questions to the broker.
 const CALM: u32 = 1000;
 
+/// Between what the prefetch changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    least: u16,
+    most: u16,
+    /// Whether it may grow further if deliveries are parked.
+    parks: bool,
+    /// The memory for bodies, in bytes.
+    budget: u64,
+    /// Whether it can be changed while the queue is consumed.
+    changes: bool,
+}
+
+impl Bounds {
+    pub(super) fn of(plan: &ConsumerPlan) -> Self {
+        Self {
+            least: plan.least_prefetch,
+            most: plan.prefetch,
+            parks: plan.parks_deliveries(),
+            budget: plan.max_bytes_in_flight.unwrap_or(BUDGET),
+            changes: plan.prefetch_changes,
+        }
+    }
+}
+
 /// How many deliveries a consumer asks for.
 #[derive(Debug)]
 pub(super) struct Prefetch {
     least: u16,
     most: u16,
+    budget: u64,
+    changes: bool,
     /// The most while deliveries are parked.
     most_with_parked: u16,
     now: u16,
@@ -45,11 +74,20 @@ pub(super) struct Prefetch {
 }
 
 impl Prefetch {
-    /// From `least` to `most`; the same twice is fixed. It may grow further if deliveries are parked.
-    pub(super) fn new(least: u16, most: u16, parks: bool) -> Self {
+    /// From the least to the most; the same twice is fixed.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let Bounds {
+            least,
+            most,
+            parks,
+            budget,
+            changes,
+        } = bounds;
         Self {
             least,
             most,
+            budget,
+            changes,
             most_with_parked: match parks && least < most {
                 true => MOST_WITH_PARKED.max(most),
                 false => most,
@@ -74,6 +112,23 @@ impl Prefetch {
         self.most_with_parked = self.now;
     }
 
+    /// There was no room for a body of this length in the memory of the consumer, or in that of the host. Returns the
+    /// prefetch from now on: even one that hive.toml sets is lower then, until bodies are small again.
+    pub(super) fn lower(&mut self, body: u64, of_host: u64) -> u16 {
+        self.least = 1;
+        self.budget = self.budget.min(of_host);
+        self.largest = usize::try_from(body).unwrap_or(usize::MAX);
+        self.largest_before = self.largest;
+        let half = (self.now / 2).max(1);
+        self.now = self.room(self.largest, self.most).min(half);
+        self.seen = 0;
+        self.calm = CALM;
+        if !self.changes {
+            self.fix();
+        }
+        self.now
+    }
+
     /// A body of this length has arrived. Returns the new prefetch if it changes. How many deliveries are parked is asked
     /// only where some may be.
     pub(super) fn came(&mut self, body: usize, parked: impl FnOnce() -> usize) -> Option<u16> {
@@ -93,7 +148,8 @@ impl Prefetch {
         };
         let room = self.room(self.largest, most);
         // A small excess changes nothing: lowering the prefetch does not take back outstanding deliveries.
-        let is_too_much = self.largest.saturating_mul(self.now.into()) > 2 * BUDGET;
+        let all = (self.largest as u64).saturating_mul(self.now.into());
+        let is_too_much = all > self.budget.saturating_mul(2);
         if is_too_much && room < self.now {
             self.seen = 0;
             self.calm = CALM;
@@ -123,7 +179,8 @@ impl Prefetch {
 
     /// How many bodies of this length the budget has room for.
     fn room(&self, largest: usize, most: u16) -> u16 {
-        let room = u16::try_from(BUDGET / largest.max(1)).unwrap_or(u16::MAX);
+        let room = self.budget / (largest as u64).max(1);
+        let room = u16::try_from(room).unwrap_or(u16::MAX);
         room.clamp(self.least, most)
     }
 
@@ -145,6 +202,16 @@ mod tests {
 
     use super::*;
 
+    fn between(least: u16, most: u16, parks: bool) -> Prefetch {
+        Prefetch::new(Bounds {
+            least,
+            most,
+            parks,
+            budget: BUDGET,
+            changes: true,
+        })
+    }
+
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
 
@@ -159,7 +226,7 @@ mod tests {
 
     #[test]
     fn with_small_bodies_it_asks_for_everything_within_a_few_dozen() {
-        let mut prefetch = Prefetch::new(1, 256, false);
+        let mut prefetch = between(1, 256, false);
         assert_eq!(prefetch.now(), FIRST);
         assert_eq!(after(&mut prefetch, 8, KIB), 64);
         assert_eq!(after(&mut prefetch, 64, KIB), 256);
@@ -168,15 +235,15 @@ mod tests {
 
     #[test]
     fn with_large_bodies_it_stays_within_the_budget() {
-        let mut prefetch = Prefetch::new(1, 256, false);
+        let mut prefetch = between(1, 256, false);
         assert_eq!(after(&mut prefetch, 60, 8 * MIB), 8);
-        let mut prefetch = Prefetch::new(1, 256, false);
+        let mut prefetch = between(1, 256, false);
         assert_eq!(after(&mut prefetch, 1, 128 * MIB), 1, "at once");
     }
 
     #[test]
     fn a_large_body_among_small_ones_is_answered_at_once_and_remembered_for_a_while() {
-        let mut prefetch = Prefetch::new(1, 256, false);
+        let mut prefetch = between(1, 256, false);
         after(&mut prefetch, 1000, KIB);
         assert_eq!(after(&mut prefetch, 1, 8 * MIB), 8);
         assert_eq!(after(&mut prefetch, CALM, KIB), 8);
@@ -185,7 +252,7 @@ mod tests {
 
     #[test]
     fn while_half_of_it_is_parked_it_grows_further_and_shrinks_when_hardly_any_is() {
-        let mut prefetch = Prefetch::new(1, 256, true);
+        let mut prefetch = between(1, 256, true);
         // All that comes is parked, so that nothing comes but what the prefetch has room for.
         for parked in 1..=usize::from(MOST_WITH_PARKED) {
             assert!(parked <= prefetch.now().into(), "{parked} stand still");
@@ -199,30 +266,54 @@ mod tests {
         let changes = (0..=MOST_WITH_PARKED).filter_map(|_| prefetch.came(KIB, || 3));
         assert_eq!(changes.collect::<Vec<_>>(), [256]);
         // With large bodies the budget is what counts, as always.
-        let mut prefetch = Prefetch::new(1, 256, true);
+        let mut prefetch = between(1, 256, true);
         for parked in 1..=1000 {
             let parked = parked.min(prefetch.now().into());
             let _changed = prefetch.came(MIB, || parked);
         }
         assert_eq!(prefetch.now(), 64);
-        assert_eq!(after(&mut Prefetch::new(500, 500, true), 1000, KIB), 500);
+        assert_eq!(after(&mut between(500, 500, true), 1000, KIB), 500);
     }
 
     #[test]
     fn what_is_handled_at_once_is_asked_for_whatever_it_takes() {
-        let mut prefetch = Prefetch::new(16, 256, false);
+        let mut prefetch = between(16, 256, false);
         assert_eq!(prefetch.now(), 16);
         assert_eq!(after(&mut prefetch, 100, 128 * MIB), 16);
     }
 
     #[test]
     fn what_is_written_or_fixed_stays() {
-        let mut written = Prefetch::new(500, 500, false);
+        let mut written = between(500, 500, false);
         assert_eq!(written.now(), 500);
         assert_eq!(after(&mut written, 1000, 64 * MIB), 500);
-        let mut fixed = Prefetch::new(1, 256, false);
+        let mut fixed = between(1, 256, false);
         fixed.fix();
         assert_eq!(after(&mut fixed, 1000, KIB), FIRST);
+    }
+
+    #[test]
+    fn after_a_body_had_no_room_even_a_written_one_is_lower_until_bodies_are_small() {
+        let mut written = between(500, 500, false);
+        assert_eq!(written.lower(16 << 20, u64::MAX), 4);
+        assert_eq!(after(&mut written, CALM, 16 * MIB), 4);
+        assert_eq!(after(&mut written, 4 * CALM, KIB), 500);
+        let mut small = between(1, 256, false);
+        after(&mut small, 1000, KIB);
+        assert_eq!(
+            small.lower(100 << 10, u64::MAX),
+            128,
+            "half, if its own budget has room"
+        );
+        let mut single = Prefetch::new(Bounds {
+            least: 16,
+            most: 16,
+            parks: false,
+            budget: BUDGET,
+            changes: false,
+        });
+        assert_eq!(single.lower(16 << 20, 32 << 20), 2, "the host has less");
+        assert_eq!(after(&mut single, 4 * CALM, KIB), 2, "it cannot grow");
     }
 
     proptest! {
@@ -232,7 +323,7 @@ mod tests {
             bodies in proptest::collection::vec((0usize..(32 << 20), 0.0..1.0f64), 0..500),
             parks in any::<bool>(),
         ) {
-            let mut prefetch = Prefetch::new(least, most, parks);
+            let mut prefetch = between(least, most, parks);
             let highest = match parks && least < most {
                 true => MOST_WITH_PARKED,
                 false => most,
@@ -245,7 +336,7 @@ mod tests {
                 prop_assert!((least..=highest).contains(&prefetch.now()));
                 prop_assert!(told != Some(before), "a change that is none");
                 prop_assert!(prefetch.now() == least
-                    || body * usize::from(prefetch.now()) <= 2 * BUDGET);
+                    || body as u64 * u64::from(prefetch.now()) <= 2 * BUDGET);
             }
         }
     }

@@ -101,7 +101,8 @@ impl Subscribing {
                     session.discard();
                 }
             })?;
-        let end = session.endings().watch(channel.id());
+        let most = self.plan.max_bytes_in_flight;
+        let end = session.endings().watch_consuming(channel.id(), most);
         self.find_the_end(session).await?;
         let tag = self.tag();
         let _alone = self.fatal.turn().await;
