@@ -333,7 +333,7 @@ impl Pipeline {
     fn later(self: &Arc<Self>, held: Held, trouble: Trouble) {
         let pipeline = Arc::clone(self);
         let was_taken = matches!(trouble, Trouble::Away(_));
-        self.tasks.spawn_work(async move {
+        self.tasks.spawn_calls(async move {
             let Some(held) = pipeline.kept(held, trouble).await else {
                 return;
             };

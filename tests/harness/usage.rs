@@ -39,11 +39,37 @@ pub fn peak_kib(process: u32) -> Result<u64> {
 /// # Errors
 /// If there is no such process.
 pub fn processor_time(process: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    time_in(&stat)
+}
+
+/// The processor time of the threads of a process that have this name, and the niceness of each of them.
+///
+/// # Errors
+/// If there is no such process.
+pub fn threads_named(process: u32, wanted: &str) -> Result<(Duration, Vec<i32>)> {
+    let mut time = Duration::ZERO;
+    let mut niceness = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // It may have ended meanwhile.
+        let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else {
+            continue;
+        };
+        let (head, fields) = stat.rsplit_once(')').context("no stat is like this")?;
+        if head.split_once('(').is_some_and(|(_, name)| name == wanted) {
+            time += time_in(&stat)?;
+            let nice = fields.split_whitespace().nth(16);
+            niceness.push(nice.context("it has a niceness")?.parse()?);
+        }
+    }
+    Ok((time, niceness))
+}
+
+/// User and system time in a line of /proc. They are its 14th and 15th field, behind the name of the program, which is the
+/// second and may hold anything.
+fn time_in(stat: &str) -> Result<Duration> {
     /// The kernel reports in this unit on every architecture that the tests run on.
     const TICKS_A_SECOND: u64 = 100;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // Behind the name of the program, which may hold anything: user and system time are the 14th and 15th
-    // field of the line, and the name is the second.
     let (_, fields) = stat.rsplit_once(')').context("no stat is like this")?;
     let ticks = fields
         .split_whitespace()

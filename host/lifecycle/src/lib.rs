@@ -7,6 +7,7 @@
 //! 2. *abandon*: `shutdown_timeout` has passed, and what is still in hand goes back to the broker;
 //! 3. *close*: no delivery is in hand any more; services flush what they owe and end.
 
+pub mod aside;
 pub mod failpoint;
 
 use std::future::Future;
@@ -16,6 +17,8 @@ use hive_telemetry::Fact;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::aside::Aside;
 
 /// How long services get to flush and to say goodbye to the broker. A broker that does not answer
 /// by then is not waited for: what it did not hear about, it hands out again.
@@ -31,6 +34,7 @@ pub struct Tasks {
     drain: CancellationToken,
     abandon: CancellationToken,
     close: CancellationToken,
+    aside: Option<Aside>,
 }
 
 /// The trackers of the host that a branch is a part of.
@@ -55,6 +59,13 @@ impl Tasks {
         Self::default()
     }
 
+    /// The same, where work that keeps a thread busy is moved to these.
+    #[must_use]
+    pub fn with_aside(mut self, aside: Aside) -> Self {
+        self.aside = Some(aside);
+        self
+    }
+
     /// A part of the host that can be stopped by itself, such as one consumer. It stops with the
     /// host at the latest, which waits for its tasks as for its own.
     pub fn branch(&self) -> Self {
@@ -69,6 +80,7 @@ impl Tasks {
             drain: self.drain.child_token(),
             abandon: self.abandon.child_token(),
             close: self.close.child_token(),
+            aside: self.aside.clone(),
         }
     }
 
@@ -81,6 +93,18 @@ impl Tasks {
         match &self.whole {
             Some(whole) => whole.work.spawn(self.work.track_future(task)),
             None => self.work.spawn(task),
+        }
+    }
+
+    /// The same for a task that calls components, which may keep a thread busy: see [`aside`].
+    pub fn spawn_calls<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match &self.aside {
+            Some(aside) => self.spawn_work(aside.movable(task)),
+            None => self.spawn_work(task),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use hive_config::plan::Plan;
 use hive_core::codes::Code;
+use hive_lifecycle::aside::Aside;
 use hive_lifecycle::{Drained, Tasks};
 use hive_sandbox::Compiling;
 use hive_telemetry::{Fact, Telemetry};
@@ -39,7 +40,14 @@ pub(super) fn run((plan, source): (Plan, PlanSource)) -> Exit {
 
 async fn serve(plan: Plan, source: PlanSource, telemetry: Telemetry) -> Exit {
     let shutdown_timeout = plan.host.shutdown_timeout;
-    let tasks = Tasks::new();
+    let tasks = match Aside::start() {
+        Ok(aside) => Tasks::new().with_aside(aside),
+        // As for any thread that cannot be started, but the host can do without these.
+        Err(error) => {
+            tracing::debug!(%error, "calls that take long stay where they are");
+            Tasks::new()
+        }
+    };
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {

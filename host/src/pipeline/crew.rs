@@ -88,7 +88,7 @@ impl Crew {
         });
         for _ in 0..missing {
             let seat = Seat::take(self);
-            self.tasks.spawn_work(seat.hold());
+            self.tasks.spawn_calls(seat.hold());
         }
         self.telemetry.workers_wanted(wanted);
     }

@@ -5,9 +5,11 @@
 //! other tests on them, a p99 of a few hundred round trips swings by more than the factor in question
 //! with nothing hostile around. `scripts/hostile` measures it with the machine to itself.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use hive_tests::hostile::{self, Hostile, Report};
-use hive_tests::{Broker, HiveToml, HostProcess, guest};
+use hive_tests::{Broker, HiveToml, HostProcess, Message, eventually, guest, threads_named};
 
 /// What a host may grow by beyond the memory of one instance: an answer, stacks, the log, and what the
 /// allocator keeps.
@@ -158,4 +160,24 @@ async fn trapping_in_start_is_refused() -> Result<()> {
 #[tokio::test]
 async fn spinning_in_start_is_refused() -> Result<()> {
     assert_refused_at_start("spin", "500ms", "TimedOut").await
+}
+
+/// The threads that serve others are left to them.
+#[tokio::test]
+async fn what_computes_for_long_goes_on_on_threads_of_a_lower_priority() -> Result<()> {
+    let toml = HiveToml::new()
+        .queue("bad", "")
+        .component("spin", "timeout = \"2m\"")
+        .consumer("bad", "spin", "retry = \"none\"");
+    let vhost = Broker::shared().await?.vhost("aside").await?;
+    let host = HostProcess::run(&vhost, &toml.host("shutdown_timeout = \"0s\"")).await?;
+    let aside = async || threads_named(host.id(), "hive-aside");
+    let (before, _) = aside().await?;
+    vhost.publish("", "bad", Message::new("")).await?;
+    let (_, niceness) = eventually("it computes there", aside, |(time, _)| {
+        *time >= before + Duration::from_millis(100)
+    })
+    .await?;
+    assert!(niceness.iter().all(|nice| *nice >= 10), "{niceness:?}");
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hive_core::policy::Outcome;
 use hive_core::trace::Carried;
+use hive_lifecycle::aside;
 use wasmtime::Store;
 
 use super::state::State;
@@ -53,6 +54,7 @@ pub(super) async fn call<F: Function>(
         let running = pin!(function.run(store));
         tokio::time::timeout(timeout.saturating_add(HOST_FUNCTION_SLACK), running).await
     };
+    aside::over();
     let state = store.data_mut();
     state.output.end();
     match ended {

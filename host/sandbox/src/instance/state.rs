@@ -12,6 +12,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::clock::Computing;
 use super::limits::Limits;
 use super::logs::{LineRate, Output};
 use crate::capability::config::ConfigView;
@@ -46,6 +47,7 @@ pub(crate) struct State {
     telemetry: ComponentTelemetry,
     /// When the call that runs now has run too long.
     pub(super) deadline: Instant,
+    pub(super) computing: Computing,
 }
 
 impl State {
@@ -84,6 +86,7 @@ impl State {
             output,
             telemetry: telemetry.clone(),
             deadline: Instant::now(),
+            computing: Computing::default(),
         })
     }
 }
