@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use hive_tests::{HiveToml, HostProcess, Vhost, contender, peak_kib, processor_time, start};
+use hive_tests::{HiveToml, HostProcess, contender, peak_kib, processor_time, start};
 
 use super::bout::Bout;
-use super::myself;
 use super::work::{QUEUE, Work};
+use super::{myself, null};
 
 /// Who empties the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Contender {
     NativeSimplest,
     /// lapin, optimised: batched acks.
     NativeBest,
+    /// A socket and nothing else, on the null broker.
+    Bare,
     HiveReused,
     HiveFresh,
     /// Another build of the host, with reused instances.
@@ -42,6 +44,7 @@ impl Contender {
         match self {
             Self::NativeSimplest => "lapin, simplest",
             Self::NativeBest => "lapin, best",
+            Self::Bare => "no library",
             Self::HiveReused => "hive, reused",
             Self::HiveFresh => "hive, fresh",
             Self::HiveOther(_) => "hive, the other build",
@@ -79,7 +82,14 @@ impl Contender {
     /// The part of the messages that it is given, so that no run takes half a minute.
     pub(crate) fn share(self, work: Work) -> u32 {
         match (self, work) {
-            (Self::NativeBest | Self::HiveReused | Self::HiveFresh | Self::HiveOther(_), _) => 1,
+            (
+                Self::Bare
+                | Self::NativeBest
+                | Self::HiveReused
+                | Self::HiveFresh
+                | Self::HiveOther(_),
+                _,
+            ) => 1,
             (Self::NativeSimplest, Work::Ack) => 1,
             (Self::NativeSimplest, Work::Publish | Work::Retry) => 6,
             (Self::Amqplib, _) => 2,
@@ -87,15 +97,15 @@ impl Contender {
         }
     }
 
-    /// Starts it on a queue that is full.
-    pub(crate) fn start(self, vhost: &Vhost, bout: &Bout) -> Result<Running> {
+    /// Starts it on the broker at `url`, on a queue that is full.
+    pub(crate) fn start(self, url: &str, bout: &Bout) -> Result<Running> {
         let prefetch = bout.prefetch.to_string();
         let tail = [QUEUE, &prefetch, bout.work.word()];
         let mut command = match self {
-            Self::HiveReused => return hive(vhost, bout, "reuse"),
-            Self::HiveFresh => return hive(vhost, bout, "fresh"),
+            Self::HiveReused => return hive(url, bout, "reuse"),
+            Self::HiveFresh => return hive(url, bout, "fresh"),
             Self::HiveOther(program) => {
-                let toml = hive_toml(bout, "reuse").text(vhost);
+                let toml = hive_toml(bout, "reuse").text_for(url);
                 return Ok(Running::Hive(
                     HostProcess::launch_other(program, &toml)?.quietly(),
                 ));
@@ -107,8 +117,13 @@ impl Contender {
                 } else {
                     "simplest"
                 };
-                command.args(["native", how]).arg(vhost.url()).args(tail);
+                command.args(["native", how]).arg(url).args(tail);
                 command.arg(bout.concurrency.to_string());
+                command
+            }
+            Self::Bare => {
+                let mut command = Command::new(myself()?);
+                command.arg("bare").arg(null::port_of(url)?).args(tail);
                 command
             }
             Self::Amqplib | Self::Pika | Self::AioPika => {
@@ -116,7 +131,7 @@ impl Contender {
                 let found = contender(interpreter, program);
                 let (interpreter, program) = found.context("it was there before")?;
                 let mut command = Command::new(interpreter);
-                command.arg(program).arg(vhost.url()).args(tail);
+                command.arg(program).arg(url).args(tail);
                 command.env("NODE_PATH", hive_tests::contenders().join("node_modules"));
                 command
             }
@@ -149,10 +164,10 @@ pub(crate) fn hive_toml(bout: &Bout, instances: &str) -> HiveToml {
     })
 }
 
-fn hive(vhost: &Vhost, bout: &Bout, instances: &str) -> Result<Running> {
+fn hive(url: &str, bout: &Bout, instances: &str) -> Result<Running> {
     let toml = hive_toml(bout, instances);
     Ok(Running::Hive(
-        HostProcess::launch(&toml.text(vhost))?.quietly(),
+        HostProcess::launch(&toml.text_for(url))?.quietly(),
     ))
 }
 

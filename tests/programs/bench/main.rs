@@ -12,6 +12,7 @@ mod contender;
 mod fairness;
 mod hosts;
 mod native;
+mod null;
 mod plot;
 mod report;
 mod ring;
@@ -93,6 +94,10 @@ struct Options {
     /// Instead of all that: the host and the best native consumer on RabbitMQ and on the broker in the process, in turns
     #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "against"])]
     brokers: bool,
+    /// Instead of all that: clients on a broker that stores nothing and costs them nothing, as fast as they can and at
+    /// half of that
+    #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers"])]
+    null: bool,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
     /// consumers, as tables, and as a picture in that file; about ten minutes
     #[arg(
@@ -113,12 +118,29 @@ enum Role {
     /// A native consumer
     #[command(hide = true)]
     Native(native::Native),
+    /// A consumer without a library
+    #[command(hide = true)]
+    Bare(null::Bare),
+    /// A broker that stores nothing
+    #[command(hide = true)]
+    NullBroker(null::NullBroker),
+}
+
+impl Options {
+    /// The other build that takes part.
+    fn other(&self) -> Option<Contender> {
+        let program = self.against.clone()?;
+        // Whoever is compared is a small value for as long as the bench runs.
+        Some(Contender::HiveOther(Box::leak(program.into_boxed_path())))
+    }
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     match options.role {
         Some(Role::Native(native)) => native.run(),
+        Some(Role::Bare(bare)) => bare.run(),
+        Some(Role::NullBroker(broker)) => broker.run(),
         None => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -131,6 +153,9 @@ fn main() -> Result<()> {
 async fn compare(options: Options) -> Result<()> {
     if options.brokers {
         return brokers::measure(&options).await;
+    }
+    if options.null {
+        return null::measure(&options);
     }
     let broker = Broker::private().await?;
     if let Some(file) = &options.plot {
@@ -147,11 +172,8 @@ async fn compare(options: Options) -> Result<()> {
         return fairness::measure(&broker, flood, options.rounds.unwrap_or(3)).await;
     }
     small::measure(&broker).await?;
-    let other = options.against.map(|program| {
-        // Whoever is compared is a small value for as long as the bench runs.
-        Contender::HiveOther(Box::leak(program.into_boxed_path()))
-    });
-    let contenders = Contender::ALL.into_iter().chain(other).filter(|one| {
+    let contenders = Contender::ALL.into_iter().chain(options.other());
+    let contenders = contenders.filter(|one| {
         let is_there = one.is_there();
         if !is_there {
             say(&format!(

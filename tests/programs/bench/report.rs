@@ -140,6 +140,47 @@ pub(crate) fn brokers(bout: &Bout, rabbitmq: &Table, in_process: &Table) -> Stri
     markdown(&bout.to_string(), columns, rows)
 }
 
+/// The times of clients at a pace, in microseconds.
+pub(crate) fn times(bout: &Bout, pace: f64, rows: &[(Contender, Vec<u32>)]) -> String {
+    let best = rows
+        .iter()
+        .find(|(contender, _)| *contender == Contender::NativeBest)
+        .map(|(_, times)| times);
+    let rows = rows.iter().map(|(contender, times)| {
+        let ratio = |share| match (best, percentile(times, share)) {
+            (Some(best), time) if percentile(best, share) > 0.0 => {
+                format!("{:.2}", time / percentile(best, share))
+            }
+            _ => "–".to_owned(),
+        };
+        [
+            contender.name().to_owned(),
+            format!("{:.0}", percentile(times, 0.5)),
+            ratio(0.5),
+            format!("{:.0}", percentile(times, 0.99)),
+            ratio(0.99),
+            format!("{:.0}", percentile(times, 0.999)),
+        ]
+    });
+    let columns = [
+        "",
+        "p50, us",
+        "relative to lapin, best",
+        "p99, us",
+        "relative to lapin, best",
+        "p99.9, us",
+    ];
+    let title = format!("{bout}: from a delivery to its ack, at {pace:.0} messages a second");
+    markdown(&title, columns, rows)
+}
+
+/// Of sorted times.
+fn percentile(times: &[u32], share: f64) -> f64 {
+    let index = (times.len() as f64 * share) as usize;
+    let at = times.get(index.min(times.len().saturating_sub(1)));
+    at.map_or(0.0, |time| f64::from(*time))
+}
+
 fn markdown<const N: usize>(
     title: &str,
     columns: [&str; N],

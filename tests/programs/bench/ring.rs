@@ -78,7 +78,7 @@ impl<'b> Ring<'b> {
         let channel = self.vhost.channel().await?;
         let count = self.bout.messages(contender, self.percent);
         self.fill(&channel, count).await?;
-        let running = contender.start(&self.vhost, &self.bout)?;
+        let running = contender.start(&self.vhost.url(), &self.bout)?;
         let deadline = Instant::now() + LONGEST_RUN;
         let mut begun = self.moment(&running, 0)?;
         while Instant::now() < deadline {
