@@ -137,6 +137,21 @@ pub fn contender(interpreter: &str, program: &str) -> Option<(PathBuf, PathBuf)>
     interpreter.is_file().then_some((interpreter, program))
 }
 
+/// A client over HTTP whose spans are those of OpenTelemetry's SDK for Python; its arguments are in its head.
+///
+/// # Errors
+/// The SDK is not there.
+pub fn traced_client() -> anyhow::Result<Command> {
+    let python = contenders().join("python/bin/python");
+    anyhow::ensure!(
+        python.is_file(),
+        "scripts/prepare-contenders gets OpenTelemetry's SDK"
+    );
+    let mut command = Command::new(python);
+    command.arg(workspace().join("tests/tracing/post.py"));
+    Ok(command)
+}
+
 fn component_folder() -> PathBuf {
     target_folder().join(WASM).join("release")
 }

@@ -108,7 +108,12 @@ impl Collector {
 
     /// The section of hive.toml that names it.
     pub fn section(&self) -> String {
-        format!("otlp = \"http://127.0.0.1:{}\"", self.port)
+        format!("otlp = \"{}\"", self.url())
+    }
+
+    /// Where clients of its own kind send to.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Every span so far, in the order in which they came.

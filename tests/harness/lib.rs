@@ -46,7 +46,7 @@ mod web_server;
 pub use broker::{Broker, Cluster, Kept, Version, hold};
 pub use build::{
     contender, contenders, example, example_component, guest, host_binary, target_folder,
-    text_guest, workspace,
+    text_guest, traced_client, workspace,
 };
 pub use certificates::{Authority, Identity};
 pub use clock::{TurnedClock, clock_before_1970};
@@ -76,7 +76,7 @@ pub use stores::Stores;
 pub use talk::{Speaker, Step, conversation, difference};
 pub use terminal::Terminal;
 pub use tls_broker::{Clients, TlsBroker};
-pub use usage::{Usage, peak_kib, processor_time};
+pub use usage::{Usage, peak_kib, processor_time, threads_named};
 pub use user::User;
 pub use vhost::{HostConnection, Vhost};
 pub use web_server::WebServer;

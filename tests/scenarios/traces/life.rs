@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use hive_tests::{
     Broker, CollectedSpan, Collector, Commands, HiveToml, HostProcess, Message, Vhost, eventually,
-    scratch,
+    scratch, traced_client,
 };
 use tokio::net::TcpListener;
+
+use crate::http::client::ready;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PUBLISHER: &str = "b7ad6b7169203331";
@@ -67,9 +69,18 @@ async fn from_the_publisher_through_retries_a_dead_letter_an_edit_and_a_replay()
         .text_header("traceparent", &traceparent())
         .text_header("baggage", "tenant=a");
     vhost.publish("", "letters", letter).await?;
-    vhost.wait_ready("letters.dead", 1).await?;
+    edited_to_its_end(&vhost, &toml).await?;
+    let out = vhost.take_one("out").await?;
+    host.stop().await?;
+    assert_whole_life(&collector, TRACE, PUBLISHER, &out).await?;
+    assert_eq!(collector.resource()["service.name"], "hive-host");
+    Ok(())
+}
 
-    let commands = Commands::on(&vhost, &toml)?;
+/// The message is dead-lettered; an edit lets it be handled.
+async fn edited_to_its_end(vhost: &Vhost, toml: &HiveToml) -> Result<()> {
+    vhost.wait_ready("letters.dead", 1).await?;
+    let commands = Commands::on(vhost, toml)?;
     let edited = commands
         .run_with(
             &["dead", "edit"],
@@ -78,14 +89,21 @@ async fn from_the_publisher_through_retries_a_dead_letter_an_edit_and_a_replay()
         )
         .await?;
     assert_eq!(edited.code, Some(0), "{edited:?}");
-    let out = vhost.take_one("out").await?;
-    host.stop().await?;
+    Ok(())
+}
 
-    let attempts = process(&collector, 4).await?;
+/// Every span of the message `l-1` that a publisher's span published, and of what came of it.
+async fn assert_whole_life(
+    collector: &Collector,
+    trace: &str,
+    publisher: &str,
+    out: &Message,
+) -> Result<()> {
+    let attempts = process(collector, 4).await?;
     let spans = collector.spans();
     assert_eq!(attempts.len(), 4);
     for span in &spans {
-        assert_eq!(span.trace_id, TRACE, "{span:?}");
+        assert_eq!(span.trace_id, trace, "{span:?}");
     }
     for (number, (attempt, outcome)) in attempts
         .iter()
@@ -93,7 +111,7 @@ async fn from_the_publisher_through_retries_a_dead_letter_an_edit_and_a_replay()
         .enumerate()
     {
         assert_eq!(attempt.kind, "consumer");
-        assert_eq!(attempt.parent, PUBLISHER);
+        assert_eq!(attempt.parent, publisher);
         assert_eq!(attempt.get("hive.outcome"), Some(outcome));
         assert_eq!(attempt.is_error, outcome != "acked");
         let is_error = attempt.get("error.type") == Some("error");
@@ -129,9 +147,39 @@ async fn from_the_publisher_through_retries_a_dead_letter_an_edit_and_a_replay()
     // And so on, wherever it goes.
     assert_eq!(out.text_of("traceparent"), Some(publish.traceparent()));
     assert_eq!(out.text_of("baggage").as_deref(), Some("tenant=a"));
-    let resource = collector.resource();
-    assert_eq!(resource["service.name"], "hive-host");
     Ok(())
+}
+
+/// OpenTelemetry's own SDK begins the trace, in a process of its own, and reports to the same collector.
+#[tokio::test]
+async fn a_client_over_http_with_opentelemetrys_sdk_begins_the_trace() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("traces").await?;
+    let collector = Collector::start().await?;
+    let toml = failing(&collector)
+        .section("http", "listen = \"127.0.0.1:0\"")
+        .section(
+            "http.routes.\"POST /orders\"",
+            "exchange = \"\"\nrouting_key = \"letters\"\nheaders = { until = \"9\" }",
+        );
+    let file = scratch("traces").join("hive.toml");
+    let mut host = HostProcess::run_file(&vhost, &toml, &file).await?;
+    let port = ready(&host).await?;
+    let mut client = traced_client()?;
+    client.args([
+        format!("http://127.0.0.1:{port}/orders"),
+        collector.url(),
+        "l-1".to_owned(),
+    ]);
+    let posted = tokio::task::spawn_blocking(move || client.output()).await??;
+    assert!(posted.status.success(), "{posted:?}");
+    let ids = String::from_utf8(posted.stdout)?;
+    let (trace, publisher) = ids.trim().split_once(' ').context("it prints two ids")?;
+    edited_to_its_end(&vhost, &toml).await?;
+    let out = vhost.take_one("out").await?;
+    host.stop().await?;
+    let own = collector.wait_for("POST /orders", 1).await?;
+    assert_eq!((&*own[0].span_id, own[0].kind), (publisher, "client"));
+    assert_whole_life(&collector, trace, publisher, &out).await
 }
 
 /// The host begins a trace for a message that came without one, and its copies are of that trace.
