@@ -214,6 +214,9 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("http.tls.client_ca", ["'tests/config/tls/orders.pem'", ""]),
     ("http.listen", ["'127.0.0.1:1'", "'127.0.0.1:2'"]),
     ("http.routes.'POST /a'.connection", ["'main'", "'other'"]),
+    ("http.routes.'POST /a'.component", ["'c'", "''"]),
+    ("http.routes.'POST /a'.concurrency", ["5", "6"]),
+    ("components.allow.request", ["[':a.*']", "[':b.*']"]),
     (
         "http.routes.'POST /a'.headers",
         ["{ a = '1' }", "{ a = '2' }"],
