@@ -160,12 +160,12 @@ async fn publish(
     })
 }
 
-fn failed(route: &Route, request: &str, code: &str, reason: &str) {
+fn failed(route: &Route, message_id: &str, code: &str, reason: &str) {
     let component = route.plan.component.as_deref().unwrap_or_default();
     Fact::HttpComponentFailed {
         route: &route.plan.name,
         component,
-        request,
+        message_id,
         code,
         reason,
     }

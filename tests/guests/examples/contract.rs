@@ -87,7 +87,10 @@ fn asked(text: &str, timeout: Duration) -> String {
         Ok(reply) => {
             let text = reply.text().unwrap_or_default();
             let kind = reply.properties.type_.as_deref().unwrap_or_default();
-            let number = reply.header("number").and_then(FieldValue::as_integer);
+            let number = reply
+                .properties
+                .header("number")
+                .and_then(FieldValue::as_integer);
             format!("{text} {kind} {}", number.unwrap_or_default())
         }
         Err(error) => word(error.failure).to_owned(),

@@ -8,6 +8,7 @@ use hive_guest::requests::{self, Error};
 use hive_guest::{Action, Delivery, Message, Publication};
 use hive_test_guests::{body, text};
 
+#[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 #[hive_guest::consumer(stop = goodbye)]
 fn handle(delivery: Delivery) -> Result<Action, String> {
     let asked = body(&delivery);
@@ -25,6 +26,7 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
         Err(_) => requests::request(request),
     };
     let told = told(question, reply);
+    println!("{told}");
     Ok(Publication::to_queue("out").text(told).into())
 }
 
@@ -42,6 +44,7 @@ fn told(question: &str, reply: Result<Message, Error>) -> String {
 }
 
 /// There is no delivery, so nothing can be asked.
+#[expect(clippy::print_stdout, reason = "what a guest prints is its log")]
 fn goodbye(_reason: hive_guest::StopReason) {
     let reply = requests::request(Publication::to_queue("rpc.a").text("goodbye"));
     println!("{}", told("goodbye", reply));

@@ -770,7 +770,7 @@ facts! {
         HttpComponentFailed("http.component_failed", WARN, "the component of a route failed") {
             route: [%] &'a str,
             component: [%] &'a str,
-            request: [] &'a str,
+            message_id: [] &'a str,
             code: [] &'a str,
             reason: [] &'a str,
         };
