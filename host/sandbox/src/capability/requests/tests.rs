@@ -1,3 +1,5 @@
+//! What a component may request, and what comes back to it.
+
 use std::sync::Mutex;
 
 use hive_core::glob::Glob;
