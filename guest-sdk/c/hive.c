@@ -27,7 +27,27 @@ typedef struct {
     } value;
 } abi_result;
 
+/* The arguments and the result of `request`: result<message, request-error>. */
+
+typedef struct {
+    hive_bytes exchange, routing_key;
+    hive_message message;
+    hive_optional_u64 timeout_ms;
+} abi_request;
+
+typedef struct {
+    uint8_t is_error;
+    union {
+        hive_message message;
+        struct {
+            uint8_t failure;
+            hive_bytes text;
+        } error;
+    } value;
+} abi_response;
+
 #ifdef __wasm__
+_Static_assert(sizeof(abi_request) == 192 && sizeof(abi_response) == 168, "request");
 _Static_assert(sizeof(hive_optional_text) == 12, "option<string>");
 _Static_assert(sizeof(hive_field) == 16 && sizeof(hive_header) == 24, "tuple<string, field-value>");
 _Static_assert(offsetof(hive_properties, expiration_ms) == 64, "properties");
@@ -208,6 +228,61 @@ hive_publication *hive_reply(const hive_delivery *delivery) {
     one->mandatory = false;
     one->message.properties.correlation_id = properties->correlation_id;
     return one;
+}
+
+/* Requests. */
+
+hive_publication hive_message_to(hive_bytes exchange, hive_bytes routing_key) {
+    hive_publication one = {.exchange = exchange, .routing_key = routing_key, .mandatory = true};
+    one.message.properties.persistent = true;
+    return one;
+}
+
+hive_publication hive_message_to_queue(const char *queue) {
+    return hive_message_to(hive_text(""), hive_text(queue));
+}
+
+#ifdef __wasm__
+
+__attribute__((import_module("hive:consumer/requests@0.1.0"), import_name("request"))) void
+abi_call_request(const abi_request *request, abi_response *response);
+
+static hive_response ask(const hive_publication *request, hive_optional_u64 timeout_ms) {
+    abi_request arguments = {request->exchange, request->routing_key, request->message, timeout_ms};
+    abi_response response;
+    abi_call_request(&arguments, &response);
+    if (!response.is_error) return (hive_response){.message = response.value.message};
+    return (hive_response){.failed = true,
+                           .failure = (hive_failure)response.value.error.failure,
+                           .text = response.value.error.text};
+}
+
+#else
+
+hive_response (*hive_answer_requests)(const hive_publication *request);
+
+static hive_response ask(const hive_publication *request, hive_optional_u64 timeout_ms) {
+    (void)timeout_ms;
+    if (hive_answer_requests != NULL) return hive_answer_requests(request);
+    return (hive_response){.failed = true,
+                           .failure = HIVE_UNROUTABLE,
+                           .text = hive_text("this test answers no requests: set hive_answer_requests")};
+}
+
+#endif
+
+static hive_response ask_at_once(const hive_publication *request, hive_optional_u64 timeout_ms) {
+    if (!request->delay_ms.present) return ask(request, timeout_ms);
+    return (hive_response){
+        .failed = true, .failure = HIVE_REFUSED, .text = hive_text("a request cannot be delayed")};
+}
+
+hive_response hive_request(const hive_publication *request) {
+    return ask_at_once(request, (hive_optional_u64){0});
+}
+
+hive_response hive_request_within(const hive_publication *request, uint64_t timeout_ms) {
+    return ask_at_once(request, (hive_optional_u64){true, timeout_ms});
 }
 
 size_t hive_published(const hive_publication **first) {

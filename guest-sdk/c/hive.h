@@ -157,6 +157,32 @@ hive_publication *hive_forward(const hive_delivery *delivery, const char *exchan
  * has no reply-to. */
 hive_publication *hive_reply(const hive_delivery *delivery);
 
+/* A message that is not published with the answer: for hive_request. Set its fields. */
+hive_publication hive_message_to(hive_bytes exchange, hive_bytes routing_key);
+hive_publication hive_message_to_queue(const char *queue);
+
+/* Why a request has no reply; wit/consumer.wit says more of each. */
+typedef enum {
+    HIVE_NOT_ALLOWED,
+    HIVE_REFUSED,
+    HIVE_UNROUTABLE,
+    HIVE_TIMED_OUT,
+    HIVE_DISCONNECTED,
+    HIVE_TOO_LARGE
+} hive_failure;
+
+typedef struct {
+    bool failed;
+    hive_message message; /* the reply, unless it failed */
+    hive_failure failure; /* if it failed */
+    hive_bytes text;      /* the same in words */
+} hive_response;
+
+/* Publishes a message and waits for the reply to it, at most this many milliseconds and at most for the time of the
+ * call. The world of the component must import hive:consumer/requests, as requesting-consumer does. */
+hive_response hive_request(const hive_publication *request);
+hive_response hive_request_within(const hive_publication *request, uint64_t timeout_ms);
+
 /* The header with this name, or NULL. */
 const hive_field *hive_header_of(const hive_delivery *delivery, const char *name);
 /* Adds a header. A publication has each name once. */
@@ -200,5 +226,9 @@ const void *hive_abi_handle(const hive_delivery *delivery);
 /* For unit tests: the publications of the delivery so far, and a reset for the next delivery. */
 size_t hive_published(const hive_publication **first);
 void hive_start_over(void);
+#ifndef __wasm__
+/* Answers hive_request in unit tests; without it, no queue takes a request. */
+extern hive_response (*hive_answer_requests)(const hive_publication *request);
+#endif
 
 #endif

@@ -87,14 +87,6 @@ type Delivery struct {
 	StreamOffset *uint64
 }
 
-// JSON reads the body into a value.
-func (delivery *Delivery) JSON(into any) error {
-	if err := json.Unmarshal(delivery.Body, into); err != nil {
-		return fmt.Errorf("the body is not the JSON expected: %w", err)
-	}
-	return nil
-}
-
 // Forward returns a publication of the unchanged message.
 func (delivery *Delivery) Forward(exchange, routingKey string) Publication {
 	return Publication{Exchange: exchange, RoutingKey: routingKey, Message: delivery.Message, Mandatory: true}
@@ -107,6 +99,14 @@ func (delivery *Delivery) Reply() (Publication, bool) {
 	reply.Mandatory = false
 	reply.Message.CorrelationID = delivery.CorrelationID
 	return reply, delivery.ReplyTo != ""
+}
+
+// JSON reads the body into a value.
+func (message Message) JSON(into any) error {
+	if err := json.Unmarshal(message.Body, into); err != nil {
+		return fmt.Errorf("the body is not the JSON expected: %w", err)
+	}
+	return nil
 }
 
 // Publication is a message for the host to publish.

@@ -23,6 +23,7 @@ const esbuild = spawnSync(
     // The engine refuses a file with a literal such as /\p{L}/u; as a call of RegExp it fails only where it is used.
     '--supported:regexp-unicode-property-escapes=false',
     '--external:wasi:*',
+    '--external:hive:*',
     '--sourcemap=external',
     '--sources-content=false',
     `--inject:${fileURLToPath(new URL('source-map.js', import.meta.url))}`,

@@ -30,23 +30,10 @@ export function consumer(handle: (delivery: Delivery) => Answer | Promise<Answer
   handle(delivery: RawDelivery): Action | Promise<Action>;
 };
 
-/** One message, as it was consumed from one queue. */
-export class Delivery {
-  constructor(delivery: RawDelivery);
+/** A message as it arrived. */
+declare class Received {
   /** Properties and body as they arrived, each header with its AMQP type. */
   readonly message: Message;
-  /** The queue that it was consumed from. */
-  readonly queue: string;
-  /** The exchange that it was published to; empty for the default exchange. A retry keeps it. */
-  readonly exchange: string;
-  /** The routing key that it was published with. A retry keeps it. */
-  readonly routingKey: string;
-  /** The broker delivered this message before and got no answer. */
-  readonly redelivered: boolean;
-  /** 1 for the first attempt, then one more for each retry. Redeliveries do not count. */
-  readonly attempt: number;
-  /** The offset in a stream. */
-  readonly streamOffset?: bigint;
   get properties(): Properties;
   /** The raw bytes, exactly as published. */
   get body(): Uint8Array;
@@ -59,6 +46,23 @@ export class Delivery {
   text(): string;
   /** The body as JSON. Throws a `SyntaxError` with the position if it is not valid JSON. */
   json(): unknown;
+}
+
+/** One message, as it was consumed from one queue. */
+export class Delivery extends Received {
+  constructor(delivery: RawDelivery);
+  /** The queue that it was consumed from. */
+  readonly queue: string;
+  /** The exchange that it was published to; empty for the default exchange. A retry keeps it. */
+  readonly exchange: string;
+  /** The routing key that it was published with. A retry keeps it. */
+  readonly routingKey: string;
+  /** The broker delivered this message before and got no answer. */
+  readonly redelivered: boolean;
+  /** 1 for the first attempt, then one more for each retry. Redeliveries do not count. */
+  readonly attempt: number;
+  /** The offset in a stream. */
+  readonly streamOffset?: bigint;
   /** A publication of the unchanged message: body, properties and every header, with its AMQP type. */
   forward(exchange: string, routingKey: string, options?: Routing): Publication;
   /**
@@ -66,6 +70,11 @@ export class Delivery {
    * the requester may be gone. Throws a `Reject` if the message has no reply-to.
    */
   reply(content?: Content): Publication;
+}
+
+/** The reply to a request: see requests.d.ts. */
+export class Reply extends Received {
+  constructor(message: Message);
 }
 
 /** The value of a header, as it is read. */

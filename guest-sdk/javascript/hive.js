@@ -21,12 +21,12 @@ export function consumer(handle) {
   };
 }
 
-/** One message, as it was consumed from one queue. */
-export class Delivery {
+/** A message as it arrived. */
+class Received {
   #headers;
 
-  constructor({ message, queue, exchange, routingKey, redelivered, attempt, streamOffset }) {
-    Object.assign(this, { message, queue, exchange, routingKey, redelivered, attempt, streamOffset });
+  constructor(message) {
+    this.message = message;
   }
 
   get properties() {
@@ -59,6 +59,14 @@ export class Delivery {
       throw new SyntaxError(`the body is not JSON: ${error.message}`);
     }
   }
+}
+
+/** One message, as it was consumed from one queue. */
+export class Delivery extends Received {
+  constructor({ message, queue, exchange, routingKey, redelivered, attempt, streamOffset }) {
+    super(message);
+    Object.assign(this, { queue, exchange, routingKey, redelivered, attempt, streamOffset });
+  }
 
   forward(exchange, routingKey, { mandatory = true, delayMs } = {}) {
     return new Publication(exchange, routingKey, this.message, mandatory, delayMs);
@@ -70,6 +78,9 @@ export class Delivery {
     return toQueue(replyTo, { mandatory: false, correlationId, ...content });
   }
 }
+
+/** The reply to a request; `request` of requests.js returns it. */
+export class Reply extends Received {}
 
 /** A message for the host to publish. */
 export class Publication {

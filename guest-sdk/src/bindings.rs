@@ -70,3 +70,21 @@ pub(crate) mod keeping {
         generate_all,
     });
 }
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod requesting {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "
+            package hive:guest;
+            world requesting {
+                import hive:consumer/requests@0.1.0;
+            }
+        ",
+        world: "hive:guest/requesting",
+        with: {
+            "hive:consumer/types@0.1.0": crate::bindings::consumer::hive::consumer::types,
+            "hive:consumer/requests@0.1.0": generate,
+        },
+    });
+}

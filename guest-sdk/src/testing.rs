@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Delivery, FieldValue, Message};
+use crate::requests::Error;
+#[cfg(not(target_family = "wasm"))]
+use crate::requests::Failure;
+use crate::{Delivery, FieldValue, Message, Publication};
 
 /// Builds a delivery. By default it has an empty message and is at its first attempt.
 ///
@@ -146,8 +149,11 @@ impl DeliveryBuilder {
     }
 }
 
+type Answer = Box<dyn FnMut(Publication) -> Result<Message, Error>>;
+
 thread_local! {
     static CONFIG: RefCell<BTreeMap<String, String>> = RefCell::default();
+    static ANSWER: RefCell<Option<Answer>> = RefCell::default();
 }
 
 /// Sets the values that [`config::get`](crate::config::get) returns in this thread. Tests run in
@@ -169,4 +175,29 @@ pub fn set_config<K: Into<String>, V: Into<String>>(values: impl IntoIterator<It
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn config(key: &str) -> Option<String> {
     CONFIG.with_borrow(|config| config.get(key).cloned())
+}
+
+/// Gives the replies to [requests](crate::requests) that are made in this thread. Without it, no queue takes them.
+///
+/// ```
+/// use hive_guest::requests::{self, Error, Failure};
+/// use hive_guest::{Publication, testing};
+///
+/// testing::answer_requests(|_| Err(Error::new(Failure::TimedOut, "no reply came in time")));
+/// let error = requests::request(Publication::to_queue("rpc.prices")).unwrap_err();
+/// assert_eq!(error.failure, Failure::TimedOut);
+/// ```
+pub fn answer_requests(answer: impl FnMut(Publication) -> Result<Message, Error> + 'static) {
+    ANSWER.set(Some(Box::new(answer)));
+}
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn answer(publication: Publication) -> Result<Message, Error> {
+    ANSWER.with_borrow_mut(|answer| match answer {
+        Some(answer) => answer(publication),
+        None => Err(Error::new(
+            Failure::Unroutable,
+            "this test answers no requests: call `testing::answer_requests`",
+        )),
+    })
 }

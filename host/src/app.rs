@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use hive_amqp::{Amqp, Network};
 use hive_config::Environment;
-use hive_config::plan::Plan;
+use hive_config::plan::{HttpPlan, Plan};
 use hive_core::canary::Verdict;
 use hive_core::codes::Coded;
 use hive_http::Server;
@@ -400,6 +400,7 @@ pub(crate) fn engine(
         .values()
         .chain(plan.templates())
         .map(|consumer| u32::from(consumer.concurrency))
+        .chain(plan.http.iter().flat_map(requests_at_once))
         .sum();
     let components = u32::try_from(plan.components.len()).unwrap_or(u32::MAX);
     // During a swap, both versions have instances.
@@ -414,6 +415,13 @@ pub(crate) fn engine(
     };
     Engine::new(limits, compiling, tasks, telemetry, store)
         .map_err(|error| StartFault::Host(Coded::plain(format_args!("{error:#}"))))
+}
+
+/// How many requests over HTTP the component of each route handles at once.
+fn requests_at_once(http: &HttpPlan) -> impl Iterator<Item = u32> {
+    let routes = http.routes.values();
+    let handled = routes.filter(|route| route.component.is_some());
+    handled.map(|route| u32::from(route.concurrency))
 }
 
 /// Loads every component of the plan; the faults of all of them in one go.

@@ -20,6 +20,7 @@ mod order;
 mod progress;
 mod quarantine;
 mod recall;
+mod requesting;
 mod scaler;
 mod services;
 mod settle;
@@ -36,7 +37,7 @@ use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_otlp::{Handling, Otlp};
-use hive_sandbox::Call;
+use hive_sandbox::{Call, Requester};
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
 use crate::ledger::{Ledger, Ledgers};
@@ -62,6 +63,7 @@ use self::progress::Progress;
 use self::quarantine::Quarantine;
 pub use self::quarantine::Quarantines;
 use self::recall::{Memory, Recall};
+pub use self::requesting::Requesting;
 use self::services::Common;
 pub use self::services::Services;
 use self::settle::Settler;
@@ -84,6 +86,8 @@ pub struct Pipeline {
     /// None: the component is handed single deliveries.
     batches: Option<Batches>,
     quarantine: Quarantine,
+    /// Sends the requests of its component.
+    requester: Arc<dyn Requester>,
     telemetry: Arc<ConsumerTelemetry>,
     /// None where no spans are sent.
     otlp: Option<Otlp>,
@@ -129,6 +133,7 @@ impl Pipeline {
             recall,
             batches: Batches::of(plan, whole),
             quarantine: Quarantine::of(&common),
+            requester: Requesting::of(&plan.name, &plan.table, connection, tasks),
             handler: services.handler,
             connection: services.connection,
             subscription,
@@ -313,6 +318,7 @@ impl Pipeline {
             consumer: &self.plan.name,
             delivery: &label,
             trace: held.trace.as_deref().map(Handling::carried),
+            requester: Some(&self.requester),
         };
         let answer = dealt.handle(self.plan.schema.as_deref(), &call, &held.delivery.envelope);
         let began = Instant::now();

@@ -59,11 +59,59 @@ mod page {
 mod http {
     mod alarms;
     pub(crate) mod client;
+    mod components;
     mod outages;
     mod refusals;
     mod repeats;
     mod stored;
     mod tls;
+}
+
+/// Requests of components to others over the broker, and what becomes of them.
+mod requests {
+    mod ends;
+    mod losses;
+
+    use anyhow::{Context, Result};
+    use hive_tests::{HiveToml, Message, Vhost};
+
+    /// A guest that sends the requests in `letters` and tells `out` what came of each.
+    fn asking(component_keys: &str, consumer_keys: &str) -> HiveToml {
+        HiveToml::new()
+            .queue("letters", "")
+            .queue("out", "")
+            .queue("rpc.a", "")
+            .queue("other", "")
+            .component("request", component_keys)
+            .consumer("letters", "request", consumer_keys)
+    }
+
+    const GRANTED: &str = "allow = { request = [\":rpc.*\", \"nothing:*\"] }";
+
+    /// The answer to a request that was taken off its queue.
+    async fn reply(vhost: &Vhost, request: &Message, text: &str) -> Result<()> {
+        vhost
+            .publish("", &reply_to(request)?, answer(request, text))
+            .await
+    }
+
+    fn reply_to(request: &Message) -> Result<String> {
+        let queue = request.properties.reply_to().as_ref();
+        Ok(queue.context("the request has no reply-to")?.to_string())
+    }
+
+    fn answer(request: &Message, text: &str) -> Message {
+        let id = request.properties.correlation_id().clone();
+        let id = id.unwrap_or_default();
+        Message::new(text).with(|properties| properties.with_correlation_id(id))
+    }
+
+    /// The metric of requests that ended so.
+    fn ended(result: &str) -> String {
+        format!("hive_requests_total{{component=\"request\",result=\"{result}\"}}")
+    }
+
+    const DROPPED: &str = "hive_replies_dropped_total{connection=\"main\"}";
 }
 
 /// Traces: what a collector is sent of a message's life, and what goes on with the message.

@@ -27,7 +27,7 @@ from hive._answers import (
     to_queue,
 )
 from hive._consumer import consumer
-from hive._delivery import Delivery
+from hive._delivery import Delivery, Reply
 
 __all__ = [
     "Ack",
@@ -38,6 +38,7 @@ __all__ = [
     "Nested",
     "Publication",
     "Reject",
+    "Reply",
     "Retry",
     "Timestamp",
     "consumer",

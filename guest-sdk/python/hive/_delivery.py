@@ -10,24 +10,12 @@ from hive import _headers
 from hive._answers import Headers, Publication, Reject, to_queue
 
 
-class Delivery:
-    """One message, as it was consumed from one queue."""
+class Received:
+    """A message as it arrived."""
 
-    def __init__(self, raw: wit.Delivery) -> None:
-        self.message = raw.message
+    def __init__(self, message: wit.Message) -> None:
+        self.message = message
         """Properties and body as they arrived, each header with its AMQP type."""
-        self.queue = raw.queue
-        """The queue that it was consumed from."""
-        self.exchange = raw.exchange
-        """The exchange that it was published to; empty for the default exchange. A retry keeps it."""
-        self.routing_key = raw.routing_key
-        """The routing key that it was published with. A retry keeps it."""
-        self.redelivered = raw.redelivered
-        """The broker delivered this message before and got no answer."""
-        self.attempt = raw.attempt
-        """1 for the first attempt, then one more for each retry. Redeliveries do not count."""
-        self.stream_offset = raw.stream_offset
-        """The offset in a stream."""
 
     @property
     def properties(self) -> wit.Properties:
@@ -53,6 +41,29 @@ class Delivery:
         Raises ``json.JSONDecodeError``, or ``UnicodeDecodeError``: both are a ``ValueError``.
         """
         return json.loads(self.text(), **options)
+
+
+class Reply(Received):
+    """The reply to a request; ``hive.requests.request`` returns it."""
+
+
+class Delivery(Received):
+    """One message, as it was consumed from one queue."""
+
+    def __init__(self, raw: wit.Delivery) -> None:
+        super().__init__(raw.message)
+        self.queue = raw.queue
+        """The queue that it was consumed from."""
+        self.exchange = raw.exchange
+        """The exchange that it was published to; empty for the default exchange. A retry keeps it."""
+        self.routing_key = raw.routing_key
+        """The routing key that it was published with. A retry keeps it."""
+        self.redelivered = raw.redelivered
+        """The broker delivered this message before and got no answer."""
+        self.attempt = raw.attempt
+        """1 for the first attempt, then one more for each retry. Redeliveries do not count."""
+        self.stream_offset = raw.stream_offset
+        """The offset in a stream."""
 
     def forward(self, exchange: str, routing_key: str, *, mandatory: bool = True) -> Publication:
         """A publication of the unchanged message: body, properties, every header with its AMQP type."""

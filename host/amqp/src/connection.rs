@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hive_config::plan::{ConnectionPlan, ConsumerPlan, DelayQueues, Endpoint};
 use hive_core::codes::Reason;
-use hive_core::message::Publication;
+use hive_core::message::{Message, Publication};
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Role, Telemetry};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +22,7 @@ use crate::message::delay::DelayQueue;
 use crate::message::outgoing::{DelayingExchange, PublishLimits};
 use crate::publish::Publisher;
 use crate::queue_news::{self, QueueNews};
+use crate::requests::{NoReply, Replies, Request};
 use crate::session::SharedSession;
 use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
@@ -43,6 +44,7 @@ pub struct Connection {
     topology: Arc<ArcSwap<Topology>>,
     consuming: Link,
     publishing: Link,
+    replies: Replies,
     telemetry: Telemetry,
 }
 
@@ -91,6 +93,7 @@ impl Connection {
         let consuming = Link::start(Role::Consume, Some(topology.clone()), &parts);
         let publishing = Link::start(Role::Publish, None, &parts);
         Ok(Arc::new(Self {
+            replies: Replies::new(&consuming, tasks, telemetry.replies(&plan.name)),
             consuming,
             publishing,
             plan,
@@ -213,6 +216,20 @@ impl Connection {
     pub fn publisher(&self, consumer: &str, table: &str, tasks: &Tasks) -> Publisher {
         let telemetry = self.telemetry.publisher(table);
         Publisher::new(consumer, self.publishing.clone(), tasks, telemetry)
+    }
+
+    /// Publishes a request over `publisher`, and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn request(
+        &self,
+        request: Request,
+        publisher: &Publisher,
+    ) -> Result<Message, NoReply> {
+        let limits = self.publish_limits();
+        self.replies.ask(request, publisher, &limits).await
     }
 
     /// A place in a group of hosts, until `tasks` close, and the messages that come for it.

@@ -4,6 +4,7 @@
 //! - [`Subscription`]: the deliveries of a queue, each with the duty to settle it;
 //! - [`Browsing`]: what waits in a queue, looked at and put back, or taken out;
 //! - [`Meeting`]: messages between the hosts of a group;
+//! - [`Request`]: a message whose reply is awaited;
 //! - [`Tokens`]: a queue that one host at a time is given;
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
@@ -20,6 +21,7 @@ mod meeting;
 mod message;
 mod publish;
 mod queue_news;
+mod requests;
 mod session;
 mod tokens;
 mod topology;
@@ -62,6 +64,7 @@ pub use self::message::outgoing::{DelayingExchange, LARGEST_BODY, Outgoing, Publ
 pub use self::message::waiting::Waiting;
 pub use self::publish::{Confirmation, PublishFault, Publisher, Unconfirmed};
 pub use self::queue_news::QueueNews;
+pub use self::requests::{NoReply, Request};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::tokens::{TokenGiven, Tokens};
 pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};

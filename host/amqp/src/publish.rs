@@ -175,8 +175,22 @@ impl Publisher {
     /// Hands `outgoing` to the publisher, in the order of the calls. This waits only for room; the
     /// confirmation that it gives waits for the broker.
     pub async fn publish(&self, outgoing: Vec<Outgoing>) -> Confirmation {
+        self.submit(outgoing, false).await
+    }
+
+    /// The same for one that is sent once: what is lost with its channel may have been taken, and is not published
+    /// again. What is not sent yet when its confirmation is not awaited any more is not sent at all.
+    pub(crate) async fn publish_once(&self, outgoing: Outgoing) -> Confirmation {
+        self.submit(vec![outgoing], true).await
+    }
+
+    async fn submit(&self, outgoing: Vec<Outgoing>, once: bool) -> Confirmation {
         let (answer, confirmation) = oneshot::channel();
-        let submission = Submission { outgoing, answer };
+        let submission = Submission {
+            outgoing,
+            answer,
+            once,
+        };
         // A publisher that is gone drops the answer, and that is the answer.
         let submissions = self.submissions.get_or_init(|| self.start());
         if !submissions.stand(submission).await {
@@ -261,6 +275,10 @@ impl Task {
             };
             last = Some(Arc::clone(&session));
             batch.refuse_too_large(session.frame_max());
+            batch.leave_out_what_is_not_awaited();
+            if !batch.is_unsettled() {
+                break;
+            }
             let mut items = batch.next_round(singly, &self.doubts);
             let ended = self
                 .round(&channel, &session, &mut items, &mut deadline)
@@ -286,6 +304,7 @@ impl Task {
                 (Some(_), _) => singly = true,
                 (None, _) => {}
             }
+            items.iter_mut().for_each(|item| item.lose());
             self.leave_channel().await;
         }
     }

@@ -48,7 +48,9 @@ pub fn asyncapi(plan: &Plan) -> Value {
     for schedule in plan.schedules.values() {
         document.schedule(schedule);
     }
-    for route in plan.http.iter().flat_map(|http| http.routes.values()) {
+    let routes = plan.http.iter().flat_map(|http| http.routes.values());
+    // What a component makes of a request is not in hive.toml.
+    for route in routes.filter(|route| route.component.is_none()) {
         document.http_route(route);
     }
     let title = plan.host.group.as_deref().unwrap_or("Hive");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hive_contracts::Contract;
-use hive_core::message::{Envelope, Publication};
+use hive_core::message::{Envelope, Message, Publication};
 use jsonschema::Validator;
 use regex::Regex;
 use serde_json::Value;
@@ -51,8 +51,10 @@ pub struct ComponentCase {
     pub keyvalue: Vec<Bucket>,
     /// The time of day that the component reads; none for the machine's.
     pub clock: Option<SystemTime>,
-    /// Answers to its requests.
+    /// Answers to its requests over HTTP.
     pub http: Vec<HttpAnswer>,
+    /// Replies to its requests over the broker.
+    pub requests: Vec<RequestAnswer>,
     /// The calls; at least one.
     pub calls: Vec<Call>,
 }
@@ -192,6 +194,26 @@ pub enum HttpReply {
         body: Vec<u8>,
     },
     /// `refused`, `timeout` or `closed`.
+    Fails(String),
+}
+
+/// A reply to requests over the broker.
+#[derive(Debug, Clone)]
+pub struct RequestAnswer {
+    /// How the request must be.
+    pub request: MessageMatch,
+    /// What the component gets.
+    pub reply: RequestReply,
+    /// How often it is asked for; none for at least once.
+    pub times: Option<u64>,
+}
+
+/// What a component gets for its request over the broker.
+#[derive(Debug, Clone)]
+pub enum RequestReply {
+    /// A reply.
+    Message(Message),
+    /// One of the failures of the contract, as in `timed-out`.
     Fails(String),
 }
 

@@ -1,8 +1,12 @@
 //! What a request is answered with. Pure.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hive_amqp::{LinkState, PublishFault};
 use hive_core::codes::Code;
+use hive_core::message::{Publication, Retry};
+use hive_core::policy::Outcome;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -13,6 +17,9 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// When a request that found no broker may be tried again, in seconds.
 const BROKER_AWAY: u64 = 5;
+
+/// The longest reason of a component that a client gets, in bytes.
+const LONGEST_REASON: usize = 4096;
 
 /// When one that found the host busy may.
 const BUSY: u64 = 1;
@@ -125,6 +132,42 @@ impl Refusal {
         Self::later(Code::HttpBusy, error, BROKER_AWAY)
     }
 
+    /// The component's own words, which are meant for the client.
+    fn rejected(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::HttpRejected, cut(reason))
+    }
+
+    /// The same for a request that the component may take later.
+    fn not_now(retry: &Retry) -> Self {
+        let wait = retry.delay.unwrap_or(Duration::from_secs(BROKER_AWAY));
+        // Never earlier than the component asks for.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::later(Code::HttpNotNow, cut(&retry.reason), seconds.max(1))
+    }
+
+    pub(crate) fn component_failed() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, Code::HttpFailed, "the request could not be handled")
+    }
+
+    fn component_timed_out() -> Self {
+        let status = StatusCode::GATEWAY_TIMEOUT;
+        let error = "the request could not be handled in time";
+        Self::new(status, Code::HttpFailed, error)
+    }
+
+    /// The host could not call the component now.
+    fn not_called() -> Self {
+        let error = "the host cannot handle the request at the moment";
+        Self::later(Code::HttpBusy, error, BROKER_AWAY)
+    }
+
+    /// The broker has no queue for the delay of a publication now.
+    pub(crate) fn not_delayed() -> Self {
+        let error = "the broker cannot delay a message at the moment";
+        Self::later(Code::HttpBrokerAway, error, BROKER_AWAY)
+    }
+
     /// Why nothing is published over a link in this state; `None` if something may be.
     pub(crate) fn of_link(state: &LinkState) -> Option<Self> {
         let error = match state {
@@ -173,6 +216,55 @@ impl Refusal {
         }
         answer
     }
+}
+
+/// What a component's outcome means for a request.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decision {
+    /// It is handled, and nothing comes of it.
+    Nothing,
+    /// These are published for it.
+    Publish(Vec<Publication>),
+    /// The client is told that it is not.
+    Refuse {
+        refusal: Refusal,
+        /// What only the log has.
+        reason: Option<String>,
+    },
+}
+
+/// The decision over a request. A failure is not put right by a retry of the host's: the client knows of it, and whether
+/// the request may be sent again.
+pub(crate) fn decision(outcome: Outcome) -> Decision {
+    let refuse = |refusal, reason| Decision::Refuse { refusal, reason };
+    match outcome {
+        Outcome::Handled(publications) if publications.is_empty() => Decision::Nothing,
+        Outcome::Handled(publications) => Decision::Publish(publications),
+        Outcome::Rejected(reason) => refuse(Refusal::rejected(&reason), None),
+        Outcome::RetryAsked(retry) => refuse(Refusal::not_now(&retry), None),
+        Outcome::TimedOut(timeout) => {
+            let reason = format!("the call took longer than `timeout` = {timeout:?}");
+            refuse(Refusal::component_timed_out(), Some(reason))
+        }
+        Outcome::HostFault(reason) => refuse(Refusal::not_called(), Some(reason)),
+        Outcome::Failed(reason)
+        | Outcome::Trapped(reason)
+        | Outcome::OverLimit(reason)
+        | Outcome::NotAllowed(reason)
+        | Outcome::Unmatched(reason) => refuse(Refusal::component_failed(), Some(reason)),
+    }
+}
+
+/// As much of a component's reason as a client gets.
+fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(LONGEST_REASON)]
+}
+
+/// The answer to a request that a component has handled, of which nothing is to be stored.
+pub(crate) fn handled() -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
 }
 
 /// The answer to a request whose message is stored.
@@ -226,6 +318,48 @@ mod tests {
         let text = "404 NOT_FOUND - no exchange 'secret' in vhost 'shop'".to_owned();
         let refusal = Refusal::of_publication(&PublishFault::Refused { index: 0, text });
         assert!(!refusal.error.contains("secret"), "{refusal:?}");
+    }
+
+    fn refusal(outcome: Outcome) -> (Refusal, Option<String>) {
+        match decision(outcome) {
+            Decision::Refuse { refusal, reason } => (refusal, reason),
+            other => panic!("it is no refusal: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_failure_are_for_the_log_alone() {
+        let secret = || "no password for db.internal".to_owned();
+        for (outcome, status) in [
+            (Outcome::Failed(secret()), 500),
+            (Outcome::Trapped(secret()), 500),
+            (Outcome::OverLimit(secret()), 500),
+            (Outcome::NotAllowed(secret()), 500),
+            (Outcome::HostFault(secret()), 503),
+        ] {
+            let (refusal, reason) = refusal(outcome);
+            assert_eq!(refusal.status, status);
+            assert!(!refusal.error.contains("password"), "{refusal:?}");
+            assert_eq!(reason, Some(secret()));
+        }
+        let (refusal, _) = refusal(Outcome::TimedOut(Duration::from_secs(1)));
+        assert_eq!(refusal.status, 504);
+    }
+
+    #[test]
+    fn an_answer_of_a_component_is_the_clients() {
+        assert_eq!(decision(Outcome::Handled(Vec::new())), Decision::Nothing);
+        let (rejected, reason) = refusal(Outcome::Rejected("ä".repeat(4096)));
+        assert_eq!((rejected.status.as_u16(), reason), (400, None));
+        assert_eq!(rejected.error, "ä".repeat(2048));
+        for (delay, seconds) in [(None, 5), (Some(1), 1), (Some(1000), 1), (Some(1001), 2)] {
+            let delay = delay.map(Duration::from_millis);
+            let reason = "busy".to_owned();
+            let (later, _) = refusal(Outcome::RetryAsked(Retry { reason, delay }));
+            assert_eq!(later.status, 503);
+            assert_eq!(later.error, "busy");
+            assert_eq!(later.retry_after, Some(seconds), "{delay:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use hive_amqp::Connection;
-use hive_config::plan::{HttpPlan, HttpRoutePlan};
+use hive_config::plan::HttpPlan;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, HttpTelemetry, Telemetry};
 use hyper::rt::Executor;
@@ -24,10 +24,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::keys::Keys;
 use crate::memory::Memory;
 use crate::service::Service;
-use crate::table::Table;
+use crate::table::{Helps, Table};
 
 /// How long an answer may take to be written once every message of the host is settled.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -112,13 +111,13 @@ impl Server {
         server
     }
 
-    /// From now on the routes are those of `plan`, over these connections; each new one remembers its `keys`. The
-    /// certificate is that of `plan` for connections that are made from now on.
+    /// From now on the routes are those of `plan`, over these connections; each new one gets its keys and its component
+    /// of the host. The certificate is that of `plan` for connections that are made from now on.
     pub fn follow(
         &self,
         plan: &HttpPlan,
         connection: impl Fn(&str) -> Option<Arc<Connection>>,
-        keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
+        host: &impl Helps,
     ) {
         let Self {
             service,
@@ -127,7 +126,7 @@ impl Server {
         } = self;
         tls.store(tls_of(plan));
         let before = service.table.load_full().unwrap_or_default();
-        let table = Table::of(plan, connection, keys, &before, &service.tasks, telemetry);
+        let table = Table::of(plan, connection, host, &before, &service.tasks, telemetry);
         service.table.store(Some(Arc::new(table)));
     }
 }

@@ -15,12 +15,13 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::{Answer, Refusal, stored};
-use crate::keys::Claim;
+use crate::answer::{Answer, Refusal, handled, stored};
+use crate::claim::{Report, claimed};
+use crate::component::{Asked, Done};
 use crate::memory::{Memory, Share};
 use crate::routing::Path;
 use crate::table::{Found, Route, Table};
-use crate::{body, cors, publication, token};
+use crate::{body, component, cors, publication, token};
 
 /// Room that a body gets before any of it is there.
 const FIRST_ROOM: usize = 64 * 1024;
@@ -46,10 +47,12 @@ struct Handed {
 }
 
 /// Why a message is not stored, or not known to be.
-enum Unstored {
+pub(crate) enum Unstored {
     Publication(PublishFault),
     /// Whether its key was seen.
     KeysUnknown,
+    /// A component has decided so, or what it publishes is not stored.
+    Refused(Refusal),
 }
 
 /// A request whose route is known.
@@ -89,8 +92,9 @@ impl Service {
                     parts,
                     deadline: since + self.timeout,
                 };
-                let mut answer = match self.published(routed, body).await {
-                    Ok(message_id) => stored(route.plan.status, &message_id),
+                let mut answer = match self.done(routed, body).await {
+                    Ok((Done::Stored, message_id)) => stored(route.plan.status, &message_id),
+                    Ok((Done::Handled, _)) => handled(),
                     Err(refusal) => refused(&route.plan.name, &refusal),
                 };
                 cors::open(&mut answer, &headers, &route.plan.cors);
@@ -107,8 +111,9 @@ impl Service {
         Ok(answer)
     }
 
-    /// The id of the message, once the broker has it.
-    async fn published(&self, routed: Routed<'_>, body: Incoming) -> Result<String, Refusal> {
+    /// What has been done for a request, and the id of its message: once the broker has it, or a component has decided and
+    /// the broker has what it publishes.
+    async fn done(&self, routed: Routed<'_>, body: Incoming) -> Result<(Done, String), Refusal> {
         let Routed {
             route,
             captured,
@@ -138,16 +143,32 @@ impl Service {
             Some(key) => key.clone(),
             None => format!("{:032x}", rand::random::<u128>()),
         };
-        let limits = route.connection.publish_limits();
-        let outgoing = Outgoing::publication(&mut publication, &message_id, &limits);
-        let outgoing = outgoing.map_err(|error| Refusal::malformed(error.to_string()))?;
-        let message = Handed {
-            outgoing,
-            key,
-            share,
-        };
-        self.confirmed(&route, message, deadline).await?;
-        Ok(message_id)
+        let (answer, answered) = oneshot::channel();
+        // As work, which a stop waits for, whether or not the client does.
+        if let Some(component) = route.component.clone() {
+            let asked = Asked {
+                request: component::delivery(&route, publication, &message_id),
+                message_id: message_id.clone(),
+                key,
+                share,
+            };
+            let tasks = self.tasks.clone();
+            let work = component::decide(Arc::clone(&route), component, asked, tasks, answer);
+            drop(self.tasks.spawn_work(work));
+        } else {
+            let limits = route.connection.publish_limits();
+            let outgoing = Outgoing::publication(&mut publication, &message_id, &limits);
+            let outgoing = outgoing.map_err(|error| Refusal::malformed(error.to_string()))?;
+            let message = Handed {
+                outgoing,
+                key,
+                share,
+            };
+            let work = publish(Arc::clone(&route), message, answer);
+            drop(self.tasks.spawn_work(work));
+        }
+        let done = answered_by(&route, answered, deadline).await?;
+        Ok((done, message_id))
     }
 
     /// The whole body, and the share of memory that it takes.
@@ -196,79 +217,55 @@ impl Service {
             gathered.extend_from_slice(&data);
         }
     }
+}
 
-    /// Resolves once the broker has the message, or it is known that it has not, or is not known in time.
-    async fn confirmed(
-        &self,
-        route: &Arc<Route>,
-        message: Handed,
-        deadline: Instant,
-    ) -> Result<(), Refusal> {
-        let (answer, answered) = oneshot::channel();
-        // As work, which a stop waits for, whether or not the client does.
-        let work = publish(Arc::clone(route), message, answer);
-        drop(self.tasks.spawn_work(work));
-        let ended = tokio::select! {
-            biased;
-            ended = timeout_at(deadline, answered) => ended,
-            // A message that meets an alarm waits until it is over, which may be hours.
-            () = route.link.blocked() => return Err(Refusal::unconfirmed()),
-        };
-        match ended {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(Unstored::Publication(fault)))) => {
-                report(&route.plan.name, &fault);
-                Err(Refusal::of_publication(&fault))
-            }
-            Ok(Ok(Err(Unstored::KeysUnknown))) => Err(Refusal::keys_unknown()),
-            // The task was dropped, or the time is over.
-            Ok(Err(_)) | Err(_) => Err(Refusal::unconfirmed()),
+/// Resolves once the request is done, or it is known that it is not, or is not known in time.
+async fn answered_by(
+    route: &Route,
+    answered: oneshot::Receiver<Result<Done, Unstored>>,
+    deadline: Instant,
+) -> Result<Done, Refusal> {
+    let ended = tokio::select! {
+        biased;
+        ended = timeout_at(deadline, answered) => ended,
+        // A message that meets an alarm waits until it is over, which may be hours.
+        () = route.link.blocked() => return Err(Refusal::unconfirmed()),
+    };
+    match ended {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Ok(Err(Unstored::Publication(fault)))) => {
+            report(&route.plan.name, &fault);
+            Err(Refusal::of_publication(&fault))
         }
+        Ok(Ok(Err(Unstored::KeysUnknown))) => Err(Refusal::keys_unknown()),
+        Ok(Ok(Err(Unstored::Refused(refusal)))) => Err(refusal),
+        // The task was dropped, or the time is over.
+        Ok(Err(_)) | Err(_) => Err(Refusal::unconfirmed()),
     }
 }
 
 /// Publishes, unless the client is gone before there is room for it, or the message of its key is stored already.
-async fn publish(
-    route: Arc<Route>,
-    message: Handed,
-    mut answer: oneshot::Sender<Result<(), Unstored>>,
-) {
+async fn publish(route: Arc<Route>, message: Handed, report: Report) {
     let Handed {
         outgoing,
         key,
         share,
     } = message;
-    let mut lease = None;
-    if let (Some(keys), Some(key)) = (&route.keys, &key) {
-        let claimed = tokio::select! {
-            biased;
-            claimed = keys.claim(key) => claimed,
-            () = answer.closed() => return,
-        };
-        match claimed {
-            Ok(Claim::Fresh(fresh)) => lease = Some(fresh),
-            Ok(Claim::Done) => {
-                let _nobody_waits = answer.send(Ok(()));
-                return;
-            }
-            Err(reason) => {
-                tracing::debug!(reason, "an idempotency key cannot be looked up");
-                let _nobody_waits = answer.send(Err(Unstored::KeysUnknown));
-                return;
-            }
-        }
-    }
+    let claimed = claimed(&route, key.as_deref(), report).await;
+    let Some((lease, mut report)) = claimed else {
+        return;
+    };
     let confirmation: Confirmation = tokio::select! {
         biased;
         confirmation = route.publisher.publish(vec![outgoing]) => confirmation,
-        () = answer.closed() => return,
+        () = report.closed() => return,
     };
     let ended = confirmation.await.map_err(Unstored::Publication);
     drop(share);
     if let (Ok(()), Some(lease)) = (&ended, lease) {
         lease.commit().await;
     }
-    let _nobody_waits = answer.send(ended);
+    let _nobody_waits = report.send(ended.map(|()| Done::Stored));
 }
 
 fn is_preflight(parts: &Parts) -> bool {
@@ -295,7 +292,7 @@ fn refused(route: &str, refusal: &Refusal) -> Answer {
 }
 
 /// Reports what an operator has to put right.
-fn report(route: &str, fault: &PublishFault) {
+pub(crate) fn report(route: &str, fault: &PublishFault) {
     let code = Refusal::of_publication(fault).code.as_str();
     match fault {
         PublishFault::Unroutable { text, .. } => Fact::HttpUnroutable {

@@ -7,9 +7,11 @@ use hive_config::plan::{HttpPlan, HttpRoutePlan, Segment};
 use hive_core::rate::Bucket;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{HttpRouteTelemetry, HttpTelemetry, Role};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
+use crate::component::Component;
 use crate::keys::Keys;
 use crate::routing::Path;
 
@@ -19,6 +21,21 @@ const PUBLISHES: &str = "(http)";
 /// All routes.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Arc<Route>>);
+
+/// What the routes get of the host.
+pub trait Helps {
+    /// What remembers the idempotency keys of a route, if it asks for that.
+    fn keys(&self, route: &HttpRoutePlan, connection: &Connection) -> Option<Arc<dyn Keys>>;
+
+    /// What decides over the requests of a route, if it names a component.
+    fn component(
+        &self,
+        route: &HttpRoutePlan,
+        connection: &Arc<Connection>,
+    ) -> Option<Arc<dyn Component>>;
+}
+
+type Helped = (Option<Arc<dyn Keys>>, Option<Arc<dyn Component>>);
 
 /// One route.
 #[derive(Debug)]
@@ -31,6 +48,10 @@ pub(crate) struct Route {
     pub(crate) telemetry: HttpRouteTelemetry,
     /// The keys that were seen, if the route remembers them.
     pub(crate) keys: Option<Arc<dyn Keys>>,
+    /// What decides over its requests; `None` if they are published as they are.
+    pub(crate) component: Option<Arc<dyn Component>>,
+    /// As many as requests may be handled at once.
+    pub(crate) turns: Semaphore,
     bucket: Option<Mutex<Bucket>>,
 }
 
@@ -48,7 +69,7 @@ impl Table {
     pub(crate) fn of(
         plan: &HttpPlan,
         connection: impl Fn(&str) -> Option<Arc<Connection>>,
-        keys: impl Fn(&HttpRoutePlan, &Connection) -> Option<Arc<dyn Keys>>,
+        host: &impl Helps,
         before: &Self,
         tasks: &Tasks,
         telemetry: &HttpTelemetry,
@@ -61,8 +82,12 @@ impl Table {
             Some(match kept {
                 Some(route) => Arc::clone(route),
                 None => {
-                    let keys = keys(plan, &connection);
-                    Arc::new(Route::new(plan, connection, keys, tasks, telemetry))
+                    let (keys, component) = (
+                        host.keys(plan, &connection),
+                        host.component(plan, &connection),
+                    );
+                    let helped = (keys, component);
+                    Arc::new(Route::new(plan, connection, helped, tasks, telemetry))
                 }
             })
         });
@@ -103,7 +128,7 @@ impl Route {
     fn new(
         plan: &HttpRoutePlan,
         connection: Arc<Connection>,
-        keys: Option<Arc<dyn Keys>>,
+        (keys, component): Helped,
         tasks: &Tasks,
         telemetry: &HttpTelemetry,
     ) -> Self {
@@ -115,8 +140,10 @@ impl Route {
             publisher: connection.publisher(&plan.name, PUBLISHES, tasks),
             telemetry: telemetry.route(&plan.name),
             bucket: plan.rate.map(|rate| Mutex::new(Bucket::new(&rate, now))),
+            turns: Semaphore::new(usize::from(plan.concurrency)),
             connection,
             keys,
+            component,
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod publish;
 pub(crate) mod reporting;
+pub(crate) mod requests;
 pub(crate) mod sockets;
 pub(crate) mod surroundings;
 
@@ -21,12 +22,13 @@ use wasmtime_wasi_http::WasiHttpView;
 use self::config::ConfigView;
 use self::keyvalue::KeyValueView;
 use self::reporting::Reporting;
+use self::requests::RequestsView;
 
 /// A linker with everything that a component may import. What it reaches of its instance, each interface finds
 /// through a view.
 pub(crate) fn linker<T>(engine: &Engine) -> wasmtime::Result<Linker<T>>
 where
-    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + 'static,
+    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + RequestsView + 'static,
 {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -39,5 +41,6 @@ where
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     config::link(&mut linker)?;
     keyvalue::link(&mut linker)?;
+    requests::link(&mut linker)?;
     Ok(linker)
 }

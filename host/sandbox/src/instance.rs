@@ -87,7 +87,10 @@ impl Instance {
             .output
             .begin(label.consumer, label.delivery, label.trace);
         state.outgoing.belongs_to(label.trace);
-        match call(&mut self.store, function, plan.timeout).await {
+        state.requests.begin(label.requester, label.trace);
+        let called = call(&mut self.store, function, plan.timeout).await;
+        self.store.data_mut().requests.end();
+        match called {
             Ok(Ok(answer)) => work.outcomes(answer, plan.max_publications),
             Ok(Err(error)) => Ok(work.of_each(Outcome::Failed(trap::bounded(error)))),
             Err(outcome) => Err(work.of_each(outcome)),

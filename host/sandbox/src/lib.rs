@@ -11,6 +11,7 @@ mod instance;
 mod pool;
 mod swap;
 
+pub use self::capability::requests::{Requester, Unanswered};
 pub use self::capability::surroundings::{
     HttpOutcome, HttpRequest, Network, Surroundings, WallClock,
 };

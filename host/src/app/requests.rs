@@ -1,5 +1,6 @@
 //! Requests over HTTP: the address is bound before anything is consumed, and served once connections are opened.
 
+mod handled;
 mod remembered;
 
 use std::sync::Arc;
@@ -7,13 +8,17 @@ use std::sync::Arc;
 use hive_amqp::Connection;
 use hive_config::plan::{HttpPlan, HttpRoutePlan, Plan};
 use hive_core::codes::{Code, Coded};
-use hive_http::{Keys, Listener};
+use hive_http::{Component, Helps, Keys, Listener};
 use hive_store::{OnDemand, Store};
 use hive_telemetry::Remembered;
 
 use super::StartFault;
 use super::running::Running;
 use crate::ledger::Ledger;
+use crate::pipeline::Requesting;
+
+/// The consumer of metrics of publications, which has no table.
+const REQUESTS: &str = "(http)";
 
 /// Binds the address of `[http]`, if there is one.
 pub(super) async fn bind(plan: &Plan) -> Result<Option<Listener>, StartFault> {
@@ -39,9 +44,8 @@ pub(super) fn reloaded(running: Option<HttpPlan>, new: Option<HttpPlan>) -> Opti
     }
 }
 
-impl Running {
-    /// What remembers the idempotency keys of a route, if it asks for that.
-    fn remembered(&self, route: &HttpRoutePlan, connection: &Connection) -> Option<Arc<dyn Keys>> {
+impl Helps for Running {
+    fn keys(&self, route: &HttpRoutePlan, connection: &Connection) -> Option<Arc<dyn Keys>> {
         let dedup = route.publish_dedup.as_ref()?;
         let store: Arc<dyn Store> = Arc::<OnDemand>::clone(&self.store);
         let tasks = self.tasks.branch();
@@ -52,6 +56,20 @@ impl Running {
         Some(Arc::new(keys))
     }
 
+    fn component(
+        &self,
+        route: &HttpRoutePlan,
+        connection: &Arc<Connection>,
+    ) -> Option<Arc<dyn Component>> {
+        let slot = self.slots.get(route.component.as_ref()?)?;
+        let requester = Requesting::of(&route.name, REQUESTS, connection, &self.tasks);
+        Some(Arc::new(self::handled::Handled::new(
+            route, slot, requester,
+        )))
+    }
+}
+
+impl Running {
     /// Serves the routes of the plan over the connections that there are.
     pub(super) fn serve_routes(&self) {
         if let (Some(server), Some(plan)) = (&self.requests, &self.plan.http) {
@@ -59,9 +77,7 @@ impl Running {
                 let linked = self.connections.get(name)?;
                 Some(Arc::clone(&linked.connection))
             };
-            server.follow(plan, connection, |route, connection| {
-                self.remembered(route, connection)
-            });
+            server.follow(plan, connection, self);
         }
     }
 }

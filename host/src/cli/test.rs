@@ -7,6 +7,7 @@ mod files;
 mod flow;
 mod offline;
 mod pool;
+mod replies;
 mod report;
 mod snapshot;
 

@@ -224,6 +224,7 @@ impl Pipeline {
             consumer: &self.plan.name,
             delivery: &label,
             trace: trace.as_ref().map(Handling::carried),
+            requester: Some(&self.requester),
         };
         let began = Instant::now();
         let answer = dealt.handle_batch(self.plan.schema.as_deref(), &call, &envelopes);

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
 use super::facts::Fact;
 use super::meters::Meters;
-use super::words::{Capability, SwapEnd};
+use super::words::{Capability, RequestEnd, SwapEnd};
 
 /// A component that asks in a loop must not fill the disk with what it did not get.
 const LINES: u32 = 10;
@@ -23,6 +23,8 @@ pub struct ComponentTelemetry {
     instances: IntGauge,
     traps: IntCounter,
     denied: IntCounterVec,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
     lines_dropped: IntCounter,
     told: Arc<Told>,
 }
@@ -106,6 +108,8 @@ impl ComponentTelemetry {
             instances: meters.instances.with_label_values(&[&**component]),
             traps: meters.traps.with_label_values(&[&**component]),
             denied: meters.denied.clone(),
+            requests: meters.requests.clone(),
+            request_seconds: meters.request_seconds.clone(),
             lines_dropped: meters.lines_dropped.with_label_values(&[&**component]),
             told: Arc::default(),
         }
@@ -162,6 +166,14 @@ impl ComponentTelemetry {
         self.denied
             .with_label_values(&[&*self.component, capability.as_str()])
             .inc();
+    }
+
+    /// A request over the broker ended, after this time.
+    pub fn requested(&self, end: RequestEnd, took: Duration) {
+        let labels = [&*self.component, end.as_str()];
+        self.requests.with_label_values(&labels).inc();
+        let seconds = self.request_seconds.with_label_values(&[&*self.component]);
+        seconds.observe(took.as_secs_f64());
     }
 
     /// It read its environment, and no variable is granted. Told once: a runtime may ask without need.

@@ -25,6 +25,7 @@ mod meters;
 mod publisher;
 mod quarantine;
 mod recent;
+mod replies;
 mod schedule;
 mod share;
 mod spans;
@@ -53,12 +54,13 @@ pub use self::log::LogTelemetry;
 pub use self::publisher::{PublicationEnd, PublisherTelemetry};
 pub use self::quarantine::QuarantineTold;
 pub use self::recent::{Failure, InFlight};
+pub use self::replies::RepliesTelemetry;
 pub use self::schedule::ScheduleTelemetry;
 pub use self::spans::SpansTelemetry;
 pub use self::stream::StreamTelemetry;
 pub use self::swap::{CanaryDecided, ComponentServes, SwapRefused};
 pub use self::words::{
-    BatchReason, Capability, ConnectionState, PausedBy, QueuePurpose, Remembered, Role,
+    BatchReason, Capability, ConnectionState, PausedBy, QueuePurpose, Remembered, RequestEnd, Role,
     ScheduleResult, SwapEnd,
 };
 
@@ -116,6 +118,11 @@ impl Telemetry {
     /// What the publisher of a consumer of this table tells.
     pub fn publisher(&self, table: &str) -> PublisherTelemetry {
         PublisherTelemetry::new(&self.0, table)
+    }
+
+    /// What is told of the replies that come over a connection.
+    pub fn replies(&self, connection: &Arc<str>) -> RepliesTelemetry {
+        RepliesTelemetry::new(&self.0, connection)
     }
 
     /// What is counted of requests over HTTP.

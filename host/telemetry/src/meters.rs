@@ -274,8 +274,17 @@ meters! {
         "Log lines that were dropped: standard error was not read, or could not be written.",
         "Lines that are missing in the [log](#the-log): standard error was not read, or could not be written.";
     denied: counter "hive_denied_total" [component, capability], Host,
-        "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
-        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`. See [the sandbox](sandbox.md).";
+        "What a component asked of the host and was not granted, by capability: http, dirs, keyvalue, sockets, publish, request.",
+        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`, `request`. See [the sandbox](sandbox.md).";
+    requests: counter "hive_requests_total" [component, result], Host,
+        "Requests of a component to others over the broker, by result.",
+        "[Requests](requests.md) of a component over the broker: `answered`, `not_allowed`, `refused`, `unroutable`, `timed_out`, `disconnected`, `too_large`.";
+    request_seconds: histogram(SECONDS) "hive_request_seconds" [component], Host,
+        "Time from a request over the broker to its end.",
+        "Time from a [request](requests.md) over the broker to its reply, or to the end without one.";
+    replies_dropped: counter "hive_replies_dropped_total" [connection], Host,
+        "Replies that no request waits for.",
+        "Replies that no [request](requests.md) waits for: they came too late or twice, or have the correlation id of no request.";
     spans_dropped: counter "hive_spans_dropped_total" [reason], Host,
         "Spans that did not reach the collector.",
         "Spans that did not reach the collector: `queue` where there was no room for them, `collector` where it did not take them.";

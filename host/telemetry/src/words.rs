@@ -100,6 +100,28 @@ words! {
         Sockets = "sockets",
         /// `allow.publish`.
         Publish = "publish",
+        /// `allow.request`.
+        Request = "request",
+    }
+}
+
+words! {
+    /// What became of a request of a component to others, over the broker.
+    RequestEnd {
+        /// It has its reply.
+        Answered = "answered",
+        /// `allow.request` does not name it.
+        NotAllowed = "not_allowed",
+        /// It cannot be published, or the broker did not take it.
+        Refused = "refused",
+        /// No queue took it.
+        Unroutable = "unroutable",
+        /// There was no reply in time.
+        TimedOut = "timed_out",
+        /// The connection was lost, or there was none.
+        Disconnected = "disconnected",
+        /// The reply is larger than the component may receive.
+        TooLarge = "too_large",
     }
 }
 

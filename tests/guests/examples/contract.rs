@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hive_guest::requests::{self, Failure};
 use hive_guest::{Action, Delivery, FieldValue, Publication};
 use hive_test_guests::{body, number, text, unchanged};
 
@@ -23,6 +24,7 @@ fn handle(delivery: Delivery) -> Result<Action, String> {
             Some(reply) => reply.text(format!("to {}", body(&delivery))).into(),
             None => Action::reject("the message says no reply-to"),
         },
+        "request" => to_out(&asked(&body(&delivery), delay)).into(),
         "json" => {
             let got: serde_json::Value = delivery.json()?;
             Publication::to_queue("out")
@@ -72,6 +74,38 @@ fn everything() -> Publication {
     properties.user_id = Some("guest".into());
     properties.app_id = Some("contract".into());
     publication
+}
+
+fn asked(text: &str, timeout: Duration) -> String {
+    let mut question = Publication::to_queue("answers").text(text);
+    question.message.properties.type_ = Some("question".into());
+    let reply = match timeout {
+        Duration::ZERO => requests::request(question),
+        timeout => requests::request_within(question, timeout),
+    };
+    match reply {
+        Ok(reply) => {
+            let text = reply.text().unwrap_or_default();
+            let kind = reply.properties.type_.as_deref().unwrap_or_default();
+            let number = reply
+                .properties
+                .header("number")
+                .and_then(FieldValue::as_integer);
+            format!("{text} {kind} {}", number.unwrap_or_default())
+        }
+        Err(error) => word(error.failure).to_owned(),
+    }
+}
+
+fn word(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NotAllowed => "not-allowed",
+        Failure::Refused => "refused",
+        Failure::Unroutable => "unroutable",
+        Failure::TimedOut => "timed-out",
+        Failure::Disconnected => "disconnected",
+        Failure::TooLarge => "too-large",
+    }
 }
 
 fn told(delivery: &Delivery) -> String {

@@ -93,6 +93,20 @@ async fn example_by_key() -> Result<()> {
 }
 
 #[tokio::test]
+async fn example_requests() -> Result<()> {
+    // Where it builds its components, they are there for `test`.
+    for component in ["quotes", "prices"] {
+        hive_tests::example_component(component);
+    }
+    come_to_what_they_say(Example {
+        folder: checked_and_tested("requests")?,
+        queue: "orders.placed",
+        makes: &[("orders.quoted", 2)],
+    })
+    .await
+}
+
+#[tokio::test]
 async fn example_contracts() -> Result<()> {
     come_to_what_they_say(Example {
         folder: checked_and_tested("contracts")?,
@@ -102,7 +116,7 @@ async fn example_contracts() -> Result<()> {
     .await
 }
 
-/// The folder of an example that needs no component, once `check` and `test` have nothing to say against it.
+/// The folder of an example whose components are there, once `check` and `test` have nothing to say against it.
 fn checked_and_tested(name: &str) -> Result<PathBuf> {
     let folder = example(name);
     let toml = folder.join("hive.toml");

@@ -22,6 +22,8 @@ const INTERNAL_ERRORS: u32 = 4;
 pub(super) struct Submission {
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) answer: oneshot::Sender<Result<(), Unconfirmed>>,
+    /// They are not published again where it is not known what became of them.
+    pub(super) once: bool,
 }
 
 /// The fate of a publication.
@@ -43,6 +45,7 @@ pub(super) struct Item {
     pub(super) outgoing: Outgoing,
     pub(super) verdict: Option<Verdict>,
     connections_lost: u32,
+    once: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl Batch {
 
     fn add(&mut self, submission: Submission, next_id: &mut i64) {
         let number = self.answers.len();
+        let once = submission.once;
         self.answers.push(submission.answer);
         for (index, outgoing) in submission.outgoing.into_iter().enumerate() {
             self.items.push(Item {
@@ -82,6 +86,7 @@ impl Batch {
                 outgoing,
                 verdict: None,
                 connections_lost: 0,
+                once,
             });
             *next_id += 1;
         }
@@ -121,6 +126,17 @@ impl Batch {
     pub(super) fn settle_rest(&mut self, verdict: Verdict) {
         for item in self.unsettled() {
             item.verdict = Some(verdict.clone());
+        }
+    }
+
+    /// What goes out once is of no use to those who have ceased to wait for it.
+    pub(super) fn leave_out_what_is_not_awaited(&mut self) {
+        let Self { answers, items } = self;
+        let unsettled = items.iter_mut().filter(|item| item.verdict.is_none());
+        for item in unsettled.filter(|item| item.once) {
+            if answers[item.submission].is_closed() {
+                item.verdict = Some(Verdict::Disconnected);
+            }
         }
     }
 
@@ -195,6 +211,13 @@ impl Item {
         self.verdict = Some(Verdict::Refused(words));
     }
 
+    /// A round with this item broke off. One that goes out once has its verdict with that.
+    pub(super) fn lose(&mut self) {
+        if self.once && self.verdict.is_none() {
+            self.verdict = Some(Verdict::Disconnected);
+        }
+    }
+
     fn end(&self) -> PublicationEnd {
         match self.verdict {
             Some(Verdict::Stored) => PublicationEnd::Confirmed,
@@ -255,6 +278,7 @@ mod tests {
         let submission = Submission {
             outgoing: verdicts.iter().map(|(m, _)| outgoing(*m)).collect(),
             answer,
+            once: false,
         };
         let mut batch = Batch::gather(submission, &mut queue, &mut 0);
         for (item, (_, verdict)) in batch.items.iter_mut().zip(verdicts) {
@@ -329,6 +353,7 @@ mod tests {
         let submission = Submission {
             outgoing: vec![to("a"), to("b"), to("bad"), to("a"), to("b")],
             answer,
+            once: false,
         };
         let mut batch = Batch::gather(submission, &mut queue, &mut 0);
         let mut doubts = Doubts::default();
@@ -373,6 +398,7 @@ mod tests {
         let submission = Submission {
             outgoing: vec![outgoing(true)],
             answer,
+            once: false,
         };
         Batch::gather(submission, &mut queue, &mut 0)
     }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_core::json::from_base64;
+use hive_core::message::Message;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::given::{file, json, known};
+use super::given::{file, json, known, publication};
 use super::keys::named;
 use super::{
     AnswerMatch, BodyMatch, Bucket, CallMatch, HeaderMatch, HttpAnswer, HttpReply, MessageMatch,
-    TextMatch,
+    RequestAnswer, RequestReply, TextMatch,
 };
 use crate::faults::Faults;
 use crate::keys::Name;
@@ -359,6 +360,29 @@ impl Expecting<'_> {
             request_headers: request
                 .map_or_else(Vec::new, |node| named_texts(node, named!("headers"))),
             request_body: request.and_then(|node| self.body(node)),
+            reply,
+            times: node.read(named!("times")),
+        })
+    }
+
+    /// A reply to requests over the broker.
+    pub(super) fn request(&mut self, node: &Node) -> Option<RequestAnswer> {
+        let reply = match (node.get(named!("reply")), node.text(named!("fail"))) {
+            (Some(at), Some(_)) => {
+                let remedy = "keep `fail`, or the reply";
+                self.faults
+                    .error(Code::Conflict, at, "cannot be combined with `fail`", remedy);
+                return None;
+            }
+            (None, Some(how)) => RequestReply::Fails(how.to_owned()),
+            (Some(reply), None) => {
+                let reply = publication(reply, self.folder, self.faults)?;
+                RequestReply::Message(reply.message)
+            }
+            (None, None) => RequestReply::Message(Message::default()),
+        };
+        Some(RequestAnswer {
+            request: self.message(node),
             reply,
             times: node.read(named!("times")),
         })

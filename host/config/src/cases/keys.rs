@@ -56,6 +56,11 @@ const COMPONENT: &[Key] = &[
         "The time of day that the component reads, as in \"2026-11-28T12:00:00Z\". Default: the machine's.",
     ),
     key("http", Shape::List(&Shape::Table(HTTP)), HTTP_MEANING),
+    key(
+        "requests",
+        Shape::List(&Shape::Table(REQUESTED)),
+        "Replies to the component's requests over the broker. There is no broker; a request without a reply fails the case.",
+    ),
     key("message", Shape::Table(MESSAGE), "The delivery."),
     key("batch", Shape::List(&Shape::Table(BATCHED)), BATCH_MEANING),
     key("expect", Shape::Table(EXPECT), EXPECT_MEANING),
@@ -257,6 +262,33 @@ const PUBLICATION: &[Key] = message_keys![
     key("delay", TIME, "How much later it is published."),
 ];
 
+/// A request over the broker, and its reply.
+const REQUESTED: &[Key] = message_keys![
+    key(
+        "reply",
+        Shape::Table(REPLY),
+        "The reply. Default: an empty message."
+    ),
+    key(
+        "fail",
+        Shape::Choice(&[
+            "refused",
+            "unroutable",
+            "timed-out",
+            "disconnected",
+            "too-large"
+        ]),
+        "That there is no reply, and why.",
+    ),
+    key(
+        "times",
+        Shape::Integer(0, 1_000_000),
+        "How often it must be asked for; behind that it is not answered any more. Default: at least once.",
+    ),
+];
+
+const REPLY: &[Key] = given_keys![];
+
 /// A message that waits in a queue.
 const WAITING: &[Key] = message_keys![];
 
@@ -394,7 +426,7 @@ const QUEUE: &[Key] = &[
 ];
 
 /// Every table of a test file.
-const TABLES: [&[Key]; 16] = [
+const TABLES: [&[Key]; 18] = [
     ROOT,
     COMPONENT,
     CALL,
@@ -404,6 +436,8 @@ const TABLES: [&[Key]; 16] = [
     ANSWER,
     EXPECT,
     PUBLICATION,
+    REQUESTED,
+    REPLY,
     WAITING,
     TEXT_MATCH,
     HTTP,

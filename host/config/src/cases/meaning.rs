@@ -130,6 +130,10 @@ impl<'a> Meaning<'a> {
         }
         let http = node.list(named!("http")).iter();
         let http: Vec<_> = http.filter_map(|one| self.expecting().http(one)).collect();
+        let requests = node.list(named!("requests")).iter();
+        let requests: Vec<_> = requests
+            .filter_map(|one| self.expecting().request(one))
+            .collect();
         Some(ComponentCase {
             name: node.text(named!("name"))?.to_owned(),
             line: self.line(node),
@@ -142,6 +146,7 @@ impl<'a> Meaning<'a> {
             keyvalue: buckets(node),
             clock: self.clock(node),
             http,
+            requests,
             calls,
         })
     }

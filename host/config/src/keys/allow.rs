@@ -30,6 +30,10 @@ table! {
         /// [`allow.publish`](#allowpublish).
         publish => Option<Vec<PublishGrant>> as List(&Shape::Text) [hidden],
             else "not set: anywhere", written "array of patterns";
+
+        /// Where the component may send requests whose replies it waits for: `EXCHANGE:ROUTING-KEY` with `*` and `?`.
+        /// See [requests](requests.md).
+        request => Arc<[PublishGrant]> as List(&Shape::Text) [hidden], else "empty: nowhere", written "array of patterns";
     }
 }
 

@@ -73,11 +73,20 @@ table! {
         /// The connection to the broker that gets the messages.
         connection => Arc<str> as Text = "main", written "name of a connection";
 
-        /// The exchange to publish to; `""` is the default exchange, which routes to the queue named by the routing key.
-        exchange => Arc<str> as Text [required];
+        /// The component that decides over a request: it gets it as a delivery, and its answer says what is published and
+        /// what the client is told. See [components](http.md#components).
+        component => Option<Arc<str>> as Text, else "none: the request is published", written "name of a component";
 
-        /// The routing key: a [text with values](http.md#values-of-the-request) of the request.
-        routing_key => Arc<Template> as Text [required], from |route| route.routing_key.source();
+        /// How many requests `component` handles at once. Further ones wait.
+        concurrency: u16 as Integer(1, u16::MAX as i64) = 16;
+
+        /// The exchange to publish to; `""` is the default exchange, which routes to the queue named by the routing key.
+        /// Required without `component`; with it, the exchange of the delivery.
+        exchange => Arc<str> as Text, else "`\"\"` with `component`";
+
+        /// The routing key: a [text with values](http.md#values-of-the-request) of the request. Required without
+        /// `component`; with it, the routing key of the delivery.
+        routing_key => Arc<Template> as Text, else "`\"\"` with `component`", from |route| route.routing_key.source();
 
         /// Headers of the message, each a [text with values](http.md#values-of-the-request) of the request.
         headers => Arc<[(String, Template)]> as Each(&Shape::Text) [hidden],
@@ -88,7 +97,7 @@ table! {
         accept: Vec<BodyKind> as List(&Shape::Choice(&["json", "form", "raw"])) = ["json"] [hidden],
             written "array of `\"json\"`, `\"form\"`, `\"raw\"`";
 
-        /// The status of the answer to a request whose message is stored.
+        /// The status of the answer to a request whose message is stored, or what `component` publishes for it.
         status: u16 as Integer(200, 202) = 202;
 
         /// The largest body, at most the broker's `max_message_size`.

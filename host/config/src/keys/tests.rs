@@ -108,6 +108,10 @@ const NEEDED: &[(&str, &str)] = &[
         "tls.cert = 'tests/config/tls/orders.pem'\ntls.key = 'tests/config/tls/orders.key'",
     ),
     (
+        "http.routes.'POST /a'.concurrency",
+        "routes.'POST /a'.component = 'c'",
+    ),
+    (
         "http.routes.'POST /a'.publish_dedup.",
         "routes.'POST /a'.publish_dedup.period = '5s'\nroutes.'POST /a'.publish_dedup.max_keys = 5",
     ),
@@ -214,6 +218,9 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("http.tls.client_ca", ["'tests/config/tls/orders.pem'", ""]),
     ("http.listen", ["'127.0.0.1:1'", "'127.0.0.1:2'"]),
     ("http.routes.'POST /a'.connection", ["'main'", "'other'"]),
+    ("http.routes.'POST /a'.component", ["'c'", "'d'"]),
+    ("http.routes.'POST /a'.concurrency", ["5", "6"]),
+    ("components.allow.request", ["[':a.*']", "[':b.*']"]),
     (
         "http.routes.'POST /a'.headers",
         ["{ a = '1' }", "{ a = '2' }"],

@@ -22,6 +22,7 @@ pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
         http: http(context, allow),
         dirs: dirs(context, allow),
         publish: publish(context, allow),
+        request: patterns(context, allow.list(AllowPlan::request)).into(),
     };
     AllowPlan::of_table(Some(allow), meant).unwrap_or_default()
 }
@@ -138,14 +139,18 @@ fn guest_path(context: &mut Context<'_>, node: &Node, text: &str) -> Option<Stri
 /// `None` if the key is missing: then the component may publish anywhere.
 fn publish(context: &mut Context<'_>, allow: &Node) -> Option<Vec<PublishGrant>> {
     allow.get(AllowPlan::publish)?;
+    Some(patterns(context, allow.list(AllowPlan::publish)))
+}
+
+fn patterns(context: &mut Context<'_>, list: &[Node]) -> Vec<PublishGrant> {
     let mut grants = Vec::new();
-    for at in allow.list(AllowPlan::publish) {
+    for at in list {
         let Some(text) = at.as_text() else {
             continue;
         };
         grants.extend(publications(context, at, text));
     }
-    Some(grants)
+    grants
 }
 
 /// The publications that `text` names, which stands at `at`; `None` for a fault, which was reported.

@@ -167,8 +167,8 @@ fn plan(
     ConsumerPlan::of_table(Some(node), meant)
 }
 
-fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
-    let at = node.get(ConsumerPlan::component)?;
+/// The component that is named at this place.
+pub(super) fn component(context: &mut Context<'_>, at: &Node) -> Option<String> {
     let name = at.as_text()?;
     let is_faulty = context
         .root

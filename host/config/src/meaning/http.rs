@@ -7,9 +7,9 @@ use std::sync::Arc;
 use hive_core::codes::Code;
 use hive_routes::{Scope, Template};
 
-use super::consumers::flow;
+use super::consumers::{self, flow};
 use super::{Context, host, publication, tls};
-use crate::keys::{HttpMeant, HttpRouteMeant, RootKeys};
+use crate::keys::{HttpMeant, HttpRouteMeant, Name, RootKeys};
 use crate::plan::{HttpMethod, HttpPlan, HttpRoutePlan, Password, Segment, method_and_path};
 use crate::redact;
 use crate::written::Node;
@@ -103,8 +103,9 @@ fn route(context: &mut Context<'_>, name: &str, node: &Node) -> Option<HttpRoute
     // Its other keys are looked at all the same.
     let captures: Vec<String> = named.iter().flat_map(captures).collect();
     let connection = context.connection(node, HttpRoutePlan::connection);
+    let component = component(context, node);
     let exchange = exchange(context, node);
-    let routing_key = text(context, node.get(HttpRoutePlan::routing_key), &captures);
+    let routing_key = routing_key(context, node, &captures);
     let headers = headers(context, node, &captures);
     let token = token(context, node);
     let rate = flow::rate(context, node.get(HttpRoutePlan::rate));
@@ -127,6 +128,7 @@ fn route(context: &mut Context<'_>, name: &str, node: &Node) -> Option<HttpRoute
     let (method, path) = named.ok()?;
     let meant = HttpRouteMeant {
         connection: connection?.into(),
+        component: component.map(Into::into),
         exchange: exchange?.into(),
         routing_key: routing_key?.into(),
         headers: headers?.into(),
@@ -148,11 +150,51 @@ fn captures((_, path): &(HttpMethod, Vec<Segment>)) -> Vec<String> {
     captures.collect()
 }
 
+/// The component that decides over requests, if there is one.
+fn component(context: &mut Context<'_>, node: &Node) -> Option<String> {
+    if let (Some(at), None) = (
+        node.get(HttpRoutePlan::concurrency),
+        node.get(HttpRoutePlan::component),
+    ) {
+        let message = "only applies together with `component`";
+        let remedy = "remove it: `rate` and `http.max_connections` limit what is published";
+        context.faults.error(Code::NoEffect, at, message, remedy);
+    }
+    consumers::component(context, node.get(HttpRoutePlan::component)?)
+}
+
+/// A key that a route without a component needs; `None` if it is not there.
+fn destination<'n, T, D: Copy>(
+    context: &mut Context<'_>,
+    node: &'n Node,
+    key: Name<T, D>,
+) -> Option<&'n Node> {
+    let at = node.get(key);
+    if at.is_none() && node.is_table() && node.get(HttpRoutePlan::component).is_none() {
+        let key = key.name();
+        let remedy = format!(
+            "add `{key} = \"…\"` to `{}`, or a `component` that says what is published",
+            node.key
+        );
+        context.faults.missing(node, key, remedy);
+    }
+    at
+}
+
 fn exchange<'n>(context: &mut Context<'_>, node: &'n Node) -> Option<&'n str> {
-    let at = node.get(HttpRoutePlan::exchange)?;
+    let Some(at) = destination(context, node, HttpRoutePlan::exchange) else {
+        return Some("");
+    };
     let name = at.as_text()?;
     publication::short(context, at, name);
     Some(name)
+}
+
+fn routing_key(context: &mut Context<'_>, node: &Node, captures: &[String]) -> Option<Template> {
+    match destination(context, node, HttpRoutePlan::routing_key) {
+        Some(at) => text(context, Some(at), captures),
+        None => Template::compile("").ok(),
+    }
 }
 
 /// A text that may have values of the request in it.

@@ -25,7 +25,7 @@ pub enum HttpHost {
     Below(String),
 }
 
-/// One entry of `allow.publish`.
+/// One entry of `allow.publish` or `allow.request`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishGrant {
     /// Names of exchanges.

@@ -675,6 +675,12 @@ codes! {
             steps: ["Use outgoing HTTP (wasi:http) with `allow.http`."],
             example: "{\"event\":\"component.denied\",\"capability\":\"sockets\",\"code\":\"HIVE-0414\"}",
         }
+        RequestDenied "0415" "a request over the broker was denied" {
+            means: "The component called another over the broker, and its `allow.request` does not name the exchange \
+                    and the routing key.",
+            steps: ["Add EXCHANGE:ROUTING-KEY to `allow.request` of the component, or correct the call in its code."],
+            example: "{\"event\":\"component.denied\",\"capability\":\"request\",\"code\":\"HIVE-0415\"}",
+        }
     }
 
     "Host and command line" {
@@ -860,6 +866,27 @@ codes! {
                     Nothing was published.",
             steps: ["Send the request again after the seconds of `Retry-After`."],
             example: "{\"error\":\"the host is stopping\",\"code\":\"HIVE-0614\"}",
+        }
+        HttpRejected "0615" "the component rejects the request (400)" {
+            means: "The component of the route answered the request with a rejection, whose reason is the error. Nothing \
+                    was published.",
+            steps: ["Correct the client: the same request is rejected again."],
+            example: "{\"error\":\"a track without an artist\",\"code\":\"HIVE-0615\"}",
+        }
+        HttpNotNow "0616" "the component takes the request later (503)" {
+            means: "The component of the route answered the request with a retry, whose reason is the error. Nothing was \
+                    published.",
+            steps: ["Send the request again after the seconds of `Retry-After`."],
+            example: "{\"error\":\"the catalogue is being renewed\",\"code\":\"HIVE-0616\"}",
+        }
+        HttpFailed "0617" "the component failed over the request (500, 504)" {
+            means: "The component of the route returned an error, trapped, exceeded a limit (500) or its `timeout` (504), or \
+                    answered with a publication that cannot be published. Nothing is known to be published.",
+            steps: [
+                "Read the reason in the event `http.component_failed` of the log, which has the id of the request.",
+                "Correct the component, or raise the limit that the reason names.",
+            ],
+            example: "{\"error\":\"the request could not be handled\",\"code\":\"HIVE-0617\"}",
         }
     }
 

@@ -42,7 +42,8 @@ fn first_fault(publications: &[Publication], grants: &[PublishGrant]) -> Option<
         })
 }
 
-fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
+/// Where a publication goes that is not granted.
+pub(super) fn fault(publication: &Publication, grants: &[PublishGrant]) -> Option<String> {
     let Publication {
         exchange,
         routing_key,

@@ -30,6 +30,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         http,
         dirs,
         keyvalue,
+        request,
         ..
     } = &plan.allow;
     let key = |key: &str| format!("nothing; `components.{}.{key}` grants it", plan.name);
@@ -52,6 +53,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         _ if interface.starts_with("wasi:keyvalue/") => {
             list(&**keyvalue).unwrap_or_else(|| key("allow.keyvalue"))
         }
+        "hive:consumer/requests" => list(&**request).unwrap_or_else(|| key("allow.request")),
         _ if interface.starts_with("wasi:sockets/") => "nothing; no key grants it".to_owned(),
         "wasi:cli/stdin" => "an empty stream".to_owned(),
         "wasi:cli/stdout" | "wasi:cli/stderr" => "the host's log".to_owned(),

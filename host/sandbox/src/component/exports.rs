@@ -15,6 +15,7 @@ const CONTRACT_VERSION: &str = "0.1.";
 /// The packages whose interfaces the host links. A `/` at the end stands for the whole package; with a version,
 /// only that one is linked.
 const LINKED_INTERFACES: &[&str] = &[
+    "hive:consumer/requests",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/store",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hive_core::policy::Outcome;
@@ -11,6 +12,7 @@ use wasmtime::Store;
 
 use super::state::State;
 use super::{clock, trap};
+use crate::capability::requests::Requester;
 
 /// The clock interrupts wasm, not a host function that waits. What still runs this long after
 /// its deadline is in one, and is dropped.
@@ -23,8 +25,11 @@ pub struct Call<'a> {
     pub consumer: &'a str,
     /// Identifies this delivery or batch.
     pub delivery: &'a (dyn fmt::Display + Sync),
-    /// The span of the call, where there are spans: for those lines, and for what the component requests over HTTP.
+    /// The span of the call, where there are spans: for those lines, and for what the component requests over
+    /// HTTP and over the broker.
     pub trace: Option<&'a Carried>,
+    /// Sends its requests to others over the broker; `None` where there is no broker.
+    pub requester: Option<&'a Arc<dyn Requester>>,
 }
 
 /// A function of the contract, with its arguments.

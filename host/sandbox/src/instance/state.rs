@@ -20,6 +20,7 @@ use crate::capability::dirs;
 use crate::capability::http::Outgoing;
 use crate::capability::keyvalue::{Access, KeyValue, KeyValueView};
 use crate::capability::reporting::Reporting;
+use crate::capability::requests::{Asking, Requests, RequestsView};
 use crate::capability::surroundings::{Surroundings, WallClock};
 
 /// What the instances of one component are granted, and where they report.
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(super) outgoing: Outgoing,
     config: Arc<WasiConfigVariables>,
     keyvalue: KeyValue,
+    pub(super) requests: Requests,
     pub(super) limits: Limits,
     pub(super) output: Output,
     telemetry: ComponentTelemetry,
@@ -52,7 +54,7 @@ pub(crate) struct State {
 
 impl State {
     /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP,
-    /// its buckets. No sockets, no arguments; clocks and randomness always.
+    /// its buckets, its requests. No sockets, no arguments; clocks and randomness always.
     ///
     /// # Errors
     ///
@@ -82,6 +84,7 @@ impl State {
             outgoing: Outgoing::new(plan, surroundings.network.clone(), telemetry),
             config: Arc::clone(config),
             keyvalue: KeyValue::new(plan, store, telemetry),
+            requests: Requests::new(plan, telemetry),
             limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),
@@ -122,6 +125,15 @@ impl KeyValueView for State {
         Access {
             keyvalue: &mut self.keyvalue,
             table: &mut self.table,
+        }
+    }
+}
+
+impl RequestsView for State {
+    fn requests(&mut self) -> Asking<'_> {
+        Asking {
+            requests: &self.requests,
+            deadline: self.deadline,
         }
     }
 }

@@ -61,6 +61,7 @@ struct Consumer {
 struct Requests {
     route: String,
     connection: String,
+    component: Option<String>,
     exchange: String,
     routing_key: String,
 }
@@ -70,6 +71,7 @@ impl Requests {
         Self {
             route: plan.name.to_string(),
             connection: plan.connection.to_string(),
+            component: plan.component.as_ref().map(ToString::to_string),
             exchange: plan.exchange.to_string(),
             routing_key: plan.routing_key.source().to_owned(),
         }
@@ -217,12 +219,20 @@ impl Findings {
             }
         }
         for requests in &self.requests {
-            out!(
-                "http {}: publishes to exchange {:?} with routing key {:?}",
-                requests.route,
-                requests.exchange,
-                requests.routing_key
-            );
+            match &requests.component {
+                Some(component) => {
+                    out!(
+                        "http {}: handled by component {component:?}",
+                        requests.route
+                    );
+                }
+                None => out!(
+                    "http {}: publishes to exchange {:?} with routing key {:?}",
+                    requests.route,
+                    requests.exchange,
+                    requests.routing_key
+                ),
+            }
         }
         self.schedules.iter().for_each(Firings::print);
         for compared in &self.brokers {
@@ -263,6 +273,7 @@ impl Findings {
             json!({
                 "route": requests.route,
                 "connection": requests.connection,
+                "component": requests.component,
                 "exchange": requests.exchange,
                 "routing-key": requests.routing_key,
             })

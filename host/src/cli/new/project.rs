@@ -82,19 +82,20 @@ const WORLDS: Sources = embedded!("guest-sdk/wit/" => "wit/":
 const SDK_OF_RUST: Sources = embedded!("guest-sdk/" => "sdk/":
     "README.md" "src/action.rs" "src/bindings.rs" "src/cause.rs" "src/config.rs" "src/delivery.rs"
     "src/export.rs" "src/field_value.rs" "src/keyvalue.rs" "src/lib.rs" "src/message.rs"
-    "src/publication.rs" "src/testing.rs" "macros/src/lib.rs" "wit/world.wit"
+    "src/publication.rs" "src/requests.rs" "src/testing.rs" "macros/src/lib.rs" "wit/world.wit"
     "wit/deps/hive-consumer.wit" "wit/deps/wasi-config.wit" "wit/deps/wasi-keyvalue/atomic.wit"
     "wit/deps/wasi-keyvalue/batch.wit" "wit/deps/wasi-keyvalue/store.wit"
     "wit/deps/wasi-keyvalue/world.wit");
 const SDK_OF_JAVASCRIPT: Sources = embedded!("guest-sdk/javascript/" => "sdk/":
-    "README.md" "bundle.js" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "package.json" "source-map.js"
-    "testing.d.ts" "testing.js");
+    "README.md" "bundle.js" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "package.json" "requests.d.ts" "requests.js"
+    "source-map.js" "testing.d.ts" "testing.js");
 const SDK_OF_PYTHON: Sources = embedded!("guest-sdk/python/" => "sdk/":
     "README.md" "hive/__init__.py" "hive/_answers.py" "hive/_consumer.py" "hive/_delivery.py"
-    "hive/_headers.py" "hive/config.py" "hive/py.typed" "hive/testing.py");
+    "hive/_headers.py" "hive/config.py" "hive/py.typed" "hive/requests.py" "hive/testing.py");
 const SDK_OF_C: Sources = embedded!("guest-sdk/c/" => "sdk/": "README.md" "hive.c" "hive.h");
 const SDK_OF_GO: Sources = embedded!("guest-sdk/go/" => "sdk/":
-    "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat");
+    "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat" "requests.go" "requests_native.go"
+    "requests_wasip1.go");
 
 /// The schemas with which editors complete hive.toml and the test files, whose first lines name them.
 fn schemas() -> [File; 2] {
@@ -184,8 +185,8 @@ impl Language {
             Self::Rust => [CONTRACT, SDK_OF_RUST],
             Self::Js | Self::Ts => [WORLDS, SDK_OF_JAVASCRIPT],
             Self::Python => [WORLDS, SDK_OF_PYTHON],
-            Self::C => [CONTRACT, SDK_OF_C],
-            Self::Go => [CONTRACT, SDK_OF_GO],
+            Self::C => [WORLDS, SDK_OF_C],
+            Self::Go => [WORLDS, SDK_OF_GO],
         }
     }
 }

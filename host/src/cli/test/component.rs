@@ -6,7 +6,9 @@ use std::sync::Arc;
 use hive_config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
 use hive_config::plan::{ComponentPlan, Handler, Plan};
 use hive_contracts::Contract;
-use hive_sandbox::{Call, Code, ComponentFault, Engine, Handed, Measured, Source, Surroundings};
+use hive_sandbox::{
+    Call, Code, ComponentFault, Engine, Handed, Measured, Requester, Source, Surroundings,
+};
 use hive_store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 use super::compare::{Differences, answer, differs, holds, wanted, within};
 use super::offline::Offline;
 use super::pool;
+use super::replies::Replies;
 use super::report::Ended;
 use crate::cli::Exit;
 use crate::cli::callee::Callee;
@@ -124,7 +127,10 @@ impl Bench {
                 self.load_again(&engine, name, case).await?
             }
         };
+        let replies = Arc::new(Replies::new(&case.requests));
         Ok(Scene {
+            requester: Arc::clone(&replies) as _,
+            replies,
             callee,
             contract: case.contract.clone(),
             network,
@@ -174,6 +180,9 @@ struct Scene {
     contract: Option<Arc<Contract>>,
     callee: Callee,
     network: Arc<Offline>,
+    replies: Arc<Replies>,
+    /// The same, for the component.
+    requester: Arc<dyn Requester>,
     store: Arc<dyn Store>,
 }
 
@@ -212,6 +221,7 @@ impl Scene {
         }
         self.callee.drain().await;
         found.extend(self.network.differences());
+        found.extend(self.replies.differences());
         found
     }
 
@@ -227,6 +237,7 @@ impl Scene {
             consumer: "test",
             delivery: &(index + 1),
             trace: None,
+            requester: Some(&self.requester),
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await

@@ -450,6 +450,15 @@ facts! {
         };
     }
 
+    "hive::requests" {
+        /// The broker does not give the host a queue for replies to the requests of components. Each reason is logged once.
+        RepliesUnavailable("replies.unavailable", WARN, "cannot have a queue for replies; requests of components fail; trying again") {
+            connection: [] &'a str,
+            code: [~] Option<&'a str>,
+            reason: [%] &'a dyn Display,
+        };
+    }
+
     "hive::group" {
         /// The host sees the other hosts of its group, and they see it.
         GroupJoined("group.joined", INFO, "the host is in its group") {
@@ -761,6 +770,14 @@ facts! {
         /// The broker refuses the messages of a route, such as for an exchange that does not exist.
         HttpRefusedByBroker("http.refused_by_broker", ERROR, "the broker refuses the message of a request") {
             route: [%] &'a str,
+            code: [] &'a str,
+            reason: [] &'a str,
+        };
+        /// The component of a route failed over a request, or its answer cannot be carried out. The client is not told why.
+        HttpComponentFailed("http.component_failed", WARN, "the component of a route failed") {
+            route: [%] &'a str,
+            component: [%] &'a str,
+            message_id: [] &'a str,
             code: [] &'a str,
             reason: [] &'a str,
         };

@@ -40,6 +40,21 @@ static hive_answer publish(const char *text) {
     return hive_done();
 }
 
+static hive_bytes asked(const hive_delivery *delivery, const hive_field *timeout) {
+    static const char *const failures[] = {"not-allowed", "refused",      "unroutable",
+                                           "timed-out",   "disconnected", "too-large"};
+    hive_publication question = hive_message_to_queue("answers");
+    hive_body(&question, delivery->message.body);
+    hive_set(&question.message.properties.type, hive_text("question"));
+    hive_response reply = timeout == NULL ? hive_request(&question)
+                                          : hive_request_within(&question, (uint64_t)timeout->value.integer);
+    if (reply.failed) return hive_text(failures[reply.failure]);
+    hive_bytes space = hive_text(" ");
+    hive_bytes parts[] = {reply.message.body, space, reply.message.properties.type.value, space,
+                          hive_decimal(reply.message.properties.headers.data[0].field.value.integer)};
+    return hive_join(parts, sizeof parts / sizeof *parts);
+}
+
 static hive_bytes told(const hive_delivery *delivery) {
     hive_bytes bar = hive_text("|");
     hive_bytes redelivered = hive_text(delivery->redelivered ? "true" : "false");
@@ -91,6 +106,10 @@ hive_answer hive_handle(const hive_delivery *delivery) {
         hive_publication *reply = hive_reply(delivery);
         if (reply == NULL) return hive_reject("the message says no reply-to");
         hive_body(reply, hive_join(parts, 2));
+        return hive_done();
+    }
+    if (hive_equal(what, "request")) {
+        hive_body(hive_publish_to_queue("out"), asked(delivery, delay));
         return hive_done();
     }
     if (hive_equal(what, "json")) {

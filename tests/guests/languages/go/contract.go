@@ -48,6 +48,9 @@ func handle(delivery *hive.Delivery) (hive.Answer, error) {
 			return hive.Reject("the message says no reply-to"), nil
 		}
 		return hive.Publish(reply.Text("to " + string(delivery.Body))), nil
+	case "request":
+		answer, err := asked(string(delivery.Body), delay)
+		return hive.Publish(out.Text(answer)), err
 	case "json":
 		var got any
 		if err := delivery.JSON(&got); err != nil {
@@ -111,6 +114,24 @@ func everything() hive.Publication {
 		},
 	}
 	return publication
+}
+
+func asked(text string, timeoutMs int64) (string, error) {
+	question := hive.ToQueue("answers").Text(text)
+	question.Message.Type = "question"
+	var reply hive.Message
+	var err error
+	if timeoutMs == 0 {
+		reply, err = hive.Request(question)
+	} else {
+		reply, err = hive.RequestWithin(question, time.Duration(timeoutMs)*time.Millisecond)
+	}
+	var failed *hive.RequestError
+	if errors.As(err, &failed) {
+		words := []string{"not-allowed", "refused", "unroutable", "timed-out", "disconnected", "too-large"}
+		return words[failed.Failure], nil
+	}
+	return fmt.Sprintf("%s %s %v", reply.Body, reply.Type, reply.Headers.Get("number")), err
 }
 
 func told(delivery *hive.Delivery) string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -10,6 +11,9 @@ const sdk = join(here, '../../../../guest-sdk/javascript');
 const to = join(mkdtempSync(join(tmpdir(), 'bundle-')), 'guest.js');
 
 execFileSync('node', [join(sdk, 'bundle.js'), join(here, 'contract.js'), to], { stdio: 'inherit' });
+// What the host has, and Node has not.
+const host = { url: 'data:text/javascript,export const request = () => {};', shortCircuit: true };
+registerHooks({ resolve: (name, context, next) => (name.startsWith('hive:') ? host : next(name, context)) });
 await import(to);
 const inSources = globalThis[Symbol.for('hive.in-sources')];
 

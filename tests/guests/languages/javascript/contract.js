@@ -2,6 +2,7 @@
 
 import { ack, consumer, field, publication, publish, reject, retry, toQueue }
   from '../../../../guest-sdk/javascript/hive.js';
+import { request, RequestError } from '../../../../guest-sdk/javascript/requests.js';
 
 export const handler = consumer((delivery) => {
   const { do: what, 'delay-ms': delayMs } = delivery.headers;
@@ -24,6 +25,8 @@ export const handler = consumer((delivery) => {
       return publication('', 'nowhere', { mandatory: false });
     case 'reply':
       return delivery.reply({ text: `to ${delivery.text()}` });
+    case 'request':
+      return toQueue('out', { text: asked(delivery.text(), delayMs) });
     case 'json':
       return toQueue('out', { json: { got: delivery.json() } });
     case 'tell':
@@ -76,6 +79,16 @@ function everything() {
     userId: 'guest',
     appId: 'contract',
   };
+}
+
+function asked(text, timeoutMs) {
+  try {
+    const reply = request(toQueue('answers', { text, type: 'question' }), { timeoutMs });
+    return `${reply.text()} ${reply.properties.type} ${reply.headers.number}`;
+  } catch (error) {
+    if (error instanceof RequestError) return error.failure;
+    throw error;
+  }
 }
 
 function told({ queue, exchange, routingKey, redelivered, attempt }) {

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from hive import Ack, Answer, Delivery, Publication, Reject, Retry, consumer, publication, to_queue
+from hive.requests import RequestError, request
 
 
 def handle(delivery: Delivery) -> Answer:
@@ -28,6 +29,8 @@ def handle(delivery: Delivery) -> Answer:
             return publication("", "nowhere", mandatory=False)
         case "reply":
             return delivery.reply(text=f"to {delivery.text()}")
+        case "request":
+            return to_queue("out", text=asked(delivery.text(), delay))
         case "json":
             return to_queue("out", json={"got": delivery.json()})
         case "tell":
@@ -80,6 +83,14 @@ def everything() -> dict[str, Any]:
         "user_id": "guest",
         "app_id": "contract",
     }
+
+
+def asked(text: str, timeout: timedelta | None) -> str:
+    try:
+        reply = request(to_queue("answers", text=text, type="question"), timeout=timeout)
+    except RequestError as error:
+        return error.failure
+    return f"{reply.text()} {reply.properties.type} {reply.headers['number']}"
 
 
 def told(delivery: Delivery) -> str:

@@ -3,6 +3,7 @@
 import type { Action, Answer, Content, Delivery } from '../../../../guest-sdk/javascript/hive.js';
 import { ack, consumer, field, publication, publish, reject, retry, toQueue }
   from '../../../../guest-sdk/javascript/hive.js';
+import { request, RequestError } from '../../../../guest-sdk/javascript/requests.js';
 
 interface Asked {
   do: string;
@@ -30,6 +31,8 @@ export const handler = consumer(async (delivery): Promise<Answer> => {
       return publication('', 'nowhere', { mandatory: false });
     case 'reply':
       return delivery.reply({ text: `to ${delivery.text()}` });
+    case 'request':
+      return toQueue('out', { text: asked(delivery.text(), delayMs) });
     case 'json':
       return toQueue('out', { json: { got: delivery.json() } });
     case 'tell':
@@ -82,6 +85,16 @@ function everything(): Content {
     userId: 'guest',
     appId: 'contract',
   };
+}
+
+function asked(text: string, timeoutMs?: number): string {
+  try {
+    const reply = request(toQueue('answers', { text, type: 'question' }), { timeoutMs });
+    return `${reply.text()} ${reply.properties.type} ${reply.headers.number}`;
+  } catch (error) {
+    if (error instanceof RequestError) return error.failure;
+    throw error;
+  }
 }
 
 function told({ queue, exchange, routingKey, redelivered, attempt }: Delivery): string {

@@ -18,7 +18,9 @@ const SEE: &str = "docs/routes.md lists the variables, their types and the funct
 
 /// What decides over the deliveries of the consumer at `node`; `None` for a fault, which was reported.
 pub(super) fn handler(context: &mut Context<'_>, node: &Node) -> Option<Handler> {
-    let component = super::component(context, node);
+    let component = node
+        .get(ConsumerPlan::component)
+        .and_then(|at| super::component(context, at));
     let Some(at) = node.get(ConsumerPlan::routes) else {
         if let Some(at) = node.get(ConsumerPlan::otherwise) {
             let message = "only applies together with `routes`";
