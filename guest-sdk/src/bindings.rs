@@ -70,3 +70,12 @@ pub(crate) mod keeping {
         generate_all,
     });
 }
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod storing {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "storing",
+        generate_all,
+    });
+}

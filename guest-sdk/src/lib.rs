@@ -129,6 +129,7 @@ mod publication;
 
 pub mod config;
 pub mod keyvalue;
+pub mod objects;
 pub mod testing;
 
 #[doc(hidden)]

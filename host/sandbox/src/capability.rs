@@ -3,6 +3,7 @@
 //! Everything is linked and denied at the call. A toolchain's standard library imports far more than a
 //! component uses, and a component that never calls its imports must still run.
 
+pub(crate) mod blobstore;
 pub(crate) mod config;
 pub(crate) mod dirs;
 pub(crate) mod env;
@@ -18,6 +19,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::WasiHttpView;
 
+use self::blobstore::BlobstoreView;
 use self::config::ConfigView;
 use self::keyvalue::KeyValueView;
 use self::reporting::Reporting;
@@ -26,7 +28,7 @@ use self::reporting::Reporting;
 /// through a view.
 pub(crate) fn linker<T>(engine: &Engine) -> wasmtime::Result<Linker<T>>
 where
-    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + 'static,
+    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + BlobstoreView + 'static,
 {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -39,5 +41,6 @@ where
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     config::link(&mut linker)?;
     keyvalue::link(&mut linker)?;
+    blobstore::link(&mut linker)?;
     Ok(linker)
 }

@@ -271,8 +271,8 @@ meters! {
         "Log lines that were dropped: standard error was not read, or could not be written.",
         "Lines that are missing in the [log](#the-log): standard error was not read, or could not be written.";
     denied: counter "hive_denied_total" [component, capability], Host,
-        "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish.",
-        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`. See [the sandbox](sandbox.md).";
+        "What a component asked of the host and was not granted, by capability: http, dirs, sockets, publish, blobstore.",
+        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`, `blobstore`. See [the sandbox](sandbox.md).";
     spans_dropped: counter "hive_spans_dropped_total" [reason], Host,
         "Spans that did not reach the collector.",
         "Spans that did not reach the collector: `queue` where there was no room for them, `collector` where it did not take them.";

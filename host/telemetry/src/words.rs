@@ -100,6 +100,8 @@ words! {
         Sockets = "sockets",
         /// `allow.publish`.
         Publish = "publish",
+        /// `allow.blobstore`.
+        Blobstore = "blobstore",
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[components.NAME.allow]`.
 
+mod blobstore;
 mod http;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
         http: http(context, allow),
         dirs: dirs(context, allow),
         publish: publish(context, allow),
+        blobstore: blobstore::containers(context, allow).into(),
     };
     AllowPlan::of_table(Some(allow), meant).unwrap_or_default()
 }

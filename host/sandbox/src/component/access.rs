@@ -30,6 +30,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         http,
         dirs,
         keyvalue,
+        blobstore,
         ..
     } = &plan.allow;
     let key = |key: &str| format!("nothing; `components.{}.{key}` grants it", plan.name);
@@ -51,6 +52,9 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         }
         _ if interface.starts_with("wasi:keyvalue/") => {
             list(&**keyvalue).unwrap_or_else(|| key("allow.keyvalue"))
+        }
+        _ if interface.starts_with("wasi:blobstore/") => {
+            list(&**blobstore).unwrap_or_else(|| key("allow.blobstore"))
         }
         _ if interface.starts_with("wasi:sockets/") => "nothing; no key grants it".to_owned(),
         "wasi:cli/stdin" => "an empty stream".to_owned(),

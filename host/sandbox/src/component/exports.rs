@@ -15,6 +15,9 @@ const CONTRACT_VERSION: &str = "0.1.";
 /// The packages whose interfaces the host links. A `/` at the end stands for the whole package; with a version,
 /// only that one is linked.
 const LINKED_INTERFACES: &[&str] = &[
+    "wasi:blobstore/blobstore@0.2.0-draft",
+    "wasi:blobstore/container@0.2.0-draft",
+    "wasi:blobstore/types@0.2.0-draft",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/store",

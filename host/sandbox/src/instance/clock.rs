@@ -44,5 +44,7 @@ pub(super) fn watch(store: &mut Store<State>) {
 /// Begins a call that may take as long as `timeout`.
 pub(super) fn begin(store: &mut Store<State>, timeout: Duration) {
     store.set_epoch_deadline(1);
-    store.data_mut().deadline = Instant::now() + timeout;
+    let state = store.data_mut();
+    state.deadline = Instant::now() + timeout;
+    state.blobstore.begins(state.deadline, timeout);
 }

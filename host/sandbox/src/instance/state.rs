@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use hive_config::plan::ComponentPlan;
+use hive_objects::Container;
 use hive_store::Store;
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::limits::Limits;
 use super::logs::{LineRate, Output};
+use crate::capability::blobstore::{self, Blobstore, BlobstoreView};
 use crate::capability::config::ConfigView;
 use crate::capability::dirs;
 use crate::capability::http::Outgoing;
@@ -29,6 +31,8 @@ pub(crate) struct Grants {
     pub(super) lines: Arc<LineRate>,
     /// Has their buckets.
     pub(super) store: Arc<dyn Store>,
+    /// Have their objects.
+    pub(super) containers: Arc<[Container]>,
     pub(super) surroundings: Surroundings,
     pub(crate) telemetry: ComponentTelemetry,
 }
@@ -41,6 +45,7 @@ pub(crate) struct State {
     pub(super) outgoing: Outgoing,
     config: Arc<WasiConfigVariables>,
     keyvalue: KeyValue,
+    pub(super) blobstore: Blobstore,
     pub(super) limits: Limits,
     pub(super) output: Output,
     telemetry: ComponentTelemetry,
@@ -50,7 +55,7 @@ pub(crate) struct State {
 
 impl State {
     /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP,
-    /// its buckets. No sockets, no arguments; clocks and randomness always.
+    /// its buckets, its containers. No sockets, no arguments; clocks and randomness always.
     ///
     /// # Errors
     ///
@@ -61,6 +66,7 @@ impl State {
             config,
             telemetry,
             store,
+            containers,
             lines,
             surroundings,
         } = grants;
@@ -80,6 +86,7 @@ impl State {
             outgoing: Outgoing::new(plan, surroundings.network.clone(), telemetry),
             config: Arc::clone(config),
             keyvalue: KeyValue::new(plan, store, telemetry),
+            blobstore: Blobstore::new(plan, containers, telemetry),
             limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),
@@ -118,6 +125,15 @@ impl KeyValueView for State {
     fn keyvalue(&mut self) -> Access<'_> {
         Access {
             keyvalue: &mut self.keyvalue,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl BlobstoreView for State {
+    fn blobstore(&mut self) -> blobstore::Access<'_> {
+        blobstore::Access {
+            blobstore: &mut self.blobstore,
             table: &mut self.table,
         }
     }
