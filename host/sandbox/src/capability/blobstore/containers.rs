@@ -17,7 +17,11 @@ use super::{Access, Answer, MOST_CONTAINERS, MOST_INCOMING, MOST_LISTINGS, take_
 const MOST_NAMES: usize = 1000;
 
 /// The names of a container, as they are read.
-pub(crate) struct Listing {
+#[expect(
+    unreachable_pub,
+    reason = "the generated module exports it under its own name"
+)]
+pub struct Listing {
     container: Container,
     names: Names,
 }

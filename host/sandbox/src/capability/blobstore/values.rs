@@ -15,13 +15,21 @@ use super::{Access, Answer, MOST_OUTGOING, MOST_VALUES};
 const LARGEST_AT_ONCE: u64 = 16 << 20;
 
 /// An object that is being written.
-pub(crate) struct Outgoing {
+#[expect(
+    unreachable_pub,
+    reason = "the generated module exports it under its own name"
+)]
+pub struct Outgoing {
     upload: Arc<Mutex<Upload>>,
     has_body: bool,
 }
 
 /// An object that is being read.
-pub(crate) struct Incoming {
+#[expect(
+    unreachable_pub,
+    reason = "the generated module exports it under its own name"
+)]
+pub struct Incoming {
     container: Container,
     download: Download,
 }
