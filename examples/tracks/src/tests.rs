@@ -1,3 +1,5 @@
+//! Tracks that come again after every kind of crash, natively.
+
 use std::collections::BTreeMap;
 use std::io::Read;
 

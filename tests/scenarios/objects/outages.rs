@@ -8,7 +8,11 @@ use super::containers::{launch, obedient};
 
 /// A message whose call fails if its store does.
 async fn publish(vhost: &Vhost) -> Result<()> {
-    let message = Message::new("fail box put a content");
+    publish_request(vhost, "put a content").await
+}
+
+async fn publish_request(vhost: &Vhost, request: &str) -> Result<()> {
+    let message = Message::new(format!("fail box {request}"));
     vhost.publish("", "letters", message).await
 }
 
@@ -31,7 +35,11 @@ async fn kept(host: &HostProcess) -> Result<String> {
 
 /// The store is back: the same delivery is handled, at its first attempt.
 async fn handled(vhost: &Vhost, host: &HostProcess) -> Result<()> {
-    assert_eq!(vhost.take_one("out").await?.text(), "done");
+    answered(vhost, host, "done").await
+}
+
+async fn answered(vhost: &Vhost, host: &HostProcess, answer: &str) -> Result<()> {
+    assert_eq!(vhost.take_one("out").await?.text(), answer);
     assert_eq!(host.count_events("delivery.settled", &[]), 0, "a retry");
     host.wait_for_event("objects.back", &[("container", "box")])
         .await?;
@@ -78,11 +86,12 @@ async fn a_bucket_that_is_missing() -> Result<()> {
     let server = S3Server::start().await?;
     server.remove_bucket()?;
     let (vhost, mut host) = with_a_bucket(&server, "5s").await?;
-    publish(&vhost).await?;
+    // This server would make the bucket for an object that is written.
+    publish_request(&vhost, "names").await?;
     let reason = kept(&host).await?;
     assert!(reason.contains("NoSuchBucket"), "{reason}");
     server.make_bucket()?;
-    handled(&vhost, &host).await?;
+    answered(&vhost, &host, "").await?;
     host.stop().await
 }
 

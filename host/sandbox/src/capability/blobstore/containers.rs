@@ -2,39 +2,24 @@
 
 use std::time::UNIX_EPOCH;
 
-use hive_objects::{Container, Fault, Names};
+use hive_objects::{Container, Fault};
 use wasmtime::component::Resource;
 
+use super::access::{Access, Answer, MOST_CONTAINERS, MOST_INCOMING, MOST_LISTINGS, take_place};
 use super::bindings::wasi::blobstore::container::{
     ContainerMetadata, ObjectMetadata, StreamObjectNames,
 };
 use super::bindings::wasi::blobstore::types::{IncomingValue, ObjectId, OutgoingValue};
 use super::bindings::wasi::blobstore::{blobstore, container};
-use super::values::Incoming;
-use super::{Access, Answer, MOST_CONTAINERS, MOST_INCOMING, MOST_LISTINGS, take_place};
+use super::resources::{Incoming, Listing};
 
 /// Names of one call.
 const MOST_NAMES: usize = 1000;
-
-/// The names of a container, as they are read.
-#[expect(
-    unreachable_pub,
-    reason = "the generated module exports it under its own name"
-)]
-pub struct Listing {
-    container: Container,
-    names: Names,
-}
 
 const NOT_BY_COMPONENTS: &str =
     "a component makes and deletes no containers; `allow.blobstore` of hive.toml has them";
 
 impl Access<'_> {
-    /// The text of a fault, which is remembered for the end of the call.
-    fn told<T>(&self, container: &Container, ended: Result<T, Fault>) -> Result<T, String> {
-        ended.map_err(|fault| self.blobstore.current.told(container.name(), &fault))
-    }
-
     async fn copy(&mut self, from: &ObjectId, to: &ObjectId) -> Result<Container, String> {
         let source = self.blobstore.container(&from.container)?;
         let target = self.blobstore.container(&to.container)?;

@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
-use super::Current;
+use super::running::Current;
 
 /// The most that one write takes: a component may have as many zeroes made.
 const MOST_AT_ONCE: usize = 1 << 20;

@@ -2,53 +2,18 @@
 
 use std::sync::Arc;
 
-use hive_objects::{Container, Download, Fault, Upload};
+use hive_objects::Upload;
 use tokio::sync::Mutex;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
+use super::access::{Access, Answer, MOST_OUTGOING, MOST_VALUES};
 use super::bindings::wasi::blobstore::types;
+use super::resources::{Incoming, Outgoing};
 use super::streams::{Content, Sink};
-use super::{Access, Answer, MOST_OUTGOING, MOST_VALUES};
 
 /// The largest content that is handed to a component at once, in bytes.
 const LARGEST_AT_ONCE: u64 = 16 << 20;
-
-/// An object that is being written.
-#[expect(
-    unreachable_pub,
-    reason = "the generated module exports it under its own name"
-)]
-pub struct Outgoing {
-    upload: Arc<Mutex<Upload>>,
-    has_body: bool,
-}
-
-/// An object that is being read.
-#[expect(
-    unreachable_pub,
-    reason = "the generated module exports it under its own name"
-)]
-pub struct Incoming {
-    container: Container,
-    download: Download,
-}
-
-impl Outgoing {
-    /// Names the object.
-    pub(super) async fn goes_to(&self, container: &Container, name: &str) -> Result<(), Fault> {
-        self.upload.lock().await.goes_to(container, name)
-    }
-}
-
-impl Incoming {
-    pub(super) fn new(container: Container, download: Download) -> Self {
-        Self {
-            container,
-            download,
-        }
-    }
-}
 
 impl types::Host for Access<'_> {}
 
