@@ -88,3 +88,12 @@ pub(crate) mod requesting {
         },
     });
 }
+
+#[cfg(target_family = "wasm")]
+pub(crate) mod storing {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "storing",
+        generate_all,
+    });
+}

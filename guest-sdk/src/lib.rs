@@ -130,6 +130,7 @@ mod publication;
 pub mod config;
 pub mod keyvalue;
 pub mod requests;
+pub mod objects;
 pub mod testing;
 
 #[doc(hidden)]

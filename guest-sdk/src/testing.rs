@@ -201,3 +201,40 @@ pub(crate) fn answer(publication: Publication) -> Result<Message, Error> {
         )),
     })
 }
+
+type Objects = BTreeMap<String, Vec<u8>>;
+
+thread_local! {
+    static OBJECTS: RefCell<BTreeMap<String, Objects>> = RefCell::default();
+    static OBJECT_FAULTS: RefCell<BTreeMap<String, String>> = RefCell::default();
+}
+
+/// Has every call for a container of [`objects`](crate::objects) fail for this reason in this thread, as if its object
+/// store were away; `None` ends that.
+///
+/// ```
+/// use hive_guest::objects::Container;
+/// use hive_guest::testing::fail_objects;
+///
+/// let tracks = Container::open("tracks").unwrap();
+/// fail_objects("tracks", Some("it is full"));
+/// assert_eq!(tracks.put("a", b"1").unwrap_err().to_string(), "it is full");
+/// fail_objects("tracks", None);
+/// assert_eq!(tracks.put("a", b"1"), Ok(()));
+/// ```
+pub fn fail_objects(container: &str, reason: Option<&str>) {
+    OBJECT_FAULTS.with_borrow_mut(|faults| match reason {
+        Some(reason) => faults.insert(container.to_owned(), reason.to_owned()),
+        None => faults.remove(container),
+    });
+}
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn objects_fault(container: &str) -> Option<String> {
+    OBJECT_FAULTS.with_borrow(|faults| faults.get(container).cloned())
+}
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn with_objects<T>(container: &str, work: impl FnOnce(&mut Objects) -> T) -> T {
+    OBJECTS.with_borrow_mut(|containers| work(containers.entry(container.to_owned()).or_default()))
+}

@@ -57,6 +57,21 @@ pub fn host_binary() -> &'static Path {
     })
 }
 
+/// The S3 server of the scenarios, which is a workspace of its own: built when the first scenario wants it.
+pub(crate) fn s3_server() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let folder = target_folder().join("s3-server");
+        let manifest = workspace().join("tests/s3-server/Cargo.toml");
+        let manifest = manifest.display().to_string();
+        run_cargo(
+            &["build", "--locked", "--manifest-path", &manifest],
+            &folder,
+        );
+        existing(folder.join("debug/s3-server"))
+    })
+}
+
 /// The same program with failpoints compiled in, which is a binary of its own.
 pub(crate) fn host_with_failpoints() -> &'static Path {
     const ARMED: &str = "hive-host-failpoints";
@@ -173,10 +188,14 @@ fn cargo(arguments: &[&str]) {
     if std::env::var_os("HIVE_TESTS_BUILT").is_some() {
         return;
     }
+    run_cargo(arguments, &target_folder());
+}
+
+fn run_cargo(arguments: &[&str], target: &Path) {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(arguments)
         .arg("--target-dir")
-        .arg(target_folder())
+        .arg(target)
         .current_dir(workspace())
         .output()
         .expect("cargo can be run");

@@ -69,6 +69,11 @@ impl Language {
     }
 }
 
+/// Another guest of these languages, `tests/guests/languages/build/NAME.wasm`.
+pub fn language_guest(name: &str) -> PathBuf {
+    made(&format!("tests/guests/languages/build/{name}.wasm"))
+}
+
 /// The folder of an example of another language than Rust, whose component is there.
 ///
 /// # Panics

@@ -255,6 +255,13 @@ mod component {
     mod sandbox;
 }
 
+/// Object stores: what components write to buckets and directories.
+mod objects {
+    mod containers;
+    mod outages;
+    mod tracks;
+}
+
 /// A running host changes: another component, another hive.toml.
 mod change {
     mod batch_versions;

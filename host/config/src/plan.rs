@@ -40,7 +40,7 @@ pub use crate::keys::http::{HttpDedupPlan, HttpPlan, HttpRoutePlan};
 pub use crate::keys::schedule::{SchedulePlan, SchedulePublishPlan};
 pub use crate::keys::telemetry::TelemetryPlan;
 pub use crate::keys::topology::{BindingPlan, ExchangePlan, QueuePlan};
-pub use allow::{HttpGrant, HttpHost, PublishGrant};
+pub use allow::{ContainerGrant, HttpGrant, HttpHost, ObjectPlace, ObjectService, PublishGrant};
 pub use discovery::{Discovered, LeftOut, QueueSeen, QueuesSeen, Seen};
 pub use flow::{OrderedRetry, OrderingPlan};
 pub use handler::Handler;

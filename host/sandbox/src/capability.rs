@@ -3,6 +3,7 @@
 //! Everything is linked and denied at the call. A toolchain's standard library imports far more than a
 //! component uses, and a component that never calls its imports must still run.
 
+pub(crate) mod blobstore;
 pub(crate) mod config;
 pub(crate) mod dirs;
 pub(crate) mod env;
@@ -19,6 +20,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi_http::WasiHttpView;
 
+use self::blobstore::BlobstoreView;
 use self::config::ConfigView;
 use self::keyvalue::KeyValueView;
 use self::reporting::Reporting;
@@ -28,7 +30,14 @@ use self::requests::RequestsView;
 /// through a view.
 pub(crate) fn linker<T>(engine: &Engine) -> wasmtime::Result<Linker<T>>
 where
-    T: Reporting + WasiView + WasiHttpView + ConfigView + KeyValueView + RequestsView + 'static,
+    T: Reporting
+        + WasiView
+        + WasiHttpView
+        + ConfigView
+        + KeyValueView
+        + RequestsView
+        + BlobstoreView
+        + 'static,
 {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -42,5 +51,6 @@ where
     config::link(&mut linker)?;
     keyvalue::link(&mut linker)?;
     requests::link(&mut linker)?;
+    blobstore::link(&mut linker)?;
     Ok(linker)
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use hive_config::plan::{ComponentPlan, ConsumerPlan};
 use hive_core::codes::Code as ErrorCode;
 use hive_lifecycle::Tasks;
+use hive_objects::Objects;
 use hive_store::Store;
 use hive_telemetry::{Fact, Telemetry};
 use wasmtime::InstanceAllocationStrategy;
@@ -67,6 +68,7 @@ impl Engine {
             services: Services {
                 linker: Arc::new(linker),
                 store: Arc::clone(store),
+                objects: Objects::new(tasks),
                 surroundings: Surroundings::default(),
                 tasks: tasks.clone(),
                 telemetry: telemetry.clone(),
@@ -82,6 +84,14 @@ impl Engine {
         surrounded.services.store = Arc::clone(store);
         surrounded.services.surroundings = surroundings;
         surrounded
+    }
+
+    /// The same engine, whose components have their objects in memory of their own, and reach no bucket.
+    #[must_use]
+    pub fn without_buckets(&self) -> Self {
+        let mut apart = self.clone();
+        apart.services.objects = Objects::in_memory(&apart.services.tasks);
+        apart
     }
 
     /// The current content of the plan's file.

@@ -88,12 +88,19 @@ impl Instance {
             .begin(label.consumer, label.delivery, label.trace);
         state.outgoing.belongs_to(label.trace);
         state.requests.begin(label.requester, label.trace);
-        let called = call(&mut self.store, function, plan.timeout).await;
-        self.store.data_mut().requests.end();
-        match called {
+        let ended = call(&mut self.store, function, plan.timeout).await;
+        let state = self.store.data_mut();
+        state.requests.end();
+        // A call that failed because its object store was away is no failure of the component.
+        let trouble = state.blobstore.take_trouble();
+        let blamed = |outcome| match trouble {
+            Some(reason) => Outcome::HostFault(reason),
+            None => outcome,
+        };
+        match ended {
             Ok(Ok(answer)) => work.outcomes(answer, plan.max_publications),
-            Ok(Err(error)) => Ok(work.of_each(Outcome::Failed(trap::bounded(error)))),
-            Err(outcome) => Err(work.of_each(outcome)),
+            Ok(Err(error)) => Ok(work.of_each(blamed(Outcome::Failed(trap::bounded(error))))),
+            Err(outcome) => Err(work.of_each(blamed(outcome))),
         }
     }
 

@@ -273,6 +273,7 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
             fault!("{error:#}");
             Exit::Failed
         })?;
+    let engine = engine.without_buckets();
     let loaded = engine.load(plan, &[], Source::File, 1).await;
     loaded.map_err(|fault| {
         fault!([fault.code()] "{fault}");

@@ -12,10 +12,12 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use hive_amqp::{Acks, Lead};
 use hive_config::plan::ConsumerPlan;
 use hive_core::by_key::value_of;
 use hive_core::message_key::Key;
+use hive_core::policy::Outcome;
 use hive_lifecycle::failpoint;
 use hive_otlp::Handling;
 use hive_sandbox::Call;
@@ -29,6 +31,7 @@ use tokio::time::{Instant, timeout_at};
 use self::gathering::{Gathering, Which};
 use super::crew::Seat;
 use super::held::{Held, Label};
+use super::keeping::Trouble;
 use super::{Ended, Pipeline};
 
 /// State shared by the workers of a consumer with batches.
@@ -245,6 +248,9 @@ impl Pipeline {
         }
         let took = began.elapsed();
         BatchAnswered { took }.emit(&batches.telemetry);
+        if let Some(reason) = not_made(&outcomes) {
+            return self.together_later(batch, reason);
+        }
         // In their order, so that what they publish is in order too.
         for (held, outcome) in batch.into_iter().zip(outcomes) {
             self.conclude(held, outcome, &dealt);
@@ -252,6 +258,34 @@ impl Pipeline {
             consume_budget().await;
         }
     }
+
+    /// Keeps a batch until its call may work, and makes the call again with all that are still there: one by one they
+    /// would be as many calls as deliveries, to something that is short of strength already.
+    fn together_later(self: &Arc<Self>, batch: Vec<Held>, reason: String) {
+        let pipeline = Arc::clone(self);
+        self.tasks.spawn_work(async move {
+            let kept = batch
+                .into_iter()
+                .map(|held| pipeline.kept(held, Trouble::Away(reason.clone())));
+            let kept = join_all(kept).await;
+            let batch: Vec<_> = kept.into_iter().flatten().collect();
+            let acks = batch.last().map(|held| held.delivery.settlement.acks());
+            if let (Some(batches), Some(acks)) = (&pipeline.batches, acks) {
+                let call = Box::pin(pipeline.call_with_batch(batches, batch));
+                pipeline.quarantine.among_others(acks, call).await;
+            }
+        });
+    }
+}
+
+/// Why the host could not make the call, where that holds for the whole batch.
+fn not_made(outcomes: &[Outcome]) -> Option<String> {
+    let mut reasons = outcomes.iter().map(|outcome| match outcome {
+        Outcome::HostFault(reason) => Some(reason),
+        _ => None,
+    });
+    let first = reasons.next()??.clone();
+    reasons.all(|reason| reason.is_some()).then_some(first)
 }
 
 /// The name of a batch in log lines.

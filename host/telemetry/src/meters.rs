@@ -274,8 +274,8 @@ meters! {
         "Log lines that were dropped: standard error was not read, or could not be written.",
         "Lines that are missing in the [log](#the-log): standard error was not read, or could not be written.";
     denied: counter "hive_denied_total" [component, capability], Host,
-        "What a component asked of the host and was not granted, by capability: http, dirs, keyvalue, sockets, publish, request.",
-        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`, `request`. See [the sandbox](sandbox.md).";
+        "What a component asked of the host and was not granted, by capability: http, dirs, keyvalue, sockets, publish, request, blobstore.",
+        "Requests of a component that were not granted: `http`, `dirs`, `keyvalue`, `sockets`, `publish`, `request`, `blobstore`. See [the sandbox](sandbox.md).";
     requests: counter "hive_requests_total" [component, result], Host,
         "Requests of a component to others over the broker, by result.",
         "[Requests](requests.md) of a component over the broker: `answered`, `not_allowed`, `refused`, `unroutable`, `timed_out`, `disconnected`, `too_large`.";

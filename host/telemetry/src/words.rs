@@ -102,6 +102,8 @@ words! {
         Publish = "publish",
         /// `allow.request`.
         Request = "request",
+        /// `allow.blobstore`.
+        Blobstore = "blobstore",
     }
 }
 

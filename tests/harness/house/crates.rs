@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 15] = [
+const CRATES: [Crate; 16] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -66,6 +66,16 @@ const CRATES: [Crate; 15] = [
         without: &["lapin", "wasmtime", "axum"],
     },
     Crate {
+        name: "hive-objects",
+        may_use: &[
+            "hive-config",
+            "hive-core",
+            "hive-lifecycle",
+            "hive-telemetry",
+        ],
+        without: &["lapin", "wasmtime", "axum", "redis", "redb"],
+    },
+    Crate {
         name: "hive-otlp",
         may_use: &["hive-config", "hive-core"],
         without: &["lapin", "wasmtime", "axum"],
@@ -81,6 +91,7 @@ const CRATES: [Crate; 15] = [
             "hive-core",
             "hive-config",
             "hive-lifecycle",
+            "hive-objects",
             "hive-store",
             "hive-telemetry",
         ],
@@ -140,7 +151,7 @@ const CRATES: [Crate; 15] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
     ("croner", &["hive-schedules"]),
@@ -153,8 +164,10 @@ const LIBRARIES: [(&str, &[&str]); 16] = [
     ("hyper", &["hive-http", "hive-sandbox"]),
     ("jiff", &["hive-schedules"]),
     ("lapin", &["hive-amqp"]),
+    ("object_store", &["hive-objects"]),
     ("opentelemetry", &["hive-otlp"]),
     ("prometheus", &["hive-telemetry"]),
+    ("reqwest", &["hive-objects"]),
     ("wasmtime", &["hive-sandbox"]),
     ("zstd", &["hive-contracts"]),
 ];

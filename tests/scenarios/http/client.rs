@@ -21,6 +21,7 @@ pub(crate) struct Answer {
 }
 
 /// One connection to the host.
+#[derive(Debug)]
 pub(crate) struct Client(TcpStream);
 
 impl Answer {

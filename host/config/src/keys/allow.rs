@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Shape;
-use crate::plan::{HttpGrant, PublishGrant};
+use crate::plan::{ContainerGrant, HttpGrant, PublishGrant};
 
 table! {
     /// `[components.NAME.allow]`.
@@ -34,6 +34,10 @@ table! {
         /// Where the component may send requests whose replies it waits for: `EXCHANGE:ROUTING-KEY` with `*` and `?`.
         /// See [requests](requests.md).
         request => Arc<[PublishGrant]> as List(&Shape::Text) [hidden], else "empty: nowhere", written "array of patterns";
+        /// Containers that the component may open through `wasi:blobstore`, each with the place in an
+        /// [object store](object-stores.md) that it stands for: `"s3://BUCKET/PREFIX"`, `"gs://…"`, `"az://…"` or
+        /// `"file:DIRECTORY"`.
+        blobstore => Arc<[ContainerGrant]> as Each(&Shape::Text) [hidden], else "empty", written "table of URLs";
     }
 }
 

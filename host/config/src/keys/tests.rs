@@ -167,6 +167,10 @@ const VALUES: &[(&str, [&str; 2])] = &[
     ("components.allow.dirs[].guest", ["'/a'", "'/b'"]),
     ("components.allow.keyvalue", ["['a']", "['b']"]),
     ("components.allow.publish", ["['a:b']", "[]"]),
+    (
+        "components.allow.blobstore",
+        ["{ a = 's3://bucket/a' }", "{ a = 's3://bucket/b' }"],
+    ),
     ("consumers.component", ["'c'", "'d'"]),
     (
         "consumers.routes[].when",

@@ -1,5 +1,6 @@
 //! `[components.NAME.allow]`.
 
+mod blobstore;
 mod http;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
         dirs: dirs(context, allow),
         publish: publish(context, allow),
         request: patterns(context, allow.list(AllowPlan::request)).into(),
+        blobstore: blobstore::containers(context, allow).into(),
     };
     AllowPlan::of_table(Some(allow), meant).unwrap_or_default()
 }

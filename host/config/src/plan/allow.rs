@@ -4,6 +4,8 @@ use super::DirGrant;
 use hive_core::glob::Glob;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One entry of `allow.http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,78 @@ pub struct PublishGrant {
     pub exchange: Glob,
     /// Routing keys.
     pub routing_key: Glob,
+}
+
+/// One entry of `allow.blobstore`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerGrant {
+    /// The name that the component knows.
+    pub container: Arc<str>,
+    /// The place that it stands for.
+    pub place: ObjectPlace,
+}
+
+/// A place for objects: all whose names begin with a prefix, in a bucket or below a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ObjectPlace {
+    /// `file:`, a directory of this machine.
+    Directory(PathBuf),
+    /// A bucket of a service.
+    Bucket {
+        /// Whose protocol it speaks.
+        service: ObjectService,
+        /// Its name; on Azure, that of a container.
+        bucket: String,
+        /// What every name begins with, without a `/` at either end; empty for the whole bucket.
+        prefix: String,
+    },
+}
+
+/// Whose protocol an object store speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectService {
+    /// Amazon S3, and what is compatible with it.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+impl ObjectService {
+    /// The scheme of its URLs.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Gcs => "gs",
+            Self::Azure => "az",
+        }
+    }
+}
+
+impl fmt::Display for ObjectPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "file:{}", path.display()),
+            Self::Bucket {
+                service,
+                bucket,
+                prefix,
+            } => {
+                write!(f, "{}://{bucket}", service.scheme())?;
+                match prefix.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, "/{prefix}"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for ContainerGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.container, self.place)
+    }
 }
 
 impl fmt::Display for HttpGrant {

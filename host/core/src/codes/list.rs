@@ -675,11 +675,37 @@ codes! {
             steps: ["Use outgoing HTTP (wasi:http) with `allow.http`."],
             example: "{\"event\":\"component.denied\",\"capability\":\"sockets\",\"code\":\"HIVE-0414\"}",
         }
-        RequestDenied "0415" "a request over the broker was denied" {
+        ContainerDenied "0415" "access to a container of objects was denied" {
+            means: "The component opened a container of `wasi:blobstore` that its `allow.blobstore` does not have, or asked \
+                    the host to make or delete one. Containers are made by an operator.",
+            steps: [
+                "Add the container to `allow.blobstore` of the component with the URL of its bucket, or correct its name in \
+                 the code.",
+            ],
+            example: "{\"event\":\"component.denied\",\"capability\":\"blobstore\",\"code\":\"HIVE-0415\"}",
+        }
+        ObjectsAway "0416" "an object store carries out no requests" {
+            means: "The bucket or directory of a container is unreachable, too slow, full or missing, or it refuses the \
+                    host's credentials. Deliveries whose call fails of it are kept in the host, unacknowledged, and \
+                    tried again; no retry is spent.",
+            steps: [
+                "Read `error` of the event `objects.away`: it has the store's own words.",
+                "Check the bucket's name, its rights and its endpoint, and the variables with the credentials \
+                 (docs/object-stores.md).",
+            ],
+            example: "{\"event\":\"objects.away\",\"container\":\"tracks\",\"code\":\"HIVE-0416\"}",
+        }
+        ObjectsUnusable "0417" "an object store cannot be used" {
+            means: "The URL of a container has the right form, but the host cannot use it: a variable with credentials or \
+                    an endpoint has a value that cannot be read.",
+            steps: ["Correct the variable that the error names; docs/object-stores.md lists them."],
+            example: "error[HIVE-0417]: the container \"tracks\" (s3://bucket/frequency) cannot be used: …",
+        }
+        RequestDenied "0418" "a request over the broker was denied" {
             means: "The component called another over the broker, and its `allow.request` does not name the exchange \
                     and the routing key.",
             steps: ["Add EXCHANGE:ROUTING-KEY to `allow.request` of the component, or correct the call in its code."],
-            example: "{\"event\":\"component.denied\",\"capability\":\"request\",\"code\":\"HIVE-0415\"}",
+            example: "{\"event\":\"component.denied\",\"capability\":\"request\",\"code\":\"HIVE-0418\"}",
         }
     }
 

@@ -31,6 +31,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
         dirs,
         keyvalue,
         request,
+        blobstore,
         ..
     } = &plan.allow;
     let key = |key: &str| format!("nothing; `components.{}.{key}` grants it", plan.name);
@@ -54,6 +55,9 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
             list(&**keyvalue).unwrap_or_else(|| key("allow.keyvalue"))
         }
         "hive:consumer/requests" => list(&**request).unwrap_or_else(|| key("allow.request")),
+        _ if interface.starts_with("wasi:blobstore/") => {
+            list(&**blobstore).unwrap_or_else(|| key("allow.blobstore"))
+        }
         _ if interface.starts_with("wasi:sockets/") => "nothing; no key grants it".to_owned(),
         "wasi:cli/stdin" => "an empty stream".to_owned(),
         "wasi:cli/stdout" | "wasi:cli/stderr" => "the host's log".to_owned(),

@@ -16,6 +16,9 @@ const CONTRACT_VERSION: &str = "0.1.";
 /// only that one is linked.
 const LINKED_INTERFACES: &[&str] = &[
     "hive:consumer/requests",
+    "wasi:blobstore/blobstore@0.2.0-draft",
+    "wasi:blobstore/container@0.2.0-draft",
+    "wasi:blobstore/types@0.2.0-draft",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:config/store",

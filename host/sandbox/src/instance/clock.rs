@@ -63,6 +63,7 @@ pub(super) fn begin(store: &mut Store<State>, timeout: Duration) {
     let state = store.data_mut();
     state.computing.begins(now);
     state.deadline = now + timeout;
+    state.blobstore.begins(state.deadline, timeout);
 }
 
 /// For how long a call has computed, and not waited for a host function or for its turn.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use hive_config::plan::ComponentPlan;
+use hive_objects::Container;
 use hive_store::Store;
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::clock::Computing;
 use super::limits::Limits;
 use super::logs::{LineRate, Output};
+use crate::capability::blobstore::{self, Blobstore, BlobstoreView};
 use crate::capability::config::ConfigView;
 use crate::capability::dirs;
 use crate::capability::http::Outgoing;
@@ -31,6 +33,8 @@ pub(crate) struct Grants {
     pub(super) lines: Arc<LineRate>,
     /// Has their buckets.
     pub(super) store: Arc<dyn Store>,
+    /// Have their objects.
+    pub(super) containers: Arc<[Container]>,
     pub(super) surroundings: Surroundings,
     pub(crate) telemetry: ComponentTelemetry,
 }
@@ -44,6 +48,7 @@ pub(crate) struct State {
     config: Arc<WasiConfigVariables>,
     keyvalue: KeyValue,
     pub(super) requests: Requests,
+    pub(super) blobstore: Blobstore,
     pub(super) limits: Limits,
     pub(super) output: Output,
     telemetry: ComponentTelemetry,
@@ -54,7 +59,7 @@ pub(crate) struct State {
 
 impl State {
     /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP,
-    /// its buckets, its requests. No sockets, no arguments; clocks and randomness always.
+    /// its buckets, its requests, its containers. No sockets, no arguments; clocks and randomness always.
     ///
     /// # Errors
     ///
@@ -65,6 +70,7 @@ impl State {
             config,
             telemetry,
             store,
+            containers,
             lines,
             surroundings,
         } = grants;
@@ -85,6 +91,7 @@ impl State {
             config: Arc::clone(config),
             keyvalue: KeyValue::new(plan, store, telemetry),
             requests: Requests::new(plan, telemetry),
+            blobstore: Blobstore::new(plan, containers, telemetry),
             limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),
@@ -134,6 +141,15 @@ impl RequestsView for State {
         Asking {
             requests: &self.requests,
             deadline: self.deadline,
+        }
+    }
+}
+
+impl BlobstoreView for State {
+    fn blobstore(&mut self) -> blobstore::Access<'_> {
+        blobstore::Access {
+            blobstore: &mut self.blobstore,
+            table: &mut self.table,
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hive_config::plan::ComponentPlan;
+use hive_core::codes::Code as ErrorCode;
 use hive_lifecycle::Tasks;
+use hive_objects::{Objects, Unusable};
 use hive_store::Store;
 use hive_telemetry::Telemetry;
 use wasmtime::component::{InstancePre, Linker};
@@ -21,6 +23,8 @@ pub(crate) struct Services {
     pub(crate) linker: Arc<Linker<State>>,
     /// Has the buckets of components.
     pub(crate) store: Arc<dyn Store>,
+    /// Has their containers.
+    pub(crate) objects: Objects,
     pub(crate) surroundings: Surroundings,
     pub(crate) tasks: Tasks,
     pub(crate) telemetry: Telemetry,
@@ -55,6 +59,14 @@ impl Template {
             .then(|| batch_handler::GuestIndices::new(&pre));
         let telemetry = services.telemetry.component(&plan.name);
         let tasks = &services.tasks;
+        let containers = services
+            .objects
+            .containers(&plan.name, &plan.allow.blobstore)
+            .map_err(|unusable| {
+                let reason =
+                    |one: &Unusable| Reason::new(ErrorCode::ObjectsUnusable, one.to_string());
+                unusable.iter().map(reason).collect::<Vec<_>>()
+            })?;
         Ok(Self {
             handler: handler.transpose().map_err(describe)?,
             batch_handler: batch_handler.transpose().map_err(describe)?,
@@ -64,6 +76,7 @@ impl Template {
                 config: Arc::new(plan.config.iter().cloned().collect()),
                 lines: LineRate::new(plan.name.clone(), plan.log_lines, tasks, &telemetry),
                 store: Arc::clone(&services.store),
+                containers: containers.into(),
                 surroundings: services.surroundings.clone(),
                 plan: plan.clone(),
                 telemetry,

@@ -76,26 +76,31 @@ const CONTRACT: Sources = embedded!("wit/" => "wit/": "consumer.wit");
 /// The contract with what a component may import beside it.
 const WORLDS: Sources = embedded!("guest-sdk/wit/" => "wit/":
     "world.wit" "deps/hive-consumer.wit" "deps/wasi-config.wit" "deps/wasi-keyvalue/atomic.wit"
-    "deps/wasi-keyvalue/batch.wit" "deps/wasi-keyvalue/store.wit" "deps/wasi-keyvalue/world.wit");
+    "deps/wasi-keyvalue/batch.wit" "deps/wasi-keyvalue/store.wit" "deps/wasi-keyvalue/world.wit"
+    "deps/wasi-io.wit" "deps/wasi-blobstore/blobstore.wit" "deps/wasi-blobstore/container.wit"
+    "deps/wasi-blobstore/types.wit" "deps/wasi-blobstore/world.wit");
 
 /// Without its manifests, which take versions from the workspace; those of a project are templates.
 const SDK_OF_RUST: Sources = embedded!("guest-sdk/" => "sdk/":
     "README.md" "src/action.rs" "src/bindings.rs" "src/cause.rs" "src/config.rs" "src/delivery.rs"
     "src/export.rs" "src/field_value.rs" "src/keyvalue.rs" "src/lib.rs" "src/message.rs"
-    "src/publication.rs" "src/requests.rs" "src/testing.rs" "macros/src/lib.rs" "wit/world.wit"
+    "src/objects.rs" "src/publication.rs" "src/requests.rs" "src/testing.rs" "macros/src/lib.rs" "wit/world.wit"
     "wit/deps/hive-consumer.wit" "wit/deps/wasi-config.wit" "wit/deps/wasi-keyvalue/atomic.wit"
     "wit/deps/wasi-keyvalue/batch.wit" "wit/deps/wasi-keyvalue/store.wit"
-    "wit/deps/wasi-keyvalue/world.wit");
+    "wit/deps/wasi-keyvalue/world.wit" "wit/deps/wasi-io.wit" "wit/deps/wasi-blobstore/blobstore.wit"
+    "wit/deps/wasi-blobstore/container.wit" "wit/deps/wasi-blobstore/types.wit"
+    "wit/deps/wasi-blobstore/world.wit");
 const SDK_OF_JAVASCRIPT: Sources = embedded!("guest-sdk/javascript/" => "sdk/":
-    "README.md" "bundle.js" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "package.json" "requests.d.ts" "requests.js"
-    "source-map.js" "testing.d.ts" "testing.js");
+    "README.md" "bundle.js" "config.d.ts" "config.js" "hive.d.ts" "hive.js" "objects.d.ts" "objects.js"
+    "package.json" "requests.d.ts" "requests.js" "source-map.js" "testing.d.ts" "testing.js");
 const SDK_OF_PYTHON: Sources = embedded!("guest-sdk/python/" => "sdk/":
     "README.md" "hive/__init__.py" "hive/_answers.py" "hive/_consumer.py" "hive/_delivery.py"
-    "hive/_headers.py" "hive/config.py" "hive/py.typed" "hive/requests.py" "hive/testing.py");
-const SDK_OF_C: Sources = embedded!("guest-sdk/c/" => "sdk/": "README.md" "hive.c" "hive.h");
+    "hive/_headers.py" "hive/config.py" "hive/objects.py" "hive/py.typed" "hive/requests.py" "hive/testing.py");
+const SDK_OF_C: Sources = embedded!("guest-sdk/c/" => "sdk/": "README.md" "hive.c" "hive.h" "hive_objects.c"
+    "hive_objects.h");
 const SDK_OF_GO: Sources = embedded!("guest-sdk/go/" => "sdk/":
-    "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat" "requests.go" "requests_native.go"
-    "requests_wasip1.go");
+    "README.md" "abi.go" "failure.go" "go.mod" "hive.go" "mailbox.go" "memory.wat" "objects/abi.go"
+    "objects/native.go" "objects/objects.go" "requests.go" "requests_native.go" "requests_wasip1.go");
 
 /// The schemas with which editors complete hive.toml and the test files, whose first lines name them.
 fn schemas() -> [File; 2] {

@@ -655,6 +655,29 @@ facts! {
         };
     }
 
+    "hive::objects" {
+        /// An object store did not carry out a request: it does not answer, is full, or refuses the host's credentials.
+        /// Deliveries whose call fails of it are kept and tried again. Logged once, until it works again.
+        ObjectsAway("objects.away", WARN, "the object store of a container carries out no requests; deliveries that need it are kept, and tried again") {
+            code: [] &'a str,
+            component: [] &'a str,
+            container: [] &'a str,
+            place: [%] &'a dyn Display,
+            error: [] &'a str,
+        };
+        /// The object store carries out requests again.
+        ObjectsBack("objects.back", INFO, "the object store of a container carries out requests again") {
+            component: [] &'a str,
+            container: [] &'a str,
+            place: [%] &'a dyn Display,
+        };
+        /// The parts of an upload that was not finished could not be removed.
+        ObjectPartsLeft("objects.parts_left", WARN, "the parts of an unfinished upload were not removed; the object store keeps them until a rule of it removes them") {
+            place: [%] &'a dyn Display,
+            error: [] &'a str,
+        };
+    }
+
     "hive::app" {
         /// hive.toml has an unlikely value.
         ConfigWarning("config.warning", WARN, "{warning}; {advice}") {
