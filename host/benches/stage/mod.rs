@@ -245,6 +245,7 @@ pub(crate) async fn handled(generation: &Generation, envelope: &Envelope) {
         consumer: "orders",
         delivery: &"tag 1",
         trace: None,
+        heard: None,
     };
     let outcome = generation.handle(&call, envelope).await;
     assert_eq!(outcome, Outcome::Handled(Vec::new()));

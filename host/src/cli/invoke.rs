@@ -202,6 +202,7 @@ async fn invoke(
         consumer: "invoke",
         delivery: &"invoke",
         trace: None,
+        heard: None,
     };
     let mut measure = Measure::default();
     let mut called = Vec::new();

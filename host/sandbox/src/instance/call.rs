@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hive_core::policy::Outcome;
 use hive_core::trace::Carried;
+use hive_telemetry::Heard;
 use wasmtime::Store;
 
 use super::state::State;
@@ -24,6 +26,8 @@ pub struct Call<'a> {
     pub delivery: &'a (dyn fmt::Display + Sync),
     /// The span of the call, where there are spans: for those lines, and for what the component requests over HTTP.
     pub trace: Option<&'a Carried>,
+    /// Where those lines are kept too, if someone watches the delivery.
+    pub heard: Option<&'a Arc<Heard>>,
 }
 
 /// A function of the contract, with its arguments.

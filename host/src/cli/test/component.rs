@@ -227,6 +227,7 @@ impl Scene {
             consumer: "test",
             delivery: &(index + 1),
             trace: None,
+            heard: None,
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await
