@@ -131,7 +131,8 @@ enum Command {
     /// Shows the connections, consumers and components of a running host.
     ///
     /// Deliveries are counted from the start of the host; rates are those of the last second. WAITING
-    /// is the queue depth; only consumers with `scale` measure it.
+    /// is the queue depth; only consumers with `scale` measure it. With --watch at a terminal, keys sort,
+    /// page and open consumers; the last line shows them.
     #[command(
         after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
     )]
@@ -248,6 +249,7 @@ impl Command {
     fn handles_signals(&self) -> bool {
         match self {
             Self::Run(_) | Self::Dev(_) | Self::Test(_) | Self::Tail(_) => true,
+            Self::Status(status) => status.is_a_screen(),
             Self::Dead(dead) => dead.takes(),
             #[cfg(feature = "broker")]
             Self::Broker(_) | Self::Demo => true,

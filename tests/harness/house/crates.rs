@@ -17,7 +17,7 @@ struct Crate {
     without: &'static [&'static str],
 }
 
-const CRATES: [Crate; 15] = [
+const CRATES: [Crate; 16] = [
     Crate {
         name: "hive-core",
         may_use: &[],
@@ -92,6 +92,11 @@ const CRATES: [Crate; 15] = [
         without: &["tokio", "lapin", "wasmtime", "axum"],
     },
     Crate {
+        name: "hive-screen",
+        may_use: &["hive-core"],
+        without: &["tokio", "lapin", "wasmtime", "axum"],
+    },
+    Crate {
         name: "hive-store",
         may_use: &[
             "hive-core",
@@ -131,6 +136,7 @@ const CRATES: [Crate; 15] = [
             "hive-routes",
             "hive-sandbox",
             "hive-schedules",
+            "hive-screen",
             "hive-store",
             "hive-telemetry",
         ],
@@ -140,13 +146,15 @@ const CRATES: [Crate; 15] = [
 
 /// Libraries that only these crates may name. A name stands for its family too: `wasmtime` is
 /// `wasmtime-wasi` as well.
-const LIBRARIES: [(&str, &[&str]); 16] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
     ("croner", &["hive-schedules"]),
+    ("crossterm", &["hive-screen"]),
     ("flate2", &["hive-contracts"]),
     ("glob", &["hive-config"]),
     ("fred", &["hive-store"]),
+    ("ratatui", &["hive-screen"]),
     ("redb", &["hive-store"]),
     ("redis", &["hive-store"]),
     ("fail", &["hive-lifecycle"]),
