@@ -129,8 +129,8 @@ mod publication;
 
 pub mod config;
 pub mod keyvalue;
-pub mod requests;
 pub mod objects;
+pub mod requests;
 pub mod testing;
 
 #[doc(hidden)]

@@ -16,9 +16,11 @@ mod login;
 mod openapi;
 mod page;
 mod pulse;
+mod query;
 mod runtime_file;
 mod series;
 mod session;
+mod tail;
 mod wire;
 
 use std::io;
@@ -53,6 +55,7 @@ use crate::audit::Audit;
 use crate::control::{Command, FromAll, Refusal};
 use crate::dead::Desk;
 use crate::status::{GroupStatus, Status, StatusReader};
+use crate::tail::Tail;
 
 /// The format of `/metrics` (prometheus.io, "Exposition formats").
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -94,6 +97,8 @@ pub struct Sources {
     pub telemetries: Telemetries,
     /// Does what is asked of dead letters.
     pub desk: Desk,
+    /// Where deliveries are watched.
+    pub tail: Tail,
     /// `host.admin_bodies`: whether bodies and headers of messages are shown.
     pub shows_bodies: bool,
     /// When the host started.
@@ -152,6 +157,7 @@ impl Admin {
             .route("/v1/audit", get(audit))
             .route("/v1/overview", get(live::overview))
             .route("/v1/events", get(live::events))
+            .route("/v1/deliveries", get(tail::deliveries))
             .route(
                 "/v1/consumers/{consumer}/deliveries",
                 get(deliveries::deliveries),
@@ -159,6 +165,7 @@ impl Admin {
             .route("/v1/consumers/{consumer}/series", get(deliveries::series))
             .layer(Extension(pulse))
             .layer(Extension(live))
+            .layer(Extension(tail::Close(tasks.close().clone())))
             .layer(Extension(guard.clone()))
             .route_layer(from_fn_with_state(guard.clone(), operators));
         let for_readers = Router::new()

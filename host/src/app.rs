@@ -51,6 +51,7 @@ use crate::audit::Audit;
 use crate::control::{self, Control, Order, Orders};
 use crate::pipeline::Quarantines;
 use crate::status::{StatusReader, Version};
+use crate::tail::Tail;
 
 /// Instances for a component beside those that handle deliveries: one that is tried out, and some
 /// that are stopping.
@@ -156,6 +157,7 @@ impl App {
         let (control, orders) = control::line();
         let audit = Audit::default();
         let group = Group::of(&plan, &board, &control, &audit, tasks);
+        let tail = Tail::default();
         let serving = Serving {
             plan: &plan,
             file: &source.file,
@@ -164,6 +166,7 @@ impl App {
             control: &control,
             audit: &audit,
             telemetry,
+            tail: &tail,
         };
         let runtime_file = serving.start(tasks).await?;
         let listener = requests::bind(&plan).await?;
@@ -219,6 +222,7 @@ impl App {
             tasks: tasks.clone(),
             telemetry: telemetry.clone(),
             otlp,
+            tail,
         };
         for connection in plan.connections.values() {
             running

@@ -7,9 +7,11 @@ mod arguments;
 mod broker;
 mod callee;
 mod check;
+mod colour;
 mod compile;
 mod completions;
 mod dead;
+mod delivered;
 #[cfg(feature = "broker")]
 mod demo;
 mod dev;
@@ -35,7 +37,9 @@ mod status;
 mod swap;
 mod systemd;
 mod table;
+mod tail;
 mod test;
+mod until;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -127,11 +131,18 @@ enum Command {
     /// Shows the connections, consumers and components of a running host.
     ///
     /// Deliveries are counted from the start of the host; rates are those of the last second. WAITING
-    /// is the queue depth; only consumers with `scale` measure it.
+    /// is the queue depth; only consumers with `scale` measure it. With --watch at a terminal, keys sort,
+    /// page and open consumers; the last line shows them.
     #[command(
         after_help = "Examples:\n  hive-host status hive.toml\n  hive-host status hive.toml --watch"
     )]
     Status(status::Status),
+    /// Shows the deliveries of a running host as they are settled.
+    ///
+    /// Begins with the next delivery, and ends at ctrl-c. What comes faster than it can be shown is left out
+    /// and counted; no delivery waits for it. Exit code 1: the host ends or cannot be reached.
+    #[command(after_help = tail::help())]
+    Tail(tail::Tail),
     /// Shows the hosts of a group, and which of them consumes which queue.
     ///
     /// Asks a running host, which asks the others of its `host.group`. HOME is the host with the highest
@@ -225,7 +236,7 @@ enum Command {
     /// Prints a shell completion script.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Completions),
-    /// Makes a project folder with a consumer that builds, passes its tests and runs unchanged.
+    /// Makes a project folder with a consumer that builds, passes its tests and runs.
     ///
     /// The folder has everything of Hive that it needs: the contract, the SDK of its language, a
     /// hive.toml, a message to try it with, and a README with the commands. Never overwrites files.
@@ -237,7 +248,8 @@ impl Command {
     /// Whether it acts at SIGTERM and ctrl-c itself.
     fn handles_signals(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Dev(_) | Self::Test(_) => true,
+            Self::Run(_) | Self::Dev(_) | Self::Test(_) | Self::Tail(_) => true,
+            Self::Status(status) => status.is_a_screen(),
             Self::Dead(dead) => dead.takes(),
             #[cfg(feature = "broker")]
             Self::Broker(_) | Self::Demo => true,
@@ -314,6 +326,7 @@ pub fn main() -> Exit {
         Command::Swap(arguments) => Ok(swap::run(&arguments)),
         Command::Reload(arguments) => Ok(swap::reload(&arguments)),
         Command::Status(arguments) => Ok(status::run(&arguments)),
+        Command::Tail(arguments) => Ok(tail::run(&arguments)),
         Command::Placement(arguments) => Ok(placement::run(&arguments)),
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),

@@ -10,11 +10,13 @@ pub mod ledger;
 
 pub mod audit;
 mod client;
+mod conditions;
 pub mod control;
 pub mod dead;
 pub mod log;
 mod random;
 pub mod status;
+pub mod tail;
 
 pub mod admin;
 pub mod app;

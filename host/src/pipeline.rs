@@ -25,6 +25,7 @@ mod scaler;
 mod services;
 mod settle;
 mod traced;
+mod watched;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -41,6 +42,7 @@ use hive_sandbox::{Call, Requester};
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
 use crate::ledger::{Ledger, Ledgers};
+use crate::tail::Tail;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
@@ -91,6 +93,7 @@ pub struct Pipeline {
     telemetry: Arc<ConsumerTelemetry>,
     /// None where no spans are sent.
     otlp: Option<Otlp>,
+    tail: Tail,
     tasks: Tasks,
 }
 
@@ -139,6 +142,7 @@ impl Pipeline {
             subscription,
             telemetry,
             otlp: services.otlp,
+            tail: services.tail,
             tasks: services.tasks,
         })
     }
@@ -261,6 +265,7 @@ impl Pipeline {
         failpoint::reached("delivery.received");
         let mut held = self.recalled(held)?;
         self.traced(&mut held);
+        self.watched(&mut held);
         if let Some(progress) = &self.progress {
             if let Err(fault) = progress.begun().await {
                 let reason = format!("the stream's offset cannot be kept: {fault}");
@@ -308,7 +313,7 @@ impl Pipeline {
 
     /// Has a delivery handled, and settles it. If the component takes batches, this delivery is a
     /// batch by itself.
-    async fn call_now(self: &Arc<Self>, held: Held) {
+    async fn call_now(self: &Arc<Self>, mut held: Held) {
         if let Some(batches) = &self.batches {
             return self.call_with_batch(batches, vec![held]).await;
         }
@@ -319,11 +324,13 @@ impl Pipeline {
             delivery: &label,
             trace: held.trace.as_deref().map(Handling::carried),
             requester: Some(&self.requester),
+            heard: held.heard(),
         };
         let answer = dealt.handle(self.plan.schema.as_deref(), &call, &held.delivery.envelope);
         let began = Instant::now();
         let in_hand = std::slice::from_ref(&held);
         let ended = self.unless_cut(in_hand, pin!(answer)).await;
+        held.called(began, &dealt, None);
         match ended {
             Ended::Done(outcome) => {
                 self.telemetry.answered(&held.in_hand);
@@ -408,6 +415,7 @@ impl Pipeline {
             return self.later(held, Trouble::Away(reason));
         }
         held.place = None;
+        held.publishes(&disposition);
         match disposition {
             Disposition::Ack if held.lease.is_none() => self.settler.acknowledge(held),
             disposition => self.settle(held, disposition),

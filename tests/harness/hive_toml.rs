@@ -132,7 +132,7 @@ impl HiveToml {
     }
 
     /// Writes the text into `folder` as hive.toml.
-    pub(crate) fn write(folder: &Path, text: &str) -> std::io::Result<PathBuf> {
+    pub fn write(folder: &Path, text: &str) -> std::io::Result<PathBuf> {
         let path = folder.join("hive.toml");
         std::fs::write(&path, text)?;
         Ok(path)

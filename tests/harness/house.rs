@@ -28,7 +28,7 @@ struct Library {
     rooms: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 10] = [
+const LIBRARIES: [Library; 11] = [
     Library {
         rule: 3,
         name: "base64",
@@ -73,6 +73,11 @@ const LIBRARIES: [Library; 10] = [
         rule: 4,
         name: "hive_sandbox",
         rooms: &["app", "cli", "pipeline"],
+    },
+    Library {
+        rule: 3,
+        name: "hive_screen",
+        rooms: &["cli"],
     },
     Library {
         rule: 4,

@@ -49,6 +49,11 @@ impl Terminal {
         Ok(self.keys.flush()?)
     }
 
+    /// All that it has shown so far, with what moves its cursor.
+    pub fn text(&self) -> String {
+        self.screen.lock().expect("nobody panics with it").clone()
+    }
+
     /// Waits until the screen has shown this text, of all that it ever showed.
     pub async fn shows(&self, text: &str) -> Result<()> {
         let screen = || async { Ok(self.screen.lock().expect("nobody panics with it").clone()) };

@@ -1,10 +1,11 @@
 // Every view, light and dark, wide and narrow: what axe says, whether it fits, and a picture where those are asked for.
 import assert from "node:assert/strict";
-import { onPage, view, violations } from "./page.mjs";
+import { checked, onPage, view, violations } from "./page.mjs";
 
 const VIEWS = [
   ["overview", "#/overview", "Overview"],
   ["consumer", "#/consumers/letters", "letters"],
+  ["live", "#/live", "Live"],
   ["dead-letters", "#/dead/letters", "Dead letters of letters"],
   ["components", "#/components", "Components"],
   ["hosts", "#/hosts", "Hosts"],
@@ -26,6 +27,12 @@ async function settled(page, name) {
     case "consumer":
       await page.getByText("Throughput").waitFor();
       await page.getByRole("heading", { name: "Last failures" }).waitFor();
+      break;
+    case "live":
+      await page.getByRole("status").getByText("watching this host").waitFor();
+      await checked("live");
+      await page.getByRole("button", { name: /^live-/ }).first().click();
+      await page.getByRole("button", { name: "As a test file…" }).waitFor();
       break;
     case "dead-letters":
       await page.getByText(/messages in letters.dead/).waitFor();

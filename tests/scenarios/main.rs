@@ -321,6 +321,8 @@ mod cli {
     mod peek;
     mod printing;
     mod publish_command;
+    mod screen;
+    mod tail;
     mod test_components;
     mod test_flows;
     mod tools;

@@ -246,6 +246,7 @@ pub(crate) async fn handled(generation: &Generation, envelope: &Envelope) {
         delivery: &"tag 1",
         trace: None,
         requester: None,
+        heard: None,
     };
     let outcome = generation.handle(&call, envelope).await;
     assert_eq!(outcome, Outcome::Handled(Vec::new()));

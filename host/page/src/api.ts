@@ -178,6 +178,38 @@ export interface Deliveries {
   failures: Failure[];
 }
 
+/** A delivery that was settled, of `/v1/deliveries`. */
+export interface Delivered {
+  at: string;
+  consumer: string;
+  queue: string;
+  delivery: string;
+  message_id: string | null;
+  exchange: string;
+  routing_key: string;
+  attempt: number;
+  redelivered: boolean;
+  component: string | null;
+  generation: number | null;
+  sha256: string | null;
+  outcome: string;
+  action: "ack" | "publish" | "retry" | "reject" | "failed" | null;
+  publications: number;
+  published_to?: { exchange: string; routing_key: string }[];
+  class?: string;
+  code?: string;
+  error?: string;
+  reason?: string;
+  delay_ms?: number;
+  kept?: boolean;
+  call_ms: number | null;
+  batch?: number;
+  took_ms: number;
+  log: { stream: string; line: string }[];
+  log_left_out?: number;
+  message?: { delivery: Record<string, unknown>; bytes: number; cut: boolean };
+}
+
 export interface Failure {
   at: string;
   delivery: string;

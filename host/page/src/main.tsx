@@ -12,12 +12,14 @@ import { Components } from "./views/components";
 import { ConsumerView } from "./views/consumer";
 import { Dead } from "./views/dead";
 import { Hosts } from "./views/hosts";
+import { LiveView } from "./views/live";
 import { Login } from "./views/login";
 import { Overview } from "./views/overview";
 import { duration } from "./words";
 
 const VIEWS = [
   ["overview", "Overview"],
+  ["live", "Live"],
   ["dead", "Dead letters"],
   ["components", "Components"],
   ["hosts", "Hosts"],
@@ -35,6 +37,8 @@ function View({ at, session, theme }: { at: string[]; session: Session; theme: s
   switch (view) {
     case "consumers":
       return <ConsumerView key={name} name={name ?? ""} session={session} theme={theme} />;
+    case "live":
+      return <LiveView key={name} consumer={name ?? ""} session={session} />;
     case "dead":
       return <Dead key={name} name={name ?? ""} session={session} />;
     case "components":

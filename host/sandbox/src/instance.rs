@@ -85,7 +85,7 @@ impl Instance {
         let state = self.store.data_mut();
         state
             .output
-            .begin(label.consumer, label.delivery, label.trace);
+            .begin(label.consumer, label.delivery, label.trace, label.heard);
         state.outgoing.belongs_to(label.trace);
         state.requests.begin(label.requester, label.trace);
         let ended = call(&mut self.store, function, plan.timeout).await;

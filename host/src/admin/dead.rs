@@ -9,7 +9,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use hive_core::codes::Code;
 use hive_core::json::from_base64;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,10 +16,8 @@ use super::Sources;
 use super::audited::Refused;
 use super::commands::guarded;
 use super::guard::{Guard, operators};
+use super::query::{self, flag, number};
 use crate::dead::{Choice, Condition, DeskFault, Filter, Job, Revision};
-
-/// Enough for conditions; a larger query is refused.
-const LARGEST_QUERY: usize = 16 << 10;
 
 /// Enough for a body that a person edits.
 const LARGEST_EDIT: usize = 1 << 20;
@@ -169,16 +166,10 @@ impl Asked {
 
 /// Reads the query; a key that there is not is a fault.
 fn asked(queue: String, uri: &Uri) -> Result<Asked, String> {
-    let query = uri.query().unwrap_or_default();
-    if query.len() > LARGEST_QUERY {
-        return Err(format!("the query has more than {LARGEST_QUERY} bytes"));
-    }
     let mut asked = Asked::default();
     asked.choice.name = queue;
     let mut conditions = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decoded(value)?;
+    for (name, value) in query::pairs(uri)? {
         match name {
             "where" => conditions.push(Condition::parse(&value)?),
             "group" => conditions.push(Condition::group(&value)?),
@@ -195,27 +186,6 @@ fn asked(queue: String, uri: &Uri) -> Result<Asked, String> {
     }
     asked.choice.filter = Filter::new(conditions);
     Ok(asked)
-}
-
-fn decoded(value: &str) -> Result<String, String> {
-    let value = value.replace('+', " ");
-    let value = percent_decode_str(&value).decode_utf8();
-    let value = value.map_err(|_| "the query is not UTF-8".to_owned())?;
-    Ok(value.into_owned())
-}
-
-fn number(name: &str, value: &str) -> Result<u64, String> {
-    value
-        .parse()
-        .map_err(|_| format!("`{name}` is to be a number"))
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(format!("`{name}` is to be true or false")),
-    }
 }
 
 fn answer(done: Result<Value, DeskFault>) -> Response {
@@ -279,7 +249,7 @@ mod tests {
             ("exact=1", "`exact` is to be true or false"),
             ("where=body=%ff", "not UTF-8"),
             (
-                &format!("where=error={}", "x".repeat(LARGEST_QUERY)),
+                &format!("where=error={}", "x".repeat(16 << 10)),
                 "more than 16384 bytes",
             ),
         ] {

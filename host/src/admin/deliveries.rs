@@ -115,7 +115,8 @@ pub(super) async fn series(
     }
 }
 
-fn consumer(sources: &Sources, name: &str) -> Result<Arc<ConsumerTelemetry>, ErrorView> {
+/// The consumer at work with this name.
+pub(super) fn consumer(sources: &Sources, name: &str) -> Result<Arc<ConsumerTelemetry>, ErrorView> {
     let all = (sources.telemetries)();
     let found = all.iter().find(|one| one.consumer() == name);
     found.cloned().ok_or_else(|| {

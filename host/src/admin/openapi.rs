@@ -64,6 +64,8 @@ const EDIT: &[&str] = &[
     "exact",
     "counted",
 ];
+/// Which deliveries.
+const WATCHED: &[&str] = &["consumer", "failed", "where", "messages"];
 const WHOSE: &[&str] = &["all_hosts", "force"];
 const SWAP: &[&str] = &["canary", "deliveries", "all_hosts", "force"];
 
@@ -176,6 +178,14 @@ const ROUTES: &[Route] = &[
         Access::Operators,
         "The overview as server-sent events, one a second.",
     ),
+    Route {
+        query: WATCHED,
+        ..read(
+            "/v1/deliveries",
+            Access::Operators,
+            "Deliveries as they are settled, as server-sent events: a sample of those that pass the filter.",
+        )
+    },
     read(
         "/v1/consumers/{consumer}/deliveries",
         Access::Operators,
@@ -334,7 +344,9 @@ fn parameter(name: &str) -> Value {
         "where" => json!({ "type": "array", "items": { "type": "string" } }),
         "limit" | "expect" | "deliveries" => json!({ "type": "integer", "minimum": 0 }),
         "canary" => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 100 }),
-        "exact" | "counted" | "again" | "all_hosts" | "force" => json!({ "type": "boolean" }),
+        "exact" | "counted" | "again" | "all_hosts" | "force" | "failed" | "messages" => {
+            json!({ "type": "boolean" })
+        }
         _ => json!({ "type": "string" }),
     };
     let required = matches!(name, "expect" | "name");

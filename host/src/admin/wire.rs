@@ -1,5 +1,6 @@
 //! The JSON that the admin server writes.
 
+mod delivery;
 mod demand;
 mod hosts;
 mod status;
@@ -9,6 +10,7 @@ use hive_core::codes::{Code, Reason};
 use hive_core::moments;
 use serde::Serialize;
 
+pub(super) use self::delivery::DeliveryView;
 pub(super) use self::demand::DemandView;
 pub(super) use self::hosts::{FromAllView, GroupView};
 pub(super) use self::status::{ConsumerView, StatusView};

@@ -25,6 +25,7 @@ use super::group::Group;
 use super::schedules::Scheduled;
 use super::watch::Files;
 use crate::pipeline::{Handler, Pipeline, Quarantines, Services};
+use crate::tail::Tail;
 
 /// Everything that runs.
 pub(super) struct Running {
@@ -59,6 +60,8 @@ pub(super) struct Running {
     pub(super) telemetry: Telemetry,
     /// Where spans go, if they are sent to a collector.
     pub(super) otlp: Option<Otlp>,
+    /// Where deliveries are watched.
+    pub(super) tail: Tail,
 }
 
 /// A connection, and the tasks that keep it up.
@@ -141,6 +144,7 @@ impl Running {
             tasks: tasks.clone(),
             telemetry: self.telemetry.clone(),
             otlp: self.otlp.clone(),
+            tail: self.tail.clone(),
         };
         let pipeline = Pipeline::new(&Arc::new(plan.clone()), services);
         let crewed = Crewed {

@@ -16,6 +16,7 @@ use crate::admin::{Admin, Commands, Hosts, Identity, RuntimeFile, Sources};
 use crate::audit::Audit;
 use crate::control::Control;
 use crate::dead::Desk;
+use crate::tail::Tail;
 
 /// What the admin server of a host is made with.
 pub(super) struct Serving<'a> {
@@ -27,6 +28,7 @@ pub(super) struct Serving<'a> {
     pub(super) control: &'a Control,
     pub(super) audit: &'a Audit,
     pub(super) telemetry: &'a Telemetry,
+    pub(super) tail: &'a Tail,
 }
 
 impl Serving<'_> {
@@ -66,6 +68,7 @@ impl Serving<'_> {
             },
             telemetries: Arc::new(move || counting.telemetries()),
             desk: Desk::new(self.board.plan_reader(), plan.host.admin_bodies, tasks),
+            tail: self.tail.clone(),
             shows_bodies: plan.host.admin_bodies,
             since: SystemTime::now(),
         }

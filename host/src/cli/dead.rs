@@ -16,6 +16,7 @@ use self::walked::{Chosen, LISTED, SHOWN, failed, list, looked, over, show};
 use super::Exit;
 use super::broker::{Broker, told_to_stop};
 use super::say::{self, fault, out};
+use crate::conditions::Field;
 use crate::dead::{self, DeadLetters, FIELDS, MOST_HELD, Meant, Target, Walk, Way, replay};
 
 /// What to do with dead letters.
@@ -189,14 +190,19 @@ pub(super) struct Which {
 
 /// The fields of `--where`, and how to begin.
 pub(super) fn fields() -> String {
+    let fields = of_where(FIELDS);
+    format!("{fields}\nExample:\n  hive-host dead list hive.toml orders --where class=timeout")
+}
+
+/// What `--where` may ask for.
+pub(super) fn of_where(fields: &[Field]) -> String {
     let mut text = "Fields of --where:\n".to_owned();
     // Those that mean the same share a line.
-    for alike in FIELDS.chunk_by(|(_, one), (_, other)| one == other) {
+    for alike in fields.chunk_by(|(_, one), (_, other)| one == other) {
         let names: Vec<_> = alike.iter().map(|(name, _)| *name).collect();
         let (names, meaning) = (names.join(", "), alike[0].1);
         text.push_str(&format!("  {names:<14}  {meaning}\n"));
     }
-    text.push_str("\nExample:\n  hive-host dead list hive.toml orders --where class=timeout");
     text
 }
 

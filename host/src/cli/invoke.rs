@@ -203,6 +203,7 @@ async fn invoke(
         delivery: &"invoke",
         trace: None,
         requester: None,
+        heard: None,
     };
     let mut measure = Measure::default();
     let mut called = Vec::new();

@@ -1,5 +1,6 @@
 //! Talks to a running host over its admin server.
 
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -152,7 +153,30 @@ impl Remote {
 
     /// Reads; an error has been printed.
     pub(super) fn get(&self, path: &str) -> Result<Value, Exit> {
-        self.answer(self.meant(self.agent.get(self.url(path))).call())
+        self.ask(path).map_err(|unanswered| self.say(unanswered))
+    }
+
+    /// Reads, and prints nothing.
+    pub(super) fn ask(&self, path: &str) -> Result<Value, Unanswered> {
+        read(self.meant(self.agent.get(self.url(path))).call())
+    }
+
+    /// Begins to read what has no end; an error has been printed.
+    pub(super) fn stream(&self, path: &str) -> Result<impl Read + Send + use<>, Exit> {
+        let request = self.agent.get(self.url(path));
+        let request = request.config().timeout_global(None).build();
+        match self.meant(request).call() {
+            Ok(answer) if answer.status().is_success() => Ok(answer.into_body().into_reader()),
+            refused => Err(match read(refused) {
+                Ok(_) => Exit::Failed,
+                Err(unanswered) => self.say(unanswered),
+            }),
+        }
+    }
+
+    /// Where the host is, for errors.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The request says which host it means, and that it may know of its files.
@@ -171,16 +195,14 @@ impl Remote {
         format!("http://{}{path}", self.address)
     }
 
-    fn answer(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<Value, Exit> {
-        let read = answer
-            .and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_to_string()?)));
-        let read = read.map(|(status, text)| (status, serde_json::from_str::<Value>(&text), text));
-        match read {
-            Ok((status, Ok(value), _)) if status.is_success() => Ok(value),
-            Ok((status, Ok(value), _)) => {
+    fn answer(&self, answer: Answer) -> Result<Value, Exit> {
+        read(answer).map_err(|unanswered| self.say(unanswered))
+    }
+
+    /// Prints why there is no answer.
+    pub(super) fn say(&self, unanswered: Unanswered) -> Exit {
+        match unanswered {
+            Unanswered::Refused(status, value) => {
                 let error = value["error"].as_str().unwrap_or("the host refused");
                 // The faults of a hive.toml say by themselves which are errors.
                 match error.starts_with("error") {
@@ -192,27 +214,51 @@ impl Remote {
                 }
                 all_hosts::refusals(&value);
                 // The code or the name that was sent has a fault.
-                Err(match status.as_u16() {
+                match status {
                     422 => Exit::Misused,
                     _ => Exit::Failed,
-                })
+                }
             }
-            Ok((status, Err(_), text)) => {
+            Unanswered::Foreign(status, text) => {
                 fault!(
                     [Code::NoAnswer]
                     "{} answers {status}: {text}; is that the `host.admin` of a running host?",
                     self.address
                 );
-                Err(Exit::Failed)
+                Exit::Failed
             }
-            Err(error) => {
+            Unanswered::Away(error) => {
                 fault!(
                     [Code::NoAnswer]
                     "no host answers at {}: {error}; is it running, and is that its `host.admin`?",
                     self.address
                 );
-                Err(Exit::Failed)
+                Exit::Failed
             }
         }
+    }
+}
+
+/// What comes of a request.
+type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// Why there is no answer.
+pub(super) enum Unanswered {
+    /// The host refuses: the status code, and its reason.
+    Refused(u16, Value),
+    /// Something else is there: the status, and its text.
+    Foreign(String, String),
+    /// Nothing answers.
+    Away(ureq::Error),
+}
+
+fn read(answer: Answer) -> Result<Value, Unanswered> {
+    let read =
+        answer.and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_to_string()?)));
+    let (status, text) = read.map_err(Unanswered::Away)?;
+    match serde_json::from_str(&text) {
+        Ok(value) if status.is_success() => Ok(value),
+        Ok(value) => Err(Unanswered::Refused(status.as_u16(), value)),
+        Err(_) => Err(Unanswered::Foreign(status.to_string(), text)),
     }
 }

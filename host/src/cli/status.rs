@@ -1,6 +1,7 @@
 //! `hive-host status`: what a running host is doing.
 
-use std::io::IsTerminal;
+mod screen;
+
 use std::time::Duration;
 
 use clap::Args;
@@ -15,9 +16,6 @@ use super::table::{Column, Table};
 /// The time between two looks, from which rates are computed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// To the upper left corner, and nothing below it.
-const CLEAR: &str = "\x1b[H\x1b[2J";
-
 /// The counters of a consumer that are shown with their rates.
 const COUNTERS: [&str; 3] = ["acked", "retried", "dead_lettered"];
 
@@ -25,7 +23,7 @@ const COUNTERS: [&str; 3] = ["acked", "retried", "dead_lettered"];
 pub(super) struct Status {
     #[command(flatten)]
     host: Where,
-    /// Refreshes once a second, until it is stopped or the host is gone
+    /// Refreshes once a second, until it is stopped or the host is gone; at a terminal, a screen with keys
     #[arg(long)]
     watch: bool,
     /// Prints the host's answer as JSON, one object for each refresh
@@ -46,7 +44,17 @@ pub(super) fn run(arguments: &Status) -> Exit {
     }
 }
 
+impl Status {
+    /// Whether it is a screen that takes keys.
+    pub(super) fn is_a_screen(&self) -> bool {
+        self.watch && !self.json && screen::is_possible()
+    }
+}
+
 fn look_on(arguments: &Status) -> Result<(), Exit> {
+    if arguments.is_a_screen() {
+        return screen::show(&arguments.host);
+    }
     let host = arguments.host.find()?;
     let look = || {
         let said = host.get("/v1/status")?;
@@ -54,10 +62,6 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
         Ok(Look { at, said })
     };
     let mut before = look()?;
-    let clear = match arguments.watch && std::io::stdout().is_terminal() {
-        true => CLEAR,
-        false => "",
-    };
     loop {
         if arguments.json {
             say::json(&before.said);
@@ -72,7 +76,6 @@ fn look_on(arguments: &Status) -> Result<(), Exit> {
         std::thread::sleep(LOOK_EVERY);
         let now = look()?;
         if !arguments.json {
-            say::result(clear);
             say::lines(&format_args!("{}\n", told(&before, &now)));
             if !arguments.watch {
                 return Ok(());

@@ -1,17 +1,17 @@
 //! `--where`: conditions on a dead letter, all of which have to hold.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use hive_config::units;
 use hive_core::dead::GroupKey;
-use hive_core::message::FieldValue;
 
 use super::Numbered;
 use super::when::{moment, seconds};
-use hive_core::nearest;
+use crate::conditions::{Comparison, Field, of_message};
 
-/// Every field, with what it means; the first word is its name.
-pub const FIELDS: &[(&str, &str)] = &[
+/// Every field, with what it means.
+pub const FIELDS: &[Field] = &[
     ("reason", "the class of the failure, or the broker's reason"),
     ("class", "the class, only of a host's dead letters"),
     ("error", "the error text; = means ~ here"),
@@ -40,25 +40,13 @@ pub const FIELDS: &[(&str, &str)] = &[
 
 const TIMES: [&str; 4] = ["before", "after", "older", "newer"];
 
-/// How a field is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Is,
-    IsNot,
-    Contains,
-}
-
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    Text {
-        field: String,
-        operator: Operator,
-        value: String,
-    },
+    Text(Comparison),
     Before(u64),
     After(u64),
     Older(Duration),
@@ -77,30 +65,12 @@ impl Condition {
     ///
     /// In words: no operator, an unknown field, a value of the wrong kind.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (field, operator, value) = split(text).ok_or_else(|| {
-            "write FIELD=VALUE, FIELD!=VALUE or FIELD~VALUE (contains), as in reason=error"
-                .to_owned()
-        })?;
-        let is_header = field
-            .strip_prefix("header:")
-            .is_some_and(|name| !name.is_empty());
-        let is_field = FIELDS.iter().any(|(name, _)| *name == field) && field != "header:NAME";
-        if !is_header && !is_field {
-            let names = FIELDS.iter().map(|(name, _)| *name);
-            let advice = nearest::advice(field, names, "the fields are");
-            return Err(format!("there is no field `{field}`; {advice}"));
-        }
+        let comparison = Comparison::parse(text, FIELDS)?;
+        let field = comparison.field();
         if TIMES.contains(&field) {
-            return match operator {
-                Operator::Is => time(field, value).map(Self),
-                _ => Err(format!("`{field}` takes = alone")),
-            };
+            return time(field, comparison.bound()?).map(Self);
         }
-        Ok(Self(Kind::Text {
-            field: field.to_owned(),
-            operator,
-            value: value.to_owned(),
-        }))
+        Ok(Self(Kind::Text(comparison)))
     }
 
     /// Only messages of the group with this key.
@@ -126,17 +96,8 @@ impl Condition {
             Kind::Older(limit) => age.is_some_and(|age| age > limit.as_secs()),
             Kind::Group(key) => GroupKey::of(&dead.letter.death) == *key,
             Kind::Newer(limit) => age.is_some_and(|age| age <= limit.as_secs()),
-            Kind::Text {
-                field,
-                operator,
-                value,
-            } => {
-                let found = of_letter(field, dead);
-                match operator {
-                    Operator::Is => found.is_some_and(|found| is(field, &found, value)),
-                    Operator::IsNot => !found.is_some_and(|found| is(field, &found, value)),
-                    Operator::Contains => found.is_some_and(|found| found.contains(value)),
-                }
+            Kind::Text(comparison) => {
+                comparison.holds(of_letter(comparison.field(), dead).as_deref())
             }
         }
     }
@@ -150,13 +111,8 @@ impl Filter {
 
     /// Whether it asks what is in a message: its body or a header.
     pub fn asks_content(&self) -> bool {
-        let fields = self.0.iter().filter_map(|Condition(kind)| match kind {
-            Kind::Text { field, .. } => Some(field),
-            _ => None,
-        });
-        fields
-            .into_iter()
-            .any(|field| field == "body" || field.starts_with("header:"))
+        let mut kinds = self.0.iter().map(|Condition(kind)| kind);
+        kinds.any(|kind| matches!(kind, Kind::Text(comparison) if comparison.asks_content()))
     }
 
     /// Whether every message passes it.
@@ -167,20 +123,6 @@ impl Filter {
     pub(super) fn matches(&self, dead: &Numbered, now: SystemTime) -> bool {
         self.0.iter().all(|condition| condition.holds(dead, now))
     }
-}
-
-/// At the first operator, which no field has in its name.
-fn split(text: &str) -> Option<(&str, Operator, &str)> {
-    let at = text.find(['=', '~', '!'])?;
-    let (field, rest) = text.split_at(at);
-    let operators = [
-        ("!=", Operator::IsNot),
-        ("=", Operator::Is),
-        ("~", Operator::Contains),
-    ];
-    operators
-        .into_iter()
-        .find_map(|(sign, operator)| Some((field, operator, rest.strip_prefix(sign)?)))
 }
 
 fn time(field: &str, value: &str) -> Result<Kind, String> {
@@ -203,57 +145,22 @@ fn time(field: &str, value: &str) -> Result<Kind, String> {
     })
 }
 
-/// Long texts are never known as a whole, so a part of them does.
-fn is(field: &str, found: &str, value: &str) -> bool {
-    match field {
-        "error" | "body" => found.contains(value),
-        _ => found == value,
-    }
-}
-
-fn of_letter(field: &str, dead: &Numbered) -> Option<String> {
+fn of_letter<'a>(field: &str, dead: &'a Numbered) -> Option<Cow<'a, str>> {
     let death = &dead.letter.death;
-    let envelope = &dead.letter.delivery.envelope;
-    let properties = &envelope.message.properties;
-    match field {
-        "reason" => death.reason().map(str::to_owned),
-        "class" => death.class.clone(),
-        "error" => death.error.clone(),
-        "queue" => death.queue.clone(),
-        "consumer" => death.consumer.clone(),
-        "exchange" => death.exchange.clone(),
-        "routing-key" => death.routing_key.clone(),
-        "message-id" => properties.message_id.clone(),
-        "correlation-id" => properties.correlation_id.clone(),
-        "type" => properties.kind.clone(),
-        "app-id" => properties.app_id.clone(),
-        "content-type" => properties.content_type.clone(),
-        "body" => std::str::from_utf8(&envelope.message.body)
-            .ok()
-            .map(str::to_owned),
-        "attempts" => death.attempts.map(|attempts| attempts.to_string()),
-        "identity" => Some(dead.letter.identity()),
-        "number" => Some(dead.number.to_string()),
-        _ => {
-            let name = field.strip_prefix("header:")?;
-            let mut headers = properties.headers.iter();
-            let (_, value) = headers.find(|(other, _)| other == name)?;
-            Some(as_text(value))
-        }
-    }
-}
-
-/// A header's value as one would write it in a condition.
-fn as_text(value: &FieldValue) -> String {
-    match value {
-        FieldValue::Void => String::new(),
-        FieldValue::Boolean(value) => value.to_string(),
-        FieldValue::Integer(value) => value.to_string(),
-        FieldValue::Double(value) => value.to_string(),
-        FieldValue::Text(text) | FieldValue::Nested(text) => text.clone(),
-        FieldValue::Bytes(bytes) => hive_core::json::base64(bytes),
-        FieldValue::Timestamp(seconds) => seconds.to_string(),
-    }
+    let of_death = match field {
+        "reason" => return death.reason().map(Cow::Borrowed),
+        "class" => &death.class,
+        "error" => &death.error,
+        "queue" => &death.queue,
+        "consumer" => &death.consumer,
+        "exchange" => &death.exchange,
+        "routing-key" => &death.routing_key,
+        "attempts" => return death.attempts.map(|attempts| attempts.to_string().into()),
+        "identity" => return Some(dead.letter.identity().into()),
+        "number" => return Some(dead.number.to_string().into()),
+        _ => return of_message(field, &dead.letter.delivery.envelope.message),
+    };
+    of_death.as_deref().map(Cow::Borrowed)
 }
 
 #[cfg(test)]
@@ -265,26 +172,8 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_split_at_its_first_operator() {
-        assert_eq!(split("reason=a=b"), Some(("reason", Operator::Is, "a=b")));
-        assert_eq!(
-            split("error~a!=b"),
-            Some(("error", Operator::Contains, "a!=b"))
-        );
-        assert_eq!(
-            split("class!=trap"),
-            Some(("class", Operator::IsNot, "trap"))
-        );
-        assert_eq!(split("header:x="), Some(("header:x", Operator::Is, "")));
-        assert_eq!(split("reason"), None);
-        assert_eq!(split("reason!a"), None);
-    }
-
-    #[test]
     fn what_means_nothing_is_answered() {
         assert!(fault("reasn=error").contains("did you mean `reason`"));
-        assert!(fault("reason").contains("write FIELD=VALUE"));
-        assert!(fault("header:=x").contains("no field"));
         assert!(fault("older~1h").contains("takes = alone"));
         assert!(fault("older=soon").contains("not a length of time"));
         assert!(fault("before=soon").contains("not a moment"));

@@ -229,6 +229,7 @@ impl Admission {
             turn,
             watcher: None,
             trace: None,
+            trail: None,
         }
     }
 }

@@ -215,6 +215,9 @@ impl Pipeline {
         // One generation for the whole batch, held to the end of the call.
         let dealt = self.handler.deal();
         let trace = self.traced_batch(&mut batch);
+        if let Some(first) = batch.first_mut() {
+            first.hears();
+        }
         let envelopes: Vec<_> = batch.iter().map(|held| &held.delivery.envelope).collect();
         let Some(first) = batch.first() else {
             return;
@@ -228,10 +231,15 @@ impl Pipeline {
             delivery: &label,
             trace: trace.as_ref().map(Handling::carried),
             requester: Some(&self.requester),
+            heard: first.heard(),
         };
         let began = Instant::now();
         let answer = dealt.handle_batch(self.plan.schema.as_deref(), &call, &envelopes);
         let ended = self.unless_cut(&batch, pin!(answer)).await;
+        let size = batch.len();
+        for held in &mut batch {
+            held.called(began, &dealt, Some(size));
+        }
         let outcomes = match ended {
             Ended::Done(outcomes) => outcomes,
             Ended::Abandoned => return,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hive_contracts::Contract;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
+use hive_core::version::Version;
 use hive_routes::Routes;
 use hive_sandbox::{Call, Generation, Slot};
 
@@ -48,6 +49,14 @@ impl Handler {
 }
 
 impl Dealt {
+    /// The version of the component; `None` for routes.
+    pub(super) fn version(&self) -> Option<&Version> {
+        match self {
+            Self::Component(generation) => Some(generation.version()),
+            Self::Routes(_) => None,
+        }
+    }
+
     /// What comes of a delivery under the contract of its consumer.
     pub(super) async fn handle(
         &self,

@@ -13,6 +13,7 @@ use super::keeping::Patience;
 use super::order::Turn;
 use super::quarantine::Watcher;
 use crate::ledger::Lease;
+use crate::tail::Trail;
 
 /// One delivery, from its arrival to its settlement.
 ///
@@ -38,6 +39,8 @@ pub(super) struct Held {
     pub(super) watcher: Option<Watcher>,
     /// Its span, where spans are sent to a collector.
     pub(super) trace: Option<Box<Handling>>,
+    /// What is noted for those who watch, if anyone does.
+    pub(super) trail: Option<Box<Trail>>,
 }
 
 impl Held {

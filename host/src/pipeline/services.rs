@@ -11,6 +11,7 @@ use hive_telemetry::{ConsumerTelemetry, Telemetry};
 
 use super::handler::Handler;
 use super::quarantine::Quarantines;
+use crate::tail::Tail;
 
 /// What the host has for one of its consumers.
 pub struct Services {
@@ -28,6 +29,8 @@ pub struct Services {
     pub telemetry: Telemetry,
     /// Where spans go, if they are sent to a collector.
     pub otlp: Option<Otlp>,
+    /// Where deliveries are watched.
+    pub tail: Tail,
 }
 
 /// What each part of a pipeline is made with. The pipeline owns it; a part keeps what it uses.

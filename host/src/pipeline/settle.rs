@@ -15,7 +15,7 @@ use std::time::Duration;
 use hive_amqp::{
     Connection, EnsureFault, Fate, Outgoing, Publisher, Settled, Unpublishable, WayBack,
 };
-use hive_config::plan::ConsumerPlan;
+use hive_config::plan::{self, ConsumerPlan};
 use hive_core::message::Attempt;
 use hive_core::policy::{Disposition, Failure, Performance, Published};
 use hive_lifecycle::Tasks;
@@ -33,6 +33,7 @@ use super::recall::{Memory, Recall};
 use super::services::Common;
 use super::traced;
 use crate::ledger::{Fresh, Known, Ledger};
+use crate::tail::{self, Tail};
 
 /// The length of the reported error over which a stream is read no further, in bytes.
 const LONGEST_STOP_REASON: usize = 300;
@@ -50,6 +51,7 @@ pub(super) struct Settler {
     keeping: Arc<Keeping>,
     recall: Arc<Recall>,
     telemetry: Arc<ConsumerTelemetry>,
+    tail: Tail,
     tasks: Tasks,
 }
 
@@ -117,6 +119,7 @@ impl Settler {
             keeping: Arc::clone(keeping),
             recall: Arc::clone(recall),
             telemetry: Arc::clone(common.telemetry),
+            tail: services.tail.clone(),
             tasks: tasks.clone(),
         }
     }
@@ -310,6 +313,7 @@ impl Settler {
             delay,
         }
         .emit(&self.telemetry);
+        self.show_kept(&held, failure, delay);
         held.delivery.envelope.attempt = attempt.next();
         let Held {
             delivery,
@@ -321,6 +325,7 @@ impl Settler {
             turn,
             watcher,
             trace,
+            trail: _,
         } = held;
         drop((in_hand, lease, watched, patience, place));
         if let Some(trace) = trace {
@@ -335,6 +340,35 @@ impl Settler {
         }
         if let Some(turn) = turn {
             turn.hold(delivery, delay);
+        }
+    }
+
+    /// Shows those who watch that a retry waits in the host.
+    fn show_kept(&self, held: &Held, failure: &Failure, delay: Duration) {
+        if !self.tail.is_watched() {
+            return;
+        }
+        self.tail.report(&tail::Settled {
+            consumer: &self.plan.name,
+            component: self.component(),
+            delivery: &held.label(),
+            envelope: &held.delivery.envelope,
+            exit: &Exit::Retried {
+                failure: told(failure),
+                delay,
+            },
+            acknowledged: true,
+            kept: true,
+            took: held.in_hand.elapsed(),
+            trail: held.trail.as_deref(),
+        });
+    }
+
+    /// The component of the consumer; `None` for routes.
+    fn component(&self) -> Option<&str> {
+        match &self.plan.handler {
+            plan::Handler::Component(name) => Some(name),
+            plan::Handler::Routes(_) => None,
         }
     }
 
@@ -371,6 +405,7 @@ impl Settler {
             mut turn,
             watcher,
             trace,
+            trail,
         } = held;
         drop((patience, place));
         let tag = delivery.settlement.tag();
@@ -408,16 +443,32 @@ impl Settler {
             trace.settled(told);
         }
         let envelope = &delivery.envelope;
+        let label = Label {
+            message_id: envelope.message.properties.message_id.as_deref(),
+            offset: envelope.stream_offset,
+            tag,
+        };
+        let acknowledged = settled == Settled::Done;
+        let took = in_hand.elapsed();
+        if self.tail.is_watched() {
+            self.tail.report(&tail::Settled {
+                consumer: &self.plan.name,
+                component: self.component(),
+                delivery: &label,
+                envelope,
+                exit: &exit,
+                acknowledged,
+                kept: false,
+                took,
+                trail: trail.as_deref(),
+            });
+        }
         DeliverySettled {
-            delivery: &Label {
-                message_id: envelope.message.properties.message_id.as_deref(),
-                offset: envelope.stream_offset,
-                tag,
-            },
+            delivery: &label,
             attempt: envelope.attempt.get(),
             exit,
-            acknowledged: settled == Settled::Done,
-            took: in_hand.elapsed(),
+            acknowledged,
+            took,
         }
         .emit(&self.telemetry);
         if let (Some(watched), true) = (watched, is_handled) {

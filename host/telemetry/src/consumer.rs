@@ -363,8 +363,16 @@ impl Exit<'_> {
 }
 
 impl<'a> Exit<'a> {
+    /// Why it went back to its queue, through no fault of the component.
+    pub fn reason(&self) -> Option<&'a str> {
+        match self {
+            Self::Requeued { reason } | Self::Detoured { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// What failed, and how long its copy waits.
-    fn failure(&self) -> Option<(Failed<'a>, Option<Duration>)> {
+    pub fn failure(&self) -> Option<(Failed<'a>, Option<Duration>)> {
         match self {
             Self::Retried { failure, delay } => Some((*failure, Some(*delay))),
             Self::DeadLettered(failure) | Self::Skipped(failure) | Self::Stopped(failure) => {

@@ -17,6 +17,7 @@ mod crew;
 mod docs;
 mod facts;
 mod flow;
+mod heard;
 mod http;
 mod ledger;
 mod link;
@@ -47,6 +48,7 @@ pub use self::consumer::{
 pub use self::crew::{CrewScaled, WorkerPanicked};
 pub use self::facts::{Fact, Here, IN_SENTENCE, Observer, Row, observe, observe_here};
 pub use self::flow::{ConsumerPaused, ConsumerResumed, DeliveryKept, KeptFor};
+pub use self::heard::{Heard, HeardLines, Printed};
 pub use self::http::{HttpConnection, HttpRouteTelemetry, HttpTelemetry};
 pub use self::ledger::LedgerTelemetry;
 pub use self::link::LinkTelemetry;

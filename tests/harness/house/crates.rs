@@ -103,6 +103,11 @@ const CRATES: [Crate; 16] = [
         without: &["tokio", "lapin", "wasmtime", "axum"],
     },
     Crate {
+        name: "hive-screen",
+        may_use: &["hive-core"],
+        without: &["tokio", "lapin", "wasmtime", "axum"],
+    },
+    Crate {
         name: "hive-store",
         may_use: &[
             "hive-core",
@@ -142,6 +147,7 @@ const CRATES: [Crate; 16] = [
             "hive-routes",
             "hive-sandbox",
             "hive-schedules",
+            "hive-screen",
             "hive-store",
             "hive-telemetry",
         ],
@@ -155,9 +161,11 @@ const LIBRARIES: [(&str, &[&str]); 18] = [
     ("base64", &["hive-broker", "hive-core"]),
     ("cel", &["hive-routes"]),
     ("croner", &["hive-schedules"]),
+    ("crossterm", &["hive-screen"]),
     ("flate2", &["hive-contracts"]),
     ("glob", &["hive-config"]),
     ("fred", &["hive-store"]),
+    ("ratatui", &["hive-screen"]),
     ("redb", &["hive-store"]),
     ("redis", &["hive-store"]),
     ("fail", &["hive-lifecycle"]),

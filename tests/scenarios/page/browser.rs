@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use hive_tests::{
-    Broker, HiveToml, HostProcess, Message, Vhost, eventually, guest, scratch, target_folder,
-    toolchains, workspace,
+    Broker, Commands, HiveToml, HostProcess, Message, Vhost, eventually, guest, scratch,
+    target_folder, toolchains, workspace,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{JSON, TOKEN, VIEWER};
+use crate::assert_says;
 use crate::retry::dead_group::dead_letter;
 
 /// When the dead letters died.
@@ -225,6 +226,59 @@ async fn each_command_of_the_page_is_carried_out() -> Result<()> {
 }
 
 #[tokio::test]
+async fn deliveries_are_watched_chosen_and_copied_as_test_files() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("page-watched").await?;
+    let toml = HiveToml::new()
+        .queue("letters", "")
+        .queue("orders", "")
+        .queue("parcels", "")
+        .queue("out", "")
+        .component("stdout", "")
+        .component("fail", "")
+        .component("publish", "")
+        .consumer("letters", "stdout", "")
+        .consumer("orders", "fail", "retry = { delays = [\"1h\"] }")
+        .consumer("parcels", "publish", "");
+    let folder = scratch("page-watched");
+    let file = HiveToml::write(&folder, &toml.text(&vhost))?;
+    let host = HostProcess::run_file(&vhost, &toml, &file).await?;
+    let publish = async |queue: &str, body: &str, id: &str| {
+        let letter = named(body, id).text_header("tenant", "acme");
+        vhost.publish("", queue, letter).await
+    };
+    let place = folder.to_string_lossy();
+    let mut story = Story::begin("live.mjs", &host, &[("HIVE_PAGE_FOLDER", &place)]).await?;
+    story.at("watching").await?;
+    let forged = "<script>alert(\"body\")</script>\u{1b}[2J";
+    publish("letters", forged, "<b>x-1</b>").await?;
+    publish("letters", "tea", "o-1").await?;
+    publish("orders", "tea", "o-2").await?;
+    publish("parcels", "{\"id\": 7}", "o-3").await?;
+    story.go_on().await?;
+    story.at("copied").await?;
+    let tested = Commands::on_file(&file, &[]).run(&["test"], &[]).await?;
+    assert_says(&tested, 0, &["2 passed, 0 failed"]);
+    story.go_on().await?;
+    story.at("failed alone").await?;
+    publish("letters", "tea", "o-4").await?;
+    publish("orders", "sugar", "o-5").await?;
+    story.go_on().await?;
+    story.at("of one tenant").await?;
+    vhost.publish("", "parcels", named("x", "o-6")).await?;
+    publish("orders", "tea", "o-6").await?;
+    publish("parcels", "tea", "o-7").await?;
+    story.go_on().await?;
+    story.at("stopped").await?;
+    publish("parcels", "tea", "o-8").await?;
+    wait_acked(&host, "parcels", 4.0).await?;
+    story.go_on().await?;
+    story.at("watching again").await?;
+    publish("parcels", "tea", "o-9").await?;
+    story.go_on().await?;
+    story.end().await
+}
+
+#[tokio::test]
 async fn from_a_failing_consumer_to_an_empty_dead_letter_queue_by_clicks() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("page-repair").await?;
     let toml = HiveToml::one("letters", "fail", "retry = \"none\"");
@@ -341,6 +395,17 @@ async fn every_view_is_accessible_light_and_dark_wide_and_narrow() -> Result<()>
         Some(_) => &[("HIVE_PAGE_PICTURES", &*pictures)],
         None => &[],
     };
-    let story = Story::begin("views.mjs", &host, variables).await?;
+    let mut story = Story::begin("views.mjs", &host, variables).await?;
+    // In two colours and two sizes.
+    for turn in 0..4 {
+        story.at("live").await?;
+        for number in 0..4 {
+            let id = format!("live-{turn}-{number}");
+            let queue = ["payments", "letters"][number % 2];
+            let letter = named("{\"id\": 7}", &id).text_header("tenant", "acme");
+            vhost.publish("", queue, letter).await?;
+        }
+        story.go_on().await?;
+    }
     story.end().await
 }

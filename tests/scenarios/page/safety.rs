@@ -50,6 +50,9 @@ async fn a_viewer_reads_everything_and_changes_nothing() -> Result<()> {
             assert_eq!(answer.status, 200, "{path}: {answer:?}");
         }
     }
+    for stream in ["/v1/events", "/v1/deliveries"] {
+        assert_eq!(host.admin(stream).await?.status, 401, "{stream}");
+    }
     // What probes and Prometheus read, anybody may read.
     for path in [
         "/livez",

@@ -7,9 +7,9 @@ import { word } from "../words";
 /** A state in words, with a sign and a colour beside them. */
 export function Badge({ state }: { state: string }) {
   const kind =
-    ["consuming", "open", "active", "ok", "alive"].includes(state) ? "good"
+    ["consuming", "open", "active", "ok", "alive", "acked"].includes(state) ? "good"
     : ["waiting", "closed", "failing", "stopped", "dead_lettered"].includes(state) ? "bad"
-    : ["paused", "blocked", "connecting", "retried"].includes(state) ? "warn"
+    : ["paused", "blocked", "connecting", "retried", "requeued", "lost"].includes(state) ? "warn"
     : "calm";
   return <span class={`badge ${kind}`}>{word(state)}</span>;
 }

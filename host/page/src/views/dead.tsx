@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { ApiError, path, read, type Group, type Listing, type Query, type Session } from "../api";
 import { refresh, useLive } from "../live";
 import { Empty, Failure, useLoaded } from "../parts/basics";
+import { Conditions } from "../parts/conditions";
 import { bytes, count, many, moment } from "../words";
 import { Letter } from "./letter";
 import { Take, type Taking } from "./take";
@@ -190,37 +191,6 @@ function Messages(props: { name: string; query: Query; turn: number; open: (quer
   );
 }
 
-/** Conditions, each with a way to take it off. */
-function Conditions({ list, set }: { list: string[]; set: (list: string[]) => void }) {
-  const [text, setText] = useState("");
-  return (
-    <form
-      class="tools"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (text !== "") set([...list, text]);
-        setText("");
-      }}
-    >
-      {list.map((condition) => (
-        <span class="chip mono" key={condition}>
-          {condition}
-          <button type="button" aria-label={`Take off ${condition}`} onClick={() => set(list.filter((one) => one !== condition))}>
-            ×
-          </button>
-        </span>
-      ))}
-      <input
-        placeholder="reason=error, error~refused, newer=1h, header:tenant=7"
-        aria-label="Condition"
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      <button class="plain">Add the condition</button>
-    </form>
-  );
-}
-
 function Queue({ name, session }: { name: string; session: Session }) {
   const [conditions, setConditions] = useState<string[]>([]);
   const [counted, setCounted] = useState(false);
@@ -263,6 +233,7 @@ function Queue({ name, session }: { name: string; session: Session }) {
         )}
       </div>
       <Conditions
+        example="reason=error, error~refused, newer=1h, header:tenant=7"
         list={conditions}
         set={(list) => {
           setConditions(list);

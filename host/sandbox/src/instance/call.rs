@@ -8,6 +8,7 @@ use std::time::Duration;
 use hive_core::policy::Outcome;
 use hive_core::trace::Carried;
 use hive_lifecycle::aside;
+use hive_telemetry::Heard;
 use wasmtime::Store;
 
 use super::state::State;
@@ -30,6 +31,8 @@ pub struct Call<'a> {
     pub trace: Option<&'a Carried>,
     /// Sends its requests to others over the broker; `None` where there is no broker.
     pub requester: Option<&'a Arc<dyn Requester>>,
+    /// Where those lines are kept too, if someone watches the delivery.
+    pub heard: Option<&'a Arc<Heard>>,
 }
 
 /// A function of the contract, with its arguments.

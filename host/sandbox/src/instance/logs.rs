@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use hive_core::trace::Carried;
-use hive_telemetry::Fact;
+use hive_telemetry::{Fact, Heard, Printed};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -33,6 +33,8 @@ struct Lines {
     delivery: String,
     /// The ids of the trace and of the span.
     trace: Option<(String, String)>,
+    /// Where the lines of this call are kept, if someone watches.
+    heard: Option<Arc<Heard>>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     /// The end of what was written to stderr in this call.
@@ -45,6 +47,15 @@ enum Source {
     Stderr,
 }
 
+impl Source {
+    fn printed(self) -> Printed {
+        match self {
+            Self::Stdout => Printed::Stdout,
+            Self::Stderr => Printed::Stderr,
+        }
+    }
+}
+
 impl Output {
     pub(crate) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
@@ -53,18 +64,20 @@ impl Output {
             consumer: String::new(),
             delivery: String::new(),
             trace: None,
+            heard: None,
             stdout: Vec::new(),
             stderr: Vec::new(),
             tail: Vec::new(),
         })))
     }
 
-    /// From here on, lines belong to this delivery.
+    /// From here on, lines belong to this call.
     pub(crate) fn begin(
         &self,
         consumer: &str,
         delivery: &dyn fmt::Display,
         trace: Option<&Carried>,
+        heard: Option<&Arc<Heard>>,
     ) {
         let mut lines = self.lines();
         lines.consumer.clear();
@@ -76,6 +89,7 @@ impl Output {
             let (trace_id, span_id) = (trace.trace_id.clone(), trace.span_id.clone());
             (trace_id, span_id)
         });
+        lines.heard = heard.cloned();
         lines.tail.clear();
     }
 
@@ -84,6 +98,7 @@ impl Output {
         let mut lines = self.lines();
         lines.tell_rest(Source::Stdout);
         lines.tell_rest(Source::Stderr);
+        lines.heard = None;
     }
 
     /// The end of what the call wrote to stderr, if anything.
@@ -147,7 +162,13 @@ impl Lines {
             return;
         }
         let text = line.trim_ascii_end();
-        if text.is_empty() || !self.rate.tells() {
+        if text.is_empty() {
+            return;
+        }
+        if let Some(heard) = &self.heard {
+            heard.note(source.printed(), &String::from_utf8_lossy(text));
+        }
+        if !self.rate.tells() {
             return;
         }
         let text = String::from_utf8_lossy(text);
@@ -256,14 +277,29 @@ mod tests {
         Output::new("c".into(), rate)
     }
 
+    #[tokio::test]
+    async fn who_watches_hears_the_lines_of_the_call_beyond_those_of_the_log() {
+        let output = output();
+        let heard = Arc::new(Heard::default());
+        output.begin("consumer", &1, None, Some(&heard));
+        for _ in 0..150 {
+            output.lines().write(Source::Stderr, b"a line\n\n");
+        }
+        output.end();
+        output.lines().write(Source::Stdout, b"of no call\n");
+        let heard = heard.lines();
+        assert_eq!(heard.lines.len() as u64 + heard.left_out, 150);
+        assert_eq!(heard.lines[0], (Printed::Stderr, "a line".to_owned()));
+    }
+
     #[test]
     fn the_tail_of_stderr_is_this_calls_and_bounded() {
         let output = output();
-        output.begin("consumer", &1, None);
+        output.begin("consumer", &1, None, None);
         output
             .lines()
             .write(Source::Stderr, b"from the call before\n");
-        output.begin("consumer", &2, None);
+        output.begin("consumer", &2, None, None);
         assert_eq!(output.stderr_tail(), None);
         output.lines().write(Source::Stdout, b"not this\n");
         output

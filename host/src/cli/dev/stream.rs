@@ -1,15 +1,15 @@
 //! Deliveries and lines as they happen, for people to follow.
 
 use std::fmt::{Display, Write as _};
-use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hive_core::escape;
 use hive_telemetry::{Fact, Observer, observe};
 use tokio::sync::watch;
 use tracing::Level;
 
+use crate::cli::colour::{self, Colour};
+use crate::cli::delivered::{dead, paragraph, retry};
 use crate::cli::{progress, say};
 
 /// The stream of events. Clones share it.
@@ -19,15 +19,6 @@ pub(in crate::cli) struct Stream {
     consuming: watch::Sender<usize>,
     /// What is no delivery is shown from this level on.
     level: Level,
-}
-
-/// The colour of a line, if any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colour {
-    Good,
-    Later,
-    Bad,
-    Aside,
 }
 
 impl Stream {
@@ -44,9 +35,8 @@ impl Stream {
 
     /// Shows deliveries, and what the host reports at this level or above.
     fn start_from(level: Level) -> Self {
-        let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let stream = Self {
-            coloured: std::io::stdout().is_terminal() && !wants_none,
+            coloured: colour::is_wanted(),
             consuming: watch::Sender::new(0),
             level,
         };
@@ -66,24 +56,12 @@ impl Observer for Stream {
     fn observe(&self, fact: &Fact<'_>) {
         if let Some((colour, line)) = line(fact, self.level) {
             match self.coloured {
-                true => say::result(&format!("\u{1b}[{}m{line}\u{1b}[0m\n", colour.code())),
+                true => say::result(&format!("{}\n", colour.of(&line))),
                 false => say::result(&format!("{line}\n")),
             }
         }
         if let Fact::ConsumerSubscribed { .. } = fact {
             self.consuming.send_modify(|begun| *begun += 1);
-        }
-    }
-}
-
-impl Colour {
-    /// The parameter of SGR (ECMA-48, 8.3.117).
-    fn code(self) -> u8 {
-        match self {
-            Self::Good => 32,
-            Self::Later => 33,
-            Self::Bad => 31,
-            Self::Aside => 2,
         }
     }
 }
@@ -165,10 +143,7 @@ fn delivered(fact: &Fact<'_>) -> Option<(Colour, String)> {
             took_ms,
             ..
         } => {
-            let action = match class {
-                "rejected" => format!("reject: {error}"),
-                class => format!("failed ({class}), dead-lettered: {error}"),
-            };
+            let action = dead(class, error);
             let shown = shown((consumer, delivery), &action, Some(took_ms), attempt);
             Some((Colour::Bad, shown))
         }
@@ -232,14 +207,6 @@ fn delivered(fact: &Fact<'_>) -> Option<(Colour, String)> {
     }
 }
 
-fn retry(class: &str, error: &str, delay: Duration, where_it_waits: &str) -> String {
-    let failed = match class {
-        "retry" => String::new(),
-        class => format!("failed ({class}), "),
-    };
-    format!("{failed}retry in {delay:?}{where_it_waits}: {error}")
-}
-
 /// One delivery: who handled it, what became of it, and how long that took.
 fn shown(
     (consumer, delivery): (&str, &dyn Display),
@@ -254,13 +221,7 @@ fn shown(
         true => String::new(),
         false => format!(" ({})", details.join(", ")),
     };
-    // A traceback has many lines.
-    let mut lines = action.lines();
-    let first = escape::lines(lines.next().unwrap_or_default());
-    let rest: String = lines
-        .map(|line| format!("\n    {}", escape::lines(line)))
-        .collect();
-    format!("{consumer} {delivery}: {first}{details}{rest}")
+    paragraph(&format!("{consumer} {delivery}: "), action, &details)
 }
 
 /// Whatever else the host reports, unless it concerns those alone who debug the host.
@@ -289,6 +250,8 @@ fn said_by_the_host(fact: &Fact<'_>) -> Option<(Colour, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn text(fact: Fact<'_>) -> String {

@@ -240,6 +240,7 @@ impl Scene {
             delivery: &(index + 1),
             trace: None,
             requester: Some(&self.requester),
+            heard: None,
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await

@@ -1,0 +1,56 @@
+//! The trail of a delivery that someone watches: what the pipeline notes on it before the settlement.
+
+use std::sync::Arc;
+
+use hive_core::policy::Disposition;
+use hive_telemetry::Heard;
+use tokio::time::Instant;
+
+use super::Pipeline;
+use super::handler::Dealt;
+use super::held::Held;
+use crate::tail::Called;
+
+impl Pipeline {
+    /// Begins the trail of a delivery, unless it has one or nobody watches. Of a batch, one delivery hears the lines.
+    pub(super) fn watched(&self, held: &mut Held) {
+        if held.trail.is_none() {
+            held.trail = self.tail.trail();
+        }
+        if self.batches.is_none() {
+            held.hears();
+        }
+    }
+}
+
+impl Held {
+    /// Has the lines of the call kept for those who watch.
+    pub(super) fn hears(&mut self) {
+        if let Some(trail) = &mut self.trail {
+            trail.heard.get_or_insert_default();
+        }
+    }
+
+    /// Where the lines of the call are kept.
+    pub(super) fn heard(&self) -> Option<&Arc<Heard>> {
+        self.trail.as_ref()?.heard.as_ref()
+    }
+
+    /// Notes that the call has ended.
+    pub(super) fn called(&mut self, began: Instant, dealt: &Dealt, batch: Option<usize>) {
+        if let Some(trail) = &mut self.trail {
+            trail.called = Some(Called {
+                took: began.elapsed(),
+                version: dealt.version().cloned(),
+                batch,
+            });
+        }
+    }
+
+    /// Notes where it publishes to.
+    pub(super) fn publishes(&mut self, disposition: &Disposition) {
+        if let (Some(trail), Disposition::Publish(publications)) = (&mut self.trail, disposition) {
+            trail.publishes(publications);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Watchers get what passes their filter and fits, and what does not fit is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hive_core::message::{Attempt, Envelope, FieldValue, Message, Properties, Publication};
+use hive_core::version::Version;
+use hive_telemetry::{Exit, Failed, Heard, Printed};
+
+use super::*;
+
+fn envelope(id: &str) -> Envelope {
+    Envelope {
+        message: Message {
+            properties: Properties {
+                message_id: Some(id.to_owned()),
+                headers: vec![("tenant".to_owned(), FieldValue::Text("acme".to_owned()))],
+                ..Properties::default()
+            },
+            body: b"tea".to_vec(),
+        },
+        queue: "orders.created".into(),
+        exchange: "orders".to_owned(),
+        routing_key: "order.created".to_owned(),
+        redelivered: false,
+        attempt: Attempt::FIRST,
+        stream_offset: None,
+    }
+}
+
+fn trail() -> Trail {
+    let heard = Arc::new(Heard::default());
+    heard.note(Printed::Stdout, "priced at 13.00 EUR");
+    let mut trail = Trail::default();
+    trail.heard = Some(heard);
+    trail.called = Some(Called {
+        took: Duration::from_millis(20),
+        version: Some(Version {
+            generation: 3,
+            sha256: "abc".into(),
+            since: std::time::SystemTime::UNIX_EPOCH,
+        }),
+        batch: None,
+    });
+    trail.publishes(&[Publication {
+        exchange: "orders".to_owned(),
+        routing_key: "order.priced".to_owned(),
+        message: Message::default(),
+        mandatory: true,
+        delay: None,
+    }]);
+    trail
+}
+
+fn settle(tail: &Tail, id: &str, exit: &Exit<'_>) {
+    tail.report(&Settled {
+        consumer: "orders",
+        component: Some("pricing"),
+        delivery: &id,
+        envelope: &envelope(id),
+        exit,
+        acknowledged: true,
+        kept: false,
+        took: Duration::from_millis(30),
+        trail: Some(&trail()),
+    });
+}
+
+const ACKED: Exit<'_> = Exit::Acked { publications: 1 };
+
+fn failed(class: &'static str) -> Exit<'static> {
+    Exit::Retried {
+        failure: Failed {
+            class,
+            code: "HIVE-0401",
+            error: "refused by them\nat main",
+        },
+        delay: Duration::from_secs(5),
+    }
+}
+
+fn filter(conditions: &[&str]) -> Filter {
+    let conditions = conditions.iter().map(|text| Condition::parse(text));
+    Filter {
+        conditions: conditions
+            .collect::<Result<_, _>>()
+            .expect("they are conditions"),
+        ..Filter::default()
+    }
+}
+
+async fn ids(watch: &mut Watch) -> Vec<String> {
+    let sample = watch.next(100).await;
+    sample.reports.into_iter().map(|one| one.delivery).collect()
+}
+
+#[tokio::test]
+async fn who_watches_gets_what_is_settled_from_then_on() {
+    let tail = Tail::default();
+    assert!(!tail.is_watched() && tail.trail().is_none());
+    settle(&tail, "before", &ACKED);
+    let mut watch = tail.watch(Filter::default(), true).expect("there is room");
+    assert!(tail.is_watched() && tail.trail().is_some());
+    settle(&tail, "o-1", &ACKED);
+    let sample = watch.next(100).await;
+    let [one] = &sample.reports[..] else {
+        panic!("one was settled: {sample:?}");
+    };
+    assert_eq!((&*one.consumer, &*one.delivery), ("orders", "o-1"));
+    assert_eq!((one.outcome, one.action), ("acked", Some("publish")));
+    let target = ("orders".to_owned(), "order.priced".to_owned());
+    assert_eq!((one.count, &one.publications), (1, &vec![target]));
+    assert_eq!(one.call, Some(Duration::from_millis(20)));
+    assert_eq!(
+        one.version.as_ref().map(|version| version.generation),
+        Some(3)
+    );
+    assert_eq!(one.log.lines[0].1, "priced at 13.00 EUR");
+    let message = one.message.as_ref().expect("it is asked for");
+    assert_eq!(message.envelope, envelope("o-1"));
+    drop(watch);
+    assert!(!tail.is_watched());
+}
+
+#[tokio::test]
+async fn each_watcher_gets_what_passes_its_filter() {
+    let tail = Tail::default();
+    let only_failed = Filter {
+        failed: true,
+        ..Filter::default()
+    };
+    let others = Filter {
+        consumer: Some("others".to_owned()),
+        ..Filter::default()
+    };
+    let mut filters: Vec<_> = [
+        (&["action=failed", "error=refused"][..], "bad"),
+        (&["action=retry"], "later"),
+        (&["action=publish", "outcome=acked"], "good"),
+        (&["class!=error", "class!=retry"], "good"),
+        (
+            &["message-id=good", "header:tenant=acme", "body=tea"],
+            "good",
+        ),
+        (&["message-id=bad", "log~13.00", "generation=3"], "bad"),
+        (
+            &["message-id=bad", "slower=19ms", "component=pricing"],
+            "bad",
+        ),
+        (
+            &["message-id=bad", "queue=orders.created", "attempt=1"],
+            "bad",
+        ),
+        (
+            &["message-id=bad", "exchange=orders", "routing-key~order."],
+            "bad",
+        ),
+    ]
+    .map(|(conditions, expected)| (filter(conditions), vec![expected.to_owned()]))
+    .into();
+    filters.push((only_failed, vec!["bad".to_owned(), "later".to_owned()]));
+    let mut watches: Vec<_> = filters
+        .into_iter()
+        .map(|(filter, expected)| {
+            let watch = tail.watch(filter.clone(), false).expect("there is room");
+            (watch, filter, expected)
+        })
+        .collect();
+    let mut none = tail.watch(others, false).expect("there is room");
+    let mut slower = tail
+        .watch(filter(&["slower=20ms"]), false)
+        .expect("there is room");
+    settle(&tail, "good", &ACKED);
+    settle(&tail, "bad", &failed("error"));
+    settle(&tail, "later", &failed("retry"));
+    for (watch, filter, expected) in &mut watches {
+        assert_eq!(ids(watch).await, *expected, "{filter:?}");
+    }
+    for watch in [&mut none, &mut slower] {
+        let nothing = tokio::time::timeout(Duration::ZERO, watch.next(1)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_counted() {
+    let tail = Tail::default();
+    let mut watch = tail
+        .watch(filter(&["action=publish"]), true)
+        .expect("there is room");
+    for number in 0..ROOM_WITH_MESSAGES + 120 {
+        settle(&tail, &number.to_string(), &ACKED);
+    }
+    settle(&tail, "not asked for", &failed("error"));
+    let sample = watch.next(ROOM).await;
+    assert_eq!(
+        (sample.reports.len(), sample.left_out),
+        (ROOM_WITH_MESSAGES, 120)
+    );
+    assert!(sample.reports.iter().any(|one| one.delivery == "0"));
+    settle(&tail, "next", &ACKED);
+    let sample = watch.next(ROOM).await;
+    assert_eq!((sample.reports.len(), sample.left_out), (1, 0));
+}
+
+#[tokio::test]
+async fn no_more_watch_than_may() {
+    let tail = Tail::default();
+    let watch = || tail.watch(Filter::default(), false);
+    let watching: Result<Vec<_>, _> = (0..MOST_WATCHERS).map(|_| watch()).collect();
+    let mut watching = watching.expect("there is room");
+    assert_eq!(watch().err(), Some(TooMany));
+    watching.pop();
+    assert!(watch().is_ok());
+}
