@@ -202,9 +202,11 @@ pub(crate) fn answer(publication: Publication) -> Result<Message, Error> {
     })
 }
 
+#[cfg(not(target_family = "wasm"))]
 type Objects = BTreeMap<String, Vec<u8>>;
 
 thread_local! {
+    #[cfg(not(target_family = "wasm"))]
     static OBJECTS: RefCell<BTreeMap<String, Objects>> = RefCell::default();
     static OBJECT_FAULTS: RefCell<BTreeMap<String, String>> = RefCell::default();
 }

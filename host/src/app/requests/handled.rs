@@ -48,6 +48,7 @@ impl Component for Handled {
                 delivery: &id.unwrap_or_default(),
                 trace: None,
                 requester: Some(&requester),
+                heard: None,
             };
             let outcome = match generation.takes_single() {
                 true => generation.handle(&call, &request).await,
