@@ -41,7 +41,7 @@ const FORGOTTEN_AT_ONCE: u64 = 2;
 /// Has each track in exactly one object. They are in lines, by their ids.
 pub(crate) fn archive(tracks: &BTreeMap<String, String>) -> Result<(), String> {
     let store = Bucket::open(BUCKET).map_err(failed)?;
-    let entries: Vec<String> = tracks.keys().map(|id| of(id)).collect();
+    let entries: Vec<String> = tracks.keys().map(of).collect();
     let planned = store.get_many(&entries).map_err(failed)?;
     let mut objects: BTreeSet<String> = BTreeSet::new();
     let mut new = BTreeMap::new();

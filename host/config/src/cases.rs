@@ -212,7 +212,7 @@ pub struct RequestAnswer {
 #[derive(Debug, Clone)]
 pub enum RequestReply {
     /// A reply.
-    Message(Message),
+    Message(Box<Message>),
     /// One of the failures of the contract, as in `timed-out`.
     Fails(String),
 }

@@ -173,12 +173,12 @@ impl Upload {
         }
         let parts = self.parts.clone().unwrap_or_default();
         let taken = lock(&parts).take();
-        if let Some(mut upload) = taken {
-            if let Err(error) = upload.complete().await {
-                // To be removed, like those of an upload that was forgotten.
-                *lock(&parts) = Some(upload);
-                return Err(Fault::of_a_write(error));
-            }
+        if let Some(mut upload) = taken
+            && let Err(error) = upload.complete().await
+        {
+            // To be removed, like those of an upload that was forgotten.
+            *lock(&parts) = Some(upload);
+            return Err(Fault::of_a_write(error));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod bindings;
 pub(crate) mod call;
 pub(crate) mod clock;
+mod computing;
 mod convert;
 mod exports;
 pub(crate) mod limits;

@@ -8,7 +8,7 @@ use hive_tests::{
 /// Leaves the second screen of a terminal (xterm, "Alternate Screen Buffer").
 const LEFT: &str = "\u{1b}[?1049l";
 
-/// A host, and a terminal of 100 by 24 at which its status is watched. The shell says how that ended, and how the terminal
+/// A host, and a terminal of 100 by 40 at which its status is watched. The shell says how that ended, and how the terminal
 /// is then.
 async fn watched(label: &str) -> Result<(Vhost, HostProcess, Terminal)> {
     let vhost = Broker::shared().await?.vhost(label).await?;
@@ -27,7 +27,7 @@ async fn watched(label: &str) -> Result<(Vhost, HostProcess, Terminal)> {
         host.admin_port().await?
     );
     let line = format!(
-        "stty rows 24 cols 100; sh -c 'echo \"process $$.\"; exec {status}'; echo \"ended $?.\"; stty -a"
+        "stty rows 40 cols 100; sh -c 'echo \"process $$.\"; exec {status}'; echo \"ended $?.\"; stty -a"
     );
     let terminal = Shell::within(&scratch("screen")).at_a_terminal(&line)?;
     terminal.shows("letters").await?;

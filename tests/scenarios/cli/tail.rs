@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -36,7 +36,7 @@ async fn host(label: &str, keys: &str) -> Result<(Vhost, HostProcess, PathBuf)> 
 }
 
 /// Begins to watch.
-async fn tail(host: &HostProcess, file: &PathBuf, arguments: &[&str]) -> Result<HostProcess> {
+async fn tail(host: &HostProcess, file: &Path, arguments: &[&str]) -> Result<HostProcess> {
     let address = format!("127.0.0.1:{}", host.admin_port().await?);
     let file = file.to_string_lossy();
     let arguments = [&["tail", &*file, "--admin", &address], arguments].concat();

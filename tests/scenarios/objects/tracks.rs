@@ -12,6 +12,7 @@ use hive_tests::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::task::JoinSet;
 
 use crate::http::client::Client;
 
@@ -137,8 +138,8 @@ async fn every_track_is_in_exactly_one_object_whoever_is_killed() -> Result<()> 
     const KILLS: usize = 12;
     let stage = Stage::new().await?;
     let mut host = stage.host()?;
-    let posting: Vec<_> = (0..CLIENTS)
-        .map(|client| tokio::spawn(post(stage.port, client * EACH..(client + 1) * EACH)))
+    let mut posting: JoinSet<_> = (0..CLIENTS)
+        .map(|client| post(stage.port, client * EACH..(client + 1) * EACH))
         .collect();
     let mut random = StdRng::seed_from_u64(rand::random());
     for kill in 0..KILLS {
@@ -157,8 +158,8 @@ async fn every_track_is_in_exactly_one_object_whoever_is_killed() -> Result<()> 
         }
     }
     let mut posted = 0;
-    for client in posting {
-        posted += client.await??;
+    while let Some(client) = posting.join_next().await {
+        posted += client??;
     }
     assert_eq!(posted, CLIENTS * EACH);
     let look = async || Ok(stage.archived()?.len());

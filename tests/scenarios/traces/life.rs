@@ -170,7 +170,7 @@ async fn a_client_over_http_with_opentelemetrys_sdk_begins_the_trace() -> Result
         collector.url(),
         "l-1".to_owned(),
     ]);
-    let posted = tokio::task::spawn_blocking(move || client.output()).await??;
+    let posted = tokio::process::Command::from(client).output().await?;
     assert!(posted.status.success(), "{posted:?}");
     let ids = String::from_utf8(posted.stdout)?;
     let (trace, publisher) = ids.trim().split_once(' ').context("it prints two ids")?;

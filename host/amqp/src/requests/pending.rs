@@ -49,10 +49,10 @@ impl Pending {
         let found = id
             .as_ref()
             .and_then(|id| self.waiting().as_mut()?.remove(id));
-        match found.map(|answer| answer.send(reply)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => Err(id),
-        }
+        let Some(answer) = found else {
+            return Err(id);
+        };
+        answer.send(reply).map_err(|_| id)
     }
 
     /// No reply comes any more.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hive_core::json::from_base64;
-use hive_core::message::Message;
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -377,9 +376,9 @@ impl Expecting<'_> {
             (None, Some(how)) => RequestReply::Fails(how.to_owned()),
             (Some(reply), None) => {
                 let reply = publication(reply, self.folder, self.faults)?;
-                RequestReply::Message(reply.message)
+                RequestReply::Message(reply.message.into())
             }
-            (None, None) => RequestReply::Message(Message::default()),
+            (None, None) => RequestReply::Message(Box::default()),
         };
         Some(RequestAnswer {
             request: self.message(node),

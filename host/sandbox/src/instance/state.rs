@@ -13,7 +13,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::clock::Computing;
+use super::computing::Computing;
 use super::limits::Limits;
 use super::logs::{LineRate, Output};
 use crate::capability::blobstore::{self, Blobstore, BlobstoreView};

@@ -73,7 +73,7 @@ impl Replies {
         if let Some((answer, given)) = fitting.next() {
             *given += 1;
             return match &answer.reply {
-                RequestReply::Message(reply) => Ok(reply.clone()),
+                RequestReply::Message(reply) => Ok(Message::clone(reply)),
                 RequestReply::Fails(how) => Err(failed(how)),
             };
         }
@@ -139,7 +139,11 @@ mod tests {
             ..Message::default()
         };
         let replies = Replies::new(&[
-            answer("rpc.prices", RequestReply::Message(reply.clone()), Some(1)),
+            answer(
+                "rpc.prices",
+                RequestReply::Message(reply.clone().into()),
+                Some(1),
+            ),
             answer("rpc.stock", RequestReply::Fails("timed-out".into()), None),
         ]);
         let end = |asked| replies.answer(&to(asked)).map_err(|failed| failed.end);
