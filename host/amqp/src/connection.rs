@@ -122,6 +122,12 @@ impl Connection {
         Some(session.endpoint().clone())
     }
 
+    /// Whether its queues and exchanges are declared on the broker that it is connected to.
+    pub fn has_declared(&self) -> bool {
+        let state = self.state(Role::Consume).now();
+        matches!(state, LinkState::Open | LinkState::Blocked(_))
+    }
+
     /// How a link is doing, for readiness and metrics.
     pub fn state(&self, role: Role) -> StateWatch {
         let link = match role {

@@ -168,6 +168,12 @@ impl Refusal {
         Self::later(Code::HttpBrokerAway, error, BROKER_AWAY)
     }
 
+    /// The queues and exchanges of hive.toml are not all there yet, so that nothing is known of a message that no queue took.
+    pub(crate) fn not_declared() -> Self {
+        let error = "the host has not declared its queues and exchanges yet";
+        Self::later(Code::HttpBrokerAway, error, BROKER_AWAY)
+    }
+
     /// Why nothing is published over a link in this state; `None` if something may be.
     pub(crate) fn of_link(state: &LinkState) -> Option<Self> {
         let error = match state {

@@ -154,10 +154,8 @@ async fn publish(
         });
     }
     let confirmation = route.publisher.publish(outgoing).await;
-    confirmation.await.map_err(|fault| {
-        crate::service::report(&route.plan.name, &fault);
-        Refusal::of_publication(&fault)
-    })
+    let stored = confirmation.await;
+    stored.map_err(|fault| crate::service::refusal(&route.plan.name, &fault))
 }
 
 fn failed(route: &Route, message_id: &str, code: &str, reason: &str) {

@@ -48,10 +48,9 @@ struct Handed {
 
 /// Why a message is not stored, or not known to be.
 pub(crate) enum Unstored {
-    Publication(PublishFault),
     /// Whether its key was seen.
     KeysUnknown,
-    /// A component has decided so, or what it publishes is not stored.
+    /// The broker does not have it, or a component has decided so.
     Refused(Refusal),
 }
 
@@ -135,6 +134,9 @@ impl Service {
         if let Some(refusal) = Refusal::of_link(&route.link.now()) {
             return Err(refusal);
         }
+        if route.component.is_some() && !route.connection.has_declared() {
+            return Err(Refusal::not_declared());
+        }
         route.take_token(Instant::now())?;
         let (body, share) = self.read(body, plan.max_body, deadline).await?;
         let content = body::content(kind, headers, body)?;
@@ -154,7 +156,7 @@ impl Service {
             };
             let tasks = self.tasks.clone();
             let work = component::decide(Arc::clone(&route), component, asked, tasks, answer);
-            drop(self.tasks.spawn_work(work));
+            drop(self.tasks.spawn_calls(work));
         } else {
             let limits = route.connection.publish_limits();
             let outgoing = Outgoing::publication(&mut publication, &message_id, &limits);
@@ -233,10 +235,6 @@ async fn answered_by(
     };
     match ended {
         Ok(Ok(Ok(done))) => Ok(done),
-        Ok(Ok(Err(Unstored::Publication(fault)))) => {
-            report(&route.plan.name, &fault);
-            Err(Refusal::of_publication(&fault))
-        }
         Ok(Ok(Err(Unstored::KeysUnknown))) => Err(Refusal::keys_unknown()),
         Ok(Ok(Err(Unstored::Refused(refusal)))) => Err(refusal),
         // The task was dropped, or the time is over.
@@ -255,17 +253,23 @@ async fn publish(route: Arc<Route>, message: Handed, report: Report) {
     let Some((lease, mut report)) = claimed else {
         return;
     };
+    // Before it is sent: the broker judges by what is there as it comes.
+    let declared = route.connection.has_declared();
     let confirmation: Confirmation = tokio::select! {
         biased;
         confirmation = route.publisher.publish(vec![outgoing]) => confirmation,
         () = report.closed() => return,
     };
-    let ended = confirmation.await.map_err(Unstored::Publication);
+    let ended = confirmation.await.map_err(|fault| match declared {
+        false if fault.is_its_own() => Refusal::not_declared(),
+        _ => refusal(&route.plan.name, &fault),
+    });
     drop(share);
     if let (Ok(()), Some(lease)) = (&ended, lease) {
         lease.commit().await;
     }
-    let _nobody_waits = report.send(ended.map(|()| Done::Stored));
+    let ended = ended.map(|()| Done::Stored);
+    let _nobody_waits = report.send(ended.map_err(Unstored::Refused));
 }
 
 fn is_preflight(parts: &Parts) -> bool {
@@ -291,9 +295,10 @@ fn refused(route: &str, refusal: &Refusal) -> Answer {
     refusal.answer()
 }
 
-/// Reports what an operator has to put right.
-pub(crate) fn report(route: &str, fault: &PublishFault) {
-    let code = Refusal::of_publication(fault).code.as_str();
+/// Why a message is not stored. What an operator has to put right is reported.
+pub(crate) fn refusal(route: &str, fault: &PublishFault) -> Refusal {
+    let refusal = Refusal::of_publication(fault);
+    let code = refusal.code.as_str();
     match fault {
         PublishFault::Unroutable { text, .. } => Fact::HttpUnroutable {
             route,
@@ -309,4 +314,5 @@ pub(crate) fn report(route: &str, fault: &PublishFault) {
         .emit(),
         PublishFault::Nacked | PublishFault::TimedOut | PublishFault::Disconnected => {}
     }
+    refusal
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use futures_util::future::{try_join, try_join_all};
-use hive_tests::{Broker, HostProcess, Vhost, eventually, eventually_within};
+use hive_tests::{Broker, HiveToml, HostProcess, Vhost, eventually, eventually_within};
 use tokio::time::Instant;
 
-use super::client::{Answer, Client, JSON, post, ready, serving, to_queue, tracks, with_limits};
+use super::client::{
+    Answer, Client, JSON, port, post, ready, serving, to_queue, tracks, with_limits,
+};
 
 /// Clients at once.
 const CLIENTS: usize = 20;
@@ -259,4 +261,49 @@ async fn a_queue_that_is_full_is_no_success() -> Result<()> {
     host.stop().await?;
     assert_eq!(vhost.drain("full").await?.len(), stored);
     Ok(())
+}
+
+/// A host that has begun is asked at once, and its queue is the last of many that it declares.
+async fn assert_stored_or_told_to_wait(handled: &str) -> Result<()> {
+    const QUEUES: usize = 500;
+    let vhost = Broker::shared().await?.vhost("http-start").await?;
+    let mut toml = HiveToml::new()
+        .host("log = \"info,hive=debug\"")
+        .component("publish", "")
+        .section("http", "listen = \"127.0.0.1:0\"")
+        .section("http.routes.\"POST /t\"", handled);
+    for number in 0..QUEUES {
+        toml = toml.queue(&format!("a{number:03}"), "type = \"classic\"");
+    }
+    let host = HostProcess::launch(&toml.queue("last", "type = \"classic\"").text(&vhost))?;
+    let port = port(&host).await?;
+    let mut before = BTreeSet::new();
+    loop {
+        let answer = post(port, "", "\"a\"").await?;
+        match answer.status {
+            202 => break,
+            503 => before.insert(answer.body),
+            other => anyhow::bail!("answered with {other}: {answer:?}"),
+        };
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(
+        before.iter().any(|told| told.contains("not declared")),
+        "{before:?}"
+    );
+    assert_eq!(vhost.take_one("last").await?.text(), "\"a\"");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_before_the_queue_is_declared_is_to_come_again() -> Result<()> {
+    let route = "exchange = \"\"\nrouting_key = \"last\"\naccept = [\"raw\"]";
+    assert_stored_or_told_to_wait(route).await
+}
+
+#[tokio::test]
+async fn no_component_is_asked_before_the_queues_are_declared() -> Result<()> {
+    let route = "component = \"publish\"\naccept = [\"raw\"]\n\
+                 headers = { routing-key = \"last\", exchange = \"\" }";
+    assert_stored_or_told_to_wait(route).await
 }

@@ -873,8 +873,8 @@ codes! {
             example: "{\"error\":\"the broker refuses the message\",\"code\":\"HIVE-0611\"}",
         }
         HttpBrokerAway "0612" "the broker takes no messages now (503)" {
-            means: "There is no connection to the broker, or the broker has blocked it for lack of memory or disk. \
-                    Nothing was published.",
+            means: "There is no connection to the broker, the broker has blocked it for lack of memory or disk, or the host \
+                    has connected and not declared its queues and exchanges yet. Nothing was stored.",
             steps: [
                 "Send the request again after the seconds of `Retry-After`.",
                 "Look at `hive-host status` for the reason.",
