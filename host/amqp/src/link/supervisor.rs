@@ -224,12 +224,13 @@ impl Supervisor {
             };
             match happening {
                 Happening::Blocked(reason) => {
+                    let state = LinkState::Blocked(reason.as_str().into());
+                    self.tell(state, Some(session.clone()));
                     self.telemetry.blocked(&reason);
-                    self.tell(LinkState::Blocked(reason.into()), Some(session.clone()));
                 }
                 Happening::Unblocked => {
-                    self.telemetry.unblocked();
                     self.tell(LinkState::Open, Some(session.clone()));
+                    self.telemetry.unblocked();
                 }
                 Happening::Lost(reason) => break reason,
             }
@@ -240,9 +241,10 @@ impl Supervisor {
             self.soon.reset();
         }
         let pause = self.soon.fail();
+        // Before the log says so: whoever reads it there finds the link as it says.
+        self.tell(LinkState::Closed(reason.clone()), None);
         let code = reason.code.map(Code::as_str);
         self.telemetry.lost(code, &reason.text, pause);
-        self.tell(LinkState::Closed(reason), None);
         Served::Lost(pause)
     }
 
