@@ -204,7 +204,7 @@ impl Link {
     }
 
     /// The memory for the bodies of deliveries, over all connections.
-    pub(crate) fn in_flight(&self) -> &InFlight {
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
         &self.in_flight
     }
 

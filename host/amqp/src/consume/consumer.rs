@@ -37,6 +37,7 @@ use crate::link::Link;
 use crate::message::came_back::CameBack;
 use crate::message::original::receive;
 use crate::wire::endings::Cause;
+use crate::wire::in_flight::Share;
 
 /// How long counting the buffered deliveries waits for its turn. A worker that holds the turn for this long is
 /// waiting for the broker, so nothing is buffered.
@@ -95,6 +96,7 @@ impl Subscription {
                 tag_prefix: format!("{host_name}.{}", plan.name),
                 terms: Terms::new(plan, host_name),
                 tasks,
+                share: Share::new(link.in_flight(), plan.max_bytes_in_flight),
                 reading: plan
                     .stream
                     .as_ref()

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::frame::{Answer, Ending};
-use crate::wire::in_flight::{Arrival, Bodies, InFlight};
+use crate::wire::in_flight::{Arrival, Bodies, InFlight, Share};
 
 /// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
 const PRECONDITION_FAILED: u16 = 406;
@@ -66,9 +66,9 @@ impl Endings {
     }
 
     /// Watches a channel that was opened just now to consume on it: the bodies of its deliveries are counted.
-    pub(crate) fn watch_consuming(&self, channel: u16, most: Option<u64>) -> Arc<End> {
+    pub(crate) fn watch_consuming(&self, channel: u16, share: &Arc<Share>) -> Arc<End> {
         let end = self.watch(channel);
-        end.bodies.count(&self.in_flight, most);
+        end.bodies.count(share);
         end
     }
 

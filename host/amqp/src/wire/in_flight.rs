@@ -32,12 +32,27 @@ struct State {
     waiting: Vec<Waker>,
 }
 
+/// What the bodies of one consumer take of that, on whichever of its channels they came.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of_host: Arc<InFlight>,
+    taken: AtomicU64,
+    /// The budget of the consumer, if it has one of its own.
+    most: Option<u64>,
+}
+
 /// The part of one body. Dropped, it is another one's.
 #[derive(Debug)]
 pub(crate) struct Part {
     bytes: u64,
-    of_host: Arc<InFlight>,
-    of_channel: Arc<AtomicU64>,
+    share: Arc<Share>,
+}
+
+/// Whose budget has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    Consumers,
+    Hosts,
 }
 
 impl InFlight {
@@ -53,38 +68,6 @@ impl InFlight {
     /// The most bytes.
     pub(crate) fn most(&self) -> u64 {
         self.most
-    }
-
-    /// Takes a part, if there is room. One body alone always has room, however large it is.
-    fn take(self: &Arc<Self>, bytes: u64, of_channel: &Arc<AtomicU64>) -> Option<Part> {
-        let mut state = self.lock();
-        if !self.has_room(&state, bytes) {
-            return None;
-        }
-        state.taken += bytes;
-        self.told(&state);
-        drop(state);
-        of_channel.fetch_add(bytes, Ordering::Relaxed);
-        Some(Part {
-            bytes,
-            of_host: Arc::clone(self),
-            of_channel: Arc::clone(of_channel),
-        })
-    }
-
-    /// Resolves when there is room for so many bytes. They are not taken by that.
-    pub(crate) async fn room_for(&self, bytes: u64) {
-        poll_fn(|context| {
-            let mut state = self.lock();
-            match self.has_room(&state, bytes) {
-                true => Poll::Ready(()),
-                false => {
-                    state.wait(context.waker());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
     }
 
     /// Has `waker` woken when there is more room, or less is wanted.
@@ -123,6 +106,56 @@ impl State {
     }
 }
 
+impl Share {
+    /// What a consumer with a budget of `most` bytes takes of that of its host.
+    pub(crate) fn new(of_host: &Arc<InFlight>, most: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            of_host: Arc::clone(of_host),
+            taken: AtomicU64::new(0),
+            most,
+        })
+    }
+
+    /// Takes a part, if there is room. One body alone always has room, however large it is.
+    fn take(self: &Arc<Self>, bytes: u64) -> Result<Part, Full> {
+        let mut state = self.of_host.lock();
+        if !self.has_room(bytes) {
+            return Err(Full::Consumers);
+        }
+        if !self.of_host.has_room(&state, bytes) {
+            return Err(Full::Hosts);
+        }
+        state.taken += bytes;
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.of_host.told(&state);
+        Ok(Part {
+            bytes,
+            share: Arc::clone(self),
+        })
+    }
+
+    /// Resolves when there is room for so many bytes. They are not taken by that.
+    pub(crate) async fn room_for(&self, bytes: u64) {
+        poll_fn(|context| {
+            let mut state = self.of_host.lock();
+            if self.has_room(bytes) && self.of_host.has_room(&state, bytes) {
+                return Poll::Ready(());
+            }
+            state.wait(context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        taken == 0
+            || self
+                .most
+                .is_none_or(|most| taken.saturating_add(bytes) <= most)
+    }
+}
+
 /// Without a budget, and untold: where nothing is consumed.
 impl Default for InFlight {
     fn default() -> Self {
@@ -136,31 +169,26 @@ impl Default for InFlight {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        self.of_channel.fetch_sub(self.bytes, Ordering::Relaxed);
-        let mut state = self.of_host.lock();
-        state.taken -= self.bytes;
-        self.of_host.told(&state);
-        drop(state);
-        self.of_host.wake_all();
+        let Share { of_host, taken, .. } = &*self.share;
+        let waiting = {
+            let mut state = of_host.lock();
+            taken.fetch_sub(self.bytes, Ordering::Relaxed);
+            state.taken -= self.bytes;
+            of_host.told(&state);
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-/// The bodies of one channel: what it has taken of the budget, and whether it is to have more.
+/// The bodies of one channel: which are on their way, and whether more are to come.
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     /// Set for a channel that consumes; the bodies of others are not counted.
-    counted: OnceLock<Counted>,
+    counted: OnceLock<Arc<Share>>,
     on_the_way: Mutex<OnTheWay>,
     /// Cancelled when there was no room for one.
     full: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Counted {
-    of_host: Arc<InFlight>,
-    taken: Arc<AtomicU64>,
-    /// The budget of the consumer, if it has one of its own.
-    most: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -193,37 +221,32 @@ pub(crate) enum Arrival {
 }
 
 impl Bodies {
-    /// From now on they are counted, in the budget of the host and in `most`.
-    pub(crate) fn count(&self, of_host: &Arc<InFlight>, most: Option<u64>) {
+    /// From now on they are counted, as those of this consumer.
+    pub(crate) fn count(&self, share: &Arc<Share>) {
         // A channel begins to consume once.
-        self.counted.get_or_init(|| Counted {
-            of_host: Arc::clone(of_host),
-            taken: Arc::default(),
-            most,
-        });
+        self.counted.get_or_init(|| Arc::clone(share));
     }
 
     /// A delivery with a body of so many bytes is about to be read.
     pub(crate) fn arrives(&self, tag: u64, bytes: u64) -> Arrival {
-        let Some(counted) = self.counted.get() else {
+        let Some(share) = self.counted.get() else {
             return Arrival::LetIn;
         };
         let mut on_the_way = self.lock();
         if on_the_way.stand != Stand::Open {
             return Arrival::LeftOut;
         }
-        let taken = counted.taken.load(Ordering::Relaxed);
-        // Nothing else on the connection is to wait for the workers of one consumer.
-        if taken > 0 && counted.most.is_some_and(|most| taken + bytes > most) {
-            self.fill(&mut on_the_way, bytes);
-            return Arrival::LeftOut;
-        }
-        match counted.of_host.take(bytes, &counted.taken) {
-            Some(part) => {
+        match share.take(bytes) {
+            Ok(part) => {
                 on_the_way.parts.insert(tag, part);
                 Arrival::LetIn
             }
-            None => Arrival::Waits,
+            // Nothing else on the connection is to wait for the workers of one consumer.
+            Err(Full::Consumers) => {
+                self.fill(&mut on_the_way, bytes);
+                Arrival::LeftOut
+            }
+            Err(Full::Hosts) => Arrival::Waits,
         }
     }
 
@@ -249,7 +272,7 @@ impl Bodies {
 
     /// Nobody takes the deliveries any more: those that were let in are dropped, and no more are let in.
     pub(crate) fn are_unwanted(&self) {
-        let Some(counted) = self.counted.get() else {
+        let Some(share) = self.counted.get() else {
             return;
         };
         let parts = {
@@ -258,7 +281,7 @@ impl Bodies {
             std::mem::take(&mut on_the_way.parts)
         };
         drop(parts);
-        counted.of_host.wake_all();
+        share.of_host.wake_all();
     }
 
     /// Resolves when there was no room for a body; the result is its length. Never, once nobody wants them.
@@ -294,22 +317,26 @@ mod tests {
     }
 
     fn bodies(of_host: &Arc<InFlight>, most: Option<u64>) -> Bodies {
+        bodies_of(&Share::new(of_host, most))
+    }
+
+    fn bodies_of(share: &Arc<Share>) -> Bodies {
         let bodies = Bodies::default();
-        bodies.count(of_host, most);
+        bodies.count(share);
         bodies
     }
 
     #[test]
     fn a_body_waits_until_another_is_dropped() {
-        let of_host = budget(10 * MIB);
-        let bodies = bodies(&of_host, None);
+        let share = Share::new(&budget(10 * MIB), None);
+        let bodies = bodies_of(&share);
         assert_eq!(bodies.arrives(1, 8 * MIB), Arrival::LetIn);
         assert_eq!(bodies.arrives(2, 8 * MIB), Arrival::Waits);
-        assert!(of_host.room_for(8 * MIB).now_or_never().is_none());
+        assert!(share.room_for(8 * MIB).now_or_never().is_none());
         let part = bodies.part_of(1, 8 << 20);
         assert_eq!(bodies.arrives(2, 8 * MIB), Arrival::Waits);
         drop(part);
-        assert!(of_host.room_for(8 * MIB).now_or_never().is_some());
+        assert!(share.room_for(8 * MIB).now_or_never().is_some());
         assert_eq!(bodies.arrives(2, 8 * MIB), Arrival::LetIn);
     }
 
@@ -321,6 +348,18 @@ mod tests {
         assert_eq!(bodies.arrives(2, MIB), Arrival::LeftOut, "its own budget");
         drop(bodies);
         assert_eq!(of_host.lock().taken, 0);
+    }
+
+    #[test]
+    fn the_channels_of_a_consumer_have_one_budget() {
+        let share = Share::new(&budget(100 * MIB), Some(10 * MIB));
+        let (old, new) = (bodies_of(&share), bodies_of(&share));
+        assert_eq!(old.arrives(1, 8 * MIB), Arrival::LetIn);
+        let in_hand = old.part_of(1, 8 << 20);
+        assert!(share.room_for(8 * MIB).now_or_never().is_none());
+        assert_eq!(new.arrives(1, 8 * MIB), Arrival::LeftOut);
+        drop(in_hand);
+        assert!(share.room_for(8 * MIB).now_or_never().is_some());
     }
 
     #[test]

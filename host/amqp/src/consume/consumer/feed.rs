@@ -153,10 +153,7 @@ impl Subscription {
         let Some(bytes) = feed.wants_room else {
             return;
         };
-        if let Some(before) = &feed.before {
-            before.cancelled().await;
-        }
-        self.link.in_flight().room_for(bytes).await;
+        self.subscribing.share.room_for(bytes).await;
         let pause = feed.without_room.fail();
         feed.wants_room = None;
         tokio::time::sleep(pause).await;

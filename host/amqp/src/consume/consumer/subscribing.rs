@@ -26,6 +26,7 @@ use crate::session::limits::{AskFault, ask, leave};
 use crate::session::seats::Seat;
 use crate::topology::Fatal;
 use crate::wire::frame::BrokerVersion;
+use crate::wire::in_flight::Share;
 
 /// A message of a stream that is there is handed out at once; one that is not there never is, and
 /// nothing says so.
@@ -41,6 +42,8 @@ pub(super) struct Subscribing {
     pub(super) tag_prefix: String,
     pub(super) terms: Terms,
     pub(super) tasks: Tasks,
+    /// The memory that its bodies take.
+    pub(super) share: Arc<Share>,
     /// Where the queue is a stream.
     pub(super) reading: Option<Arc<Reading>>,
     /// Over what the broker ends the connection.
@@ -101,8 +104,7 @@ impl Subscribing {
                     session.discard();
                 }
             })?;
-        let most = self.plan.max_bytes_in_flight;
-        let end = session.endings().watch_consuming(channel.id(), most);
+        let end = session.endings().watch_consuming(channel.id(), &self.share);
         self.find_the_end(session).await?;
         let tag = self.tag();
         let _alone = self.fatal.turn().await;
