@@ -63,12 +63,17 @@ impl Blobstore {
 
     /// A call begins.
     pub(crate) fn begins(&self, deadline: Instant, timeout: Duration) {
-        self.current.begins(deadline, timeout);
+        if !self.containers.is_empty() {
+            self.current.begins(deadline, timeout);
+        }
     }
 
     /// Why a store did not do what the call asked for, if so.
     pub(crate) fn take_trouble(&self) -> Option<String> {
-        self.current.take_trouble()
+        match self.containers.is_empty() {
+            true => None,
+            false => self.current.take_trouble(),
+        }
     }
 
     pub(super) fn granted(&self, name: &str) -> Option<&Container> {
