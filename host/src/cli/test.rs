@@ -1,5 +1,6 @@
 //! `hive-host test`: cases of test files, against components and against the whole hive.toml.
 
+mod answers;
 mod compare;
 mod component;
 mod files;

@@ -1,90 +1,57 @@
 //! The network of a case: answers as the test file says, and an account of what was asked.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use hive_config::cases::{HttpAnswer, HttpReply};
 use hive_sandbox::{HttpOutcome, HttpRequest, Network};
 
-use super::compare::{Differences, body, differs, holds, shown, wanted};
+use super::answers::{Answers, Ready};
+use super::compare::{Differences, body, holds, shown, wanted};
 
 /// Answers requests.
-pub(super) struct Offline {
-    answers: Vec<HttpAnswer>,
-    seen: Mutex<Seen>,
-}
+pub(super) struct Offline(Answers<HttpAnswer>);
 
-#[derive(Default)]
-struct Seen {
-    /// How often each answer was given.
-    given: Vec<u64>,
-    unanswered: Vec<String>,
+impl Ready for HttpAnswer {
+    const KEY: &'static str = "http";
+
+    fn times(&self) -> Option<u64> {
+        self.times
+    }
+
+    fn wanted(&self) -> String {
+        format!("to {}", wanted(&self.url))
+    }
+
+    fn lacked(asked: &str) -> String {
+        format!("no `http` of the case answers {asked}; it was refused")
+    }
 }
 
 impl Offline {
     pub(super) fn new(answers: &[HttpAnswer]) -> Self {
-        Self {
-            seen: Mutex::new(Seen {
-                given: vec![0; answers.len()],
-                unanswered: Vec::new(),
-            }),
-            answers: answers.to_vec(),
-        }
+        Self(Answers::new(answers))
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Requests without an answer, and answers that were asked for too seldom.
+    /// See [`Answers::differences`].
     pub(super) fn differences(&self) -> Differences {
-        let seen = self.seen();
-        let mut found = Differences::new();
-        for asked in &seen.unanswered {
-            let words = format!("no `http` of the case answers {asked}; it was refused");
-            found.push(differs("http", words));
-        }
-        for (index, (answer, given)) in self.answers.iter().zip(&seen.given).enumerate() {
-            let place = format!("http[{index}]");
-            let url = wanted(&answer.url);
-            match answer.times {
-                Some(times) if times != *given => {
-                    let words = format!("expected {times} requests to {url}, got {given}");
-                    found.push(differs(&place, words));
-                }
-                None if *given == 0 => {
-                    found.push(differs(
-                        &place,
-                        format!("expected a request to {url}, got none"),
-                    ));
-                }
-                _ => {}
-            }
-        }
-        found
+        self.0.differences()
     }
 }
 
 impl Network for Offline {
     fn answer(&self, request: HttpRequest) -> HttpOutcome {
-        let mut seen = self.seen();
-        let answers = self.answers.iter().zip(&mut seen.given);
-        let mut fitting = answers.filter(|(answer, given)| {
-            answer.times.is_none_or(|times| **given < times) && fits(answer, &request)
-        });
-        if let Some((answer, given)) = fitting.next() {
-            *given += 1;
-            return outcome(&answer.reply);
-        }
-        drop(fitting);
-        let HttpRequest {
-            method, url, body, ..
-        } = request;
-        let body = match body.is_empty() {
-            true => String::new(),
-            false => format!(" with the body {}", shown(&String::from_utf8_lossy(&body))),
+        let asked = || {
+            let HttpRequest {
+                method, url, body, ..
+            } = &request;
+            let body = match body.is_empty() {
+                true => String::new(),
+                false => format!(" with the body {}", shown(&String::from_utf8_lossy(body))),
+            };
+            format!("{method} {url}{body}")
         };
-        seen.unanswered.push(format!("{method} {url}{body}"));
-        HttpOutcome::Refused
+        match self.0.give(|answer| fits(answer, &request), asked) {
+            Some(answer) => outcome(&answer.reply),
+            None => HttpOutcome::Refused,
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 //! asked.
 
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hive_config::cases::{RequestAnswer, RequestReply};
 use hive_core::json::write_publication;
@@ -11,75 +10,48 @@ use hive_sandbox::{Requester, Unanswered};
 use hive_telemetry::RequestEnd;
 use tokio::time::Instant;
 
-use super::compare::{Differences, differs, message, shown_json};
+use super::answers::{Answers, Ready};
+use super::compare::{Differences, message, shown_json};
 
 /// Replies to requests.
-pub(super) struct Replies {
-    answers: Vec<RequestAnswer>,
-    seen: Mutex<Seen>,
-}
+pub(super) struct Replies(Answers<RequestAnswer>);
 
-#[derive(Default)]
-struct Seen {
-    /// How often each reply was given.
-    given: Vec<u64>,
-    unanswered: Vec<String>,
+impl Ready for RequestAnswer {
+    const KEY: &'static str = "requests";
+
+    fn times(&self) -> Option<u64> {
+        self.times
+    }
+
+    fn wanted(&self) -> String {
+        "like it".to_owned()
+    }
+
+    fn lacked(asked: &str) -> String {
+        format!("none of the `requests` of the case is {asked}; no queue took it")
+    }
 }
 
 impl Replies {
     pub(super) fn new(answers: &[RequestAnswer]) -> Self {
-        Self {
-            seen: Mutex::new(Seen {
-                given: vec![0; answers.len()],
-                unanswered: Vec::new(),
-            }),
-            answers: answers.to_vec(),
-        }
+        Self(Answers::new(answers))
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Requests without a reply, and replies that were asked for too seldom.
+    /// See [`Answers::differences`].
     pub(super) fn differences(&self) -> Differences {
-        let seen = self.seen();
-        let mut found = Differences::new();
-        for asked in &seen.unanswered {
-            let words = format!("none of the `requests` of the case is {asked}; no queue took it");
-            found.push(differs("requests", words));
-        }
-        for (index, (answer, given)) in self.answers.iter().zip(&seen.given).enumerate() {
-            let words = match answer.times {
-                Some(times) if times != *given => {
-                    format!("expected {times} requests like it, got {given}")
-                }
-                None if *given == 0 => "expected a request like it, got none".to_owned(),
-                _ => continue,
-            };
-            found.push(differs(&format!("requests[{index}]"), words));
-        }
-        found
+        self.0.differences()
     }
 
     fn answer(&self, publication: &Publication) -> Result<Message, Unanswered> {
         let asked = write_publication(publication);
-        let mut seen = self.seen();
-        let answers = self.answers.iter().zip(&mut seen.given);
-        let mut fitting = answers.filter(|(answer, given)| {
-            answer.times.is_none_or(|times| **given < times)
-                && message(&answer.request, &asked, "").is_empty()
-        });
-        if let Some((answer, given)) = fitting.next() {
-            *given += 1;
-            return match &answer.reply {
+        let fits = |answer: &RequestAnswer| message(&answer.request, &asked, "").is_empty();
+        match self.0.give(fits, || shown_json(&asked)) {
+            Some(answer) => match &answer.reply {
                 RequestReply::Message(reply) => Ok(Message::clone(reply)),
                 RequestReply::Fails(how) => Err(failed(how)),
-            };
+            },
+            None => Err(failed(RequestEnd::Unroutable.as_str())),
         }
-        drop(fitting);
-        seen.unanswered.push(shown_json(&asked));
-        Err(failed(RequestEnd::Unroutable.as_str()))
     }
 }
 
