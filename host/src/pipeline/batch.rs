@@ -271,7 +271,7 @@ impl Pipeline {
     /// would be as many calls as deliveries, to something that is short of strength already.
     fn together_later(self: &Arc<Self>, batch: Vec<Held>, reason: String) {
         let pipeline = Arc::clone(self);
-        self.tasks.spawn_work(async move {
+        self.tasks.spawn_calls(async move {
             let kept = batch
                 .into_iter()
                 .map(|held| pipeline.kept(held, Trouble::Away(reason.clone())));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use hive_amqp::{
     Connection, EnsureFault, Fate, Outgoing, Publisher, Settled, Unpublishable, WayBack,
 };
-use hive_config::plan::{self, ConsumerPlan};
+use hive_config::plan::ConsumerPlan;
 use hive_core::message::Attempt;
 use hive_core::policy::{Disposition, Failure, Performance, Published};
 use hive_lifecycle::Tasks;
@@ -43,7 +43,7 @@ const DETOUR_DELAY: Duration = Duration::from_secs(30);
 
 /// The way out of one consumer.
 pub(super) struct Settler {
-    plan: Arc<ConsumerPlan>,
+    pub(super) plan: Arc<ConsumerPlan>,
     connection: Arc<Connection>,
     publisher: Publisher,
     /// The published keys, if `publish_dedup` is on.
@@ -51,7 +51,7 @@ pub(super) struct Settler {
     keeping: Arc<Keeping>,
     recall: Arc<Recall>,
     telemetry: Arc<ConsumerTelemetry>,
-    tail: Tail,
+    pub(super) tail: Tail,
     tasks: Tasks,
 }
 
@@ -343,35 +343,6 @@ impl Settler {
         }
     }
 
-    /// Shows those who watch that a retry waits in the host.
-    fn show_kept(&self, held: &Held, failure: &Failure, delay: Duration) {
-        if !self.tail.is_watched() {
-            return;
-        }
-        self.tail.report(&tail::Settled {
-            consumer: &self.plan.name,
-            component: self.component(),
-            delivery: &held.label(),
-            envelope: &held.delivery.envelope,
-            exit: &Exit::Retried {
-                failure: told(failure),
-                delay,
-            },
-            acknowledged: true,
-            kept: true,
-            took: held.in_hand.elapsed(),
-            trail: held.trail.as_deref(),
-        });
-    }
-
-    /// The component of the consumer; `None` for routes.
-    fn component(&self) -> Option<&str> {
-        match &self.plan.handler {
-            plan::Handler::Component(name) => Some(name),
-            plan::Handler::Routes(_) => None,
-        }
-    }
-
     /// The last step, whichever way the delivery leaves.
     fn conclude(&self, held: Held, disposition: &Disposition) {
         let exit = match disposition {
@@ -525,7 +496,7 @@ fn is_published_again(held: &Held, disposition: &Disposition) -> bool {
 }
 
 /// A failure as facts tell it.
-fn told(failure: &Failure) -> Failed<'_> {
+pub(super) fn told(failure: &Failure) -> Failed<'_> {
     Failed {
         class: failure.class.as_str(),
         code: failure.class.code().as_str(),

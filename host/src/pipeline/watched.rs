@@ -1,15 +1,19 @@
-//! The trail of a delivery that someone watches: what the pipeline notes on it before the settlement.
+//! The trail of a delivery that someone watches: what the pipeline notes on it before the settlement, and a retry that waits
+//! in the host, which is no settlement at the broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hive_core::policy::Disposition;
-use hive_telemetry::Heard;
+use hive_config::plan::Handler;
+use hive_core::policy::{Disposition, Failure};
+use hive_telemetry::{Exit, Heard};
 use tokio::time::Instant;
 
 use super::Pipeline;
 use super::handler::Dealt;
 use super::held::Held;
-use crate::tail::Called;
+use super::settle::{Settler, told};
+use crate::tail::{Called, Settled};
 
 impl Pipeline {
     /// Begins the trail of a delivery, unless it has one or nobody watches. Of a batch, one delivery hears the lines.
@@ -51,6 +55,37 @@ impl Held {
     pub(super) fn publishes(&mut self, disposition: &Disposition) {
         if let (Some(trail), Disposition::Publish(publications)) = (&mut self.trail, disposition) {
             trail.publishes(publications);
+        }
+    }
+}
+
+impl Settler {
+    /// Shows those who watch that a retry waits in the host.
+    pub(super) fn show_kept(&self, held: &Held, failure: &Failure, delay: Duration) {
+        if !self.tail.is_watched() {
+            return;
+        }
+        self.tail.report(&Settled {
+            consumer: &self.plan.name,
+            component: self.component(),
+            delivery: &held.label(),
+            envelope: &held.delivery.envelope,
+            exit: &Exit::Retried {
+                failure: told(failure),
+                delay,
+            },
+            acknowledged: true,
+            kept: true,
+            took: held.in_hand.elapsed(),
+            trail: held.trail.as_deref(),
+        });
+    }
+
+    /// The component of the consumer; `None` for routes.
+    pub(super) fn component(&self) -> Option<&str> {
+        match &self.plan.handler {
+            Handler::Component(name) => Some(name),
+            Handler::Routes(_) => None,
         }
     }
 }

@@ -97,7 +97,7 @@ impl Pipeline {
         quarantine.arrived.notify_one();
         if begins {
             let pipeline = Arc::clone(self);
-            self.tasks.spawn_work(pipeline.try_suspects());
+            self.tasks.spawn_calls(pipeline.try_suspects());
         }
         None
     }
