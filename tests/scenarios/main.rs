@@ -171,6 +171,7 @@ mod retry {
     mod dead_edit;
     pub(crate) mod dead_group;
     mod dead_replay;
+    mod dead_slow;
     mod outage;
     pub(crate) mod retries;
     mod retries_in_sight;

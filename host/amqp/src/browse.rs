@@ -110,6 +110,9 @@ pub struct Browsing {
     there: u32,
     left: u32,
     asked: u32,
+    /// The queue had nothing to give when it was asked last. What it has given before is still on its way, over a slow
+    /// link for longer than [`SILENCE`], and in front of the answer.
+    is_empty: bool,
     /// Acks that are sent at once before others are kept back; `None` for all.
     free_acks: Option<u64>,
     kept_back: Vec<Settlement>,
@@ -161,6 +164,7 @@ impl Browsing {
             there: seen.messages,
             left: seen.messages,
             asked: 0,
+            is_empty: false,
             free_acks,
             kept_back: Vec::new(),
             lost: 0,
@@ -181,11 +185,13 @@ impl Browsing {
                 Ok(Some(Ok(delivery))) => return self.letter(delivery).map(Some),
                 Ok(Some(Err(error))) => return Err(lost(&self.queue, &describe(&error))),
                 Ok(None) => return Err(lost(&self.queue, "the broker cancelled the consumer")),
+                Err(_silence) if self.is_empty => self.left = 0,
                 Err(_silence) => {
                     let offered = offered(&self.session, &short(&self.queue)).await;
                     let offered = offered.map_err(|fault| fault_of(&self.queue, &fault))?;
                     self.asked += 1;
-                    if offered == 0 || self.asked == QUESTIONS {
+                    self.is_empty = offered == 0;
+                    if self.asked == QUESTIONS {
                         self.left = 0;
                     }
                 }
@@ -244,6 +250,7 @@ impl Browsing {
     fn letter(&mut self, mut delivery: lapin::message::Delivery) -> Result<Letter, BrowseFault> {
         self.left -= 1;
         self.asked = 0;
+        self.is_empty = false;
         let tag = delivery.delivery_tag;
         let came_back = CameBack::of(&delivery);
         let handed_out = delivery_count(&delivery.properties);
