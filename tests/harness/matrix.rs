@@ -14,7 +14,9 @@ use serde_json::Value;
 use crate::broker::Version;
 use crate::build::workspace;
 
-pub use self::counts::{Counts, IN_PROCESS_ONLY, NEEDS_RABBITMQ, NEWEST_ONLY, NIGHTLY_ONLY};
+pub use self::counts::{
+    Counts, IN_PROCESS_ONLY, NEEDS_RABBITMQ, NEWEST_AND_IN_PROCESS, NEWEST_ONLY, NIGHTLY_ONLY,
+};
 
 const PROMISES: &str = "tests/promises.toml";
 const RESULTS: &str = "tests/broker-results.txt";

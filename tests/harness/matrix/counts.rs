@@ -16,6 +16,9 @@ pub const IN_PROCESS_ONLY: &str = "in-process-only.txt";
 /// The modules that the newest RabbitMQ alone runs, in `tests/`.
 pub const NEWEST_ONLY: &str = "newest-broker-only.txt";
 
+/// The modules that the gate runs on the broker in the process and on the newest RabbitMQ, in `tests/`.
+pub const NEWEST_AND_IN_PROCESS: &str = "newest-and-in-process.txt";
+
 /// The modules that the gate does not run, in `tests/`.
 pub const NIGHTLY_ONLY: &str = "nightly-only.txt";
 
@@ -37,12 +40,22 @@ const BROKERS: [(&str, &str, &[&str]); 4] = [
     (
         "3.10",
         "RabbitMQ 3.10.8",
-        &[IN_PROCESS_ONLY, NEWEST_ONLY, NIGHTLY_ONLY],
+        &[
+            IN_PROCESS_ONLY,
+            NEWEST_ONLY,
+            NEWEST_AND_IN_PROCESS,
+            NIGHTLY_ONLY,
+        ],
     ),
     (
         "4.0",
         "RabbitMQ 4.0.5",
-        &[IN_PROCESS_ONLY, NEWEST_ONLY, NIGHTLY_ONLY],
+        &[
+            IN_PROCESS_ONLY,
+            NEWEST_ONLY,
+            NEWEST_AND_IN_PROCESS,
+            NIGHTLY_ONLY,
+        ],
     ),
     ("4.3", "RabbitMQ 4.3.6", &[NIGHTLY_ONLY]),
 ];
@@ -147,7 +160,8 @@ mod tests {
 
     #[test]
     fn only_a_whole_run_is_counted() {
-        let lists = [IN_PROCESS_ONLY, NEWEST_ONLY].map(|list| listed(list).unwrap());
+        let lists = [IN_PROCESS_ONLY, NEWEST_ONLY, NEWEST_AND_IN_PROCESS];
+        let lists = lists.map(|list| listed(list).unwrap());
         let wanted = Scenarios::read().unwrap().left_by(&lists);
         let file = keeper::scratch("counts").join("4.0.txt");
         let mut output: String = wanted

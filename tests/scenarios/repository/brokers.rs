@@ -5,13 +5,19 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use hive_tests::house::{Listed, Scenarios, listed};
 use hive_tests::matrix::{
-    Counts, IN_PROCESS_ONLY, Matrix, NEEDS_RABBITMQ, NEWEST_ONLY, NIGHTLY_ONLY, Results,
-    written_page,
+    Counts, IN_PROCESS_ONLY, Matrix, NEEDS_RABBITMQ, NEWEST_AND_IN_PROCESS, NEWEST_ONLY,
+    NIGHTLY_ONLY, Results, written_page,
 };
 use hive_tests::{Broker, Version};
 
 /// The lists of scenarios that a run leaves out.
-const LISTS: [&str; 4] = [IN_PROCESS_ONLY, NEWEST_ONLY, NEEDS_RABBITMQ, NIGHTLY_ONLY];
+const LISTS: [&str; 5] = [
+    IN_PROCESS_ONLY,
+    NEWEST_ONLY,
+    NEWEST_AND_IN_PROCESS,
+    NEEDS_RABBITMQ,
+    NIGHTLY_ONLY,
+];
 
 /// Each in the version that was asked for, side by side from their roots.
 #[tokio::test]
@@ -99,16 +105,18 @@ fn what_a_broker_does_not_run_is_listed_once() -> Result<()> {
 }
 
 #[test]
-fn no_promise_about_rabbitmq_is_shown_in_the_process_alone() -> Result<()> {
+fn no_promise_about_rabbitmq_is_left_out_on_one() -> Result<()> {
     let matrix = Matrix::read()?;
     let promised = matrix.tests();
     let scenarios = Scenarios::read()?;
-    for Listed { name, .. } in listed(IN_PROCESS_ONLY)? {
-        for scenario in scenarios.meant_by(&name) {
-            ensure!(
-                !promised.contains(scenario.as_str()),
-                "{IN_PROCESS_ONLY}: `{name}` leaves out `{scenario}`, which docs/brokers.md names"
-            );
+    for list in [IN_PROCESS_ONLY, NEWEST_ONLY, NEWEST_AND_IN_PROCESS] {
+        for Listed { name, .. } in listed(list)? {
+            for scenario in scenarios.meant_by(&name) {
+                ensure!(
+                    !promised.contains(scenario.as_str()),
+                    "{list}: `{name}` leaves out `{scenario}`, which docs/brokers.md names"
+                );
+            }
         }
     }
     Ok(())
