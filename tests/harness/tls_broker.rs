@@ -16,6 +16,7 @@ pub struct TlsBroker {
     broker: Broker,
     authority: Authority,
     port: u16,
+    management: u16,
 }
 
 /// What a listener requires of clients.
@@ -40,12 +41,17 @@ impl TlsBroker {
     async fn start() -> Result<Self> {
         let authority = Authority::new(Self::AUTHORITY)?;
         let server = authority.server("server", &["localhost", "127.0.0.1"])?;
-        let [port] = reserve_ports()?;
+        let [port, management] = reserve_ports()?;
         let configuration = format!(
             "listeners.ssl.1 = 127.0.0.1:{port}\n\
-             ssl_options.cacertfile = {}\n\
-             ssl_options.certfile = {}\n\
-             ssl_options.keyfile = {}\n\
+             management.ssl.ip = 127.0.0.1\n\
+             management.ssl.port = {management}\n\
+             management.ssl.cacertfile = {0}\n\
+             management.ssl.certfile = {1}\n\
+             management.ssl.keyfile = {2}\n\
+             ssl_options.cacertfile = {0}\n\
+             ssl_options.certfile = {1}\n\
+             ssl_options.keyfile = {2}\n\
              ssl_options.verify = verify_peer\n\
              ssl_options.fail_if_no_peer_cert = false\n\
              auth_mechanisms.1 = PLAIN\n\
@@ -60,6 +66,7 @@ impl TlsBroker {
             broker: Broker::private_with(Version::of_run()?, &configuration, &plugins).await?,
             authority,
             port,
+            management,
         })
     }
 
@@ -76,6 +83,11 @@ impl TlsBroker {
     /// The port of the good listener.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port of the management interface over TLS.
+    pub fn management_port(&self) -> u16 {
+        self.management
     }
 
     /// Opens another listener, and gives its port.

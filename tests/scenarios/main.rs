@@ -273,6 +273,7 @@ mod change {
 /// Queues that are discovered.
 mod discovery {
     mod events;
+    mod over_tls;
     mod queues;
     mod rounds;
 }

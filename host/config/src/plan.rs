@@ -249,6 +249,25 @@ impl PartialEq for TlsPlan {
 
 impl Eq for TlsPlan {}
 
+#[cfg(test)]
+impl TlsPlan {
+    /// One that trusts nobody.
+    pub(crate) fn of_nobody() -> Self {
+        use tokio_rustls::rustls::{RootCertStore, crypto::ring};
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring knows every version of TLS that is safe");
+        let client = builder.with_root_certificates(RootCertStore::empty());
+        Self {
+            client: Arc::new(client.with_no_client_auth()),
+            names_authorities: false,
+            has_identity: false,
+            digest: [0; 32],
+        }
+    }
+}
+
 impl fmt::Debug for TlsPlan {
     /// Without the certificates, which are long, and the key, which is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

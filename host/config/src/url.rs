@@ -14,7 +14,7 @@ mod server;
 
 use query::Query;
 
-pub(crate) use management::management;
+pub(crate) use management::{is_tls, management};
 pub(crate) use server::redis_server;
 
 /// A URL in its parts.

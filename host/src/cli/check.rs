@@ -79,7 +79,7 @@ async fn look_at(plan: &Plan, broker: bool, findings: &mut Findings) -> Result<(
         Err(faults) => findings.cannot_be_run(&faults),
     }
     if broker {
-        findings.brokers = at_the_broker::compare(plan, &tasks).await?;
+        findings.brokers = at_the_broker::compare(plan).await?;
     }
     Ok(())
 }

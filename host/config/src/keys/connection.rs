@@ -36,13 +36,14 @@ table! {
         reconnect => ReconnectPlan as Table(ReconnectPlan::KEYS) [hidden];
 
         /// The address of the broker's management interface, for consumers with [`queues`](discovery.md):
-        /// `http://USER:PASSWORD@HOST:PORT`; `file:PATH` reads it from a file. Without a user, that of `url` logs in.
+        /// `http://USER:PASSWORD@HOST:PORT`, or `https://`, for which `tls` is too; `file:PATH` reads it from a file. Without a
+        /// user, that of `url` logs in.
         management => Option<ManagementPlan> as Secret [hidden idle], else "no discovery";
 
         /// The pause between two looks at the queues of the broker, for consumers with [`queues`](discovery.md).
         discover_every: Duration as Duration(SHORTEST_DISCOVERY, LONGEST) = "5s" [idle];
 
-        /// Certificates, for `amqps://`. See [TLS](tls.md).
+        /// Certificates, for `amqps://` and for a `management` that begins with `https://`. See [TLS](tls.md).
         tls => Option<TlsPlan> as Table(TlsKeys::KEYS) [hidden],
             from |connection| Within(connection.tls.as_ref());
     }

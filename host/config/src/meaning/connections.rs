@@ -8,7 +8,7 @@ use super::Context;
 use super::tls::{self, Scheme};
 use crate::environment::Environment;
 use crate::keys::{ConnectionMeant, ReconnectMeant, RootKeys};
-use crate::plan::{ConnectionPlan, MAIN, ManagementPlan, ReconnectPlan, TopologyPlan};
+use crate::plan::{ConnectionPlan, MAIN, ManagementPlan, ReconnectPlan, TlsPlan, TopologyPlan};
 use crate::redact;
 use crate::units;
 use crate::url::{self, BrokerUrl, UrlFault};
@@ -83,7 +83,7 @@ fn plan(
     let reconnect = reconnect(context, ConnectionPlan::reconnect.at(node));
     let scheme = Scheme {
         schemes: ["amqps://", "amqp://"],
-        is_tls: url.as_ref().map(|url| url.tls),
+        is_tls: url.as_ref().map(|url| url.tls || is_managed_over_tls(node)),
     };
     let written_tls = ConnectionPlan::tls.at(node);
     let tls = tls::plan(context, written_tls, scheme);
@@ -97,7 +97,7 @@ fn plan(
         }
     }
     let tls = tls?;
-    let management = management(context, ConnectionPlan::management.at(node), &url);
+    let management = management(context, ConnectionPlan::management.at(node), &url, &tls);
     let meant = ConnectionMeant {
         name: name.into(),
         management: management?,
@@ -119,16 +119,22 @@ fn plan(
     ConnectionPlan::of_table(node, meant)
 }
 
+fn is_managed_over_tls(node: Option<&Node>) -> bool {
+    let management = ConnectionPlan::management.at(node);
+    management.and_then(Node::as_text).is_some_and(url::is_tls)
+}
+
 /// The management interface, if there is one; `None` if its URL is wrong.
 fn management(
     context: &mut Context<'_>,
     node: Option<&Node>,
     broker: &BrokerUrl,
+    tls: &TlsPlan,
 ) -> Option<Option<ManagementPlan>> {
     let Some(node) = node else {
         return Some(None);
     };
-    match url::management(node.as_text()?, broker) {
+    match url::management(node.as_text()?, broker, tls) {
         Ok(management) => Some(Some(management)),
         Err(UrlFault { message, remedy }) => {
             context.faults.error(Code::BadUrl, node, message, remedy);

@@ -34,7 +34,7 @@ type Chain = Vec<CertificateDer<'static>>;
 pub(super) struct Scheme {
     /// The URL schemes of the server: with TLS, and without.
     pub(super) schemes: [&'static str; 2],
-    /// Whether it asks for TLS; `None` if it has a fault.
+    /// Whether it asks for TLS, or another URL does that `tls` is for too; `None` if it has a fault.
     pub(super) is_tls: Option<bool>,
 }
 

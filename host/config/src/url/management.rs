@@ -1,17 +1,31 @@
-//! The URL of a broker's management interface: `http://user:password@host:port`, with a path where a proxy puts one in
-//! front.
+//! The URL of a broker's management interface: `http://user:password@host:port` or the same with `https`, with a path where
+//! a proxy puts one in front.
 
 use super::{BrokerUrl, UrlFault, endpoint_or, user_info};
-use crate::plan::ManagementPlan;
+use crate::plan::{ManagementPlan, TlsPlan};
 
+/// Where it listens unless it is told otherwise, without TLS and with it: RabbitMQ, "Management Plugin".
 const PORT: u16 = 15672;
+const TLS_PORT: u16 = 15671;
 
-/// The management interface of a broker; without a user in it, the user of the broker's own URL logs in.
-pub(crate) fn management(text: &str, broker: &BrokerUrl) -> Result<ManagementPlan, UrlFault> {
-    let Some(rest) = text.trim().strip_prefix("http://") else {
+/// Whether it asks for TLS.
+pub(crate) fn is_tls(text: &str) -> bool {
+    text.trim().starts_with("https://")
+}
+
+/// The management interface of a broker; without a user in it, the user of the broker's own URL logs in. `tls` is that of the
+/// connection.
+pub(crate) fn management(
+    text: &str,
+    broker: &BrokerUrl,
+    tls: &TlsPlan,
+) -> Result<ManagementPlan, UrlFault> {
+    let (is_tls, text) = (is_tls(text), text.trim());
+    let rest = text.strip_prefix("http://");
+    let Some(rest) = rest.or_else(|| text.strip_prefix("https://")) else {
         return Err(UrlFault::new(
-            "does not begin with http://",
-            "write it as in \"http://user:password@localhost:15672\"; for TLS, put a proxy of this machine in between",
+            "does not begin with http:// or https://",
+            "write it as in \"http://user:password@localhost:15672\"",
         ));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -29,7 +43,8 @@ pub(crate) fn management(text: &str, broker: &BrokerUrl) -> Result<ManagementPla
         Some((username, password)) => (username, password.into()),
         None => (broker.username.clone(), broker.password.clone()),
     };
-    let endpoint = endpoint_or(host, PORT).map_err(|fault| UrlFault {
+    let port = if is_tls { TLS_PORT } else { PORT };
+    let endpoint = endpoint_or(host, port).map_err(|fault| UrlFault {
         remedy:
             "write it as in \"http://user:password@localhost:15672\", an IPv6 address in brackets"
                 .to_owned(),
@@ -40,6 +55,8 @@ pub(crate) fn management(text: &str, broker: &BrokerUrl) -> Result<ManagementPla
         path: path.trim_end_matches('/').to_owned(),
         username,
         password,
+        is_tls,
+        tls: tls.clone(),
     })
 }
 
@@ -51,7 +68,7 @@ mod tests {
     fn read(text: &str) -> Result<ManagementPlan, UrlFault> {
         let broker =
             parse("amqp://orders:brokers@b/").or_else(|_| parse("amqp://orders:brokers@b"));
-        management(text, &broker.unwrap())
+        management(text, &broker.unwrap(), &TlsPlan::of_nobody())
     }
 
     #[test]
@@ -62,6 +79,15 @@ mod tests {
         assert_eq!(read.username, "us@er");
         assert_eq!(read.password.expose_secret(), "p:w");
         assert!(!format!("{read:?}").contains("p:w"));
+    }
+
+    #[test]
+    fn tls_has_a_port_of_its_own() {
+        let read = |text| read(text).unwrap();
+        let ports = |text| (read(text).is_tls, read(text).endpoint.port);
+        assert_eq!(ports("http://h"), (false, 15672));
+        assert_eq!(ports("https://h"), (true, 15671));
+        assert_eq!(ports("https://u:p@h:443/rabbit"), (true, 443));
     }
 
     #[test]
@@ -80,8 +106,9 @@ mod tests {
         for url in [
             "",
             "amqp://u:secret@h",
-            "https://u:secret@h",
+            "htps://u:secret@h",
             "http://",
+            "https://",
             "http://u:secret@h:port",
             "http://u:secret@h:0",
             "http://u:sec/ret@h",

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_config::plan::{ManagementPlan, QueueSeen, QueuesSeen};
+use hive_config::plan::{ManagementPlan, Password, QueueSeen, QueuesSeen};
 use hive_core::codes::{Code, Reason};
-use hive_core::json::base64;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
-use ureq::http::StatusCode;
 
 /// What a page may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest page that is read, in bytes.
+const LONGEST: usize = 16 << 20;
 
 /// Queues on a page. RabbitMQ gives at most 500.
 const PAGE_SIZE: usize = 500;
@@ -20,13 +23,13 @@ const PAGE_SIZE: usize = 500;
 /// Asks a management interface.
 #[derive(Clone)]
 pub(super) struct Asking {
-    agent: ureq::Agent,
+    client: Client,
     /// Without the number of the page.
     url: String,
-    authorization: String,
     /// Without the password, for people.
     address: String,
     username: String,
+    password: Password,
     vhost: String,
 }
 
@@ -47,43 +50,46 @@ impl Asking {
             path,
             username,
             password,
+            is_tls,
+            tls,
         } = management;
+        let scheme = if *is_tls { "https" } else { "http" };
         let host = match endpoint.host.contains(':') {
             true => format!("[{}]", endpoint.host),
             false => endpoint.host.clone(),
         };
         let address = format!("{host}:{}", endpoint.port);
-        let login = format!("{username}:{}", password.expose_secret());
         let encoded = utf8_percent_encode(vhost, NON_ALPHANUMERIC);
         Self {
-            agent: ureq::Agent::config_builder()
-                .http_status_as_error(false)
-                .timeout_global(Some(PATIENCE))
-                // As AMQP does: the broker is reached directly.
-                .proxy(None)
+            client: Client::builder()
+                .tls_backend_preconfigured((*tls.client).clone())
+                .timeout(PATIENCE)
+                // As AMQP does: the broker is reached directly, and nobody else is told the password.
+                .no_proxy()
+                .redirect(Policy::none())
                 .build()
-                .into(),
+                .expect("its TLS is set up already"),
             url: format!(
-                "http://{address}{path}/api/queues/{encoded}?page_size={PAGE_SIZE}&name=&use_regex=false\
+                "{scheme}://{address}{path}/api/queues/{encoded}?page_size={PAGE_SIZE}&name=&use_regex=false\
                  &sort=name&columns=name,type,state,exclusive,arguments&disable_stats=true&page="
             ),
-            authorization: format!("Basic {}", base64(login.as_bytes())),
             address,
             username: username.clone(),
+            password: password.clone(),
             vhost: vhost.to_owned(),
         }
     }
 
-    /// Every queue that may be consumed from. Blocks.
+    /// Every queue that may be consumed from.
     ///
     /// # Errors
     ///
     /// Any page that is not there: a listing with a hole would look like queues that are gone.
-    pub(super) fn list(&self, may_consume: impl Fn(&str) -> bool) -> Result<Listing, Reason> {
+    pub(super) async fn list(&self, may_consume: impl Fn(&str) -> bool) -> Result<Listing, Reason> {
         let mut queues = QueuesSeen::new();
         let mut page = 1;
         loop {
-            let answer = self.page(page)?;
+            let answer = self.page(page).await?;
             let (items, pages) = (answer["items"].as_array(), answer["page_count"].as_u64());
             let (Some(items), Some(pages)) = (items, pages) else {
                 return Err(self.fault(
@@ -104,17 +110,19 @@ impl Asking {
         }
     }
 
-    fn page(&self, number: u64) -> Result<Value, Reason> {
-        let request = self.agent.get(format!("{}{number}", self.url));
-        let answer = request.header("authorization", &self.authorization).call();
-        let read = answer
-            .and_then(|mut answer| Ok((answer.status(), answer.body_mut().read_to_string()?)));
-        let (status, text) = read.map_err(|error| {
+    async fn page(&self, number: u64) -> Result<Value, Reason> {
+        let read = self.read(number).await.map_err(|error| {
+            // The address is told already, and the causes say what to do.
+            let error = anyhow::Error::from(error.without_url());
             self.fault(
                 Code::BrokerUnreachable,
-                format_args!("does not answer: {error}"),
+                format_args!("does not answer: {error:#}"),
             )
         })?;
+        let Some((status, text)) = read else {
+            let what = format_args!("answers with a page of more than {LONGEST} bytes");
+            return Err(self.fault(Code::BrokerUnreachable, what));
+        };
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.fault(
                 Code::LoginRefused,
@@ -134,13 +142,13 @@ impl Asking {
                 ),
             )),
             // The page was the last one, and the queues on it are gone.
-            StatusCode::BAD_REQUEST if number > 1 && text.contains("page_out_of_range") => {
+            StatusCode::BAD_REQUEST if number > 1 && String::from_utf8_lossy(&text).contains("page_out_of_range") => {
                 Err(self.fault(
                     Code::BrokerUnreachable,
                     "has fewer pages than a moment ago; queues are being deleted",
                 ))
             }
-            status if status.is_success() => serde_json::from_str(&text).map_err(|error| {
+            status if status.is_success() => serde_json::from_slice(&text).map_err(|error| {
                 self.fault(
                     Code::BrokerUnreachable,
                     format_args!("answers with something that is not JSON: {error}"),
@@ -151,6 +159,21 @@ impl Asking {
                 format_args!("answers {status} for the vhost {:?}", self.vhost),
             )),
         }
+    }
+
+    /// A page as it came; `None` if it is too long.
+    async fn read(&self, number: u64) -> reqwest::Result<Option<(StatusCode, Vec<u8>)>> {
+        let request = self.client.get(format!("{}{number}", self.url));
+        let request = request.basic_auth(&self.username, Some(self.password.expose_secret()));
+        let mut answer = request.send().await?;
+        let mut text = Vec::new();
+        while let Some(part) = answer.chunk().await? {
+            if text.len() + part.len() > LONGEST {
+                return Ok(None);
+            }
+            text.extend_from_slice(&part);
+        }
+        Ok(Some((answer.status(), text)))
     }
 
     fn fault(&self, code: Code, what: impl std::fmt::Display) -> Reason {

@@ -102,7 +102,6 @@ impl Wanted {
             looked: Arc::clone(&looked),
             soon: Arc::clone(&soon),
             found,
-            tasks: tasks.clone(),
             before: QueuesSeen::new(),
         };
         let hearing = Hearing {
@@ -162,7 +161,6 @@ struct Search {
     looked: Arc<Looked>,
     soon: Arc<Notify>,
     found: mpsc::Sender<Found>,
-    tasks: Tasks,
     /// The listing before.
     before: QueuesSeen,
 }
@@ -199,10 +197,10 @@ impl Search {
         let Listing {
             mut queues,
             may_have_gaps,
-        } = list_once(&self.asking, &self.tasks).await?;
+        } = list_once(&self.asking).await?;
         let mut before = self.before.keys();
         if may_have_gaps && !before.all(|queue| queues.contains_key(queue)) {
-            let mut again = list_once(&self.asking, &self.tasks).await?;
+            let mut again = list_once(&self.asking).await?;
             queues.append(&mut again.queues);
         }
         Ok(queues)
@@ -243,24 +241,18 @@ impl Search {
 }
 
 /// Every queue that may be consumed from, as one listing has it.
-async fn list_once(asking: &Asking, tasks: &Tasks) -> Result<Listing, Reason> {
-    let asking = asking.clone();
-    let listing = tasks.spawn_blocking(move || asking.list(|queue| !is_made_by_hive(queue)));
-    match listing.await {
-        Ok(listing) => listing,
-        Err(error) => Err(format!("the listing of queues ended: {error}").into()),
-    }
+async fn list_once(asking: &Asking) -> Result<Listing, Reason> {
+    asking.list(|queue| !is_made_by_hive(queue)).await
 }
 
 /// The queues that there are now over one connection, for a command. `None` if nothing is to be discovered over it.
 pub(crate) async fn look(
     plan: &Plan,
     connection: &ConnectionPlan,
-    tasks: &Tasks,
 ) -> Option<Result<QueuesSeen, Reason>> {
     let wanted = Wanted::of(plan, connection)?;
     let asking = Asking::new(&wanted.management, &wanted.vhost);
-    let listing = list_once(&asking, tasks).await;
+    let listing = list_once(&asking).await;
     Some(listing.map(|listing| listing.queues))
 }
 

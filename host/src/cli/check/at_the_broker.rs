@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hive_amqp::Comparison;
 use hive_config::plan::{ConnectionPlan, LeftOut, Plan, QueuesSeen, Seen};
 use hive_core::codes::Coded;
-use hive_lifecycle::Tasks;
 
 use crate::app;
 use crate::cli::Exit;
@@ -37,14 +36,14 @@ pub(super) struct Matching {
 }
 
 /// Asks the broker of each connection.
-pub(super) async fn compare(plan: &Plan, tasks: &Tasks) -> Result<Vec<Compared>, Exit> {
+pub(super) async fn compare(plan: &Plan) -> Result<Vec<Compared>, Exit> {
     let mut all = Vec::new();
     for connection in plan.connections.values() {
         all.push(Compared {
             connection: connection.name.to_string(),
             vhost: connection.vhost.clone(),
             found: compare_one(plan, connection).await?,
-            discovered: app::look_for_queues(plan, connection, tasks)
+            discovered: app::look_for_queues(plan, connection)
                 .await
                 .map(|looked| match looked {
                     Ok(queues) => Ok(matching(plan, connection, queues)),
