@@ -127,7 +127,10 @@ impl<'b> Bench<'b> {
     async fn on(broker: &'b Broker) -> Result<Self> {
         let vhost = broker.vhost("bench-http").await?;
         // It declares the queue, for the other service too.
-        let mut host = HostProcess::run(&vhost, &hive_toml(reserve_ports::<1>()?[0])).await?;
+        let [port] = reserve_ports::<1>()?;
+        let mut host = HostProcess::run(&vhost, &hive_toml(port)).await?.quietly();
+        let readiness = async || Ok(host.readiness().await?.0);
+        eventually("the host is ready", readiness, |status| *status == 200).await?;
         host.stop().await?;
         Ok(Self { broker, vhost })
     }

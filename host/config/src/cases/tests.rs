@@ -155,7 +155,7 @@ fn objects_that_no_container_can_have_are_faults() {
         "5: `component[0].objects.price` is not granted by `allow.blobstore` of the component: \"price\"; did you mean `prices`?",
         "6: `component[0].objects.prices.b.body-json` is a second body; keep one of them",
         "6: `component[0].objects.prices.c.body-base64`",
-        "12: `component[1].expect.objects[0].container` is missing; `allow.blobstore` grants several: new, old",
+        "12: `component[1].expect.objects[0].container` is missing; `allow.blobstore` grants several: old, new",
         "12: `component[1].expect.objects[1].name` is missing",
         "12: `component[1].expect.objects[2].absent` cannot be combined with a content; keep `absent`, or the content",
     ];

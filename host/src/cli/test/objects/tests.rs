@@ -1,3 +1,5 @@
+//! Objects that are as expected, and those that are not.
+
 use hive_lifecycle::Tasks;
 use regex::Regex;
 use serde_json::json;
