@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{self, BoxStream};
-use hive_tests::{Post, Poster, Vhost, eventually, eventually_within};
+use hive_tests::{Post, Poster, Vhost, eventually_within};
 use http_body_util::StreamBody;
 use hyper::Request;
 use hyper::body::{Bytes, Frame};
@@ -32,6 +32,9 @@ const ALL: usize = OVER_HTTP_1 + CONNECTIONS_OF_HTTP_2 * STREAMS;
 const CLIENTS: usize = 200;
 /// How long, in seconds; scripts/nightly takes a minute.
 const AT_FULL_RATE: u64 = 5;
+
+/// How long the broker may take to count what it has confirmed.
+const COUNTED: Duration = Duration::from_secs(60);
 
 /// How long all of them may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -123,10 +126,8 @@ fn body(number: usize) -> String {
 async fn assert_each_once(vhost: &Vhost, count: usize) -> Result<()> {
     let wanted = u32::try_from(count)?;
     let look = async || vhost.ready("tracks").await;
-    eventually("as many as were answered with 2xx", look, |ready| {
-        *ready == wanted
-    })
-    .await?;
+    let what = "as many messages as answers with 2xx";
+    eventually_within(COUNTED, what, look, |ready| *ready == wanted).await?;
     let mut numbers = BTreeSet::new();
     let mut others = Vec::new();
     let mut left = count;
