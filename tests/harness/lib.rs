@@ -29,6 +29,7 @@ mod message;
 #[cfg(target_os = "linux")]
 mod network;
 mod ports;
+mod poster;
 mod project;
 mod proxy;
 mod raw;
@@ -68,6 +69,7 @@ pub use message::Message;
 #[cfg(target_os = "linux")]
 pub use network::Network;
 pub use ports::reserve_ports;
+pub use poster::{Post, Poster};
 pub use project::{PROJECT_LANGUAGES, Project, ProjectLanguage, Readme};
 pub use proxy::{Direction, Proxy};
 pub use raw::{RawMessage, property};
@@ -78,7 +80,7 @@ pub use stores::Stores;
 pub use talk::{Speaker, Step, conversation, difference};
 pub use terminal::Terminal;
 pub use tls_broker::{Clients, TlsBroker};
-pub use usage::{Usage, peak_kib, processor_time, threads_named};
+pub use usage::{Usage, most_descriptors, peak_kib, processor_time, threads_named};
 pub use user::User;
 pub use vhost::{HostConnection, Vhost};
 pub use web_server::WebServer;

@@ -26,6 +26,22 @@ impl Usage {
     }
 }
 
+/// How many descriptors this process and those that it starts may have open, each (`ulimit -n`).
+///
+/// # Errors
+/// If the kernel does not say so.
+pub fn most_descriptors() -> Result<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next());
+    match soft.context("no limit of open files")? {
+        "unlimited" => Ok(usize::MAX),
+        number => Ok(number.parse()?),
+    }
+}
+
 /// The peak resident memory of a process, in KiB.
 ///
 /// # Errors

@@ -60,10 +60,13 @@ mod http {
     mod alarms;
     pub(crate) mod client;
     mod components;
+    mod crowds;
+    mod idle;
     mod outages;
     mod refusals;
     mod repeats;
     mod stored;
+    mod streams;
     mod tls;
 }
 
@@ -327,6 +330,7 @@ mod cli {
     mod tail;
     mod test_components;
     mod test_flows;
+    mod test_objects;
     mod tools;
 }
 

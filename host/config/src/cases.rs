@@ -49,6 +49,8 @@ pub struct ComponentCase {
     pub config: Vec<(String, String)>,
     /// Buckets with their entries.
     pub keyvalue: Vec<Bucket>,
+    /// The objects that are there before the first call.
+    pub objects: Vec<Object>,
     /// The time of day that the component reads; none for the machine's.
     pub clock: Option<SystemTime>,
     /// Answers to its requests over HTTP.
@@ -68,6 +70,17 @@ impl ComponentCase {
 
 /// A bucket's name and its entries.
 pub type Bucket = (String, Vec<(String, String)>);
+
+/// An object that is there before the first call.
+#[derive(Debug)]
+pub struct Object {
+    /// A container of the component.
+    pub container: String,
+    /// Its name there.
+    pub name: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
 
 /// One call.
 #[derive(Debug)]
@@ -93,6 +106,8 @@ pub struct CallMatch {
     pub memory: Option<u64>,
     /// What must be in buckets.
     pub keyvalue: Vec<Bucket>,
+    /// What must be in containers.
+    pub objects: Vec<ObjectMatch>,
     /// Whether the answer must be that of the snapshot.
     pub snapshot: bool,
 }
@@ -162,6 +177,30 @@ pub enum BodyMatch {
     Matches(Regex),
     /// JSON that conforms.
     Schema(Arc<Validator>),
+}
+
+/// An object that must be in a container, or must not.
+#[derive(Debug, Clone)]
+pub struct ObjectMatch {
+    /// A container of the component.
+    pub container: String,
+    /// The name of the object.
+    pub name: TextMatch,
+    /// What must be in it.
+    pub content: ContentMatch,
+}
+
+/// How the content of an object must be.
+#[derive(Debug, Clone)]
+pub enum ContentMatch {
+    /// There must be no such object.
+    Absent,
+    /// Anything.
+    Any,
+    /// The bytes as they are.
+    Raw(BodyMatch),
+    /// The bytes, unpacked if the name ends in `.gz`.
+    Unpacked(BodyMatch),
 }
 
 /// An answer to HTTP requests.

@@ -82,16 +82,11 @@ impl Engine {
     pub fn surrounded(&self, store: &Arc<dyn Store>, surroundings: Surroundings) -> Self {
         let mut surrounded = self.clone();
         surrounded.services.store = Arc::clone(store);
+        if let Some(objects) = &surroundings.objects {
+            surrounded.services.objects = objects.clone();
+        }
         surrounded.services.surroundings = surroundings;
         surrounded
-    }
-
-    /// The same engine, whose components have their objects in memory of their own, and reach no bucket.
-    #[must_use]
-    pub fn without_buckets(&self) -> Self {
-        let mut apart = self.clone();
-        apart.services.objects = Objects::in_memory(&apart.services.tasks);
-        apart
     }
 
     /// The current content of the plan's file.

@@ -15,8 +15,11 @@ use hive_contracts::Contract;
 use hive_core::message::Envelope;
 use hive_core::nearest;
 use hive_lifecycle::Tasks;
+use hive_objects::Objects;
 use hive_routes::Routes;
-use hive_sandbox::{Call, Compiling, Engine, EngineLimits, Generation, Handed, Measured, Source};
+use hive_sandbox::{
+    Call, Compiling, Engine, EngineLimits, Generation, Handed, Measured, Source, Surroundings,
+};
 use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
@@ -274,7 +277,12 @@ async fn load(plan: &ComponentPlan, tasks: &Tasks) -> Result<Generation, Exit> {
             fault!("{error:#}");
             Exit::Failed
         })?;
-    let engine = engine.without_buckets();
+    // Nor must what is written reach a bucket.
+    let surroundings = Surroundings {
+        objects: Some(Objects::in_memory(tasks)),
+        ..Surroundings::default()
+    };
+    let engine = engine.surrounded(&store, surroundings);
     let loaded = engine.load(plan, &[], Source::File, 1).await;
     loaded.map_err(|fault| {
         fault!([fault.code()] "{fault}");

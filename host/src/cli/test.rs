@@ -1,11 +1,13 @@
 //! `hive-host test`: cases of test files, against components and against the whole hive.toml.
 
 mod answers;
+mod buckets;
 mod compare;
 mod component;
 mod files;
 #[cfg(feature = "broker")]
 mod flow;
+mod objects;
 mod offline;
 mod pool;
 mod replies;
@@ -253,13 +255,15 @@ async fn components(
     let names: BTreeSet<&Arc<str>> = cases()
         .filter_map(|case| case.handler.component())
         .collect();
-    let bench = Bench::load(engine, plan, names).await.map_err(|faults| {
-        for fault in &faults {
-            fault!([fault.code()] "{fault}");
-        }
-        say::note("build the components first, or with `hive-host test --build`");
-        Exit::Misused
-    })?;
+    let bench = Bench::load(engine, &tasks, plan, names)
+        .await
+        .map_err(|faults| {
+            for fault in &faults {
+                fault!([fault.code()] "{fault}");
+            }
+            say::note("build the components first, or with `hive-host test --build`");
+            Exit::Misused
+        })?;
     let all: Vec<&ComponentCase> = cases().collect();
     let mut ran = component::run_all(&bench, &all, jobs)?.into_iter();
     let of_file = |one: &ChosenFile<'_>| ran.by_ref().take(one.components.len()).collect();

@@ -143,6 +143,7 @@ const CRATES: [Crate; 17] = [
             "hive-demo",
             "hive-http",
             "hive-lifecycle",
+            "hive-objects",
             "hive-otlp",
             "hive-routes",
             "hive-sandbox",

@@ -11,6 +11,7 @@ mod brokers;
 mod contender;
 mod fairness;
 mod hosts;
+mod http;
 mod native;
 mod null;
 mod plot;
@@ -98,6 +99,10 @@ struct Options {
     /// half of that
     #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers"])]
     null: bool,
+    /// Instead of all that: POSTs that become messages, to a route of the host and to the same service with axum and lapin,
+    /// at full rate and 30,000 at once
+    #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers", "null", "bout", "prefetch"])]
+    http: bool,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
     /// consumers, as tables, and as a picture in that file; about ten minutes
     #[arg(
@@ -124,14 +129,21 @@ enum Role {
     /// A broker that stores nothing
     #[command(hide = true)]
     NullBroker(null::NullBroker),
+    /// A service with axum and lapin
+    #[command(hide = true)]
+    HttpByHand(http::ByHand),
 }
 
 impl Options {
     /// The other build that takes part.
     fn other(&self) -> Option<Contender> {
+        self.other_build().map(Contender::HiveOther)
+    }
+
+    fn other_build(&self) -> Option<&'static Path> {
         let program = self.against.clone()?;
         // Whoever is compared is a small value for as long as the bench runs.
-        Some(Contender::HiveOther(Box::leak(program.into_boxed_path())))
+        Some(Box::leak(program.into_boxed_path()))
     }
 }
 
@@ -141,6 +153,7 @@ fn main() -> Result<()> {
         Some(Role::Native(native)) => native.run(),
         Some(Role::Bare(bare)) => bare.run(),
         Some(Role::NullBroker(broker)) => broker.run(),
+        Some(Role::HttpByHand(service)) => service.run(),
         None => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -170,6 +183,9 @@ async fn compare(options: Options) -> Result<()> {
     }
     if let Some(flood) = options.fairness {
         return fairness::measure(&broker, flood, options.rounds.unwrap_or(3)).await;
+    }
+    if options.http {
+        return http::measure(&broker, &options).await;
     }
     small::measure(&broker).await?;
     let contenders = Contender::ALL.into_iter().chain(options.other());

@@ -175,13 +175,13 @@ pub(crate) fn times(bout: &Bout, pace: f64, rows: &[(Contender, Vec<u32>)]) -> S
 }
 
 /// Of sorted times.
-fn percentile(times: &[u32], share: f64) -> f64 {
+pub(crate) fn percentile(times: &[u32], share: f64) -> f64 {
     let index = (times.len() as f64 * share) as usize;
     let at = times.get(index.min(times.len().saturating_sub(1)));
     at.map_or(0.0, |time| f64::from(*time))
 }
 
-fn markdown<const N: usize>(
+pub(crate) fn markdown<const N: usize>(
     title: &str,
     columns: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

@@ -58,8 +58,13 @@ impl fmt::Display for Work {
 
 /// The message with that number: JSON of this many bytes.
 pub(crate) fn message(number: u32, size: usize) -> Message {
+    let body = body(number, size);
+    Message::new(body).with(|properties| properties.with_content_type("application/json".into()))
+}
+
+/// Its body.
+pub(crate) fn body(number: u32, size: usize) -> String {
     let bare = json!({"id": number, "pad": ""}).to_string().len();
     let pad = "x".repeat(size.saturating_sub(bare));
-    let body = json!({"id": number, "pad": pad}).to_string();
-    Message::new(body).with(|properties| properties.with_content_type("application/json".into()))
+    json!({"id": number, "pad": pad}).to_string()
 }

@@ -13,18 +13,18 @@ use crate::assert_says;
 const NO_BROKER: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
 
 /// A folder with a hive.toml, and test files beside it.
-struct Project(PathBuf);
+pub(super) struct Project(PathBuf);
 
 impl Project {
     /// The guests as components, the first one with a consumer.
-    fn of(toml: &HiveToml) -> Result<Self> {
+    pub(super) fn of(toml: &HiveToml) -> Result<Self> {
         let folder = scratch("test");
         std::fs::write(folder.join("hive.toml"), toml.text_for(NO_BROKER))?;
         Ok(Self(folder))
     }
 
     /// One guest with a consumer of its name.
-    fn one(guest: &str, keys: &str) -> Result<Self> {
+    pub(super) fn one(guest: &str, keys: &str) -> Result<Self> {
         Self::of(
             &HiveToml::new()
                 .queue("letters", "")
@@ -33,16 +33,16 @@ impl Project {
         )
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
         Ok(std::fs::write(self.0.join(name), text)?)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.0.join(name).to_string_lossy().into_owned()
     }
 
     /// Runs `hive-host test` on its hive.toml.
-    fn test(&self, arguments: &[&str]) -> Result<Finished> {
+    pub(super) fn test(&self, arguments: &[&str]) -> Result<Finished> {
         let toml = self.path("hive.toml");
         run_to_end(&[&["test", &toml], arguments].concat())
     }
@@ -421,6 +421,7 @@ async fn example_cases_of_rust_pass() -> Result<()> {
         ("orders", "orders"),
         ("scaling", "scaling"),
         ("streams", "streams"),
+        ("tracks", "tracks"),
     ] {
         passes(&example(folder), &example_component(package))?;
     }

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hive_core::json::from_base64;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::given::{file, json, known, publication};
+use super::given::{bytes, file, json, known, publication};
 use super::keys::named;
 use super::{
     AnswerMatch, BodyMatch, Bucket, CallMatch, HeaderMatch, HttpAnswer, HttpReply, MessageMatch,
@@ -128,6 +127,8 @@ impl Expecting<'_> {
             time: node.read(named!("time")),
             memory: node.read(named!("memory")),
             keyvalue: buckets(node),
+            // Of the containers that the component has.
+            objects: Vec::new(),
             snapshot: node.read(named!("snapshot")).unwrap_or(false),
         }
     }
@@ -209,18 +210,7 @@ impl Expecting<'_> {
         let value = json(at);
         Some(match *key {
             "body" => BodyMatch::Is(text?.as_bytes().to_vec()),
-            "body-base64" => match from_base64(text?) {
-                Ok(bytes) => BodyMatch::Is(bytes),
-                Err(error) => {
-                    self.faults.error(
-                        Code::BadForm,
-                        at,
-                        error.to_string(),
-                        "write base64 (RFC 4648, section 4)",
-                    );
-                    return None;
-                }
-            },
+            "body-base64" => BodyMatch::Is(bytes(at, self.faults)?),
             "body-file" => BodyMatch::Is(file(at, self.folder, self.faults)?),
             "body-json" => BodyMatch::Json(value?),
             "body-subset" => BodyMatch::Subset(value?),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hive_core::json::{Malformed, base64, read_delivery, read_publication};
+use hive_core::json::{Malformed, base64, from_base64, read_delivery, read_publication};
 use hive_core::message::{Envelope, Publication};
 use serde_json::{Map, Value as Json};
 
@@ -161,6 +161,18 @@ pub(super) fn file(node: &Node, folder: &Path, faults: &mut Faults) -> Option<Ve
                 message,
                 "name a readable file, relative to this one",
             );
+            None
+        }
+    }
+}
+
+/// The bytes that a node has as base64.
+pub(super) fn bytes(node: &Node, faults: &mut Faults) -> Option<Vec<u8>> {
+    match from_base64(node.as_text()?) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            let remedy = "write base64 (RFC 4648, section 4)";
+            faults.error(Code::BadForm, node, error.to_string(), remedy);
             None
         }
     }

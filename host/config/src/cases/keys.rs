@@ -1,6 +1,9 @@
 //! Every key of a test file: the one place that knows them. The reader walks the file along this table, and
 //! its JSON Schema is written from it.
 
+mod objects;
+
+use self::objects::{EXPECTED_OBJECT, OBJECT};
 use crate::keys::{Key, LONGEST, Name, Shape, key};
 
 /// A string, or a table that says how the text must be.
@@ -49,6 +52,11 @@ const COMPONENT: &[Key] = &[
         "keyvalue",
         Shape::Each(&TEXTS),
         "What is in the buckets before the first call: [component.keyvalue.BUCKET]. They are empty otherwise.",
+    ),
+    key(
+        "objects",
+        Shape::Each(&Shape::Each(&Shape::Short("body", OBJECT))),
+        "The objects that are in the containers of `allow.blobstore` before the first call: [component.objects.CONTAINER], by their names. They are empty otherwise.",
     ),
     key(
         "clock",
@@ -206,6 +214,11 @@ const EXPECT: &[Key] = answer_keys![
         "keyvalue",
         Shape::Each(&TEXTS),
         "What must be in buckets after the call, among other entries."
+    ),
+    key(
+        "objects",
+        Shape::List(&Shape::Table(EXPECTED_OBJECT)),
+        "The objects that must be in containers after the call, among others."
     ),
     key(
         "snapshot",
@@ -426,7 +439,7 @@ const QUEUE: &[Key] = &[
 ];
 
 /// Every table of a test file.
-const TABLES: [&[Key]; 18] = [
+const TABLES: [&[Key]; 20] = [
     ROOT,
     COMPONENT,
     CALL,
@@ -439,6 +452,8 @@ const TABLES: [&[Key]; 18] = [
     REQUESTED,
     REPLY,
     WAITING,
+    OBJECT,
+    EXPECTED_OBJECT,
     TEXT_MATCH,
     HTTP,
     REQUEST,

@@ -1,6 +1,7 @@
 //! A test file as meant: names looked up in hive.toml, cases in full, and what does not go together.
 
 mod flow;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,6 +135,7 @@ impl<'a> Meaning<'a> {
         let requests: Vec<_> = requests
             .filter_map(|one| self.expecting().request(one))
             .collect();
+        let objects = self.objects(node, target.as_ref());
         Some(ComponentCase {
             name: node.text(named!("name"))?.to_owned(),
             line: self.line(node),
@@ -144,6 +146,7 @@ impl<'a> Meaning<'a> {
             handler: target?.handler,
             config: named_texts(node, named!("config")),
             keyvalue: buckets(node),
+            objects,
             clock: self.clock(node),
             http,
             requests,
@@ -215,7 +218,11 @@ impl<'a> Meaning<'a> {
         let expect = node.get(named!("expect"));
         let of_each =
             expect.map_or_else(AnswerMatch::default, |node| self.expecting().answer(node));
-        let whole = expect.map(|node| self.expecting().call(node));
+        let whole = expect.map(|node| {
+            let mut whole = self.expecting().call(node);
+            whole.objects = self.expected_objects(node, target);
+            whole
+        });
         let queue = target.and_then(|target| target.consumer);
         let mut deliveries = Vec::new();
         let is_batch = match (node.get(named!("message")), node.get(named!("batch"))) {

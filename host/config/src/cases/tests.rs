@@ -9,6 +9,10 @@ const PLAN: &str = r#"
     [queues.batches]
     [components.pricing]
     path = "pricing.wasm"
+    allow.blobstore = { prices = "s3://bucket/prices" }
+    [components.archive]
+    path = "archive.wasm"
+    allow.blobstore = { old = "s3://bucket/old", new = "s3://bucket/new" }
     [consumers.orders]
     queue = "orders"
     component = "pricing"
@@ -84,6 +88,82 @@ fn a_case_takes_queue_and_component_from_its_consumer() {
 fn a_consumer_of_batches_is_given_a_batch_of_one() {
     let cases = read("[[component]]\nname = 'b'\nconsumer = 'batches'\nmessage = {}\n").unwrap();
     assert!(cases.components[0].calls[0].is_batch);
+}
+
+#[test]
+fn objects_are_those_of_the_containers_of_the_component() {
+    let cases = read(
+        r#"
+        [[component]]
+        name = "objects"
+        component = "pricing"
+        objects.prices = { "a/b.json" = { body-json = { n = 1 } }, c = "text", d = { body-base64 = "AAE=" }, e = {} }
+        message = {}
+        [component.expect]
+        objects = [
+            { name = "f" },
+            { name = { regex = "g$" }, body-subset = { n = 1 } },
+            { container = "prices", name = "h.gz", body-base64 = "AAE=" },
+            { name = "i", absent = true },
+        ]
+        "#,
+    )
+    .unwrap();
+    let case = &cases.components[0];
+    let given = case.objects.iter();
+    let given: Vec<(&str, &[u8])> = given.map(|one| (&*one.name, &*one.content)).collect();
+    let expected: &[(&str, &[u8])] = &[
+        ("a/b.json", br#"{"n":1}"#),
+        ("c", b"text"),
+        ("d", &[0, 1]),
+        ("e", b""),
+    ];
+    assert_eq!(given, expected);
+    let [any, unpacked, raw, absent] = &case.calls[0].expect.objects[..] else {
+        panic!("{:?}", case.calls[0].expect);
+    };
+    assert!(matches!(any.content, ContentMatch::Any), "{any:?}");
+    let (name, content) = (&unpacked.name, &unpacked.content);
+    assert!(matches!(name, TextMatch::Matches(_)), "{name:?}");
+    assert!(
+        matches!(content, ContentMatch::Unpacked(BodyMatch::Subset(_))),
+        "{content:?}"
+    );
+    assert!(matches!(raw.content, ContentMatch::Raw(_)), "{raw:?}");
+    assert!(matches!(absent.content, ContentMatch::Absent));
+    assert_eq!(any.container, "prices");
+}
+
+#[test]
+fn objects_that_no_container_can_have_are_faults() {
+    let told = faults(
+        r#"
+        [[component]]
+        name = "one"
+        component = "pricing"
+        objects.price.a = "x"
+        objects.prices = { b = { body = "x", body-json = 1 }, c = { body-base64 = "?" } }
+        message = {}
+        [[component]]
+        name = "two"
+        component = "archive"
+        message = {}
+        expect = { objects = [{ name = "a" }, { container = "old" }, { container = "new", name = "b", body = "x", absent = true }] }
+        "#,
+    );
+    let expected = [
+        "5: `component[0].objects.price` is not granted by `allow.blobstore` of the component: \"price\"; did you mean `prices`?",
+        "6: `component[0].objects.prices.b.body-json` is a second body; keep one of them",
+        "6: `component[0].objects.prices.c.body-base64`",
+        "12: `component[1].expect.objects[0].container` is missing; `allow.blobstore` grants several: old, new",
+        "12: `component[1].expect.objects[1].name` is missing",
+        "12: `component[1].expect.objects[2].absent` cannot be combined with a content; keep `absent`, or the content",
+    ];
+    for (index, expected) in expected.iter().enumerate() {
+        let told_here = told.get(index).map_or("nothing", |told| told.as_str());
+        assert!(told_here.starts_with(expected), "{expected}\n{told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
 }
 
 #[test]
@@ -188,6 +268,9 @@ fn the_schema_takes_what_the_reader_takes() {
     };
     let fine = "[[component]]\nname = 'x'\nmessage = { body-json = { a = 1 } }\nexpect = { log = ['a', { regex = 'b' }] }\n";
     assert!(takes(fine));
+    let objects = "[[component]]\nname = 'x'\nmessage = {}\nobjects.a = { b = 'text', c = { body-json = 1 } }\n\
+                   expect = { objects = [{ name = { regex = 'b' }, body = 'text' }] }\n";
+    assert!(takes(objects));
     assert!(!takes("[[component]]\nmessage = {}\n"));
     assert!(!takes("[[component]]\nname = 'x'\nmesage = {}\n"));
     assert!(!takes(

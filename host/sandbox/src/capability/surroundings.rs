@@ -1,16 +1,21 @@
 //! What components meet outside in place of the machine's own, when they are tested: a network that answers
-//! as it is told, and a time of day.
+//! as it is told, a time of day, and object stores in memory.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The same for every instance of an engine. The default is the machine's network and clock.
+use hive_objects::Objects;
+
+/// The same for every instance of an engine. The default is the machine's network and clock, and the object stores that
+/// the grants name.
 #[derive(Clone, Default)]
 pub struct Surroundings {
     /// Answers every HTTP request that the grants allow; `None` sends them to the network.
     pub network: Option<Arc<dyn Network>>,
     /// Gives the time of day; `None` takes the clock of the machine.
     pub clock: Option<WallClock>,
+    /// Has the objects of components; `None` reaches the stores that the grants name.
+    pub objects: Option<Objects>,
 }
 
 /// Answers HTTP requests in place of a network.

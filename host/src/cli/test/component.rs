@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hive_config::cases::{Bucket, Call as CallCase, CallMatch, ComponentCase};
+use hive_config::cases::{Call as CallCase, CallMatch, ComponentCase};
 use hive_config::plan::{ComponentPlan, Handler, Plan};
 use hive_contracts::Contract;
+use hive_lifecycle::Tasks;
+use hive_objects::Objects;
 use hive_sandbox::{
     Call, Code, ComponentFault, Engine, Handed, Measured, Requester, Source, Surroundings,
 };
-use hive_store::{Bucket as Stored, Clock, Memory, Namespace, Store, Value as Entry};
+use hive_store::{Clock, Memory, Store};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::buckets;
 use super::compare::{Differences, answer, differs, holds, wanted, within};
+use super::objects::Containers;
 use super::offline::Offline;
 use super::pool;
 use super::replies::Replies;
@@ -26,6 +30,7 @@ use crate::cli::invoke::log::{Line, Log};
 /// What every case shares: one engine, and the compiled code of each component.
 pub(super) struct Bench {
     engine: Engine,
+    tasks: Tasks,
     components: BTreeMap<Arc<str>, (ComponentPlan, Code)>,
 }
 
@@ -52,6 +57,7 @@ impl Bench {
     /// Compiles these components; an error is every fault of all of them.
     pub(super) async fn load(
         engine: Engine,
+        tasks: &Tasks,
         plan: &Plan,
         names: impl IntoIterator<Item = &Arc<str>>,
     ) -> Result<Self, Vec<ComponentFault>> {
@@ -72,7 +78,11 @@ impl Bench {
             }
         }
         match faults.is_empty() {
-            true => Ok(Self { engine, components }),
+            true => Ok(Self {
+                engine,
+                tasks: tasks.clone(),
+                components,
+            }),
             false => Err(faults),
         }
     }
@@ -107,26 +117,24 @@ impl Bench {
     async fn begin(&self, case: &ComponentCase) -> Result<Scene, String> {
         let clock = case.clock;
         let store: Arc<dyn Store> = Arc::new(Memory::new(Clock::system()));
-        for (bucket, entries) in &case.keyvalue {
-            let bucket = Stored::new(&store, Namespace::keyvalue(bucket));
-            for (key, value) in entries {
-                let value = Entry::lasting(value.as_bytes().to_vec());
-                let set = bucket.set(key.as_bytes(), value).await;
-                set.map_err(|fault| format!("the buckets cannot be filled: {fault}"))?;
-            }
-        }
+        buckets::fill(&store, &case.keyvalue).await?;
+        // What a test writes must not reach a bucket of a service.
+        let objects = Objects::in_memory(&self.tasks);
         let network = Arc::new(Offline::new(&case.http));
         let surroundings = Surroundings {
             network: Some(Arc::clone(&network) as _),
             clock: clock.map(|time| Arc::new(move || time) as _),
+            objects: Some(objects.clone()),
         };
+        let mut containers = None;
         let callee = match &case.handler {
             Handler::Routes(routes) => Callee::Routes(Arc::clone(routes)),
             Handler::Component(name) => {
                 let engine = self.engine.surrounded(&store, surroundings);
-                // What a test writes must not reach a bucket.
-                let engine = engine.without_buckets();
-                self.load_again(&engine, name, case).await?
+                let (plan, code) = self.component(name)?;
+                let filled = Containers::filled(&objects, plan, &case.objects).await?;
+                containers = Some(filled);
+                load_again(&engine, plan, code, case).await?
             }
         };
         let replies = Arc::new(Replies::new(&case.requests));
@@ -137,27 +145,29 @@ impl Bench {
             contract: case.contract.clone(),
             network,
             store,
+            containers,
         })
     }
 
-    /// The component of a case, in its surroundings.
-    async fn load_again(
-        &self,
-        engine: &Engine,
-        name: &str,
-        case: &ComponentCase,
-    ) -> Result<Callee, String> {
-        let (plan, code) = self
-            .components
-            .get(name)
-            .ok_or("its component was not loaded")?;
-        let plan = with_config(plan, &case.config);
-        let loaded = engine
-            .load(&plan, &[], Source::Compiled(code.clone()), 1)
-            .await;
-        let generation = loaded.map_err(|fault| fault.to_string())?;
-        Ok(Callee::Component(Box::new(generation)))
+    fn component(&self, name: &str) -> Result<&(ComponentPlan, Code), String> {
+        let component = self.components.get(name);
+        component.ok_or_else(|| "its component was not loaded".to_owned())
     }
+}
+
+/// The component of a case, in its surroundings.
+async fn load_again(
+    engine: &Engine,
+    plan: &ComponentPlan,
+    code: &Code,
+    case: &ComponentCase,
+) -> Result<Callee, String> {
+    let plan = with_config(plan, &case.config);
+    let loaded = engine
+        .load(&plan, &[], Source::Compiled(code.clone()), 1)
+        .await;
+    let generation = loaded.map_err(|fault| fault.to_string())?;
+    Ok(Callee::Component(Box::new(generation)))
 }
 
 /// The component with other values of its `config`, and all of its lines shown.
@@ -186,6 +196,8 @@ struct Scene {
     /// The same, for the component.
     requester: Arc<dyn Requester>,
     store: Arc<dyn Store>,
+    /// None for routes.
+    containers: Option<Containers>,
 }
 
 impl Scene {
@@ -219,7 +231,11 @@ impl Scene {
                     answers.push(Value::Object(got));
                 }
             }
-            found.extend(self.buckets(&call.expect.keyvalue, &at).await);
+            let expected = &call.expect;
+            found.extend(buckets::differences(&self.store, &expected.keyvalue, &at).await);
+            if let Some(containers) = &self.containers {
+                found.extend(containers.differences(&expected.objects, &at).await);
+            }
         }
         self.callee.drain().await;
         found.extend(self.network.differences());
@@ -244,29 +260,6 @@ impl Scene {
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await
-    }
-
-    async fn buckets(&self, expected: &[Bucket], at: &str) -> Differences {
-        let mut found = Differences::new();
-        for (bucket, entries) in expected {
-            let stored = Stored::new(&self.store, Namespace::keyvalue(bucket));
-            for (key, expected) in entries {
-                let place = within(at, &format!("keyvalue.{bucket}.{key}"));
-                let got = match stored.get(key.as_bytes()).await {
-                    Ok(got) => got,
-                    Err(fault) => {
-                        found.push(differs(&place, fault.to_string()));
-                        continue;
-                    }
-                };
-                let got = got.map(|got| String::from_utf8_lossy(&got).into_owned());
-                if got.as_ref() != Some(expected) {
-                    let got = got.map_or_else(|| "nothing".to_owned(), |got| format!("{got:?}"));
-                    found.push(differs(&place, format!("expected {expected:?}, got {got}")));
-                }
-            }
-        }
-        found
     }
 }
 

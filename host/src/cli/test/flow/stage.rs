@@ -13,6 +13,7 @@ use hive_core::json::write_delivery;
 use hive_core::message::Publication;
 use hive_core::moments::{self, TurnedClock};
 use hive_lifecycle::Tasks;
+use hive_objects::Objects;
 use hive_sandbox::Compiling;
 use hive_telemetry::Telemetry;
 use serde_json::Value;
@@ -64,15 +65,16 @@ impl Stage {
             file: hive_toml.to_owned(),
             environment,
         };
+        let tasks = Tasks::new();
         let surroundings = Surroundings {
             components: hive_sandbox::Surroundings {
                 network: Some(Arc::clone(network) as _),
                 clock: Some(Arc::new(moments::now)),
+                objects: Some(Objects::in_memory(&tasks)),
             },
             ..Surroundings::default()
         };
         let clock = TurnedClock::default();
-        let tasks = Tasks::new();
         let telemetry = Telemetry::new().map_err(|error| error.to_string())?;
         let compiling = Compiling::Alone;
         let app = App::start_in(
