@@ -14,11 +14,11 @@ use tokio::sync::watch;
 use super::depths::{Depths, Question, ask, shared};
 use super::discovery::{Looked, statuses};
 use crate::dead::PlanReader;
-use crate::pipeline::{ByKey, Flow, Keeping, Roster};
+use crate::pipeline::{ByKey, Flow, Keeping, Roster, ScaleBounds};
 use crate::schedules::ScheduleState;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
-    QueueDepth, ScheduleStatus, SharedQueue, Status, StatusReader,
+    QueueDepth, ScaleStatus, ScheduleStatus, SharedQueue, Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -49,6 +49,8 @@ pub(super) struct Crewed {
     pub(super) flow: Arc<Flow>,
     pub(super) keeping: Arc<Keeping>,
     pub(super) by_key: Option<Arc<ByKey>>,
+    /// `None` without `scale`.
+    pub(super) bounds: Option<Arc<ScaleBounds>>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
@@ -273,6 +275,7 @@ impl Wanted {
                 role,
                 state: ConnectionState::Connecting,
                 reason: None,
+                misfits: Vec::new(),
             })
         });
         links.collect()
@@ -321,6 +324,7 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
         role: *role,
         state,
         reason,
+        misfits: watch.misfits(),
     }
 }
 
@@ -335,6 +339,11 @@ fn consumer(
         _ => None,
     };
     let kept = crewed.and_then(|crewed| crewed.keeping.status());
+    let bounds = crewed.and_then(|crewed| crewed.bounds.as_ref());
+    let scale = bounds.map(|bounds| ScaleStatus {
+        now: bounds.now(),
+        written: bounds.written(),
+    });
     ConsumerStatus {
         consumer: plan.name.clone(),
         table: plan.table.clone(),
@@ -343,7 +352,8 @@ fn consumer(
         component: plan.handler.name().clone(),
         connection: plan.connection.clone(),
         is_stream: plan.stream.is_some(),
-        most_workers: plan.concurrency,
+        most_workers: scale.map_or(plan.concurrency, |scale| scale.now.max),
+        scale,
         waiting: match state {
             Some(ConsumerState::Consuming | ConsumerState::Standby(_)) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);
