@@ -81,8 +81,7 @@ impl Termination for Exit {
     name = "hive-host",
     version,
     about,
-    after_help = "Example:\n  hive-host run hive.toml\n\nExit codes: 0 done, or stopped after a clean drain; 1 failed while running; \
-                  2 the command line or hive.toml is wrong, and nothing was started."
+    after_help = "Example:\n  hive-host run hive.toml\n\nExit codes: 0 done; 1 failed while running; 2 the command line or hive.toml is wrong."
 )]
 struct CommandLine {
     #[command(subcommand)]

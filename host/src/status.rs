@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hive_amqp::Misfit;
 use hive_config::plan::{LeftOut, Placement};
 use hive_core::by_key::{self, Line};
 use hive_core::canary::{Decision, Tally};
@@ -50,6 +49,26 @@ pub struct LinkStatus {
     pub reason: Option<Reason>,
     /// The entities that could not be declared over it.
     pub misfits: Vec<Misfit>,
+}
+
+/// An entity that could not be declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The entity.
+    pub entity: Entity,
+    /// What the broker says, and the remedy.
+    pub reason: Reason,
+}
+
+/// What a misfit is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entity {
+    /// An exchange.
+    Exchange(Arc<str>),
+    /// A queue.
+    Queue(Arc<str>),
+    /// What the delay queues that consumers share have in common.
+    SharedDelayQueues,
 }
 
 /// One consumer of the plan.

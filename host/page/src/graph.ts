@@ -19,7 +19,7 @@ const COLUMNS: Record<string, number> = {
   consumer: 3,
   pattern: 3,
   component: 4,
-  retries: 5,
+  retries: 4,
   destination: 5,
 };
 const LAST = 5;
@@ -126,16 +126,13 @@ export interface Drawing {
 }
 
 function column(all: Index, node: Node): number {
-  // A queue that only takes what leaves is where messages end.
-  if (node.kind === "queue") {
-    const ways = [...(all.out.get(node.id) ?? []), ...(all.into.get(node.id) ?? []).filter((edge) => edge.way === "binding")];
-    if (ways.length === 0) return isFed(all, node.id) ? LAST : 2;
-  }
-  return COLUMNS[node.kind] ?? LAST;
-}
-
-function isFed(all: Index, id: string): boolean {
-  return (all.into.get(id) ?? []).some((edge) => edge.way !== "publishes" || !edge.from.startsWith("schedule/"));
+  const own = COLUMNS[node.kind] ?? LAST;
+  if (node.kind !== "queue") return own;
+  // A queue that only takes what leaves is right of what it takes from.
+  const into = all.into.get(node.id) ?? [];
+  if ((all.out.get(node.id) ?? []).length > 0 || into.some((edge) => edge.way === "binding")) return own;
+  const from = into.map((edge) => COLUMNS[all.nodes.get(edge.from)?.kind ?? ""] ?? 0);
+  return Math.max(own, ...from.map((at) => at + 1));
 }
 
 /** Puts the nodes of a part into columns, each near what it has to do with. */
@@ -161,7 +158,8 @@ export function draw(all: Index, part: Part): Drawing {
       const target = all.nodes.get(edge.to);
       if (from === undefined || to === undefined || target === undefined || edge.way === "returns") continue;
       const isBack = to.x < from.x || (to.x === from.x && edge.way !== "binding");
-      lines.push({ edge, from, to: isBack ? place(`to ${edge.to}`, target, LAST, true) : to });
+      const beside = Math.min(LAST, from.x + 1);
+      lines.push({ edge, from, to: isBack ? place(`${beside} to ${edge.to}`, target, beside, true) : to });
     }
   }
   const used = columns.filter((nodes) => nodes.length > 0);

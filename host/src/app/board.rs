@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
+use hive_amqp::{Connection, ConsumerState, LinkState, Misfitting, QueuesBehind, StateWatch};
 use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan, SchedulePlan};
 use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
@@ -17,8 +17,8 @@ use crate::dead::PlanReader;
 use crate::pipeline::{ByKey, Flow, Keeping, Roster, ScaleBounds};
 use crate::schedules::ScheduleState;
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
-    QueueDepth, ScaleStatus, ScheduleStatus, SharedQueue, Status, StatusReader,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, Entity, LinkStatus,
+    Misfit, QueueDepth, ScaleStatus, ScheduleStatus, SharedQueue, Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -324,8 +324,17 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
         role: *role,
         state,
         reason,
-        misfits: watch.misfits(),
+        misfits: watch.misfits().into_iter().map(misfit).collect(),
     }
+}
+
+fn misfit(hive_amqp::Misfit { entity, reason }: hive_amqp::Misfit) -> Misfit {
+    let entity = match entity {
+        Misfitting::Exchange(name) => Entity::Exchange(name),
+        Misfitting::Queue(name) | Misfitting::Implied(name) => Entity::Queue(name),
+        Misfitting::Shared => Entity::SharedDelayQueues,
+    };
+    Misfit { entity, reason }
 }
 
 fn consumer(

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hive_amqp::{Misfit, Misfitting};
 use hive_core::codes::{Code, Reason};
 use hive_telemetry::QueuePurpose;
 
 use super::plan::shared;
 use super::{Graph, Kind, Place};
-use crate::status::{ConsumerStatus, QueueDepth, ScheduleStatus, Status};
+use crate::status::{ConsumerStatus, Entity, Misfit, QueueDepth, ScheduleStatus, Status};
 
 impl Graph {
     /// Notes the state on the nodes.
@@ -53,14 +52,14 @@ impl Graph {
         delays: &HashMap<(Arc<str>, Arc<str>), Place>,
     ) {
         let place = match &misfit.entity {
-            Misfitting::Exchange(name) => Place::at(Kind::Exchange, connection, Arc::clone(name)),
-            Misfitting::Queue(name) | Misfitting::Implied(name) => {
+            Entity::Exchange(name) => Place::at(Kind::Exchange, connection, Arc::clone(name)),
+            Entity::Queue(name) => {
                 let delay = delays.get(&(Arc::clone(connection), Arc::clone(name)));
                 delay
                     .cloned()
                     .unwrap_or_else(|| Place::at(Kind::Queue, connection, Arc::clone(name)))
             }
-            Misfitting::Shared => shared(connection),
+            Entity::SharedDelayQueues => shared(connection),
         };
         self.problem(&place, &misfit.reason);
     }

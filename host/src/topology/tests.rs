@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use hive_amqp::{Misfit, Misfitting};
 use hive_config::Environment;
 use hive_core::codes::{Code, Reason};
 use hive_telemetry::{ConnectionState, QueuePurpose, Role};
 
 use super::*;
-use crate::status::{ConsumerStatus, LinkStatus, QueueDepth};
+use crate::status::{ConsumerStatus, Entity, LinkStatus, Misfit, QueueDepth};
 
 const TOML: &str = r##"
 [connections.main]
@@ -47,7 +46,7 @@ retry = "none"
 otherwise = "ack"
 
 [[consumers.copies.routes]]
-when = "true"
+when = "attempt == 1"
 publish = { exchange = "events", routing_key = "copy" }
 
 [schedules.nightly]
@@ -164,9 +163,9 @@ fn what_does_not_fit_is_at_its_node_and_messages_too() {
             state: ConnectionState::Open,
             reason: None,
             misfits: vec![
-                misfit(Misfitting::Exchange("events".into())),
-                misfit(Misfitting::Implied(delay)),
-                misfit(Misfitting::Implied("orders.dead".into())),
+                misfit(Entity::Exchange("events".into())),
+                misfit(Entity::Queue(delay)),
+                misfit(Entity::Queue("orders.dead".into())),
             ],
         }],
         consumers: vec![orders, parcels],

@@ -1,4 +1,5 @@
 // A drawing of a topology, in SVG. Each node is a link, so the keyboard reaches it, and says in words what it shows.
+import { useEffect, useRef } from "preact/hooks";
 import { BOX, course, type Drawing, type Line, type Placed } from "../graph";
 import { count, plain, rate, word } from "../words";
 
@@ -70,15 +71,23 @@ function Way({ line, isLabelled }: { line: Line; isLabelled: boolean }) {
 
 export function Picture({ drawing, chosen }: { drawing: Drawing; chosen: string }) {
   const { nodes, lines, width, height } = drawing;
+  const ref = useRef<HTMLDivElement>(null);
+  // On a phone, the chosen place may be outside.
+  useEffect(() => {
+    const [box, placed] = [ref.current, nodes.find(({ node, stands }) => node.id === chosen && !stands)];
+    if (box === null || placed === undefined) return;
+    box.scrollLeft = placed.x + (BOX.width - box.clientWidth) / 2;
+    box.scrollTop = placed.y + (BOX.height - box.clientHeight) / 2;
+  }, [chosen]);
   return (
-    <div class="picture" tabIndex={0} role="region" aria-label="The way of messages">
+    <div ref={ref} class="picture" tabIndex={0} role="region" aria-label="The way of messages">
       <svg
         width={width + 2 * EDGE}
         height={height + 2 * EDGE}
         viewBox={`${-EDGE} ${-EDGE} ${width + 2 * EDGE} ${height + 2 * EDGE}`}
       >
         <defs>
-          <marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+          <marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
             <path d="M0 0 8 4 0 8z" />
           </marker>
         </defs>
