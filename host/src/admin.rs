@@ -21,6 +21,7 @@ mod runtime_file;
 mod series;
 mod session;
 mod tail;
+mod topology;
 mod wire;
 
 use std::io;
@@ -53,7 +54,7 @@ pub(crate) use self::wire::DoneView;
 use self::wire::{ComponentView, ConsumerView, ErrorView, Readiness, StatusView};
 use crate::audit::Audit;
 use crate::control::{Command, FromAll, Refusal};
-use crate::dead::Desk;
+use crate::dead::{Desk, PlanReader};
 use crate::status::{GroupStatus, Status, StatusReader};
 use crate::tail::Tail;
 
@@ -95,6 +96,8 @@ pub struct Sources {
     pub identity: Identity,
     /// The telemetry of every consumer that was started.
     pub telemetries: Telemetries,
+    /// The plan at the moment of the call.
+    pub plan: PlanReader,
     /// Does what is asked of dead letters.
     pub desk: Desk,
     /// Where deliveries are watched.
@@ -158,6 +161,7 @@ impl Admin {
             .route("/v1/overview", get(live::overview))
             .route("/v1/events", get(live::events))
             .route("/v1/deliveries", get(tail::deliveries))
+            .route("/v1/topology", get(topology::topology))
             .route(
                 "/v1/consumers/{consumer}/deliveries",
                 get(deliveries::deliveries),

@@ -5,6 +5,7 @@
 //! such: the host waits for it, reports it, and consumes from the queues that it can.
 
 mod board;
+mod bounds;
 mod depths;
 mod discovery;
 mod group;

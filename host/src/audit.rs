@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use hive_core::codes::Code;
 use hive_core::group::Wanted;
+use hive_core::scaling::NewBounds;
 use hive_telemetry::Fact;
 use tokio::time::Instant;
 
@@ -164,12 +165,26 @@ impl Given {
         let (command, subject) = match wanted {
             Wanted::Pause { consumer } => ("pause", Some(consumer)),
             Wanted::Resume { consumer } => ("resume", Some(consumer)),
+            Wanted::Rescale { consumer, .. } => ("scale", Some(consumer)),
             Wanted::Reload => ("reload", None),
             Wanted::Swap { component, .. } => ("swap", Some(component)),
         };
+        let mut arguments = vec![("all_hosts".to_owned(), "true".to_owned())];
+        if let Wanted::Rescale { to, .. } = wanted {
+            let named = |name: &str, bound: Option<u16>| {
+                bound.map(|bound| (name.to_owned(), bound.to_string()))
+            };
+            arguments.extend(match to {
+                None => vec![("reset".to_owned(), "true".to_owned())],
+                Some(NewBounds { min, max }) => [named("min", *min), named("max", *max)]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            });
+        }
         Self {
             subject: subject.map(|subject| bounded(subject)),
-            arguments: vec![("all_hosts".to_owned(), "true".to_owned())],
+            arguments,
             ..Self::plain(By::Host(bounded(by)), command)
         }
     }

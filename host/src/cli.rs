@@ -32,6 +32,7 @@ mod publish;
 mod remote;
 mod run;
 mod say;
+mod scale;
 mod schedule;
 mod status;
 mod swap;
@@ -80,8 +81,7 @@ impl Termination for Exit {
     name = "hive-host",
     version,
     about,
-    after_help = "Example:\n  hive-host run hive.toml\n\nExit codes: 0 done, or stopped after a clean drain; 1 failed while running; \
-                  2 the command line or hive.toml is wrong, and nothing was started."
+    after_help = "Example:\n  hive-host run hive.toml\n\nExit codes: 0 done; 1 failed while running; 2 the command line or hive.toml is wrong."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -119,7 +119,8 @@ enum Command {
     /// file the host reloads the one that hive.toml names.
     #[command(
         after_help = "Examples:\n  hive-host swap hive.toml orders\n  hive-host swap hive.toml orders new/orders.wasm\n  \
-                      hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders --back"
+                      hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders --promote\n  \
+                      hive-host swap hive.toml orders --back"
     )]
     Swap(swap::Swap),
     /// Makes a running host read its hive.toml again and apply the changes.
@@ -159,6 +160,15 @@ enum Command {
     /// Resumes a consumer of a running host that was paused, by hand or by `pause_on`.
     #[command(after_help = "Example:\n  hive-host resume hive.toml orders")]
     Resume(pause::Named),
+    /// Sets how many workers a consumer with `scale` may have, until it is started again.
+    ///
+    /// The bounds hold at once. A restart of the host, or a reload that changes the consumer, returns to those
+    /// of hive.toml. Workers that are too many finish their deliveries.
+    #[command(
+        after_help = "Examples:\n  hive-host scale hive.toml orders --min 4\n  hive-host scale hive.toml orders --min 2 --max 40\n  \
+                      hive-host scale hive.toml orders --reset"
+    )]
+    Scale(scale::Scale),
     /// Shows messages that failed, dead-lettered or waiting for a retry, sends them back, or deletes them.
     ///
     /// Talks to the broker of hive.toml directly; works whether or not a host is running.
@@ -330,6 +340,7 @@ pub fn main() -> Exit {
         Command::Placement(arguments) => Ok(placement::run(&arguments)),
         Command::Pause(arguments) => Ok(pause::pause(&arguments)),
         Command::Resume(arguments) => Ok(pause::resume(&arguments)),
+        Command::Scale(arguments) => Ok(scale::run(&arguments)),
         Command::Check(arguments) => Ok(check::run(&arguments)),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Dead(dead) => dead::run(dead),

@@ -8,8 +8,9 @@ mod all_hosts;
 use std::fmt;
 use std::sync::Arc;
 
-use hive_core::canary::CanaryRule;
+use hive_core::canary::{CanaryRule, Verdict};
 use hive_core::codes::{Code, Coded};
+use hive_core::scaling::{Bounds, NewBounds};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::all_hosts::{FromAll, FromHost, Outcome};
@@ -33,6 +34,13 @@ pub enum Command {
         /// On trial first, with a share of the deliveries; none is at once.
         canary: Option<CanaryRule>,
     },
+    /// Ends the trial of a canary now, with this verdict.
+    EndTrial {
+        /// The component's name.
+        component: String,
+        /// Whether the canary takes over.
+        verdict: Verdict,
+    },
     /// Reads hive.toml again, and applies what changed.
     Reload,
     /// Pauses a consumer until it is resumed by hand.
@@ -44,6 +52,13 @@ pub enum Command {
     Resume {
         /// The consumer's name.
         consumer: String,
+    },
+    /// Sets the bounds of a consumer's `scale` until it is started again.
+    Rescale {
+        /// The consumer's name.
+        consumer: String,
+        /// The bounds; `None` for those of hive.toml.
+        to: Option<NewBounds>,
     },
 }
 
@@ -78,6 +93,13 @@ pub enum Done {
         /// The version that gets a share.
         canary: Version,
     },
+    /// The canary, `after`, serves now by an operator's verdict, and `before` did.
+    Promoted {
+        /// The version that served before.
+        before: Version,
+        /// The version that was on trial.
+        after: Version,
+    },
     /// The canary is gone; `current` serves on.
     TrialEnded {
         /// The current version.
@@ -105,6 +127,15 @@ pub enum Done {
         /// False: it was not.
         changed: bool,
     },
+    /// The consumer has other bounds, or those that it had.
+    Rescaled {
+        /// Those before.
+        before: Bounds,
+        /// Those from now on.
+        after: Bounds,
+        /// Those of hive.toml.
+        written: Bounds,
+    },
 }
 
 /// Why nothing was done.
@@ -114,7 +145,7 @@ pub enum Refusal {
     Unknown(String),
     /// The command cannot be carried out now.
     Conflict(String),
-    /// The code or the file has a fault; the current one stays.
+    /// The code, the file or the numbers have a fault; what is current stays.
     Faulty(Coded),
     /// The host is stopping.
     Stopping,

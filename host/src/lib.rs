@@ -17,6 +17,7 @@ pub mod log;
 mod random;
 pub mod status;
 pub mod tail;
+pub mod topology;
 
 pub mod admin;
 pub mod app;

@@ -7,6 +7,7 @@
 
 mod admission;
 mod batch;
+mod bounds;
 mod breaker;
 mod by_key;
 mod claim;
@@ -50,6 +51,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::admission::Admission;
 use self::batch::Batches;
+pub use self::bounds::ScaleBounds;
 pub use self::by_key::ByKey;
 pub use self::crew::Roster;
 use self::crew::{Crew, Seat};
@@ -88,6 +90,8 @@ pub struct Pipeline {
     /// None: the component is handed single deliveries.
     batches: Option<Batches>,
     quarantine: Quarantine,
+    /// None without `scale`.
+    bounds: Option<Arc<ScaleBounds>>,
     /// Sends the requests of its component.
     requester: Arc<dyn Requester>,
     telemetry: Arc<ConsumerTelemetry>,
@@ -136,6 +140,7 @@ impl Pipeline {
             recall,
             batches: Batches::of(plan, whole),
             quarantine: Quarantine::of(&common),
+            bounds: ScaleBounds::of(plan),
             requester: Requesting::of(&plan.name, &plan.table, connection, tasks),
             handler: services.handler,
             connection: services.connection,
@@ -160,6 +165,11 @@ impl Pipeline {
     /// The limits of each key, and the deliveries that wait for them; `None` if it has no such limits.
     pub fn by_key(&self) -> Option<&Arc<ByKey>> {
         self.admission.by_key()
+    }
+
+    /// The bounds of its `scale`; `None` without.
+    pub fn bounds(&self) -> Option<&Arc<ScaleBounds>> {
+        self.bounds.as_ref()
     }
 
     /// The telemetry of its deliveries.
@@ -191,14 +201,15 @@ impl Pipeline {
             &self.telemetry,
             &self.tasks,
         );
-        let Some(plan) = self.plan.scale.clone() else {
+        let (Some(plan), Some(bounds)) = (self.plan.scale.clone(), &self.bounds) else {
             crew.resize(self.plan.concurrency);
             return crew.roster();
         };
+        let bounds = bounds.watch();
         crew.resize(plan.min);
         let roster = crew.roster();
         let drain = self.tasks.drain().clone();
-        let scaling = scaler::scale(plan, Arc::clone(self), crew);
+        let scaling = scaler::scale(plan, bounds, Arc::clone(self), crew);
         self.tasks.spawn_service(async move {
             tokio::select! {
                 () = drain.cancelled() => {}

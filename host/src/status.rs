@@ -12,6 +12,7 @@ use hive_core::by_key::{self, Line};
 use hive_core::canary::{Decision, Tally};
 use hive_core::codes::{Code, Reason};
 use hive_core::group::Report;
+use hive_core::scaling::Bounds;
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
 
@@ -46,6 +47,28 @@ pub struct LinkStatus {
     pub state: ConnectionState,
     /// Why it is blocked or closed, or why it had to be opened again.
     pub reason: Option<Reason>,
+    /// The entities that could not be declared over it.
+    pub misfits: Vec<Misfit>,
+}
+
+/// An entity that could not be declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The entity.
+    pub entity: Entity,
+    /// What the broker says, and the remedy.
+    pub reason: Reason,
+}
+
+/// What a misfit is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entity {
+    /// An exchange.
+    Exchange(Arc<str>),
+    /// A queue.
+    Queue(Arc<str>),
+    /// What the delay queues that consumers share have in common.
+    SharedDelayQueues,
 }
 
 /// One consumer of the plan.
@@ -67,6 +90,8 @@ pub struct ConsumerStatus {
     pub is_stream: bool,
     /// The most deliveries, or batches, that it handles at once.
     pub most_workers: u16,
+    /// The bounds of its `scale`; `None` without, and before it has been started.
+    pub scale: Option<ScaleStatus>,
     /// Why it does not consume; `None` while it does.
     pub waiting: Option<Reason>,
     /// The hosts that consume its queue.
@@ -228,6 +253,15 @@ pub struct CrewStatus {
     pub deliveries: DeliveryCounts,
 }
 
+/// The bounds of a consumer with `scale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScaleStatus {
+    /// Those that hold.
+    pub now: Bounds,
+    /// Those of hive.toml.
+    pub written: Bounds,
+}
+
 /// A pause of a consumer.
 #[derive(Debug, Clone)]
 pub struct Pause {
@@ -362,6 +396,7 @@ impl ConsumerStatus {
             connection: "main".into(),
             is_stream: false,
             most_workers: 1,
+            scale: None,
             waiting: None,
             placement: Placement::Every,
             standby: None,
@@ -386,6 +421,7 @@ mod tests {
                 role: Role::Publish,
                 state,
                 reason: None,
+                misfits: Vec::new(),
             }],
             consumers: vec![ConsumerStatus {
                 waiting: waiting.map(Reason::from),

@@ -57,7 +57,15 @@ const LIBRARIES: [Library; 11] = [
     Library {
         rule: 4,
         name: "hive_amqp",
-        rooms: &["app", "cli", "client", "dead", "pipeline", "schedules"],
+        rooms: &[
+            "app",
+            "cli",
+            "client",
+            "dead",
+            "pipeline",
+            "schedules",
+            "topology",
+        ],
     },
     Library {
         rule: 4,

@@ -108,9 +108,20 @@ await onPage(async (page) => {
   await page.getByRole("button", { name: "Start the trial" }).click();
   await card.getByText("Generation 4 is on trial", { exact: true }).waitFor();
   await checked("on trial");
-  await card.getByRole("button", { name: "End the trial of fail" }).click();
+  await card.getByRole("button", { name: "Roll back 4 of fail" }).click();
   await card.getByText("Generation 4 is gone; 3 serves on.").waitFor();
+  await card.getByText(/The last trial, of generation 4: rolled back by hand/).waitFor();
   await checked("trial ended");
+  await card.getByRole("button", { name: "New code for fail" }).click();
+  await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
+  await page.getByLabel(/On trial first/).check();
+  await page.getByLabel("Percent").fill("50");
+  await page.getByRole("button", { name: "Start the trial" }).click();
+  await card.getByText("Generation 5 is on trial", { exact: true }).waitFor();
+  await checked("on trial again");
+  await card.getByRole("button", { name: "Promote 5 of fail" }).click();
+  await card.getByText("Generation 5 is promoted, and serves now.").waitFor();
+  await checked("promoted");
 
   // Code that is none is refused, and said so where it was asked for.
   await card.getByRole("button", { name: "New code for fail" }).click();
@@ -119,8 +130,28 @@ await onPage(async (page) => {
   await page.getByRole("dialog").getByRole("alert").getByText(/not WebAssembly/).waitFor();
   await page.getByRole("button", { name: "Cancel" }).click();
 
+  // The bounds of a scale: set, refused, and as they are written again.
+  await view(page, "#/consumers/other", "other");
+  const figure = page.locator(".figure", { hasText: "Workers" });
+  await figure.getByText("1 to 3", { exact: true }).waitFor();
+  const change = async (min, max, button) => {
+    await page.getByRole("button", { name: "Workers of other" }).click();
+    await page.getByLabel("At least").fill(min);
+    await page.getByLabel("At most").fill(max);
+    await page.getByRole("button", { name: button }).click();
+  };
+  await change("2", "5", "Set the bounds");
+  await figure.getByText("2 to 5 by hand").waitFor();
+  await checked("bounds set");
+  await change("9", "5", "Set the bounds");
+  await page.getByRole("dialog").getByRole("alert").getByText(/9 against 5/).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await change("2", "5", "As in hive.toml");
+  await figure.getByText("1 to 3", { exact: true }).waitFor();
+  await checked("bounds as written");
+
   await view(page, "#/audit", "Audit");
-  for (const command of ["pause letters", "purge letters", "edit letters", "republish letters", "swap fail", "back fail"]) {
+  for (const command of ["promote fail", "roll-back fail", "scale other", "pause letters", "purge letters", "edit letters", "republish letters", "swap fail", "back fail"]) {
     await page.getByRole("rowheader", { name: command }).first().waitFor();
   }
 });

@@ -28,11 +28,11 @@ export async function onPage(story, options = {}) {
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
   });
   let failed = null;
+  const faults = [];
   try {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
-    const faults = [];
     page.on("pageerror", (error) => faults.push(String(error)));
     page.on("console", (line) => {
       // A request that is refused is a line too, and part of some stories.
@@ -50,7 +50,7 @@ export async function onPage(story, options = {}) {
   }
   await browser.close();
   if (failed !== null) {
-    console.error(failed);
+    console.error(failed, ...faults);
     process.exit(1);
   }
   process.exit(0);

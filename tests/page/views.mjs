@@ -8,6 +8,8 @@ const VIEWS = [
   ["live", "#/live", "Live"],
   ["dead-letters", "#/dead/letters", "Dead letters of letters"],
   ["components", "#/components", "Components"],
+  ["topology", "#/topology/queue%2Fmain%2Fletters", "Topology"],
+  ["topology-all", "#/topology", "Topology"],
   ["hosts", "#/hosts", "Hosts"],
   ["audit", "#/audit", "Audit"],
 ];
@@ -40,6 +42,12 @@ async function settled(page, name) {
     case "components":
       await page.getByText(/2 import|import/).first().waitFor();
       break;
+    case "topology":
+      await page.getByRole("link", { name: /^consumer letters, consuming/ }).waitFor();
+      break;
+    case "topology-all":
+      await page.getByRole("link", { name: /queue parcels, problem: / }).waitFor();
+      break;
     case "hosts":
       await page.getByText(/in no group/).waitFor();
       break;
@@ -60,7 +68,7 @@ await onPage(async (page) => {
     const [inside, outside] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     if (inside > outside) wrong.push(`${name}, ${size}: ${inside} pixels in ${outside}`);
     // Each view twice is enough for a reader, and half of the bytes. A host in no group has nothing to show of hosts.
-    const isPictured = (colours === "light") === (size === "wide") && name !== "hosts";
+    const isPictured = (colours === "light") === (size === "wide") && name !== "hosts" && name !== "topology-all";
     if (pictures !== undefined && isPictured) {
       await page.screenshot({ path: `${pictures}/${name}-${colours}-${size}.png`, animations: "disabled" });
     }

@@ -41,9 +41,11 @@ mod contracts {
 /// The admin page and its API: who may see and do what, and what it does, in a real browser and by raw HTTP.
 mod page {
     mod browser;
+    mod large;
     mod letters;
     mod live;
     mod safety;
+    mod topology;
 
     const TOKEN: &str = "open-sesame-1234";
     const VIEWER: &str = "only-look-at-it-5678";
@@ -208,6 +210,7 @@ mod pace {
     mod pause_company;
     mod prefetch;
     mod scaling;
+    mod scaling_by_hand;
     mod throughput;
 }
 
@@ -269,6 +272,7 @@ mod objects {
 /// A running host changes: another component, another hive.toml.
 mod change {
     mod batch_versions;
+    mod canary_by_hand;
     mod reload;
     mod swap;
 }

@@ -28,7 +28,9 @@ use crate::session::fault::{ConnectFault, Mismatch};
 use crate::session::limits::DEFAULT_FRAME_MAX;
 use crate::session::runtime::LapinRuntime;
 use crate::tokens::Tokens;
-use crate::topology::{Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Topology};
+use crate::topology::{
+    Comparison, DeclareFault, EnsureFault, HANG_UPS, LookCost, Misfit, Topology,
+};
 
 /// How long a change of the topology is waited for before what depends on it is tried all the same.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,6 +60,11 @@ impl StateWatch {
     /// How it is doing now.
     pub fn now(&self) -> LinkState {
         self.latest.borrow().state.clone()
+    }
+
+    /// The entities that could not be declared over it.
+    pub fn misfits(&self) -> Vec<Misfit> {
+        self.latest.borrow().withheld.misfits()
     }
 
     /// Resolves when the broker takes no publications over it, although it is open.

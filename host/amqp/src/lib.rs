@@ -67,7 +67,9 @@ pub use self::queue_news::QueueNews;
 pub use self::requests::{NoReply, Request};
 pub use self::session::fault::{ConnectFault, Mismatch};
 pub use self::tokens::{TokenGiven, Tokens};
-pub use self::topology::{Comparison, Departure, EnsureFault, LookCost, MessageFate, QueuesBehind};
+pub use self::topology::{
+    Comparison, Departure, EnsureFault, LookCost, MessageFate, Misfit, Misfitting, QueuesBehind,
+};
 pub use crate::message::delay::{
     DelayQueue, LONGEST_DELAY, LOST, is_made_by_hive, is_retry_queue, is_shared, rung,
     shared_delay_queue_name,

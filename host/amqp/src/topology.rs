@@ -53,6 +53,7 @@ pub(crate) use self::homing::stays_away;
 use self::known::Known;
 pub use self::looking::LookCost;
 pub(crate) use self::withheld::Withheld;
+pub use self::withheld::{Misfit, Misfitting};
 pub(crate) use self::words::{cannot_be_consumed, consuming_from};
 use crate::session::fault::{ConnectFault, Mismatch};
 

@@ -39,8 +39,10 @@ pub struct Decision {
     pub generation: u64,
     /// Whether it took over.
     pub verdict: Verdict,
-    /// The results that decided.
+    /// The results that decided, or those at the moment when an operator did.
     pub tally: Tally,
+    /// Whether an operator decided, and not the results.
+    pub by_hand: bool,
 }
 
 /// The end of a trial.

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+mod bounds;
 mod plan;
 
+pub use self::bounds::{Bounds, BoundsFault, NewBounds};
 pub use self::plan::ScalePlan;
 
 /// Looks that are remembered: fewer workers are wanted only if this many in a row agree.
@@ -33,6 +35,8 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Rule {
     plan: ScalePlan,
+    /// Those of the plan, unless an operator has set others.
+    bounds: Bounds,
     /// The worker time of one message, with more weight for recent ones; `None` before the first.
     pace: Option<Duration>,
     /// The numbers that `target_wait` asked for at the last looks.
@@ -42,7 +46,7 @@ pub struct Rule {
 /// The result of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// How many workers there should be, within the bounds of the plan.
+    /// How many workers there should be, within the bounds.
     pub wanted: u16,
     /// The number that was asked for, before the bounds; `None` if none was.
     pub asked: Option<u64>,
@@ -73,6 +77,7 @@ impl Rule {
     /// A rule that has seen nothing.
     pub fn new(plan: ScalePlan) -> Self {
         Self {
+            bounds: Bounds::from(&plan),
             plan,
             pace: None,
             recent: VecDeque::with_capacity(LOOKS),
@@ -84,6 +89,11 @@ impl Rule {
         self.pace
     }
 
+    /// From now on there are never fewer or more workers than these bounds say.
+    pub fn bound(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// How many workers there are to be from now on.
     pub fn decide(&mut self, look: &Look) -> Decision {
         self.pace = paced(self.pace, look.answered);
@@ -92,7 +102,7 @@ impl Rule {
         }
         if look.stands_by {
             return Decision {
-                wanted: self.plan.min,
+                wanted: self.bounds.min,
                 asked: None,
                 because: Because::StandsBy,
             };
@@ -147,8 +157,8 @@ impl Rule {
     }
 
     fn bounded(&self, asked: u64) -> u16 {
-        let bounded = asked.clamp(self.plan.min.into(), self.plan.max.into());
-        u16::try_from(bounded).unwrap_or(self.plan.max)
+        let Bounds { min, max } = self.bounds;
+        u16::try_from(asked.clamp(min.into(), max.into())).unwrap_or(max)
     }
 }
 

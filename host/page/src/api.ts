@@ -92,6 +92,11 @@ export interface Queue {
   reason?: string;
 }
 
+export interface Bounds {
+  min: number;
+  max: number;
+}
+
 export type State = "consuming" | "standby" | "waiting" | "paused";
 
 export interface Consumer {
@@ -107,6 +112,8 @@ export interface Consumer {
   workers?: number;
   workers_wanted?: number;
   in_flight?: number;
+  /** Of a consumer with `scale`. */
+  scale?: Bounds & { by_hand: boolean; written: Bounds };
   deliveries?: Record<string, number>;
   kept?: { deliveries: number; reason: string; since: string };
   queues: Queue[];
@@ -141,6 +148,7 @@ export interface Component extends Version {
   last_canary?: {
     generation: number;
     promoted: boolean;
+    by_hand: boolean;
     deliveries: number;
     failed: number;
     current_deliveries: number;
@@ -278,6 +286,23 @@ export interface Whole {
   headers?: Record<string, unknown>;
   dead: Record<string, unknown> & { story?: string[]; stack?: string[]; queue?: string };
   [property: string]: unknown;
+}
+
+/** The way of messages, of `/v1/topology`. */
+export interface Topology {
+  nodes: {
+    id: string;
+    kind: string;
+    name: string;
+    connection?: string;
+    declared: boolean;
+    detail?: string;
+    state?: string;
+    messages?: number;
+    queues?: string[];
+    problems?: { reason: string; code?: string }[];
+  }[];
+  edges: { from: string; to: string; way: string; label?: string; consumer?: string; rate?: number }[];
 }
 
 export interface AuditEntry {

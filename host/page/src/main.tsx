@@ -15,6 +15,7 @@ import { Hosts } from "./views/hosts";
 import { LiveView } from "./views/live";
 import { Login } from "./views/login";
 import { Overview } from "./views/overview";
+import { Topology } from "./views/topology";
 import { duration } from "./words";
 
 const VIEWS = [
@@ -22,6 +23,7 @@ const VIEWS = [
   ["live", "Live"],
   ["dead", "Dead letters"],
   ["components", "Components"],
+  ["topology", "Topology"],
   ["hosts", "Hosts"],
   ["audit", "Audit"],
 ] as const;
@@ -43,6 +45,8 @@ function View({ at, session, theme }: { at: string[]; session: Session; theme: s
       return <Dead key={name} name={name ?? ""} session={session} />;
     case "components":
       return <Components session={session} />;
+    case "topology":
+      return <Topology id={name ?? ""} />;
     case "hosts":
       return <Hosts />;
     case "audit":
@@ -63,6 +67,8 @@ function Frame({ session, again }: { session: Session; again: () => void }) {
       document.querySelector<HTMLElement>("main")?.focus();
     };
     addEventListener("hashchange", moved);
+    // The address may have changed since this was drawn for the first time.
+    setAt(place());
     return () => removeEventListener("hashchange", moved);
   }, []);
   useEffect(() => listen(again), []);

@@ -50,6 +50,11 @@ export function many(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
+/** A text without characters that a reader cannot see, or that turn what stands beside them around. */
+export function plain(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
+}
+
 /** A moment, in the time of the reader. */
 export function moment(value: string | number | undefined | null): string {
   if (value === undefined || value === null) return "–";

@@ -17,9 +17,12 @@ use super::guard::Guard;
 use crate::audit::{By, Entry, Given, Outcome, bounded};
 
 /// What a command may be asked with. Anything else in a query may be a secret.
-const ARGUMENTS: [&str; 12] = [
+const ARGUMENTS: [&str; 15] = [
     "canary",
     "deliveries",
+    "min",
+    "max",
+    "reset",
     "all_hosts",
     "force",
     "where",

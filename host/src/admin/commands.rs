@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{Json, Router};
 use hive_config::plan::Password;
-use hive_core::canary::CanaryRule;
+use hive_core::canary::{CanaryRule, Verdict};
+use hive_core::scaling::NewBounds;
 use serde::Deserialize;
 
 use super::Sources;
@@ -58,6 +59,21 @@ struct Whose {
     force: bool,
 }
 
+/// Which bounds a scale is to have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds {
+    min: Option<u16>,
+    max: Option<u16>,
+    /// Those of hive.toml.
+    #[serde(default)]
+    reset: bool,
+    #[serde(default)]
+    all_hosts: bool,
+    #[serde(default)]
+    force: bool,
+}
+
 /// A command that is recorded, and carried out for those who may give it.
 ///
 /// The layers are before each command alone, so that an unknown path is 404 and a wrong method 405 whatever the headers say.
@@ -78,9 +94,15 @@ pub(super) fn routes(by: &Guard, sources: &Sources) -> Router<Sources> {
     Router::new()
         .route("/v1/components/{component}/swap", guarded(post(swap)))
         .route("/v1/components/{component}/back", guarded(post(back)))
+        .route("/v1/components/{component}/promote", guarded(post(promote)))
+        .route(
+            "/v1/components/{component}/roll-back",
+            guarded(post(roll_back)),
+        )
         .route("/v1/reload", guarded(post(reload)))
         .route("/v1/consumers/{consumer}/pause", guarded(post(pause)))
         .route("/v1/consumers/{consumer}/resume", guarded(post(resume)))
+        .route("/v1/consumers/{consumer}/scale", guarded(post(scale)))
         .layer(DefaultBodyLimit::max(LARGEST_CODE))
 }
 
@@ -122,6 +144,24 @@ async fn back(
     carry_out(&sources, whose, command).await
 }
 
+async fn promote(
+    State(sources): State<Sources>,
+    Path(component): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    let verdict = Verdict::Promote;
+    carry_out(&sources, whose, Command::EndTrial { component, verdict }).await
+}
+
+async fn roll_back(
+    State(sources): State<Sources>,
+    Path(component): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    let verdict = Verdict::RollBack;
+    carry_out(&sources, whose, Command::EndTrial { component, verdict }).await
+}
+
 async fn reload(State(sources): State<Sources>, Query(whose): Query<Whose>) -> Response {
     carry_out(&sources, whose, Command::Reload).await
 }
@@ -140,6 +180,28 @@ async fn resume(
     Query(whose): Query<Whose>,
 ) -> Response {
     carry_out(&sources, whose, Command::Resume { consumer }).await
+}
+
+async fn scale(
+    State(sources): State<Sources>,
+    Path(consumer): Path<String>,
+    Query(bounds): Query<Bounds>,
+) -> Response {
+    let Bounds {
+        min,
+        max,
+        reset,
+        all_hosts,
+        force,
+    } = bounds;
+    let new = NewBounds { min, max };
+    let to = match reset {
+        true if new == NewBounds::default() => None,
+        true => return misused("`reset` does not go with `min` and `max`"),
+        false => Some(new),
+    };
+    let whose = Whose { all_hosts, force };
+    carry_out(&sources, whose, Command::Rescale { consumer, to }).await
 }
 
 /// Has a command carried out where it is meant for.

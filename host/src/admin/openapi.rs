@@ -67,6 +67,7 @@ const EDIT: &[&str] = &[
 /// Which deliveries.
 const WATCHED: &[&str] = &["consumer", "failed", "where", "messages"];
 const WHOSE: &[&str] = &["all_hosts", "force"];
+const SCALE: &[&str] = &["min", "max", "reset", "all_hosts", "force"];
 const SWAP: &[&str] = &["canary", "deliveries", "all_hosts", "force"];
 
 const fn read(path: &'static str, access: Access, summary: &'static str) -> Route {
@@ -178,6 +179,11 @@ const ROUTES: &[Route] = &[
         Access::Operators,
         "The overview as server-sent events, one a second.",
     ),
+    read(
+        "/v1/topology",
+        Access::Operators,
+        "Exchanges, queues, consumers, components and publications as a graph, with rates and with what does not fit.",
+    ),
     Route {
         query: WATCHED,
         ..read(
@@ -244,6 +250,18 @@ const ROUTES: &[Route] = &[
         JSON,
         "Returns to the code that served before, or ends a canary.",
     ),
+    command(
+        "/v1/components/{component}/promote",
+        WHOSE,
+        JSON,
+        "Ends a canary: it takes over now. 409 if none is on trial.",
+    ),
+    command(
+        "/v1/components/{component}/roll-back",
+        WHOSE,
+        JSON,
+        "Ends a canary: the current version keeps serving. 409 if none is on trial.",
+    ),
     command("/v1/reload", WHOSE, JSON, "Reads hive.toml again."),
     command(
         "/v1/consumers/{consumer}/pause",
@@ -256,6 +274,12 @@ const ROUTES: &[Route] = &[
         WHOSE,
         JSON,
         "Resumes a consumer.",
+    ),
+    command(
+        "/v1/consumers/{consumer}/scale",
+        SCALE,
+        JSON,
+        "Sets the bounds of a consumer with `scale` until it is started again; with `reset`, those of hive.toml.",
     ),
 ];
 
@@ -343,8 +367,9 @@ fn parameter(name: &str) -> Value {
     let schema = match name {
         "where" => json!({ "type": "array", "items": { "type": "string" } }),
         "limit" | "expect" | "deliveries" => json!({ "type": "integer", "minimum": 0 }),
+        "min" | "max" => json!({ "type": "integer", "minimum": 1, "maximum": u16::MAX }),
         "canary" => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 100 }),
-        "exact" | "counted" | "again" | "all_hosts" | "force" | "failed" | "messages" => {
+        "exact" | "counted" | "again" | "all_hosts" | "force" | "failed" | "messages" | "reset" => {
             json!({ "type": "boolean" })
         }
         _ => json!({ "type": "string" }),

@@ -10,6 +10,8 @@ use hive_telemetry::{ConsumerTelemetry, DeliveryCounts, HandlingTimes};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
+use crate::topology::Way;
+
 /// Between two samples.
 const PERIOD: Duration = Duration::from_secs(5);
 
@@ -75,6 +77,20 @@ struct RateView {
     dead_lettered: f64,
     p50_ms: Option<f64>,
     p95_ms: Option<f64>,
+}
+
+impl RatesView {
+    /// Deliveries a second that went this way over the last samples; `None` if they are not counted, or before the
+    /// first.
+    pub(super) fn along(&self, way: Way) -> Option<f64> {
+        let now = self.seconds_5.as_ref()?;
+        match way {
+            Way::Delivers | Way::Handles => Some(now.handled),
+            Way::Retries => Some(now.retried),
+            Way::DeadLetters => Some(now.dead_lettered),
+            Way::Binding | Way::Publishes | Way::Requests | Way::Returns => None,
+        }
+    }
 }
 
 /// The samples of one consumer, for charts.

@@ -4,16 +4,19 @@ mod delivery;
 mod demand;
 mod hosts;
 mod status;
+mod topology;
 
 use hive_core::canary::{Decision, Tally, Verdict};
 use hive_core::codes::{Code, Reason};
 use hive_core::moments;
+use hive_core::scaling::Bounds;
 use serde::Serialize;
 
 pub(super) use self::delivery::DeliveryView;
 pub(super) use self::demand::DemandView;
 pub(super) use self::hosts::{FromAllView, GroupView};
 pub(super) use self::status::{ConsumerView, StatusView};
+pub(super) use self::topology::TopologyView;
 use crate::control::Done;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, DiscoveryStatus, Kept, LinkStatus, Pause,
@@ -355,6 +358,8 @@ struct CountsView {
 struct DecisionView {
     generation: u64,
     promoted: bool,
+    /// Whether an operator decided, and not the counts.
+    by_hand: bool,
     #[serde(flatten)]
     counts: CountsView,
 }
@@ -370,6 +375,10 @@ pub(crate) enum DoneView<'a> {
     OnTrial {
         current: VersionView<'a>,
         canary: VersionView<'a>,
+    },
+    Promoted {
+        before: VersionView<'a>,
+        after: VersionView<'a>,
     },
     TrialEnded {
         current: VersionView<'a>,
@@ -387,6 +396,24 @@ pub(crate) enum DoneView<'a> {
     Resumed {
         changed: bool,
     },
+    Rescaled {
+        before: BoundsView,
+        after: BoundsView,
+        written: BoundsView,
+    },
+}
+
+/// The bounds of `scale`.
+#[derive(Debug, Serialize)]
+pub(crate) struct BoundsView {
+    min: u16,
+    max: u16,
+}
+
+impl From<Bounds> for BoundsView {
+    fn from(Bounds { min, max }: Bounds) -> Self {
+        Self { min, max }
+    }
 }
 
 /// The answer to one that was not.
@@ -451,6 +478,7 @@ impl From<Decision> for DecisionView {
         Self {
             generation: decision.generation,
             promoted: decision.verdict == Verdict::Promote,
+            by_hand: decision.by_hand,
             counts: decision.tally.into(),
         }
     }
@@ -478,6 +506,10 @@ impl<'a> From<&'a Done> for DoneView<'a> {
                 current: current.into(),
                 canary: canary.into(),
             },
+            Done::Promoted { before, after } => Self::Promoted {
+                before: before.into(),
+                after: after.into(),
+            },
             Done::TrialEnded { current, canary } => Self::TrialEnded {
                 current: current.into(),
                 canary: canary.into(),
@@ -488,6 +520,15 @@ impl<'a> From<&'a Done> for DoneView<'a> {
             Done::Reloaded { changes } => Self::Reloaded { changes },
             Done::Paused { changed } => Self::Paused { changed: *changed },
             Done::Resumed { changed } => Self::Resumed { changed: *changed },
+            Done::Rescaled {
+                before,
+                after,
+                written,
+            } => Self::Rescaled {
+                before: (*before).into(),
+                after: (*after).into(),
+                written: (*written).into(),
+            },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use hive_amqp::{Connection, ConsumerState, LinkState, QueuesBehind, StateWatch};
+use hive_amqp::{Connection, ConsumerState, LinkState, Misfitting, QueuesBehind, StateWatch};
 use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan, SchedulePlan};
 use hive_sandbox::{Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
@@ -14,11 +14,11 @@ use tokio::sync::watch;
 use super::depths::{Depths, Question, ask, shared};
 use super::discovery::{Looked, statuses};
 use crate::dead::PlanReader;
-use crate::pipeline::{ByKey, Flow, Keeping, Roster};
+use crate::pipeline::{ByKey, Flow, Keeping, Roster, ScaleBounds};
 use crate::schedules::ScheduleState;
 use crate::status::{
-    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, LinkStatus,
-    QueueDepth, ScheduleStatus, SharedQueue, Status, StatusReader,
+    CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, Entity, LinkStatus,
+    Misfit, QueueDepth, ScaleStatus, ScheduleStatus, SharedQueue, Status, StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -49,6 +49,8 @@ pub(super) struct Crewed {
     pub(super) flow: Arc<Flow>,
     pub(super) keeping: Arc<Keeping>,
     pub(super) by_key: Option<Arc<ByKey>>,
+    /// `None` without `scale`.
+    pub(super) bounds: Option<Arc<ScaleBounds>>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) telemetry: Arc<ConsumerTelemetry>,
 }
@@ -273,6 +275,7 @@ impl Wanted {
                 role,
                 state: ConnectionState::Connecting,
                 reason: None,
+                misfits: Vec::new(),
             })
         });
         links.collect()
@@ -321,7 +324,17 @@ fn link((connection, role, watch): &(Arc<str>, Role, StateWatch)) -> LinkStatus 
         role: *role,
         state,
         reason,
+        misfits: watch.misfits().into_iter().map(misfit).collect(),
     }
+}
+
+fn misfit(hive_amqp::Misfit { entity, reason }: hive_amqp::Misfit) -> Misfit {
+    let entity = match entity {
+        Misfitting::Exchange(name) => Entity::Exchange(name),
+        Misfitting::Queue(name) | Misfitting::Implied(name) => Entity::Queue(name),
+        Misfitting::Shared => Entity::SharedDelayQueues,
+    };
+    Misfit { entity, reason }
 }
 
 fn consumer(
@@ -335,6 +348,11 @@ fn consumer(
         _ => None,
     };
     let kept = crewed.and_then(|crewed| crewed.keeping.status());
+    let bounds = crewed.and_then(|crewed| crewed.bounds.as_ref());
+    let scale = bounds.map(|bounds| ScaleStatus {
+        now: bounds.now(),
+        written: bounds.written(),
+    });
     ConsumerStatus {
         consumer: plan.name.clone(),
         table: plan.table.clone(),
@@ -343,7 +361,8 @@ fn consumer(
         component: plan.handler.name().clone(),
         connection: plan.connection.clone(),
         is_stream: plan.stream.is_some(),
-        most_workers: plan.concurrency,
+        most_workers: scale.map_or(plan.concurrency, |scale| scale.now.max),
+        scale,
         waiting: match state {
             Some(ConsumerState::Consuming | ConsumerState::Standby(_)) => {
                 let held_back = kept.as_ref().filter(|kept| kept.holds_back);

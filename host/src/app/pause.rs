@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hive_core::nearest;
 
-use super::running::Running;
+use super::running::{Consuming, Running};
 use crate::control::{Answer, Done, Refusal};
 use crate::pipeline::Flow;
 
@@ -22,15 +22,15 @@ impl Running {
     }
 
     pub(super) fn flow(&self, consumer: &str) -> Result<&Arc<Flow>, Refusal> {
-        match self.consumers.get(consumer) {
-            Some(consuming) => Ok(&consuming.crewed.flow),
-            None => {
-                let names = self.consumers.keys().map(|name| &**name);
-                let advice = nearest::advice(consumer, names, "the consumers are");
-                Err(Refusal::Unknown(format!(
-                    "there is no consumer {consumer:?}; {advice}"
-                )))
-            }
-        }
+        Ok(&self.consuming(consumer)?.crewed.flow)
+    }
+
+    /// The consumer of this name.
+    pub(super) fn consuming(&self, consumer: &str) -> Result<&Consuming, Refusal> {
+        self.consumers.get(consumer).ok_or_else(|| {
+            let names = self.consumers.keys().map(|name| &**name);
+            let advice = nearest::advice(consumer, names, "the consumers are");
+            Refusal::Unknown(format!("there is no consumer {consumer:?}; {advice}"))
+        })
     }
 }

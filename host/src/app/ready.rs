@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hive_sandbox::Trial;
 
+use super::bounds::ReadyBounds;
 use super::reload::ReadyReload;
 use super::running::Running;
 use super::swap::ReadySwap;
@@ -18,6 +19,7 @@ pub(super) enum Ready {
     Reload(Box<ReadyReload>),
     Pause { consumer: String },
     Resume { consumer: String },
+    Rescale(ReadyBounds),
 }
 
 /// The command that waits to be carried out, if there is one.
@@ -63,9 +65,15 @@ impl Running {
                 let ready = self.swap_ready(&component, code, canary).await;
                 ready.map(Ready::Swap)
             }
+            Command::EndTrial { component, verdict } => {
+                self.trial_ready(&component, verdict).map(Ready::Swap)
+            }
             Command::Reload => {
                 let ready = self.reload_ready().await;
                 ready.map(|ready| Ready::Reload(Box::new(ready)))
+            }
+            Command::Rescale { consumer, to } => {
+                self.bounds_ready(&consumer, to).map(Ready::Rescale)
             }
             Command::Pause { consumer } => self.flow(&consumer).map(|_| Ready::Pause { consumer }),
             Command::Resume { consumer } => {
@@ -85,6 +93,7 @@ impl Running {
             Ready::Reload(ready) => self.reload(*ready).await,
             Ready::Pause { consumer } => self.pause(&consumer),
             Ready::Resume { consumer } => self.resume(&consumer),
+            Ready::Rescale(ready) => Ok(ready.set()),
         }
     }
 }

@@ -151,6 +151,7 @@ impl Running {
             flow: Arc::clone(pipeline.flow()),
             keeping: Arc::clone(pipeline.keeping()),
             by_key: pipeline.by_key().cloned(),
+            bounds: pipeline.bounds().cloned(),
             telemetry: Arc::clone(pipeline.telemetry()),
             roster: pipeline.start(),
         };

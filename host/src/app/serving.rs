@@ -67,6 +67,7 @@ impl Serving<'_> {
                 file: std::fs::canonicalize(file).unwrap_or_else(|_| (*file).to_owned()),
             },
             telemetries: Arc::new(move || counting.telemetries()),
+            plan: self.board.plan_reader(),
             desk: Desk::new(self.board.plan_reader(), plan.host.admin_bodies, tasks),
             tail: self.tail.clone(),
             shows_bodies: plan.host.admin_bodies,

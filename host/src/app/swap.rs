@@ -15,8 +15,11 @@ use crate::status::Version;
 
 /// A swap that nothing is known to refuse any more.
 pub(super) enum ReadySwap {
-    /// The canary that is on trial goes.
-    EndTrial { component: Arc<str> },
+    /// The canary that is on trial takes over or goes.
+    EndTrial {
+        component: Arc<str>,
+        verdict: Verdict,
+    },
     /// The code serves already.
     Unchanged { component: Arc<str> },
     /// The new code, compiled and tried out.
@@ -54,6 +57,24 @@ impl Running {
         ready
     }
 
+    /// Finds out whether there is a trial to end.
+    pub(super) fn trial_ready(
+        &self,
+        component: &str,
+        verdict: Verdict,
+    ) -> Result<ReadySwap, Refusal> {
+        let Some((name, slot)) = self.slots.get_key_value(component) else {
+            return Err(self.unknown(component));
+        };
+        match slot.trial() {
+            Some(_) => Ok(ReadySwap::EndTrial {
+                component: Arc::clone(name),
+                verdict,
+            }),
+            None => Err(Refusal::Conflict(no_trial(name, slot.decision()))),
+        }
+    }
+
     fn unknown(&self, component: &str) -> Refusal {
         let consumer = self.plan.consumers.get(component);
         if consumer.is_some_and(|consumer| consumer.handler.routes().is_some()) {
@@ -80,10 +101,13 @@ impl Running {
         let component = Arc::clone(name);
         if slot.trial().is_some() {
             return match code {
-                NewCode::Before => Ok(ReadySwap::EndTrial { component }),
+                NewCode::Before => Ok(ReadySwap::EndTrial {
+                    component,
+                    verdict: Verdict::RollBack,
+                }),
                 _ => Err(Refusal::Conflict(format!(
                     "a canary of component {name:?} is on trial; wait for its end, or end it with \
-                     `hive-host swap --back`"
+                     `hive-host swap --promote` or `--roll-back`"
                 ))),
             };
         }
@@ -133,14 +157,19 @@ impl Running {
             ReadySwap::Unchanged { component } => Done::Unchanged {
                 current: current(&component),
             },
-            ReadySwap::EndTrial { component } => {
-                let slot = &self.slots[&component];
+            ReadySwap::EndTrial { component, verdict } => {
                 let current = current(&component);
-                match slot.trial() {
+                match self.slots[&component].trial() {
                     Some(trial) => {
-                        slot.give_up_trial();
                         let canary = trial.canary().version().clone();
-                        Done::TrialEnded { current, canary }
+                        self.end_trial(&component, &trial, verdict, true);
+                        match verdict {
+                            Verdict::Promote => Done::Promoted {
+                                before: current,
+                                after: canary,
+                            },
+                            Verdict::RollBack => Done::TrialEnded { current, canary },
+                        }
                     }
                     // It was judged meanwhile.
                     None => Done::Unchanged { current },
@@ -192,19 +221,24 @@ impl Running {
 
     /// Carries out the verdict over a canary, unless it is not on trial any more.
     pub(super) fn conclude(&self, name: &Arc<str>, trial: &Arc<Trial>, verdict: Verdict) {
-        let Some(slot) = self.slots.get(name) else {
-            return;
-        };
-        if !slot.trial().is_some_and(|now| Arc::ptr_eq(&now, trial)) {
-            return;
+        let slot = self.slots.get(name);
+        let now = slot.and_then(|slot| slot.trial());
+        if now.is_some_and(|now| Arc::ptr_eq(&now, trial)) {
+            self.end_trial(name, trial, verdict, false);
         }
+    }
+
+    /// Ends a trial that is still on. Deliveries in flight are finished by the version that started them.
+    fn end_trial(&self, name: &Arc<str>, trial: &Trial, verdict: Verdict, by_hand: bool) {
+        let slot = &self.slots[name];
         // Before the trial goes: whoever looks for its end finds the decision.
         let Decision {
             generation, tally, ..
-        } = slot.decide(trial, verdict);
+        } = slot.decide(trial, verdict, by_hand);
         CanaryDecided {
             component: name,
             promoted: verdict == Verdict::Promote,
+            by_hand,
             generation,
             canary: (tally.canary.deliveries, tally.canary.failed),
             current: (tally.current.deliveries, tally.current.failed),
@@ -217,4 +251,19 @@ impl Running {
             Verdict::RollBack => slot.give_up_trial(),
         }
     }
+}
+
+/// Why there is no trial to end, and how the last one ended.
+fn no_trial(component: &str, last: Option<Decision>) -> String {
+    let last = last.map(|last| {
+        let end = match last.verdict {
+            Verdict::Promote => "promoted",
+            Verdict::RollBack => "rolled back",
+        };
+        format!("; the last one, generation {}, was {end}", last.generation)
+    });
+    format!(
+        "no canary of component {component:?} is on trial{}",
+        last.unwrap_or_default()
+    )
 }

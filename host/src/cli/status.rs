@@ -281,12 +281,17 @@ fn counted(consumer: &Value, then: Option<&Value>, counter: &str, seconds: f64) 
     format!("{now} ({rate:.1}/s)")
 }
 
-/// The number of workers, and the wanted number if it differs.
+/// The number of workers, the wanted number if it differs, and the bounds that an operator has set.
 fn workers(consumer: &Value) -> String {
     let (there, wanted) = (&consumer["workers"], &consumer["workers_wanted"]);
-    match there == wanted {
+    let workers = match there == wanted {
         true => number(there),
         false => format!("{there} of {wanted}"),
+    };
+    let scale = &consumer["scale"];
+    match scale["by_hand"] == true {
+        true => format!("{workers} ({} to {} by hand)", scale["min"], scale["max"]),
+        false => workers,
     }
 }
 

@@ -23,11 +23,17 @@ pub(super) struct Swap {
     /// The name of the component: [components.NAME]
     component: String,
     /// The new code; without it, the file that hive.toml names
-    #[arg(value_name = "FILE.wasm", conflicts_with = "back")]
+    #[arg(value_name = "FILE.wasm", conflicts_with_all = ["back", "promote", "roll_back"])]
     code: Option<PathBuf>,
     /// Returns to the previous version, or ends a canary
     #[arg(long, conflicts_with_all = ["canary", "deliveries"])]
     back: bool,
+    /// Ends a canary: it takes over now
+    #[arg(long, conflicts_with_all = ["back", "roll_back", "canary", "deliveries", "all_hosts"])]
+    promote: bool,
+    /// Ends a canary: the current version keeps serving
+    #[arg(long, conflicts_with_all = ["back", "canary", "deliveries", "all_hosts"])]
+    roll_back: bool,
     /// First gives the new version this share of the deliveries; it takes over if its failure rate is
     /// at most 1 percentage point above the old one's
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "all_hosts")]
@@ -135,10 +141,15 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 
 fn path(arguments: &Swap) -> String {
     let component = encoded(&arguments.component);
-    if arguments.back {
+    let ends = [
+        (arguments.back, "back"),
+        (arguments.promote, "promote"),
+        (arguments.roll_back, "roll-back"),
+    ];
+    if let Some((_, verb)) = ends.iter().find(|(is_meant, _)| *is_meant) {
         return arguments
             .whose
-            .on(format!("/v1/components/{component}/back"));
+            .on(format!("/v1/components/{component}/{verb}"));
     }
     let mut path = format!("/v1/components/{component}/swap");
     if let Some(percent) = arguments.canary {
@@ -162,6 +173,11 @@ fn sentence(component: &str, answer: &Value) -> String {
             "{component}: {} is on trial beside {}",
             version("canary"),
             version("current")
+        ),
+        Some("promoted") => format!(
+            "{component}: {} is promoted; {} served before",
+            version("after"),
+            version("before")
         ),
         Some("trial_ended") => format!(
             "{component}: {} is off trial, {} keeps serving",
@@ -208,11 +224,15 @@ fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exi
             decision["current_failed"],
             decision["current_deliveries"]
         );
+        let by_hand = match decision["by_hand"] == true {
+            true => " by hand",
+            false => "",
+        };
         if decision["promoted"] == true {
-            out!("{component}: the canary is promoted; {counts}");
+            out!("{component}: the canary is promoted{by_hand}; {counts}");
             return Ok(Exit::Done);
         }
-        fault!("{component}: the canary is rolled back; {counts}");
+        fault!("{component}: the canary is rolled back{by_hand}; {counts}");
         return Ok(Exit::Failed);
     }
 }

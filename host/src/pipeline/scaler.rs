@@ -3,23 +3,33 @@
 use std::sync::Arc;
 
 use hive_amqp::{ConsumerState, DepthFault};
-use hive_core::scaling::ScalePlan;
-use hive_core::scaling::{Look, Rule};
+use hive_core::scaling::{Bounds, Look, Rule, ScalePlan};
 use hive_telemetry::CrewScaled;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::Pipeline;
 use super::crew::Crew;
 
-/// Scales a crew of this consumer for as long as it is polled.
-pub(super) async fn scale(plan: ScalePlan, pipeline: Arc<Pipeline>, crew: Arc<Crew>) {
+/// Scales a crew of this consumer for as long as it is polled. Other bounds hold at once.
+pub(super) async fn scale(
+    plan: ScalePlan,
+    mut bounds: watch::Receiver<Bounds>,
+    pipeline: Arc<Pipeline>,
+    crew: Arc<Crew>,
+) {
     let mut looks = tokio::time::interval(plan.every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rule = Rule::new(plan);
     // A consumer that does not consume yet is reported elsewhere, with the reason.
     let (mut was_known, mut told) = (false, false);
     loop {
-        looks.tick().await;
+        tokio::select! {
+            _ = looks.tick() => {}
+            // The pipeline has the other end.
+            Ok(()) = bounds.changed() => {}
+        }
+        rule.bound(*bounds.borrow_and_update());
         let looked = depth(&pipeline).await;
         let depth = looked.as_ref().ok().copied();
         was_known |= depth.is_some();

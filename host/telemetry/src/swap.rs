@@ -38,6 +38,8 @@ pub struct CanaryDecided<'a> {
     pub component: &'a str,
     /// Whether it takes over.
     pub promoted: bool,
+    /// Whether an operator decided, and not the counts.
+    pub by_hand: bool,
     /// The generation on trial.
     pub generation: u64,
     /// Deliveries that it answered, and those of them that failed.
@@ -121,12 +123,24 @@ impl CanaryDecided<'_> {
         let Self {
             component,
             promoted,
+            by_hand,
             generation,
             canary: (deliveries, failed),
             current: (current_deliveries, current_failed),
         } = self;
-        if promoted {
-            Fact::CanaryPromoted {
+        match (promoted, by_hand) {
+            (true, _) => Fact::CanaryPromoted {
+                component,
+                generation,
+                by: by(by_hand),
+                deliveries,
+                failed,
+                current_deliveries,
+                current_failed,
+            }
+            .emit(),
+            // An operator who ends a trial has nothing to be alerted to.
+            (false, true) => Fact::CanaryEnded {
                 component,
                 generation,
                 deliveries,
@@ -134,23 +148,31 @@ impl CanaryDecided<'_> {
                 current_deliveries,
                 current_failed,
             }
-            .emit();
-        } else {
-            telemetry
-                .0
-                .swaps
-                .with_label_values(&[component, SwapEnd::RolledBack.as_str()])
-                .inc();
-            Fact::CanaryRolledBack {
-                component,
-                generation,
-                deliveries,
-                failed,
-                current_deliveries,
-                current_failed,
+            .emit(),
+            (false, false) => {
+                telemetry
+                    .0
+                    .swaps
+                    .with_label_values(&[component, SwapEnd::RolledBack.as_str()])
+                    .inc();
+                Fact::CanaryRolledBack {
+                    component,
+                    generation,
+                    deliveries,
+                    failed,
+                    current_deliveries,
+                    current_failed,
+                }
+                .emit();
             }
-            .emit();
         }
+    }
+}
+
+fn by(hand: bool) -> &'static str {
+    match hand {
+        true => "hand",
+        false => "counts",
     }
 }
 

@@ -14,14 +14,18 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// A host whose component `versions` is a file that the test may put other code into.
-struct Stage {
-    vhost: Vhost,
-    host: HostProcess,
+pub(super) struct Stage {
+    pub(super) vhost: Vhost,
+    pub(super) host: HostProcess,
     folder: PathBuf,
 }
 
 impl Stage {
-    async fn set(label: &str, component_keys: &str, consumer_keys: &str) -> Result<Self> {
+    pub(super) async fn set(
+        label: &str,
+        component_keys: &str,
+        consumer_keys: &str,
+    ) -> Result<Self> {
         let folder = scratch(label);
         let code = folder.join("versions.wasm");
         std::fs::copy(guest("first"), &code)?;
@@ -54,7 +58,7 @@ impl Stage {
     }
 
     /// `hive-host swap hive.toml versions ARGUMENTS`.
-    async fn swap(&self, arguments: &[&str]) -> Result<Finished> {
+    pub(super) async fn swap(&self, arguments: &[&str]) -> Result<Finished> {
         let arguments = [&["versions"], arguments].concat();
         self.host.told("swap", &self.toml(), &arguments).await
     }
@@ -64,7 +68,7 @@ impl Stage {
     }
 
     /// What the component answers now.
-    async fn answer(&self) -> Result<String> {
+    pub(super) async fn answer(&self) -> Result<String> {
         let message = Message::new("hello");
         self.vhost.publish("", "letters", message).await?;
         let answer = self.vhost.take_one("out").await?.text();
@@ -73,7 +77,7 @@ impl Stage {
     }
 
     /// What `/v1/components` says of it.
-    async fn shown(&self) -> Result<Value> {
+    pub(super) async fn shown(&self) -> Result<Value> {
         let body = self.host.admin("/v1/components").await?.body;
         Ok(serde_json::from_str::<Value>(&body)?[0].clone())
     }
@@ -87,7 +91,7 @@ impl Stage {
     }
 }
 
-fn succeeded(finished: &Finished) -> Result<()> {
+pub(super) fn succeeded(finished: &Finished) -> Result<()> {
     ensure!(finished.code == Some(0), "{finished:?}");
     Ok(())
 }

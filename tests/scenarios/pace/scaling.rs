@@ -22,7 +22,7 @@ fn all_at_once() -> String {
 }
 
 /// What handlers of the guest `gate` wait for.
-struct Gate {
+pub(super) struct Gate {
     folder: PathBuf,
 }
 
@@ -33,7 +33,7 @@ impl Gate {
         }
     }
 
-    fn open(&self) -> Result<()> {
+    pub(super) fn open(&self) -> Result<()> {
         Ok(std::fs::write(self.folder.join("open"), "")?)
     }
 
@@ -50,7 +50,7 @@ impl Gate {
     }
 
     /// A consumer of `letters` whose handlers wait for it.
-    fn toml(&self, consumer_keys: &str) -> HiveToml {
+    pub(super) fn toml(&self, consumer_keys: &str) -> HiveToml {
         HiveToml::new()
             .queue("letters", "")
             .component("gate", &self.keys())
@@ -59,15 +59,15 @@ impl Gate {
 }
 
 /// A host whose handlers wait for a gate.
-struct Stage {
-    vhost: Vhost,
-    host: HostProcess,
-    gate: Gate,
-    file: PathBuf,
+pub(super) struct Stage {
+    pub(super) vhost: Vhost,
+    pub(super) host: HostProcess,
+    pub(super) gate: Gate,
+    pub(super) file: PathBuf,
 }
 
 impl Stage {
-    async fn set(label: &str, toml: impl Fn(&Gate) -> HiveToml) -> Result<Self> {
+    pub(super) async fn set(label: &str, toml: impl Fn(&Gate) -> HiveToml) -> Result<Self> {
         let gate = Gate::new(label);
         let vhost = Broker::shared().await?.vhost(label).await?;
         let file = gate.folder.join("hive.toml");
@@ -80,7 +80,7 @@ impl Stage {
         })
     }
 
-    async fn publish(&self, count: usize) -> Result<()> {
+    pub(super) async fn publish(&self, count: usize) -> Result<()> {
         let messages = (0..count).map(|number| Message::new(number.to_string()));
         self.vhost.publish_all("", "letters", messages).await
     }
@@ -89,12 +89,12 @@ impl Stage {
         wait_for(&self.host, series, value).await
     }
 
-    async fn wait_for_workers(&self, count: u64) -> Result<()> {
+    pub(super) async fn wait_for_workers(&self, count: u64) -> Result<()> {
         self.wait_for(r#"hive_workers{consumer="letters"}"#, count)
             .await
     }
 
-    async fn wait_until_all_is_handled(&self) -> Result<()> {
+    pub(super) async fn wait_until_all_is_handled(&self) -> Result<()> {
         self.wait_for(r#"hive_waiting_messages{consumer="letters"}"#, 0)
             .await?;
         self.wait_for(r#"hive_deliveries_in_flight{consumer="letters"}"#, 0)

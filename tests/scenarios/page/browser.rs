@@ -24,14 +24,18 @@ const DIED: u64 = 1_700_000_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A script of `tests/page` that runs in a browser of its own. Killed when it is dropped.
-struct Story {
+pub(super) struct Story {
     child: Child,
     says: Lines<BufReader<ChildStdout>>,
     answers: ChildStdin,
 }
 
 impl Story {
-    async fn begin(name: &str, host: &HostProcess, variables: &[(&str, &str)]) -> Result<Self> {
+    pub(super) async fn begin(
+        name: &str,
+        host: &HostProcess,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let packages = target_folder().join("page");
         ensure!(
             packages.join("stamp").is_file(),
@@ -63,7 +67,7 @@ impl Story {
     }
 
     /// Waits until the story is at this step. It goes on when the test does: with the next one.
-    async fn at(&mut self, step: &str) -> Result<()> {
+    pub(super) async fn at(&mut self, step: &str) -> Result<()> {
         let line = tokio::time::timeout(PATIENCE, self.says.next_line()).await;
         match line {
             Ok(Ok(Some(line))) if line == step => Ok(()),
@@ -75,11 +79,11 @@ impl Story {
         }
     }
 
-    async fn go_on(&mut self) -> Result<()> {
+    pub(super) async fn go_on(&mut self) -> Result<()> {
         Ok(self.answers.write_all(b"\n").await?)
     }
 
-    async fn end(mut self) -> Result<()> {
+    pub(super) async fn end(mut self) -> Result<()> {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let is_over = ended.is_ok_and(|ended| ended.is_ok_and(|status| status.success()));
         ensure!(is_over, "the story failed: {}", self.errors().await);
@@ -94,6 +98,18 @@ impl Story {
         }
         text
     }
+}
+
+/// Where the pictures of the documents go, if they are asked for.
+fn pictures() -> Option<String> {
+    std::env::var_os("HIVE_PAGE_PICTURES")?;
+    let folder = workspace().join("docs/page");
+    Some(folder.to_string_lossy().into_owned())
+}
+
+/// Has a story make pictures.
+fn pictured(folder: &str) -> (&str, &str) {
+    ("HIVE_PAGE_PICTURES", folder)
 }
 
 fn named(body: &str, id: &str) -> Message {
@@ -128,7 +144,11 @@ async fn each_command_of_the_page_is_carried_out() -> Result<()> {
         .component("ack", "")
         .component("fail", "")
         .consumer("letters", "ack", "")
-        .consumer("other", "fail", "retry = \"none\"");
+        .consumer(
+            "other",
+            "fail",
+            "retry = \"none\"\nscale = { min = 1, max = 3, messages_per_instance = 10 }",
+        );
     let host = HostProcess::run(&vhost, &toml).await?;
     let dead = [
         dead_letter("o-17", "{}", "error", "order 17 has no price", DIED),
@@ -221,6 +241,28 @@ async fn each_command_of_the_page_is_carried_out() -> Result<()> {
         state(&host, "component", "fail", "canary").await?,
         Value::Null
     );
+    vhost.publish("", "other", named("x", "m-4")).await?;
+    vhost.wait_ready("other.dead", 2).await?;
+    story.go_on().await?;
+    story.at("on trial again").await?;
+    story.go_on().await?;
+    story.at("promoted").await?;
+    assert_eq!(
+        state(&host, "component", "fail", "generation").await?,
+        json!(5)
+    );
+    vhost.publish("", "other", named("x", "m-5")).await?;
+    wait_acked(&host, "other", 2.0).await?;
+    story.go_on().await?;
+    story.at("bounds set").await?;
+    let scale = state(&host, "consumer", "other", "scale").await?;
+    assert_eq!((&scale["min"], &scale["max"]), (&json!(2), &json!(5)));
+    let workers = async || host.metric("hive_workers{consumer=\"other\"}").await;
+    eventually("two workers are there", workers, |now| *now == 2.0).await?;
+    story.go_on().await?;
+    story.at("bounds as written").await?;
+    let scale = state(&host, "consumer", "other", "scale").await?;
+    assert_eq!(scale["by_hand"], false, "{scale}");
     story.go_on().await?;
     story.end().await
 }
@@ -289,7 +331,13 @@ async fn from_a_failing_consumer_to_an_empty_dead_letter_queue_by_clicks() -> Re
     vhost.wait_ready("letters.dead", 3).await?;
     let code = guest("ack");
     let code = code.to_string_lossy();
-    let mut story = Story::begin("repair.mjs", &host, &[("HIVE_PAGE_CODE", &code)]).await?;
+    let pictures = pictures();
+    let code = ("HIVE_PAGE_CODE", &*code);
+    let variables: Vec<_> = [code]
+        .into_iter()
+        .chain(pictures.as_deref().map(pictured))
+        .collect();
+    let mut story = Story::begin("repair.mjs", &host, &variables).await?;
     story.at("found").await?;
     vhost.wait_ready("letters.dead", 3).await?;
     story.go_on().await?;
@@ -318,7 +366,11 @@ async fn a_viewer_signs_in_and_finds_no_command() -> Result<()> {
 /// A host with something to show: what works, what fails, what waits, and a queue that is missing.
 async fn busy(vhost: &Vhost) -> Result<HostProcess> {
     let toml = HiveToml::new()
-        .queue("letters", "")
+        .exchange("events", "type = \"topic\"")
+        .queue(
+            "letters",
+            "bindings = [{ exchange = \"events\", routing_key = \"letter.*\" }]",
+        )
         .queue("orders", "")
         .queue("payments", "")
         .component("ack", "")
@@ -389,13 +441,9 @@ async fn busy(vhost: &Vhost) -> Result<HostProcess> {
 async fn every_view_is_accessible_light_and_dark_wide_and_narrow() -> Result<()> {
     let vhost = Broker::shared().await?.vhost("page-views").await?;
     let host = busy(&vhost).await?;
-    let pictures = workspace().join("docs/page");
-    let pictures = pictures.to_string_lossy();
-    let variables: &[_] = match std::env::var_os("HIVE_PAGE_PICTURES") {
-        Some(_) => &[("HIVE_PAGE_PICTURES", &*pictures)],
-        None => &[],
-    };
-    let mut story = Story::begin("views.mjs", &host, variables).await?;
+    let pictures = pictures();
+    let variables: Vec<_> = pictures.as_deref().map(pictured).into_iter().collect();
+    let mut story = Story::begin("views.mjs", &host, &variables).await?;
     // In two colours and two sizes.
     for turn in 0..4 {
         story.at("live").await?;

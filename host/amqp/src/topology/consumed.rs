@@ -7,7 +7,10 @@ use std::time::Duration;
 use hive_config::plan::{ConsumerPlan, DelayQueues, Placement};
 use hive_core::policy::OnError;
 
+use super::withheld::Misfitting;
+use super::words::is_about_queue;
 use crate::message::delay::delay_queue_name;
+use crate::session::fault::Mismatch;
 
 /// The entities that one consumer implies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,19 @@ impl Consumed {
                 delay_queues: consumer.delay_queues,
             }),
         }
+    }
+
+    /// The queue that a mismatch found for this consumer is about: its own, unless it names another one.
+    pub(super) fn at_fault(&self, mismatch: &Mismatch) -> Misfitting {
+        let behind = self.failures.iter().flat_map(|failures| {
+            let delays = failures.delays.iter();
+            let delays = delays.map(|delay| delay_queue_name(&self.queue, *delay).into());
+            delays.chain([Arc::clone(&failures.dead_letter)])
+        });
+        let named = behind
+            .into_iter()
+            .find(|name: &Arc<str>| is_about_queue(&mismatch.entity, name));
+        Misfitting::Implied(named.unwrap_or_else(|| Arc::clone(&self.queue)))
     }
 }
 

@@ -8,7 +8,7 @@ use hive_core::codes::Code;
 use super::Topology;
 use super::declarer::Declarer;
 use super::faults::DeclareFault;
-use super::withheld::Withheld;
+use super::withheld::{Misfitting, Withheld};
 use super::words::consuming_from;
 use crate::session::Session;
 use crate::session::fault::{ConnectFault, Mismatch};
@@ -147,7 +147,7 @@ impl Topology {
             }
             for mismatch in declarer.take_mismatches() {
                 let waiting = self.consumed_of(&[&*queue.name].into());
-                withheld.add(Some(queue.name.clone()), waiting, mismatch);
+                withheld.add(Misfitting::Queue(queue.name.clone()), waiting, mismatch);
             }
         }
         self.declare_shared_for(declarer, &is_wanted, withheld)
@@ -166,7 +166,8 @@ impl Topology {
                 .await?;
             self.consume_again(declarer, &consumed.queue).await?;
             for mismatch in declarer.take_mismatches() {
-                withheld.add(None, [consumed.queue.clone()].into(), mismatch);
+                let entity = consumed.at_fault(&mismatch);
+                withheld.add(entity, [consumed.queue.clone()].into(), mismatch);
             }
         }
         for exchange in &self.plan.exchanges {
@@ -192,7 +193,7 @@ impl Topology {
         }
         self.declare_shared(declarer).await?;
         for mismatch in declarer.take_mismatches() {
-            withheld.add(None, sharing.clone(), mismatch);
+            withheld.add(Misfitting::Shared, sharing.clone(), mismatch);
         }
         Ok(())
     }
@@ -205,7 +206,7 @@ impl Topology {
                 bindings.any(|binding| binding.exchange == name)
             });
             let waiting = self.consumed_of(&fed.map(|queue| &*queue.name).collect());
-            withheld.add(None, waiting, mismatch);
+            withheld.add(Misfitting::Exchange(name.into()), waiting, mismatch);
         }
     }
 

@@ -32,6 +32,11 @@ pub(super) fn describe_binding(what: &str, name: &str, binding: &BindingPlan) ->
     )
 }
 
+/// Whether an entity in words is this queue, or a binding of it.
+pub(super) fn is_about_queue(entity: &str, queue: &str) -> bool {
+    entity.contains(&format!("queue {queue:?}"))
+}
+
 /// The consuming from a queue, as the entity that a broken queue is met as.
 pub(crate) fn consuming_from(queue: &str) -> String {
     format!("consuming from queue {queue:?}")

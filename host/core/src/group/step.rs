@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::said::{Unreadable, number, text};
 use crate::codes::Code;
 use crate::json::{base64, from_base64};
+use crate::scaling::NewBounds;
 
 /// Bytes of code in one step. A message with them, in base64, is smaller than any broker's limit for messages.
 pub const PART: usize = 512 << 10;
@@ -91,6 +92,13 @@ pub enum Wanted {
     Resume {
         /// The consumer's name.
         consumer: String,
+    },
+    /// Sets the bounds of its `scale`.
+    Rescale {
+        /// The consumer's name.
+        consumer: String,
+        /// The bounds; `None` for those of hive.toml.
+        to: Option<NewBounds>,
     },
 }
 
@@ -226,6 +234,10 @@ impl Wanted {
             Self::Reload => json!({"reload": {}}),
             Self::Pause { consumer } => json!({"pause": {"consumer": consumer}}),
             Self::Resume { consumer } => json!({"resume": {"consumer": consumer}}),
+            Self::Rescale { consumer, to } => {
+                let to = to.map(|NewBounds { min, max }| json!({"min": min, "max": max}));
+                json!({"rescale": {"consumer": consumer, "to": to}})
+            }
         }
     }
 
@@ -250,6 +262,13 @@ impl Wanted {
             "resume" => Self::Resume {
                 consumer: consumer()?,
             },
+            "rescale" => {
+                let keys = only(keys, &["consumer", "to"])?;
+                Self::Rescale {
+                    consumer: text(keys, "consumer")?.to_owned(),
+                    to: bounds(&keys["to"])?,
+                }
+            }
             _ => return Err(Unreadable::Key("command")),
         })
     }
@@ -294,6 +313,19 @@ impl std::fmt::Display for Wanted {
         match self {
             Self::Pause { consumer } => write!(f, "pause {consumer}"),
             Self::Resume { consumer } => write!(f, "resume {consumer}"),
+            Self::Rescale { consumer, to: None } => write!(f, "scale {consumer} --reset"),
+            Self::Rescale {
+                consumer,
+                to: Some(NewBounds { min, max }),
+            } => {
+                write!(f, "scale {consumer}")?;
+                for (name, bound) in [("min", min), ("max", max)] {
+                    if let Some(bound) = bound {
+                        write!(f, " --{name} {bound}")?;
+                    }
+                }
+                Ok(())
+            }
             Self::Reload => f.write_str("reload"),
             Self::Swap { component, code } => match code {
                 CodeSource::File => write!(f, "swap {component}"),
@@ -313,6 +345,28 @@ impl From<&str> for Told {
             code: None,
         }
     }
+}
+
+/// The bounds of a scale; null for those of hive.toml.
+fn bounds(to: &Value) -> Result<Option<NewBounds>, Unreadable> {
+    if to.is_null() {
+        return Ok(None);
+    }
+    let keys = only(
+        to.as_object().ok_or(Unreadable::Key("to"))?,
+        &["min", "max"],
+    )?;
+    let bound = |name: &'static str| match &keys[name] {
+        Value::Null => Ok(None),
+        _ => {
+            let bound = u16::try_from(number(keys, name)?);
+            bound.map(Some).map_err(|_| Unreadable::Key(name))
+        }
+    };
+    Ok(Some(NewBounds {
+        min: bound("min")?,
+        max: bound("max")?,
+    }))
 }
 
 /// The one key of an object, and the keys below it.
@@ -356,6 +410,17 @@ mod tests {
             },
             Wanted::Resume {
                 consumer: consumer(),
+            },
+            Wanted::Rescale {
+                consumer: consumer(),
+                to: None,
+            },
+            Wanted::Rescale {
+                consumer: consumer(),
+                to: Some(NewBounds {
+                    min: Some(2),
+                    max: Some(8),
+                }),
             },
             Wanted::Reload,
             swap(CodeSource::File),

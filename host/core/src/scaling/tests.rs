@@ -217,3 +217,28 @@ proptest! {
         prop_assert!(asked * each >= depth && asked.saturating_sub(1) * each < depth.max(1));
     }
 }
+
+#[test]
+fn bounds_that_are_set_hold_whatever_the_rule_asks_for_and_while_nothing_is_known() {
+    let mut rule = Rule::new(plan(Some(10), None));
+    assert_eq!(rule.decide(&look(1000)).wanted, 5);
+    rule.bound(Bounds { min: 2, max: 3 });
+    assert_eq!(rule.decide(&look(1000)).wanted, 3);
+    assert_eq!(rule.decide(&look(0)).wanted, 2);
+    let unknown = Look {
+        workers: 5,
+        ..look(None)
+    };
+    assert_eq!(rule.decide(&unknown).wanted, 3);
+    let paused = Look {
+        is_paused: true,
+        workers: 1,
+        ..look(0)
+    };
+    assert_eq!(rule.decide(&paused).wanted, 2);
+    let standing_by = Look {
+        stands_by: true,
+        ..look(1000)
+    };
+    assert_eq!(rule.decide(&standing_by).wanted, 2);
+}

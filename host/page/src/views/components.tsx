@@ -6,7 +6,7 @@ import { Act, Badge, Dialog, Empty, Figure } from "../parts/basics";
 import { ago, count, many, millis, moment } from "../words";
 
 interface Done {
-  done: "swapped" | "on_trial" | "trial_ended" | "unchanged";
+  done: "swapped" | "on_trial" | "promoted" | "trial_ended" | "unchanged";
   after?: { generation: number };
   canary?: { generation: number };
   current?: { generation: number };
@@ -17,6 +17,8 @@ function told(done: Done): string {
   switch (done.done) {
     case "swapped":
       return `Generation ${done.after?.generation} serves now.`;
+    case "promoted":
+      return `Generation ${done.after?.generation} is promoted, and serves now.`;
     case "on_trial":
       return `Generation ${done.canary?.generation} is on trial.`;
     case "trial_ended":
@@ -82,8 +84,8 @@ function Card({ component, session }: { component: Component; session: Session }
   const slowest = Math.max(...consumers.map((one) => overview?.rates[one.consumer]?.minute_1?.p95_ms ?? -1));
   const { canary, before, last_canary: last } = component;
   const denied = Object.entries(counts?.denied ?? {});
-  const back = async () => {
-    const done = await command<Done>(path("components", name, "back"));
+  const give = (verb: "back" | "promote" | "roll-back") => async () => {
+    const done = await command<Done>(path("components", name, verb));
     await refresh();
     setDone(told(done));
   };
@@ -94,9 +96,19 @@ function Card({ component, session }: { component: Component; session: Session }
         {session.commands && (
           <>
             <button type="button" class="plain" aria-label={`New code for ${name}`} onClick={() => setSwaps(true)}>New code…</button>
-            {(canary !== undefined || before !== undefined) && (
-              <Act act={back} label={canary !== undefined ? `End the trial of ${name}` : `Roll back to ${before?.generation}: ${name}`}>
-                {canary !== undefined ? "End the trial" : `Roll back to ${before?.generation}`}
+            {canary !== undefined && (
+              <>
+                <Act key="promote" act={give("promote")} label={`Promote ${canary.generation} of ${name}`}>
+                  Promote {canary.generation}
+                </Act>
+                <Act key="roll-back" act={give("roll-back")} label={`Roll back ${canary.generation} of ${name}`}>
+                  Roll back {canary.generation}
+                </Act>
+              </>
+            )}
+            {canary === undefined && before !== undefined && (
+              <Act key="back" act={give("back")} label={`Roll back to ${before.generation}: ${name}`}>
+                Roll back to {before.generation}
               </Act>
             )}
           </>
@@ -123,8 +135,9 @@ function Card({ component, session }: { component: Component; session: Session }
       )}
       {canary === undefined && last !== undefined && (
         <p class={`notice ${last.promoted ? "good" : "warn"}`}>
-          The last trial, of generation {last.generation}: {last.promoted ? "promoted" : "refused"}. It failed{" "}
-          {share(last.failed, last.deliveries)}, the one before it {share(last.current_failed, last.current_deliveries)}.
+          The last trial, of generation {last.generation}: {last.promoted ? "promoted" : last.by_hand ? "rolled back" : "refused"}
+          {last.by_hand && " by hand"}. On trial: {share(last.failed, last.deliveries)}; the one before it:{" "}
+          {share(last.current_failed, last.current_deliveries)}.
         </p>
       )}
       <p class="quiet">

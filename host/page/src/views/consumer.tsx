@@ -6,6 +6,7 @@ import { Badge, Code, Empty, Failure, Figure, useTicks } from "../parts/basics";
 import { Chart } from "../parts/charts";
 import { ago, count, duration, many, millis, moment, rate, word } from "../words";
 import { PauseButton } from "./overview";
+import { boundsOf, ScaleButton } from "./scale";
 
 /** Lines of a failure: the first one, and the rest on demand. */
 function ErrorText({ text }: { text: string }) {
@@ -111,6 +112,8 @@ export function ConsumerView({ name, session, theme }: { name: string; session: 
           <>
             <Badge state={consumer.state} />
             <PauseButton consumer={consumer} session={session} />
+            <ScaleButton consumer={consumer} session={session} />
+            <a href={`#/topology/${encodeURIComponent(`consumer//${name}`)}`}>Topology</a>
           </>
         )}
       </div>
@@ -127,7 +130,11 @@ export function ConsumerView({ name, session, theme }: { name: string; session: 
           <Figure name="p50 / p95" note="over the last minute">
             {millis(rates?.minute_1?.p50_ms)} / {millis(rates?.minute_1?.p95_ms)}
           </Figure>
-          <Figure name="Workers" note={consumer.workers_wanted !== consumer.workers ? `${consumer.workers_wanted} wanted` : undefined}>
+          <Figure
+            name="Workers"
+            note={[consumer.workers_wanted !== consumer.workers ? `${consumer.workers_wanted} wanted` : undefined, boundsOf(consumer)]
+              .filter((text) => text !== undefined).join(", ") || undefined}
+          >
             {count(consumer.workers)}
           </Figure>
           <Figure name="In flight">{count(consumer.in_flight)}</Figure>

@@ -121,12 +121,14 @@ impl Slot {
         trial
     }
 
-    /// Notes the verdict over a canary, with the counts that decided. It is carried out by whoever calls this.
-    pub fn decide(&self, trial: &Trial, verdict: Verdict) -> Decision {
+    /// Notes the verdict over a canary, with the counts so far: an operator's if it is `by_hand`, and otherwise that of
+    /// the counts. It is carried out by whoever calls this.
+    pub fn decide(&self, trial: &Trial, verdict: Verdict, by_hand: bool) -> Decision {
         let decision = Decision {
             generation: trial.canary.version().generation,
             verdict,
             tally: trial.tally(),
+            by_hand,
         };
         *self.decision.lock().unwrap_or_else(PoisonError::into_inner) = Some(decision);
         decision

@@ -4,10 +4,12 @@ use hive_core::moments;
 use hive_telemetry::DeliveryCounts;
 use serde::Serialize;
 
-use super::{ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView, ScheduleView};
+use super::{
+    BoundsView, ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView, ScheduleView,
+};
 use crate::admin::Sources;
 use crate::status::{
-    ConsumerStatus, CrewStatus, Limited, LimitedKey, QueueDepth, SharedQueue, Status,
+    ConsumerStatus, CrewStatus, Limited, LimitedKey, QueueDepth, ScaleStatus, SharedQueue, Status,
 };
 
 #[derive(Debug, Serialize)]
@@ -76,6 +78,8 @@ pub(in crate::admin) struct ConsumerView<'a> {
     limited: Option<LimitedView<'a>>,
     #[serde(flatten)]
     crew: Option<CrewView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<ScaleView>,
     /// Its own queue, and those for its retries and its dead letters.
     queues: Vec<QueueView<'a>>,
 }
@@ -150,6 +154,27 @@ struct CrewView {
     deliveries: DeliveriesView,
 }
 
+/// The bounds of a consumer with `scale`.
+#[derive(Debug, Serialize)]
+struct ScaleView {
+    #[serde(flatten)]
+    now: BoundsView,
+    /// Whether an operator has set them.
+    by_hand: bool,
+    /// Those of hive.toml.
+    written: BoundsView,
+}
+
+impl From<ScaleStatus> for ScaleView {
+    fn from(ScaleStatus { now, written }: ScaleStatus) -> Self {
+        Self {
+            now: now.into(),
+            by_hand: now != written,
+            written: written.into(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct DeliveriesView {
     acked: u64,
@@ -201,6 +226,7 @@ impl<'a> From<&'a ConsumerStatus> for ConsumerView<'a> {
             kept: status.kept.as_ref().map(KeptView::from),
             limited: status.limited.as_ref().map(LimitedView::from),
             crew: status.crew.map(CrewView::from),
+            scale: status.scale.map(ScaleView::from),
             queues: status.queues.iter().map(QueueView::from).collect(),
         }
     }

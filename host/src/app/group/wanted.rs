@@ -14,7 +14,14 @@ pub(super) fn parts(command: Command) -> Result<(Wanted, Vec<u8>), &'static str>
     let wanted = match command {
         Command::Pause { consumer } => Wanted::Pause { consumer },
         Command::Resume { consumer } => Wanted::Resume { consumer },
+        Command::Rescale { consumer, to } => Wanted::Rescale { consumer, to },
         Command::Reload => Wanted::Reload,
+        Command::EndTrial { .. } => {
+            return Err(
+                "a canary is on trial on one host, and so is its end; to have the new version on all of them, swap \
+                 with `--all-hosts`",
+            );
+        }
         Command::Swap {
             canary: Some(_), ..
         } => {
@@ -48,6 +55,7 @@ pub(super) fn whole(wanted: Wanted, sent: Vec<u8>) -> Command {
     match wanted {
         Wanted::Pause { consumer } => Command::Pause { consumer },
         Wanted::Resume { consumer } => Command::Resume { consumer },
+        Wanted::Rescale { consumer, to } => Command::Rescale { consumer, to },
         Wanted::Reload => Command::Reload,
         Wanted::Swap { component, code } => Command::Swap {
             component,

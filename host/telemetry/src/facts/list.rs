@@ -537,8 +537,18 @@ facts! {
             percent: [] f64,
             deliveries: [] u32,
         };
-        /// A canary has taken over.
+        /// A canary has taken over, by its counts or by an operator's command.
         CanaryPromoted("canary.promoted", INFO, "the canary is promoted") {
+            component: [] &'a str,
+            generation: [] u64,
+            by: [] &'a str,
+            deliveries: [] u32,
+            failed: [] u32,
+            current_deliveries: [] u32,
+            current_failed: [] u32,
+        };
+        /// An operator ended the trial of a canary, and the version before it serves.
+        CanaryEnded("canary.ended", INFO, "the canary is rolled back by hand") {
             component: [] &'a str,
             generation: [] u64,
             deliveries: [] u32,
