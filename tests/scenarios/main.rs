@@ -41,7 +41,6 @@ mod contracts {
 /// The admin page and its API: who may see and do what, and what it does, in a real browser and by raw HTTP.
 mod page {
     mod browser;
-    mod large;
     mod letters;
     mod live;
     mod safety;
