@@ -23,7 +23,7 @@ impl Graph {
             node.detail = Some(format!("{} {}", cron.cron(), cron.zone()));
             let publish = &schedule.publish;
             let key = Some(&*publish.routing_key);
-            self.to_exchange(&place, &schedule.connection, &publish.exchange, key);
+            self.publish_to(&place, &schedule.connection, &publish.exchange, key);
         }
         for route in plan.http.iter().flat_map(|http| http.routes.values()) {
             self.http_route(route);
@@ -54,7 +54,7 @@ impl Graph {
         }
         let key = route.routing_key.fixed();
         let key = key.unwrap_or_else(|| route.routing_key.source());
-        self.to_exchange(&place, &route.connection, &route.exchange, Some(key));
+        self.publish_to(&place, &route.connection, &route.exchange, Some(key));
     }
 
     /// The publications of a consumer without a component.
@@ -77,15 +77,15 @@ impl Graph {
         match publish.exchange.fixed() {
             // Which queue it is, only the delivery says.
             Some("") if key.is_none_or(|key| key.fixed().is_none()) => {
-                self.to_pattern(from, connection, &format!(":{written}"), Way::Publishes);
+                self.publish_anywhere_in(from, connection, &format!(":{written}"), Way::Publishes);
             }
             Some(exchange) => {
                 let key = key.map(|key| key.fixed().unwrap_or_else(|| key.source()));
-                self.to_exchange(from, connection, exchange, key);
+                self.publish_to(from, connection, exchange, key);
             }
             None => {
                 let pattern = format!("{}:{written}", publish.exchange.source());
-                self.to_pattern(from, connection, &pattern, Way::Publishes);
+                self.publish_anywhere_in(from, connection, &pattern, Way::Publishes);
             }
         }
     }
@@ -101,7 +101,7 @@ impl Graph {
                 }
             }
             None => {
-                self.to_pattern(&from, connection, "anywhere", Way::Publishes);
+                self.publish_anywhere_in(&from, connection, "anywhere", Way::Publishes);
                 // Some of it is known where there are schemas of it.
                 let consumers = plan.consumers_of(&component.name).into_iter();
                 let schemas = consumers
@@ -153,7 +153,7 @@ impl Graph {
                     self.once(from, &to, way, label);
                 }
             }
-            _ => self.to_pattern(from, connection, &format!("{exchange}:{key}"), way),
+            _ => self.publish_anywhere_in(from, connection, &format!("{exchange}:{key}"), way),
         }
     }
 
@@ -167,7 +167,7 @@ impl Graph {
             .collect()
     }
 
-    fn to_exchange(
+    fn publish_to(
         &mut self,
         from: &Place,
         connection: &Arc<str>,
@@ -186,7 +186,13 @@ impl Graph {
         }
     }
 
-    fn to_pattern(&mut self, from: &Place, connection: &Arc<str>, pattern: &str, way: Way) {
+    fn publish_anywhere_in(
+        &mut self,
+        from: &Place,
+        connection: &Arc<str>,
+        pattern: &str,
+        way: Way,
+    ) {
         let to = Place::at(Kind::Destination, connection, pattern);
         self.once(from, &to, way, None);
     }
