@@ -176,7 +176,7 @@ const LIBRARIES: [(&str, &[&str]); 20] = [
     ("object_store", &["hive-objects"]),
     ("opentelemetry", &["hive-otlp"]),
     ("prometheus", &["hive-telemetry"]),
-    ("reqwest", &["hive-objects"]),
+    ("reqwest", &["hive-host", "hive-objects"]),
     ("wasmtime", &["hive-sandbox"]),
     ("zstd", &["hive-contracts"]),
 ];

@@ -91,7 +91,7 @@ async fn everything_that_the_interfaces_have_in_a_directory() -> Result<()> {
         other.display()
     );
     let vhost = Broker::shared().await?.vhost("objects").await?;
-    let mut host = launch(&vhost, &obedient(&containers, "timeout = \"30s\""), &[]).await?;
+    let mut host = launch(&vhost, &obedient(&containers, "timeout = \"120s\""), &[]).await?;
     assert_answers(&vhost, ALL).await?;
     assert_eq!(std::fs::read_to_string(folder.join("a"))?, "twelve");
     assert_eq!(std::fs::metadata(folder.join("large"))?.len(), 26_000_000);
@@ -123,7 +123,7 @@ async fn everything_that_the_interfaces_have_in_a_bucket() -> Result<()> {
     let server = S3Server::start().await?;
     let containers = format!("box = \"s3://{BUCKET}/a/b\", other = \"s3://{BUCKET}/other/\"");
     let vhost = Broker::shared().await?.vhost("objects").await?;
-    let toml = obedient(&containers, "timeout = \"30s\"");
+    let toml = obedient(&containers, "timeout = \"120s\"");
     let mut host = launch(&vhost, &toml, &server.variables()).await?;
     assert_answers(&vhost, ALL).await?;
     let names: Vec<String> = server

@@ -175,7 +175,7 @@ fn toml(folder: &Path, objects: &Path) -> HiveToml {
     let component = example_component("tracks");
     let grants = format!(
         "allow = {{ publish = [], keyvalue = [\"tracks\"], blobstore = {{ tracks = \"file:{}\" }} }}\n\
-         memory = \"256MiB\"\ntimeout = \"30s\"",
+         memory = \"256MiB\"\ntimeout = \"120s\"",
         objects.display()
     );
     HiveToml::new()
