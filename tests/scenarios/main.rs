@@ -332,9 +332,9 @@ mod cli {
     mod publish_command;
     mod screen;
     mod tail;
+    mod test_buckets;
     mod test_components;
     mod test_flows;
-    mod test_objects;
     mod tools;
 }
 
