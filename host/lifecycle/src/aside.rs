@@ -18,9 +18,10 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// The niceness of the threads: beside a thread of the usual one, such a thread has about a tenth of a processor, so that
-/// work which has to compute for long gets on as well.
-const NICENESS: i32 = 10;
+/// The niceness of the threads: beside a thread of the usual one, such a thread has about a quarter of a processor. The kernel
+/// weighs them against every program of the machine, and a call has a time limit: with 10, a tenth, calls of a tenth of a
+/// second were not through within ten seconds beside builds and brokers that kept both processors busy.
+const NICENESS: i32 = 5;
 
 thread_local! {
     /// Whether the future that this thread polls is to be aside.

@@ -178,6 +178,6 @@ async fn what_computes_for_long_goes_on_on_threads_of_a_lower_priority() -> Resu
         *time >= before + Duration::from_millis(100)
     })
     .await?;
-    assert!(niceness.iter().all(|nice| *nice >= 10), "{niceness:?}");
+    assert!(niceness.iter().all(|nice| *nice >= 5), "{niceness:?}");
     Ok(())
 }
