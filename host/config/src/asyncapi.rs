@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use hive_contracts::Contract;
-use hive_routes::{Answer, Publish, Template};
+use hive_routes::{Publish, Template};
 
 use self::channels::{Channels, Target};
 use self::names::Names;
@@ -187,17 +187,13 @@ impl Document {
         let bindings = json!({ "amqp": { "ack": true, "bindingVersion": BINDING } });
         self.operation("receive", name, &channel, &message, (handler, bindings));
         let routes = consumer.handler.routes();
-        let answers = routes.into_iter().flat_map(|routes| {
-            let routed = routes.routes.iter().map(|route| &route.answer);
-            routed.chain([&routes.otherwise])
-        });
-        for answer in answers {
-            if let Answer::Publish(publish) = answer {
-                self.route(consumer, publish);
+        match routes {
+            Some(routes) => {
+                for publish in routes.publications() {
+                    self.route(consumer, publish);
+                }
             }
-        }
-        if routes.is_none() {
-            self.publications(consumer, contract);
+            None => self.publications(consumer, contract),
         }
     }
 

@@ -70,6 +70,16 @@ pub enum Unreached {
 }
 
 impl Routes {
+    /// What its routes publish, and then what `otherwise` does.
+    pub fn publications(&self) -> impl Iterator<Item = &Publish> {
+        let routed = self.routes.iter().map(|route| &route.answer);
+        let answers = routed.chain([&self.otherwise]);
+        answers.filter_map(|answer| match answer {
+            Answer::Publish(publish) => Some(&**publish),
+            _ => None,
+        })
+    }
+
     /// The routes that no delivery reaches, by their numbers from 0.
     pub fn unreached(&self) -> Vec<(usize, Unreached)> {
         let all = self.takes_all();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hive_config::plan::{ComponentPlan, ConsumerPlan, HttpRoutePlan, Plan};
 use hive_core::glob::Glob;
-use hive_routes::{Answer, Publish};
+use hive_routes::Publish;
 
 use super::{Graph, Kind, Place, Way};
 
@@ -59,15 +59,9 @@ impl Graph {
 
     /// The publications of a consumer without a component.
     fn routes(&mut self, from: &Place, consumer: &ConsumerPlan) {
-        let routes = consumer.handler.routes();
-        let answers = routes.into_iter().flat_map(|routes| {
-            let routed = routes.routes.iter().map(|route| &route.answer);
-            routed.chain([&routes.otherwise])
-        });
-        for answer in answers {
-            if let Answer::Publish(publish) = answer {
-                self.route(from, &consumer.connection, publish);
-            }
+        let routes = consumer.handler.routes().into_iter();
+        for publish in routes.flat_map(|routes| routes.publications()) {
+            self.route(from, &consumer.connection, publish);
         }
     }
 
