@@ -32,8 +32,7 @@ impl Graph {
         }
     }
 
-    /// The node that stands for a delay queue of one consumer, by connection and queue.
-    fn delay_queues(&self) -> HashMap<(Arc<str>, Arc<str>), Place> {
+    fn delay_queues(&self) -> DelayQueues {
         let nodes = self.nodes.iter();
         let each = nodes.flat_map(|(place, node)| {
             let queues = node.queues.iter();
@@ -42,33 +41,19 @@ impl Graph {
                 (key, place.clone())
             })
         });
-        each.collect()
+        DelayQueues(each.collect())
     }
 
-    fn misfit(
-        &mut self,
-        connection: &Arc<str>,
-        misfit: &Misfit,
-        delays: &HashMap<(Arc<str>, Arc<str>), Place>,
-    ) {
+    fn misfit(&mut self, connection: &Arc<str>, misfit: &Misfit, delays: &DelayQueues) {
         let place = match &misfit.entity {
             Entity::Exchange(name) => Place::at(Kind::Exchange, connection, Arc::clone(name)),
-            Entity::Queue(name) => {
-                let delay = delays.get(&(Arc::clone(connection), Arc::clone(name)));
-                delay
-                    .cloned()
-                    .unwrap_or_else(|| Place::at(Kind::Queue, connection, Arc::clone(name)))
-            }
+            Entity::Queue(name) => delays.place_of(connection, name),
             Entity::SharedDelayQueues => shared(connection),
         };
         self.problem(&place, &misfit.reason);
     }
 
-    fn consumer_state(
-        &mut self,
-        status: &ConsumerStatus,
-        delays: &HashMap<(Arc<str>, Arc<str>), Place>,
-    ) {
+    fn consumer_state(&mut self, status: &ConsumerStatus, delays: &DelayQueues) {
         let place = Place::here(Kind::Consumer, Arc::clone(&status.consumer));
         let state = status.state();
         if let Some(node) = self.nodes.get_mut(&place) {
@@ -83,11 +68,7 @@ impl Graph {
             }
         }
         for depth in &status.queues {
-            let key = (Arc::clone(connection), Arc::clone(&depth.queue));
-            let place = delays.get(&key).cloned();
-            let place = place
-                .unwrap_or_else(|| Place::at(Kind::Queue, connection, Arc::clone(&depth.queue)));
-            self.depth(&place, depth);
+            self.depth(&delays.place_of(connection, &depth.queue), depth);
         }
     }
 
@@ -129,6 +110,18 @@ impl Graph {
         {
             node.problems.push(reason.clone());
         }
+    }
+}
+
+/// By connection and queue, the node that stands for a delay queue of one consumer.
+struct DelayQueues(HashMap<(Arc<str>, Arc<str>), Place>);
+
+impl DelayQueues {
+    /// The place of a queue: that of the retries it is for, or its own.
+    fn place_of(&self, connection: &Arc<str>, queue: &Arc<str>) -> Place {
+        let retries = self.0.get(&(Arc::clone(connection), Arc::clone(queue)));
+        let own = || Place::at(Kind::Queue, connection, Arc::clone(queue));
+        retries.cloned().unwrap_or_else(own)
     }
 }
 
