@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 
 use hive_core::codes::Code;
 use hive_core::group::Wanted;
-use hive_core::scaling::NewBounds;
 use hive_telemetry::Fact;
 use tokio::time::Instant;
 
@@ -171,16 +170,13 @@ impl Given {
         };
         let mut arguments = vec![("all_hosts".to_owned(), "true".to_owned())];
         if let Wanted::Rescale { to, .. } = wanted {
-            let named = |name: &str, bound: Option<u16>| {
-                bound.map(|bound| (name.to_owned(), bound.to_string()))
-            };
-            arguments.extend(match to {
-                None => vec![("reset".to_owned(), "true".to_owned())],
-                Some(NewBounds { min, max }) => [named("min", *min), named("max", *max)]
-                    .into_iter()
-                    .flatten()
-                    .collect(),
-            });
+            match to {
+                None => arguments.push(("reset".to_owned(), "true".to_owned())),
+                Some(bounds) => {
+                    let named = bounds.named();
+                    arguments.extend(named.map(|(name, to)| (name.to_owned(), to.to_string())));
+                }
+            }
         }
         Self {
             subject: subject.map(|subject| bounded(subject)),

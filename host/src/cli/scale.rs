@@ -1,6 +1,7 @@
 //! `hive-host scale`: how many workers a consumer of a running host may have.
 
 use clap::Args;
+use hive_core::scaling::NewBounds;
 use serde_json::Value;
 
 use super::Exit;
@@ -50,14 +51,11 @@ pub(super) fn run(arguments: &Scale) -> Exit {
 
 fn path(arguments: &Scale) -> String {
     let consumer = encoded(&arguments.consumer);
-    let named = |name: &str, bound: Option<u16>| bound.map(|bound| format!("{name}={bound}"));
+    let Scale { min, max, .. } = *arguments;
+    let bounds = NewBounds { min, max }.named();
+    let bounds = bounds.map(|(name, bound)| format!("{name}={bound}"));
     let reset = arguments.reset.then(|| "reset=true".to_owned());
-    let query = [
-        named("min", arguments.min),
-        named("max", arguments.max),
-        reset,
-    ];
-    let query: Vec<_> = query.into_iter().flatten().collect();
+    let query: Vec<_> = bounds.chain(reset).collect();
     let path = format!("/v1/consumers/{consumer}/scale?{}", query.join("&"));
     arguments.whose.on(path)
 }

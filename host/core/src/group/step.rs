@@ -316,15 +316,12 @@ impl std::fmt::Display for Wanted {
             Self::Rescale { consumer, to: None } => write!(f, "scale {consumer} --reset"),
             Self::Rescale {
                 consumer,
-                to: Some(NewBounds { min, max }),
+                to: Some(bounds),
             } => {
                 write!(f, "scale {consumer}")?;
-                for (name, bound) in [("min", min), ("max", max)] {
-                    if let Some(bound) = bound {
-                        write!(f, " --{name} {bound}")?;
-                    }
-                }
-                Ok(())
+                bounds
+                    .named()
+                    .try_for_each(|(name, bound)| write!(f, " --{name} {bound}"))
             }
             Self::Reload => f.write_str("reload"),
             Self::Swap { component, code } => match code {

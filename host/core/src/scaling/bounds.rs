@@ -68,6 +68,15 @@ impl Bounds {
     }
 }
 
+impl NewBounds {
+    /// Those that are asked for, each with its name.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u16)> {
+        let both = [("min", self.min), ("max", self.max)];
+        both.into_iter()
+            .filter_map(|(name, bound)| Some((name, bound?)))
+    }
+}
+
 impl From<&ScalePlan> for Bounds {
     fn from(plan: &ScalePlan) -> Self {
         Self {
