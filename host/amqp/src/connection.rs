@@ -131,8 +131,7 @@ impl Connection {
 
     /// Whether its queues and exchanges are declared on the broker that it is connected to.
     pub fn has_declared(&self) -> bool {
-        let state = self.state(Role::Consume).now();
-        matches!(state, LinkState::Open | LinkState::Blocked(_))
+        self.consuming.is_open()
     }
 
     /// How a link is doing, for readiness and metrics.

@@ -184,6 +184,11 @@ impl Link {
         self.latest.borrow().session.clone()
     }
 
+    /// Whether there is a session.
+    pub(crate) fn is_open(&self) -> bool {
+        self.latest.borrow().session.is_some()
+    }
+
     /// `queue` was deleted: it is declared again if the plan declares it, and waited for otherwise.
     pub(crate) fn is_missing(&self, queue: &Arc<str>) {
         self.wish(Wish {
