@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use hive_tests::{Message, eventually, guest};
+use hive_tests::{eventually, guest};
 use serde_json::Value;
 
-use super::swap::{Stage, succeeded};
-
-const JSON: &str = "content-type: application/json\r\n";
+use super::swap::{JSON, Stage, succeeded};
 
 const MESSAGES: usize = 20_000;
 
@@ -31,50 +29,15 @@ async fn wait_for_its_deliveries(stage: &Stage) -> Result<()> {
 /// Ends a canary under load, and gives how many messages each version has answered: every one of them once.
 async fn ended_under_load(stage: &Stage, flag: &str) -> Result<BTreeMap<String, usize>> {
     start(stage).await?;
-    let load = async {
-        for portion in 0..MESSAGES / 1000 {
-            let numbers =
-                (0..1000).map(|number| Message::new((portion * 1000 + number).to_string()));
-            stage.vhost.publish_all("", "letters", numbers).await?;
-        }
-        anyhow::Ok(())
-    };
     let end = async {
         wait_for_its_deliveries(stage).await?;
         succeeded(&stage.swap(&[flag]).await?)
     };
-    let mut answered = BTreeMap::<usize, usize>::new();
-    let mut by = BTreeMap::<String, usize>::new();
-    let answers = async {
-        let mut count = 0;
-        stage
-            .vhost
-            .take_until("out", |answer| {
-                let text = answer.text();
-                let (version, number) = text.split_once(' ').unwrap_or_default();
-                *answered
-                    .entry(number.parse().unwrap_or(usize::MAX))
-                    .or_default() += 1;
-                *by.entry(version.to_owned()).or_default() += 1;
-                count += 1;
-                count == MESSAGES
-            })
-            .await
-    };
-    let (loaded, ended, answers) = tokio::join!(load, end, answers);
+    let (loaded, ended, by) = tokio::join!(stage.load(MESSAGES), end, stage.answers(MESSAGES));
     loaded?;
     ended?;
-    answers?;
-    ensure!(
-        answered.len() == MESSAGES,
-        "{} were answered",
-        answered.len()
-    );
-    ensure!(answered.values().all(|count| *count == 1), "some twice");
-    for outcome in ["retried", "dead_lettered", "requeued", "lost"] {
-        let series = format!("hive_deliveries_total{{consumer=\"letters\",outcome=\"{outcome}\"}}");
-        ensure!(stage.host.metric(&series).await? == 0.0, "{outcome}");
-    }
+    let by = by?;
+    stage.assert_all_handled().await?;
     Ok(by)
 }
 

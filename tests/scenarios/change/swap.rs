@@ -76,6 +76,54 @@ impl Stage {
         Ok(name.unwrap_or_default().to_owned())
     }
 
+    /// Publishes so many numbers.
+    pub(super) async fn load(&self, count: usize) -> Result<()> {
+        for portion in 0..count / 1000 {
+            let numbers =
+                (0..1000).map(|number| Message::new((portion * 1000 + number).to_string()));
+            self.vhost.publish_all("", "letters", numbers).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the answers to so many numbers: one to each. Gives how many each version has answered.
+    pub(super) async fn answers(&self, count: usize) -> Result<BTreeMap<String, usize>> {
+        let mut answered: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut taken = 0;
+        let take = self.vhost.take_until("out", |answer| {
+            let text = answer.text();
+            let (version, number) = text.split_once(' ').unwrap_or_default();
+            answered
+                .entry(number.parse().unwrap_or(usize::MAX))
+                .or_default()
+                .push(version.to_owned());
+            taken += 1;
+            taken == count
+        });
+        take.await?;
+        assert_eq!(answered.len(), count, "some messages were not answered");
+        let mut by: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, versions) in &answered {
+            assert_eq!(
+                versions.len(),
+                1,
+                "message {number} was answered by {versions:?}"
+            );
+            *by.entry(versions[0].clone()).or_default() += 1;
+        }
+        Ok(by)
+    }
+
+    /// By the host's own word, nothing became of a delivery but an ack.
+    pub(super) async fn assert_all_handled(&self) -> Result<()> {
+        for other in ["retried", "dead_lettered", "requeued", "lost"] {
+            let series =
+                format!(r#"hive_deliveries_total{{consumer="letters",outcome="{other}"}}"#);
+            assert_eq!(self.host.metric(&series).await? as usize, 0, "{other}");
+        }
+        Ok(())
+    }
+
     /// What `/v1/components` says of it.
     pub(super) async fn shown(&self) -> Result<Value> {
         let body = self.host.admin("/v1/components").await?.body;
@@ -314,7 +362,7 @@ async fn a_sound_canary_is_promoted_by_itself() -> Result<()> {
     Ok(())
 }
 
-const JSON: &str = "content-type: application/json\r\n";
+pub(super) const JSON: &str = "content-type: application/json\r\n";
 
 #[tokio::test]
 async fn a_canary_can_be_ended_by_hand() -> Result<()> {
@@ -481,14 +529,7 @@ async fn fifty_swaps_under_full_load_lose_nothing_and_repeat_nothing() -> Result
         std::fs::read(guest("second"))?,
         std::fs::read(guest("first"))?,
     ];
-    let load = async {
-        for portion in 0..MESSAGES / 1000 {
-            let numbers =
-                (0..1000).map(|number| Message::new((portion * 1000 + number).to_string()));
-            stage.vhost.publish_all("", "letters", numbers).await?;
-        }
-        anyhow::Ok(())
-    };
+    let load = stage.load(MESSAGES);
     let swaps = async {
         let code = stage.folder.join("next.wasm");
         let began = Instant::now();
@@ -500,49 +541,14 @@ async fn fifty_swaps_under_full_load_lose_nothing_and_repeat_nothing() -> Result
         }
         anyhow::Ok(began.elapsed())
     };
-    let mut answered: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let answers = async {
-        let mut count = 0;
-        stage
-            .vhost
-            .take_until("out", |answer| {
-                let text = answer.text();
-                let (version, number) = text.split_once(' ').unwrap_or_default();
-                answered
-                    .entry(number.parse().unwrap_or(usize::MAX))
-                    .or_default()
-                    .push(version.to_owned());
-                count += 1;
-                count == MESSAGES
-            })
-            .await
-    };
-    let (loaded, swapped, answers) = tokio::join!(load, swaps, answers);
+    let answers = stage.answers(MESSAGES);
+    let (loaded, swapped, by) = tokio::join!(load, swaps, answers);
     loaded?;
-    answers?;
+    let by = by?;
     let took = swapped.context("a swap failed")?;
     assert_eq!(stage.shown().await?["generation"], SWAPS as u64 + 1);
-    assert_eq!(answered.len(), MESSAGES, "some messages were not answered");
-    let mut by: BTreeMap<&str, usize> = BTreeMap::new();
-    for (number, versions) in &answered {
-        assert_eq!(
-            versions.len(),
-            1,
-            "message {number} was answered by {versions:?}"
-        );
-        *by.entry(versions[0].as_str()).or_default() += 1;
-    }
     assert_eq!(by.len(), 2, "both versions answer: {by:?}");
-    let outcome = |outcome: &str| {
-        format!(r#"hive_deliveries_total{{consumer="letters",outcome="{outcome}"}}"#)
-    };
-    for other in ["retried", "dead_lettered", "requeued", "lost"] {
-        assert_eq!(
-            stage.host.metric(&outcome(other)).await? as usize,
-            0,
-            "{other}"
-        );
-    }
+    stage.assert_all_handled().await?;
     report(&format!(
         "{SWAPS} swaps in {took:?} under load; answered by each version: {by:?}"
     ));
