@@ -206,6 +206,11 @@ impl Running {
         acked(self.host()?).await
     }
 
+    /// The port of a host's admin server.
+    pub(crate) async fn admin_port(&self) -> Result<u16> {
+        self.host()?.admin_port().await
+    }
+
     fn host(&self) -> Result<&HostProcess> {
         match self {
             Self::Hive(host) => Ok(host),

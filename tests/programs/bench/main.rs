@@ -14,6 +14,7 @@ mod hosts;
 mod http;
 mod native;
 mod null;
+mod pages;
 mod plot;
 mod report;
 mod ring;
@@ -103,6 +104,15 @@ struct Options {
     /// at full rate and 30,000 at once
     #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers", "null", "bout", "prefetch"])]
     http: bool,
+    /// Instead of all that: what this many open admin pages cost a host that is busy
+    #[arg(
+        long,
+        value_name = "PAGES",
+        num_args = 0..=1,
+        default_missing_value = "50",
+        conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers", "null", "http", "bout", "against"]
+    )]
+    pages: Option<usize>,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
     /// consumers, as tables, and as a picture in that file; about ten minutes
     #[arg(
@@ -169,6 +179,9 @@ async fn compare(options: Options) -> Result<()> {
     }
     if options.null {
         return null::measure(&options);
+    }
+    if let Some(pages) = options.pages {
+        return pages::measure(pages, options.rounds, options.prefetch).await;
     }
     let broker = Broker::private().await?;
     if let Some(file) = &options.plot {

@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 
 pub(crate) use self::bare::Bare;
 pub(crate) use self::broker::NullBroker;
-use self::broker::{Outcome, Started};
+use self::broker::Outcome;
+pub(crate) use self::broker::Started;
 use super::bout::Bout;
 use super::contender::Contender;
 use super::report::{self, Table};
@@ -117,7 +118,7 @@ fn at_a_pace(contender: Contender, bout: &Bout, pace: f64, seconds: f64) -> Resu
 }
 
 /// A host declares a queue of a type that RabbitMQ has.
-fn of_a_type(bout: &Bout) -> Bout {
+pub(crate) fn of_a_type(bout: &Bout) -> Bout {
     Bout {
         queue: "classic",
         ..*bout

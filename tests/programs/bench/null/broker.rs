@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,12 @@ use crate::work::{QUEUE, message};
 const ROOM: usize = 256 << 10;
 /// How much is written at once.
 const PIECE: usize = 128 << 10;
+
+/// The bit of queue.declare that asks for no answer, behind passive, durable, exclusive and auto-delete.
+const NO_WAIT_OF_QUEUE: u8 = 1 << 4;
+
+/// How long a client is waited for.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Streams so many deliveries to whoever consumes, and reports how long they took.
 #[derive(Debug, Clone, Args)]
@@ -54,7 +61,7 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) struct Started {
     child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Receiver<std::io::Result<String>>,
     pub(crate) url: String,
 }
 
@@ -66,18 +73,32 @@ impl Started {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = hive_tests::start(&mut command)?;
         let stdout = child.stdout.take().context("it has an output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let port = lines.next().context("the null broker has ended")??;
-        Ok(Self {
+        let (tell, lines) = mpsc::channel();
+        // Ends with the output of the process.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut started = Self {
             child,
             lines,
-            url: format!("amqp://guest:guest@127.0.0.1:{port}/%2f"),
-        })
+            url: String::new(),
+        };
+        let port = started.next()?;
+        started.url = format!("amqp://guest:guest@127.0.0.1:{port}/%2f");
+        Ok(started)
     }
 
-    /// Waits for a line with these words.
+    /// Waits for what the process says next.
     fn next(&mut self) -> Result<String> {
-        Ok(self.lines.next().context("the null broker has ended")??)
+        match self.lines.recv_timeout(LONGEST) {
+            Ok(line) => Ok(line?),
+            Err(RecvTimeoutError::Timeout) => bail!("the client was not done within {LONGEST:?}"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the null broker has ended"),
+        }
     }
 
     /// Waits until the first delivery is written.
@@ -353,8 +374,11 @@ impl Connection {
                     b"" => b"amq.gen-null",
                     name => name,
                 };
-                // No message, no consumer.
-                method(out, channel, (50, 11), &[&short_text(name), &[0; 8]]);
+                // With no-wait, as a host asks, an answer would end the connection.
+                if arguments.octet()? & NO_WAIT_OF_QUEUE == 0 {
+                    // No message, no consumer.
+                    method(out, channel, (50, 11), &[&short_text(name), &[0; 8]]);
+                }
             }
             (60, 10) => {
                 let _size = arguments.long()?;
