@@ -266,7 +266,8 @@ impl Pipeline {
                     self.call(held).await;
                 }
             };
-            leading.during(pin!(handling)).await;
+            let hand_over = self.subscription.hand_over();
+            leading.during(hand_over, pin!(handling)).await;
         }
     }
 

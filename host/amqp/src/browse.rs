@@ -252,7 +252,7 @@ impl Browsing {
         self.asked = 0;
         self.is_empty = false;
         let tag = delivery.delivery_tag;
-        let came_back = CameBack::of(&delivery);
+        let came_back = CameBack::of(delivery.redelivered, &delivery.properties);
         let handed_out = delivery_count(&delivery.properties);
         // A dead letter says where in its stream it was, and is in none itself.
         let is_dead_letter = header(&delivery.properties, REASON).is_some();

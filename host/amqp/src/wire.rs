@@ -1,5 +1,6 @@
 //! The octets under lapin: sockets, TLS, and the frames that are looked at on their way.
 
+pub(crate) mod arrivals;
 pub(crate) mod endings;
 pub(crate) mod frame;
 pub(crate) mod in_flight;

@@ -6,6 +6,7 @@
 //! is known before what is buffered has been handled (`endings`).
 
 mod feed;
+mod lead;
 mod live;
 mod prefetch;
 mod resizing;
@@ -22,9 +23,11 @@ use hive_config::plan::{ConsumerPlan, QueueKind};
 use hive_core::codes::{Code, Reason};
 use hive_lifecycle::Tasks;
 use hive_telemetry::Fact;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 
 use self::feed::{FIRST_PAUSE, Feed};
+pub use self::lead::Lead;
+use self::lead::Leads;
 use self::live::{Live, NoneCame};
 use self::standing::Standing;
 pub use self::standing::{ConsumerState, ConsumerWatch};
@@ -34,6 +37,7 @@ use super::acks::sink::AckSink;
 use super::settlement::{Delivery, Settlement};
 use super::stream::Reading;
 use crate::link::Link;
+use crate::message::arrived::Arrived;
 use crate::message::came_back::CameBack;
 use crate::message::original::receive;
 use crate::wire::endings::Cause;
@@ -61,23 +65,11 @@ pub struct Subscription {
     /// The kind of its queue, if hive.toml declares it.
     kind: Option<QueueKind>,
     link: Link,
-    feed: Mutex<Feed>,
+    leads: Leads,
     standing: watch::Sender<Standing>,
     intake: watch::Sender<Intake>,
     /// Nothing is handed out for now, though the subscription stands.
     held_back: watch::Sender<bool>,
-}
-
-/// The right to wait for the broker, which one worker of a subscription has at a time. A worker that got a
-/// delivery gives it up, or continues with it at once.
-#[derive(Debug, Default)]
-pub struct Lead<'a>(Option<MutexGuard<'a, Feed>>);
-
-impl Lead<'_> {
-    /// The next one has it.
-    pub fn give_up(&mut self) {
-        self.0 = None;
-    }
 }
 
 impl Subscription {
@@ -108,7 +100,7 @@ impl Subscription {
             standing: watch::Sender::new(Standing::Waiting("not subscribed yet".into())),
             intake,
             held_back: hold_back,
-            feed: Mutex::new(Feed::new(plan, wanted, held_back)),
+            leads: Leads::new(Feed::new(plan, wanted, held_back)),
         }
     }
 
@@ -163,10 +155,7 @@ impl Subscription {
 
     /// None once the link has ended.
     async fn lead<'a>(&'a self, lead: &mut Lead<'a>) -> Option<Box<Delivery>> {
-        if lead.0.is_none() {
-            lead.0 = Some(self.feed.lock().await);
-        }
-        let feed: &mut Feed = lead.0.as_mut()?;
+        let feed = self.leads.take(lead).await;
         loop {
             self.conclude(feed).await;
             self.conclude_resizing(feed).await;
@@ -239,7 +228,7 @@ impl Subscription {
                 Ok(delivery) if sink.is_alive() => {
                     if intake == Intake::All
                         && let Some(prefetch) =
-                            prefetch.came(delivery.data.len(), || sink.parked().0)
+                            prefetch.came(delivery.body.len(), || sink.parked().0)
                     {
                         *resizing = Some(self.subscribing.resize(live, prefetch));
                     }
@@ -259,7 +248,7 @@ impl Subscription {
                 }
                 // Buffered deliveries of a dead channel: they cannot be settled and come again.
                 Ok(_) => {}
-                // lapin reports only the end; the cause was handled above.
+                // Only the end is known here; the cause was handled above.
                 Err(NoneCame::Lost(_)) if sink.end().is_over() => {}
                 Err(NoneCame::Lost(reason)) => {
                     let session = live.session.clone();
@@ -272,35 +261,29 @@ impl Subscription {
         }
     }
 
+    /// How long a worker takes at the moment until it has the lead that another one gives up.
+    pub fn hand_over(&self) -> Duration {
+        self.leads.hand_over()
+    }
+
     /// How many deliveries have arrived and were not taken by [`Subscription::next`]. The broker counts them as
     /// delivered, so asking it does not help.
     pub async fn prefetched(&self) -> usize {
-        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.feed.lock()).await else {
+        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.leads.aside()).await else {
             return 0;
         };
-        // While every worker is busy, none takes over the stream that has replaced the one here, whose end is
-        // not the end of the consumer.
-        let concluding = self.conclude_resizing(&mut feed);
-        let is_concluded = tokio::time::timeout(TURN_TIMEOUT, concluding).await.is_ok();
         match &mut feed.live {
             // Deliveries over a dead channel wait at the broker again.
-            Some(live) if live.sink.is_alive() => match is_concluded {
-                true => live.look_ahead(),
-                false => live.ahead.len(),
-            },
+            Some(live) if live.sink.is_alive() => live.look_ahead(),
             _ => 0,
         }
     }
 
     /// `None` if it must not be handled.
-    fn deliver(
-        &self,
-        delivery: lapin::message::Delivery,
-        sink: &Arc<AckSink>,
-    ) -> Option<Box<Delivery>> {
-        let tag = delivery.delivery_tag;
-        let part = sink.end().bodies().part_of(tag, delivery.data.len());
-        let came_back = CameBack::of(&delivery);
+    fn deliver(&self, delivery: Arrived, sink: &Arc<AckSink>) -> Option<Box<Delivery>> {
+        let tag = delivery.tag;
+        let part = sink.end().bodies().part_of(tag, delivery.body.len());
+        let came_back = CameBack::of(delivery.redelivered, &delivery.properties);
         let (mut envelope, original) = receive(self.subscribing.plan.queue.clone(), delivery);
         let place = match (&self.subscribing.reading, envelope.stream_offset) {
             (None, None) => None,

@@ -1,6 +1,6 @@
 //! How often a message came back to its queue, as far as the broker says so: [`CameBack`].
 
-use lapin::message::Delivery;
+use lapin::BasicProperties;
 
 use super::broker_headers::delivery_count;
 
@@ -19,11 +19,11 @@ pub enum CameBack {
 impl CameBack {
     /// Reads it off a delivery. A count of zero says nothing: on a classic queue it is the
     /// publisher's own header.
-    pub(crate) fn of(delivery: &Delivery) -> Self {
-        if !delivery.redelivered {
+    pub(crate) fn of(redelivered: bool, properties: &BasicProperties) -> Self {
+        if !redelivered {
             return Self::Never;
         }
-        match delivery_count(&delivery.properties) {
+        match delivery_count(properties) {
             Some(count @ 1..) => Self::Counted(u32::try_from(count).unwrap_or(u32::MAX)),
             Some(0) | None => Self::Uncounted,
         }
@@ -32,20 +32,19 @@ impl CameBack {
 
 #[cfg(test)]
 mod tests {
-    use lapin::BasicProperties;
     use lapin::types::{AMQPValue, FieldTable};
 
     use super::*;
     use crate::message::broker_headers::DELIVERY_COUNT;
 
     fn came_back(redelivered: bool, count: Option<AMQPValue>) -> CameBack {
-        let mut delivery = Delivery::mock(1, "".into(), "q".into(), redelivered, Vec::new());
+        let mut properties = BasicProperties::default();
         if let Some(count) = count {
             let mut headers = FieldTable::default();
             headers.insert(DELIVERY_COUNT.into(), count);
-            delivery.properties = BasicProperties::default().with_headers(headers);
+            properties = properties.with_headers(headers);
         }
-        CameBack::of(&delivery)
+        CameBack::of(redelivered, &properties)
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use hive_core::message::{Attempt, Envelope, Message};
 use lapin::BasicProperties;
-use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::arrived::Arrived;
 use super::bookkeeping::{
     ATTEMPT, EXCHANGE, EXPIRATION, MARK, REASON, RESERVED, RETRY_QUEUE, ROUTING_KEY, STASHED,
     TRACE, USER_ID, is_hidden, is_stashed,
@@ -93,15 +93,15 @@ impl Original {
 }
 
 /// Splits a delivery from `queue` into its parts.
-pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
-    let Delivery {
+pub fn receive(queue: Arc<str>, delivery: impl Into<Arrived>) -> (Envelope, Original) {
+    let Arrived {
         exchange,
         routing_key,
         redelivered,
         properties,
-        data,
+        body,
         ..
-    } = delivery;
+    } = delivery.into();
     let read_off = ReadOff::from(&properties, &queue);
     let original = read_off.original(queue.clone(), exchange, routing_key, properties);
     let is_dead_letter = header(&original.properties, REASON).is_some();
@@ -109,7 +109,7 @@ pub fn receive(queue: Arc<str>, delivery: Delivery) -> (Envelope, Original) {
         message: Message {
             // Hidden headers are gone from the original already, bar those that a dead letter may show.
             properties: read(&original.properties, |name| is_hidden(name, is_dead_letter)),
-            body: data,
+            body,
         },
         queue,
         exchange: original.exchange.to_string(),
@@ -269,6 +269,8 @@ fn short(value: &AMQPValue, kept: &mut Entries) -> Option<ShortString> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use lapin::message::Delivery;
 
     use super::*;
     use crate::message::bookkeeping::PUBLISH_ID;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::wire::arrivals::{Arrivals, Taker};
 use crate::wire::frame::{Answer, Ending};
 use crate::wire::in_flight::{Arrival, Bodies, InFlight, Share};
 
@@ -37,6 +38,8 @@ pub(crate) struct End {
     cause: watch::Sender<Option<Cause>>,
     answer: OnceLock<Answer>,
     bodies: Bodies,
+    /// Where its deliveries go; none for a channel whose deliveries lapin hands out.
+    arrivals: OnceLock<Arc<Arrivals>>,
 }
 
 /// Why a channel's deliveries ended.
@@ -65,11 +68,18 @@ impl Endings {
         &self.in_flight
     }
 
-    /// Watches a channel that was opened just now to consume on it: the bodies of its deliveries are counted.
-    pub(crate) fn watch_consuming(&self, channel: u16, share: &Arc<Share>) -> Arc<End> {
+    /// Watches a channel that was opened just now to consume on it: the bodies of its deliveries are counted, and its
+    /// deliveries are for the one who takes them here.
+    pub(crate) fn watch_consuming(&self, channel: u16, share: &Arc<Share>) -> (Arc<End>, Taker) {
         let end = self.watch(channel);
         end.bodies.count(share);
-        end
+        let taker = Taker::new(end.arrivals.get_or_init(Arc::default));
+        (end, taker)
+    }
+
+    /// Where the deliveries of a channel go, if lapin does not hand them out.
+    pub(super) fn arrivals(&self, channel: u16) -> Option<Arc<Arrivals>> {
+        self.lock().get(&channel)?.arrivals.get().cloned()
     }
 
     /// A delivery with a body of so many bytes is about to be read.

@@ -12,17 +12,21 @@
 //!
 //! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a channel's
 //! deliveries long before lapin reports it. It stops in front of a delivery whose body has no room in memory
-//! ([`arriving`]).
+//! ([`arriving`]), and takes the deliveries of consumers, which lapin never sees ([`taking`]).
 
 mod arriving;
 pub(crate) mod outbound;
+mod taking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hive_telemetry::Fact;
+use tokio::time::Instant;
 
 use self::arriving::{Arriving, Look};
+use self::taking::Taking;
 use super::endings::Endings;
 use super::frame::{self, BrokerVersion, Ending, Mended};
 
@@ -39,6 +43,10 @@ const LEAST_FRAME_MAX: u32 = 4096;
 const LARGEST: usize = 64 << 20;
 /// How much is read at once.
 const ROOM: usize = 64 << 10;
+/// For how long lapin hears nothing while deliveries come: half of the shortest heartbeat.
+const QUIET: Duration = Duration::from_millis(500);
+/// A whole frame: a heartbeat, on channel 0.
+const HEARTBEAT: [u8; AROUND] = [frame::HEARTBEAT, 0, 0, 0, 0, 0, 0, 0xce];
 
 /// Bytes on their way from the broker to lapin: `start..screened` may go, `screened..end` may not yet.
 #[derive(Debug)]
@@ -67,6 +75,16 @@ pub struct Screen {
     left_out: BTreeSet<[u8; 2]>,
     /// The rest of a frame that is left out.
     leaving_out: usize,
+    /// Takes the deliveries of channels that consume; none where lapin has them all.
+    taking: Option<Taking>,
+    /// A body frame that is taken: its channel, and how many of its octets are missing, with the one that ends it.
+    in_body: Option<(u16, usize)>,
+    /// What lapin is to have comes before a delivery that is taken.
+    is_behind: bool,
+    /// Deliveries were taken since [`Screen::has_taken`] was asked.
+    has_taken: bool,
+    /// When lapin had something the last time.
+    heard_at: Instant,
 }
 
 impl Screen {
@@ -88,11 +106,17 @@ impl Screen {
             held: None,
             left_out: BTreeSet::new(),
             leaving_out: 0,
+            taking: None,
+            in_body: None,
+            is_behind: false,
+            has_taken: false,
+            heard_at: Instant::now(),
         }
     }
 
-    /// The same, with memory for the bodies of deliveries.
+    /// The same, with memory for the bodies of deliveries, and with those who take deliveries.
     pub(super) fn with_rooms(mut self, rooms: Endings) -> Self {
+        self.taking = Some(Taking::new(rooms.clone()));
         self.rooms = Some(rooms);
         self
     }
@@ -102,7 +126,42 @@ impl Screen {
         let count = out.len().min(self.screened - self.start);
         out[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
         self.start += count;
+        if count > 0 {
+            self.heard_at = Instant::now();
+        }
         count
+    }
+
+    /// Screens on if that had stopped until lapin has what came before; false if it had not.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let was_behind = std::mem::take(&mut self.is_behind);
+        if was_behind {
+            while self.step() {}
+        }
+        was_behind
+    }
+
+    /// Wakes those whose deliveries were taken.
+    pub(super) fn wake(&mut self) {
+        if let Some(taking) = &mut self.taking {
+            taking.wake();
+        }
+    }
+
+    /// Whether deliveries were taken since this was asked the last time.
+    ///
+    /// A broker sends no heartbeats while it has deliveries to send, and lapin takes a broker for dead that it does not
+    /// hear. So it gets a heartbeat now and then where it gets nothing else.
+    pub(super) fn has_taken(&mut self) -> bool {
+        let has_taken = std::mem::take(&mut self.has_taken);
+        let is_between_frames = self.passing == 0 && self.leaving_out == 0;
+        let is_empty = self.start == self.screened;
+        if has_taken && is_between_frames && is_empty && self.heard_at.elapsed() > QUIET {
+            self.bytes.splice(self.start..self.start, HEARTBEAT);
+            self.end += HEARTBEAT.len();
+            self.screened += HEARTBEAT.len();
+        }
+        has_taken
     }
 
     /// Hands out what there is, since nothing will follow it.
@@ -139,6 +198,9 @@ impl Screen {
         if self.leaving_out > 0 {
             return self.leave_out();
         }
+        if let Some((channel, missing)) = self.in_body {
+            return self.take_piece(channel, missing);
+        }
         let rest = &mut self.bytes[self.screened..self.end];
         if rest.is_empty() || self.held.is_some() {
             return false;
@@ -171,6 +233,26 @@ impl Screen {
                 }
             }
         }
+        let channel = u16::from_be_bytes([high, low]);
+        let mut is_taken = false;
+        if let Some(taking) = self.taking.as_mut().filter(|_| size < LARGEST) {
+            match taking.wants(kind, channel, &rest[HEAD..]) {
+                Some(wanted) => is_taken = wanted,
+                None => return false,
+            }
+            if is_taken && self.start < self.screened {
+                self.is_behind = true;
+                return false;
+            }
+            if is_taken && kind == frame::BODY {
+                self.skip(HEAD);
+                self.in_body = Some((channel, size + AROUND - HEAD));
+                return true;
+            }
+            if is_taken && rest.len() < size + AROUND {
+                return false;
+            }
+        }
         match kind {
             frame::METHOD | frame::HEADER if size < LARGEST => {
                 let Some(payload) = rest.get_mut(HEAD..HEAD + size) else {
@@ -185,7 +267,7 @@ impl Screen {
                 if let Some(offered) = frame::offered_frame_max(payload) {
                     self.frame_max = agreed(self.frame_max, offered);
                 } else if let Some(ending) = frame::ending(payload) {
-                    self.endings.push((u16::from_be_bytes([high, low]), ending));
+                    self.endings.push((channel, ending));
                 }
                 if !screened.to_hold.is_empty() {
                     self.to_hold.insert([high, low], screened.to_hold);
@@ -206,10 +288,13 @@ impl Screen {
                         length = kept;
                     }
                 }
+                self.tell(mended);
+                if is_taken && self.take_frame(kind, channel, length) {
+                    return true;
+                }
                 self.screened += HEAD + length;
                 // The end octet may not be here yet.
                 self.passing = AROUND - HEAD;
-                self.tell(mended);
             }
             frame::BODY | frame::HEARTBEAT => self.passing = size + AROUND,
             // "AMQP": the broker speaks another version.
@@ -227,6 +312,42 @@ impl Screen {
     pub(super) fn look_again(&mut self) {
         self.held = None;
         while self.step() {}
+    }
+
+    /// Takes the next frame, whose payload has `length` octets; false if it makes no sense, which lapin shall say.
+    fn take_frame(&mut self, kind: u8, channel: u16, length: usize) -> bool {
+        let payload = self.start + HEAD;
+        let payload = &self.bytes[payload..payload + length];
+        let taking = self.taking.as_mut();
+        let makes_sense = taking.is_some_and(|taking| taking.take(kind, channel, payload));
+        if makes_sense {
+            self.skip(length + AROUND);
+        }
+        makes_sense
+    }
+
+    /// Takes of a body what is here.
+    fn take_piece(&mut self, channel: u16, missing: usize) -> bool {
+        let here = missing.min(self.end - self.start);
+        // The last octet ends the frame.
+        let of_body = here.min(missing - 1);
+        let piece = &self.bytes[self.start..self.start + of_body];
+        let taking = self.taking.as_mut();
+        if taking.is_some_and(|taking| !taking.take_body(channel, piece)) {
+            // More than its header says: the stream is out of step, lapin shall say so.
+            (self.unframed, self.in_body) = (true, None);
+            return true;
+        }
+        self.skip(here);
+        self.in_body = Some((channel, missing - here)).filter(|(_, missing)| *missing > 0);
+        here > 0
+    }
+
+    /// So much is taken.
+    fn skip(&mut self, count: usize) {
+        self.start += count;
+        self.screened = self.start;
+        self.has_taken = true;
     }
 
     /// Takes the rest of a frame out, as far as it is here.

@@ -208,6 +208,12 @@ fn tune(stream: &TcpStream, heartbeat: Duration) -> io::Result<()> {
     Ok(())
 }
 
+/// Those who wait for what was read know of it.
+fn told(screen: &mut Screen, endings: &Endings) {
+    endings.saw_all(screen.take_endings());
+    screen.wake();
+}
+
 impl futures_io::AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -226,9 +232,18 @@ impl futures_io::AsyncRead for Socket {
             if handed_out > 0 || out.is_empty() {
                 return Poll::Ready(Ok(handed_out));
             }
+            if screen.goes_on() {
+                told(screen, endings);
+                continue;
+            }
+            if screen.has_taken() {
+                // lapin writes what it has to, and comes back.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if screen.held().is_some() {
                 ready!(waiting.poll(cx, screen));
-                endings.saw_all(screen.take_endings());
+                told(screen, endings);
                 continue;
             }
             let Poll::Ready(read) = transport.poll_read(cx, screen.room()) else {
@@ -240,7 +255,7 @@ impl futures_io::AsyncRead for Socket {
                 return Poll::Ready(Ok(screen.take_rest(out)));
             }
             screen.filled(read);
-            endings.saw_all(screen.take_endings());
+            told(screen, endings);
         }
     }
 }

@@ -4,10 +4,13 @@
 //! settled by then and closes the channel afterwards, so that the broker takes back exactly the unsettled
 //! deliveries.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::maybe_done;
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, QueueDeclareOptions};
@@ -241,25 +244,39 @@ impl Flusher {
         if takes_no_more && self.is_consuming() {
             self.take_no_more().await?;
         }
-        for frame in frames {
-            let channel = &self.sink.channel;
-            match frame {
-                Frame::AckUpTo(tag) => {
-                    ask(channel.basic_ack(tag, BasicAckOptions { multiple: true })).await?;
-                }
-                Frame::Ack(tag) => {
-                    ask(channel.basic_ack(tag, BasicAckOptions { multiple: false })).await?;
-                }
-                Frame::Requeue(tag) => {
-                    let options = BasicNackOptions {
-                        multiple: false,
-                        requeue: true,
-                    };
-                    ask(channel.basic_nack(tag, options)).await?;
-                }
+        // All are on their way, in this order, before the first is waited for: each wait costs two threads a wake-up.
+        let sending = frames.into_iter().map(|frame| maybe_done(self.send(frame)));
+        let mut sending: Vec<_> = sending.map(Box::pin).collect();
+        poll_fn(|context| {
+            let polls = sending.iter_mut().map(|one| one.as_mut().poll(context));
+            match polls.filter(Poll::is_pending).count() {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
             }
-            failpoint::reached("ack.sent");
+        })
+        .await;
+        let sent = sending.iter_mut().map(|one| one.as_mut().take_output());
+        sent.flatten().collect()
+    }
+
+    async fn send(&self, frame: Frame) -> Result<(), AskFault> {
+        let channel = &self.sink.channel;
+        match frame {
+            Frame::AckUpTo(tag) => {
+                ask(channel.basic_ack(tag, BasicAckOptions { multiple: true })).await?;
+            }
+            Frame::Ack(tag) => {
+                ask(channel.basic_ack(tag, BasicAckOptions { multiple: false })).await?;
+            }
+            Frame::Requeue(tag) => {
+                let options = BasicNackOptions {
+                    multiple: false,
+                    requeue: true,
+                };
+                ask(channel.basic_nack(tag, options)).await?;
+            }
         }
+        failpoint::reached("ack.sent");
         Ok(())
     }
 }

@@ -1,25 +1,33 @@
 //! A channel that consumes: [`Live`].
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use lapin::types::ShortString;
 use tokio::time::Instant;
 
 use super::Intake;
 use crate::consume::acks::sink::AckSink;
 use crate::consume::stream::Reading;
+use crate::message::arrived::Arrived;
 use crate::session::Session;
 use crate::session::fault::describe;
+use crate::wire::arrivals::Taker;
 
 #[derive(Debug)]
 pub(super) struct Live {
+    /// Tells the end of the consumer. Its deliveries come past it.
     pub(super) stream: lapin::Consumer,
+    pub(super) arrivals: Taker,
     /// Its consumer tag.
     pub(super) tag: ShortString,
-    /// Deliveries that were taken off the stream to count them.
-    pub(super) ahead: VecDeque<Next>,
+    /// Deliveries that have arrived, in the broker's order.
+    pub(super) ahead: VecDeque<Arrived>,
+    /// The consumer has ended behind them.
+    pub(super) ended: Option<String>,
     pub(super) sink: Arc<AckSink>,
     pub(super) session: Weak<Session>,
     /// When the first message of a stream counts as overdue, which was handled before.
@@ -45,10 +53,7 @@ pub(super) enum NoneCame {
 }
 
 impl Live {
-    pub(super) async fn next(
-        &mut self,
-        reading: Option<&Reading>,
-    ) -> Result<lapin::message::Delivery, NoneCame> {
+    pub(super) async fn next(&mut self, reading: Option<&Reading>) -> Result<Arrived, NoneCame> {
         let Some(reading) = reading else {
             return self.arrives().await;
         };
@@ -67,33 +72,40 @@ impl Live {
         }
     }
 
-    async fn arrives(&mut self) -> Result<lapin::message::Delivery, NoneCame> {
-        let next = match self.ahead.pop_front() {
-            Some(next) => next,
-            None => self.stream.next().await,
-        };
-        match next {
-            Some(Ok(delivery)) => Ok(delivery),
-            Some(Err(error)) => Err(NoneCame::Lost(describe(&error))),
-            None => Err(NoneCame::Lost("the broker cancelled the consumer".into())),
+    async fn arrives(&mut self) -> Result<Arrived, NoneCame> {
+        if let Some(arrived) = self.ahead.pop_front() {
+            return Ok(arrived);
         }
+        poll_fn(|context| self.poll_arrives(context)).await
     }
-}
 
-/// The next item of a stream of deliveries; `None` at its end.
-pub(super) type Next = Option<Result<lapin::message::Delivery, lapin::Error>>;
-
-impl Live {
-    /// How many deliveries have arrived and were not taken.
-    pub(super) fn look_ahead(&mut self) -> usize {
-        let is_delivery = |next: &Next| matches!(next, Some(Ok(_)));
-        // Behind an error or the end nothing comes.
-        while self.ahead.back().is_none_or(is_delivery)
-            && let Some(next) = self.stream.next().now_or_never()
+    fn poll_arrives(&mut self, context: &mut Context<'_>) -> Poll<Result<Arrived, NoneCame>> {
+        if self
+            .arrivals
+            .poll_take(context, &mut self.ahead)
+            .is_pending()
+            && self.ended.is_none()
         {
-            self.ahead.push_back(next);
+            let end = ready!(self.stream.poll_next_unpin(context));
+            self.ended = Some(match end {
+                // The screen has let one through: it made no sense, and lapin ends the connection over it.
+                Some(Ok(_)) => "a delivery could not be read".into(),
+                Some(Err(error)) => describe(&error),
+                None => "the broker cancelled the consumer".into(),
+            });
+            // What came before the end.
+            self.arrivals.take(&mut self.ahead);
         }
-        self.ahead.iter().filter(|next| is_delivery(next)).count()
+        Poll::Ready(match self.ahead.pop_front() {
+            Some(arrived) => Ok(arrived),
+            None => Err(NoneCame::Lost(self.ended.clone().unwrap_or_default())),
+        })
+    }
+
+    /// How many deliveries have arrived and were not handed out.
+    pub(super) fn look_ahead(&mut self) -> usize {
+        self.arrivals.take(&mut self.ahead);
+        self.ahead.len()
     }
 
     /// Takes no further deliveries. Those in flight are settled, then the channel is closed, and prefetched

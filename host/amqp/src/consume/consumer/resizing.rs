@@ -7,12 +7,11 @@
 //! Messages that a quorum queue was about to give to the first consumer go back to the head of the queue. The second
 //! one then gets them first, unless it consumes already: they would come after messages that were behind them.
 
-use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio_util::sync::CancellationToken;
 
-use super::live::{Live, Next};
+use super::live::Live;
 use crate::consume::acks::sink::AckSink;
 use crate::session::limits::{AskFault, ask};
 
@@ -79,21 +78,9 @@ impl Resizing {
 }
 
 impl Live {
-    /// Takes the deliveries of the new consumer, behind those of the old one. If both had some, the broker gave
-    /// them out in turns; they are handed on in its order.
+    /// Has the end of the new consumer told. The deliveries of both come by the same way, in the broker's order.
     pub(super) fn resize(&mut self, Resized { stream, prefetch }: Resized) {
-        let mut old = std::mem::replace(&mut self.stream, stream);
-        // A cancelled one ends with none, after all that came.
-        while let Some(Some(next)) = old.next().now_or_never() {
-            self.ahead.push_back(Some(next));
-        }
-        self.look_ahead();
-        let tag = |next: &Next| match next {
-            Some(Ok(delivery)) => delivery.delivery_tag,
-            // Behind an error or the end nothing comes.
-            _ => u64::MAX,
-        };
-        self.ahead.make_contiguous().sort_by_key(tag);
+        self.stream = stream;
         self.sink.resize(prefetch);
     }
 }

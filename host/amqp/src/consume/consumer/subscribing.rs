@@ -104,7 +104,7 @@ impl Subscribing {
                     session.discard();
                 }
             })?;
-        let end = session.endings().watch_consuming(channel.id(), &self.share);
+        let (end, arrivals) = session.endings().watch_consuming(channel.id(), &self.share);
         self.find_the_end(session).await?;
         let tag = self.tag();
         let _alone = self.fatal.turn().await;
@@ -151,8 +151,10 @@ impl Subscribing {
         }
         Ok(Live {
             stream,
+            arrivals,
             tag,
             ahead: VecDeque::new(),
+            ended: None,
             sink,
             session: Arc::downgrade(session),
             overdue: beginning

@@ -133,6 +133,7 @@ mod tests {
     use hive_telemetry::Telemetry;
 
     use super::*;
+    use crate::wire::endings::End;
     use crate::wire::in_flight::{InFlight, Share};
     use crate::wire::screen::{BrokerSlot, Screen};
 
@@ -168,8 +169,11 @@ mod tests {
         Endings::within(&Arc::new(InFlight::new(most, telemetry)))
     }
 
-    fn share(rooms: &Endings, most: Option<u64>) -> Arc<Share> {
-        Share::new(rooms.in_flight(), most)
+    /// A channel, number 1, whose bodies are counted and whose deliveries lapin has.
+    fn counted(rooms: &Endings, most: Option<u64>) -> Arc<End> {
+        let end = rooms.watch(1);
+        end.bodies().count(&Share::new(rooms.in_flight(), most));
+        end
     }
 
     fn read(screen: &mut Screen, mut stream: &[u8], chunk: usize) -> Vec<u8> {
@@ -196,7 +200,7 @@ mod tests {
     fn the_screen_stops_before_a_delivery_without_room_and_goes_on_when_there_is_some() {
         for chunk in [1, 3, 100, 50_000] {
             let rooms = rooms(100 * KIB);
-            let end = rooms.watch_consuming(1, &share(&rooms, None));
+            let end = counted(&rooms, None);
             let mut screen = Screen::new(BrokerSlot::default(), None).with_rooms(rooms);
             let (first, second) = (delivery(1, 1, 60 * KIB), delivery(1, 2, 50 * KIB));
             let small = delivery(2, 1, KIB);
@@ -221,7 +225,7 @@ mod tests {
     fn of_a_channel_that_is_full_only_deliveries_are_left_out_until_its_number_is_used_again() {
         for chunk in [1, 7, 50_000] {
             let rooms = rooms(100 * KIB);
-            let _end = rooms.watch_consuming(1, &share(&rooms, Some(70 * KIB)));
+            let _end = counted(&rooms, Some(70 * KIB));
             let mut screen = Screen::new(BrokerSlot::default(), None).with_rooms(rooms.clone());
             let first = delivery(1, 1, 60 * KIB);
             let cancel_ok = frame(frame::METHOD, 1, b"\x00\x3c\x00\x1f\x02ct");
@@ -237,7 +241,7 @@ mod tests {
             let seen = read(&mut screen, &stream, chunk);
             assert_eq!(seen, [first.clone(), other, cancel_ok].concat());
             let open_ok = frame(frame::METHOD, 1, b"\x00\x14\x00\x0b\x00\x00\x00\x00");
-            let _new = rooms.watch_consuming(1, &share(&rooms, None));
+            let _new = counted(&rooms, None);
             let again = [open_ok, delivery(1, 1, 10)].concat();
             assert_eq!(read(&mut screen, &again, chunk), again);
         }
