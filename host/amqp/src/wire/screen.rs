@@ -329,6 +329,9 @@ impl Screen {
     /// Takes of a body what is here.
     fn take_piece(&mut self, channel: u16, missing: usize) -> bool {
         let here = missing.min(self.end - self.start);
+        if here == 0 {
+            return false;
+        }
         // The last octet ends the frame.
         let of_body = here.min(missing - 1);
         let piece = &self.bytes[self.start..self.start + of_body];
@@ -340,7 +343,7 @@ impl Screen {
         }
         self.skip(here);
         self.in_body = Some((channel, missing - here)).filter(|(_, missing)| *missing > 0);
-        here > 0
+        true
     }
 
     /// So much is taken.
