@@ -336,7 +336,7 @@ impl Screen {
         let of_body = here.min(missing - 1);
         let piece = &self.bytes[self.start..self.start + of_body];
         let taking = self.taking.as_mut();
-        if taking.is_some_and(|taking| !taking.take_body(channel, piece)) {
+        if of_body > 0 && taking.is_some_and(|taking| !taking.take_body(channel, piece)) {
             // More than its header says: the stream is out of step, lapin shall say so.
             (self.unframed, self.in_body) = (true, None);
             return true;

@@ -338,8 +338,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_for_lapin_to_refuse() {
-        let too_short = frame(frame::METHOD, CHANNEL, &DELIVER);
         let frames = delivery(CHANNEL, 1, b"body");
+        let too_short = [&frame(frame::METHOD, CHANNEL, &DELIVER)[..], &frames[1]].concat();
         let header = frame(frame::HEADER, CHANNEL, b"\x00\x3c");
         let header_without_method = frames[1].clone();
         for stream in [too_short, header_without_method] {
