@@ -174,7 +174,8 @@ impl Admin {
             .route_layer(from_fn_with_state(guard.clone(), operators));
         let for_readers = Router::new()
             .route("/v1/components", get(components))
-            .route("/v1/status", get(whole).layer(Extension(guard.clone())))
+            .route("/v1/status", get(whole))
+            .layer(Extension(guard.clone()))
             .route("/v1/consumers", get(consumers))
             .route("/v1/consumers/{consumer}/demand", get(demand::demand))
             .route("/v1/hosts", get(hosts::hosts))
@@ -269,10 +270,18 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     (code, Json(Readiness::from(&status))).into_response()
 }
 
-/// Every component with the version that serves, and a canary where one is on trial.
-async fn components(State(sources): State<Sources>) -> Response {
+/// Every component with the version that serves, and a canary or a shadow where there is one.
+async fn components(
+    State(sources): State<Sources>,
+    Extension(guard): Extension<Guard>,
+    headers: HeaderMap,
+) -> Response {
     let status = (sources.status)();
-    let components: Vec<_> = status.components.iter().map(ComponentView::from).collect();
+    let shows = guard.shows(&headers, &sources);
+    let components = status.components.iter();
+    let components: Vec<_> = components
+        .map(|component| ComponentView::of(component, shows))
+        .collect();
     Json(components).into_response()
 }
 
@@ -283,8 +292,8 @@ async fn whole(
     headers: HeaderMap,
 ) -> Response {
     let status = (sources.measured)().await;
-    let shows_files = guard.shows_files(&headers);
-    Json(StatusView::of(&status, &sources, shows_files)).into_response()
+    let shows = guard.shows(&headers, &sources);
+    Json(StatusView::of(&status, &sources, shows)).into_response()
 }
 
 /// Every consumer of the plan: whether it consumes, and why not.

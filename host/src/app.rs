@@ -16,6 +16,7 @@ mod requests;
 mod running;
 mod schedules;
 mod serving;
+mod shadow;
 mod spans;
 mod swap;
 mod watch;

@@ -119,7 +119,7 @@ enum Command {
     /// file the host reloads the one that hive.toml names.
     #[command(
         after_help = "Examples:\n  hive-host swap hive.toml orders\n  hive-host swap hive.toml orders new/orders.wasm\n  \
-                      hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders --promote\n  \
+                      hive-host swap hive.toml orders --canary 5%\n  hive-host swap hive.toml orders new/orders.wasm --shadow\n  hive-host swap hive.toml orders --promote\n  \
                       hive-host swap hive.toml orders --back"
     )]
     Swap(swap::Swap),

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_message_is_asked_for_its_properties_and_headers() {
         let mut message = Message {
-            body: b"tea".to_vec(),
+            body: b"tea".as_slice().into(),
             ..Message::default()
         };
         message.properties.kind = Some("order".to_owned());

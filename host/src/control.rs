@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hive_core::canary::{CanaryRule, Verdict};
 use hive_core::codes::{Code, Coded};
 use hive_core::scaling::{Bounds, NewBounds};
+use hive_core::shadow::ShadowRule;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::all_hosts::{FromAll, FromHost, Outcome};
@@ -31,14 +32,14 @@ pub enum Command {
         component: String,
         /// The new code.
         code: NewCode,
-        /// On trial first, with a share of the deliveries; none is at once.
-        canary: Option<CanaryRule>,
+        /// On trial first; `None` is at once.
+        trial: Option<TrialRule>,
     },
-    /// Ends the trial of a canary now, with this verdict.
+    /// Ends a canary or a shadow now, with this verdict.
     EndTrial {
         /// The component's name.
         component: String,
-        /// Whether the canary takes over.
+        /// Whether it takes over.
         verdict: Verdict,
     },
     /// Reads hive.toml again, and applies what changed.
@@ -62,17 +63,26 @@ pub enum Command {
     },
 }
 
+/// How new code is tried out before it serves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TrialRule {
+    /// With a share of the deliveries.
+    Canary(CanaryRule),
+    /// With a copy of each delivery, whose answers are compared and dropped.
+    Shadow(ShadowRule),
+}
+
 /// Where new code comes from.
 #[derive(Debug)]
 pub enum NewCode {
     /// The file that hive.toml names, as it is now.
     File,
-    /// The same after a change of the file. While a canary is on trial it is a conflict, and the caller tries again
+    /// The same after a change of the file. While a canary or a shadow is on trial it is a conflict, and the caller tries again
     /// later.
     ChangedFile,
     /// The content of a file, sent along.
     Content(Vec<u8>),
-    /// The last version that served with other code; ends a canary that is on trial.
+    /// The last version that served with other code; ends a canary or a shadow that is on trial.
     Before,
 }
 
@@ -93,7 +103,21 @@ pub enum Done {
         /// The version that gets a share.
         canary: Version,
     },
-    /// The canary, `after`, serves now by an operator's verdict, and `before` did.
+    /// `shadow` gets a copy of each delivery; `current` serves.
+    Shadowed {
+        /// The current version.
+        current: Version,
+        /// The version that gets copies.
+        shadow: Version,
+    },
+    /// The shadow is gone; `current` serves on.
+    ShadowDropped {
+        /// The current version.
+        current: Version,
+        /// The version that got copies.
+        shadow: Version,
+    },
+    /// The canary or the shadow, `after`, serves now by an operator's verdict, and `before` did.
     Promoted {
         /// The version that served before.
         before: Version,
@@ -277,7 +301,7 @@ impl Control {
         self.ask(Command::Swap {
             component: component.to_string(),
             code: NewCode::ChangedFile,
-            canary: None,
+            trial: None,
         })
         .await
     }

@@ -25,11 +25,13 @@ mod requesting;
 mod scaler;
 mod services;
 mod settle;
+mod shadowing;
 mod traced;
 mod watched;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ use hive_core::policy::{AfterOverrun, Disposition, Outcome, Performance};
 use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use hive_otlp::{Handling, Otlp};
-use hive_sandbox::{Call, Requester};
+use hive_sandbox::{Call, Observed, Requester};
 use hive_telemetry::{ConsumerTelemetry, DeliveryAbandoned, DeliveryOverran};
 
 use crate::ledger::{Ledger, Ledgers};
@@ -71,6 +73,7 @@ pub use self::requesting::Requesting;
 use self::services::Common;
 pub use self::services::Services;
 use self::settle::Settler;
+pub use self::shadowing::{copy_request, repeat};
 
 /// One consumer of the plan, at work.
 pub struct Pipeline {
@@ -330,6 +333,7 @@ impl Pipeline {
             return self.call_with_batch(batches, vec![held]).await;
         }
         let dealt = self.handler.deal();
+        let observed = self.handler.observe(&dealt);
         let label = held.label();
         let call = Call {
             consumer: &self.plan.name,
@@ -337,15 +341,20 @@ impl Pipeline {
             trace: held.trace.as_deref().map(Handling::carried),
             requester: Some(&self.requester),
             heard: held.heard(),
+            notes: observed.as_ref().and_then(Observed::notes),
         };
         let answer = dealt.handle(self.plan.schema.as_deref(), &call, &held.delivery.envelope);
         let began = Instant::now();
-        let in_hand = std::slice::from_ref(&held);
+        let in_hand = slice::from_ref(&held);
         let ended = self.unless_cut(in_hand, pin!(answer)).await;
         held.called(began, &dealt, None);
         match ended {
             Ended::Done(outcome) => {
                 self.telemetry.answered(&held.in_hand);
+                if let Some(observed) = observed {
+                    let (held, outcomes) = (slice::from_ref(&held), slice::from_ref(&outcome));
+                    shadowing::copy(observed, &self.plan, held, outcomes, began.elapsed());
+                }
                 self.conclude(held, outcome, &dealt);
             }
             Ended::Abandoned => {}

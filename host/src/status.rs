@@ -13,6 +13,7 @@ use hive_core::canary::{Decision, Tally};
 use hive_core::codes::{Code, Reason};
 use hive_core::group::Report;
 use hive_core::scaling::Bounds;
+use hive_core::shadow::{Account, LastShadow, ShadowRule};
 pub use hive_core::version::Version;
 use hive_telemetry::{ConnectionState, DeliveryCounts, PausedBy, QueuePurpose, Role};
 
@@ -282,6 +283,10 @@ pub struct ComponentStatus {
     pub version: Version,
     /// A version on trial beside it.
     pub canary: Option<CanaryStatus>,
+    /// A version that gets a copy of each delivery.
+    pub shadow: Option<ShadowStatus>,
+    /// The last shadow that ended.
+    pub last_shadow: Option<Arc<LastShadow>>,
     /// The decision over the last canary that was judged.
     pub decision: Option<Decision>,
     /// The version that a roll-back returns to.
@@ -303,6 +308,17 @@ pub struct CanaryStatus {
     pub wanted: u32,
     /// The results so far.
     pub tally: Tally,
+}
+
+/// A shadow.
+#[derive(Debug, Clone)]
+pub struct ShadowStatus {
+    /// The version that gets copies.
+    pub version: Version,
+    /// After how many deliveries there is a report.
+    pub rule: ShadowRule,
+    /// What came of the copies so far.
+    pub account: Account,
 }
 
 impl Status {

@@ -101,26 +101,56 @@ await onPage(async (page) => {
   await card.getByRole("button", { name: "Roll back to 1: fail" }).click();
   await card.getByText("Generation 3 serves now.").waitFor();
   await checked("rolled back");
+
+  // A shadow: it is handed copies and dropped, and another one is promoted.
+  const shadow = async (generation) => {
+    await card.getByRole("button", { name: "New code for fail" }).click();
+    await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
+    await page.getByLabel(/As a shadow first/).check();
+    await page.getByLabel("Reported after deliveries").fill("20");
+    await page.getByRole("button", { name: "Start the shadow" }).click();
+    await card.getByText(`Generation ${generation} is a shadow`, { exact: true }).waitFor();
+  };
+  await shadow(4);
+  await checked("a shadow");
+  await card.getByText("compared: 0 the same, 1 different").waitFor();
+  await card.getByText("shadow: 0 of 1 failed (0.0 %)", { exact: false }).waitFor();
+  await card.getByText("current: 1 of 1 failed (100.0 %)", { exact: false }).waitFor();
+  await card.getByText("The first 1 difference").click();
+  await card.getByText("m-shadow", { exact: true }).waitFor();
+  await card.getByText("ack", { exact: true }).waitFor();
+  await checked("compared");
+  await card.getByRole("button", { name: "Drop 4 of fail" }).click();
+  await card.getByText("Generation 4 is dropped; 3 serves on.").waitFor();
+  await card.getByText("The last shadow, generation 4: dropped.").waitFor();
+  await checked("shadow dropped");
+  await shadow(5);
+  await card.getByRole("button", { name: "Promote 5 of fail" }).click();
+  await card.getByText("Generation 5 is promoted, and serves now.").waitFor();
+  await checked("shadow promoted");
+  await card.getByRole("button", { name: "Roll back to 3: fail" }).click();
+  await card.getByText("Generation 6 serves now.").waitFor();
+
   await card.getByRole("button", { name: "New code for fail" }).click();
   await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
   await page.getByLabel(/On trial first/).check();
   await page.getByLabel("Percent").fill("50");
   await page.getByRole("button", { name: "Start the trial" }).click();
-  await card.getByText("Generation 4 is on trial", { exact: true }).waitFor();
+  await card.getByText("Generation 7 is on trial", { exact: true }).waitFor();
   await checked("on trial");
-  await card.getByRole("button", { name: "Roll back 4 of fail" }).click();
-  await card.getByText("Generation 4 is gone; 3 serves on.").waitFor();
-  await card.getByText(/The last trial, of generation 4: rolled back by hand/).waitFor();
+  await card.getByRole("button", { name: "Roll back 7 of fail" }).click();
+  await card.getByText("Generation 7 is gone; 6 serves on.").waitFor();
+  await card.getByText(/The last trial, of generation 7: rolled back by hand/).waitFor();
   await checked("trial ended");
   await card.getByRole("button", { name: "New code for fail" }).click();
   await page.getByLabel(/A component/).setInputFiles(process.env.HIVE_PAGE_CODE);
   await page.getByLabel(/On trial first/).check();
   await page.getByLabel("Percent").fill("50");
   await page.getByRole("button", { name: "Start the trial" }).click();
-  await card.getByText("Generation 5 is on trial", { exact: true }).waitFor();
+  await card.getByText("Generation 8 is on trial", { exact: true }).waitFor();
   await checked("on trial again");
-  await card.getByRole("button", { name: "Promote 5 of fail" }).click();
-  await card.getByText("Generation 5 is promoted, and serves now.").waitFor();
+  await card.getByRole("button", { name: "Promote 8 of fail" }).click();
+  await card.getByText("Generation 8 is promoted, and serves now.").waitFor();
   await checked("promoted");
 
   // Code that is none is refused, and said so where it was asked for.

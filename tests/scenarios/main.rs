@@ -274,6 +274,8 @@ mod change {
     mod batch_versions;
     mod canary_by_hand;
     mod reload;
+    mod shadow;
+    mod shadow_apart;
     mod swap;
 }
 

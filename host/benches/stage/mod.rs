@@ -228,7 +228,7 @@ pub(crate) fn numbered(number: u64) -> Envelope {
                 message_id: Some(number.to_string()),
                 ..Properties::default()
             },
-            body: b"{}".to_vec(),
+            body: b"{}".as_slice().into(),
         },
         queue: "orders".into(),
         exchange: String::new(),
@@ -247,6 +247,7 @@ pub(crate) async fn handled(generation: &Generation, envelope: &Envelope) {
         trace: None,
         requester: None,
         heard: None,
+        notes: None,
     };
     let outcome = generation.handle(&call, envelope).await;
     assert_eq!(outcome, Outcome::Handled(Vec::new()));

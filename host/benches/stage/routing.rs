@@ -63,6 +63,6 @@ pub(crate) fn order() -> Envelope {
         lines.push_str(&line);
         number += 1;
     }
-    order.message.body = body(&lines).into_bytes();
+    order.message.body = body(&lines).into();
     order
 }

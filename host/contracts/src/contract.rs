@@ -140,7 +140,10 @@ fn with(envelope: &Envelope, body: Vec<u8>, content_encoding: Option<String>) ->
     let mut properties = envelope.message.properties.clone();
     properties.content_encoding = content_encoding;
     Envelope {
-        message: Message { properties, body },
+        message: Message {
+            properties,
+            body: body.into(),
+        },
         queue: envelope.queue.clone(),
         exchange: envelope.exchange.clone(),
         routing_key: envelope.routing_key.clone(),
@@ -183,7 +186,7 @@ mod tests {
                     headers: cc.into_iter().collect(),
                     ..Properties::default()
                 },
-                body: body.into(),
+                body: body.to_owned().into(),
             },
             mandatory: true,
             delay: None,

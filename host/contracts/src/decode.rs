@@ -131,7 +131,7 @@ mod tests {
                 content_encoding: Some(encoding.to_owned()),
                 ..Properties::default()
             },
-            body,
+            body: body.into(),
         }
     }
 

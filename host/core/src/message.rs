@@ -8,6 +8,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::body::Body;
+
 /// The prefix of every header that the host itself writes.
 pub const RESERVED: &str = "x-hive-";
 
@@ -35,8 +37,8 @@ pub struct Envelope {
 pub struct Message {
     /// The properties of the basic class.
     pub properties: Properties,
-    /// The raw bytes, exactly as published.
-    pub body: Vec<u8>,
+    /// The raw bytes, exactly as published. Clones share them.
+    pub body: Body,
 }
 
 /// The properties of AMQP 0-9-1's basic class, bar the obsolete cluster-id.

@@ -192,7 +192,7 @@ mod tests {
 
     fn with_body(body: impl Into<Vec<u8>>) -> Envelope {
         envelope(Message {
-            body: body.into(),
+            body: body.into().into(),
             ..Message::default()
         })
     }

@@ -83,7 +83,7 @@ pub(crate) fn publication(
                 persistent: true,
                 ..Properties::default()
             },
-            body,
+            body: body.into(),
         },
         mandatory: true,
         delay: None,

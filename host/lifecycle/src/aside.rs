@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// The niceness of the threads: beside a thread of the usual one, such a thread has about a quarter of a processor. The kernel
 /// weighs them against every program of the machine, and a call has a time limit: with 10, a tenth, calls of a tenth of a
@@ -65,6 +66,19 @@ impl Aside {
             runtime: Some(runtime),
             handle,
         })))
+    }
+
+    /// Work that is done here as a whole. Dropping the future ends it.
+    pub(crate) async fn run<F>(self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let Err(error) = AbortOnDropHandle::new(self.0.handle.spawn(work)).await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            // As if it had panicked here.
+            std::panic::resume_unwind(panic);
+        }
     }
 
     /// The same work, which is moved here while it keeps a thread busy.
@@ -256,6 +270,20 @@ mod tests {
         }
         drop(work);
         assert!(seen.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn work_that_is_done_here_begins_and_stays_here() {
+        let aside = Aside::start().unwrap();
+        let (seen, sees) = tokio::sync::oneshot::channel();
+        let work = async {
+            let before = is_aside();
+            over();
+            yield_now().await;
+            seen.send((before, is_aside())).unwrap();
+        };
+        aside.run(work).await;
+        assert_eq!(sees.await, Ok((true, true)));
     }
 
     #[cfg(target_os = "linux")]

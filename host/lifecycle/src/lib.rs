@@ -121,6 +121,17 @@ impl Tasks {
         }
     }
 
+    /// The same for a task whose work must not take the threads of others: it is done [`aside`] as a whole.
+    pub fn spawn_aside<F>(&self, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match &self.aside {
+            Some(aside) => self.spawn_service(aside.clone().run(task)),
+            None => self.spawn_service(task),
+        }
+    }
+
     /// Runs a computation that blocks (a compilation, a file) away from the tasks that must not.
     #[expect(
         clippy::disallowed_methods,

@@ -142,9 +142,31 @@ export interface Canary extends Version {
   current_failed: number;
 }
 
+/** What came of the copies of a shadow. */
+export interface Report {
+  generation: number;
+  wanted: number;
+  done: boolean;
+  all_same: boolean;
+  compared: number;
+  same: number;
+  different: number;
+  not_comparable: number;
+  left_out: number;
+  failed: number;
+  current_failed: number;
+  median_ms: number | null;
+  current_median_ms: number | null;
+  reasons: { reason: string; deliveries: number }[];
+  /** The answers and the words are not there where `host.admin_bodies` hides what messages contain. */
+  differences: { consumer: string; delivery: string; current?: string; shadow?: string; places: { place: string; words?: string }[] }[];
+}
+
 export interface Component extends Version {
   component: string;
   canary?: Canary;
+  shadow?: Report & Version;
+  last_shadow?: Report & { sha256: string; end: "promoted" | "dropped" | "replaced" };
   last_canary?: {
     generation: number;
     promoted: boolean;

@@ -177,7 +177,7 @@ impl Publish {
         // The broker takes it from the user who publishes alone.
         properties.user_id = None;
         let body = match &self.body {
-            Some(template) => template.text(view)?.into_bytes(),
+            Some(template) => template.text(view)?.into(),
             None => body.clone(),
         };
         Ok(Publication {

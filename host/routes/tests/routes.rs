@@ -24,7 +24,7 @@ fn delivery(body: &str) -> Envelope {
                 user_id: Some("shop".into()),
                 ..Properties::default()
             },
-            body: body.as_bytes().to_vec(),
+            body: body.to_owned().into(),
         },
         queue: "orders".into(),
         exchange: "shop".into(),

@@ -12,6 +12,7 @@ pub(crate) mod keyvalue;
 pub(crate) mod publish;
 pub(crate) mod reporting;
 pub(crate) mod requests;
+pub(crate) mod shadow;
 pub(crate) mod sockets;
 pub(crate) mod surroundings;
 

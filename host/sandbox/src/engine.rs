@@ -125,10 +125,49 @@ impl Engine {
         source: Source,
         number: u64,
     ) -> Result<Generation, ComponentFault> {
+        self.load_as(plan, consumers, source, number, None).await
+    }
+
+    /// The same for a shadow: its instances change nothing outside of them, and nothing of it is counted in the metrics of
+    /// the component.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub async fn load_shadow(
+        &self,
+        plan: &ComponentPlan,
+        consumers: &[&ConsumerPlan],
+        source: Source,
+        number: u64,
+    ) -> Result<Generation, ComponentFault> {
+        let mut plan = plan.clone();
+        for dir in &mut plan.allow.dirs {
+            dir.write = false;
+        }
+        let uncounted = Telemetry::new().map_err(|error| {
+            let reason = Reason::new(ErrorCode::HostFailed, error.to_string());
+            ComponentFault::of(&plan, vec![reason])
+        })?;
+        let mut apart = self.clone();
+        apart.services.telemetry = uncounted;
+        apart
+            .load_as(&plan, consumers, source, number, Some(number))
+            .await
+    }
+
+    async fn load_as(
+        &self,
+        plan: &ComponentPlan,
+        consumers: &[&ConsumerPlan],
+        source: Source,
+        number: u64,
+        shadow: Option<u64>,
+    ) -> Result<Generation, ComponentFault> {
         let fault = |reasons| ComponentFault::of(plan, reasons);
         let code = self.compiler.code(plan, source).await?;
         code.fits(consumers).map_err(fault)?;
-        let template = Template::new(plan, &code, &self.services).map_err(fault)?;
+        let template = Template::new(plan, &code, &self.services, shadow).map_err(fault)?;
         let tasks = &self.services.tasks;
         let generation = Generation::new(template, code, number, &self.permits, tasks);
         generation

@@ -88,10 +88,18 @@ impl Instance {
             .output
             .begin(label.consumer, label.delivery, label.trace, label.heard);
         state.outgoing.belongs_to(label.trace);
-        state.requests.begin(label.requester, label.trace);
+        let requester = state.no_broker.clone();
+        let requester = requester.as_ref().or(label.requester);
+        state.requests.begin(requester, label.trace);
+        if label.notes.is_some() {
+            state.note(label.notes);
+        }
         let ended = call(&mut self.store, function, plan.timeout).await;
         let state = self.store.data_mut();
         state.requests.end();
+        if label.notes.is_some() {
+            state.note(None);
+        }
         // A call that failed because its object store was away is no failure of the component.
         let trouble = state.blobstore.take_trouble();
         let blamed = |outcome| match trouble {

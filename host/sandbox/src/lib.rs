@@ -27,5 +27,6 @@ pub use self::instance::call::Call;
 pub use self::pool::allocation::EngineLimits;
 pub use self::pool::calls::{Handed, Measured};
 pub use self::pool::generation::Generation;
+pub use self::swap::shadow::{Copied, Delivered, Observed, Repeating, Shadow};
 pub use self::swap::slot::Slot;
 pub use self::swap::trial::Trial;

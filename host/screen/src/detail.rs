@@ -144,13 +144,17 @@ fn component(consumer: &Value, status: &Value) -> String {
     let sum = text(&found["sha256"]);
     let sum = sum.get(..SUM_DIGITS).unwrap_or(&sum);
     let (generation, since) = (&found["generation"], text(&found["since"]));
-    let canary = &found["canary"];
-    let canary = match canary.is_null() {
-        true => String::new(),
-        false => format!(
+    let (canary, shadow) = (&found["canary"], &found["shadow"]);
+    let trial = match (canary.is_null(), shadow.is_null()) {
+        (true, true) => String::new(),
+        (false, _) => format!(
             "; on trial: generation {}, {} of {} failed",
             canary["generation"], canary["failed"], canary["deliveries"]
         ),
+        (true, false) => format!(
+            "; shadow: generation {}, {} of {} different, {} failed",
+            shadow["generation"], shadow["different"], shadow["compared"], shadow["failed"]
+        ),
     };
-    format!("{name}  generation {generation}  {sum}  since {since}{canary}")
+    format!("{name}  generation {generation}  {sum}  since {since}{trial}")
 }

@@ -17,8 +17,9 @@ use super::guard::Guard;
 use crate::audit::{By, Entry, Given, Outcome, bounded};
 
 /// What a command may be asked with. Anything else in a query may be a secret.
-const ARGUMENTS: [&str; 15] = [
+const ARGUMENTS: [&str; 16] = [
     "canary",
+    "shadow",
     "deliveries",
     "min",
     "max",

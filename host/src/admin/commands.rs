@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use hive_config::plan::Password;
 use hive_core::canary::{CanaryRule, Verdict};
 use hive_core::scaling::NewBounds;
+use hive_core::shadow::ShadowRule;
 use serde::Deserialize;
 
 use super::Sources;
@@ -17,9 +18,9 @@ use super::audited::{Refused, audited};
 use super::guard::{Guard, guard};
 use super::hosts;
 use super::wire::{DoneView, ErrorView};
-use crate::control::{Command, Control, LARGEST_CODE, NewCode, Refusal};
+use crate::control::{Command, Control, LARGEST_CODE, NewCode, Refusal, TrialRule};
 
-/// Deliveries after which a canary is judged, unless the request names another number.
+/// Deliveries after which a canary is judged, and a shadow reported, unless the request names another number.
 const DELIVERIES: u32 = 200;
 
 /// Where commands go, and who may give them.
@@ -39,7 +40,10 @@ pub struct Commands {
 struct How {
     /// Of a hundred deliveries, those that the new version gets on trial.
     canary: Option<f64>,
-    /// The number of deliveries after which it is judged.
+    /// Whether the new version gets a copy of each delivery, and its answers are compared and dropped.
+    #[serde(default)]
+    shadow: bool,
+    /// The number of deliveries after which it is judged, or after which the comparison is reported.
     deliveries: Option<u32>,
     #[serde(default)]
     all_hosts: bool,
@@ -119,14 +123,14 @@ async fn swap(
         true => NewCode::Content(body.into()),
         false => NewCode::File,
     };
-    let canary = match how.rule() {
-        Ok(canary) => canary,
+    let trial = match how.rule() {
+        Ok(trial) => trial,
         Err(error) => return misused(error),
     };
     let command = Command::Swap {
         component,
         code,
-        canary,
+        trial,
     };
     carry_out(&sources, how.whose(), command).await
 }
@@ -139,7 +143,7 @@ async fn back(
     let command = Command::Swap {
         component,
         code: NewCode::Before,
-        canary: None,
+        trial: None,
     };
     carry_out(&sources, whose, command).await
 }
@@ -244,23 +248,28 @@ impl How {
         }
     }
 
-    fn rule(&self) -> Result<Option<CanaryRule>, &'static str> {
-        let Some(percent) = self.canary else {
-            return match self.deliveries {
-                None => Ok(None),
-                Some(_) => Err("`deliveries` only applies together with `canary`"),
-            };
-        };
-        if !(percent > 0.0 && percent <= 100.0) {
-            return Err("`canary` is a share of a hundred: above 0, and 100 at most");
-        }
+    fn rule(&self) -> Result<Option<TrialRule>, &'static str> {
         let deliveries = self.deliveries.unwrap_or(DELIVERIES);
         if deliveries == 0 {
             return Err("`deliveries` is to be at least 1");
         }
-        Ok(Some(CanaryRule {
+        let percent = match (self.canary, self.shadow) {
+            (Some(_), true) => return Err("`canary` and `shadow` exclude each other"),
+            (None, true) => return Ok(Some(TrialRule::Shadow(ShadowRule { deliveries }))),
+            (Some(percent), false) => percent,
+            (None, false) => {
+                return match self.deliveries {
+                    None => Ok(None),
+                    Some(_) => Err("`deliveries` only applies together with `canary` or `shadow`"),
+                };
+            }
+        };
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err("`canary` is a share of a hundred: above 0, and 100 at most");
+        }
+        Ok(Some(TrialRule::Canary(CanaryRule {
             percent,
             deliveries,
-        }))
+        })))
     }
 }

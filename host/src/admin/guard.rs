@@ -13,9 +13,10 @@ use hive_config::plan::Password;
 use hive_core::codes::Code;
 use sha2::{Digest, Sha256};
 
+use super::Sources;
 use super::audited::{Denied, Refused};
 use super::session::Sessions;
-use super::wire::ErrorView;
+use super::wire::{ErrorView, Shows};
 use crate::audit::By;
 
 /// The media types of commands. The browser asks before a web page of another origin may send them (Fetch
@@ -159,6 +160,14 @@ impl Guard {
             "this is shown on a loopback address under the machine's own name, or with the token of \
              `host.admin_token` or `host.admin_viewer_token` as `Authorization: Bearer TOKEN`",
         ))
+    }
+
+    /// What the client may learn: whoever may read as operators do, what messages contain, unless hive.toml hides it.
+    pub(super) fn shows(&self, headers: &HeaderMap, sources: &Sources) -> Shows {
+        Shows {
+            files: self.shows_files(headers),
+            bodies: sources.shows_bodies && self.who(headers).is_some(),
+        }
     }
 
     /// Whether the client may learn where the files of this host are: it is on this machine, or sends the token.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Sources;
 use super::guard::Guard;
 use super::pulse::{Pulse, RatesView};
-use super::wire::{ErrorView, StatusView};
+use super::wire::{ErrorView, Shows, StatusView};
 use crate::status::Status;
 
 /// Pages that are open at once.
@@ -124,7 +124,14 @@ impl Live {
 
     fn text(&self, status: &Status, sources: &Sources) -> String {
         self.pulse.measured(waiting(status));
-        let overview = self.overview(status, sources, false);
+        let overview = self.overview(
+            status,
+            sources,
+            Shows {
+                files: false,
+                bodies: sources.shows_bodies,
+            },
+        );
         serde_json::to_string(&overview).unwrap_or_default()
     }
 
@@ -132,12 +139,12 @@ impl Live {
         &self,
         status: &'a Status,
         sources: &'a Sources,
-        shows_files: bool,
+        shows: Shows,
     ) -> OverviewView<'a> {
         OverviewView {
             at: moments::to_the_millisecond(SystemTime::now()),
             ready: status.is_ready(),
-            status: StatusView::of(status, sources, shows_files),
+            status: StatusView::of(status, sources, shows),
             rates: self.pulse.rates(),
             counts: status
                 .components
@@ -171,8 +178,8 @@ pub(super) async fn overview(
     headers: axum::http::HeaderMap,
 ) -> Response {
     let status = (sources.measured)().await;
-    let shows_files = guard.shows_files(&headers);
-    Json(live.overview(&status, &sources, shows_files)).into_response()
+    let shows = guard.shows(&headers, &sources);
+    Json(live.overview(&status, &sources, shows)).into_response()
 }
 
 /// Each snapshot, from now on.

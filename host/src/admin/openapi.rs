@@ -68,7 +68,7 @@ const EDIT: &[&str] = &[
 const WATCHED: &[&str] = &["consumer", "failed", "where", "messages"];
 const WHOSE: &[&str] = &["all_hosts", "force"];
 const SCALE: &[&str] = &["min", "max", "reset", "all_hosts", "force"];
-const SWAP: &[&str] = &["canary", "deliveries", "all_hosts", "force"];
+const SWAP: &[&str] = &["canary", "shadow", "deliveries", "all_hosts", "force"];
 
 const fn read(path: &'static str, access: Access, summary: &'static str) -> Route {
     Route {
@@ -152,7 +152,7 @@ const ROUTES: &[Route] = &[
     read(
         "/v1/components",
         Access::Readers,
-        "Each component with the version that serves, its canary, its imports and grants.",
+        "Each component with the version that serves, its canary or shadow, its imports and grants.",
     ),
     read(
         "/v1/consumers",
@@ -242,25 +242,25 @@ const ROUTES: &[Route] = &[
         "/v1/components/{component}/swap",
         SWAP,
         CODE,
-        "Swaps a component to the code in the body, or to its file; with `canary`, on trial first.",
+        "Swaps a component to the code in the body, or to its file; with `canary` or `shadow`, on trial first.",
     ),
     command(
         "/v1/components/{component}/back",
         WHOSE,
         JSON,
-        "Returns to the code that served before, or ends a canary.",
+        "Returns to the code that served before, or ends a canary or a shadow.",
     ),
     command(
         "/v1/components/{component}/promote",
         WHOSE,
         JSON,
-        "Ends a canary: it takes over now. 409 if none is on trial.",
+        "Ends a canary or a shadow: it takes over now. 409 if none is on trial.",
     ),
     command(
         "/v1/components/{component}/roll-back",
         WHOSE,
         JSON,
-        "Ends a canary: the current version keeps serving. 409 if none is on trial.",
+        "Ends a canary or a shadow: the current version keeps serving. 409 if none is on trial.",
     ),
     command("/v1/reload", WHOSE, JSON, "Reads hive.toml again."),
     command(
@@ -369,7 +369,8 @@ fn parameter(name: &str) -> Value {
         "limit" | "expect" | "deliveries" => json!({ "type": "integer", "minimum": 0 }),
         "min" | "max" => json!({ "type": "integer", "minimum": 1, "maximum": u16::MAX }),
         "canary" => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 100 }),
-        "exact" | "counted" | "again" | "all_hosts" | "force" | "failed" | "messages" | "reset" => {
+        "exact" | "counted" | "again" | "all_hosts" | "force" | "failed" | "messages" | "reset"
+        | "shadow" => {
             json!({ "type": "boolean" })
         }
         _ => json!({ "type": "string" }),

@@ -3,6 +3,7 @@
 mod delivery;
 mod demand;
 mod hosts;
+mod shadow;
 mod status;
 mod topology;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub(super) use self::delivery::DeliveryView;
 pub(super) use self::demand::DemandView;
 pub(super) use self::hosts::{FromAllView, GroupView};
+use self::shadow::{LastShadowView, ShadowView};
 pub(super) use self::status::{ConsumerView, StatusView};
 pub(super) use self::topology::TopologyView;
 use crate::control::Done;
@@ -299,6 +301,15 @@ impl<'a> From<&'a Reason> for ReasonView<'a> {
     }
 }
 
+/// What the client may learn beside the state of the host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shows {
+    /// Where the files of this host are.
+    pub(super) files: bool,
+    /// What messages contain.
+    pub(super) bodies: bool,
+}
+
 /// A component, in `/v1/components`.
 #[derive(Debug, Serialize)]
 pub(super) struct ComponentView<'a> {
@@ -307,6 +318,11 @@ pub(super) struct ComponentView<'a> {
     version: VersionView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<CanaryView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowView<'a>>,
+    /// The last shadow that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_shadow: Option<LastShadowView<'a>>,
     /// The last canary that was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_canary: Option<DecisionView>,
@@ -376,6 +392,14 @@ pub(crate) enum DoneView<'a> {
         current: VersionView<'a>,
         canary: VersionView<'a>,
     },
+    Shadowed {
+        current: VersionView<'a>,
+        shadow: VersionView<'a>,
+    },
+    ShadowDropped {
+        current: VersionView<'a>,
+        shadow: VersionView<'a>,
+    },
     Promoted {
         before: VersionView<'a>,
         after: VersionView<'a>,
@@ -444,12 +468,20 @@ impl<'a> From<&'a Version> for VersionView<'a> {
     }
 }
 
-impl<'a> From<&'a ComponentStatus> for ComponentView<'a> {
-    fn from(status: &'a ComponentStatus) -> Self {
+impl<'a> ComponentView<'a> {
+    pub(super) fn of(status: &'a ComponentStatus, shows: Shows) -> Self {
         Self {
             component: &status.component,
             version: (&status.version).into(),
             canary: status.canary.as_ref().map(CanaryView::from),
+            shadow: status
+                .shadow
+                .as_ref()
+                .map(|shadow| ShadowView::new(shadow, shows.bodies)),
+            last_shadow: status
+                .last_shadow
+                .as_deref()
+                .map(|last| LastShadowView::new(last, shows.bodies)),
             last_canary: status.decision.map(DecisionView::from),
             before: status.before.as_ref().map(VersionView::from),
             imports: status
@@ -505,6 +537,14 @@ impl<'a> From<&'a Done> for DoneView<'a> {
             Done::OnTrial { current, canary } => Self::OnTrial {
                 current: current.into(),
                 canary: canary.into(),
+            },
+            Done::Shadowed { current, shadow } => Self::Shadowed {
+                current: current.into(),
+                shadow: shadow.into(),
+            },
+            Done::ShadowDropped { current, shadow } => Self::ShadowDropped {
+                current: current.into(),
+                shadow: shadow.into(),
             },
             Done::Promoted { before, after } => Self::Promoted {
                 before: before.into(),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use hive_amqp::{Connection, ConsumerState, LinkState, Misfitting, QueuesBehind, StateWatch};
 use hive_config::plan::{ConsumerPlan, LeftOut, PatternPlan, Plan, SchedulePlan};
-use hive_sandbox::{Slot, Trial};
+use hive_sandbox::{Shadow, Slot, Trial};
 use hive_telemetry::{ConnectionState, ConsumerTelemetry, QueuePurpose, Role};
 use tokio::sync::watch;
 
@@ -18,7 +18,8 @@ use crate::pipeline::{ByKey, Flow, Keeping, Roster, ScaleBounds};
 use crate::schedules::ScheduleState;
 use crate::status::{
     CanaryStatus, ComponentStatus, ConsumerStatus, CrewStatus, DiscoveryStatus, Entity, LinkStatus,
-    Misfit, QueueDepth, ScaleStatus, ScheduleStatus, SharedQueue, Status, StatusReader,
+    Misfit, QueueDepth, ScaleStatus, ScheduleStatus, ShadowStatus, SharedQueue, Status,
+    StatusReader,
 };
 
 /// Knows every consumer from the start, and how it is doing once it has been started.
@@ -292,6 +293,8 @@ fn components(watched: &Watched) -> Vec<ComponentStatus> {
                 component: name.clone(),
                 version: current.version().clone(),
                 canary: slot.trial().as_deref().map(canary),
+                shadow: slot.shadow().as_deref().map(shadow),
+                last_shadow: slot.last_shadow(),
                 decision: slot.decision(),
                 before: slot.before().map(|before| before.version().clone()),
                 access: access.map(|one| (one.import, one.granted)).collect(),
@@ -308,6 +311,14 @@ fn canary(trial: &Trial) -> CanaryStatus {
         percent: rule.percent,
         wanted: rule.deliveries,
         tally: trial.tally(),
+    }
+}
+
+fn shadow(shadow: &Shadow) -> ShadowStatus {
+    ShadowStatus {
+        version: shadow.generation().version().clone(),
+        rule: shadow.rule(),
+        account: shadow.account(),
     }
 }
 

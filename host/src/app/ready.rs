@@ -60,13 +60,14 @@ impl Running {
             Command::Swap {
                 component,
                 code,
-                canary,
+                trial,
             } => {
-                let ready = self.swap_ready(&component, code, canary).await;
+                let ready = self.swap_ready(&component, code, trial).await;
                 ready.map(Ready::Swap)
             }
             Command::EndTrial { component, verdict } => {
-                self.trial_ready(&component, verdict).map(Ready::Swap)
+                let ready = self.trial_ready(&component, verdict).await;
+                ready.map(Ready::Swap)
             }
             Command::Reload => {
                 let ready = self.reload_ready().await;

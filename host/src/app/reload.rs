@@ -246,7 +246,8 @@ impl Running {
 /// Why what serves now, or is on trial, cannot serve these consumers.
 fn misfits(slot: &Slot, consumers: &[&ConsumerPlan]) -> Vec<ComponentFault> {
     let canary = slot.trial().map(|trial| Arc::clone(trial.canary()));
-    let serving = [Some(slot.current()), canary].into_iter().flatten();
+    let shadow = slot.shadow().map(|shadow| Arc::clone(shadow.generation()));
+    let serving = [Some(slot.current()), canary, shadow].into_iter().flatten();
     serving
         .filter_map(|generation| generation.fits(consumers).err())
         .collect()

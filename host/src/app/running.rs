@@ -239,6 +239,9 @@ impl Running {
             if let Some(trial) = slot.trial() {
                 trial.canary().drain().await;
             }
+            if let Some(shadow) = slot.shadow() {
+                shadow.generation().drain().await;
+            }
             slot.current().drain().await;
         }))
         .await;

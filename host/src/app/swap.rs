@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use hive_core::canary::{CanaryRule, Decision, Verdict};
+use hive_core::canary::{Decision, Verdict};
 use hive_core::codes::{Code, Coded};
 use hive_core::nearest;
+use hive_core::shadow::ShadowEnd;
 use hive_sandbox::{ComponentFault, Generation, Slot, Source, Trial};
 use hive_telemetry::{CanaryDecided, Fact, SwapRefused};
 
 use super::running::Running;
-use crate::control::{Done, NewCode, Refusal};
+use super::shadow::{self, ReadyEnd};
+use crate::control::{Done, NewCode, Refusal, TrialRule};
 use crate::status::Version;
 
 /// A swap that nothing is known to refuse any more.
@@ -20,13 +22,15 @@ pub(super) enum ReadySwap {
         component: Arc<str>,
         verdict: Verdict,
     },
+    /// The shadow takes over or goes.
+    EndShadow(ReadyEnd),
     /// The code serves already.
     Unchanged { component: Arc<str> },
     /// The new code, compiled and tried out.
     Replace {
         component: Arc<str>,
         next: Arc<Generation>,
-        canary: Option<CanaryRule>,
+        trial: Option<TrialRule>,
     },
 }
 
@@ -36,13 +40,13 @@ impl Running {
         &self,
         component: &str,
         code: NewCode,
-        canary: Option<CanaryRule>,
+        trial: Option<TrialRule>,
     ) -> Result<ReadySwap, Refusal> {
         let Some((name, slot)) = self.slots.get_key_value(component) else {
             return Err(self.unknown(component));
         };
         let comes_again = matches!(code, NewCode::ChangedFile);
-        let ready = self.replacement(name, slot, code, canary).await;
+        let ready = self.replacement(name, slot, code, trial).await;
         if let Err(refusal) = &ready
             && !(comes_again && matches!(refusal, Refusal::Conflict(_)))
         {
@@ -58,7 +62,7 @@ impl Running {
     }
 
     /// Finds out whether there is a trial to end.
-    pub(super) fn trial_ready(
+    pub(super) async fn trial_ready(
         &self,
         component: &str,
         verdict: Verdict,
@@ -66,12 +70,15 @@ impl Running {
         let Some((name, slot)) = self.slots.get_key_value(component) else {
             return Err(self.unknown(component));
         };
+        if let Some(shadow) = slot.shadow() {
+            return self.shadow_end_ready(name, shadow, verdict).await;
+        }
         match slot.trial() {
             Some(_) => Ok(ReadySwap::EndTrial {
                 component: Arc::clone(name),
                 verdict,
             }),
-            None => Err(Refusal::Conflict(no_trial(name, slot.decision()))),
+            None => Err(Refusal::Conflict(no_trial(name, slot))),
         }
     }
 
@@ -96,8 +103,16 @@ impl Running {
         name: &Arc<str>,
         slot: &Slot,
         code: NewCode,
-        canary: Option<CanaryRule>,
+        trial: Option<TrialRule>,
     ) -> Result<ReadySwap, Refusal> {
+        if let Some(shadow) = slot.shadow() {
+            return match code {
+                NewCode::Before => self.shadow_end_ready(name, shadow, Verdict::RollBack).await,
+                _ => Err(Refusal::Conflict(format!(
+                    "component {name:?} has a shadow; end it with `hive-host swap --promote` or `--drop`"
+                ))),
+            };
+        }
         let component = Arc::clone(name);
         if slot.trial().is_some() {
             return match code {
@@ -136,12 +151,17 @@ impl Running {
         }
         let consumers = self.plan.consumers_of(name);
         let number = slot.next_number();
-        let next = self.engine.load(plan, &consumers, source, number);
-        let next = Arc::new(next.await.map_err(faulty)?);
+        let next = match trial {
+            Some(TrialRule::Shadow(_)) => {
+                let next = self.engine.load_shadow(plan, &consumers, source, number);
+                next.await
+            }
+            _ => self.engine.load(plan, &consumers, source, number).await,
+        };
         Ok(ReadySwap::Replace {
             component,
-            next,
-            canary,
+            next: Arc::new(next.map_err(faulty)?),
+            trial,
         })
     }
 
@@ -157,6 +177,7 @@ impl Running {
             ReadySwap::Unchanged { component } => Done::Unchanged {
                 current: current(&component),
             },
+            ReadySwap::EndShadow(ready) => self.end_shadow(ready),
             ReadySwap::EndTrial { component, verdict } => {
                 let current = current(&component);
                 match self.slots[&component].trial() {
@@ -178,7 +199,7 @@ impl Running {
             ReadySwap::Replace {
                 component,
                 next,
-                canary: None,
+                trial: None,
             } => {
                 let slot = &self.slots[&component];
                 let (before, after) = self.make_current(&component, slot, next);
@@ -187,7 +208,12 @@ impl Running {
             ReadySwap::Replace {
                 component,
                 next,
-                canary: Some(rule),
+                trial: Some(TrialRule::Shadow(rule)),
+            } => self.begin_shadow(&component, &self.slots[&component], next, rule),
+            ReadySwap::Replace {
+                component,
+                next,
+                trial: Some(TrialRule::Canary(rule)),
             } => {
                 let canary = next.version().clone();
                 Fact::CanaryStarted {
@@ -214,6 +240,7 @@ impl Running {
         next: Arc<Generation>,
     ) -> (Version, Version) {
         let after = next.version().clone();
+        shadow::tell_end(name, slot.end_shadow(ShadowEnd::Replaced));
         let before = slot.replace(next).version().clone();
         super::tell_serving(name, Some(&before), &after, &self.telemetry);
         (before, after)
@@ -253,9 +280,9 @@ impl Running {
     }
 }
 
-/// Why there is no trial to end, and how the last one ended.
-fn no_trial(component: &str, last: Option<Decision>) -> String {
-    let last = last.map(|last| {
+/// Why there is no trial to end, and how the last ones ended.
+fn no_trial(component: &str, slot: &Slot) -> String {
+    let last = slot.decision().map(|last| {
         let end = match last.verdict {
             Verdict::Promote => "promoted",
             Verdict::RollBack => "rolled back",
@@ -263,7 +290,8 @@ fn no_trial(component: &str, last: Option<Decision>) -> String {
         format!("; the last one, generation {}, was {end}", last.generation)
     });
     format!(
-        "no canary of component {component:?} is on trial{}",
-        last.unwrap_or_default()
+        "no canary or shadow of component {component:?} is on trial{}{}",
+        last.unwrap_or_default(),
+        shadow::last_end(slot)
     )
 }

@@ -1,6 +1,6 @@
 //! `hive-host invoke`: a message through a component or through routes, with no broker.
 
-pub(super) mod answer;
+mod answer;
 mod called;
 mod input;
 pub(super) mod log;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use clap::Args;
 use hive_config::plan::{ComponentPlan, Instances, Plan};
 use hive_contracts::Contract;
+use hive_core::answer::Answer;
 use hive_core::message::Envelope;
 use hive_core::nearest;
 use hive_lifecycle::Tasks;
@@ -23,7 +24,6 @@ use hive_sandbox::{
 use hive_store::{Clock, Memory, Store};
 use tokio::time::Instant;
 
-use self::answer::Answer;
 use self::called::Called;
 use self::log::Log;
 use self::measure::Measure;
@@ -207,6 +207,7 @@ async fn invoke(
         trace: None,
         requester: None,
         heard: None,
+        notes: None,
     };
     let mut measure = Measure::default();
     let mut called = Vec::new();

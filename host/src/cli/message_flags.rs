@@ -35,14 +35,17 @@ impl MessageFlags {
     /// The message that they describe, with this body.
     pub(super) fn message(&self, body: Vec<u8>) -> Result<Message, String> {
         let message = read_message(&self.object()?).map_err(|fault| fault.to_string())?;
-        Ok(Message { body, ..message })
+        Ok(Message {
+            body: body.into(),
+            ..message
+        })
     }
 
     /// The same where `--property` also says what a delivery has beside its message: `queue`,
     /// `exchange`, `routing-key`, `attempt`, `redelivered`, `stream-offset`.
     pub(super) fn delivery(&self, body: Vec<u8>) -> Result<Envelope, String> {
         let mut delivery = read_delivery(&self.object()?).map_err(|fault| fault.to_string())?;
-        delivery.message.body = body;
+        delivery.message.body = body.into();
         Ok(delivery)
     }
 

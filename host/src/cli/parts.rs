@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use hive_core::escape;
 use hive_core::json::{base64, write_message};
 use hive_core::message::{Message, Properties};
@@ -66,7 +67,7 @@ pub(super) fn headers(properties: &Properties) -> impl Iterator<Item = (&str, St
                 headers: vec![(name.clone(), value.clone())],
                 ..Properties::default()
             },
-            body: Vec::new(),
+            body: Bytes::new(),
         });
         (name.as_str(), format!("{name} = {}", one["headers"][name]))
     })

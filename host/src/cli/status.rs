@@ -102,19 +102,27 @@ fn told(before: &Look, now: &Look) -> String {
         Column::Numbers("GENERATION"),
         Column::Words("SHA256"),
         Column::Words("SINCE"),
-        Column::Words("CANARY"),
+        Column::Words("TRIAL"),
     ]);
     for component in list(&said["components"]) {
-        let canary = &component["canary"];
-        let canary = match canary.is_null() {
-            true => String::new(),
-            false => format!(
+        let (canary, shadow) = (&component["canary"], &component["shadow"]);
+        let trial = match (canary.is_null(), shadow.is_null()) {
+            (true, true) => String::new(),
+            (false, _) => format!(
                 "generation {}, {}% until {} deliveries: {} of {} failed",
                 canary["generation"],
                 canary["percent"],
                 canary["wanted"],
                 canary["failed"],
                 canary["deliveries"]
+            ),
+            (true, false) => format!(
+                "generation {}, a shadow: {} of {} compared, {} different, {} failed",
+                shadow["generation"],
+                shadow["compared"],
+                shadow["wanted"],
+                shadow["different"],
+                shadow["failed"]
             ),
         };
         let sum = words(&component["sha256"]);
@@ -123,7 +131,7 @@ fn told(before: &Look, now: &Look) -> String {
             component["generation"].to_string(),
             sum.get(..SUM_DIGITS).unwrap_or(&sum).to_owned(),
             words(&component["since"]),
-            canary,
+            trial,
         ]);
     }
     let discoveries = discoveries(said);
@@ -373,7 +381,7 @@ orders.created       orders    consumed           50
 orders.created.dead  orders    dead letter         -  no answer
 hive.retries.lost    (shared)  lost                2
 
-COMPONENT  GENERATION  SHA256        SINCE  CANARY
+COMPONENT  GENERATION  SHA256        SINCE  TRIAL
 orders              3  0123456789ab  now
 ";
         assert_eq!(told(&before, &now), expected);

@@ -1,5 +1,7 @@
 //! `hive-host swap` and `hive-host reload`: commands to a running host.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use serde_json::Value;
 use super::Exit;
 use super::all_hosts::Whose;
 use super::remote::{Content, Remote, SUM_DIGITS, Where, encoded};
-use super::say::{fault, out};
+use super::say::{self, fault, out};
 use crate::control::LARGEST_CODE;
 
 /// How often a canary is looked at.
@@ -25,24 +27,28 @@ pub(super) struct Swap {
     /// The new code; without it, the file that hive.toml names
     #[arg(value_name = "FILE.wasm", conflicts_with_all = ["back", "promote", "roll_back"])]
     code: Option<PathBuf>,
-    /// Returns to the previous version, or ends a canary
-    #[arg(long, conflicts_with_all = ["canary", "deliveries"])]
+    /// Returns to the previous version, or ends a canary or a shadow
+    #[arg(long, conflicts_with_all = ["trial", "deliveries"])]
     back: bool,
-    /// Ends a canary: it takes over now
-    #[arg(long, conflicts_with_all = ["back", "roll_back", "canary", "deliveries", "all_hosts"])]
+    /// Ends a canary or a shadow: it takes over now
+    #[arg(long, conflicts_with_all = ["back", "roll_back", "trial", "deliveries", "all_hosts"])]
     promote: bool,
-    /// Ends a canary: the current version keeps serving
-    #[arg(long, conflicts_with_all = ["back", "canary", "deliveries", "all_hosts"])]
+    /// Ends a canary or a shadow: it goes
+    #[arg(long, visible_alias = "drop", conflicts_with_all = ["back", "trial", "deliveries", "all_hosts"])]
     roll_back: bool,
     /// First gives the new version this share of the deliveries; it takes over if its failure rate is
     /// at most 1 percentage point above the old one's
-    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "all_hosts")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, group = "trial", conflicts_with = "all_hosts")]
     canary: Option<f64>,
-    /// Decides after this many deliveries of the canary [default: 200]
-    #[arg(long, value_name = "N", requires = "canary", value_parser = clap::value_parser!(u32).range(1..))]
+    /// First gives the new version a copy of each delivery; its answers are compared and dropped,
+    /// until --promote or --drop
+    #[arg(long, group = "trial", conflicts_with = "all_hosts")]
+    shadow: bool,
+    /// Judges a canary, or reports on a shadow, after this many [default: 200]
+    #[arg(long, value_name = "N", requires = "trial", value_parser = clap::value_parser!(u32).range(1..))]
     deliveries: Option<u32>,
-    /// Returns when the canary has started, without waiting for the decision
-    #[arg(long, requires = "canary")]
+    /// Does not wait for the verdict on a canary, or the report on a shadow
+    #[arg(long, requires = "trial")]
     no_wait: bool,
     #[command(flatten)]
     whose: Whose,
@@ -121,6 +127,9 @@ fn swap(arguments: &Swap) -> Result<Exit, Exit> {
     if answer["done"] == "on_trial" && !arguments.no_wait {
         return verdict(arguments, &host, &answer);
     }
+    if answer["done"] == "shadowed" && !arguments.no_wait {
+        return reported(arguments, &host, &answer);
+    }
     Ok(exit)
 }
 
@@ -155,6 +164,9 @@ fn path(arguments: &Swap) -> String {
     if let Some(percent) = arguments.canary {
         path.push_str(&format!("?canary={percent}"));
     }
+    if arguments.shadow {
+        path.push_str("?shadow=true");
+    }
     if let Some(deliveries) = arguments.deliveries {
         path.push_str(&format!("&deliveries={deliveries}"));
     }
@@ -172,6 +184,16 @@ fn sentence(component: &str, answer: &Value) -> String {
         Some("on_trial") => format!(
             "{component}: {} is on trial beside {}",
             version("canary"),
+            version("current")
+        ),
+        Some("shadowed") => format!(
+            "{component}: {} gets a copy of each delivery; {} serves",
+            version("shadow"),
+            version("current")
+        ),
+        Some("shadow_dropped") => format!(
+            "{component}: {} is dropped, {} keeps serving",
+            version("shadow"),
             version("current")
         ),
         Some("promoted") => format!(
@@ -192,24 +214,68 @@ fn sentence(component: &str, answer: &Value) -> String {
     }
 }
 
+/// The component, as the host shows it now.
+fn look(component: &str, host: &Remote) -> Result<Value, Exit> {
+    let components = host.get("/v1/components")?;
+    let mut components = components.as_array().into_iter().flatten();
+    let found = components.find(|one| one["component"] == component);
+    Ok(found.cloned().unwrap_or(Value::Null))
+}
+
+fn wait() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this thread has nothing else to do"
+    )]
+    std::thread::sleep(LOOK_EVERY);
+}
+
+/// Waits for the report of the shadow, and prints it.
+fn reported(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exit> {
+    let generation = &started["shadow"]["generation"];
+    let component = &arguments.component;
+    let shadow = loop {
+        let mut now = look(component, host)?;
+        let shadow = now["shadow"].take();
+        if shadow["generation"] != *generation {
+            let last = now["last_shadow"].take();
+            if last["generation"] != *generation {
+                fault!("{component}: the shadow was ended, and nothing is known of it any more");
+                return Ok(Exit::Failed);
+            }
+            break last;
+        }
+        if shadow["done"] == true {
+            break shadow;
+        }
+        wait();
+    };
+    match arguments.json {
+        true => say::json(&shadow),
+        false => say::lines(&report::text(component, &shadow)),
+    }
+    let is_over = shadow["done"] == true;
+    if !is_over {
+        fault!(
+            "{component}: the shadow was {} before {} deliveries were compared",
+            shadow["end"].as_str().unwrap_or("ended"),
+            shadow["wanted"]
+        );
+    }
+    Ok(match is_over && shadow["all_same"] == true {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
 /// Waits for what becomes of the canary.
 fn verdict(arguments: &Swap, host: &Remote, started: &Value) -> Result<Exit, Exit> {
     let canary = &started["canary"]["generation"];
     let component = &arguments.component;
     loop {
-        let components = host.get("/v1/components")?;
-        let components = components.as_array().into_iter().flatten();
-        let now = components
-            .into_iter()
-            .find(|one| one["component"] == arguments.component.as_str())
-            .cloned()
-            .unwrap_or(Value::Null);
+        let now = look(component, host)?;
         if now["canary"]["generation"] == *canary {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "this thread has nothing else to do"
-            )]
-            std::thread::sleep(LOOK_EVERY);
+            wait();
             continue;
         }
         let decision = &now["last_canary"];

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hive_amqp::{Connection, LARGEST_BODY, Letter, LookCost};
 use hive_config::plan::Plan;
 use hive_core::codes::{Code, Coded};
@@ -373,7 +374,7 @@ impl Work<'_> {
         let identity = one.letter.identity();
         let bytes = one.letter.delivery.envelope.message.body.len();
         let content = self.shows_bodies.then(|| content(&mut one.letter));
-        one.letter.delivery.envelope.message.body = Vec::new();
+        one.letter.delivery.envelope.message.body = Bytes::new();
         if !self.shows_bodies {
             one.letter.delivery.envelope.message.properties.headers = Vec::new();
         }
@@ -436,7 +437,7 @@ impl Work<'_> {
     ) -> Result<Draft, String> {
         let mut draft = before.clone();
         if let Some(body) = &revision.body {
-            draft.message.body.clone_from(body);
+            draft.message.body = body.clone().into();
         }
         if let Some(front) = &revision.front {
             draft = draft.with_front(front.clone())?;
@@ -482,8 +483,10 @@ struct Content {
 fn content(letter: &mut Letter) -> Content {
     let body = &mut letter.delivery.envelope.message.body;
     let is_cut = body.len() > SHOWN_BODY;
-    body.truncate(SHOWN_BODY);
-    body.shrink_to_fit();
+    if is_cut {
+        // Not a part of the whole one, which would stay in memory.
+        *body = Bytes::copy_from_slice(&body[..SHOWN_BODY]);
+    }
     let shown = match std::str::from_utf8(body) {
         Ok(text) => json!({ "text": text }),
         // A cut in the middle of a character.

@@ -40,7 +40,7 @@ fn by_id() -> DedupPlan {
 
 fn envelope(id: Option<&str>, body: &str) -> Envelope {
     let mut message = Message {
-        body: body.into(),
+        body: body.to_owned().into(),
         ..Message::default()
     };
     message.properties.message_id = id.map(str::to_owned);

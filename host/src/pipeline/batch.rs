@@ -20,7 +20,7 @@ use hive_core::message_key::Key;
 use hive_core::policy::Outcome;
 use hive_lifecycle::failpoint;
 use hive_otlp::Handling;
-use hive_sandbox::Call;
+use hive_sandbox::{Call, Observed};
 use hive_telemetry::{
     BatchAnswered, BatchGivenBack, BatchHanded, BatchReason, BatchTelemetry, Telemetry,
 };
@@ -32,7 +32,7 @@ use self::gathering::{Gathering, Which};
 use super::crew::Seat;
 use super::held::{Held, Label};
 use super::keeping::Trouble;
-use super::{Ended, Pipeline};
+use super::{Ended, Pipeline, shadowing};
 
 /// State shared by the workers of a consumer with batches.
 pub(super) struct Batches {
@@ -214,6 +214,7 @@ impl Pipeline {
         failpoint::reached("batch.gathered");
         // One generation for the whole batch, held to the end of the call.
         let dealt = self.handler.deal();
+        let observed = self.handler.observe(&dealt);
         let trace = self.traced_batch(&mut batch);
         if let Some(first) = batch.first_mut() {
             first.hears();
@@ -232,6 +233,7 @@ impl Pipeline {
             trace: trace.as_ref().map(Handling::carried),
             requester: Some(&self.requester),
             heard: first.heard(),
+            notes: observed.as_ref().and_then(Observed::notes),
         };
         let began = Instant::now();
         let answer = dealt.handle_batch(self.plan.schema.as_deref(), &call, &envelopes);
@@ -258,6 +260,9 @@ impl Pipeline {
         BatchAnswered { took }.emit(&batches.telemetry);
         if let Some(reason) = not_made(&outcomes) {
             return self.together_later(batch, reason);
+        }
+        if let Some(observed) = observed {
+            shadowing::copy(observed, &self.plan, &batch, &outcomes, took);
         }
         // In their order, so that what they publish is in order too.
         for (held, outcome) in batch.into_iter().zip(outcomes) {

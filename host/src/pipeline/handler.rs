@@ -7,7 +7,7 @@ use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use hive_core::version::Version;
 use hive_routes::Routes;
-use hive_sandbox::{Call, Generation, Slot};
+use hive_sandbox::{Call, Generation, Observed, Slot};
 
 /// What decides over the deliveries of one consumer.
 #[derive(Clone)]
@@ -37,6 +37,14 @@ impl Handler {
         match self {
             Self::Component(slot) => Dealt::Component(slot.deal()),
             Self::Routes(routes) => Dealt::Routes(Arc::clone(routes)),
+        }
+    }
+
+    /// A call begins. Somebody wants a copy of it, if the component has a shadow.
+    pub(super) fn observe(&self, dealt: &Dealt) -> Option<Observed> {
+        match (self, dealt) {
+            (Self::Component(slot), Dealt::Component(generation)) => slot.observe(generation),
+            _ => None,
         }
     }
 

@@ -52,7 +52,7 @@ impl Firing {
                 persistent: true,
                 ..Properties::default()
             },
-            body: token.body(),
+            body: token.body().into(),
         };
         let publication = Publication {
             exchange: String::new(),
@@ -94,7 +94,7 @@ pub(crate) fn message(plan: &SchedulePlan, planned: Moment) -> Publication {
                 timestamp: Some(planned.seconds()),
                 ..Properties::default()
             },
-            body: publish.body.as_bytes().to_vec(),
+            body: publish.body.to_string().into(),
         },
         mandatory: true,
         delay: None,

@@ -48,7 +48,7 @@ pub(super) fn shown(envelope: &Envelope) -> ShownMessage {
                     app_id: properties.app_id.clone(),
                     ..*properties
                 },
-                body: shown_body.to_vec(),
+                body: shown_body.to_vec().into(),
             },
             queue: Arc::clone(&envelope.queue),
             exchange: envelope.exchange.clone(),
@@ -100,7 +100,7 @@ mod tests {
                     message_id: Some("o-1".to_owned()),
                     ..Properties::default()
                 },
-                body: body.to_vec(),
+                body: body.to_vec().into(),
             },
             queue: "orders".into(),
             exchange: String::new(),
@@ -127,7 +127,7 @@ mod tests {
         let text = format!("x{}", "ü".repeat(LONGEST_BODY));
         let large = shown(&envelope(text.as_bytes(), 0));
         assert_eq!((large.bytes, large.is_cut), (text.len(), true));
-        let body = String::from_utf8(large.envelope.message.body).expect("it is text");
+        let body = String::from_utf8(large.envelope.message.body.to_vec()).expect("it is text");
         assert_eq!(body.len(), LONGEST_BODY - 1);
         let octets = shown(&envelope(&vec![0xff; LONGEST_BODY + 1], 0));
         assert_eq!(octets.envelope.message.body.len(), LONGEST_BODY);

@@ -17,7 +17,7 @@ fn envelope(id: &str) -> Envelope {
                 headers: vec![("tenant".to_owned(), FieldValue::Text("acme".to_owned()))],
                 ..Properties::default()
             },
-            body: b"tea".to_vec(),
+            body: b"tea".as_slice().into(),
         },
         queue: "orders.created".into(),
         exchange: "orders".to_owned(),

@@ -10,6 +10,7 @@ mod clock;
 mod embedded;
 mod fault;
 mod memory;
+mod notes;
 mod on_demand;
 mod operation;
 #[cfg(feature = "redis")]
@@ -25,6 +26,7 @@ pub use self::clock::Clock;
 pub use self::embedded::Embedded;
 pub use self::fault::StoreFault;
 pub use self::memory::Memory;
+pub use self::notes::{Noted, Notes, Noting};
 pub use self::on_demand::{OnDemand, has_code_for};
 pub use self::operation::{Answer, Operation, Value, Write};
 #[cfg(feature = "redis")]
@@ -74,7 +76,7 @@ pub trait Store: Send + Sync {
 }
 
 /// A set of entries of one kind, apart from all others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Namespace {
     name: Arc<str>,
     bound: Option<u64>,

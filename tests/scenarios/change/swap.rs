@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 pub(super) struct Stage {
     pub(super) vhost: Vhost,
     pub(super) host: HostProcess,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 impl Stage {
@@ -53,7 +53,7 @@ impl Stage {
         })
     }
 
-    fn toml(&self) -> PathBuf {
+    pub(super) fn toml(&self) -> PathBuf {
         self.folder.join("hive.toml")
     }
 

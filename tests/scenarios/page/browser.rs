@@ -229,11 +229,34 @@ async fn each_command_of_the_page_is_carried_out() -> Result<()> {
     vhost.publish("", "other", named("x", "m-3")).await?;
     vhost.wait_ready("other.dead", 1).await?;
     story.go_on().await?;
+    story.at("a shadow").await?;
+    let shadow = state(&host, "component", "fail", "shadow").await?;
+    assert_eq!(
+        (&shadow["generation"], &shadow["wanted"]),
+        (&json!(4), &json!(20))
+    );
+    vhost.publish("", "other", named("x", "m-shadow")).await?;
+    vhost.wait_ready("other.dead", 2).await?;
+    story.go_on().await?;
+    story.at("compared").await?;
+    story.go_on().await?;
+    story.at("shadow dropped").await?;
+    assert_eq!(
+        state(&host, "component", "fail", "shadow").await?,
+        Value::Null
+    );
+    vhost.publish("", "other", named("x", "m-dropped")).await?;
+    vhost.wait_ready("other.dead", 3).await?;
+    story.go_on().await?;
+    story.at("shadow promoted").await?;
+    vhost.publish("", "other", named("x", "m-promoted")).await?;
+    wait_acked(&host, "other", 2.0).await?;
+    story.go_on().await?;
     story.at("on trial").await?;
     let canary = state(&host, "component", "fail", "canary").await?;
     assert_eq!(
         (&canary["generation"], &canary["percent"]),
-        (&json!(4), &json!(50.0))
+        (&json!(7), &json!(50.0))
     );
     story.go_on().await?;
     story.at("trial ended").await?;
@@ -242,17 +265,17 @@ async fn each_command_of_the_page_is_carried_out() -> Result<()> {
         Value::Null
     );
     vhost.publish("", "other", named("x", "m-4")).await?;
-    vhost.wait_ready("other.dead", 2).await?;
+    vhost.wait_ready("other.dead", 4).await?;
     story.go_on().await?;
     story.at("on trial again").await?;
     story.go_on().await?;
     story.at("promoted").await?;
     assert_eq!(
         state(&host, "component", "fail", "generation").await?,
-        json!(5)
+        json!(8)
     );
     vhost.publish("", "other", named("x", "m-5")).await?;
-    wait_acked(&host, "other", 2.0).await?;
+    wait_acked(&host, "other", 3.0).await?;
     story.go_on().await?;
     story.at("bounds set").await?;
     let scale = state(&host, "consumer", "other", "scale").await?;

@@ -3,9 +3,9 @@
 //! Both keep every property and header of the original, except those that the broker acts on; they are stashed
 //! under names of ours and restored in [`super::original`].
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hive_core::dead::Death;
 use hive_core::message::Attempt;
 use hive_core::policy::{Failure, FailureClass};
@@ -79,7 +79,7 @@ impl Outgoing {
     /// original is.
     pub fn retry_copy(
         original: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         delay_queue: &DelayQueue,
         note: RetryNote<'_>,
         limits: &PublishLimits,
@@ -116,7 +116,7 @@ impl Outgoing {
     /// it was first published to stays written on it, since a component sees that.
     pub fn republication(
         letter: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         death: &Death,
         queue: &str,
         limits: &PublishLimits,
@@ -151,7 +151,7 @@ impl Outgoing {
     /// copy with it is dropped as a cycle before RabbitMQ 4.0.1.
     pub fn dead_again(
         letter: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         death: &Death,
         (queue, edit): (&str, Option<&EditOf>),
         limits: &PublishLimits,
@@ -176,7 +176,7 @@ impl Outgoing {
     /// what it would have been at the end: the same attempt, of the same message.
     pub fn retry_now(
         waiting: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         queue: &str,
         attempt: Attempt,
         limits: &PublishLimits,
@@ -192,7 +192,7 @@ impl Outgoing {
     /// there, had `failure` been the last one that its consumer allows.
     pub fn dead_letter_now(
         waiting: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         dead_letter: &str,
         (failure, time): (&Death, SystemTime),
         limits: &PublishLimits,
@@ -219,7 +219,7 @@ impl Outgoing {
     /// and if that is not enough its largest headers stay behind, rather than the message.
     pub fn dead_letter(
         original: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         dead_letter: &str,
         note: DeadLetterNote<'_>,
         limits: &PublishLimits,
@@ -238,7 +238,7 @@ impl Outgoing {
 
     fn dead(
         original: &Original,
-        body: Vec<u8>,
+        body: Bytes,
         dead_letter: &str,
         end: End<'_>,
         limits: &PublishLimits,
@@ -433,7 +433,7 @@ impl Copy {
     }
 
     /// For one queue and no other.
-    fn outgoing(self, queue: &str, body: Vec<u8>) -> Result<Outgoing, Unpublishable> {
+    fn outgoing(self, queue: &str, body: Bytes) -> Result<Outgoing, Unpublishable> {
         self.outgoing_through("", queue, body)
     }
 
@@ -442,14 +442,14 @@ impl Copy {
         self,
         exchange: &str,
         queue: &str,
-        body: Vec<u8>,
+        body: Bytes,
     ) -> Result<Outgoing, Unpublishable> {
         Ok(Outgoing {
             exchange: short("the exchange's name", exchange)?,
             routing_key: short("the queue's name", &literal(queue))?,
             properties: self.properties,
             headers: FieldTable::from(self.headers),
-            body: Arc::new(body),
+            body,
             mandatory: true,
             header_frame: 0,
         })

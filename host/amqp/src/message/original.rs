@@ -109,7 +109,7 @@ pub fn receive(queue: Arc<str>, delivery: impl Into<Arrived>) -> (Envelope, Orig
         message: Message {
             // Hidden headers are gone from the original already, bar those that a dead letter may show.
             properties: read(&original.properties, |name| is_hidden(name, is_dead_letter)),
-            body,
+            body: body.into(),
         },
         queue,
         exchange: original.exchange.to_string(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hive_core::message::Publication;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -44,7 +45,7 @@ pub struct Outgoing {
     /// All but the publish id.
     pub headers: FieldTable,
     /// The content.
-    pub body: Arc<Vec<u8>>,
+    pub body: Bytes,
     /// Whether it is a fault if no queue takes it.
     pub(crate) mandatory: bool,
     /// The length of the content header frame on the wire, publish id included.
@@ -90,7 +91,7 @@ impl Outgoing {
             routing_key: short("the routing key", &publication.routing_key)?,
             properties,
             headers,
-            body: Arc::new(std::mem::take(&mut publication.message.body)),
+            body: std::mem::take(&mut publication.message.body),
             mandatory: publication.mandatory,
             header_frame: 0,
         }
@@ -191,7 +192,7 @@ mod tests {
             routing_key: "q".into(),
             message: Message {
                 properties,
-                body: Vec::new(),
+                body: Bytes::new(),
             },
             mandatory: true,
             delay: None,
@@ -253,7 +254,7 @@ mod tests {
                         message_id: message_id.map(Into::into),
                         ..Properties::default()
                     },
-                    body: Vec::new(),
+                    body: Bytes::new(),
                 },
                 mandatory: true,
                 delay: None,

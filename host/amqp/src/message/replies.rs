@@ -1,7 +1,5 @@
 //! The reply to a requester whose message was dead-lettered.
 
-use std::sync::Arc;
-
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde_json::json;
@@ -91,7 +89,7 @@ fn reply(
         routing_key: ShortString::default(),
         properties,
         headers,
-        body: Arc::new(body.to_string().into_bytes()),
+        body: body.to_string().into(),
         mandatory: false,
         header_frame: 0,
     })

@@ -88,6 +88,7 @@ pub(super) fn unguessable() -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use hive_core::message::Properties;
 
     use super::*;
@@ -98,11 +99,11 @@ mod tests {
                 correlation_id: id.map(Into::into),
                 ..Properties::default()
             },
-            body: body.into(),
+            body: body.to_owned().into(),
         }
     }
 
-    fn body(awaited: &mut Awaited) -> Option<Vec<u8>> {
+    fn body(awaited: &mut Awaited) -> Option<Bytes> {
         awaited.reply.try_recv().ok().map(|reply| reply.body)
     }
 

@@ -31,7 +31,7 @@ table! {
         watch: bool = false [idle];
 
         /// Instances that handle deliveries at once, over all consumers of the component. Further deliveries wait in
-        /// the host and, beyond `prefetch`, at the broker. A canary has the same number in addition.
+        /// the host and, beyond `prefetch`, at the broker. A canary or a shadow has the same number in addition.
         max_instances: Option<u16> as Integer(1, u16::MAX as i64), else "as many as its consumers need";
 
         /// `"reuse"`: an instance serves many deliveries and keeps its state between them. `"fresh"`: a new instance

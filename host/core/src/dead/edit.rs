@@ -2,6 +2,7 @@
 //!
 //! What is not named in the object is taken off; the body below the line is taken as it is, to the byte.
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::json::{read_message, write_message};
@@ -26,7 +27,7 @@ impl Draft {
     /// Everything but the body, in the form of docs/message-format.md.
     pub fn front(&self) -> Map<String, Value> {
         let properties = self.message.properties.clone();
-        let body = Vec::new();
+        let body = Bytes::new();
         let written = write_message(&Message { properties, body });
         let mut front = Map::new();
         front.insert("routing-key".into(), self.routing_key.as_str().into());
@@ -108,7 +109,7 @@ impl Draft {
             _ => body,
         };
         let mut draft = self.clone();
-        draft.message.body = body.into();
+        draft.message.body = body.to_owned().into();
         draft.with_front(front)
     }
 
@@ -143,7 +144,7 @@ mod tests {
                     headers: vec![("weight".to_owned(), FieldValue::Integer(7))],
                     ..Properties::default()
                 },
-                body: body.into(),
+                body: body.to_owned().into(),
             },
             routing_key: "order.web".to_owned(),
         }
@@ -175,7 +176,7 @@ mod tests {
             .replace("\"priority\": 3", "\"priority\": 4")
             .replace("web", "shop");
         let edited = before.read(&text.replace("\"id\":1", "\"id\":2")).unwrap();
-        assert_eq!(edited.message.body, b"{\"id\":2}");
+        assert_eq!(edited.message.body, "{\"id\":2}");
         assert_eq!(edited.routing_key, "order.shop");
         let headers = &edited.message.properties.headers;
         assert_eq!(
@@ -199,7 +200,7 @@ mod tests {
         assert!(fault("{\"headers\":{\"x-hive-attempt\":1}}\n---\n").contains("the host's own"));
         let bytes = Draft {
             message: Message {
-                body: vec![0xff],
+                body: vec![0xff].into(),
                 ..before.message.clone()
             },
             ..before

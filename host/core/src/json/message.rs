@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, Malformed, text};
@@ -194,7 +195,7 @@ fn headers(value: &Value) -> Result<Vec<(String, FieldValue)>, Malformed> {
 }
 
 /// The body, in one of the ways to write it; none is an empty one.
-fn body(fields: &mut Fields<'_>) -> Result<Vec<u8>, Malformed> {
+fn body(fields: &mut Fields<'_>) -> Result<Bytes, Malformed> {
     let plain = fields.read("body", |value| {
         text(value).map(|text| text.as_bytes().to_vec())
     })?;
@@ -202,7 +203,7 @@ fn body(fields: &mut Fields<'_>) -> Result<Vec<u8>, Malformed> {
     let json = fields.read("body-json", |value| Ok(value.to_string().into_bytes()))?;
     let mut bodies = [plain, encoded, json].into_iter().flatten();
     match (bodies.next(), bodies.next()) {
-        (body, None) => Ok(body.unwrap_or_default()),
+        (body, None) => Ok(body.unwrap_or_default().into()),
         _ => Err(Malformed(
             "has more than one of `body`, `body-base64` and `body-json`".into(),
         )),

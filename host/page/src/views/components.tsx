@@ -4,11 +4,13 @@ import { command, path, type Component, type Query, type Session } from "../api"
 import { refresh, useLive } from "../live";
 import { Act, Badge, Dialog, Empty, Figure } from "../parts/basics";
 import { ago, count, many, millis, moment } from "../words";
+import { Shadow, share } from "./shadow";
 
 interface Done {
-  done: "swapped" | "on_trial" | "promoted" | "trial_ended" | "unchanged";
+  done: "swapped" | "on_trial" | "shadowed" | "shadow_dropped" | "promoted" | "trial_ended" | "unchanged";
   after?: { generation: number };
   canary?: { generation: number };
+  shadow?: { generation: number };
   current?: { generation: number };
 }
 
@@ -21,6 +23,10 @@ function told(done: Done): string {
       return `Generation ${done.after?.generation} is promoted, and serves now.`;
     case "on_trial":
       return `Generation ${done.canary?.generation} is on trial.`;
+    case "shadowed":
+      return `Generation ${done.shadow?.generation} is a shadow; ${done.current?.generation} serves.`;
+    case "shadow_dropped":
+      return `Generation ${done.shadow?.generation} is dropped; ${done.current?.generation} serves on.`;
     case "trial_ended":
       return `Generation ${done.canary?.generation} is gone; ${done.current?.generation} serves on.`;
     case "unchanged":
@@ -28,17 +34,16 @@ function told(done: Done): string {
   }
 }
 
-function share(failed: number, all: number): string {
-  return all === 0 ? "none handled yet" : `${failed} of ${all} failed (${((failed / all) * 100).toFixed(1)} %)`;
-}
-
 function Swap({ component, close }: { component: Component; close: (told: string | null) => void }) {
   const [file, setFile] = useState<File | null>(null);
-  const [isCanary, setIsCanary] = useState(false);
+  const [how, setHow] = useState<"at once" | "canary" | "shadow">("at once");
   const [percent, setPercent] = useState("10");
   const [deliveries, setDeliveries] = useState("200");
   const swap = async () => {
-    const query: Query = isCanary ? [["canary", percent], ["deliveries", deliveries]] : [];
+    const query: Query =
+      how === "canary" ? [["canary", percent], ["deliveries", deliveries]]
+      : how === "shadow" ? [["shadow", "true"], ["deliveries", deliveries]]
+      : [];
     const done = await command<Done>(path("components", component.component, "swap"), query, file ?? undefined);
     await refresh();
     close(told(done));
@@ -50,17 +55,23 @@ function Swap({ component, close }: { component: Component; close: (told: string
         <input type="file" accept=".wasm,application/wasm" onChange={(event) => setFile(event.currentTarget.files?.[0] ?? null)} />
       </label>
       <label class="check">
-        <input type="checkbox" checked={isCanary} onChange={(event) => setIsCanary(event.currentTarget.checked)} />
+        <input type="checkbox" checked={how === "canary"} onChange={(event) => setHow(event.currentTarget.checked ? "canary" : "at once")} />
         On trial first, with a share of the deliveries
       </label>
-      {isCanary && (
+      <label class="check">
+        <input type="checkbox" checked={how === "shadow"} onChange={(event) => setHow(event.currentTarget.checked ? "shadow" : "at once")} />
+        As a shadow first, with a copy of each delivery: what it answers is compared and dropped
+      </label>
+      {how !== "at once" && (
         <div class="pair">
+          {how === "canary" && (
+            <label>
+              Percent
+              <input type="number" min="0.1" max="100" step="any" value={percent} onInput={(event) => setPercent(event.currentTarget.value)} />
+            </label>
+          )}
           <label>
-            Percent
-            <input type="number" min="0.1" max="100" step="any" value={percent} onInput={(event) => setPercent(event.currentTarget.value)} />
-          </label>
-          <label>
-            Judged after deliveries
+            {how === "canary" ? "Judged after deliveries" : "Reported after deliveries"}
             <input type="number" min="1" value={deliveries} onInput={(event) => setDeliveries(event.currentTarget.value)} />
           </label>
         </div>
@@ -68,7 +79,7 @@ function Swap({ component, close }: { component: Component; close: (told: string
       <p class="quiet">Code that does not fit or does not start is refused, and the current version serves on.</p>
       <div class="buttons">
         <button type="button" class="plain" onClick={() => close(null)}>Cancel</button>
-        <Act kind="main" act={swap}>{isCanary ? "Start the trial" : "Swap"}</Act>
+        <Act kind="main" act={swap}>{how === "canary" ? "Start the trial" : how === "shadow" ? "Start the shadow" : "Swap"}</Act>
       </div>
     </Dialog>
   );
@@ -82,7 +93,8 @@ function Card({ component, session }: { component: Component; session: Session }
   const counts = overview?.counts[name];
   const consumers = overview?.consumers.filter((one) => one.component === name) ?? [];
   const slowest = Math.max(...consumers.map((one) => overview?.rates[one.consumer]?.minute_1?.p95_ms ?? -1));
-  const { canary, before, last_canary: last } = component;
+  const { canary, shadow, before, last_canary: last } = component;
+  const onTrial = canary ?? shadow;
   const denied = Object.entries(counts?.denied ?? {});
   const give = (verb: "back" | "promote" | "roll-back") => async () => {
     const done = await command<Done>(path("components", name, verb));
@@ -96,17 +108,17 @@ function Card({ component, session }: { component: Component; session: Session }
         {session.commands && (
           <>
             <button type="button" class="plain" aria-label={`New code for ${name}`} onClick={() => setSwaps(true)}>New code…</button>
-            {canary !== undefined && (
+            {onTrial !== undefined && (
               <>
-                <Act key="promote" act={give("promote")} label={`Promote ${canary.generation} of ${name}`}>
-                  Promote {canary.generation}
+                <Act key="promote" act={give("promote")} label={`Promote ${onTrial.generation} of ${name}`}>
+                  Promote {onTrial.generation}
                 </Act>
-                <Act key="roll-back" act={give("roll-back")} label={`Roll back ${canary.generation} of ${name}`}>
-                  Roll back {canary.generation}
+                <Act key="roll-back" act={give("roll-back")} label={`${shadow ? "Drop" : "Roll back"} ${onTrial.generation} of ${name}`}>
+                  {shadow ? "Drop" : "Roll back"} {onTrial.generation}
                 </Act>
               </>
             )}
-            {canary === undefined && before !== undefined && (
+            {onTrial === undefined && before !== undefined && (
               <Act key="back" act={give("back")} label={`Roll back to ${before.generation}: ${name}`}>
                 Roll back to {before.generation}
               </Act>
@@ -140,6 +152,7 @@ function Card({ component, session }: { component: Component; session: Session }
           {share(last.current_failed, last.current_deliveries)}.
         </p>
       )}
+      <Shadow component={component} />
       <p class="quiet">
         Consumers:{" "}
         {consumers.length === 0 ? "none" : consumers.slice(0, 12).map((one) => (

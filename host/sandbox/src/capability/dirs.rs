@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, WasiView};
 
 use super::reporting::{Quoted, Reporting};
+use super::shadow;
 
 type Dir = Resource<Descriptor>;
 
@@ -150,6 +151,9 @@ fn told<A>(
     };
     if matches!(code, ErrorCode::NotPermitted | ErrorCode::Access) {
         let state = store.data_mut();
+        if shadow::refused(state.noting(), "changes files, or leaves its directories").is_some() {
+            return Ok((Err(code),));
+        }
         state.telemetry().denied(CapabilityDenied {
             capability: Capability::Dirs,
             code: Code::FilesDenied.as_str(),

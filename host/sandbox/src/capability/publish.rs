@@ -102,7 +102,7 @@ mod tests {
                     headers: headers.iter().map(nested).collect(),
                     ..Properties::default()
                 },
-                body: Vec::new(),
+                body: bytes::Bytes::new(),
             },
             mandatory: true,
             delay: None,

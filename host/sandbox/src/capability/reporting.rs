@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hive_store::Noting;
 use hive_telemetry::ComponentTelemetry;
 
 /// An instance that reports what it is denied.
@@ -10,6 +11,9 @@ pub(crate) trait Reporting {
     fn component(&self) -> &str;
 
     fn telemetry(&self) -> &ComponentTelemetry;
+
+    /// The notes of its calls.
+    fn noting(&self) -> &Noting;
 }
 
 /// A text of a component's as it is put into a log line: quoted, and not at any length.

@@ -52,6 +52,8 @@ pub enum HttpOutcome {
         /// The whole body of the response.
         body: Vec<u8>,
     },
+    /// The request is not allowed.
+    Denied,
     /// The connection is refused.
     Refused,
     /// The connection cannot be made in time.

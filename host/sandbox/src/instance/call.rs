@@ -8,6 +8,7 @@ use std::time::Duration;
 use hive_core::policy::Outcome;
 use hive_core::trace::Carried;
 use hive_lifecycle::aside;
+use hive_store::Notes;
 use hive_telemetry::Heard;
 use wasmtime::Store;
 
@@ -33,6 +34,8 @@ pub struct Call<'a> {
     pub requester: Option<&'a Arc<dyn Requester>>,
     /// Where those lines are kept too, if someone watches the delivery.
     pub heard: Option<&'a Arc<Heard>>,
+    /// Where it is noted what the call does to the store: for a shadow, which repeats it, or by one.
+    pub notes: Option<&'a Arc<Notes>>,
 }
 
 /// A function of the contract, with its arguments.

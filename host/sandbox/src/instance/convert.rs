@@ -163,7 +163,7 @@ impl From<types::MessageResult> for Message {
                 user_id: properties.user_id,
                 app_id: properties.app_id,
             },
-            body: message.body,
+            body: message.body.into(),
         }
     }
 }

@@ -31,6 +31,8 @@ struct Lines {
     rate: Arc<LineRate>,
     consumer: String,
     delivery: String,
+    /// The generation, if it is a shadow.
+    shadow: Option<u64>,
     /// The ids of the trace and of the span.
     trace: Option<(String, String)>,
     /// Where the lines of this call are kept, if someone watches.
@@ -57,12 +59,14 @@ impl Source {
 }
 
 impl Output {
-    pub(crate) fn new(component: Arc<str>, rate: Arc<LineRate>) -> Self {
+    /// `shadow` is the generation of a shadow.
+    pub(crate) fn new(component: Arc<str>, rate: Arc<LineRate>, shadow: Option<u64>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             component,
             rate,
             consumer: String::new(),
             delivery: String::new(),
+            shadow,
             trace: None,
             heard: None,
             stdout: Vec::new(),
@@ -176,9 +180,11 @@ impl Lines {
             component,
             consumer,
             delivery,
+            shadow,
             trace,
             ..
         } = self;
+        let shadow = *shadow;
         let line = &*text;
         let (trace_id, span_id) = match trace {
             Some((trace_id, span_id)) => (Some(&**trace_id), Some(&**span_id)),
@@ -189,6 +195,7 @@ impl Lines {
                 consumer,
                 component,
                 delivery,
+                shadow,
                 trace_id,
                 span_id,
                 line,
@@ -197,6 +204,7 @@ impl Lines {
                 consumer,
                 component,
                 delivery,
+                shadow,
                 trace_id,
                 span_id,
                 line,
@@ -274,7 +282,7 @@ mod tests {
             &Tasks::new(),
             &telemetry.component(&"c".into()),
         );
-        Output::new("c".into(), rate)
+        Output::new("c".into(), rate, None)
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hive_config::plan::ComponentPlan;
 use hive_objects::Container;
-use hive_store::Store;
+use hive_store::{Noted, Notes, Noting, Store};
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
 use wasmtime_wasi::clocks::HostWallClock;
@@ -22,8 +22,9 @@ use crate::capability::dirs;
 use crate::capability::http::Outgoing;
 use crate::capability::keyvalue::{Access, KeyValue, KeyValueView};
 use crate::capability::reporting::Reporting;
-use crate::capability::requests::{Asking, Requests, RequestsView};
-use crate::capability::surroundings::{Surroundings, WallClock};
+use crate::capability::requests::{Asking, Requester, Requests, RequestsView};
+use crate::capability::shadow::{NoBroker, NoNetwork};
+use crate::capability::surroundings::{Network, Surroundings, WallClock};
 
 /// What the instances of one component are granted, and where they report.
 pub(crate) struct Grants {
@@ -36,6 +37,8 @@ pub(crate) struct Grants {
     /// Have their objects.
     pub(super) containers: Arc<[Container]>,
     pub(super) surroundings: Surroundings,
+    /// The generation, if it is a shadow: its instances change nothing outside of them.
+    pub(crate) shadow: Option<u64>,
     pub(crate) telemetry: ComponentTelemetry,
 }
 
@@ -52,6 +55,9 @@ pub(crate) struct State {
     pub(super) limits: Limits,
     pub(super) output: Output,
     telemetry: ComponentTelemetry,
+    noting: Arc<Noting>,
+    /// Of an instance of a shadow.
+    pub(super) no_broker: Option<Arc<dyn Requester>>,
     /// When the call that runs now has run too long.
     pub(super) deadline: Instant,
     pub(super) computing: Computing,
@@ -73,8 +79,24 @@ impl State {
             containers,
             lines,
             surroundings,
+            shadow,
         } = grants;
-        let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines));
+        let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines), *shadow);
+        let noting = Arc::<Noting>::default();
+        let noted: Arc<dyn Store> = match plan.allow.keyvalue.is_empty() {
+            true => Arc::clone(store),
+            false => Arc::new(Noted::new(store, &noting)),
+        };
+        let is_shadow = shadow.is_some();
+        let no_network = is_shadow.then(|| {
+            let none: Arc<dyn Network> = Arc::new(NoNetwork(Arc::clone(&noting)));
+            none
+        });
+        let no_broker = is_shadow.then(|| {
+            let none: Arc<dyn Requester> = Arc::new(NoBroker(Arc::clone(&noting)));
+            none
+        });
+        let network = no_network.or_else(|| surroundings.network.clone());
         let mut wasi = WasiCtxBuilder::new();
         wasi.envs(&plan.allow.env)
             .stdout(output.stdout())
@@ -83,21 +105,36 @@ impl State {
         if let Some(clock) = &surroundings.clock {
             wasi.wall_clock(TimeOfDay(Arc::clone(clock)));
         }
-        Ok(Self {
+        let state = Self {
             wasi: wasi.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(plan, surroundings.network.clone(), telemetry),
+            outgoing: Outgoing::new(plan, network, telemetry),
             config: Arc::clone(config),
-            keyvalue: KeyValue::new(plan, store, telemetry),
+            keyvalue: KeyValue::new(plan, &noted, telemetry),
             requests: Requests::new(plan, telemetry),
-            blobstore: Blobstore::new(plan, containers, telemetry),
+            blobstore: Blobstore::new(plan, containers, &noting, telemetry),
             limits: Limits::new(plan),
             output,
             telemetry: telemetry.clone(),
+            noting,
+            no_broker,
             deadline: Instant::now(),
             computing: Computing::default(),
-        })
+        };
+        state.note(None);
+        Ok(state)
+    }
+
+    /// What the calls from here on do is noted here, or nowhere. The calls of a shadow are always noted, as second
+    /// ones, and none else is: what a shadow does outside of a delivery changes nothing either.
+    pub(super) fn note(&self, notes: Option<&Arc<Notes>>) {
+        let is_shadow = self.no_broker.is_some();
+        let notes = notes
+            .filter(|notes| notes.is_second() == is_shadow)
+            .cloned();
+        let of_none = || is_shadow.then(|| Arc::new(Notes::after(Arc::default())));
+        self.noting.begin(notes.or_else(of_none));
     }
 }
 
@@ -161,6 +198,10 @@ impl Reporting for State {
 
     fn telemetry(&self) -> &ComponentTelemetry {
         &self.telemetry
+    }
+
+    fn noting(&self) -> &Noting {
+        &self.noting
     }
 }
 

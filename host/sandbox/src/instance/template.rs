@@ -41,11 +41,13 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Links the code of a component. An error is a signature that the host does not have.
+    /// Links the code of a component. An error is a signature that the host does not have. `shadow` is the generation, if
+    /// it is one.
     pub(crate) fn new(
         plan: &ComponentPlan,
         code: &Code,
         services: &Services,
+        shadow: Option<u64>,
     ) -> Result<Self, Vec<Reason>> {
         let describe = |error: wasmtime::Error| vec![not_compiled(&error)];
         let pre = services
@@ -78,6 +80,7 @@ impl Template {
                 store: Arc::clone(&services.store),
                 containers: containers.into(),
                 surroundings: services.surroundings.clone(),
+                shadow,
                 plan: plan.clone(),
                 telemetry,
             },

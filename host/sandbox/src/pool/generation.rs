@@ -82,6 +82,11 @@ impl Generation {
         access::of(&self.code.imports, &self.template.grants.plan)
     }
 
+    /// Whether it may keep something in the store.
+    pub(crate) fn keeps(&self) -> bool {
+        !self.template.grants.plan.allow.keyvalue.is_empty()
+    }
+
     /// Where the component may publish.
     pub fn publications(&self) -> String {
         access::publications(&self.template.grants.plan)

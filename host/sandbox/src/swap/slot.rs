@@ -1,4 +1,4 @@
-//! The place of a component: the generation that serves, the one before it, and a canary beside it.
+//! The place of a component: the generation that serves, the one before it, and a canary or a shadow beside it.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hive_core::canary::{CanaryRule, Decision, Verdict};
+use hive_core::shadow::{LastShadow, ShadowEnd, ShadowRule};
 use tokio::sync::Notify;
 
+use super::shadow::{Observed, Shadow};
 use super::trial::Trial;
 use crate::pool::generation::Generation;
 
@@ -15,11 +17,13 @@ use crate::pool::generation::Generation;
 pub struct Slot {
     current: ArcSwap<Generation>,
     trial: ArcSwapOption<Trial>,
+    shadow: ArcSwapOption<Shadow>,
     /// For the way back: the last one with other code than the current one, its code and its plan, without its
     /// instances.
     before: Mutex<Option<Arc<Generation>>>,
     /// The decision over the last canary that was judged.
     decision: Mutex<Option<Decision>>,
+    last_shadow: Mutex<Option<Arc<LastShadow>>>,
     /// The highest number of a generation that was given deliveries.
     newest: AtomicU64,
     taken_over: Notify,
@@ -34,8 +38,10 @@ impl Slot {
             newest: AtomicU64::new(generation.version().generation),
             current: ArcSwap::from_pointee(generation),
             trial: ArcSwapOption::empty(),
+            shadow: ArcSwapOption::empty(),
             before: Mutex::default(),
             decision: Mutex::default(),
+            last_shadow: Mutex::default(),
             taken_over: Notify::new(),
             workers: AtomicUsize::new(0),
         }
@@ -49,6 +55,11 @@ impl Slot {
     /// The canary on trial, if there is one.
     pub fn trial(&self) -> Option<Arc<Trial>> {
         self.trial.load_full()
+    }
+
+    /// The shadow, if there is one.
+    pub fn shadow(&self) -> Option<Arc<Shadow>> {
+        self.shadow.load_full()
     }
 
     /// The last one that served with other code than the current one.
@@ -74,6 +85,13 @@ impl Slot {
         }
     }
 
+    /// A call of this generation begins. Somebody wants a copy of it, if there is a shadow and the generation is current.
+    pub fn observe(&self, generation: &Arc<Generation>) -> Option<Observed> {
+        let shadow = self.shadow.load();
+        let shadow = shadow.as_ref()?;
+        Arc::ptr_eq(&self.current.load(), generation).then(|| shadow.observe())
+    }
+
     /// Resolves when another generation than this one is current.
     pub async fn takes_over_from(&self, generation: &Arc<Generation>) {
         loop {
@@ -94,8 +112,8 @@ impl Slot {
         }
     }
 
-    /// Makes `next` current, in one step: a caller gets the old or the new generation. A canary on trial ends.
-    /// Returns the old generation.
+    /// Makes `next` current, in one step: a caller gets the old or the new generation. A canary on trial ends, and so does
+    /// a shadow. Returns the old generation.
     pub fn replace(&self, next: Arc<Generation>) -> Arc<Generation> {
         self.count(&next);
         let old = self.current.swap(Arc::clone(&next));
@@ -105,6 +123,7 @@ impl Slot {
                 trial.canary.retire();
             }
         }
+        self.end_shadow(ShadowEnd::Replaced);
         old.retire();
         self.taken_over.notify_waiters();
         if old.version().sha256 != next.version().sha256 {
@@ -139,6 +158,35 @@ impl Slot {
         *self.decision.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has `shadow` get a copy of each delivery.
+    pub fn begin_shadow(&self, shadow: Arc<Generation>, rule: ShadowRule) -> Arc<Shadow> {
+        self.count(&shadow);
+        let shadow = Arc::new(Shadow::new(shadow, rule));
+        self.shadow.store(Some(Arc::clone(&shadow)));
+        shadow
+    }
+
+    /// Ends the shadow, if there is one. Its answers are dropped as before.
+    pub fn end_shadow(&self, end: ShadowEnd) -> Option<Arc<LastShadow>> {
+        let shadow = self.shadow.swap(None)?;
+        shadow.end();
+        shadow.generation().retire();
+        let last = Arc::new(shadow.ended(end));
+        *self
+            .last_shadow
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&last));
+        Some(last)
+    }
+
+    /// The last shadow that ended.
+    pub fn last_shadow(&self) -> Option<Arc<LastShadow>> {
+        self.last_shadow
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     fn count(&self, generation: &Generation) {
         let number = generation.version().generation;
         self.newest.fetch_max(number, Ordering::Relaxed);
@@ -169,11 +217,15 @@ impl Slot {
         if let Some(trial) = &*self.trial.load() {
             trial.canary.trim(workers);
         }
+        if let Some(shadow) = &*self.shadow.load() {
+            shadow.generation().trim(workers);
+        }
     }
 
     /// The component is not wanted any more.
     pub fn retire(&self) {
         self.give_up_trial();
+        self.end_shadow(ShadowEnd::Replaced);
         self.current.load().retire();
     }
 }

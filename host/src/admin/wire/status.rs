@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     BoundsView, ComponentView, DiscoveryView, KeptView, Link, PauseView, ReasonView, ScheduleView,
+    Shows,
 };
 use crate::admin::Sources;
 use crate::status::{
@@ -187,13 +188,9 @@ struct DeliveriesView {
 }
 
 impl<'a> StatusView<'a> {
-    pub(in crate::admin) fn of(
-        status: &'a Status,
-        sources: &'a Sources,
-        shows_files: bool,
-    ) -> Self {
+    pub(in crate::admin) fn of(status: &'a Status, sources: &'a Sources, shows: Shows) -> Self {
         Self {
-            host: HostView::of(sources, shows_files),
+            host: HostView::of(sources, shows.files),
             connections: status.links.iter().map(Link::from).collect(),
             consumers: status.consumers.iter().map(ConsumerView::from).collect(),
             discoveries: status.discoveries.iter().map(DiscoveryView::from).collect(),
@@ -203,7 +200,11 @@ impl<'a> StatusView<'a> {
                 .iter()
                 .map(SharedQueueView::from)
                 .collect(),
-            components: status.components.iter().map(ComponentView::from).collect(),
+            components: status
+                .components
+                .iter()
+                .map(|component| ComponentView::of(component, shows))
+                .collect(),
         }
     }
 }

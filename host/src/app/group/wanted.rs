@@ -2,7 +2,7 @@
 
 use hive_core::group::{CodeSource, Wanted};
 
-use crate::control::{Command, NewCode};
+use crate::control::{Command, NewCode, TrialRule};
 
 /// The command in its parts: what it is, and the code that is sent along.
 ///
@@ -18,12 +18,22 @@ pub(super) fn parts(command: Command) -> Result<(Wanted, Vec<u8>), &'static str>
         Command::Reload => Wanted::Reload,
         Command::EndTrial { .. } => {
             return Err(
-                "a canary is on trial on one host, and so is its end; to have the new version on all of them, swap \
+                "a canary or a shadow is on one host, and so is its end; to have the new version on all of them, swap \
                  with `--all-hosts`",
             );
         }
         Command::Swap {
-            canary: Some(_), ..
+            trial: Some(TrialRule::Shadow(_)),
+            ..
+        } => {
+            return Err(
+                "a shadow is for one host: its report is of the deliveries of that host; try it on one host, then swap \
+                 on all",
+            );
+        }
+        Command::Swap {
+            trial: Some(TrialRule::Canary(_)),
+            ..
         } => {
             return Err(
                 "a canary is for one host: each would judge it by its own deliveries, and they could come to different \
@@ -33,7 +43,7 @@ pub(super) fn parts(command: Command) -> Result<(Wanted, Vec<u8>), &'static str>
         Command::Swap {
             component,
             code,
-            canary: None,
+            trial: None,
         } => Wanted::Swap {
             component,
             code: match code {
@@ -64,7 +74,7 @@ pub(super) fn whole(wanted: Wanted, sent: Vec<u8>) -> Command {
                 CodeSource::Before => NewCode::Before,
                 CodeSource::Sent { .. } => NewCode::Content(sent),
             },
-            canary: None,
+            trial: None,
         },
     }
 }

@@ -7,7 +7,10 @@ use hive_config::plan::HttpRoutePlan;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
 use hive_http::{Component, Promised};
-use hive_sandbox::{Call, Requester, Slot};
+use hive_sandbox::{Call, Observed, Requester, Slot};
+use tokio::time::Instant;
+
+use crate::pipeline::copy_request;
 
 /// The component of one route.
 pub(super) struct Handled {
@@ -43,12 +46,15 @@ impl Component for Handled {
         Box::pin(async move {
             let id = request.message.properties.message_id.as_deref();
             let generation = slot.deal();
+            let observed = slot.observe(&generation);
+            let began = Instant::now();
             let call = Call {
                 consumer: &route,
                 delivery: &id.unwrap_or_default(),
                 trace: None,
                 requester: Some(&requester),
                 heard: None,
+                notes: observed.as_ref().and_then(Observed::notes),
             };
             let outcome = match generation.takes_single() {
                 true => generation.handle(&call, &request).await,
@@ -58,6 +64,9 @@ impl Component for Handled {
                     outcomes.pop().unwrap_or_else(none)
                 }
             };
+            if let Some(observed) = observed {
+                copy_request(observed, &route, &request, &outcome, began.elapsed());
+            }
             if let Some(handled) = outcome.is_handled() {
                 slot.saw(&generation, handled);
             }

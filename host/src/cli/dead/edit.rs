@@ -200,7 +200,7 @@ impl Edit {
         let mut draft = before.clone();
         if let Some(file) = &self.body {
             let (_, body) = message_file::read(Some(file), "the body", LARGEST_BODY)?;
-            draft.message.body = body;
+            draft.message.body = body.into();
         }
         let mut front = draft.front();
         let set = self.set.object().map_err(|reason| refused(&reason))?;

@@ -356,6 +356,7 @@ mod tests {
             consumer: "orders",
             component: "orders",
             delivery: "o-17",
+            shadow: None,
             trace_id: None,
             span_id: None,
             line: "hello",

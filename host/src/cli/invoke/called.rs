@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use hive_core::answer::Answer;
 use serde_json::{Map, Value};
 
-use super::answer::Answer;
+use super::answer;
 use super::log::Line;
 use super::measure;
 
@@ -50,7 +51,7 @@ impl Called {
             if many {
                 text.push_str(&format!("message {number}: "));
             }
-            answer.write(&mut text);
+            answer::write(answer, &mut text);
         }
         if !log.is_empty() {
             text.push_str("log\n");

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use hive_core::answer::Answer;
 use serde_json::{Value, json};
-
-use super::answer::Answer;
 
 /// The times of calls, and the number of failures.
 #[derive(Debug, Default)]

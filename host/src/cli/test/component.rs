@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hive_config::cases::{Call as CallCase, CallMatch, ComponentCase};
 use hive_config::plan::{ComponentPlan, Handler, Plan};
 use hive_contracts::Contract;
+use hive_core::answer::Answer;
 use hive_lifecycle::Tasks;
 use hive_objects::Objects;
 use hive_sandbox::{
@@ -24,7 +25,6 @@ use super::replies::Replies;
 use super::report::Ended;
 use crate::cli::Exit;
 use crate::cli::callee::Callee;
-use crate::cli::invoke::answer::Answer;
 use crate::cli::invoke::log::{Line, Log};
 
 /// What every case shares: one engine, and the compiled code of each component.
@@ -257,6 +257,7 @@ impl Scene {
             trace: None,
             requester: Some(&self.requester),
             heard: None,
+            notes: None,
         };
         let contract = self.contract.as_deref();
         self.callee.measure(contract, &told, handed).await

@@ -227,7 +227,7 @@ fn unpacked<'c>(name: &str, content: &'c [u8]) -> Result<Cow<'c, [u8]>, &'static
         return Ok(Cow::Borrowed(content));
     }
     let packed = Message {
-        body: content.to_vec(),
+        body: content.to_vec().into(),
         properties: Properties {
             content_encoding: Some("gzip".into()),
             ..Properties::default()

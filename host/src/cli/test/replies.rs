@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_asked_too_often_or_too_seldom_is_told() {
         let reply = Message {
-            body: b"450".to_vec(),
+            body: b"450".as_slice().into(),
             ..Message::default()
         };
         let replies = Replies::new(&[

@@ -520,8 +520,8 @@ facts! {
             code: [~] Option<&'a str>,
             why: [!] &'a dyn Display,
         };
-        /// A file changed while a canary is on trial. It is loaded at the end of the trial.
-        SwapPostponed("component.swap_postponed", INFO, "the file changed; it is loaded when the trial of the canary has ended") {
+        /// A file changed while a canary or a shadow is on trial. It is loaded at the end of the trial.
+        SwapPostponed("component.swap_postponed", INFO, "the file changed; it is loaded when the trial has ended") {
             component: [] &'a str,
             path: [%] &'a dyn Display,
         };
@@ -565,6 +565,47 @@ facts! {
             current_deliveries: [] u32,
             current_failed: [] u32,
         };
+        /// A shadow gets copies of the deliveries.
+        ShadowStarted("shadow.started", INFO, "a shadow gets a copy of each delivery") {
+            component: [] &'a str,
+            generation: [] u64,
+            sha256: [] &'a str,
+            deliveries: [] u32,
+        };
+        /// A shadow has handled as many copies as its report is to have. It goes on.
+        ShadowCompared("shadow.compared", INFO, "the answers of the shadow were compared with those of the version that serves") {
+            component: [] &'a str,
+            generation: [] u64,
+            compared: [] u32,
+            different: [] u32,
+            not_comparable: [] u32,
+            left_out: [] u32,
+            failed: [] u32,
+            current_failed: [] u32,
+        };
+        /// A shadow serves now, by an operator's command.
+        ShadowPromoted("shadow.promoted", INFO, "the shadow is promoted") {
+            component: [] &'a str,
+            generation: [] u64,
+            compared: [] u32,
+            different: [] u32,
+            not_comparable: [] u32,
+            left_out: [] u32,
+            failed: [] u32,
+            current_failed: [] u32,
+        };
+        /// A shadow is gone: by an operator's command, or because another version took over.
+        ShadowDropped("shadow.dropped", INFO, "the shadow is dropped") {
+            component: [] &'a str,
+            generation: [] u64,
+            by: [] &'a str,
+            compared: [] u32,
+            different: [] u32,
+            not_comparable: [] u32,
+            left_out: [] u32,
+            failed: [] u32,
+            current_failed: [] u32,
+        };
         /// A component asked for something that it is not granted. At most ten in ten seconds are logged.
         CapabilityDenied("component.denied", WARN, "denied {request}: {why}") {
             component: [] &'a str,
@@ -605,6 +646,7 @@ facts! {
             consumer: [] &'a str,
             component: [] &'a str,
             delivery: [] &'a str,
+            shadow: [~] Option<u64>,
             trace_id: [~] Option<&'a str>,
             span_id: [~] Option<&'a str>,
             line: [!] &'a str,
@@ -614,6 +656,7 @@ facts! {
             consumer: [] &'a str,
             component: [] &'a str,
             delivery: [] &'a str,
+            shadow: [~] Option<u64>,
             trace_id: [~] Option<&'a str>,
             span_id: [~] Option<&'a str>,
             line: [!] &'a str,

@@ -137,7 +137,7 @@ impl World {
                 self.command(Command::Swap {
                     component: "soak".to_owned(),
                     code: NewCode::Content(code),
-                    canary: None,
+                    trial: None,
                 });
             }
         }

@@ -407,7 +407,7 @@ proptest! {
         for name in again.headers.inner().keys() {
             prop_assert!(!is_acted_on(name.as_str()), "the broker acts on {}", name);
         }
-        let mut arrived = Delivery::mock(1, "".into(), "orders".into(), false, body);
+        let mut arrived = Delivery::mock(1, "".into(), "orders".into(), false, body.to_vec());
         arrived.properties = again.properties_with_id(7);
         let (envelope, back) = receive("orders".into(), arrived);
         prop_assert_eq!(envelope.attempt, Attempt::FIRST);

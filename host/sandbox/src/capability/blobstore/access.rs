@@ -7,12 +7,14 @@ use std::time::Duration;
 use hive_config::plan::ComponentPlan;
 use hive_core::codes::Code;
 use hive_objects::{Container, Fault};
+use hive_store::Noting;
 use hive_telemetry::{Capability, CapabilityDenied, ComponentTelemetry};
 use tokio::time::Instant;
 use wasmtime::component::{HasData, ResourceTable};
 
 use super::running::Current;
 use crate::capability::reporting::Quoted;
+use crate::capability::shadow;
 
 /// What an instance may have open at once, of each kind.
 pub(super) const MOST_CONTAINERS: usize = 64;
@@ -34,6 +36,7 @@ pub(crate) struct Blobstore {
     containers: Arc<[Container]>,
     pub(super) open: Open,
     pub(super) current: Current,
+    noting: Arc<Noting>,
     telemetry: ComponentTelemetry,
 }
 
@@ -50,6 +53,7 @@ impl Blobstore {
     pub(crate) fn new(
         plan: &ComponentPlan,
         containers: &Arc<[Container]>,
+        noting: &Arc<Noting>,
         telemetry: &ComponentTelemetry,
     ) -> Self {
         Self {
@@ -57,6 +61,7 @@ impl Blobstore {
             containers: Arc::clone(containers),
             open: Open::default(),
             current: Current::new(),
+            noting: Arc::clone(noting),
             telemetry: telemetry.clone(),
         }
     }
@@ -92,6 +97,14 @@ impl Blobstore {
                 );
                 Err(self.deny(&format_args!("the container {}", Quoted(name)), &why))
             }
+        }
+    }
+
+    /// Whether objects may be changed; the text of the refusal otherwise.
+    pub(super) fn may_change(&self) -> Result<(), String> {
+        match shadow::refused(&self.noting, "changes objects of a container") {
+            Some(refused) => Err(refused),
+            None => Ok(()),
         }
     }
 

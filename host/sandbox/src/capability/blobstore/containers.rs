@@ -23,6 +23,7 @@ impl Access<'_> {
     async fn copy(&mut self, from: &ObjectId, to: &ObjectId) -> Result<Container, String> {
         let source = self.blobstore.container(&from.container)?;
         let target = self.blobstore.container(&to.container)?;
+        self.blobstore.may_change()?;
         let until = self.blobstore.current.until();
         let copied = source.copy(&from.object, &target, &to.object, until).await;
         self.told(&source, copied)?;
@@ -119,6 +120,9 @@ impl container::HostContainer for Access<'_> {
         data: Resource<OutgoingValue>,
     ) -> Answer<()> {
         let container = self.table.get(&this)?.clone();
+        if let Err(refused) = self.blobstore.may_change() {
+            return Ok(Err(refused));
+        }
         let named = self.table.get(&data)?.goes_to(&container, &name).await;
         Ok(self.told(&container, named))
     }
@@ -151,6 +155,9 @@ impl container::HostContainer for Access<'_> {
                 "the call has {} names, and takes {MOST_NAMES}",
                 names.len()
             )));
+        }
+        if let Err(refused) = self.blobstore.may_change() {
+            return Ok(Err(refused));
         }
         let until = self.blobstore.current.until();
         let deleted = container.delete(&names, until).await;
@@ -191,6 +198,9 @@ impl container::HostContainer for Access<'_> {
 
     async fn clear(&mut self, this: Resource<Container>) -> Answer<()> {
         let container = self.table.get(&this)?.clone();
+        if let Err(refused) = self.blobstore.may_change() {
+            return Ok(Err(refused));
+        }
         let until = self.blobstore.current.until();
         let cleared = container.clear(until).await;
         Ok(self.told(&container, cleared))

@@ -42,6 +42,7 @@ pub(super) async fn answer(
             let body = WasiBody::new(Whole(Some(body.into())));
             response.body(body).map_err(|_| Error::HttpProtocolError)
         }
+        HttpOutcome::Denied => Err(Error::HttpRequestDenied),
         HttpOutcome::Refused => Err(Error::ConnectionRefused),
         HttpOutcome::TimedOut => Err(Error::ConnectionTimeout),
         HttpOutcome::Closed => Err(Error::ConnectionTerminated),

@@ -29,7 +29,7 @@ impl From<types::Message> for Message {
                 user_id: properties.user_id,
                 app_id: properties.app_id,
             },
-            body: message.body,
+            body: message.body.into(),
         }
     }
 }
@@ -56,7 +56,7 @@ impl From<Message> for types::Message {
                 user_id: properties.user_id,
                 app_id: properties.app_id,
             },
-            body: message.body,
+            body: message.body.into(),
         }
     }
 }

@@ -18,7 +18,7 @@ impl Requester for Echo {
         _until: Instant,
     ) -> Pin<Box<dyn Future<Output = Result<Message, Unanswered>> + Send + '_>> {
         *self.1.lock().unwrap() = publication.message.properties.headers;
-        let body = vec![0; self.0];
+        let body = vec![0; self.0].into();
         let properties = Properties::default();
         Box::pin(std::future::ready(Ok(Message { properties, body })))
     }
