@@ -340,7 +340,9 @@ mod tests {
     fn what_makes_no_sense_is_for_lapin_to_refuse() {
         let frames = delivery(CHANNEL, 1, b"body");
         let too_short = [&frame(frame::METHOD, CHANNEL, &DELIVER)[..], &frames[1]].concat();
-        let header = frame(frame::HEADER, CHANNEL, b"\x00\x3c");
+        // A content type of 50 octets, of which none is there.
+        let header = [&[0, 60, 0, 0][..], &4_u64.to_be_bytes(), &[0x80, 0, 50]].concat();
+        let header = frame(frame::HEADER, CHANNEL, &header);
         let header_without_method = frames[1].clone();
         for stream in [too_short, header_without_method] {
             let (mut screen, ..) = taking();
