@@ -79,7 +79,7 @@ async fn a_canary_that_is_promoted_by_hand_takes_over_and_nothing_is_lost_or_rep
     for flag in ["--promote", "--roll-back"] {
         let refused = stage.swap(&[flag]).await?;
         assert_eq!(refused.code, Some(1), "{refused:?}");
-        let said = "no canary of component \"versions\" is on trial; the last one, generation 2, was promoted";
+        let said = "no canary or shadow of component \"versions\" is on trial; the last one, generation 2, was promoted";
         assert!(refused.stderr.contains(said), "{refused:?}");
     }
     assert_eq!(stage.shown().await?["generation"], 2);
