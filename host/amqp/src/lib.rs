@@ -9,9 +9,9 @@
 //! - [`Publisher`]: publications that are known to be stored, or known not to be;
 //! - [`Outgoing`]: what can be published, checked before a byte is written.
 //!
-//! lapin speaks the protocol, but for the deliveries of consumers, which are read off the socket past it. That its connections are not mended but replaced, that acks are sent
-//! by one owner each, and how confirmations are matched, is decided here, for reasons told where
-//! it is done. No other room names lapin.
+//! lapin speaks the protocol, but for the deliveries of consumers, which are read off the socket past it. That its
+//! connections are not mended but replaced, that acks are sent by one owner each, and how confirmations are matched, is
+//! decided here, for reasons told where it is done. No other room names lapin.
 
 mod browse;
 mod connection;
