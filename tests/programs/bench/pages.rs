@@ -171,27 +171,20 @@ async fn request(port: u16, path: &str, connection: &str) -> Result<TcpStream> {
 }
 
 fn table(without: &[Turn], with: &[Turn]) -> Result<String> {
-    let of = |turns: &[Turn], value: fn(&Turn) -> f64| {
-        median(turns.iter().map(value)).context("there was a turn")
-    };
-    let ratio = |value: fn(&Turn) -> f64| {
-        let ratios = with
-            .iter()
-            .zip(without)
-            .map(|(with, without)| value(with) / value(without));
-        median(ratios).context("there was a pair")
-    };
-    let (rate, client): (fn(&Turn) -> f64, fn(&Turn) -> f64) =
-        (|turn| turn.rate, |turn| turn.client);
+    let rate = row(without, with, |turn| turn.rate)?;
+    let client = row(without, with, |turn| turn.client)?;
     Ok(format!(
         "\n|  | messages/s | host, us/message |\n|---|---|---|\n\
          | without pages | {:.0} | {:.2} |\n| with pages | {:.0} | {:.2} |\n\
          | median of the ratios of the pairs | {:.3} | {:.3} |\n",
-        of(without, rate)?,
-        of(without, client)?,
-        of(with, rate)?,
-        of(with, client)?,
-        ratio(rate)?,
-        ratio(client)?,
+        rate[0], client[0], rate[1], client[1], rate[2], client[2],
     ))
+}
+
+/// The medians without pages and with them, and the median of the ratios.
+fn row(without: &[Turn], with: &[Turn], value: fn(&Turn) -> f64) -> Result<[f64; 3]> {
+    let of = |turns: &[Turn]| median(turns.iter().map(value)).context("there was a turn");
+    let pairs = with.iter().zip(without);
+    let ratio = median(pairs.map(|(with, without)| value(with) / value(without)));
+    Ok([of(without)?, of(with)?, ratio.context("there was a pair")?])
 }
