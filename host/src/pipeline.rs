@@ -73,7 +73,7 @@ pub use self::requesting::Requesting;
 use self::services::Common;
 pub use self::services::Services;
 use self::settle::Settler;
-pub use self::shadowing::{copy_request, repeat};
+pub use self::shadowing::{copy_request, repeat, tell_shadow};
 
 /// One consumer of the plan, at work.
 pub struct Pipeline {

@@ -50,20 +50,20 @@ pub fn differs(place: &str, words: impl Into<String>) -> Difference {
 
 /// `text` as a reader may see it, on one line and not at any length.
 pub fn shown(text: &str) -> String {
-    let (beginning, mark) = cut(text);
+    let (beginning, mark) = cut(text, SHOWN);
     format!("{beginning:?}{mark}")
 }
 
 /// The same for a value.
 pub fn shown_json(value: &Value) -> String {
     let text = value.to_string();
-    let (beginning, mark) = cut(&text);
+    let (beginning, mark) = cut(&text, SHOWN);
     format!("{beginning}{mark}")
 }
 
-/// The part of a text that is shown, and the mark of a cut.
-fn cut(text: &str) -> (&str, &'static str) {
-    let end = text.floor_char_boundary(SHOWN);
+/// The part of a text that is shown, at most so many bytes, and the mark of a cut.
+pub(crate) fn cut(text: &str, longest: usize) -> (&str, &'static str) {
+    let end = text.floor_char_boundary(longest);
     (&text[..end], if end < text.len() { "…" } else { "" })
 }
 

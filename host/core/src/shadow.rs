@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::canary::Answered;
-use crate::difference::{Difference, differs};
+use crate::difference::{Difference, cut, differs};
 use crate::policy::Outcome;
 
 /// Differences that are kept in words: the first ones.
@@ -278,9 +278,8 @@ impl Times {
 
 /// A text, cut where it is long.
 fn bounded(text: &str) -> String {
-    let end = text.floor_char_boundary(LONGEST);
-    let mark = if end < text.len() { "…" } else { "" };
-    format!("{}{mark}", &text[..end])
+    let (beginning, mark) = cut(text, LONGEST);
+    format!("{beginning}{mark}")
 }
 
 /// The end of a shadow, with what came of it.

@@ -11,7 +11,7 @@ use hive_telemetry::Fact;
 use super::running::Running;
 use super::swap::ReadySwap;
 use crate::control::{Done, Refusal};
-use crate::pipeline::repeat;
+use crate::pipeline::{repeat, tell_shadow};
 
 /// A shadow that can be ended.
 pub(super) struct ReadyEnd {
@@ -106,49 +106,9 @@ impl Running {
 
 /// Reports the end of a shadow, if one has ended.
 pub(super) fn tell_end(component: &str, last: Option<Arc<LastShadow>>) {
-    let Some(last) = last else {
-        return;
-    };
-    let LastShadow {
-        generation,
-        end,
-        account,
-        ..
-    } = &*last;
-    let generation = *generation;
-    let compared = account.compared();
-    let different = account.different();
-    let not_comparable = account.not_comparable();
-    let left_out = account.left_out();
-    let failed = account.shadow().failed;
-    let current_failed = account.current().failed;
-    match end {
-        ShadowEnd::Promoted => Fact::ShadowPromoted {
-            component,
-            generation,
-            compared,
-            different,
-            not_comparable,
-            left_out,
-            failed,
-            current_failed,
-        },
-        ShadowEnd::Dropped | ShadowEnd::Replaced => Fact::ShadowDropped {
-            component,
-            generation,
-            by: match end {
-                ShadowEnd::Replaced => "swap",
-                _ => "hand",
-            },
-            compared,
-            different,
-            not_comparable,
-            left_out,
-            failed,
-            current_failed,
-        },
+    if let Some(last) = last {
+        tell_shadow(component, last.generation, &last.account, Some(last.end));
     }
-    .emit();
 }
 
 /// How the last shadow ended, as the end of a sentence.

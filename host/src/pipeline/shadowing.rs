@@ -8,6 +8,7 @@ use std::time::Duration;
 use hive_config::plan::ConsumerPlan;
 use hive_core::message::Envelope;
 use hive_core::policy::Outcome;
+use hive_core::shadow::{Account, ShadowEnd};
 use hive_lifecycle::Tasks;
 use hive_sandbox::{Call, Copied, Delivered, Observed, Repeating, Shadow};
 use hive_telemetry::Fact;
@@ -44,19 +45,53 @@ async fn repeat_all(component: &str, shadow: &Arc<Shadow>) {
         let outcomes = call(&dealt, &repeating, generation.takes_single()).await;
         let due = repeating.count(&outcomes, began.elapsed());
         if let Some(account) = due {
-            Fact::ShadowCompared {
-                component,
-                generation: generation.version().generation,
-                compared: account.compared(),
-                different: account.different(),
-                not_comparable: account.not_comparable(),
-                left_out: account.left_out(),
-                failed: account.shadow().failed,
-                current_failed: account.current().failed,
-            }
-            .emit();
+            let number = generation.version().generation;
+            tell_shadow(component, number, &account, None);
         }
     }
+}
+
+/// Reports what came of the copies of a shadow: at its end, or once there is enough for a report.
+pub fn tell_shadow(component: &str, generation: u64, account: &Account, end: Option<ShadowEnd>) {
+    let (compared, different) = (account.compared(), account.different());
+    let (not_comparable, left_out) = (account.not_comparable(), account.left_out());
+    let (failed, current_failed) = (account.shadow().failed, account.current().failed);
+    let dropped = |by| Fact::ShadowDropped {
+        component,
+        generation,
+        by,
+        compared,
+        different,
+        not_comparable,
+        left_out,
+        failed,
+        current_failed,
+    };
+    match end {
+        None => Fact::ShadowCompared {
+            component,
+            generation,
+            compared,
+            different,
+            not_comparable,
+            left_out,
+            failed,
+            current_failed,
+        },
+        Some(ShadowEnd::Promoted) => Fact::ShadowPromoted {
+            component,
+            generation,
+            compared,
+            different,
+            not_comparable,
+            left_out,
+            failed,
+            current_failed,
+        },
+        Some(ShadowEnd::Dropped) => dropped("hand"),
+        Some(ShadowEnd::Replaced) => dropped("swap"),
+    }
+    .emit();
 }
 
 /// The outcomes of the shadow, in the order of the deliveries.
