@@ -54,6 +54,23 @@ async fn a_busy_connection_that_is_half_open_loses_nothing() -> Result<()> {
     Ok(())
 }
 
+/// A broker that has deliveries to send sends no heartbeats.
+#[tokio::test]
+async fn deliveries_without_a_pause_are_as_good_as_heartbeats() -> Result<()> {
+    let vhost = Broker::shared().await?.vhost("flowing").await?;
+    let toml = HiveToml::one("letters", "ack", "").connection("heartbeat = \"1s\"");
+    let mut host = HostProcess::run(&vhost, &toml).await?;
+    // Three times as long as a broker may be silent.
+    for number in 0..600 {
+        let message = Message::new(number.to_string());
+        vhost.publish("", "letters", message).await?;
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(host.count_events("link.lost", &[]), 0);
+    vhost.wait_ready("letters", 0).await?;
+    host.stop().await
+}
+
 /// The broker has stored it and said so, but nobody heard.
 #[tokio::test]
 async fn a_confirmation_that_never_came_back_is_a_repeat_with_the_same_id() -> Result<()> {
