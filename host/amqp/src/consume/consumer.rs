@@ -269,7 +269,7 @@ impl Subscription {
     /// How many deliveries have arrived and were not taken by [`Subscription::next`]. The broker counts them as
     /// delivered, so asking it does not help.
     pub async fn prefetched(&self) -> usize {
-        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.leads.aside()).await else {
+        let Ok(mut feed) = tokio::time::timeout(TURN_TIMEOUT, self.leads.lock()).await else {
             return 0;
         };
         match &mut feed.live {

@@ -26,6 +26,11 @@ pub(crate) const BODY: u8 = 3;
 /// See [`METHOD`].
 pub(crate) const HEARTBEAT: u8 = 8;
 
+/// `basic.deliver`, as the payload of its frame begins.
+pub(crate) const DELIVER: [u8; 4] = [0, 60, 0, 60];
+/// `channel.open-ok`: the number of the frame's channel is that of a new channel.
+pub(crate) const OPEN_OK: [u8; 4] = [0, 20, 0, 11];
+
 /// Whether a frame had to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mended {

@@ -244,7 +244,9 @@ impl Flusher {
         if takes_no_more && self.is_consuming() {
             self.take_no_more().await?;
         }
-        // All are on their way, in this order, before the first is waited for: each wait costs two threads a wake-up.
+        // All are on their way before the first is waited for: each wait costs two threads a wake-up. They are begun in
+        // this order, and lapin writes them in the order in which they are begun: a `multiple` in front of a requeue would
+        // ack what is to go back.
         let sending = frames.into_iter().map(|frame| maybe_done(self.send(frame)));
         let mut sending: Vec<_> = sending.map(Box::pin).collect();
         poll_fn(|context| {

@@ -239,7 +239,8 @@ impl Subscription {
         Some(())
     }
 
-    /// Waits for another prefetch that is under way: what comes meanwhile comes in no order.
+    /// Waits for another prefetch that is under way: the consumer that goes ends meanwhile, which is not the end of this
+    /// subscription.
     pub(super) async fn conclude_resizing(&self, feed: &mut Feed) {
         let Some(resizing) = &mut feed.resizing else {
             return;

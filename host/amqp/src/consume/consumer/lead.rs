@@ -1,6 +1,5 @@
 //! The right to wait for the broker, and what it costs to hand it on: [`Lead`].
 
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -51,22 +50,25 @@ impl Leads {
 
     /// Takes the lead, once whoever has it gives it up.
     pub(super) async fn take<'a, 'b>(&'a self, lead: &'b mut Lead<'a>) -> &'b mut Feed {
-        if lead.0.is_none() {
-            let feed = match self.feed.try_lock() {
-                Ok(feed) => feed,
-                Err(_) => {
-                    let feed = self.feed.lock().await;
-                    self.was_handed_over();
-                    feed
-                }
-            };
-            lead.0 = Some(Turn { feed, of: self });
-        }
-        lead.0.as_mut().expect("it is there now")
+        let turn = match &mut lead.0 {
+            Some(turn) => turn,
+            none => {
+                let feed = match self.feed.try_lock() {
+                    Ok(feed) => feed,
+                    Err(_) => {
+                        let feed = self.feed.lock().await;
+                        self.was_handed_over();
+                        feed
+                    }
+                };
+                none.insert(Turn { feed, of: self })
+            }
+        };
+        &mut turn.feed
     }
 
-    /// The lead without a worker.
-    pub(super) async fn aside(&self) -> MutexGuard<'_, Feed> {
+    /// The feed for someone who does not wait for the broker.
+    pub(super) async fn lock(&self) -> MutexGuard<'_, Feed> {
         self.feed.lock().await
     }
 
@@ -97,20 +99,6 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let now = nanoseconds(self.of.since.elapsed());
         self.of.given_up.store(now, Ordering::Relaxed);
-    }
-}
-
-impl Deref for Turn<'_> {
-    type Target = Feed;
-
-    fn deref(&self) -> &Feed {
-        &self.feed
-    }
-}
-
-impl DerefMut for Turn<'_> {
-    fn deref_mut(&mut self) -> &mut Feed {
-        &mut self.feed
     }
 }
 

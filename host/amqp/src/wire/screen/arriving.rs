@@ -8,13 +8,9 @@ use std::collections::BTreeSet;
 
 use super::HEAD;
 use crate::wire::endings::Endings;
-use crate::wire::frame;
+use crate::wire::frame::{self, DELIVER, OPEN_OK};
 use crate::wire::in_flight::{Arrival, NOT_COUNTED};
 
-/// `basic.deliver`.
-const DELIVER: [u8; 4] = [0, 60, 0, 60];
-/// `channel.open-ok`: the number is that of a new channel.
-const OPEN_OK: [u8; 4] = [0, 20, 0, 11];
 /// The octet that ends a frame.
 const FRAME_END: usize = 1;
 
@@ -135,14 +131,10 @@ mod tests {
     use super::*;
     use crate::wire::endings::End;
     use crate::wire::in_flight::{InFlight, Share};
+    use crate::wire::screen::tests::frame;
     use crate::wire::screen::{BrokerSlot, Screen};
 
     const KIB: u64 = 1 << 10;
-
-    fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
-        let size = (payload.len() as u32).to_be_bytes();
-        [&[kind, 0, channel][..], &size, payload, b"\xce"].concat()
-    }
 
     fn delivery(channel: u8, tag: u64, length: u64) -> Vec<u8> {
         let method = [

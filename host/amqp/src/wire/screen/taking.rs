@@ -13,12 +13,8 @@ use lapin::types::ShortString;
 use crate::message::arrived::Arrived;
 use crate::wire::arrivals::Arrivals;
 use crate::wire::endings::Endings;
-use crate::wire::frame;
+use crate::wire::frame::{self, DELIVER, OPEN_OK};
 
-/// `basic.deliver`.
-const DELIVER: [u8; 4] = [0, 60, 0, 60];
-/// `channel.open-ok`: the number is that of a new channel.
-const OPEN_OK: [u8; 4] = [0, 20, 0, 11];
 /// The class, a weight of no use, and the length of the body, in front of the properties.
 const BEFORE_PROPERTIES: usize = 12;
 /// A body that is announced as longer is given its room as it comes.
@@ -91,36 +87,34 @@ impl Taking {
         let Some(of_channel) = self.channels.get_mut(&channel) else {
             return false;
         };
-        let taken = match kind {
-            frame::METHOD => {
-                let arrived = deliver(payload);
-                arrived.map(|arrived| Partial {
-                    arrived,
-                    missing: None,
-                })
-            }
-            _ => of_channel.partial.take().and_then(|partial| {
-                let Partial { mut arrived, .. } = partial;
-                let length = content_header(payload, &mut arrived)?;
-                Some(Partial {
+        of_channel.partial = match (kind, of_channel.partial.take()) {
+            (frame::METHOD, _) => deliver(payload).map(|arrived| Partial {
+                arrived,
+                missing: None,
+            }),
+            (_, Some(Partial { mut arrived, .. })) => {
+                let length = content_header(payload, &mut arrived);
+                length.map(|length| Partial {
                     arrived,
                     missing: Some(length),
                 })
-            }),
+            }
+            (_, None) => None,
         };
-        let makes_sense = taken.is_some();
-        of_channel.partial = taken;
-        self.complete(channel);
+        let makes_sense = of_channel.partial.is_some();
+        of_channel.complete(&mut self.to_wake);
         makes_sense
     }
 
     /// Takes a piece of a body; false if there is more of it than its header says.
     pub(super) fn take_body(&mut self, channel: u16, piece: &[u8]) -> bool {
-        let of_channel = self.channels.get_mut(&channel);
+        let Some(of_channel) = self.channels.get_mut(&channel) else {
+            return false;
+        };
         let Some(Partial {
             arrived,
             missing: Some(missing),
-        }) = of_channel.and_then(|of_channel| of_channel.partial.as_mut())
+        }) = &mut of_channel.partial
         else {
             return false;
         };
@@ -129,32 +123,31 @@ impl Taking {
         };
         arrived.body.extend_from_slice(piece);
         *missing = rest;
-        self.complete(channel);
+        of_channel.complete(&mut self.to_wake);
         true
-    }
-
-    /// Hands the delivery of a channel over if nothing of it is missing.
-    fn complete(&mut self, channel: u16) {
-        let Some(Channel {
-            to: Some(to),
-            partial,
-        }) = self.channels.get_mut(&channel)
-        else {
-            return;
-        };
-        let Some(partial) = partial.take_if(|partial| partial.missing == Some(0)) else {
-            return;
-        };
-        to.put(partial.arrived);
-        if !self.to_wake.iter().any(|other| Arc::ptr_eq(other, to)) {
-            self.to_wake.push(Arc::clone(to));
-        }
     }
 
     /// Wakes those who were given something.
     pub(super) fn wake(&mut self) {
         for arrivals in self.to_wake.drain(..) {
             arrivals.wake();
+        }
+    }
+}
+
+impl Channel {
+    /// Hands its delivery over if nothing of it is missing.
+    fn complete(&mut self, to_wake: &mut Vec<Arc<Arrivals>>) {
+        let Some(to) = &self.to else {
+            return;
+        };
+        let whole = self.partial.take_if(|partial| partial.missing == Some(0));
+        let Some(Partial { arrived, .. }) = whole else {
+            return;
+        };
+        to.put(arrived);
+        if !to_wake.iter().any(|other| Arc::ptr_eq(other, to)) {
+            to_wake.push(Arc::clone(to));
         }
     }
 }
@@ -209,14 +202,10 @@ mod tests {
     use super::*;
     use crate::wire::arrivals::Taker;
     use crate::wire::in_flight::Share;
+    use crate::wire::screen::tests::frame;
     use crate::wire::screen::{BrokerSlot, Screen};
 
     const CHANNEL: u8 = 1;
-
-    fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
-        let size = (payload.len() as u32).to_be_bytes();
-        [&[kind, 0, channel][..], &size, payload, b"\xce"].concat()
-    }
 
     /// A method, a header with a content type and a message id, and a body in pieces of 100 octets.
     fn delivery(channel: u8, tag: u64, body: &[u8]) -> Vec<Vec<u8>> {
@@ -360,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_consumer_that_is_gone_gets_nothing_and_one_that_waits_is_woken_once_for_all() {
-        let (mut screen, _endings, taker) = taking();
+        let (mut screen, endings, taker) = taking();
         let mut ahead = VecDeque::new();
         let (waker, woken) = counting_waker();
         let mut context = std::task::Context::from_waker(&waker);
@@ -370,12 +359,14 @@ mod tests {
         screen.wake();
         screen.wake();
         assert_eq!(woken.load(std::sync::atomic::Ordering::Relaxed), 1);
-        let taken = poll_fn(|context| taker.poll_take(context, &mut ahead)).now_or_never();
-        assert!(taken.is_some());
+        let came = poll_fn(|context| taker.poll_take(context, &mut ahead)).now_or_never();
+        assert!(came.is_some());
         assert_eq!(ahead.len(), 3);
         drop(taker);
         assert_eq!(read(&mut screen, &three.concat(), 1000), b"");
-        screen.wake();
+        let arrivals = endings.arrivals(CHANNEL.into()).expect("it consumes");
+        let kept = taken(&Taker::new(&arrivals));
+        assert_eq!(kept, []);
     }
 
     /// A waker that counts.
