@@ -104,6 +104,7 @@ fn check_retry(envelope: &Envelope, original: &Original) {
                 time: UNIX_EPOCH,
                 // As jitter leaves it.
                 wait: Duration::from_secs(9),
+                trace: None,
             },
             &limits(frame_max),
         )
@@ -147,6 +148,7 @@ fn check_dead_letter(envelope: &Envelope, original: &Original, attempt: Attempt)
             attempt,
             failure: &failure,
             time: UNIX_EPOCH,
+            trace: None,
         };
         let body = envelope.message.body.clone();
         Outgoing::dead_letter(original, body, "orders.dead", note, &limits(frame_max))
