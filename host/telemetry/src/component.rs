@@ -16,9 +16,12 @@ use super::words::{Capability, RequestEnd, SwapEnd};
 const LINES: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// The meters of one component. Clones count in the same place.
+/// The meters of one component. Clones count in the same place, and every instance has several, so a clone is cheap.
 #[derive(Debug, Clone)]
-pub struct ComponentTelemetry {
+pub struct ComponentTelemetry(Arc<Own>);
+
+#[derive(Debug)]
+struct Own {
     component: Arc<str>,
     instances: IntGauge,
     traps: IntCounter,
@@ -26,7 +29,7 @@ pub struct ComponentTelemetry {
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     lines_dropped: IntCounter,
-    told: Arc<Told>,
+    told: Told,
 }
 
 /// What the log has already said about interfaces that the component may not use.
@@ -76,7 +79,7 @@ impl ComponentCounts {
 
 /// One instance in memory, counted for as long as this lives.
 #[derive(Debug)]
-pub struct CountedInstance(IntGauge);
+pub struct CountedInstance(ComponentTelemetry);
 
 /// A component asked for something that it was not granted.
 #[derive(Clone, Copy)]
@@ -103,7 +106,7 @@ impl ComponentTelemetry {
                 .swaps
                 .with_label_values(&[&**component, end.as_str()]);
         }
-        Self {
+        Self(Arc::new(Own {
             component: Arc::clone(component),
             instances: meters.instances.with_label_values(&[&**component]),
             traps: meters.traps.with_label_values(&[&**component]),
@@ -111,24 +114,24 @@ impl ComponentTelemetry {
             requests: meters.requests.clone(),
             request_seconds: meters.request_seconds.clone(),
             lines_dropped: meters.lines_dropped.with_label_values(&[&**component]),
-            told: Arc::default(),
-        }
+            told: Told::default(),
+        }))
     }
 
     /// An instance was made.
     pub fn instance(&self) -> CountedInstance {
-        self.instances.inc();
-        CountedInstance(self.instances.clone())
+        self.0.instances.inc();
+        CountedInstance(self.clone())
     }
 
     /// An instance ended by a trap, a timeout or a limit.
     pub fn trapped(&self) {
-        self.traps.inc();
+        self.0.traps.inc();
     }
 
     /// A line that it printed was left out.
     pub fn line_dropped(&self) {
-        self.lines_dropped.inc();
+        self.0.lines_dropped.inc();
     }
 
     /// It asked for what it was not granted. Every time is counted, the first ones are told.
@@ -140,18 +143,15 @@ impl ComponentTelemetry {
             reason,
         } = denied;
         self.count_denied(capability);
-        let mut lines = self
-            .told
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let lines = self.0.told.lines.lock();
+        let mut lines = lines.unwrap_or_else(PoisonError::into_inner);
         let Some(untold) = lines.next(Instant::now()) else {
             return;
         };
         drop(lines);
         let untold = (untold > 0).then_some(untold);
         Fact::CapabilityDenied {
-            component: &self.component,
+            component: &self.0.component,
             code,
             capability,
             unlogged: untold,
@@ -163,31 +163,31 @@ impl ComponentTelemetry {
 
     /// The same where the delivery itself fails of it, and its failure is told.
     pub fn count_denied(&self, capability: Capability) {
-        self.denied
-            .with_label_values(&[&*self.component, capability.as_str()])
-            .inc();
+        let labels = [&*self.0.component, capability.as_str()];
+        self.0.denied.with_label_values(&labels).inc();
     }
 
     /// A request over the broker ended, after this time.
     pub fn requested(&self, end: RequestEnd, took: Duration) {
-        let labels = [&*self.component, end.as_str()];
-        self.requests.with_label_values(&labels).inc();
-        let seconds = self.request_seconds.with_label_values(&[&*self.component]);
+        let own = &*self.0;
+        let labels = [&*own.component, end.as_str()];
+        own.requests.with_label_values(&labels).inc();
+        let seconds = own.request_seconds.with_label_values(&[&*own.component]);
         seconds.observe(took.as_secs_f64());
     }
 
     /// It read its environment, and no variable is granted. Told once: a runtime may ask without need.
     pub fn environment_is_empty(&self) {
-        let component = &*self.component;
-        if !self.told.environment.swap(true, Ordering::Relaxed) {
+        let component = &*self.0.component;
+        if !self.0.told.environment.swap(true, Ordering::Relaxed) {
             Fact::EnvironmentEmpty { component }.emit();
         }
     }
 
     /// It asked for its directories, and none is granted. Told once: a runtime may ask without need.
     pub fn no_directories(&self) {
-        let component = &*self.component;
-        if !self.told.directories.swap(true, Ordering::Relaxed) {
+        let component = &*self.0.component;
+        if !self.0.told.directories.swap(true, Ordering::Relaxed) {
             Fact::DirectoriesEmpty { component }.emit();
         }
     }
@@ -211,7 +211,7 @@ impl Lines {
 
 impl Drop for CountedInstance {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.0.instances.dec();
     }
 }
 
