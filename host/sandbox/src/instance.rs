@@ -14,6 +14,7 @@ mod logs;
 mod state;
 pub(crate) mod template;
 mod trap;
+mod wasi;
 pub(crate) mod work;
 
 use std::time::Duration;

@@ -16,7 +16,7 @@ table! {
 
         /// The hosts that the component may reach by HTTP through `wasi:http`, as in `"api.example.com:443"` or
         /// `"*.example.com"`. See [`allow.http`](#allowhttp).
-        http => Vec<HttpGrant> as List(&Shape::Text) [hidden], else "empty: nowhere", written "array of hosts";
+        http => Arc<[HttpGrant]> as List(&Shape::Text) [hidden], else "empty: nowhere", written "array of hosts";
 
         /// Directories that the component sees.
         dirs => Vec<DirGrant> as List(&Shape::Table(DirGrant::KEYS)) [hidden],

@@ -20,7 +20,7 @@ pub(super) fn plan(context: &mut Context<'_>, component: &Node) -> AllowPlan {
     };
     let meant = AllowMeant {
         env: env(context, allow),
-        http: http(context, allow),
+        http: http(context, allow).into(),
         dirs: dirs(context, allow),
         publish: publish(context, allow),
         request: patterns(context, allow.list(AllowPlan::request)).into(),

@@ -60,7 +60,7 @@ impl Outgoing {
         }
         Self {
             component: Arc::clone(&plan.name),
-            grants: plan.allow.http.clone().into(),
+            grants: Arc::clone(&plan.allow.http),
             connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             telemetry: telemetry.clone(),
             network,

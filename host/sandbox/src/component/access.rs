@@ -46,7 +46,7 @@ fn granted(import: &str, plan: &ComponentPlan) -> String {
             list(names).unwrap_or_else(|| key("config"))
         }
         "wasi:http/types" | "wasi:http/outgoing-handler" => {
-            list(http).unwrap_or_else(|| key("allow.http"))
+            list(http.iter()).unwrap_or_else(|| key("allow.http"))
         }
         _ if interface.starts_with("wasi:filesystem/") => {
             list(dirs).unwrap_or_else(|| key("allow.dirs"))

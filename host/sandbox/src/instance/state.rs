@@ -1,35 +1,33 @@
 //! The host's state for one instance, beside the instance itself.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
 use hive_config::plan::ComponentPlan;
 use hive_objects::Container;
 use hive_store::{Noted, Notes, Noting, Store};
 use hive_telemetry::ComponentTelemetry;
 use tokio::time::Instant;
-use wasmtime_wasi::clocks::HostWallClock;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{ResourceTable, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::computing::Computing;
 use super::limits::Limits;
 use super::logs::{LineRate, Output};
+use super::wasi::Wasi;
 use crate::capability::blobstore::{self, Blobstore, BlobstoreView};
 use crate::capability::config::ConfigView;
-use crate::capability::dirs;
 use crate::capability::http::Outgoing;
 use crate::capability::keyvalue::{Access, KeyValue, KeyValueView};
 use crate::capability::reporting::Reporting;
 use crate::capability::requests::{Asking, Requester, Requests, RequestsView};
 use crate::capability::shadow::{NoBroker, NoNetwork};
-use crate::capability::surroundings::{Network, Surroundings, WallClock};
+use crate::capability::surroundings::{Network, Surroundings};
 
 /// What the instances of one component are granted, and where they report.
 pub(crate) struct Grants {
     pub(crate) plan: ComponentPlan,
-    pub(super) config: Arc<WasiConfigVariables>,
+    pub(super) config: WasiConfigVariables,
     /// How many lines the instances may print together.
     pub(super) lines: Arc<LineRate>,
     /// Has their buckets.
@@ -44,17 +42,16 @@ pub(crate) struct Grants {
 
 /// The data of an instance's store.
 pub(crate) struct State {
-    wasi: WasiCtx,
+    grants: Arc<Grants>,
+    wasi: Wasi,
     table: ResourceTable,
     http: WasiHttpCtx,
     pub(super) outgoing: Outgoing,
-    config: Arc<WasiConfigVariables>,
     keyvalue: KeyValue,
     pub(super) requests: Requests,
     pub(super) blobstore: Blobstore,
     pub(super) limits: Limits,
     pub(super) output: Output,
-    telemetry: ComponentTelemetry,
     noting: Arc<Noting>,
     /// Of an instance of a shadow.
     pub(super) no_broker: Option<Arc<dyn Requester>>,
@@ -70,17 +67,17 @@ impl State {
     /// # Errors
     ///
     /// A directory that cannot be opened any more.
-    pub(super) fn new(grants: &Grants) -> Result<Self, String> {
+    pub(super) fn new(grants: &Arc<Grants>) -> Result<Self, String> {
         let Grants {
             plan,
-            config,
             telemetry,
             store,
             containers,
             lines,
             surroundings,
             shadow,
-        } = grants;
+            ..
+        } = &**grants;
         let output = Output::new(Arc::clone(&plan.name), Arc::clone(lines), *shadow);
         let noting = Arc::<Noting>::default();
         let noted: Arc<dyn Store> = match plan.allow.keyvalue.is_empty() {
@@ -97,26 +94,17 @@ impl State {
             none
         });
         let network = no_network.or_else(|| surroundings.network.clone());
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.envs(&plan.allow.env)
-            .stdout(output.stdout())
-            .stderr(output.stderr());
-        dirs::open(plan, &mut wasi)?;
-        if let Some(clock) = &surroundings.clock {
-            wasi.wall_clock(TimeOfDay(Arc::clone(clock)));
-        }
         let state = Self {
-            wasi: wasi.build(),
+            grants: Arc::clone(grants),
+            wasi: Wasi::of(plan, surroundings, &output)?,
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
             outgoing: Outgoing::new(plan, network, telemetry),
-            config: Arc::clone(config),
             keyvalue: KeyValue::new(plan, &noted, telemetry),
             requests: Requests::new(plan, telemetry),
             blobstore: Blobstore::new(plan, containers, &noting, telemetry),
             limits: Limits::new(plan),
             output,
-            telemetry: telemetry.clone(),
             noting,
             no_broker,
             deadline: Instant::now(),
@@ -140,8 +128,11 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let Grants {
+            plan, surroundings, ..
+        } = &*self.grants;
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.get(plan, surroundings, &self.output),
             table: &mut self.table,
         }
     }
@@ -160,7 +151,7 @@ impl WasiHttpView for State {
 
 impl ConfigView for State {
     fn config(&self) -> &WasiConfigVariables {
-        &self.config
+        &self.grants.config
     }
 }
 
@@ -197,23 +188,10 @@ impl Reporting for State {
     }
 
     fn telemetry(&self) -> &ComponentTelemetry {
-        &self.telemetry
+        &self.grants.telemetry
     }
 
     fn noting(&self) -> &Noting {
         &self.noting
-    }
-}
-
-/// The time of day of a test, as wasmtime asks for it.
-struct TimeOfDay(WallClock);
-
-impl HostWallClock for TimeOfDay {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-
-    fn now(&self) -> Duration {
-        (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }

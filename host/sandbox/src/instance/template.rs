@@ -37,7 +37,7 @@ pub(crate) struct Template {
     pub(super) handler: Option<handler::GuestIndices>,
     pub(super) batch_handler: Option<batch_handler::GuestIndices>,
     pub(super) lifecycle: Option<lifecycle::GuestIndices>,
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
 }
 
 impl Template {
@@ -74,8 +74,8 @@ impl Template {
             batch_handler: batch_handler.transpose().map_err(describe)?,
             lifecycle: lifecycle::GuestIndices::new(&pre).ok(),
             pre,
-            grants: Grants {
-                config: Arc::new(plan.config.iter().cloned().collect()),
+            grants: Arc::new(Grants {
+                config: plan.config.iter().cloned().collect(),
                 lines: LineRate::new(plan.name.clone(), plan.log_lines, tasks, &telemetry),
                 store: Arc::clone(&services.store),
                 containers: containers.into(),
@@ -83,7 +83,7 @@ impl Template {
                 shadow,
                 plan: plan.clone(),
                 telemetry,
-            },
+            }),
         })
     }
 
