@@ -22,6 +22,7 @@ use std::time::Duration;
 use hive_config::plan::ComponentPlan;
 use hive_core::policy::Outcome;
 use hive_telemetry::{CountedInstance, Fact};
+use tokio::time::Instant;
 use wasmtime::Store;
 
 pub(crate) use self::bindings::contract::exports::hive::consumer::lifecycle::StopReason;
@@ -132,7 +133,7 @@ impl Instance {
 
 /// A store with the limits of the plan and a clock.
 fn store(template: &Template) -> Result<Store<State>, String> {
-    let state = State::new(&template.grants)?;
+    let state = State::new(&template.grants, Instant::now())?;
     let answer = state.limits.answer();
     let mut store = Store::new(template.pre.engine(), state);
     store.limiter(|state| &mut state.limits);

@@ -53,6 +53,7 @@ impl Outgoing {
         plan: &ComponentPlan,
         network: Option<Arc<dyn Network>>,
         telemetry: &ComponentTelemetry,
+        now: Instant,
     ) -> Self {
         if !plan.allow.http.is_empty() && network.is_none() {
             // Reads the machine's authorities when the component is loaded, and not in a call of it.
@@ -64,7 +65,7 @@ impl Outgoing {
             connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             telemetry: telemetry.clone(),
             network,
-            deadline: Instant::now(),
+            deadline: now,
             trace: Vec::new(),
         }
     }

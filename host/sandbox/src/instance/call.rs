@@ -58,12 +58,12 @@ pub(super) async fn call<F: Function>(
     function: F,
     timeout: Duration,
 ) -> Result<F::Answer, Outcome> {
-    clock::begin(store, timeout);
+    let deadline = clock::begin(store, timeout);
     // A growth denied in a call that ended well is not the reason of what comes next.
     store.data_mut().limits.take_denied();
     let ended = {
         let running = pin!(function.run(store));
-        tokio::time::timeout(timeout.saturating_add(HOST_FUNCTION_SLACK), running).await
+        tokio::time::timeout_at(deadline + HOST_FUNCTION_SLACK, running).await
     };
     aside::over();
     let state = store.data_mut();

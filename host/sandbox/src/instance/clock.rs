@@ -52,12 +52,13 @@ pub(super) fn watch(store: &mut Store<State>) {
     });
 }
 
-/// Begins a call that may take as long as `timeout`.
-pub(super) fn begin(store: &mut Store<State>, timeout: Duration) {
-    store.set_epoch_deadline(1);
+/// Begins a call that may take as long as `timeout`; gives the end of that time.
+pub(super) fn begin(store: &mut Store<State>, timeout: Duration) -> Instant {
     let now = Instant::now();
+    store.set_epoch_deadline(1);
     let state = store.data_mut();
     state.computing.begins(now);
     state.deadline = now + timeout;
     state.blobstore.begins(state.deadline, timeout);
+    state.deadline
 }

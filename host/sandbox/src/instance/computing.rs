@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(super) const CLOCK_TICK: Duration = Duration::from_millis(2);
 
 /// For how long a call has computed, and not waited for a host function or for its turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Computing {
     so_far: Duration,
     pub(super) resumed: Arc<Resumed>,
@@ -26,6 +26,17 @@ pub(super) struct Resumed {
 }
 
 impl Computing {
+    /// Of an instance that is made now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            so_far: Duration::ZERO,
+            resumed: Arc::new(Resumed {
+                base: now,
+                nanos: AtomicU64::new(0),
+            }),
+        }
+    }
+
     /// A call begins.
     pub(super) fn begins(&mut self, now: Instant) {
         self.so_far = Duration::ZERO;
@@ -58,23 +69,14 @@ impl Resumed {
     }
 }
 
-impl Default for Resumed {
-    fn default() -> Self {
-        Self {
-            base: Instant::now(),
-            nanos: AtomicU64::new(0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_waits_between_two_looks_does_not_compute() {
-        let mut computing = Computing::default();
         let mut now = Instant::now();
+        let mut computing = Computing::new(now);
         computing.begins(now);
         now += CLOCK_TICK;
         assert_eq!(computing.looked_at(now), CLOCK_TICK);

@@ -61,13 +61,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Grants what the plan allows: its environment, its configuration, its directories, its HTTP,
-    /// its buckets, its requests, its containers. No sockets, no arguments; clocks and randomness always.
+    /// Of an instance that is made now. Grants what the plan allows: its environment, its configuration, its directories,
+    /// its HTTP, its buckets, its requests, its containers. No sockets, no arguments; clocks and randomness always.
     ///
     /// # Errors
     ///
     /// A directory that cannot be opened any more.
-    pub(super) fn new(grants: &Arc<Grants>) -> Result<Self, String> {
+    pub(super) fn new(grants: &Arc<Grants>, now: Instant) -> Result<Self, String> {
         let Grants {
             plan,
             telemetry,
@@ -99,16 +99,16 @@ impl State {
             wasi: Wasi::of(plan, surroundings, &output)?,
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(plan, network, telemetry),
+            outgoing: Outgoing::new(plan, network, telemetry, now),
             keyvalue: KeyValue::new(plan, &noted, telemetry),
             requests: Requests::new(plan, telemetry),
-            blobstore: Blobstore::new(plan, containers, &noting, telemetry),
+            blobstore: Blobstore::new(plan, containers, &noting, telemetry, now),
             limits: Limits::new(plan),
             output,
             noting,
             no_broker,
-            deadline: Instant::now(),
-            computing: Computing::default(),
+            deadline: now,
+            computing: Computing::new(now),
         };
         state.note(None);
         Ok(state)

@@ -55,12 +55,13 @@ impl Blobstore {
         containers: &Arc<[Container]>,
         noting: &Arc<Noting>,
         telemetry: &ComponentTelemetry,
+        now: Instant,
     ) -> Self {
         Self {
             component: Arc::clone(&plan.name),
             containers: Arc::clone(containers),
             open: Open::default(),
-            current: Current::new(),
+            current: Current::new(now),
             noting: Arc::clone(noting),
             telemetry: telemetry.clone(),
         }

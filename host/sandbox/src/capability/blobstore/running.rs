@@ -21,9 +21,9 @@ struct Running {
 }
 
 impl Current {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self(Arc::new(Mutex::new(Running {
-            until: Instant::now(),
+            until: now,
             trouble: None,
         })))
     }
