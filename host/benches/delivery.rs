@@ -2,6 +2,7 @@
 //!
 //! No broker takes part: what a delivery costs in all, beside other clients, is `scripts/bench`'s.
 
+mod cost;
 mod stage;
 
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use hive_core::policy::Outcome;
 use hive_host::ledger::Ledger;
 use hive_routes::View;
 
-use self::stage::{Cost, Stage, cost, routing};
+use self::cost::{Cost, cost, cost_of_waiting};
+use self::stage::{Stage, routing};
 
 /// A body of usual size.
 const BODY: usize = 1024;
@@ -41,7 +43,7 @@ fn dispatch(criterion: &mut Criterion) {
         let generation = stage.generation(&format!("instances = \"{instances}\""));
         let name = format!("call, instances = \"{instances}\"");
         let call = |_| stage::handled(&generation, &envelope);
-        tell(&name, stage.cost_of_waiting(call));
+        tell(&name, cost_of_waiting(stage.runtime(), call));
         criterion.bench_function(&name, |bencher| {
             bencher.to_async(stage.runtime()).iter(|| call(0));
         });
@@ -91,7 +93,7 @@ fn ledger(criterion: &mut Criterion, stage: &Stage, place: &str, ledger: &Arc<Le
         let number = next.fetch_add(1, Ordering::Relaxed);
         stage::remembered(ledger, &stage::numbered(number)).await;
     };
-    tell(&name, stage.cost_of_waiting(|_| remember()));
+    tell(&name, cost_of_waiting(stage.runtime(), |_| remember()));
     criterion.bench_function(&name, |bencher| {
         bencher.to_async(stage.runtime()).iter(remember);
     });

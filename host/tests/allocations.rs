@@ -2,6 +2,8 @@
 //! it did when it was last looked at. Unlike a time it is the same on every machine, so it can fail a
 //! build. `cargo bench` prints the same figures beside the times.
 
+#[path = "../benches/cost/mod.rs"]
+mod cost;
 #[path = "../benches/stage/mod.rs"]
 #[expect(dead_code, reason = "the benches use all of it")]
 mod stage;
@@ -9,7 +11,8 @@ mod stage;
 use hive_core::policy::Outcome;
 use hive_routes::View;
 
-use self::stage::{Cost, Stage, cost, routing};
+use self::cost::{CALLS, Cost, cost, cost_of_waiting};
+use self::stage::{Stage, routing};
 
 /// A body in which one needless copy shows.
 const LARGE: usize = 64 * 1024;
@@ -50,8 +53,8 @@ fn a_call_of_a_warm_instance() {
 #[test]
 fn a_call_of_a_fresh_instance() {
     let ceiling = Cost {
-        count: 50,
-        bytes: 18_000,
+        count: 40,
+        bytes: 17_500,
     };
     assert_within("a call of a fresh instance", call("fresh"), ceiling);
 }
@@ -60,7 +63,7 @@ fn call(instances: &str) -> Cost {
     let stage = Stage::new();
     let generation = stage.generation(&format!("instances = \"{instances}\""));
     let envelope = stage::envelope(LARGE);
-    stage.cost_of_waiting(|_| stage::handled(&generation, &envelope))
+    cost_of_waiting(stage.runtime(), |_| stage::handled(&generation, &envelope))
 }
 
 #[test]
@@ -93,9 +96,9 @@ fn a_decision_by_routes() {
 fn a_claim_and_its_commit() {
     let stage = Stage::new();
     let ledger = stage.ledger_in_memory();
-    let envelopes: Vec<_> = (0..2 * stage::CALLS).map(stage::numbered).collect();
+    let envelopes: Vec<_> = (0..2 * CALLS).map(stage::numbered).collect();
     let mut envelopes = envelopes.iter();
-    let cost = stage.cost_of_waiting(|_| {
+    let cost = cost_of_waiting(stage.runtime(), |_| {
         let envelope = envelopes.next().expect("there is one for each call");
         stage::remembered(&ledger, envelope)
     });

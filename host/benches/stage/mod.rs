@@ -1,15 +1,13 @@
 //! What a delivery meets between the socket and the ack, without a broker: the parts of the host whose
-//! cost is measured, by time (`benches/delivery.rs`) and by allocations (`tests/allocations.rs`).
+//! cost is measured, by time (`benches/delivery.rs`), by allocations (`tests/allocations.rs`) and by instructions
+//! (`tests/instructions.rs`).
 
 pub(crate) mod routing;
 
-use std::future::Future;
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use allocation_counter::{AllocationInfo, measure};
 use hive_amqp::{Original, receive};
 use hive_config::Environment;
 use hive_config::plan::{Plan, StorePlan};
@@ -33,34 +31,8 @@ pub(crate) struct Stage {
     folder: PathBuf,
 }
 
-/// What a thread allocated for one of many equal calls.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cost {
-    /// Allocations; what happens now and then, such as a tick of the clock, is rounded away.
-    pub(crate) count: u64,
-    /// Bytes of them together.
-    pub(crate) bytes: u64,
-}
-
-/// How often a cost is measured, for one that is the same each time.
-pub(crate) const CALLS: u64 = 1000;
-
-impl Cost {
-    fn of(work: impl FnOnce()) -> Self {
-        let AllocationInfo {
-            count_total,
-            bytes_total,
-            ..
-        } = measure(work);
-        Self {
-            count: count_total / CALLS,
-            bytes: bytes_total / CALLS,
-        }
-    }
-}
-
 impl Stage {
-    /// A stage of one thread, since allocations are counted by thread.
+    /// A stage of one thread, since what is counted is counted by thread.
     pub(crate) fn new() -> Self {
         Self {
             runtime: Builder::new_current_thread()
@@ -104,7 +76,8 @@ impl Stage {
         let store = self.store(StorePlan::Memory);
         // The places of a host are swept by a task.
         let _in_the_runtime = self.runtime.enter();
-        let limits = EngineLimits { instances: 16 };
+        // Few, so that the pool fits into the addresses that valgrind has for a program.
+        let limits = EngineLimits { instances: 4 };
         let engine = Engine::new(
             limits,
             Compiling::Alone,
@@ -147,29 +120,6 @@ impl Stage {
         );
         ledgers.deliveries.expect("the consumer has dedup")
     }
-
-    /// What each of many runs of `work` allocates on this thread, after some that are not counted.
-    pub(crate) fn cost_of_waiting<F: Future>(&self, mut work: impl FnMut(u64) -> F) -> Cost {
-        let mut run = |numbers: std::ops::Range<u64>| {
-            self.runtime.block_on(async {
-                for number in numbers {
-                    black_box(work(number).await);
-                }
-            });
-        };
-        run(0..CALLS);
-        Cost::of(|| run(CALLS..2 * CALLS))
-    }
-}
-
-/// What each of many runs of `work` allocates. What `work` takes is not counted with it.
-pub(crate) fn cost<I, T>(input: impl Fn() -> I, mut work: impl FnMut(I) -> T) -> Cost {
-    let inputs: Vec<I> = (0..CALLS).map(|_| input()).collect();
-    Cost::of(|| {
-        for input in inputs {
-            black_box(work(input));
-        }
-    })
 }
 
 /// Reads a hive.toml that has no fault.
