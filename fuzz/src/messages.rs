@@ -190,7 +190,7 @@ fn check_publication(envelope: &Envelope) {
 
 /// The published bytes have the computed length and the intended content.
 fn check_wire(outgoing: &Outgoing, frame_max: u32) {
-    let properties = outgoing.properties_with_id(i64::MAX);
+    let properties = outgoing.all_properties();
     let written = header_frame(&properties);
     // Type, channel and size stand before the payload, one octet after it.
     let payload = &written[7..written.len() - 1];
@@ -224,7 +224,7 @@ fn header_frame(properties: &BasicProperties) -> Vec<u8> {
 /// A copy as the broker hands it out again.
 fn come_back(copy: &Outgoing, queue: &str) -> Delivery {
     let mut headers = copy
-        .properties_with_id(7)
+        .all_properties()
         .headers()
         .clone()
         .unwrap_or_default();

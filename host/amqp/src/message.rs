@@ -1,5 +1,6 @@
 //! Messages as they come and go: headers, properties, copies, the broker's record of a death. Pure.
 
+pub(crate) mod answered;
 pub(crate) mod arrived;
 pub(crate) mod bookkeeping;
 pub(crate) mod broker_headers;

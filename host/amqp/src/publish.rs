@@ -1,19 +1,24 @@
 //! Confirmed, mandatory publications: [`Publisher`], one task and one channel for each consumer that publishes.
 //!
-//! The task publishes everything that is ready as one batch, waits until the broker has confirmed all of it,
-//! and only then looks at the returned messages. lapin hands a returned message to whichever confirmation
-//! completes next, and mixes confirmations up when two tasks publish on one channel; behind such a barrier
-//! neither can hide a loss, and it is faster than any other safe way.
+//! The task publishes what is ready, many before the first is confirmed, and each has its verdict as soon as the broker
+//! confirms it ([`window`]). Every publication is mandatory. What is not confirmed when a channel or a connection breaks is
+//! published again.
 //!
-//! Every publication is mandatory and carries an id of ours, so that a returned message is recognised whatever
-//! it is attached to. Publications that are not confirmed when a channel or a connection breaks are published
-//! again with the same ids.
+//! None of that goes through lapin, which hands a returned message to whichever confirmation completes next, and mixes
+//! confirmations up when two tasks publish on one channel. Here the frames are written beside lapin's (`wire/posts`), and the
+//! confirms and the returned messages are taken in the order of the wire (`wire/screen/taking`): a confirm names its
+//! publication by its tag, and a message comes back before it is confirmed.
 
-mod batch;
+mod broken;
+mod calls;
+mod clock;
 mod doubts;
 mod line;
-mod round;
+mod open;
+mod verdict;
+mod window;
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -23,30 +28,28 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, PublisherTelemetry};
-use lapin::Channel;
-use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use self::batch::{Batch, Item, Submission, Verdict};
-use self::doubts::Doubts;
+use self::broken::Broken;
+use self::calls::Submission;
+use self::clock::Clock;
 use self::line::Line;
-use self::round::{Broken, publish_round};
+use self::open::{News, Open};
+use self::verdict::Verdict;
+use self::window::{TRIED_FOR, Window};
 use crate::link::{Link, LinkState};
+use crate::message::answered::Answered;
 use crate::message::outgoing::Outgoing;
 use crate::session::SharedSession;
-use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask};
+use crate::session::limits::AskFault;
 use crate::session::seats::Seat;
 
 /// Submissions that may wait for the publisher before submitting waits too.
 const QUEUED: usize = 256;
 
-/// How long the broker gets to confirm a batch.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a batch is tried, through lost connections; time blocked by an alarm does not count.
-const TRIED_FOR: Duration = Duration::from_secs(30);
+/// How often it is looked whether the broker has confirmed what it got.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Between tries on a connection that is open and yet does not work.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -158,6 +161,8 @@ impl Publisher {
 
     fn start(&self) -> Line<Submission> {
         let (submissions, queue) = Line::new(QUEUED);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let task = Task {
             consumer: Arc::clone(&self.consumer),
             queue,
@@ -165,8 +170,10 @@ impl Publisher {
             tasks: self.tasks.clone(),
             telemetry: self.telemetry.clone(),
             open: None,
-            doubts: Doubts::default(),
-            next_id: 0,
+            window: Window::default(),
+            answers: VecDeque::new(),
+            clock: Clock::new(),
+            looks,
         };
         self.tasks.spawn_service(task.run());
         submissions
@@ -202,13 +209,6 @@ impl Publisher {
     }
 }
 
-/// The channel of a publisher, while it has one.
-struct Open {
-    channel: Channel,
-    seat: Seat,
-    _settling_up: TaskTrackerToken,
-}
-
 struct Task {
     consumer: Arc<str>,
     queue: mpsc::Receiver<Submission>,
@@ -216,165 +216,218 @@ struct Task {
     tasks: Tasks,
     telemetry: PublisherTelemetry,
     open: Option<Open>,
-    doubts: Doubts,
-    next_id: i64,
+    window: Window,
+    /// Kept for its memory.
+    answers: VecDeque<Answered>,
+    clock: Clock,
+    looks: Interval,
+}
+
+/// What a publisher goes on with.
+enum Event {
+    Submitted(Option<Submission>),
+    Of(News),
+    Look,
 }
 
 impl Task {
     async fn run(mut self) {
-        let close = self.tasks.close().clone();
+        let abandon = self.tasks.abandon().clone();
         loop {
-            let submission = tokio::select! {
-                () = close.cancelled() => break,
-                submission = self.queue.recv() => submission,
-            };
-            let Some(submission) = submission else {
-                break;
-            };
-            let mut batch = Batch::gather(submission, &mut self.queue, &mut self.next_id);
-            let since = Instant::now();
-            let abandon = self.tasks.abandon().clone();
-            let settled = AssertUnwindSafe(self.settle(&mut batch)).catch_unwind();
+            let serving = AssertUnwindSafe(self.serve()).catch_unwind();
             let panicked = tokio::select! {
                 biased;
-                settled = settled => settled.is_err(),
+                served = serving => served.is_err(),
                 // Publications without a verdict by then are answered as disconnected.
                 () = abandon.cancelled() => false,
             };
-            if panicked {
-                // A consumer without a publisher would publish nothing any more. What has no verdict is
-                // published again, on another channel.
-                Fact::PublisherPanicked {
-                    consumer: &self.consumer,
-                }
-                .emit();
-                self.open = None;
+            if !panicked {
+                break;
             }
-            self.telemetry.confirmed_after(since.elapsed());
-            batch.answer(&self.telemetry);
+            // A consumer without a publisher would publish nothing any more. What has no verdict is
+            // published again, on another channel.
+            Fact::PublisherPanicked {
+                consumer: &self.consumer,
+            }
+            .emit();
+            self.open = None;
+            self.window.broke(&Broken::Silent);
         }
+        self.settle_rest(Verdict::Disconnected);
         self.leave_channel().await;
     }
 
-    /// Sees to it that every item gets its verdict.
-    async fn settle(&mut self, batch: &mut Batch) {
-        let mut deadline = Instant::now() + TRIED_FOR;
-        let mut singly = false;
-        let mut last: Option<SharedSession> = None;
-        while batch.is_unsettled() {
-            if Instant::now() >= deadline {
-                // The node may have lost the others, and neither say so nor close the connection (RabbitMQ 4.3).
-                // One queue that stands still costs no connection over which others publish.
-                for session in last.into_iter().chain(self.link.current()) {
-                    session.discard_if_silent_for(TRIED_FOR);
-                }
-                return batch.settle_rest(Verdict::TimedOut);
+    /// Publishes what is submitted, until the publisher is to close and everything has its verdict.
+    async fn serve(&mut self) {
+        let close = self.tasks.close().clone();
+        loop {
+            self.window.calls().tell(&self.telemetry);
+            if self.window.is_empty() {
+                let submission = tokio::select! {
+                    () = close.cancelled() => return,
+                    submission = self.queue.recv() => submission,
+                };
+                let Some(submission) = submission else {
+                    return;
+                };
+                self.clock.look(false);
+                self.take_in(submission);
             }
-            let Some((channel, session)) = self.channel(&mut deadline).await else {
-                return batch.settle_rest(Verdict::Disconnected);
-            };
-            last = Some(Arc::clone(&session));
-            batch.refuse_too_large(session.frame_max());
-            batch.leave_out_what_is_not_awaited();
-            if !batch.is_unsettled() {
-                break;
+            if self.open.as_ref().is_some_and(Open::is_over) {
+                self.hear(News::Over).await;
+            } else if self.window.wants_another_channel() {
+                self.leave_channel().await;
             }
-            let mut items = batch.next_round(singly, &self.doubts);
-            let ended = self
-                .round(&channel, &session, &mut items, &mut deadline)
-                .await;
-            for item in items.iter().filter(|item| item.was_taken()) {
-                self.doubts.taken(&item.outgoing);
+            if self.open.is_none() && self.window.has_waiting() && !self.open_channel().await {
+                self.settle_rest(Verdict::Disconnected);
+                continue;
             }
-            let Some(broken) = ended else {
-                // A full quorum queue may refuse everything over a channel that it has refused once, long after
-                // it has room again (seen on RabbitMQ 3.10.8).
-                if batch.has_nacks() {
-                    self.leave_channel().await;
-                }
+            self.publish();
+            let Some(open) = self.open.as_ref().filter(|_| !self.window.is_empty()) else {
                 continue;
             };
-            tracing::debug!(consumer = %self.consumer, ?broken, "a batch of publications ended before its confirmations");
-            let culprit = broken.culprit();
-            match (culprit, items.as_mut_slice()) {
-                (Some(words), [item]) => {
-                    self.doubts.refused(&item.outgoing);
-                    item.blame(&broken, words);
-                }
-                (Some(_), _) => singly = true,
-                (None, _) => {}
-            }
-            items.iter_mut().for_each(|item| item.lose());
-            self.leave_channel().await;
-        }
-    }
-
-    /// One try at `items`; `None` when each has its verdict.
-    async fn round(
-        &self,
-        channel: &Channel,
-        session: &SharedSession,
-        items: &mut [&mut Item],
-        deadline: &mut Instant,
-    ) -> Option<Broken> {
-        let work = publish_round(channel, session, items);
-        tokio::pin!(work);
-        let mut patience = CONFIRM_TIMEOUT;
-        loop {
-            let since = Instant::now();
-            tokio::select! {
+            let is_open = !close.is_cancelled() && !self.queue.is_closed();
+            let event = tokio::select! {
                 biased;
-                ended = &mut work => return ended,
-                () = session.over().cancelled() => {
-                    // The cause of the end reaches the publishing task as well, a little later.
-                    let last_words = tokio::time::timeout(PAUSE, &mut work).await;
-                    return last_words.unwrap_or(Some(Broken::Connection(None)));
+                news = open.news(&mut self.answers) => Event::Of(news),
+                submission = self.queue.recv(), if is_open && self.window.has_room() => {
+                    Event::Submitted(submission)
                 }
-                () = tokio::time::sleep(patience) => {
-                    if !session.is_blocked() {
-                        return Some(Broken::Silent);
-                    }
-                    // An alarm holds it up: neither fault nor progress.
-                    *deadline += since.elapsed();
-                    patience = CONFIRM_TIMEOUT;
-                }
+                _ = self.looks.tick() => Event::Look,
+            };
+            match event {
+                Event::Submitted(Some(submission)) => self.take_in(submission),
+                // All who might have submitted are gone; their publications are not.
+                Event::Submitted(None) => self.queue.close(),
+                Event::Of(news) => self.hear(news).await,
+                Event::Look => self.look().await,
             }
         }
     }
 
-    /// A channel that publishes; `None` if there is no connection until the deadline.
-    async fn channel(&mut self, deadline: &mut Instant) -> Option<(Channel, SharedSession)> {
-        loop {
-            let first = self.session(deadline).await?;
-            if let Some(open) = &self.open
-                && open.channel.status().connected()
-                && !open.seat.session().over().is_cancelled()
-            {
-                return Some((open.channel.clone(), Arc::clone(open.seat.session())));
+    /// The submission, and whatever else is ready.
+    fn take_in(&mut self, first: Submission) {
+        let now = self.now();
+        self.window.add(first, now);
+        while self.window.has_room()
+            && let Ok(submission) = self.queue.try_recv()
+        {
+            self.window.add(submission, now);
+        }
+    }
+
+    fn now(&mut self) -> Duration {
+        let open = self.open.as_ref();
+        self.clock
+            .look(open.is_some_and(|open| open.session().is_blocked()))
+    }
+
+    fn publish(&mut self) {
+        let now = self.now();
+        let Some(open) = &self.open else {
+            return;
+        };
+        let poster = open.poster();
+        let mut any = false;
+        self.window
+            .publish(now, open.session().frame_max(), |outgoing| {
+                any = true;
+                poster.post(outgoing)
+            });
+        if any {
+            poster.wake();
+        }
+    }
+
+    async fn hear(&mut self, news: News) {
+        let Some(open) = &self.open else {
+            return;
+        };
+        if news == News::Over {
+            open.last_answers(&mut self.answers);
+        }
+        if !self.answers.is_empty() {
+            open.session().has_answered();
+        }
+        for answered in self.answers.drain(..) {
+            self.window.answered(answered);
+        }
+        if news == News::Over {
+            let broken = open.why_over();
+            self.breaks(&broken).await;
+        }
+    }
+
+    /// Looks whether something has waited for too long.
+    async fn look(&mut self) {
+        let now = self.now();
+        let Some(open) = &self.open else {
+            return;
+        };
+        self.window.are_written(open.poster().written(), now);
+        if self.window.expire(now) {
+            // The node may have lost the others, and neither say so nor close the connection (RabbitMQ 4.3).
+            // One queue that stands still costs no connection over which others publish.
+            let sessions = [Some(Arc::clone(open.session())), self.link.current()];
+            for session in sessions.into_iter().flatten() {
+                session.discard_if_silent_for(TRIED_FOR);
             }
+        } else if self.window.is_silent(now) {
+            self.breaks(&Broken::Silent).await;
+        }
+    }
+
+    async fn breaks(&mut self, broken: &Broken) {
+        tracing::debug!(consumer = %self.consumer, ?broken, "a channel ended before its confirmations");
+        self.window.broke(broken);
+        self.leave_channel().await;
+    }
+
+    fn settle_rest(&mut self, verdict: Verdict) {
+        self.window.settle_rest(&verdict);
+        self.window.calls().tell(&self.telemetry);
+    }
+
+    /// Whether there is a channel to publish on; false if there is no connection for as long as the first that waits is tried.
+    async fn open_channel(&mut self) -> bool {
+        let now = self.now();
+        let since = self.window.waiting_since().unwrap_or(now);
+        let patience = TRIED_FOR.saturating_sub(now.saturating_sub(since));
+        let mut deadline = Instant::now() + patience;
+        let before = deadline;
+        let opened = self.try_to_open(&mut deadline).await;
+        self.clock.leave_out(deadline - before);
+        if opened {
+            self.window.has_channel();
+        }
+        opened
+    }
+
+    async fn try_to_open(&mut self, deadline: &mut Instant) -> bool {
+        loop {
+            let Some(first) = self.session(deadline).await else {
+                return false;
+            };
             match self.link.seat(&first).await {
-                Ok(seat) => self.open_channel(seat).await,
+                Ok(seat) => self.open_on(seat).await,
                 Err(reason) => {
                     tracing::debug!(reason = %reason.text, "cannot open a further connection to publish over");
                 }
             }
-            if self.open.is_none() {
-                tokio::time::sleep(PAUSE).await;
-                if Instant::now() >= *deadline {
-                    return None;
-                }
+            if self.open.is_some() {
+                return true;
+            }
+            tokio::time::sleep(PAUSE).await;
+            if Instant::now() >= *deadline {
+                return false;
             }
         }
     }
 
-    async fn open_channel(&mut self, seat: Seat) {
-        let session = seat.session();
-        self.open = match open_channel(session).await {
-            Ok(channel) => Some(Open {
-                channel,
-                _settling_up: session.user(),
-                seat,
-            }),
+    async fn open_on(&mut self, seat: Seat) {
+        let session = Arc::clone(seat.session());
+        self.open = match Open::on(seat).await {
+            Ok(open) => Some(open),
             Err(fault) => {
                 tracing::debug!(%fault, "cannot open a channel to publish on");
                 if matches!(fault, AskFault::Silent) {
@@ -407,24 +460,14 @@ impl Task {
     }
 
     async fn leave_channel(&mut self) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        if !open.channel.status().connected() {
-            return;
-        }
-        let goodbye = open.channel.close(200, "publisher ended".into());
-        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
-            .await
-            .is_err()
-        {
-            tracing::debug!("the broker did not confirm that a channel is closed");
+        if let Some(open) = self.open.take() {
+            open.leave().await;
         }
     }
 }
 
-async fn open_channel(session: &SharedSession) -> Result<Channel, AskFault> {
-    let channel = session.channel().await?;
-    ask(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-    Ok(channel)
+/// A publication to this queue.
+#[cfg(test)]
+pub(crate) fn published(queue: &str, body: Vec<u8>) -> Outgoing {
+    window::tests::to_queue(queue, "m", body)
 }

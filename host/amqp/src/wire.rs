@@ -5,6 +5,7 @@ pub(crate) mod endings;
 pub(crate) mod frame;
 pub(crate) mod in_flight;
 pub(crate) mod network;
+pub(crate) mod posts;
 pub(crate) mod screen;
 pub(crate) mod socket;
 pub(crate) mod tls;

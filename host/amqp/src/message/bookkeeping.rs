@@ -38,7 +38,7 @@ pub const ROUTING_KEY: &str = "x-hive-routing-key";
 pub(crate) const MARK: &str = "x-hive-mark";
 /// The span of the first attempt (a `traceparent`), where traces are sent to a collector.
 pub(crate) const TRACE: &str = "x-hive-trace";
-/// Distinguishes the publications of one publisher, so that a returned message is recognised.
+/// Distinguished the publications of one publisher, before 0.1 was released: messages that were published then have it.
 pub(crate) const PUBLISH_ID: &str = "x-hive-publish-id";
 /// Before the name of what the original had and the broker must not act on.
 pub const STASHED: &str = "x-hive-original-";

@@ -24,7 +24,7 @@ use super::edit::EditOf;
 use super::encode::{Entries, header_frame_length, value_length};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
-use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_PUBLISH_ID, ROOM_FOR_THE_BROKER};
+use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_THE_BROKER};
 use crate::message::octet_text::literal;
 
 /// The longest error text in a dead letter.
@@ -379,9 +379,7 @@ impl Copy {
 
     /// By how much the copy is too large for a frame.
     fn excess(&self, limits: &PublishLimits) -> usize {
-        (header_frame_length(&self.properties, &self.headers)
-            + ROOM_FOR_PUBLISH_ID
-            + ROOM_FOR_THE_BROKER)
+        (header_frame_length(&self.properties, &self.headers) + ROOM_FOR_THE_BROKER)
             .saturating_sub(limits.frame_max as usize)
     }
 

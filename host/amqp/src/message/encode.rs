@@ -39,9 +39,14 @@ pub(crate) fn value_length(value: &AMQPValue) -> usize {
 pub(crate) fn header_frame_length(properties: &BasicProperties, headers: &Entries) -> usize {
     /// Type, channel, size and end of the frame; class, weight, body size and flags.
     const FIXED: usize = 8 + 14;
+    /// The length of a table of them, which a message without headers does not have.
+    const EMPTY: usize = 4;
     let mut length = Length(FIXED);
     put_properties(properties, headers, &mut length);
-    length.0
+    match headers.is_empty() {
+        true => length.0 - EMPTY,
+        false => length.0,
+    }
 }
 
 /// Properties in the order of the wire, no headers as an empty table of them. Flags are not put: each

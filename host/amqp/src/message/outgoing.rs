@@ -7,16 +7,13 @@ use hive_core::message::Publication;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::bookkeeping::{PUBLISH_ID, RESERVED, ROUTED_BY};
+use super::bookkeeping::{RESERVED, ROUTED_BY};
 use super::copies::without_expiration;
 use super::encode::header_frame_length;
 use super::headers::{Unpublishable, short, write};
 
 /// RabbitMQ's largest message, unless it is configured otherwise.
 pub const LARGEST_BODY: usize = 128 << 20;
-
-/// The size of the header `x-hive-publish-id` on the wire.
-pub(crate) const ROOM_FOR_PUBLISH_ID: usize = 1 + PUBLISH_ID.len() + 1 + 8;
 
 /// The broker's limits for publications over one connection.
 #[derive(Debug, Clone)]
@@ -42,13 +39,13 @@ pub struct Outgoing {
     pub(crate) routing_key: ShortString,
     /// Without headers; those are apart.
     pub properties: BasicProperties,
-    /// All but the publish id.
+    /// Its headers.
     pub headers: FieldTable,
     /// The content.
     pub body: Bytes,
     /// Whether it is a fault if no queue takes it.
     pub(crate) mandatory: bool,
-    /// The length of the content header frame on the wire, publish id included.
+    /// The length of the content header frame on the wire.
     pub header_frame: usize,
 }
 
@@ -129,8 +126,7 @@ impl Outgoing {
                 self.body.len()
             )));
         }
-        self.header_frame =
-            header_frame_length(&self.properties, self.headers.inner()) + ROOM_FOR_PUBLISH_ID;
+        self.header_frame = header_frame_length(&self.properties, self.headers.inner());
         if self.header_frame + to_come > limits.frame_max as usize {
             let beside = match to_come {
                 0 => String::new(),
@@ -145,11 +141,13 @@ impl Outgoing {
         Ok(self)
     }
 
-    /// The properties for the wire, with the publisher's id of the publication.
-    pub fn properties_with_id(&self, id: i64) -> BasicProperties {
-        let mut headers = self.headers.clone();
-        headers.insert(PUBLISH_ID.into(), AMQPValue::LongLongInt(id));
-        self.properties.clone().with_headers(headers)
+    /// The properties for the wire, with the headers.
+    pub fn all_properties(&self) -> BasicProperties {
+        let properties = self.properties.clone();
+        match self.headers.inner().is_empty() {
+            true => properties,
+            false => properties.with_headers(self.headers.clone()),
+        }
     }
 }
 

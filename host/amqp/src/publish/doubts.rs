@@ -6,7 +6,8 @@
 //! neighbours are repeated once, and not at each attempt. Pure.
 
 use hive_core::recent::Recent;
-use lapin::types::AMQPValue;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 
 use crate::message::bookkeeping::MARK;
 use crate::message::outgoing::Outgoing;
@@ -38,7 +39,7 @@ impl Doubts {
             return false;
         }
         self.exchanges.has(outgoing.exchange.as_str())
-            || id(outgoing).is_some_and(|id| self.messages.has(id))
+            || id_of(outgoing).is_some_and(|id| self.messages.has(id))
     }
 
     /// The broker closed the channel or the connection over this publication.
@@ -47,7 +48,7 @@ impl Doubts {
         if !outgoing.exchange.as_str().is_empty() {
             self.exchanges.note(outgoing.exchange.to_string(), ());
         }
-        if let Some(id) = id(outgoing) {
+        if let Some(id) = id_of(outgoing) {
             self.messages.note(id.to_owned(), ());
         }
     }
@@ -58,7 +59,7 @@ impl Doubts {
             return;
         }
         self.exchanges.take(outgoing.exchange.as_str());
-        if let Some(id) = id(outgoing) {
+        if let Some(id) = id_of(outgoing) {
             self.messages.take(id);
         }
     }
@@ -68,15 +69,22 @@ impl Doubts {
     }
 }
 
-/// What a publication has in common with itself at the next attempt: its message-id, or the mark of a copy whose
-/// message has none.
-fn id(outgoing: &Outgoing) -> Option<&[u8]> {
-    if let Some(id) = outgoing.properties.message_id()
+fn id_of(outgoing: &Outgoing) -> Option<&[u8]> {
+    id(&outgoing.properties, Some(&outgoing.headers))
+}
+
+/// What a publication has in common with itself at the next attempt, and when it comes back: its message-id, or the mark of a
+/// copy whose message has none.
+pub(super) fn id<'a>(
+    properties: &'a BasicProperties,
+    headers: Option<&'a FieldTable>,
+) -> Option<&'a [u8]> {
+    if let Some(id) = properties.message_id()
         && !id.as_str().is_empty()
     {
         return Some(id.as_str().as_bytes());
     }
-    match outgoing.headers.inner().get(MARK)? {
+    match headers?.inner().get(MARK)? {
         AMQPValue::LongString(mark) => Some(mark.as_bytes()),
         _ => None,
     }

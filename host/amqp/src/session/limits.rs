@@ -93,7 +93,7 @@ impl std::fmt::Display for AskFault {
 }
 
 /// As lapin has it, where the code is one of an error.
-fn protocol_error(Answer { code, text }: &Answer) -> Option<ErrorKind> {
+pub(crate) fn protocol_error(Answer { code, text }: &Answer) -> Option<ErrorKind> {
     AMQPError::from_id(*code, cut_short(text)).map(ErrorKind::ProtocolError)
 }
 

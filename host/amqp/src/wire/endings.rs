@@ -12,9 +12,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::message::answered::Answered;
+use crate::message::arrived::Arrived;
 use crate::wire::arrivals::{Arrivals, Taker};
 use crate::wire::frame::{Answer, Ending};
 use crate::wire::in_flight::{Arrival, Bodies, InFlight, Share};
+use crate::wire::posts::Posts;
 
 /// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
 const PRECONDITION_FAILED: u16 = 406;
@@ -28,6 +31,7 @@ pub(crate) struct Endings {
     channels: Arc<Mutex<HashMap<u16, Arc<End>>>>,
     connection: Arc<End>,
     in_flight: Arc<InFlight>,
+    posts: Arc<Posts>,
 }
 
 /// The end of one channel's deliveries, while there is none and after it.
@@ -38,8 +42,17 @@ pub(crate) struct End {
     cause: watch::Sender<Option<Cause>>,
     answer: OnceLock<Answer>,
     bodies: Bodies,
-    /// Where its deliveries go; none for a channel whose deliveries lapin hands out.
-    arrivals: OnceLock<Arc<Arrivals>>,
+    /// Who has what comes on it; none for a channel that is lapin's alone.
+    takes: Option<Takes>,
+}
+
+/// Who has what comes on a channel, past lapin.
+#[derive(Debug, Clone)]
+pub(super) enum Takes {
+    /// A consumer has its deliveries.
+    Deliveries(Arc<Arrivals<Arrived>>),
+    /// A publisher has the confirms and the messages that come back.
+    Answers(Arc<Arrivals<Answered>>),
 }
 
 /// Why a channel's deliveries ended.
@@ -52,6 +65,17 @@ pub(crate) enum Cause {
     Deleted,
     /// Anything else, in the broker's words.
     Other(String),
+}
+
+impl Takes {
+    /// Whether both are the same one's.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Deliveries(one), Self::Deliveries(other)) => Arc::ptr_eq(one, other),
+            (Self::Answers(one), Self::Answers(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 impl Endings {
@@ -70,16 +94,35 @@ impl Endings {
 
     /// Watches a channel that was opened just now to consume on it: the bodies of its deliveries are counted, and its
     /// deliveries are for the one who takes them here.
-    pub(crate) fn watch_consuming(&self, channel: u16, share: &Arc<Share>) -> (Arc<End>, Taker) {
-        let end = self.watch(channel);
+    pub(crate) fn watch_consuming(
+        &self,
+        channel: u16,
+        share: &Arc<Share>,
+    ) -> (Arc<End>, Taker<Arrived>) {
+        let arrivals = Arc::default();
+        let taker = Taker::new(&arrivals);
+        let end = End::of(Takes::Deliveries(arrivals));
         end.bodies.count(share);
-        let taker = Taker::new(end.arrivals.get_or_init(Arc::default));
-        (end, taker)
+        (self.watched(channel, end), taker)
     }
 
-    /// Where the deliveries of a channel go, if lapin does not hand them out.
-    pub(super) fn arrivals(&self, channel: u16) -> Option<Arc<Arrivals>> {
-        self.lock().get(&channel)?.arrivals.get().cloned()
+    /// Watches a channel that was opened just now to publish on it: what the broker answers is for the one who takes it
+    /// here.
+    pub(crate) fn watch_publishing(&self, channel: u16) -> (Arc<End>, Taker<Answered>) {
+        let arrivals = Arc::default();
+        let taker = Taker::new(&arrivals);
+        let end = End::of(Takes::Answers(arrivals));
+        (self.watched(channel, end), taker)
+    }
+
+    /// Who has what comes on a channel, if that is not lapin.
+    pub(super) fn takes(&self, channel: u16) -> Option<Takes> {
+        self.lock().get(&channel)?.takes.clone()
+    }
+
+    /// What is published over the connection.
+    pub(crate) fn posts(&self) -> &Arc<Posts> {
+        &self.posts
     }
 
     /// A delivery with a body of so many bytes is about to be read.
@@ -98,7 +141,11 @@ impl Endings {
 
     /// Watches a channel that was opened just now. Numbers of channels are used again.
     pub(crate) fn watch(&self, channel: u16) -> Arc<End> {
-        let end = Arc::<End>::default();
+        self.watched(channel, End::default())
+    }
+
+    fn watched(&self, channel: u16, end: End) -> Arc<End> {
+        let end = Arc::new(end);
         self.lock().insert(channel, Arc::clone(&end));
         end
     }
@@ -115,6 +162,8 @@ impl Endings {
 
     /// The broker has said that nothing more comes on a channel.
     pub(crate) fn saw(&self, channel: u16, ending: Ending) {
+        // lapin answers that next, and behind its answer nothing may follow on the channel.
+        self.posts.ends(channel);
         let end = match channel {
             CONNECTION => Some(Arc::clone(&self.connection)),
             _ => self.lock().remove(&channel),
@@ -138,6 +187,13 @@ impl Endings {
 }
 
 impl End {
+    fn of(takes: Takes) -> Self {
+        Self {
+            takes: Some(takes),
+            ..Self::default()
+        }
+    }
+
     /// Whether nothing more comes.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)

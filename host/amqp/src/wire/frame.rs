@@ -4,6 +4,7 @@
 mod change;
 mod content_header;
 mod cursor;
+pub(crate) mod publication;
 mod trim;
 mod version;
 
@@ -28,6 +29,12 @@ pub(crate) const HEARTBEAT: u8 = 8;
 
 /// `basic.deliver`, as the payload of its frame begins.
 pub(crate) const DELIVER: [u8; 4] = [0, 60, 0, 60];
+/// `basic.return`, as the payload of its frame begins.
+pub(crate) const RETURN: [u8; 4] = [0, 60, 0, 50];
+/// `basic.ack`, which confirms a publication where it comes from a broker.
+pub(crate) const ACK: [u8; 4] = [0, 60, 0, 80];
+/// `basic.nack`, which says that a publication is not stored.
+pub(crate) const NACK: [u8; 4] = [0, 60, 0, 120];
 /// `channel.open-ok`: the number of the frame's channel is that of a new channel.
 pub(crate) const OPEN_OK: [u8; 4] = [0, 20, 0, 11];
 
@@ -106,6 +113,16 @@ pub fn restored(kind: u8, payload: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn offered_frame_max(payload: &[u8]) -> Option<u32> {
     let octets = payload.strip_prefix(&[0, 10, 0, 30])?.get(2..)?;
     octets.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+/// Whether the broker reads no publications from now on, or reads them again, where this says one of these:
+/// connection.blocked and connection.unblocked.
+pub(crate) fn blocked(payload: &[u8]) -> Option<bool> {
+    match payload.first_chunk()? {
+        [0, 10, 0, 60] => Some(true),
+        [0, 10, 0, 61] => Some(false),
+        _ => None,
+    }
 }
 
 /// A method of the broker that ends the deliveries of a channel, or of all on its connection.

@@ -12,7 +12,8 @@
 //!
 //! The screen also reads the broker's version, which lapin keeps to itself, and sees the end of a channel's
 //! deliveries long before lapin reports it. It stops in front of a delivery whose body has no room in memory
-//! ([`arriving`]), and takes the deliveries of consumers, which lapin never sees ([`taking`]).
+//! ([`arriving`]), and takes the deliveries of consumers and the answers to publications, which lapin never sees
+//! ([`taking`]).
 
 mod arriving;
 pub(crate) mod outbound;
@@ -65,6 +66,8 @@ pub struct Screen {
     broker: BrokerSlot,
     /// Channels whose deliveries have ended, for [`Screen::take_endings`].
     endings: Vec<(u16, Ending)>,
+    /// Whether publications are read, where the broker has said so since [`Screen::take_blocked`] was asked.
+    blocked: Option<bool>,
     /// The largest frame that lapin takes; what the plan asks for until the broker has offered one.
     frame_max: Option<u32>,
     /// Has the memory for bodies; none where none is counted.
@@ -101,6 +104,7 @@ impl Screen {
             to_hold: BTreeMap::new(),
             broker,
             endings: Vec::new(),
+            blocked: None,
             frame_max: frame_max.filter(|asked| *asked > 0),
             rooms: None,
             held: None,
@@ -193,6 +197,11 @@ impl Screen {
         self.endings.drain(..)
     }
 
+    /// Whether the broker reads no publications, if it has said so since this was asked the last time.
+    pub(super) fn take_blocked(&mut self) -> Option<bool> {
+        self.blocked.take()
+    }
+
     /// Screens the next piece; false when there is none, or not all of it.
     fn step(&mut self) -> bool {
         if self.leaving_out > 0 {
@@ -268,6 +277,8 @@ impl Screen {
                     self.frame_max = agreed(self.frame_max, offered);
                 } else if let Some(ending) = frame::ending(payload) {
                     self.endings.push((channel, ending));
+                } else if let Some(is_blocked) = frame::blocked(payload) {
+                    self.blocked = Some(is_blocked);
                 }
                 if !screened.to_hold.is_empty() {
                     self.to_hold.insert([high, low], screened.to_hold);
@@ -413,4 +424,4 @@ fn agreed(asked: Option<u32>, offered: u32) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::wire) mod tests;

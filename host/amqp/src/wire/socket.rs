@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::network::{Line, Network};
+use super::posts::Part;
 use super::screen::outbound::{Outbound, Step};
 use super::screen::{BrokerSlot, Screen};
 use super::transport::Transport;
@@ -31,6 +32,12 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long sent bytes may stay unconfirmed when the plan has no heartbeat to take it from.
 const UNCONFIRMED_FOR: Duration = Duration::from_secs(30);
 
+/// So many octets of publications are written at once, about, before lapin has its turn.
+const AT_ONCE: usize = 1 << 20;
+
+/// So many are gathered for one write.
+const PIECE: usize = 64 << 10;
+
 /// A connected socket, whose frames are screened on their way between the broker and lapin.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -42,7 +49,7 @@ pub(crate) struct Socket {
     waiting: Waiting,
 }
 
-/// Bytes that are written in the place of some of lapin's.
+/// Bytes that are written in the place of some of lapin's, or between them.
 #[derive(Debug, Default)]
 struct Instead {
     bytes: Vec<u8>,
@@ -211,7 +218,41 @@ fn tune(stream: &TcpStream, heartbeat: Duration) -> io::Result<()> {
 /// Those who wait for what was read know of it.
 fn told(screen: &mut Screen, endings: &Endings) {
     endings.saw_all(screen.take_endings());
+    if let Some(is_blocked) = screen.take_blocked() {
+        endings.posts().are_blocked(is_blocked);
+    }
     screen.wake();
+}
+
+impl Socket {
+    /// Writes publications, between two frames of lapin's: about [`AT_ONCE`] octets of them, or all the rest of the one that
+    /// is begun. lapin flushes before it waits for anything, so nothing is left behind here: who posts more wakes it.
+    fn poll_posts(&mut self, cx: &mut Context<'_>, part: Part) -> Poll<io::Result<()>> {
+        let Self {
+            transport,
+            endings,
+            outbound,
+            instead,
+            ..
+        } = self;
+        let mut room = match part {
+            Part::All => AT_ONCE,
+            Part::Begun => usize::MAX,
+        };
+        loop {
+            ready!(instead.poll_written(cx, transport))?;
+            let is_free = outbound.is_between_frames() && room > 0;
+            let about = room.min(PIECE);
+            if !is_free || !endings.posts().fill(&mut instead.bytes, about, part) {
+                return Poll::Ready(Ok(()));
+            }
+            room = room.saturating_sub(instead.bytes.len());
+            if room == 0 {
+                // lapin's own frames come between.
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
 }
 
 impl futures_io::AsyncRead for Socket {
@@ -266,22 +307,23 @@ impl futures_io::AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self {
-            transport,
-            outbound,
-            instead,
-            ..
-        } = &mut *self;
         if bytes.is_empty() {
-            return transport.poll_write(cx, bytes);
+            return self.transport.poll_write(cx, bytes);
         }
         loop {
-            ready!(instead.poll_written(cx, transport))?;
+            ready!(self.poll_posts(cx, Part::Begun))?;
+            let Self {
+                transport,
+                endings,
+                outbound,
+                instead,
+                ..
+            } = &mut *self;
             // lapin offers the same bytes again until they are reported as written.
             if instead.stands_for > 0 {
                 return Poll::Ready(Ok(std::mem::take(&mut instead.stands_for)));
             }
-            match outbound.next(bytes) {
+            match outbound.next(bytes, endings.posts().has_some()) {
                 Step::Pass(count) => {
                     let written = ready!(transport.poll_write(cx, &bytes[..count]))?;
                     outbound.passed(written);
@@ -307,11 +349,10 @@ impl futures_io::AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            transport, instead, ..
-        } = &mut *self;
-        ready!(instead.poll_written(cx, transport))?;
-        transport.poll_flush(cx)
+        // Before the look, so that none is missed that comes meanwhile.
+        self.endings.posts().tell(cx.waker());
+        ready!(self.poll_posts(cx, Part::All))?;
+        self.transport.poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -322,3 +363,6 @@ impl futures_io::AsyncWrite for Socket {
         transport.poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

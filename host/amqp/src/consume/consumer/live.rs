@@ -21,7 +21,7 @@ use crate::wire::arrivals::Taker;
 pub(super) struct Live {
     /// Tells the end of the consumer. Its deliveries come past it.
     pub(super) stream: lapin::Consumer,
-    pub(super) arrivals: Taker,
+    pub(super) arrivals: Taker<Arrived>,
     /// Its consumer tag.
     pub(super) tag: ShortString,
     /// Deliveries that have arrived, in the broker's order.

@@ -43,7 +43,7 @@ fn delivery(properties: BasicProperties) -> Delivery {
 /// A copy after its way through a delay queue, as the broker delivers it.
 fn come_back(outgoing: &Outgoing) -> Delivery {
     let mut headers = outgoing
-        .properties_with_id(7)
+        .all_properties()
         .headers()
         .clone()
         .unwrap_or_default();
@@ -408,7 +408,7 @@ proptest! {
             prop_assert!(!is_acted_on(name.as_str()), "the broker acts on {}", name);
         }
         let mut arrived = Delivery::mock(1, "".into(), "orders".into(), false, body.to_vec());
-        arrived.properties = again.properties_with_id(7);
+        arrived.properties = again.all_properties();
         let (envelope, back) = receive("orders".into(), arrived);
         prop_assert_eq!(envelope.attempt, Attempt::FIRST);
         prop_assert_eq!(envelope, first);

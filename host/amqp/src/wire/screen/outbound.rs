@@ -49,12 +49,19 @@ impl Default for Outbound {
 }
 
 impl Outbound {
-    /// The next step with the next `bytes`, which must not be empty.
-    pub(crate) fn next(&mut self, bytes: &[u8]) -> Step {
+    /// Whether nothing is written of the frame that comes next, so that others may be written here.
+    pub(crate) fn is_between_frames(&self) -> bool {
+        self.passing == 0
+    }
+
+    /// The next step with the next `bytes`, which must not be empty. Where somebody else wants to write it leads no
+    /// further than to the next place between two frames.
+    pub(crate) fn next(&mut self, bytes: &[u8], others_wait: bool) -> Step {
         if !self.kept.is_empty() {
             return self.complete(bytes);
         }
-        while self.passing < bytes.len() {
+        let is_far_enough = others_wait && self.passing > 0;
+        while self.passing < bytes.len() && !is_far_enough {
             match look(&bytes[self.passing..]) {
                 Look::Right(length) => self.passing += length,
                 Look::Anew(length, anew) if self.passing == 0 => {
@@ -140,12 +147,12 @@ mod tests {
     }
 
     /// The output for `stream`, if lapin offers `chunk` more bytes each time and `most` are accepted at once.
-    fn sent(stream: &[u8], chunk: usize, most: usize) -> Vec<u8> {
+    fn sent(stream: &[u8], chunk: usize, most: usize, others_wait: bool) -> Vec<u8> {
         let mut outbound = Outbound::default();
         let (mut from, mut to, mut arrived) = (0, 0, Vec::new());
         while from < stream.len() {
             to = (to + chunk).min(stream.len());
-            from += match outbound.next(&stream[from..to]) {
+            from += match outbound.next(&stream[from..to], others_wait) {
                 Step::Pass(count) => {
                     let written = count.min(most);
                     outbound.passed(written);
@@ -173,7 +180,10 @@ mod tests {
         let after = stream(&[0xff, b'a', 0xc3]);
         for chunk in [1, 2, 7, 8, 30, before.len()] {
             for most in [1, 5, before.len()] {
-                assert_eq!(sent(&before, chunk, most), after, "{chunk} {most}");
+                for others_wait in [false, true] {
+                    let sent = sent(&before, chunk, most, others_wait);
+                    assert_eq!(sent, after, "{chunk} {most} {others_wait}");
+                }
             }
         }
     }
@@ -184,10 +194,11 @@ mod tests {
             ids in proptest::collection::vec("[a-z0-9:-]{0,40}", 0..8),
             chunk in 1usize..300,
             most in 1usize..300,
+            others_wait in any::<bool>(),
         ) {
             let frames: Vec<u8> = ids.iter().flat_map(|id| header(id.as_bytes())).collect();
             let stream = [&b"AMQP\0\0\x09\x01"[..], &frames].concat();
-            prop_assert_eq!(sent(&stream, chunk, most), stream);
+            prop_assert_eq!(sent(&stream, chunk, most, others_wait), stream);
         }
     }
 }

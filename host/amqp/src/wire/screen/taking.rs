@@ -1,47 +1,56 @@
-//! Deliveries that go to their consumer past lapin: read off their frames here, as the screen comes to them.
+//! What goes to consumers and publishers past lapin: read off its frames here, as the screen comes to them.
 //!
-//! A delivery is a method frame, a content header, and as many body frames as the header says (AMQP 0-9-1, section
-//! 4.2.6); frames of other channels may stand between them. lapin would parse each frame into a value of its own, hand it
-//! through two locks, and wake the consumer at each message. Here the consumer is woken once for all that was read.
+//! A delivery, or a message that comes back, is a method frame, a content header, and as many body frames as the header says
+//! (AMQP 0-9-1, section 4.2.6); frames of other channels may stand between them. lapin would parse each frame into a value of
+//! its own, hand it through two locks, and wake the consumer at each message. Here the consumer is woken once for all that was
+//! read. What is answered to publications comes in the order of the wire, which lapin does not keep (`publish`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use lapin::BasicProperties;
 use lapin::protocol::basic::parse_properties;
 use lapin::types::ShortString;
 
+use crate::message::answered::{Answered, Returned};
 use crate::message::arrived::Arrived;
-use crate::wire::arrivals::Arrivals;
-use crate::wire::endings::Endings;
-use crate::wire::frame::{self, DELIVER, OPEN_OK};
+use crate::wire::endings::{Endings, Takes};
+use crate::wire::frame::{self, ACK, DELIVER, NACK, OPEN_OK, RETURN};
 
 /// The class, a weight of no use, and the length of the body, in front of the properties.
 const BEFORE_PROPERTIES: usize = 12;
 /// A body that is announced as longer is given its room as it comes.
 const ROOM_AT_ONCE: u64 = 256 << 20;
 
-/// The channels of a connection whose deliveries are taken.
+/// The channels of a connection on which something is taken.
 #[derive(Debug)]
 pub(super) struct Taking {
     endings: Endings,
     channels: HashMap<u16, Channel>,
-    /// Who was given some since the last time that they were woken.
-    to_wake: Vec<Arc<Arrivals>>,
+    /// Who was given something since the last time that they were woken.
+    to_wake: Vec<Takes>,
 }
 
 #[derive(Debug, Default)]
 struct Channel {
-    /// None for a channel whose deliveries lapin has.
-    to: Option<Arc<Arrivals>>,
+    /// None for a channel that is lapin's alone.
+    to: Option<Takes>,
     partial: Option<Partial>,
 }
 
-/// A delivery of which not all is here.
+/// A message of which not all is here.
 #[derive(Debug)]
 struct Partial {
-    arrived: Arrived,
+    content: Content,
     /// What is missing of its body; none before its header.
     missing: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Delivery(Arrived),
+    /// Its body is of no use.
+    Returned(Returned),
 }
 
 impl Taking {
@@ -65,21 +74,25 @@ impl Taking {
                 _ => false,
             });
         }
-        match *payload.first_chunk::<4>()? {
-            DELIVER => {
-                let endings = &self.endings;
-                let of_channel = self.channels.entry(channel).or_insert_with(|| Channel {
-                    to: endings.arrivals(channel),
-                    partial: None,
-                });
-                Some(of_channel.to.is_some())
-            }
-            OPEN_OK => {
-                self.channels.remove(&channel);
-                Some(false)
-            }
-            _ => Some(false),
+        let method = *payload.first_chunk::<4>()?;
+        if method == OPEN_OK {
+            self.channels.remove(&channel);
         }
+        Some(match method {
+            DELIVER => matches!(self.takes(channel), Some(Takes::Deliveries(_))),
+            ACK | NACK | RETURN => matches!(self.takes(channel), Some(Takes::Answers(_))),
+            _ => false,
+        })
+    }
+
+    /// Who has what comes on a channel. It is asked once, for as long as the channel is open.
+    fn takes(&mut self, channel: u16) -> Option<&Takes> {
+        let endings = &self.endings;
+        let of_channel = self.channels.entry(channel).or_insert_with(|| Channel {
+            to: endings.takes(channel),
+            partial: None,
+        });
+        of_channel.to.as_ref()
     }
 
     /// Takes the payload of a method or a header; false if it makes no sense.
@@ -87,23 +100,20 @@ impl Taking {
         let Some(of_channel) = self.channels.get_mut(&channel) else {
             return false;
         };
-        of_channel.partial = match (kind, of_channel.partial.take()) {
-            (frame::METHOD, _) => deliver(payload).map(|arrived| Partial {
-                arrived,
-                missing: None,
-            }),
-            (_, Some(Partial { mut arrived, .. })) => {
-                let length = content_header(payload, &mut arrived);
-                length.map(|length| Partial {
-                    arrived,
-                    missing: Some(length),
-                })
-            }
-            (_, None) => None,
-        };
-        let makes_sense = of_channel.partial.is_some();
-        of_channel.complete(&mut self.to_wake);
-        makes_sense
+        let partial = of_channel.partial.take();
+        if kind != frame::METHOD {
+            of_channel.partial = partial.and_then(|partial| partial.with_header(payload));
+            let makes_sense = of_channel.partial.is_some();
+            of_channel.complete(&mut self.to_wake);
+            return makes_sense;
+        }
+        if let (Some(Takes::Answers(to)), Some(answered)) = (&of_channel.to, confirm(payload)) {
+            to.put(answered);
+            wake_later(&mut self.to_wake, &Takes::Answers(Arc::clone(to)));
+            return true;
+        }
+        of_channel.partial = Partial::of(payload);
+        of_channel.partial.is_some()
     }
 
     /// Takes a piece of a body; false if there is more of it than its header says.
@@ -112,7 +122,7 @@ impl Taking {
             return false;
         };
         let Some(Partial {
-            arrived,
+            content,
             missing: Some(missing),
         }) = &mut of_channel.partial
         else {
@@ -121,7 +131,9 @@ impl Taking {
         let Some(rest) = missing.checked_sub(piece.len() as u64) else {
             return false;
         };
-        arrived.body.extend_from_slice(piece);
+        if let Content::Delivery(arrived) = content {
+            arrived.body.extend_from_slice(piece);
+        }
         *missing = rest;
         of_channel.complete(&mut self.to_wake);
         true
@@ -129,27 +141,102 @@ impl Taking {
 
     /// Wakes those who were given something.
     pub(super) fn wake(&mut self) {
-        for arrivals in self.to_wake.drain(..) {
-            arrivals.wake();
+        for to in self.to_wake.drain(..) {
+            match to {
+                Takes::Deliveries(to) => to.wake(),
+                Takes::Answers(to) => to.wake(),
+            }
         }
     }
 }
 
+fn wake_later(to_wake: &mut Vec<Takes>, one: &Takes) {
+    if !to_wake.iter().any(|other| other.is(one)) {
+        to_wake.push(one.clone());
+    }
+}
+
 impl Channel {
-    /// Hands its delivery over if nothing of it is missing.
-    fn complete(&mut self, to_wake: &mut Vec<Arc<Arrivals>>) {
+    /// Hands its message over if nothing of it is missing.
+    fn complete(&mut self, to_wake: &mut Vec<Takes>) {
         let Some(to) = &self.to else {
             return;
         };
         let whole = self.partial.take_if(|partial| partial.missing == Some(0));
-        let Some(Partial { arrived, .. }) = whole else {
+        let Some(Partial { content, .. }) = whole else {
             return;
         };
-        to.put(arrived);
-        if !to_wake.iter().any(|other| Arc::ptr_eq(other, to)) {
-            to_wake.push(Arc::clone(to));
+        match (to, content) {
+            (Takes::Deliveries(to), Content::Delivery(arrived)) => to.put(arrived),
+            (Takes::Answers(to), Content::Returned(back)) => to.put(Answered::Returned(back)),
+            // Of what does not belong on its channel nothing was taken.
+            (Takes::Deliveries(_), Content::Returned(_))
+            | (Takes::Answers(_), Content::Delivery(_)) => return,
         }
+        wake_later(to_wake, to);
     }
+}
+
+impl Partial {
+    /// What begins with this method.
+    fn of(payload: &[u8]) -> Option<Self> {
+        let content = match *payload.first_chunk()? {
+            DELIVER => Content::Delivery(deliver(payload)?),
+            RETURN => Content::Returned(came_back(payload)?),
+            _ => return None,
+        };
+        Some(Self {
+            content,
+            missing: None,
+        })
+    }
+
+    /// With the properties and the length of the header that follows the method, and room for the body.
+    fn with_header(mut self, payload: &[u8]) -> Option<Self> {
+        let (length, properties) = content_header(payload)?;
+        match &mut self.content {
+            Content::Delivery(arrived) => {
+                arrived.properties = properties;
+                let room = usize::try_from(length.min(ROOM_AT_ONCE)).ok()?;
+                arrived.body.reserve_exact(room);
+            }
+            Content::Returned(back) => {
+                back.properties = properties;
+                back.length = length;
+            }
+        }
+        self.missing = Some(length);
+        Some(self)
+    }
+}
+
+/// basic.ack and basic.nack: delivery tag, multiple.
+fn confirm(payload: &[u8]) -> Option<Answered> {
+    let (method, rest) = payload.split_first_chunk()?;
+    let (tag, rest) = rest.split_first_chunk()?;
+    let tag = u64::from_be_bytes(*tag);
+    let multiple = rest.first()? & 1 == 1;
+    match *method {
+        ACK => Some(Answered::Ack { tag, multiple }),
+        NACK => Some(Answered::Nack { tag, multiple }),
+        _ => None,
+    }
+}
+
+/// basic.return: code, text, exchange, routing key.
+fn came_back(payload: &[u8]) -> Option<Returned> {
+    let (code, rest) = payload.get(RETURN.len()..)?.split_first_chunk()?;
+    let (words, rest) = short_string(rest)?;
+    let (exchange, rest) = short_string(rest)?;
+    let (routing_key, _) = short_string(rest)?;
+    Some(Returned {
+        code: u16::from_be_bytes(*code),
+        text: text(words)?,
+        exchange: text(exchange)?,
+        routing_key: text(routing_key)?,
+        properties: Default::default(),
+        length: 0,
+    })
 }
 
 /// basic.deliver: consumer tag, delivery tag, redelivered, exchange, routing key.
@@ -178,16 +265,12 @@ fn text(octets: &[u8]) -> Option<ShortString> {
     std::str::from_utf8(octets).ok().map(ShortString::from)
 }
 
-/// Reads the properties, makes room for the body, and returns its length.
-fn content_header(payload: &[u8], arrived: &mut Arrived) -> Option<u64> {
+/// The length of the body, and the properties.
+fn content_header(payload: &[u8]) -> Option<(u64, BasicProperties)> {
     let (before, properties) = payload.split_first_chunk::<BEFORE_PROPERTIES>()?;
     let (_class_and_weight, length) = before.split_last_chunk()?;
-    let length = u64::from_be_bytes(*length);
     let (_rest, properties) = parse_properties(properties).ok()?;
-    arrived.properties = properties;
-    let room = usize::try_from(length.min(ROOM_AT_ONCE)).ok()?;
-    arrived.body.reserve_exact(room);
-    Some(length)
+    Some((u64::from_be_bytes(*length), properties))
 }
 
 #[cfg(test)]
@@ -229,7 +312,7 @@ mod tests {
     }
 
     /// A screen that takes the deliveries of [`CHANNEL`].
-    fn taking() -> (Screen, Endings, Taker) {
+    fn taking() -> (Screen, Endings, Taker<Arrived>) {
         let endings = Endings::default();
         let share = Share::new(endings.in_flight(), None);
         let (_end, taker) = endings.watch_consuming(CHANNEL.into(), &share);
@@ -255,7 +338,7 @@ mod tests {
         seen
     }
 
-    fn taken(taker: &Taker) -> Vec<Arrived> {
+    fn taken<T>(taker: &Taker<T>) -> Vec<T> {
         let mut taken = VecDeque::new();
         taker.take(&mut taken);
         taken.into()
@@ -364,9 +447,61 @@ mod tests {
         assert_eq!(ahead.len(), 3);
         drop(taker);
         assert_eq!(read(&mut screen, &three.concat(), 1000), b"");
-        let arrivals = endings.arrivals(CHANNEL.into()).expect("it consumes");
+        let Some(Takes::Deliveries(arrivals)) = endings.takes(CHANNEL.into()) else {
+            panic!("it consumes");
+        };
         let kept = taken(&Taker::new(&arrivals));
         assert_eq!(kept, []);
+    }
+
+    #[test]
+    fn what_is_answered_to_publications_is_taken_in_the_order_of_the_wire() {
+        for chunk in [1, 10, 1000] {
+            let endings = Endings::default();
+            let (_end, taker) = endings.watch_publishing(CHANNEL.into());
+            let mut screen = Screen::new(BrokerSlot::default(), None).with_rooms(endings.clone());
+            let confirm = |method: [u8; 4], channel: u8, tag: u64, flags: u8| {
+                let payload = [&method[..], &tag.to_be_bytes(), &[flags]].concat();
+                frame(frame::METHOD, channel, &payload)
+            };
+            let words = b"\x01\x38\x08NO_ROUTE\x01e\x02\xff\xfe";
+            let back = frame(frame::METHOD, CHANNEL, &[&RETURN[..], words].concat());
+            let content = &delivery(CHANNEL, 1, &[b'x'; 150])[1..];
+            let of_lapin = confirm(ACK, 2, 3, 0);
+            let stream = [
+                &confirm(ACK, CHANNEL, 1, 1)[..],
+                &of_lapin,
+                &back,
+                &content.concat(),
+                &confirm(NACK, CHANNEL, 3, 0),
+            ];
+            assert_eq!(read(&mut screen, &stream.concat(), chunk), of_lapin);
+            let taken = taken(&taker);
+            let [
+                Answered::Ack {
+                    tag: 1,
+                    multiple: true,
+                },
+                Answered::Returned(back),
+                Answered::Nack {
+                    tag: 3,
+                    multiple: false,
+                },
+            ] = &taken[..]
+            else {
+                panic!("{taken:?}");
+            };
+            let id = back
+                .properties
+                .message_id()
+                .as_ref()
+                .map(ShortString::as_str);
+            assert_eq!((back.length, id), (150, Some("id")));
+            assert_eq!(
+                back.words(),
+                "312 NO_ROUTE (exchange \"e\", routing key \"hive-bytes:fffe\")"
+            );
+        }
     }
 
     /// A waker that counts.

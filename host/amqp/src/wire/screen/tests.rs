@@ -55,7 +55,7 @@ proptest! {
 }
 
 /// A whole frame.
-pub(super) fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
+pub(in crate::wire) fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
     let size = (payload.len() as u32).to_be_bytes();
     [&[kind, 0, channel][..], &size, payload, b"\xce"].concat()
 }
