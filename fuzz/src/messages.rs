@@ -17,7 +17,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use crate::wire::{Choices, HEADER, content_header, written};
+use crate::wire::{Choices, HEADER, content_header, frame, written};
 
 const QUEUE: &str = "orders";
 
@@ -191,7 +191,7 @@ fn check_publication(envelope: &Envelope) {
 /// The published bytes have the computed length and the intended content.
 fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let properties = outgoing.all_properties();
-    let written = header_frame(&properties);
+    let written = header_frame(&properties, 0);
     // Type, channel and size stand before the payload, one octet after it.
     let payload = &written[7..written.len() - 1];
     let sent = fuzzing::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
@@ -210,12 +210,22 @@ fn check_wire(outgoing: &Outgoing, frame_max: u32) {
     let seen = screened(sent);
     let (_, read) = parse_content_header(&seen[..]).expect("lapin reads what the screen makes");
     assert_same(&read.properties, &properties);
+    check_head(outgoing);
 }
 
-fn header_frame(properties: &BasicProperties) -> Vec<u8> {
+/// The frames that go to the broker are those that lapin would write, with what stands for bytes as those bytes.
+fn check_head(outgoing: &Outgoing) {
+    let header = header_frame(&outgoing.all_properties(), outgoing.body.len() as u64);
+    let payload = &header[7..header.len() - 1];
+    let payload = fuzzing::restored(HEADER, payload).unwrap_or_else(|| payload.to_vec());
+    let head = fuzzing::head(1, outgoing);
+    assert!(head.ends_with(&frame(HEADER, 1, &payload)));
+}
+
+fn header_frame(properties: &BasicProperties, body_size: u64) -> Vec<u8> {
     let header = AMQPContentHeader {
         class_id: 60,
-        body_size: 0,
+        body_size,
         properties: properties.clone(),
     };
     written(&AMQPFrame::Header(1, header))

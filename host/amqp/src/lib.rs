@@ -35,6 +35,7 @@ pub mod fuzzing {
     };
     pub use crate::message::broker_headers::is_brokers_own;
     pub use crate::message::octet_text::{BEGINNING, is_holder};
+    pub use crate::wire::frame::publication::head;
     pub use crate::wire::frame::{Mended, Screened, restored, screen};
     pub use crate::wire::screen::{BrokerSlot, Screen};
 }

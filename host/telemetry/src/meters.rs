@@ -226,8 +226,8 @@ meters! {
         "Replies that say why a message was dead-lettered.",
         "Replies of `reply_on_failure`: `confirmed` (even if the requester no longer waits), `refused`.";
     confirm: histogram(SECONDS) "hive_confirm_seconds" [consumer], Host,
-        "Time until a batch of publications was confirmed.",
-        "Time from sending a batch of publications to the broker until all of it is confirmed.";
+        "Time until the publications of one call were confirmed.",
+        "Time from when the publisher takes the publications of one call, or a copy of a message, until the broker has answered for all of them.";
     consumer_up: gauge "hive_consumer_up" [consumer, queue], Consumer,
         "1 while the consumer is subscribed to its queue.",
         "1 while the consumer consumes; of a consumer with [`queues`](discovery.md#metrics), the number of queues that are consumed.";

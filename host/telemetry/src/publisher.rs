@@ -68,7 +68,7 @@ impl PublisherTelemetry {
         self.ends[end as usize].inc();
     }
 
-    /// The broker has answered for the whole of a batch.
+    /// The broker has answered for all publications of one call.
     pub fn confirmed_after(&self, took: Duration) {
         self.confirm.observe(took.as_secs_f64());
     }

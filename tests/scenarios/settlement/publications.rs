@@ -139,6 +139,46 @@ async fn a_delayed_publication_that_can_arrive_nowhere_fails_its_delivery_alone(
     Ok(())
 }
 
+/// Hundreds are on their way at once, and what comes back does not say which of them it was.
+#[tokio::test]
+async fn s17_of_many_publications_under_way_only_those_to_nowhere_fail_their_deliveries()
+-> Result<()> {
+    const MESSAGES: usize = 2000;
+    const EVERY: usize = 7;
+    let keys = "concurrency = 8\nprefetch = 512\nretry = { limit = 0 }";
+    let toml = HiveToml::one("letters", "publish", keys).queue("out", "");
+    let (vhost, mut host) = consuming("under-way", toml).await?;
+    let messages = (0..MESSAGES).map(|number| {
+        let message = Message::new(format!("{number:04}"));
+        match number % EVERY {
+            0 => message.text_header("routing-key", "no.queue"),
+            _ => message,
+        }
+    });
+    vhost.publish_all("", "letters", messages).await?;
+    let to_nowhere = MESSAGES.div_ceil(EVERY);
+    acknowledged(&host, (MESSAGES - to_nowhere) as f64).await?;
+    vhost
+        .wait_ready("letters.dead", u32::try_from(to_nowhere)?)
+        .await?;
+    assert_settled(&vhost, &mut host, "letters").await?;
+    for (queue, is_there) in [("letters.dead", true), ("out", false)] {
+        let mut came: Vec<String> = vhost
+            .drain(queue)
+            .await?
+            .iter()
+            .map(Message::text)
+            .collect();
+        came.sort();
+        let expected: Vec<String> = (0..MESSAGES)
+            .filter(|number| (number % EVERY == 0) == is_there)
+            .map(|number| format!("{number:04}"))
+            .collect();
+        assert_eq!(came, expected, "in {queue}");
+    }
+    Ok(())
+}
+
 /// The broker closes the channel over it, and repeats what is beside it on its way. At the attempts that follow
 /// nothing is beside it.
 #[tokio::test]
