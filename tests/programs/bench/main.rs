@@ -12,6 +12,7 @@ mod contender;
 mod fairness;
 mod hosts;
 mod http;
+mod memory;
 mod native;
 mod null;
 mod pages;
@@ -113,6 +114,9 @@ struct Options {
         conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers", "null", "http", "bout", "against"]
     )]
     pages: Option<usize>,
+    /// Instead of all that: the host's memory while 300 bodies of 16 MiB wait for it
+    #[arg(long, conflicts_with_all = ["matrix", "scale", "plot", "hosts", "fairness", "brokers", "null", "http", "pages", "bout", "against"])]
+    memory: bool,
     /// In place of all that: what grows with concurrency, prefetch, the size of a body and the number of
     /// consumers, as tables, and as a picture in that file; about ten minutes
     #[arg(
@@ -199,6 +203,9 @@ async fn compare(options: Options) -> Result<()> {
     }
     if options.http {
         return http::measure(&broker, &options).await;
+    }
+    if options.memory {
+        return memory::measure(&broker).await;
     }
     small::measure(&broker).await?;
     let contenders = Contender::ALL.into_iter().chain(options.other());
