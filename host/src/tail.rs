@@ -4,20 +4,23 @@
 //! pipeline notes what is known before the settlement alone. At its settlement each watcher gets a [`Report`] if the
 //! delivery passes the watcher's filter and the watcher has room; otherwise it is counted as left out. No delivery
 //! waits for a watcher, and no lock is taken.
+//!
+//! A busy host settles more than people can read. So a delivery that comes while no watcher has room costs another look,
+//! carries nothing, and is counted once for all of them.
 
 mod filter;
 mod message;
 mod report;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::message::ShownMessage;
-pub use self::report::{Called, Failure, Report, Settled, Trail};
+pub use self::report::{Called, Failure, Notes, Report, Settled, Trail};
 
 /// Those that watch at once.
 pub const MOST_WATCHERS: usize = 32;
@@ -34,6 +37,10 @@ pub struct Tail(Arc<Shared>);
 struct Shared {
     /// How many watch: all that a delivery looks at while none does.
     watching: AtomicUsize,
+    /// How many of them want to know of the next delivery: those that ask for certain ones, and those that have room.
+    wanting: AtomicUsize,
+    /// Deliveries that none of them wanted to know of.
+    unwanted: AtomicU64,
     watchers: ArcSwap<Vec<Arc<Watcher>>>,
 }
 
@@ -41,6 +48,8 @@ struct Watcher {
     filter: Filter,
     with_messages: bool,
     to: mpsc::Sender<Report>,
+    /// It takes any delivery and has no room, so it does not want to know of the next one.
+    is_full: AtomicBool,
     /// Deliveries that passed the filter and found no room, since the watcher looked last.
     left_out: AtomicU64,
 }
@@ -50,6 +59,8 @@ pub struct Watch {
     tail: Tail,
     watcher: Arc<Watcher>,
     reports: mpsc::Receiver<Report>,
+    /// How many deliveries nobody had wanted to know of when it was looked at last.
+    unwanted: u64,
 }
 
 /// What a watcher takes at once.
@@ -73,7 +84,12 @@ impl Tail {
     ///
     /// [`MOST_WATCHERS`] watch already.
     pub fn watch(&self, filter: Filter, with_messages: bool) -> Result<Watch, TooMany> {
-        let Shared { watching, watchers } = &*self.0;
+        let Shared {
+            watching,
+            wanting,
+            unwanted,
+            watchers,
+        } = &*self.0;
         let one_more = |many: usize| (many < MOST_WATCHERS).then_some(many + 1);
         let (order, failed) = (Ordering::AcqRel, Ordering::Relaxed);
         watching
@@ -88,8 +104,11 @@ impl Tail {
             filter,
             with_messages,
             to,
+            is_full: AtomicBool::new(false),
             left_out: AtomicU64::new(0),
         });
+        let unwanted = unwanted.load(Ordering::Relaxed);
+        wanting.fetch_add(1, Ordering::Relaxed);
         watchers.rcu(|all| {
             let mut all = Vec::clone(all);
             all.push(Arc::clone(&watcher));
@@ -99,6 +118,7 @@ impl Tail {
             tail: self.clone(),
             watcher,
             reports,
+            unwanted,
         })
     }
 
@@ -107,29 +127,70 @@ impl Tail {
         self.0.watching.load(Ordering::Relaxed) > 0
     }
 
-    /// The trail of a delivery that has arrived; `None` while nobody watches.
-    pub fn trail(&self) -> Option<Box<Trail>> {
-        self.is_watched().then(Box::default)
+    /// What is noted of a delivery that has arrived.
+    pub fn notes(&self) -> Notes {
+        match (self.is_watched(), self.is_wanted()) {
+            (false, _) => Notes::None,
+            (true, false) => Notes::Unwanted,
+            (true, true) => Notes::Taken(Box::default()),
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.wanting.load(Ordering::Relaxed) > 0
     }
 
     /// Reports a delivery that was settled.
     pub fn report(&self, settled: &Settled<'_>) {
+        if !self.is_wanted() {
+            self.0.unwanted.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         for watcher in self.0.watchers.load().iter() {
-            watcher.take(settled);
+            watcher.take(settled, &self.0.wanting);
         }
     }
 }
 
 impl Watcher {
-    fn take(&self, settled: &Settled<'_>) {
+    fn take(&self, settled: &Settled<'_>, wanting: &AtomicUsize) {
         if !self.filter.passes(settled) {
             return;
         }
-        match self.to.try_reserve() {
-            Ok(room) => room.send(settled.report(self.with_messages)),
-            Err(_) => {
-                self.left_out.fetch_add(1, Ordering::Relaxed);
+        let room = self.to.try_reserve();
+        match room {
+            Ok(room) if self.asks() || !matches!(settled.notes, Notes::Unwanted) => {
+                room.send(settled.report(self.with_messages));
+                return;
             }
+            Ok(_) => {}
+            Err(_) => self.fills(wanting),
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it takes certain deliveries alone.
+    fn asks(&self) -> bool {
+        self.filter != Filter::default()
+    }
+
+    /// It has no room.
+    fn fills(&self, wanting: &AtomicUsize) {
+        if self.asks() || self.is_full.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        wanting.fetch_sub(1, Ordering::Relaxed);
+        // It may have made room before it could see that it was full. One of the two sees what the other did.
+        fence(Ordering::SeqCst);
+        if self.to.capacity() > 0 {
+            self.has_room(wanting);
+        }
+    }
+
+    /// It has room again.
+    fn has_room(&self, wanting: &AtomicUsize) {
+        if self.is_full.swap(false, Ordering::Relaxed) {
+            wanting.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -140,20 +201,40 @@ impl Watch {
         let mut reports = Vec::new();
         // The watcher itself holds a sender, so there is always one.
         self.reports.recv_many(&mut reports, most).await;
+        let Shared {
+            wanting, unwanted, ..
+        } = &*self.tail.0;
+        fence(Ordering::SeqCst);
+        self.watcher.has_room(wanting);
+        let unwanted = unwanted.load(Ordering::Relaxed);
+        let left_out = match self.watcher.asks() {
+            // While it is there, all are wanted.
+            true => 0,
+            false => unwanted - self.unwanted,
+        };
+        self.unwanted = unwanted;
         Sample {
             reports,
-            left_out: self.watcher.left_out.swap(0, Ordering::Relaxed),
+            left_out: left_out + self.watcher.left_out.swap(0, Ordering::Relaxed),
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let Shared { watching, watchers } = &*self.tail.0;
+        let Shared {
+            watching,
+            wanting,
+            watchers,
+            ..
+        } = &*self.tail.0;
         watchers.rcu(|all| {
             let others = all.iter().filter(|one| !Arc::ptr_eq(one, &self.watcher));
             others.cloned().collect::<Vec<_>>()
         });
+        if !self.watcher.is_full.swap(true, Ordering::Relaxed) {
+            wanting.fetch_sub(1, Ordering::Relaxed);
+        }
         watching.fetch_sub(1, Ordering::AcqRel);
     }
 }

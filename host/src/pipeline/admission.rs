@@ -21,6 +21,7 @@ use super::held::{Held, Label};
 use super::keeping::Patience;
 use super::order::Order;
 use super::services::Common;
+use crate::tail::Notes;
 
 /// Lets deliveries in, one at a time for each worker that is free.
 pub(super) struct Admission {
@@ -229,7 +230,7 @@ impl Admission {
             turn,
             watcher: None,
             trace: None,
-            trail: None,
+            notes: Notes::None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::keeping::Patience;
 use super::order::Turn;
 use super::quarantine::Watcher;
 use crate::ledger::Lease;
-use crate::tail::Trail;
+use crate::tail::Notes;
 
 /// One delivery, from its arrival to its settlement.
 ///
@@ -40,7 +40,7 @@ pub(super) struct Held {
     /// Its span, where spans are sent to a collector.
     pub(super) trace: Option<Box<Handling>>,
     /// What is noted for those who watch, if anyone does.
-    pub(super) trail: Option<Box<Trail>>,
+    pub(super) notes: Notes,
 }
 
 impl Held {

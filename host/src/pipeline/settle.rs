@@ -325,7 +325,7 @@ impl Settler {
             turn,
             watcher,
             trace,
-            trail: _,
+            notes: _,
         } = held;
         drop((in_hand, lease, watched, patience, place));
         if let Some(trace) = trace {
@@ -376,7 +376,7 @@ impl Settler {
             mut turn,
             watcher,
             trace,
-            trail,
+            notes,
         } = held;
         drop((patience, place));
         let tag = delivery.settlement.tag();
@@ -431,7 +431,7 @@ impl Settler {
                 acknowledged,
                 kept: false,
                 took,
-                trail: trail.as_deref(),
+                notes: &notes,
             });
         }
         DeliverySettled {

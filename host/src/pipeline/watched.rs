@@ -18,8 +18,8 @@ use crate::tail::{Called, Settled};
 impl Pipeline {
     /// Begins the trail of a delivery, unless it has one or nobody watches. Of a batch, one delivery hears the lines.
     pub(super) fn watched(&self, held: &mut Held) {
-        if held.trail.is_none() {
-            held.trail = self.tail.trail();
+        if held.notes.trail().is_none() {
+            held.notes = self.tail.notes();
         }
         if self.batches.is_none() {
             held.hears();
@@ -30,19 +30,19 @@ impl Pipeline {
 impl Held {
     /// Has the lines of the call kept for those who watch.
     pub(super) fn hears(&mut self) {
-        if let Some(trail) = &mut self.trail {
+        if let Some(trail) = self.notes.trail_mut() {
             trail.heard.get_or_insert_default();
         }
     }
 
     /// Where the lines of the call are kept.
     pub(super) fn heard(&self) -> Option<&Arc<Heard>> {
-        self.trail.as_ref()?.heard.as_ref()
+        self.notes.trail()?.heard.as_ref()
     }
 
     /// Notes that the call has ended.
     pub(super) fn called(&mut self, began: Instant, dealt: &Dealt, batch: Option<usize>) {
-        if let Some(trail) = &mut self.trail {
+        if let Some(trail) = self.notes.trail_mut() {
             trail.called = Some(Called {
                 took: began.elapsed(),
                 version: dealt.version().cloned(),
@@ -53,7 +53,9 @@ impl Held {
 
     /// Notes where it publishes to.
     pub(super) fn publishes(&mut self, disposition: &Disposition) {
-        if let (Some(trail), Disposition::Publish(publications)) = (&mut self.trail, disposition) {
+        if let (Some(trail), Disposition::Publish(publications)) =
+            (self.notes.trail_mut(), disposition)
+        {
             trail.publishes(publications);
         }
     }
@@ -77,7 +79,7 @@ impl Settler {
             acknowledged: true,
             kept: true,
             took: held.in_hand.elapsed(),
-            trail: held.trail.as_deref(),
+            notes: &held.notes,
         });
     }
 

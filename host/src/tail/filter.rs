@@ -101,7 +101,7 @@ impl Filter {
 
 /// Of several lines, one is enough.
 fn log_holds(comparison: &Comparison, settled: &Settled<'_>) -> bool {
-    let Some(heard) = settled.trail.and_then(|trail| trail.heard.as_ref()) else {
+    let Some(heard) = settled.notes.trail().and_then(|trail| trail.heard.as_ref()) else {
         return comparison.holds(None);
     };
     let lines = heard.lines().lines;

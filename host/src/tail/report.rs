@@ -18,6 +18,36 @@ const LONGEST_NAME: usize = 255;
 /// Publications of a delivery that are shown.
 const PUBLICATIONS: usize = 10;
 
+/// What a delivery carries for those who watch.
+#[derive(Debug, Default)]
+pub enum Notes {
+    /// Nobody watched as it came.
+    #[default]
+    None,
+    /// Nobody who watched had room.
+    Unwanted,
+    /// Its trail.
+    Taken(Box<Trail>),
+}
+
+impl Notes {
+    /// Its trail, if it has one.
+    pub fn trail(&self) -> Option<&Trail> {
+        match self {
+            Self::None | Self::Unwanted => None,
+            Self::Taken(trail) => Some(trail),
+        }
+    }
+
+    /// The same, to note something.
+    pub fn trail_mut(&mut self) -> Option<&mut Trail> {
+        match self {
+            Self::None | Self::Unwanted => None,
+            Self::Taken(trail) => Some(trail),
+        }
+    }
+}
+
 /// What is noted of a delivery on its way, while someone watches.
 #[derive(Debug, Default)]
 pub struct Trail {
@@ -68,13 +98,13 @@ pub struct Settled<'a> {
     pub kept: bool,
     /// From its arrival on.
     pub took: Duration,
-    /// What was noted of it; `None` if nobody watched as it arrived.
-    pub trail: Option<&'a Trail>,
+    /// What was noted of it.
+    pub notes: &'a Notes,
 }
 
 impl Settled<'_> {
     pub(super) fn called(&self) -> Option<&Called> {
-        self.trail?.called.as_ref()
+        self.notes.trail()?.called.as_ref()
     }
 
     /// The word for how it left, as metrics count it.
@@ -104,7 +134,7 @@ impl Settled<'_> {
     /// What is kept of it.
     pub(super) fn report(&self, with_message: bool) -> Report {
         let failure = self.exit.failure();
-        let (publications, count) = match (self.exit, self.trail) {
+        let (publications, count) = match (self.exit, self.notes.trail()) {
             (Exit::Acked { publications }, Some(trail)) => {
                 (trail.publications.clone(), *publications)
             }
@@ -144,7 +174,8 @@ impl Settled<'_> {
             batch: called.and_then(|called| called.batch),
             took: self.took,
             log: self
-                .trail
+                .notes
+                .trail()
                 .and_then(|trail| trail.heard.as_ref())
                 .map(|heard| heard.lines())
                 .unwrap_or_default(),

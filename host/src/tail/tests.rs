@@ -53,6 +53,10 @@ fn trail() -> Trail {
 }
 
 fn settle(tail: &Tail, id: &str, exit: &Exit<'_>) {
+    settle_noted(tail, id, exit, &Notes::Taken(Box::new(trail())));
+}
+
+fn settle_noted(tail: &Tail, id: &str, exit: &Exit<'_>, notes: &Notes) {
     tail.report(&Settled {
         consumer: "orders",
         component: Some("pricing"),
@@ -62,7 +66,7 @@ fn settle(tail: &Tail, id: &str, exit: &Exit<'_>) {
         acknowledged: true,
         kept: false,
         took: Duration::from_millis(30),
-        trail: Some(&trail()),
+        notes,
     });
 }
 
@@ -97,10 +101,10 @@ async fn ids(watch: &mut Watch) -> Vec<String> {
 #[tokio::test]
 async fn who_watches_gets_what_is_settled_from_then_on() {
     let tail = Tail::default();
-    assert!(!tail.is_watched() && tail.trail().is_none());
+    assert!(!tail.is_watched() && matches!(tail.notes(), Notes::None));
     settle(&tail, "before", &ACKED);
     let mut watch = tail.watch(Filter::default(), true).expect("there is room");
-    assert!(tail.is_watched() && tail.trail().is_some());
+    assert!(tail.is_watched() && tail.notes().trail().is_some());
     settle(&tail, "o-1", &ACKED);
     let sample = watch.next(100).await;
     let [one] = &sample.reports[..] else {
@@ -201,6 +205,88 @@ async fn what_finds_no_room_is_counted() {
     settle(&tail, "next", &ACKED);
     let sample = watch.next(ROOM).await;
     assert_eq!((sample.reports.len(), sample.left_out), (1, 0));
+}
+
+/// What comes while nobody has room carries nothing, and is counted for all who take any delivery.
+#[tokio::test]
+async fn what_nobody_has_room_for_costs_nothing_and_is_counted() {
+    let tail = Tail::default();
+    let mut watches = [0, 1].map(|_| tail.watch(Filter::default(), false).expect("there is room"));
+    for number in 0..=ROOM {
+        settle(&tail, &number.to_string(), &ACKED);
+    }
+    assert!(matches!(tail.notes(), Notes::Unwanted));
+    for _ in 0..30 {
+        settle_noted(&tail, "unwanted", &ACKED, &tail.notes());
+    }
+    let before = tail.notes();
+    let sample = watches[0].next(50).await;
+    assert_eq!((sample.reports.len(), sample.left_out), (50, 31));
+    assert!(tail.notes().trail().is_some(), "one has room again");
+    settle_noted(&tail, "came before", &ACKED, &before);
+    settle(&tail, "next", &ACKED);
+    let sample = watches[0].next(ROOM).await;
+    let last = sample.reports.last().map(|one| &*one.delivery);
+    assert_eq!((last, sample.left_out), (Some("next"), 1));
+    let sample = watches[1].next(ROOM).await;
+    assert_eq!((sample.reports.len(), sample.left_out), (ROOM, 33));
+    let [one, other] = watches;
+    drop((one, other));
+    assert!(!tail.is_watched() && !tail.is_wanted());
+}
+
+/// Who asks for certain deliveries has to see each, room or not.
+#[tokio::test]
+async fn who_asks_for_certain_deliveries_is_counted_those_alone() {
+    let tail = Tail::default();
+    let mut any = tail.watch(Filter::default(), false).expect("there is room");
+    let mut retried = tail
+        .watch(filter(&["action=retry"]), false)
+        .expect("there is room");
+    for number in 0..ROOM + 10 {
+        settle(&tail, &number.to_string(), &ACKED);
+    }
+    assert!(tail.notes().trail().is_some());
+    settle_noted(&tail, "later", &failed("retry"), &Notes::Unwanted);
+    assert_eq!(any.next(ROOM).await.left_out, 11);
+    let sample = retried.next(ROOM).await;
+    assert_eq!((sample.reports.len(), sample.left_out), (1, 0));
+}
+
+/// Readers and those who settle meet at each moment, and no reader waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_reader_that_makes_room_hears_of_the_next() {
+    let tail = Tail::default();
+    let mut watch = tail.watch(Filter::default(), true).expect("there is room");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let settling: Vec<_> = (0..2)
+        .map(|_| {
+            let (tail, stop) = (tail.clone(), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut settled = 0_u64;
+                while !stop.load(Ordering::Relaxed) {
+                    settle_noted(&tail, "o", &ACKED, &tail.notes());
+                    settled += 1;
+                }
+                settled
+            })
+        })
+        .collect();
+    let mut told = 0;
+    for _ in 0..2000 {
+        let sample = tokio::time::timeout(Duration::from_secs(60), watch.next(ROOM)).await;
+        let sample = sample.expect("more are settled all the time");
+        told += sample.reports.len() as u64 + sample.left_out;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let settled: u64 = settling
+        .into_iter()
+        .map(|thread| thread.join().expect("it ends"))
+        .sum();
+    settle(&tail, "last", &ACKED);
+    let sample = watch.next(ROOM).await;
+    told += sample.reports.len() as u64 + sample.left_out;
+    assert_eq!(told, settled + 1);
 }
 
 #[tokio::test]
