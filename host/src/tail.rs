@@ -13,7 +13,7 @@ mod message;
 mod report;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -28,6 +28,13 @@ pub const MOST_WATCHERS: usize = 32;
 /// Reports that a watcher has not taken yet. With messages they are larger, so there are fewer.
 const ROOM: usize = 512;
 const ROOM_WITH_MESSAGES: usize = 128;
+
+/// A watcher counts among those that want to know of the next delivery.
+const ROOMY: u8 = 0;
+/// It takes any delivery and has no room.
+const FULL: u8 = 1;
+/// It has ended.
+const GONE: u8 = 2;
 
 /// Where deliveries are watched. Clones share it.
 #[derive(Clone, Default)]
@@ -48,8 +55,8 @@ struct Watcher {
     filter: Filter,
     with_messages: bool,
     to: mpsc::Sender<Report>,
-    /// It takes any delivery and has no room, so it does not want to know of the next one.
-    is_full: AtomicBool,
+    /// Whether it wants to know of the next delivery: [`ROOMY`], [`FULL`] or [`GONE`].
+    state: AtomicU8,
     /// Deliveries that passed the filter and found no room, since the watcher looked last.
     left_out: AtomicU64,
 }
@@ -104,7 +111,7 @@ impl Tail {
             filter,
             with_messages,
             to,
-            is_full: AtomicBool::new(false),
+            state: AtomicU8::new(ROOMY),
             left_out: AtomicU64::new(0),
         });
         let unwanted = unwanted.load(Ordering::Relaxed);
@@ -157,14 +164,12 @@ impl Watcher {
         if !self.filter.passes(settled) {
             return;
         }
-        let room = self.to.try_reserve();
-        match room {
-            Ok(room) if self.asks() || !matches!(settled.notes, Notes::Unwanted) => {
-                room.send(settled.report(self.with_messages));
-                return;
+        let was_unwanted = matches!(settled.notes, Notes::Unwanted);
+        if self.asks() || !was_unwanted {
+            match self.to.try_reserve() {
+                Ok(room) => return room.send(settled.report(self.with_messages)),
+                Err(_) => self.fills(wanting),
             }
-            Ok(_) => {}
-            Err(_) => self.fills(wanting),
         }
         self.left_out.fetch_add(1, Ordering::Relaxed);
     }
@@ -176,7 +181,7 @@ impl Watcher {
 
     /// It has no room.
     fn fills(&self, wanting: &AtomicUsize) {
-        if self.asks() || self.is_full.swap(true, Ordering::Relaxed) {
+        if self.asks() || !self.becomes(ROOMY, FULL) {
             return;
         }
         wanting.fetch_sub(1, Ordering::Relaxed);
@@ -189,9 +194,16 @@ impl Watcher {
 
     /// It has room again.
     fn has_room(&self, wanting: &AtomicUsize) {
-        if self.is_full.swap(false, Ordering::Relaxed) {
+        if self.becomes(FULL, ROOMY) {
             wanting.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether it was this, and is that now.
+    fn becomes(&self, this: u8, that: u8) -> bool {
+        let order = Ordering::Relaxed;
+        let changed = self.state.compare_exchange(this, that, order, order);
+        changed.is_ok()
     }
 }
 
@@ -232,7 +244,7 @@ impl Drop for Watch {
             let others = all.iter().filter(|one| !Arc::ptr_eq(one, &self.watcher));
             others.cloned().collect::<Vec<_>>()
         });
-        if !self.watcher.is_full.swap(true, Ordering::Relaxed) {
+        if self.watcher.state.swap(GONE, Ordering::Relaxed) == ROOMY {
             wanting.fetch_sub(1, Ordering::Relaxed);
         }
         watching.fetch_sub(1, Ordering::AcqRel);

@@ -29,6 +29,7 @@ use futures_util::FutureExt;
 use hive_lifecycle::Tasks;
 use hive_telemetry::{Fact, PublisherTelemetry};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use self::broken::Broken;
@@ -37,7 +38,7 @@ use self::clock::Clock;
 use self::line::Line;
 use self::open::{News, Open};
 use self::verdict::Verdict;
-use self::window::{TRIED_FOR, Window};
+use self::window::{Expired, TRIED_FOR, Window};
 use crate::link::{Link, LinkState};
 use crate::message::answered::Answered;
 use crate::message::outgoing::Outgoing;
@@ -244,14 +245,15 @@ impl Task {
             if !panicked {
                 break;
             }
-            // A consumer without a publisher would publish nothing any more. What has no verdict is
-            // published again, on another channel.
+            // A consumer without a publisher would publish nothing any more. What has no verdict is told so, and those who
+            // asked for it publish it again. A call of which something was lost here is left unanswered.
             Fact::PublisherPanicked {
                 consumer: &self.consumer,
             }
             .emit();
             self.open = None;
-            self.window.broke(&Broken::Silent);
+            self.settle_rest(Verdict::Disconnected);
+            self.window = Window::default();
         }
         self.settle_rest(Verdict::Disconnected);
         self.leave_channel().await;
@@ -261,7 +263,9 @@ impl Task {
     async fn serve(&mut self) {
         let close = self.tasks.close().clone();
         loop {
-            self.window.calls().tell(&self.telemetry);
+            // Nothing here may be ready for ever: others have this thread too.
+            consume_budget().await;
+            self.tell();
             if self.window.is_empty() {
                 let submission = tokio::select! {
                     () = close.cancelled() => return,
@@ -278,22 +282,23 @@ impl Task {
             } else if self.window.wants_another_channel() {
                 self.leave_channel().await;
             }
+            self.tell();
             if self.open.is_none() && self.window.has_waiting() && !self.open_channel().await {
-                self.settle_rest(Verdict::Disconnected);
                 continue;
             }
             self.publish();
+            self.tell();
             let Some(open) = self.open.as_ref().filter(|_| !self.window.is_empty()) else {
                 continue;
             };
             let is_open = !close.is_cancelled() && !self.queue.is_closed();
             let event = tokio::select! {
                 biased;
+                _ = self.looks.tick() => Event::Look,
                 news = open.news(&mut self.answers) => Event::Of(news),
                 submission = self.queue.recv(), if is_open && self.window.has_room() => {
                     Event::Submitted(submission)
                 }
-                _ = self.looks.tick() => Event::Look,
             };
             match event {
                 Event::Submitted(Some(submission)) => self.take_in(submission),
@@ -319,7 +324,7 @@ impl Task {
     fn now(&mut self) -> Duration {
         let open = self.open.as_ref();
         self.clock
-            .look(open.is_some_and(|open| open.session().is_blocked()))
+            .look(open.is_some_and(|open| open.session().endings().posts().is_blocked()))
     }
 
     fn publish(&mut self) {
@@ -364,49 +369,68 @@ impl Task {
         let Some(open) = &self.open else {
             return;
         };
-        self.window.are_written(open.poster().written(), now);
-        if self.window.expire(now) {
+        let written = open.poster().written();
+        self.window.are_written(written, now);
+        let expired = self.window.expire(now, written);
+        if expired != Expired::Nothing {
             // The node may have lost the others, and neither say so nor close the connection (RabbitMQ 4.3).
             // One queue that stands still costs no connection over which others publish.
             let sessions = [Some(Arc::clone(open.session())), self.link.current()];
             for session in sessions.into_iter().flatten() {
                 session.discard_if_silent_for(TRIED_FOR);
             }
-        } else if self.window.is_silent(now) {
+        }
+        if expired == Expired::Unwritten || self.window.is_silent(now) {
             self.breaks(&Broken::Silent).await;
         }
     }
 
     async fn breaks(&mut self, broken: &Broken) {
         tracing::debug!(consumer = %self.consumer, ?broken, "a channel ended before its confirmations");
-        self.window.broke(broken);
+        let written = self.open.as_ref().map_or(0, |open| open.poster().written());
+        self.window.broke(broken, written);
         self.leave_channel().await;
     }
 
     fn settle_rest(&mut self, verdict: Verdict) {
         self.window.settle_rest(&verdict);
+        self.tell();
+    }
+
+    /// Tells those who wait what has its verdict.
+    fn tell(&mut self) {
         self.window.calls().tell(&self.telemetry);
     }
 
-    /// Whether there is a channel to publish on; false if there is no connection for as long as the first that waits is tried.
+    /// Whether there is a channel to publish on. If not, what was tried for too long has its verdict, or everything has where
+    /// there will be no connection any more.
     async fn open_channel(&mut self) -> bool {
         let now = self.now();
         let since = self.window.waiting_since().unwrap_or(now);
         let patience = TRIED_FOR.saturating_sub(now.saturating_sub(since));
         let mut deadline = Instant::now() + patience;
         let before = deadline;
-        let opened = self.try_to_open(&mut deadline).await;
+        self.try_to_open(&mut deadline).await;
         self.clock.leave_out(deadline - before);
-        if opened {
+        if self.open.is_some() {
             self.window.has_channel();
+            return true;
         }
-        opened
+        let now = self.now();
+        let latest = self.link.watch();
+        let is_over = latest.has_changed().is_err() || latest.borrow().state == LinkState::Ended;
+        if is_over {
+            self.settle_rest(Verdict::Disconnected);
+        } else {
+            self.window.give_up(now, &Verdict::Disconnected);
+        }
+        false
     }
 
-    async fn try_to_open(&mut self, deadline: &mut Instant) -> bool {
+    async fn try_to_open(&mut self, deadline: &mut Instant) {
         loop {
             let Some(first) = self.session(deadline).await else {
-                return false;
+                return;
             };
             match self.link.seat(&first).await {
                 Ok(seat) => self.open_on(seat).await,
@@ -415,11 +439,11 @@ impl Task {
                 }
             }
             if self.open.is_some() {
-                return true;
+                return;
             }
             tokio::time::sleep(PAUSE).await;
             if Instant::now() >= *deadline {
-                return false;
+                return;
             }
         }
     }

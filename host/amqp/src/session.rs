@@ -58,8 +58,6 @@ pub(crate) struct Session {
     endings: Endings,
     over: CancellationToken,
     users: TaskTracker,
-    /// The broker reads no publications for now.
-    is_blocked: AtomicBool,
     /// When the broker last answered a publication, or opened the session.
     answered: Mutex<Instant>,
     /// It was thrown away since the broker answered no publication.
@@ -146,7 +144,6 @@ impl Session {
             endings,
             over: CancellationToken::new(),
             users: TaskTracker::new(),
-            is_blocked: AtomicBool::new(false),
             answered: Mutex::new(Instant::now()),
             was_silent: AtomicBool::new(false),
             seats: SharedSeats::new(seats),
@@ -234,11 +231,6 @@ impl Session {
         &self.over
     }
 
-    /// Whether the broker reads no publications for now, as its owner has heard.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.is_blocked.load(Ordering::Relaxed)
-    }
-
     /// Held by each task that still owes the broker something; [`Session::close`] waits for all of them.
     pub(crate) fn user(&self) -> TaskTrackerToken {
         self.users.token()
@@ -315,13 +307,9 @@ impl Happenings {
                 }
                 event = self.events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
-                        session.is_blocked.store(true, Ordering::Relaxed);
                         return Happening::Blocked(reason);
                     }
-                    Some(Event::ConnectionUnblocked) => {
-                        session.is_blocked.store(false, Ordering::Relaxed);
-                        return Happening::Unblocked;
-                    }
+                    Some(Event::ConnectionUnblocked) => return Happening::Unblocked,
                     // Errors of a channel are reported here too; the owner of the channel sees them itself.
                     Some(Event::Error(error)) if error.is_amqp_soft_error() && session.is_alive() => {}
                     Some(Event::Error(error)) => {

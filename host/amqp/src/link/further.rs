@@ -140,13 +140,14 @@ impl Further {
         self.open().retain(|(_, open)| !Arc::ptr_eq(open, &session));
         match lost {
             Some(reason) => {
+                // Those who use it know of it at once, whoever opens another meanwhile.
+                session.discard();
                 let lasted = since.elapsed();
                 let pause = self
                     .opening
                     .lock()
                     .await
                     .lost(lasted, &reason, Instant::now());
-                session.discard();
                 let code = reason.code.map(Code::as_str);
                 telemetry.lost(code, &reason.text, pause);
             }

@@ -11,7 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::broken::Broken;
 use crate::message::answered::Answered;
 use crate::session::SharedSession;
-use crate::session::limits::{AskFault, ask, leave};
+use crate::session::limits::{AskFault, ask, leave_at_its_end};
 use crate::session::seats::Seat;
 use crate::wire::arrivals::Taker;
 use crate::wire::endings::End;
@@ -19,10 +19,11 @@ use crate::wire::posts::Poster;
 
 /// A channel in confirm mode. lapin opens and closes it; what is published goes past lapin, and so do the answers.
 pub(super) struct Open {
+    // Dropped first: behind lapin's close nothing may be written.
+    poster: Poster,
     channel: Channel,
     end: Arc<End>,
     answers: Taker<Answered>,
-    poster: Poster,
     seat: Seat,
     _settling_up: TaskTrackerToken,
 }
@@ -41,8 +42,9 @@ impl Open {
     pub(super) async fn on(seat: Seat) -> Result<Self, AskFault> {
         let session = seat.session();
         let channel = session.channel().await?;
-        ask(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        // From its opening on, so that no end of it is missed.
         let (end, answers) = session.endings().watch_publishing(channel.id());
+        ask(channel.confirm_select(ConfirmSelectOptions::default())).await?;
         let posts = session.endings().posts();
         Ok(Self {
             poster: posts.begin(channel.id(), session.frame_max()),
@@ -78,6 +80,7 @@ impl Open {
     pub(super) fn is_over(&self) -> bool {
         let session = self.session();
         self.end.is_over()
+            || !self.channel.status().connected()
             || session.endings().of_the_connection().is_over()
             || session.over().is_cancelled()
     }
@@ -96,11 +99,14 @@ impl Open {
     /// Closes the channel. What was not begun is not written any more.
     pub(super) async fn leave(self) {
         let Self {
-            channel, poster, ..
+            channel,
+            poster,
+            end,
+            ..
         } = self;
         drop(poster);
         if channel.status().connected() {
-            leave(&channel, "publisher ended").await;
+            leave_at_its_end(&channel, &end, "publisher ended").await;
         }
     }
 }

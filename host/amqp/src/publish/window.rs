@@ -4,7 +4,7 @@
 //! tags, in any order. What has no answer when the channel ends is published again, in its place. The broker closes a channel
 //! over a publication that it refuses without saying which one; so those that had no answer go one at a time then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::broken::Broken;
@@ -41,15 +41,26 @@ pub(super) struct Window {
     waiting: VecDeque<Item>,
     /// So many of the first that wait are published alone.
     singly: usize,
-    /// Published over the channel of now, without an answer. `None` for one that has it, behind others that have none.
-    under_way: VecDeque<Option<UnderWay>>,
-    /// The tag of the first of those.
-    first: u64,
-    /// How many of them have no answer, and the octets of their bodies.
-    unanswered: usize,
+    /// Published over the channel of now, without an answer; by their tags.
+    under_way: BTreeMap<u64, UnderWay>,
+    /// The octets of their bodies.
     octets: usize,
+    /// How many were published over the channel: the last tag.
+    published: u64,
     /// The broker has refused something over this channel with a nack.
     is_worn: bool,
+    /// Something was given up over this channel, whose answer may come yet.
+    has_expired: bool,
+}
+
+/// Whether something was tried for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    Nothing,
+    /// All of it was written, or never handed over.
+    Written,
+    /// Some of it waits to be written. Only the end of the channel takes it back.
+    Unwritten,
 }
 
 /// One publication.
@@ -100,12 +111,12 @@ impl Window {
 
     /// Whether more may be added.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() + self.unanswered < MOST
+        self.waiting.len() + self.under_way.len() < MOST
     }
 
     /// Whether everything has its verdict.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unanswered == 0
+        self.waiting.is_empty() && self.under_way.is_empty()
     }
 
     /// Whether something waits for a channel.
@@ -123,15 +134,15 @@ impl Window {
     /// A full quorum queue may refuse everything over a channel that it has refused once, long after it has room again
     /// (seen on RabbitMQ 3.10.8).
     pub(super) fn wants_another_channel(&self) -> bool {
-        self.is_worn && self.unanswered == 0
+        self.is_worn && self.under_way.is_empty()
     }
 
     /// A new channel, on which tags begin at 1. What was under way over another has its verdict, or waits.
     pub(super) fn has_channel(&mut self) {
-        debug_assert_eq!(self.unanswered, 0);
-        self.under_way.clear();
-        self.first = 1;
+        debug_assert!(self.under_way.is_empty());
+        self.published = 0;
         self.is_worn = false;
+        self.has_expired = false;
     }
 
     /// Publishes what may go now, by `post`, which is false if the channel has ended.
@@ -142,34 +153,32 @@ impl Window {
         mut post: impl FnMut(&Outgoing) -> bool,
     ) {
         while self.is_next_free() {
+            let Some(next) = self.waiting.front() else {
+                return;
+            };
+            let alone = self.singly > 0 || self.doubts.concern(&next.outgoing);
+            let useless = self.useless(next, frame_max);
+            if useless.is_none() && !post(&next.outgoing) {
+                return;
+            }
             let Some(item) = self.waiting.pop_front() else {
                 return;
             };
-            let is_single = self.singly > 0;
-            let alone = is_single || self.doubts.concern(&item.outgoing);
-            let posted = match self.useless(&item, frame_max) {
-                Some(verdict) => Err(verdict),
-                None => Ok(post(&item.outgoing)),
-            };
-            if matches!(posted, Ok(false)) {
-                self.waiting.push_front(item);
-                return;
-            }
             self.singly = self.singly.saturating_sub(1);
-            match posted {
-                Err(verdict) => self.settle(item, verdict),
-                Ok(_) => {
-                    self.unanswered += 1;
-                    self.octets += item.outgoing.body.len();
-                    self.under_way.push_back(Some(UnderWay {
-                        item,
-                        at: now,
-                        alone,
-                        returned: None,
-                        is_in_doubt: false,
-                    }));
-                }
+            if let Some(verdict) = useless {
+                self.settle(item, verdict);
+                continue;
             }
+            self.published += 1;
+            self.octets += item.outgoing.body.len();
+            let one = UnderWay {
+                item,
+                at: now,
+                alone,
+                returned: None,
+                is_in_doubt: false,
+            };
+            self.under_way.insert(self.published, one);
         }
     }
 
@@ -181,20 +190,20 @@ impl Window {
         if self.is_worn {
             return false;
         }
-        if self.unanswered == 0 {
+        if self.under_way.is_empty() {
             return true;
         }
         let alone = self.singly > 0 || self.doubts.concern(&next.outgoing);
         !alone
             && !self.is_one_alone()
-            && self.unanswered < MOST
+            && self.under_way.len() < MOST
             && self.octets + next.outgoing.body.len() <= MOST_OCTETS
     }
 
     /// Whether one is under way beside which nothing may be.
     fn is_one_alone(&self) -> bool {
-        let last = self.under_way.back();
-        last.is_some_and(|last| last.as_ref().is_some_and(|one| one.alone))
+        let last = self.under_way.last_key_value();
+        last.is_some_and(|(_, last)| last.alone)
     }
 
     /// The verdict over one that need not be published.
@@ -223,16 +232,8 @@ impl Window {
     }
 
     fn confirmed(&mut self, tag: u64, multiple: bool, is_stored: bool) {
-        let Some(behind) = tag.checked_sub(self.first) else {
-            return;
-        };
-        let last = usize::try_from(behind).unwrap_or(usize::MAX);
-        let first = if multiple { 0 } else { last };
         let mut again = Vec::new();
-        for place in first..=last.min(self.under_way.len().saturating_sub(1)) {
-            let Some(one) = self.take(place) else {
-                continue;
-            };
+        while let Some(one) = self.take_next(tag, multiple) {
             match (is_stored, one.returned) {
                 (false, _) => self.settle(one.item, Verdict::Nacked),
                 (true, Some(words)) => self.settle(one.item, Verdict::Returned(words)),
@@ -246,16 +247,21 @@ impl Window {
         }
         self.singly += again.len();
         self.wait_again(again);
-        while let Some(None) = self.under_way.front() {
-            self.under_way.pop_front();
-            self.first += 1;
+    }
+
+    /// The next one that an answer with this tag is about, which is not under way any more.
+    fn take_next(&mut self, tag: u64, multiple: bool) -> Option<UnderWay> {
+        if !multiple {
+            return self.take(tag);
         }
+        let (first, _) = self.under_way.first_key_value()?;
+        let first = *first;
+        (first <= tag).then(|| self.take(first))?
     }
 
     /// One that was under way, which is not any more.
-    fn take(&mut self, place: usize) -> Option<UnderWay> {
-        let one = self.under_way.get_mut(place)?.take()?;
-        self.unanswered -= 1;
+    fn take(&mut self, tag: u64) -> Option<UnderWay> {
+        let one = self.under_way.remove(&tag)?;
         self.octets -= one.item.outgoing.body.len();
         Some(one)
     }
@@ -263,26 +269,22 @@ impl Window {
     /// One of those under way came back, and has no confirm yet. The broker does not say which; what is like another one in
     /// all that can be compared is published again, alone.
     fn came_back(&mut self, returned: &Returned) {
-        // The broker may have changed a message that it returns.
+        // The broker may have changed a message that it returns. What was given up may come back too.
         let looks: [fn(&UnderWay, &Returned) -> bool; 3] =
             [UnderWay::is_like, UnderWay::went_the_same_way, |_, _| true];
+        let looks = match self.has_expired {
+            true => &looks[..2],
+            false => &looks[..],
+        };
         let alike = |look: &fn(&UnderWay, &Returned) -> bool| {
-            let places = self.under_way.iter().enumerate();
-            let alike =
-                places.filter(|(_, one)| one.as_ref().is_some_and(|one| look(one, returned)));
-            alike.map(|(place, _)| place).collect::<Vec<_>>()
+            let alike = self.under_way.iter().filter(|(_, one)| look(one, returned));
+            alike.map(|(tag, _)| *tag).collect::<Vec<_>>()
         };
-        let places = match self.unanswered {
-            1 => alike(&looks[2]),
-            _ => looks
-                .iter()
-                .map(alike)
-                .find(|alike| !alike.is_empty())
-                .unwrap_or_default(),
-        };
-        let is_sure = places.len() == 1;
-        for place in places {
-            let Some(one) = &mut self.under_way[place] else {
+        let tags = looks.iter().map(alike).find(|alike| !alike.is_empty());
+        let tags = tags.unwrap_or_default();
+        let is_sure = tags.len() == 1;
+        for tag in tags {
+            let Some(one) = self.under_way.get_mut(&tag) else {
                 continue;
             };
             match is_sure {
@@ -292,20 +294,21 @@ impl Window {
         }
     }
 
-    /// Nothing more is answered over this channel.
-    pub(super) fn broke(&mut self, broken: &Broken) {
-        let lost: Vec<UnderWay> = (0..self.under_way.len())
-            .filter_map(|place| self.take(place))
-            .collect();
-        self.under_way.clear();
-        let is_one = lost.len() == 1;
+    /// Nothing more is answered over this channel. So many of its publications are written, and the next one may be begun.
+    pub(super) fn broke(&mut self, broken: &Broken, written: u64) {
+        self.octets = 0;
+        let lost = std::mem::take(&mut self.under_way);
+        let suspects = match broken.culprit() {
+            Some(_) => lost.range(..=written.saturating_add(1)).count(),
+            None => 0,
+        };
         let mut again = Vec::new();
         let mut singly = 0;
-        for UnderWay {
-            mut item, alone, ..
-        } in lost
-        {
-            if let (Some(words), true) = (broken.culprit(), is_one) {
+        for (place, one) in lost.into_values().enumerate() {
+            let UnderWay {
+                mut item, alone, ..
+            } = one;
+            if let (Some(words), 1, 0) = (broken.culprit(), suspects, place) {
                 self.doubts.refused(&item.outgoing);
                 if item.is_to_blame(broken) {
                     self.settle(item, Verdict::Refused(words.to_owned()));
@@ -316,7 +319,7 @@ impl Window {
                 self.settle(item, Verdict::Disconnected);
                 continue;
             }
-            singly += usize::from(alone || (broken.culprit().is_some() && !is_one));
+            singly += usize::from(alone || (suspects > 1 && place < suspects));
             again.push(item);
         }
         self.singly += singly;
@@ -332,49 +335,65 @@ impl Window {
 
     /// So many are written over this channel: the broker's time for the others has not begun.
     pub(super) fn are_written(&mut self, written: u64, now: Duration) {
-        let (first, ones) = (self.first, self.under_way.iter_mut());
-        for (_, one) in (first..).zip(ones).filter(|(tag, _)| *tag > written) {
-            if let Some(one) = one {
-                one.at = now;
-            }
+        for (_, one) in self.under_way.range_mut(written.saturating_add(1)..) {
+            one.at = now;
         }
     }
 
     /// Whether the broker has had its time for one of them.
     pub(super) fn is_silent(&self, now: Duration) -> bool {
-        let mut under_way = self.under_way.iter().flatten();
+        let mut under_way = self.under_way.values();
         under_way.any(|one| now.saturating_sub(one.at) >= CONFIRM_TIMEOUT)
     }
 
-    /// Those that were tried for too long have their verdict; whether there are any.
-    pub(super) fn expire(&mut self, now: Duration) -> bool {
-        let is_over = |item: &Item| now.saturating_sub(item.since) >= TRIED_FOR;
-        let mut over = Vec::new();
-        for place in 0..self.under_way.len() {
-            let one = self.under_way[place].as_ref();
-            if one.is_some_and(|one| is_over(&one.item)) {
-                over.extend(self.take(place).map(|one| one.item));
+    /// Those that were tried for too long have their verdict. So many are written.
+    pub(super) fn expire(&mut self, now: Duration, written: u64) -> Expired {
+        let under_way = self.under_way.iter();
+        let over = under_way.filter(|(_, one)| one.item.is_over(now));
+        let over: Vec<u64> = over.map(|(tag, _)| *tag).collect();
+        let mut expired = match self.give_up(now, &Verdict::TimedOut) {
+            0 => Expired::Nothing,
+            _ => Expired::Written,
+        };
+        for tag in over {
+            self.has_expired = true;
+            if expired != Expired::Unwritten {
+                expired = match tag > written {
+                    true => Expired::Unwritten,
+                    false => Expired::Written,
+                };
+            }
+            if let Some(one) = self.take(tag) {
+                self.settle(one.item, Verdict::TimedOut);
             }
         }
-        if self.waiting.iter().any(is_over) {
-            let waiting = std::mem::take(&mut self.waiting).into_iter();
-            let (more, rest): (Vec<_>, Vec<_>) = waiting.partition(is_over);
-            self.waiting = rest.into();
-            over.extend(more);
+        expired
+    }
+
+    /// Those that wait and were tried for too long have this verdict; how many they were.
+    pub(super) fn give_up(&mut self, now: Duration, verdict: &Verdict) -> usize {
+        if !self.waiting.iter().any(|item| item.is_over(now)) {
+            return 0;
         }
-        let any = !over.is_empty();
-        for item in over {
-            self.settle(item, Verdict::TimedOut);
+        let before = self.waiting.len();
+        let mut singly = 0;
+        for (place, item) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            if item.is_over(now) {
+                self.settle(item, verdict.clone());
+                continue;
+            }
+            singly += usize::from(place < self.singly);
+            self.waiting.push_back(item);
         }
-        any
+        self.singly = singly;
+        before - self.waiting.len()
     }
 
     /// Everything has this verdict that has none.
     pub(super) fn settle_rest(&mut self, verdict: &Verdict) {
-        for place in 0..self.under_way.len() {
-            if let Some(one) = self.take(place) {
-                self.settle(one.item, verdict.clone());
-            }
+        self.octets = 0;
+        for one in std::mem::take(&mut self.under_way).into_values() {
+            self.settle(one.item, verdict.clone());
         }
         for item in std::mem::take(&mut self.waiting) {
             self.settle(item, verdict.clone());
@@ -397,6 +416,10 @@ impl Window {
 }
 
 impl Item {
+    fn is_over(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= TRIED_FOR
+    }
+
     /// The channel, or the connection, ended over this one alone; whether that is enough to refuse it.
     fn is_to_blame(&mut self, broken: &Broken) -> bool {
         let enough = match broken {

@@ -108,6 +108,24 @@ pub(crate) async fn leave(channel: &Channel, why: &str) {
     }
 }
 
+/// Closes a channel. One that the broker has closed is kept until lapin knows of it, and not closed again.
+///
+/// The end of a channel is known off the wire before lapin has heard of it (`wire/endings`). A broker answers a close that
+/// crosses its own, and lapin would end the connection over the answer on a channel that it has given up.
+pub(crate) async fn leave_at_its_end(channel: &Channel, end: &End, why: &str) {
+    if end.answer().is_none() {
+        return leave(channel, why).await;
+    }
+    let heard = async {
+        while channel.status().connected() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if tokio::time::timeout(GOODBYE_TIMEOUT, heard).await.is_err() {
+        tracing::debug!("a channel is given up that lapin takes to be open still");
+    }
+}
+
 /// Asks the broker one thing, with an end.
 pub(crate) async fn ask<T>(
     question: impl Future<Output = Result<T, Error>>,

@@ -8,6 +8,7 @@
 //! the broker would close the connection over it (AMQP 0-9-1, section 4.6.3). So what is not begun by then is not written.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -40,6 +41,8 @@ struct State {
     openings: u64,
     /// The broker reads no publications for now.
     is_blocked: bool,
+    /// The connection has ended.
+    is_over: bool,
 }
 
 /// A channel on which is published, from its opening to its end. Numbers of channels are used again.
@@ -47,7 +50,7 @@ struct State {
 struct Opening {
     number: u64,
     /// How many of its publications are written.
-    written: u64,
+    written: Arc<AtomicU64>,
 }
 
 /// One publication.
@@ -77,12 +80,19 @@ impl Posts {
         let mut state = self.lock();
         state.openings += 1;
         let number = state.openings;
-        let opening = Opening { number, written: 0 };
-        state.channels.insert(channel, opening);
+        let written = Arc::default();
+        let opening = Opening {
+            number,
+            written: Arc::clone(&written),
+        };
+        if !state.is_over {
+            state.channels.insert(channel, opening);
+        }
         Poster {
             posts: Arc::clone(self),
             channel,
             number,
+            written,
             piece: (frame_max as usize).saturating_sub(AROUND).max(1),
         }
     }
@@ -92,6 +102,7 @@ impl Posts {
         let mut state = self.lock();
         match channel {
             CONNECTION => {
+                state.is_over = true;
                 state.channels.clear();
                 state.waiting.clear();
             }
@@ -103,6 +114,11 @@ impl Posts {
     pub(super) fn are_blocked(&self, is_blocked: bool) {
         self.lock().is_blocked = is_blocked;
         self.writer.wake();
+    }
+
+    /// Whether the broker reads no publications for now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.lock().is_blocked
     }
 
     /// Has `writer` woken when there is something to write.
@@ -130,8 +146,8 @@ impl Posts {
             if post.put_next(into) {
                 let channel = post.channel;
                 state.begun = None;
-                if let Some(opening) = state.channels.get_mut(&channel) {
-                    opening.written += 1;
+                if let Some(opening) = state.channels.get(&channel) {
+                    opening.written.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
@@ -176,6 +192,7 @@ pub(crate) struct Poster {
     channel: u16,
     number: u64,
     piece: usize,
+    written: Arc<AtomicU64>,
 }
 
 impl Poster {
@@ -201,10 +218,9 @@ impl Poster {
         self.posts.writer.wake();
     }
 
-    /// How many of its publications are written.
+    /// How many of its publications are written. The next one may be begun.
     pub(crate) fn written(&self) -> u64 {
-        let state = self.posts.lock();
-        state.opening(self).map_or(0, |opening| opening.written)
+        self.written.load(Ordering::Relaxed)
     }
 }
 

@@ -4,6 +4,8 @@
 //! that is gone while there is nothing to read, and a handshake that never ends leaks a thread.
 //! Here each of these has an end, and [`Cut`] ends them all.
 
+mod wakers;
+
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
@@ -18,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use self::wakers::Wakers;
 use super::network::{Line, Network};
 use super::posts::Part;
 use super::screen::outbound::{Outbound, Step};
@@ -47,6 +50,7 @@ pub(crate) struct Socket {
     outbound: Outbound,
     instead: Instead,
     waiting: Waiting,
+    wakers: Wakers,
 }
 
 /// Bytes that are written in the place of some of lapin's, or between them.
@@ -146,6 +150,7 @@ pub(crate) async fn dial(
         endings,
         outbound: Outbound::default(),
         instead: Instead::default(),
+        wakers: Wakers::default(),
     };
     Ok((socket, cut))
 }
@@ -226,13 +231,14 @@ fn told(screen: &mut Screen, endings: &Endings) {
 
 impl Socket {
     /// Writes publications, between two frames of lapin's: about [`AT_ONCE`] octets of them, or all the rest of the one that
-    /// is begun. lapin flushes before it waits for anything, so nothing is left behind here: who posts more wakes it.
+    /// is begun.
     fn poll_posts(&mut self, cx: &mut Context<'_>, part: Part) -> Poll<io::Result<()>> {
         let Self {
             transport,
             endings,
             outbound,
             instead,
+            wakers,
             ..
         } = self;
         let mut room = match part {
@@ -249,7 +255,7 @@ impl Socket {
             room = room.saturating_sub(instead.bytes.len());
             if room == 0 {
                 // lapin's own frames come between.
-                cx.waker().wake_by_ref();
+                wakers.to_flush(cx.waker()).wake_by_ref();
             }
         }
     }
@@ -266,8 +272,10 @@ impl futures_io::AsyncRead for Socket {
             screen,
             endings,
             waiting,
+            wakers,
             ..
         } = &mut *self;
+        wakers.reads(cx.waker());
         loop {
             let handed_out = screen.take(out);
             if handed_out > 0 || out.is_empty() {
@@ -350,9 +358,12 @@ impl futures_io::AsyncWrite for Socket {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Before the look, so that none is missed that comes meanwhile.
-        self.endings.posts().tell(cx.waker());
-        ready!(self.poll_posts(cx, Part::All))?;
-        self.transport.poll_flush(cx)
+        let posted = self.wakers.to_flush(cx.waker());
+        self.endings.posts().tell(posted);
+        let both = self.wakers.both(cx.waker());
+        let mut cx = Context::from_waker(&both);
+        ready!(self.poll_posts(&mut cx, Part::All))?;
+        self.transport.poll_flush(&mut cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -366,3 +377,5 @@ impl futures_io::AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turns;

@@ -20,7 +20,7 @@ use super::sink::{AckSink, Subscribed};
 use super::{Due, Frame};
 use crate::consume::giving_back::{AtTheEnd, at_the_end};
 use crate::session::SharedSession;
-use crate::session::limits::{AskFault, GOODBYE_TIMEOUT, ask, leave};
+use crate::session::limits::{AskFault, ask, leave, leave_at_its_end};
 use crate::session::seats::Seat;
 use crate::wire::endings::Cause;
 
@@ -77,14 +77,8 @@ impl Flusher {
         if let Err(fault) = self.refuse_the_rest().await {
             tracing::debug!(%fault, "what is not settled goes back with its channel");
         }
-        let goodbye = self.sink.channel.close(200, "consumer ended".into());
         // It closes with its connection at the latest.
-        if tokio::time::timeout(GOODBYE_TIMEOUT, goodbye)
-            .await
-            .is_err()
-        {
-            tracing::debug!("the broker did not confirm that a channel is closed");
-        }
+        leave_at_its_end(&self.sink.channel, self.sink.end(), "consumer ended").await;
         drop(self.sink.kept().take());
     }
 

@@ -101,8 +101,13 @@ impl Publishing {
         self.window.answered(Answered::Ack { tag, multiple });
     }
 
+    /// All is written by then.
     fn breaks(&mut self, broken: &Broken) {
-        self.window.broke(broken);
+        self.breaks_behind(broken, u64::MAX);
+    }
+
+    fn breaks_behind(&mut self, broken: &Broken, written: u64) {
+        self.window.broke(broken, written);
         self.window.has_channel();
     }
 
@@ -412,15 +417,70 @@ fn each_is_tried_for_its_own_time_and_what_comes_too_late_says_nothing() {
     it.publish();
     it.now = TRIED_FOR / 2;
     let mut late = it.submit(numbered(2, 2));
-    assert!(!it.window.expire(it.now));
+    assert_eq!(it.window.expire(it.now, 1), Expired::Nothing);
     it.now = TRIED_FOR;
-    assert!(it.window.expire(it.now));
+    assert_eq!(it.window.expire(it.now, 1), Expired::Written);
     assert_eq!(it.told(&mut early), Some(Err(PublishFault::TimedOut)));
     it.publish();
     it.ack(1, false);
     assert_eq!(it.told(&mut late), None);
     it.ack(2, false);
     assert_eq!(it.told(&mut late), Some(Ok(())));
+}
+
+/// It would be written later, beside the one that its caller publishes again.
+#[test]
+fn what_expires_unwritten_is_told_apart() {
+    let mut it = Publishing::new();
+    let mut answer = it.submit(numbered(1, 2));
+    it.publish();
+    it.now = TRIED_FOR;
+    assert_eq!(it.window.expire(it.now, 1), Expired::Unwritten);
+    assert_eq!(it.told(&mut answer), Some(Err(PublishFault::TimedOut)));
+}
+
+/// One that was given up may come back too, and is not taken for the one that is under way.
+#[test]
+fn what_comes_back_after_something_was_given_up_has_to_look_like_one_under_way() {
+    let mut it = Publishing::new();
+    let _early = it.submit(vec![to("a")]);
+    it.publish();
+    it.now = TRIED_FOR;
+    it.window.expire(it.now, 1);
+    let mut late = it.submit(vec![to("b")]);
+    it.publish();
+    it.comes_back(&to("a"));
+    it.ack(2, true);
+    assert_eq!(it.told(&mut late), Some(Ok(())));
+}
+
+#[test]
+fn those_whose_own_time_is_over_are_given_up_and_no_others() {
+    let mut it = Publishing::new();
+    let mut early = it.submit(numbered(1, 1));
+    it.now = TRIED_FOR / 2;
+    let mut late = it.submit(numbered(2, 2));
+    it.now = TRIED_FOR;
+    assert_eq!(it.window.give_up(it.now, &Verdict::Disconnected), 1);
+    assert_eq!(it.told(&mut early), Some(Err(PublishFault::Disconnected)));
+    assert_eq!(it.told(&mut late), None);
+    assert_eq!(it.publish(), ["2"]);
+}
+
+/// The broker refused one that it had, or had begun to get.
+#[test]
+fn what_was_not_written_is_not_blamed() {
+    let mut it = Publishing::new();
+    let mut answer = it.submit(["bad", "a", "b"].map(to).into());
+    it.publish();
+    it.breaks_behind(&refused(), 0);
+    assert!(it.told(&mut answer).is_none());
+    assert_eq!(it.publish(), ["a", "b"], "they are not in doubt");
+    it.ack(2, true);
+    assert!(matches!(
+        it.told(&mut answer),
+        Some(Err(PublishFault::Refused { index: 0, .. }))
+    ));
 }
 
 #[test]

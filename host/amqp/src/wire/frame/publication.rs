@@ -126,7 +126,7 @@ mod tests {
     fn a_text_that_stands_for_bytes_is_written_as_those() {
         let text = published("hive-bytes:ff61", Vec::new());
         let written = head(1, &text);
-        assert_eq!(written[13..17], [2, 0xff, b'a', MANDATORY]);
-        assert_eq!(written[3..7], 10_u32.to_be_bytes());
+        assert_eq!(written[14..18], [2, 0xff, b'a', MANDATORY]);
+        assert_eq!(written[3..7], 11_u32.to_be_bytes());
     }
 }

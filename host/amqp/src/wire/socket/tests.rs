@@ -12,14 +12,14 @@ use crate::publish::published;
 use crate::wire::frame::{BODY, HEADER, METHOD};
 use crate::wire::screen::tests::frame;
 
-const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
+pub(super) const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
 /// The channel that publishes. lapin's frames are on others.
-const CHANNEL: u8 = 7;
+pub(super) const CHANNEL: u8 = 7;
 /// The least that AMQP allows.
-const FRAME_MAX: u32 = 4096;
+pub(super) const FRAME_MAX: u32 = 4096;
 
 /// A socket that takes so many octets until they are read at its other end.
-fn socket(room: usize) -> (Socket, Endings, DuplexStream) {
+pub(super) fn socket(room: usize) -> (Socket, Endings, DuplexStream) {
     let endings = Endings::default();
     let (near, far) = tokio::io::duplex(room);
     let socket = Socket {
@@ -29,6 +29,7 @@ fn socket(room: usize) -> (Socket, Endings, DuplexStream) {
         endings: endings.clone(),
         outbound: Outbound::default(),
         instead: Instead::default(),
+        wakers: Wakers::default(),
     };
     (socket, endings, far)
 }
@@ -44,7 +45,7 @@ fn polled<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Option<T> {
 }
 
 /// lapin writes what it can, at most so much at once; how much that was.
-fn write(socket: &mut Socket, bytes: &[u8]) -> usize {
+pub(super) fn write(socket: &mut Socket, bytes: &[u8]) -> usize {
     let written = polled(|context| Pin::new(&mut *socket).poll_write(context, bytes));
     written.map_or(0, |written| written.expect("it can be written"))
 }
@@ -57,7 +58,7 @@ fn flush(socket: &mut Socket) {
 }
 
 /// What is at the other end.
-fn arrived(far: &mut DuplexStream) -> Vec<u8> {
+pub(super) fn arrived(far: &mut DuplexStream) -> Vec<u8> {
     let mut bytes = vec![0; 1 << 20];
     let count = far.read(&mut bytes).now_or_never();
     bytes.truncate(count.map_or(0, |count| count.expect("it can be read")));
@@ -65,7 +66,7 @@ fn arrived(far: &mut DuplexStream) -> Vec<u8> {
 }
 
 /// The frames in a stream: kind, channel, payload.
-fn frames(mut stream: &[u8]) -> Vec<(u8, u8, &[u8])> {
+pub(super) fn frames(mut stream: &[u8]) -> Vec<(u8, u8, &[u8])> {
     let mut frames = Vec::new();
     while let Some((&[kind, 0, channel, size @ ..], rest)) = stream.split_first_chunk::<7>() {
         let (payload, rest) = rest.split_at(u32::from_be_bytes(size) as usize);
@@ -77,7 +78,7 @@ fn frames(mut stream: &[u8]) -> Vec<(u8, u8, &[u8])> {
     frames
 }
 
-fn with_body(length: usize) -> Outgoing {
+pub(super) fn with_body(length: usize) -> Outgoing {
     published("q", vec![b'x'; length])
 }
 
@@ -134,7 +135,7 @@ proptest! {
 
 #[tokio::test]
 async fn what_is_begun_is_written_to_its_end_before_lapin_has_its_turn() {
-    let (mut socket, endings, mut far) = socket(1000);
+    let (mut socket, endings, mut far) = socket(10_000);
     assert_eq!(write(&mut socket, GREETING), GREETING.len());
     assert_eq!(arrived(&mut far), GREETING);
     let poster = endings.posts().begin(CHANNEL.into(), FRAME_MAX);
