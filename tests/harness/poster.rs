@@ -41,6 +41,8 @@ impl Poster {
     pub async fn connect(port: u16, number: usize) -> Result<Self> {
         let last = u8::try_from(number / OF_AN_ADDRESS + 1).context("too many clients")?;
         let socket = TcpSocket::new_v4()?;
+        // Ports of connections that have ended a moment ago, to another server, are free.
+        socket.set_reuseaddr(true)?;
         socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
         let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
         stream.set_nodelay(true)?;
