@@ -6,7 +6,7 @@
 //! waits for a watcher, and no lock is taken.
 //!
 //! A busy host settles more than people can read. So a delivery that comes while no watcher has room costs another look,
-//! carries nothing, and is counted once for all of them.
+//! carries nothing, and is counted once for all of them. Those that have room at the same moment share one report.
 
 mod filter;
 mod message;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 pub use self::filter::{Condition, FIELDS, Filter};
 pub use self::message::ShownMessage;
-pub use self::report::{Called, Failure, Notes, Report, Settled, Trail};
+pub use self::report::{Called, Failure, Notes, Report, Settled, Shown, Trail};
 
 /// Those that watch at once.
 pub const MOST_WATCHERS: usize = 32;
@@ -54,7 +54,7 @@ struct Shared {
 struct Watcher {
     filter: Filter,
     with_messages: bool,
-    to: mpsc::Sender<Report>,
+    to: mpsc::Sender<Arc<Shown>>,
     /// Whether it wants to know of the next delivery: [`ROOMY`], [`FULL`] or [`GONE`].
     state: AtomicU8,
     /// Deliveries that passed the filter and found no room, since the watcher looked last.
@@ -65,7 +65,7 @@ struct Watcher {
 pub struct Watch {
     tail: Tail,
     watcher: Arc<Watcher>,
-    reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<Arc<Shown>>,
     /// How many deliveries nobody had wanted to know of when it was looked at last.
     unwanted: u64,
 }
@@ -74,7 +74,7 @@ pub struct Watch {
 #[derive(Debug, Default)]
 pub struct Sample {
     /// In the order of their settlement.
-    pub reports: Vec<Report>,
+    pub reports: Vec<Arc<Shown>>,
     /// Deliveries that found no room.
     pub left_out: u64,
 }
@@ -153,21 +153,34 @@ impl Tail {
             self.0.unwanted.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let mut reports = Reports::default();
         for watcher in self.0.watchers.load().iter() {
-            watcher.take(settled, &self.0.wanting);
+            watcher.take(settled, &self.0.wanting, &mut reports);
         }
     }
 }
 
+/// What is made of one delivery, for all who take it: without its message, and with it.
+#[derive(Default)]
+struct Reports([Option<Arc<Shown>>; 2]);
+
+impl Reports {
+    fn of(&mut self, settled: &Settled<'_>, with_message: bool) -> Arc<Shown> {
+        let report = self.0[usize::from(with_message)]
+            .get_or_insert_with(|| Arc::new(settled.report(with_message).into()));
+        Arc::clone(report)
+    }
+}
+
 impl Watcher {
-    fn take(&self, settled: &Settled<'_>, wanting: &AtomicUsize) {
+    fn take(&self, settled: &Settled<'_>, wanting: &AtomicUsize, reports: &mut Reports) {
         if !self.filter.passes(settled) {
             return;
         }
         let was_unwanted = matches!(settled.notes, Notes::Unwanted);
         if self.asks() || !was_unwanted {
             match self.to.try_reserve() {
-                Ok(room) => return room.send(settled.report(self.with_messages)),
+                Ok(room) => return room.send(reports.of(settled, self.with_messages)),
                 Err(_) => self.fills(wanting),
             }
         }

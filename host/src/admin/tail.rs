@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,9 +21,13 @@ use super::query::{flag, pairs};
 use super::wire::{DeliveryView, ErrorView};
 use crate::tail::{Condition, Filter, Sample, Watch};
 
-/// The most deliveries that are sent at once, and the shortest time between two such times: 500 a second.
+/// The most deliveries that are sent at once, and the time between two such times: 500 a second. The times are the same for
+/// all clients, so that those who see all deliveries see the same ones, and each is written once.
 const AT_ONCE: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The first of those times.
+static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How long nothing is sent before a comment says that the host is there.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -103,7 +108,7 @@ impl Stream {
             () = close.cancelled() => return None,
             sample = sample => sample,
         };
-        *next = Instant::now() + PAUSE;
+        *next = after(Instant::now());
         Some(match sample {
             Ok(sample) => events(&sample),
             Err(_) => ": nothing to report\n\n".to_owned(),
@@ -111,11 +116,20 @@ impl Stream {
     }
 }
 
+/// The next of those times.
+fn after(now: Instant) -> Instant {
+    let first = *FIRST;
+    let since = now.saturating_duration_since(first).as_millis() / PAUSE.as_millis();
+    let times = u32::try_from(since).unwrap_or(u32::MAX).saturating_add(1);
+    first + PAUSE.saturating_mul(times)
+}
+
 /// A sample as events.
 fn events(Sample { reports, left_out }: &Sample) -> String {
     let mut events = String::new();
     for report in reports {
-        let data = serde_json::to_string(&DeliveryView::from(report)).unwrap_or_default();
+        let data = report
+            .text(|report| serde_json::to_string(&DeliveryView::from(report)).unwrap_or_default());
         // A String takes all.
         let _written = write!(events, "event: delivery\ndata: {data}\n\n");
     }
@@ -187,6 +201,14 @@ mod tests {
             let fault = read(query).expect_err(query);
             assert!(fault.contains(words), "{fault}");
         }
+    }
+
+    #[test]
+    fn the_times_at_which_deliveries_are_sent_are_those_of_all() {
+        let now = *FIRST + Duration::from_millis(250);
+        let next = *FIRST + Duration::from_millis(300);
+        assert_eq!(after(now), next);
+        assert_eq!(after(next), next + PAUSE);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A delivery as it was settled: what is known of it then, and what is kept of that for those who watch.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use hive_core::message::{Envelope, Publication};
@@ -235,6 +236,35 @@ pub struct Report {
     pub log: HeardLines,
     /// The message, if it is wanted.
     pub message: Option<ShownMessage>,
+}
+
+/// A report on its way to those who watch. It is written once for all of them.
+#[derive(Debug)]
+pub struct Shown {
+    report: Report,
+    text: OnceLock<String>,
+}
+
+impl Shown {
+    /// Its text, which the first who asks has written.
+    pub fn text(&self, write: impl FnOnce(&Report) -> String) -> &str {
+        self.text.get_or_init(|| write(&self.report))
+    }
+}
+
+impl From<Report> for Shown {
+    fn from(report: Report) -> Self {
+        let text = OnceLock::new();
+        Self { report, text }
+    }
+}
+
+impl Deref for Shown {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
+    }
 }
 
 /// A failure, cut.

@@ -95,7 +95,11 @@ fn filter(conditions: &[&str]) -> Filter {
 
 async fn ids(watch: &mut Watch) -> Vec<String> {
     let sample = watch.next(100).await;
-    sample.reports.into_iter().map(|one| one.delivery).collect()
+    sample
+        .reports
+        .iter()
+        .map(|one| one.delivery.clone())
+        .collect()
 }
 
 #[tokio::test]
