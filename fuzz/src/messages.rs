@@ -233,11 +233,7 @@ fn header_frame(properties: &BasicProperties, body_size: u64) -> Vec<u8> {
 
 /// A copy as the broker hands it out again.
 fn come_back(copy: &Outgoing, queue: &str) -> Delivery {
-    let mut headers = copy
-        .all_properties()
-        .headers()
-        .clone()
-        .unwrap_or_default();
+    let mut headers = copy.all_properties().headers().clone().unwrap_or_default();
     let mut death = FieldTable::default();
     death.insert("count".into(), AMQPValue::LongLongInt(1));
     let deaths = vec![AMQPValue::FieldTable(death)];
