@@ -40,13 +40,14 @@ async fn a_consumer_whose_rights_are_revoked_goes_on_when_they_are_back() -> Res
         let came = vhost.drain("out").await?;
         assert!(!came.iter().any(is_handled), "handled without {right}");
         user.permit(".*", ".*", ".*")?;
-        // The first one comes again if its connection was closed before its confirm or its ack was there.
+        // One comes again whose connection was closed before its confirm or its ack was there. It may be after others: each
+        // is tried again in its own time.
         loop {
             let came = vhost.take_one("out").await?;
             if is_handled(&came) {
                 break;
             }
-            assert_eq!(came.text(), before);
+            assert!(came.text().starts_with("before "), "{}", came.text());
         }
     }
     assert_eq!(vhost.ready("letters.dead").await?, 0);
