@@ -19,7 +19,7 @@ pub(crate) enum Answered {
         multiple: bool,
     },
     /// No queue took it. The broker says so before it confirms it, and does not say which one it was.
-    Returned(Returned),
+    Returned(Box<Returned>),
 }
 
 /// What `basic.return` says, and the content behind it without its body.

@@ -112,14 +112,14 @@ impl Publishing {
     }
 
     fn comes_back(&mut self, outgoing: &Outgoing) {
-        self.window.answered(Answered::Returned(Returned {
+        self.window.answered(Answered::Returned(Box::new(Returned {
             code: 312,
             text: "NO_ROUTE".into(),
             exchange: outgoing.exchange.clone(),
             routing_key: outgoing.routing_key.clone(),
             properties: outgoing.all_properties(),
             length: outgoing.body.len() as u64,
-        }));
+        })));
     }
 
     fn tell(&mut self) {

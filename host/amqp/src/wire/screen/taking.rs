@@ -168,7 +168,9 @@ impl Channel {
         };
         match (to, content) {
             (Takes::Deliveries(to), Content::Delivery(arrived)) => to.put(arrived),
-            (Takes::Answers(to), Content::Returned(back)) => to.put(Answered::Returned(back)),
+            (Takes::Answers(to), Content::Returned(back)) => {
+                to.put(Answered::Returned(Box::new(back)))
+            }
             // Of what does not belong on its channel nothing was taken.
             (Takes::Deliveries(_), Content::Returned(_))
             | (Takes::Answers(_), Content::Delivery(_)) => return,
