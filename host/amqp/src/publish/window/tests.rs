@@ -1,3 +1,5 @@
+//! Verdicts over publications: what is confirmed, comes back, is refused, or has no answer.
+
 use std::time::Duration;
 
 use hive_core::message::{Message, Properties, Publication};

@@ -1,3 +1,5 @@
+//! Publications between the frames of lapin, octet by octet.
+
 use std::future::poll_fn;
 use std::sync::Arc;
 
