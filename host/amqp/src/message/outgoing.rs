@@ -32,6 +32,10 @@ pub struct PublishLimits {
 /// which ends the connection of every client that reads it, again and again.
 pub(crate) const ROOM_FOR_THE_BROKER: usize = 6 * 255 + 430;
 
+/// The room for the counts that a quorum queue adds to what it hands out again: `x-delivery-count` and `x-acquired-count`,
+/// each a name and a number of eight octets. For what happens without it see [`ROOM_FOR_THE_BROKER`].
+pub(crate) const ROOM_FOR_COUNTS: usize = 2 * (1 + 16 + 1 + 8);
+
 /// A message ready to be published. Clones share the body.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -95,7 +99,7 @@ impl Outgoing {
         .checked(
             limits,
             match publication.delay {
-                None => 0,
+                None => ROOM_FOR_COUNTS,
                 Some(_) => ROOM_FOR_THE_BROKER,
             },
         )

@@ -8,7 +8,7 @@ use super::bookkeeping::{ATTEMPTS, CONSUMER, ERROR, QUEUE, REASON};
 use super::copies::{DeadLetterNote, LONGEST_ERROR, cut};
 use super::headers::{Unpublishable, short};
 use super::original::Original;
-use super::outgoing::{Outgoing, PublishLimits};
+use super::outgoing::{Outgoing, PublishLimits, ROOM_FOR_COUNTS};
 use crate::message::octet_text::is_holder;
 
 /// The reply's property `type`.
@@ -40,7 +40,7 @@ impl Outgoing {
                 routing_key: reply_to,
                 ..reply
             }
-            .checked(limits, 0)
+            .checked(limits, ROOM_FOR_COUNTS)
         }))
     }
 }
