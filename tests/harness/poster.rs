@@ -40,10 +40,10 @@ impl Poster {
     /// Connects. `number` distinguishes it from other clients: every 10,000 of them have another address.
     pub async fn connect(port: u16, number: usize) -> Result<Self> {
         let last = u8::try_from(number / OF_AN_ADDRESS + 1).context("too many clients")?;
+        // Each server has clients from addresses of their own: ports of connections that have ended are not free for a minute.
+        let [of_the_server, _] = port.to_le_bytes();
         let socket = TcpSocket::new_v4()?;
-        // Ports of connections that have ended a moment ago, to another server, are free.
-        socket.set_reuseaddr(true)?;
-        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+        socket.bind((Ipv4Addr::new(127, 0, of_the_server, last), 0).into())?;
         let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
