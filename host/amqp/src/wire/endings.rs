@@ -15,15 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::message::answered::Answered;
 use crate::message::arrived::Arrived;
 use crate::wire::arrivals::{Arrivals, Taker};
-use crate::wire::frame::{Answer, Ending};
+use crate::wire::frame::{Answer, CONNECTION, Ending};
 use crate::wire::in_flight::{Arrival, Bodies, InFlight, Share};
 use crate::wire::posts::Posts;
 
 /// `channel.close` over a precondition, as RabbitMQ sends it when its consumer timeout has passed.
 const PRECONDITION_FAILED: u16 = 406;
-
-/// The channel on which AMQP speaks of the connection itself.
-const CONNECTION: u16 = 0;
 
 /// Those who want to know about the channels of one connection, and the end of the connection. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -18,6 +18,16 @@ pub(crate) use self::trim::trim;
 pub(crate) use self::version::BrokerVersion;
 use crate::message::octet_text::BEGINNING;
 
+/// The channel on which AMQP speaks of the connection itself.
+pub(super) const CONNECTION: u16 = 0;
+
+/// Type, channel and size of a frame.
+pub(super) const HEAD: usize = 7;
+/// The head, and the octet that ends a frame.
+pub(super) const AROUND: usize = HEAD + 1;
+/// That octet.
+pub(super) const END: u8 = 0xce;
+
 /// The frame types.
 pub(crate) const METHOD: u8 = 1;
 /// See [`METHOD`].

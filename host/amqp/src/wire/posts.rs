@@ -15,14 +15,8 @@ use std::task::Waker;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
-use super::frame::{self, publication};
+use super::frame::{self, AROUND, CONNECTION, publication};
 use crate::message::outgoing::Outgoing;
-
-/// The channel on which AMQP speaks of the connection itself.
-const CONNECTION: u16 = 0;
-
-/// Type, channel and size in front of a frame's payload, and the octet behind it.
-const AROUND: usize = 8;
 
 /// The publications of one connection that are not written yet.
 #[derive(Debug, Default)]

@@ -29,15 +29,11 @@ use tokio::time::Instant;
 use self::arriving::{Arriving, Look};
 use self::taking::Taking;
 use super::endings::Endings;
-use super::frame::{self, BrokerVersion, Ending, Mended};
+use super::frame::{self, AROUND, BrokerVersion, Ending, HEAD, Mended};
 
 /// Where the version of the broker is put once it has introduced itself.
 pub type BrokerSlot = Arc<OnceLock<BrokerVersion>>;
 
-/// Type, channel and size of a frame.
-const HEAD: usize = 7;
-/// The head, and the octet that ends a frame.
-const AROUND: usize = HEAD + 1;
 /// AMQP's least frame_max (section 4.2.3); lapin takes no less.
 const LEAST_FRAME_MAX: u32 = 4096;
 /// A larger frame than any that is ever negotiated: the stream is out of step, lapin shall say so.
@@ -47,7 +43,7 @@ const ROOM: usize = 64 << 10;
 /// For how long lapin hears nothing while deliveries come: half of the shortest heartbeat.
 const QUIET: Duration = Duration::from_millis(500);
 /// A whole frame: a heartbeat, on channel 0.
-const HEARTBEAT: [u8; AROUND] = [frame::HEARTBEAT, 0, 0, 0, 0, 0, 0, 0xce];
+const HEARTBEAT: [u8; AROUND] = [frame::HEARTBEAT, 0, 0, 0, 0, 0, 0, frame::END];
 
 /// Bytes on their way from the broker to lapin: `start..screened` may go, `screened..end` may not yet.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use lapin::protocol::basic::gen_properties;
 
-use super::{BODY, HEADER, METHOD, restored};
+use super::{AROUND, BODY, END, HEADER, METHOD, restored};
 use crate::message::outgoing::Outgoing;
 
 /// `basic.publish` and a number of no use, as the payload of its frame begins.
@@ -11,8 +11,6 @@ const PUBLISH: [u8; 6] = [0, 60, 0, 40, 0, 0];
 const CONTENT: [u8; 4] = [0, 60, 0, 0];
 /// A message that no queue takes is returned.
 const MANDATORY: u8 = 1;
-/// The octet that ends a frame.
-const END: u8 = 0xce;
 
 /// The frames of the method and of the content header.
 pub fn head(channel: u16, outgoing: &Outgoing) -> Vec<u8> {
@@ -31,7 +29,7 @@ pub fn head(channel: u16, outgoing: &Outgoing) -> Vec<u8> {
         Ok(written) => written.into_inner().0,
         Err(error) => unreachable!("memory takes any octets: {error}"),
     };
-    let mut frames = Vec::with_capacity(method.len() + header.len() + 16);
+    let mut frames = Vec::with_capacity(method.len() + header.len() + 2 * AROUND);
     for (kind, payload) in [(METHOD, method), (HEADER, header)] {
         let payload = restored(kind, &payload).unwrap_or(payload);
         put_frame(kind, channel, &payload, &mut frames);

@@ -3,8 +3,8 @@
 //! Nearly all frames need no change, and are written from lapin's buffer. A frame that may need one must be
 //! complete first; its beginning is kept here until then.
 
-use super::{AROUND, HEAD, LARGEST};
-use crate::wire::frame;
+use super::LARGEST;
+use crate::wire::frame::{self, AROUND, HEAD};
 
 /// lapin's first bytes are not a frame.
 const GREETING: usize = b"AMQP\0\0\x09\x01".len();
