@@ -274,7 +274,6 @@ impl Task {
                 let Some(submission) = submission else {
                     return;
                 };
-                self.clock.look(false);
                 self.take_in(submission);
             }
             if self.open.as_ref().is_some_and(Open::is_over) {

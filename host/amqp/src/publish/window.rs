@@ -348,26 +348,21 @@ impl Window {
 
     /// Those that were tried for too long have their verdict. So many are written.
     pub(super) fn expire(&mut self, now: Duration, written: u64) -> Expired {
+        let waited = self.give_up(now, &Verdict::TimedOut);
         let under_way = self.under_way.iter();
         let over = under_way.filter(|(_, one)| one.item.is_over(now));
         let over: Vec<u64> = over.map(|(tag, _)| *tag).collect();
-        let mut expired = match self.give_up(now, &Verdict::TimedOut) {
-            0 => Expired::Nothing,
-            _ => Expired::Written,
-        };
-        for tag in over {
-            self.has_expired = true;
-            if expired != Expired::Unwritten {
-                expired = match tag > written {
-                    true => Expired::Unwritten,
-                    false => Expired::Written,
-                };
-            }
-            if let Some(one) = self.take(tag) {
+        self.has_expired |= !over.is_empty();
+        for tag in &over {
+            if let Some(one) = self.take(*tag) {
                 self.settle(one.item, Verdict::TimedOut);
             }
         }
-        expired
+        match over.last() {
+            Some(last) if *last > written => Expired::Unwritten,
+            None if waited == 0 => Expired::Nothing,
+            _ => Expired::Written,
+        }
     }
 
     /// Those that wait and were tried for too long have this verdict; how many they were.
