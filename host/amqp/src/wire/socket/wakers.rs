@@ -1,9 +1,9 @@
 //! Whom of lapin a socket wakes: [`Wakers`].
 //!
-//! lapin's loop waits for an event of its socket while it has nothing to read and no frame of its own to write. What a waker of
-//! writing tells it between two waits ends no wait, unless it has a frame to write; what a waker of reading tells it does, and it
-//! flushes before it reads (`io_loop.rs` and `socket_state.rs` of lapin 4.12). Publications are no frames of lapin's. So where
-//! there are some to be written the waker of reading is woken, and where the socket takes octets again both are.
+//! lapin's loop sleeps when it has nothing to read and no frame of its own to write, and before it sleeps it takes in all that its
+//! wakers have told it. To hear that it may write does not keep it awake without a frame of its own, and publications are not its
+//! own. To hear that it may read does, and it flushes before it reads (`io_loop.rs` and `socket_state.rs` of lapin 4.12). So its
+//! waker for reading is woken where there are publications to write, and both are where the socket takes octets again.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
