@@ -10,6 +10,7 @@
 
 mod activity;
 pub(crate) mod flusher;
+mod pace;
 pub(crate) mod sink;
 mod waits;
 

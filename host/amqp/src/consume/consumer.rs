@@ -204,7 +204,7 @@ impl Subscription {
                 let next = poll_fn(|context| {
                     let polled = next.as_mut().poll(context);
                     if polled.is_pending() {
-                        wait.get_or_insert_with(|| sink.waits().begin());
+                        wait.get_or_insert_with(|| sink.waits_for_more());
                     }
                     polled
                 });

@@ -15,7 +15,9 @@ use hive_lifecycle::Tasks;
 use hive_lifecycle::failpoint;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
+use tokio::time::Instant;
 
+use super::pace::Pace;
 use super::sink::{AckSink, Subscribed};
 use super::{Due, Frame};
 use crate::consume::giving_back::{AtTheEnd, at_the_end};
@@ -83,6 +85,7 @@ impl Flusher {
     }
 
     async fn serve(&self) -> Result<(), AskFault> {
+        let mut pace = Pace::new(Instant::now());
         while !self.sink.is_left() || self.is_consuming() {
             tokio::select! {
                 biased;
@@ -97,7 +100,7 @@ impl Flusher {
                 () = self.session.over().cancelled() => break,
                 () = self.tasks.drain().cancelled(), if self.is_consuming() => self.take_no_more().await?,
                 () = self.sink.leave.cancelled(), if self.is_consuming() => self.take_no_more().await?,
-                () = self.sink.wake.notified() => self.flush_when_due().await?,
+                () = self.sink.wake.notified() => self.flush_when_due(&mut pace).await?,
             }
         }
         self.flush(true).await
@@ -193,13 +196,15 @@ impl Flusher {
         Ok(())
     }
 
-    async fn flush_when_due(&self) -> Result<(), AskFault> {
+    /// Sends what is due.
+    async fn flush_when_due(&self, pace: &mut Pace) -> Result<(), AskFault> {
         loop {
-            let patience = match self.sink.due() {
-                Due::Never => return Ok(()),
-                Due::Now => Duration::ZERO,
-                Due::Soon => SOON,
-                Due::Late => LATE,
+            let Some(patience) = patience(
+                self.sink.due(),
+                self.sink.is_idle(),
+                pace.wait(Instant::now()),
+            ) else {
+                return Ok(());
             };
             let more_urgent = tokio::select! {
                 biased;
@@ -213,6 +218,7 @@ impl Flusher {
             if !more_urgent {
                 let is_urgent = self.sink.is_urgent.swap(false, Ordering::AcqRel);
                 self.flush(is_urgent || patience == LATE).await?;
+                pace.sent(Instant::now());
                 if is_urgent {
                     self.sink.sent.notify_waiters();
                 }
@@ -284,6 +290,18 @@ async fn pause(patience: Duration) {
     }
 }
 
+/// How long what is owed may wait; nothing is owed without it. `is_idle` says that no other ack comes to go with it, and
+/// `alone` how long an ack without others has to wait.
+fn patience(due: Due, is_idle: bool, alone: Duration) -> Option<Duration> {
+    match due {
+        Due::Never => None,
+        Due::Now => Some(Duration::ZERO),
+        Due::Soon if is_idle => Some(alone),
+        Due::Soon => Some(SOON),
+        Due::Late => Some(LATE),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
@@ -294,5 +312,24 @@ mod tests {
     async fn what_is_due_at_once_waits_for_no_timer() {
         assert!(pause(Duration::ZERO).now_or_never().is_some());
         assert!(pause(SOON).now_or_never().is_none());
+    }
+
+    #[test]
+    fn an_ack_waits_for_others_only_while_others_can_come() {
+        for alone in [Duration::ZERO, Duration::from_micros(100)] {
+            assert_eq!(patience(Due::Soon, true, alone), Some(alone));
+            assert_eq!(patience(Due::Soon, false, alone), Some(SOON));
+        }
+    }
+
+    #[test]
+    fn what_is_urgent_or_late_is_so_in_an_idle_host_too() {
+        for is_idle in [true, false] {
+            for alone in [Duration::ZERO, Duration::from_micros(100)] {
+                assert_eq!(patience(Due::Never, is_idle, alone), None);
+                assert_eq!(patience(Due::Now, is_idle, alone), Some(Duration::ZERO));
+                assert_eq!(patience(Due::Late, is_idle, alone), Some(LATE));
+            }
+        }
     }
 }

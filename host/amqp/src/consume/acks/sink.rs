@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use super::waits::Waits;
+use super::waits::{Wait, Waits};
 use super::{Due, Window};
 use crate::consume::settlement::Settled;
 use crate::link::Consuming;
@@ -174,9 +174,13 @@ impl AckSink {
         }
     }
 
-    /// The waits for its deliveries.
-    pub(crate) fn waits(&self) -> &Waits {
-        &self.waits
+    /// A worker begins to wait for a delivery; none is buffered.
+    pub(crate) fn waits_for_more(&self) -> Wait<'_> {
+        let wait = self.waits.begin();
+        if self.is_idle() {
+            self.wake.notify_one();
+        }
+        wait
     }
 
     /// No delivery of this channel is unacknowledged for longer.
@@ -328,9 +332,16 @@ impl AckSink {
 
     /// The host has one delivery fewer in hand, settled or not.
     pub(crate) fn let_go(&self) {
-        if self.in_hand.fetch_sub(1, Ordering::AcqRel) == 1 && self.leave.is_cancelled() {
+        if self.in_hand.fetch_sub(1, Ordering::AcqRel) == 1
+            && (self.leave.is_cancelled() || self.is_idle())
+        {
             self.wake.notify_one();
         }
+    }
+
+    /// Whether nothing is in flight, and a worker waits for the next delivery: no ack comes to go with those that are owed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.has_none() && self.waits.current().is_some()
     }
 
     /// Whether no delivery is in flight.
