@@ -80,7 +80,7 @@ pub use stores::Stores;
 pub use talk::{Speaker, Step, conversation, difference};
 pub use terminal::Terminal;
 pub use tls_broker::{Clients, TlsBroker};
-pub use usage::{Usage, most_descriptors, peak_kib, processor_time, threads_named};
+pub use usage::{Usage, most_descriptors, of_files_kib, peak_kib, processor_time, threads_named};
 pub use user::User;
 pub use vhost::{HostConnection, Vhost};
 pub use web_server::WebServer;

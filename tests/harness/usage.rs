@@ -50,6 +50,15 @@ pub fn peak_kib(process: u32) -> Result<u64> {
     number(process, "VmHWM:")
 }
 
+/// The part of a process' resident memory that is pages of files, the executable above all, in KiB. The kernel has them
+/// once for all processes, and may take them back.
+///
+/// # Errors
+/// If there is no such process.
+pub fn of_files_kib(process: u32) -> Result<u64> {
+    number(process, "RssFile:")
+}
+
 /// The processor time of a process, including its ended threads, to a hundredth of a second.
 ///
 /// # Errors

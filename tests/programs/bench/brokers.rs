@@ -7,6 +7,7 @@ use super::bout::Bout;
 use super::contender::Contender;
 use super::report::{self, Table};
 use super::ring::Ring;
+use super::turns::turns;
 use super::{Options, say, wanted};
 
 /// The host, and the client that asks most of a broker.
@@ -36,8 +37,8 @@ pub(crate) async fn measure(options: &Options) -> Result<()> {
                 Table::default(),
             ),
         ];
-        for _round in 0..options.rounds.unwrap_or(5) {
-            for &contender in &contenders {
+        for round in 0..options.rounds.unwrap_or(5) {
+            for contender in turns(&contenders, round) {
                 for (ring, table) in &mut rings {
                     let taken = ring.run(contender).await;
                     table.add(contender, taken.with_context(|| contender.name())?);

@@ -24,6 +24,7 @@ use self::clients::{Answered, answered};
 use self::report::{Crowd, Table};
 use super::contender::Running;
 use super::ring::look;
+use super::turns::turns;
 use super::work::QUEUE;
 use super::{Options, myself, say, wanted};
 
@@ -90,8 +91,8 @@ pub(crate) async fn measure(broker: &Broker, options: &Options) -> Result<()> {
     let count = REQUESTS.saturating_mul(options.messages.unwrap_or(100)) / 100;
     let count = usize::try_from(count)?.max(1);
     let mut table = Table::default();
-    for _round in 0..rounds {
-        for &service in &services {
+    for round in 0..rounds {
+        for service in turns(&services, round) {
             let taken = bench.run(service, CONNECTIONS, count).await;
             table.add(service, taken.with_context(|| service.name())?);
         }
@@ -101,8 +102,8 @@ pub(crate) async fn measure(broker: &Broker, options: &Options) -> Result<()> {
     )));
     let connections = CROWD.min(most_descriptors()?.saturating_sub(OTHERS));
     let mut crowd = Crowd::default();
-    for _round in 0..rounds {
-        for &service in &services {
+    for round in 0..rounds {
+        for service in turns(&services, round) {
             let taken = bench.run(service, connections, CROWD).await;
             crowd.add(service, taken.with_context(|| service.name())?);
         }

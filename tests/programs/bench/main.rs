@@ -22,6 +22,7 @@ mod ring;
 mod scale;
 mod small;
 mod sweep;
+mod turns;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ use self::contender::Contender;
 use self::report::Table;
 use self::ring::Ring;
 use self::sweep::Sweep;
+use self::turns::turns;
 
 /// Compares hive-host with other clients of RabbitMQ. Without arguments: what the aims are about, in
 /// about ten minutes.
@@ -231,8 +233,10 @@ async fn compare(options: Options) -> Result<()> {
     {
         let ring = Ring::enter(&broker, bout, options.messages.unwrap_or(100)).await?;
         let mut table = Table::default();
-        for _round in 0..options.rounds.unwrap_or(5) {
-            for &contender in contenders.iter().filter(|one| one.takes_part_in(&bout)) {
+        let contenders = contenders.iter().copied();
+        let contenders: Vec<_> = contenders.filter(|one| one.takes_part_in(&bout)).collect();
+        for round in 0..options.rounds.unwrap_or(5) {
+            for contender in turns(&contenders, round) {
                 let taken = ring.run(contender).await;
                 table.add(contender, taken.with_context(|| contender.name())?);
             }

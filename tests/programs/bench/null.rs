@@ -17,6 +17,7 @@ use super::bout::Bout;
 use super::contender::Contender;
 use super::report::{self, Table};
 use super::ring::Taken;
+use super::turns::turns;
 use super::work::Work;
 use super::{Options, say, wanted};
 
@@ -57,8 +58,8 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
             continue;
         }
         let mut table = Table::default();
-        for _round in 0..rounds {
-            for &contender in &contenders {
+        for round in 0..rounds {
+            for contender in turns(&contenders, round) {
                 let taken = as_fast_as_possible(contender, &bout, percent);
                 table.add(contender, taken.with_context(|| contender.name())?);
             }

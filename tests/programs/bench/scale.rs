@@ -1,7 +1,7 @@
-//! Many queues with a consumer each on one host: started, fed one message each, drained.
+//! Many queues with a consumer each on one host: started, fed one message each, drained, reloaded, swapped under, stopped.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -57,6 +57,8 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
     }
     let drained = begun.elapsed();
     let after = host.usage()?;
+    let reloaded = reload(&host, &file).await?;
+    let swapped = swap(&host, &file).await?;
     sleep(Duration::from_secs(5)).await;
     let overview = broker.management().get("/overview")?;
     let totals = &overview["object_totals"];
@@ -65,12 +67,15 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
     say(&format!(
         "\n{queues} queues with a consumer each: consuming after {:.1} s; fed one message each in {:.1} s, \
          the last one handled after {:.1} s; stopped in {:.1} s\n\
+         a reload that changes one of them: {:.2} s; a swap of the component that they share: {:.2} s\n\
          resident: {} KiB consuming, {} KiB after that; threads {}, descriptors {}; the broker counts {} \
          connections and {} channels",
         started.as_secs_f64(),
         fed.as_secs_f64(),
         drained.as_secs_f64(),
         begun.elapsed().as_secs_f64(),
+        reloaded.as_secs_f64(),
+        swapped.as_secs_f64(),
         usage.resident_kib,
         after.resident_kib,
         after.threads,
@@ -81,6 +86,33 @@ async fn measure_one(broker: &Broker, queues: u32) -> Result<Seen> {
     Ok(Seen {
         resident_kib: usage.resident_kib,
     })
+}
+
+/// How long `hive-host reload` takes with another prefetch of the first consumer.
+async fn reload(host: &HostProcess, file: &Path) -> Result<Duration> {
+    let first = file.with_file_name("consumers.d").join("00000.toml");
+    let text = std::fs::read_to_string(&first)?;
+    std::fs::write(
+        &first,
+        text.replacen("prefetch = 10\n", "prefetch = 11\n", 1),
+    )?;
+    let begun = Instant::now();
+    let reloaded = host.told("reload", file, &[]).await?;
+    ensure!(reloaded.code == Some(0), "{reloaded:?}");
+    Ok(begun.elapsed())
+}
+
+/// How long `hive-host swap` takes to the same code with a custom section behind it (WebAssembly core specification, 5.5.3).
+async fn swap(host: &HostProcess, file: &Path) -> Result<Duration> {
+    let other = file.with_file_name("other.wasm");
+    let mut code = std::fs::read(guest("ack"))?;
+    code.extend_from_slice(&[0, 5, 4, b'n', b'e', b'x', b't']);
+    std::fs::write(&other, code)?;
+    let other = other.to_string_lossy();
+    let begun = Instant::now();
+    let swapped = host.told("swap", file, &["ack", &other]).await?;
+    ensure!(swapped.code == Some(0), "{swapped:?}");
+    Ok(begun.elapsed())
 }
 
 async fn feed(vhost: &Vhost, queues: u32) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hive_tests::{Broker, HostProcess, example, example_component};
+use hive_tests::{Broker, HostProcess, example, example_component, of_files_kib};
 use tokio::time::{Instant, sleep};
 
 use super::bout::Bout;
@@ -20,9 +20,11 @@ const SETTLED: Duration = Duration::from_secs(2);
 const STARTS: usize = 8;
 
 pub(crate) async fn measure(broker: &Broker) -> Result<()> {
-    let resident = idle(broker).await? / 1024.0;
+    let (resident, of_files) = idle(broker).await?;
     say(&format!(
-        "memory of an idle host with the example orders: {resident:.1} MiB"
+        "memory of an idle host with the example orders: {:.1} MiB, of which {:.1} MiB are pages of files (the executable)",
+        mib(resident)?,
+        mib(of_files)?,
     ));
     let first = first_delivery(broker).await?;
     say(&format!(
@@ -31,8 +33,12 @@ pub(crate) async fn measure(broker: &Broker) -> Result<()> {
     Ok(())
 }
 
-/// KiB that are resident.
-async fn idle(broker: &Broker) -> Result<f64> {
+fn mib(kib: u64) -> Result<f64> {
+    Ok(f64::from(u32::try_from(kib)?) / 1024.0)
+}
+
+/// KiB that are resident, and how many of them are pages of files.
+async fn idle(broker: &Broker) -> Result<(u64, u64)> {
     example_component("orders");
     let vhost = broker.vhost("idle").await?;
     let url = vhost.url();
@@ -40,9 +46,9 @@ async fn idle(broker: &Broker) -> Result<f64> {
     let mut host = HostProcess::launch_file(&file, &[("RABBITMQ_URL", &url)])?.quietly();
     host.wait_for_start().await?;
     sleep(SETTLED).await;
-    let usage = host.usage()?;
+    let memory = (host.usage()?.resident_kib, of_files_kib(host.id())?);
     host.stop().await?;
-    Ok(u32::try_from(usage.resident_kib)?.into())
+    Ok(memory)
 }
 
 /// Milliseconds from the start of the process until what its component publishes is in its queue.

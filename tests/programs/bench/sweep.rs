@@ -7,6 +7,7 @@ use super::bout::Bout;
 use super::contender::Contender;
 use super::report::Table;
 use super::ring::Ring;
+use super::turns::turns;
 
 /// The largest size of a prefetch in bytes, so that it is only a part of the waiting messages.
 const MOST_OUT: u32 = 64 << 20;
@@ -146,10 +147,11 @@ impl Sweep {
                 table: Table::default(),
             });
         }
-        for _round in 0..rounds {
+        for round in 0..rounds {
             for (ring, point) in rings.iter().zip(&mut points) {
-                let contenders = self.contenders(point.value).iter();
-                for &contender in contenders.filter(|one| is_wanted(**one)) {
+                let contenders = self.contenders(point.value).iter().copied();
+                let contenders: Vec<_> = contenders.filter(|one| is_wanted(*one)).collect();
+                for contender in turns(&contenders, round) {
                     let run = || format!("{}, {}", contender.name(), self.at(point.value));
                     let taken = ring.run(contender).await.with_context(run)?;
                     point.table.add(contender, taken);
