@@ -224,20 +224,6 @@ impl Screen {
             return false;
         };
         let size = u32::from_be_bytes(size) as usize;
-        if let Some(rooms) = &self.rooms {
-            match arriving::look(rest, size, &mut self.left_out, rooms) {
-                Look::Pass => {}
-                Look::NotYet => return false,
-                Look::LeaveOut => {
-                    self.leaving_out = size + AROUND;
-                    return true;
-                }
-                Look::Hold(arriving) => {
-                    self.held = Some(arriving);
-                    return false;
-                }
-            }
-        }
         let channel = u16::from_be_bytes([high, low]);
         let mut is_taken = false;
         if let Some(taking) = self.taking.as_mut().filter(|_| size < LARGEST) {
@@ -256,6 +242,21 @@ impl Screen {
             }
             if is_taken && rest.len() < size + AROUND {
                 return false;
+            }
+        }
+        // Last, since a delivery that is let in has taken its room.
+        if let Some(rooms) = &self.rooms {
+            match arriving::look(rest, size, &mut self.left_out, rooms) {
+                Look::Pass => {}
+                Look::NotYet => return false,
+                Look::LeaveOut => {
+                    self.leaving_out = size + AROUND;
+                    return true;
+                }
+                Look::Hold(arriving) => {
+                    self.held = Some(arriving);
+                    return false;
+                }
             }
         }
         match kind {

@@ -126,12 +126,10 @@ fn tag(payload: &[u8]) -> Option<u64> {
 mod tests {
     use std::sync::Arc;
 
-    use hive_telemetry::Telemetry;
-
     use super::*;
     use crate::wire::endings::End;
-    use crate::wire::in_flight::{InFlight, Share};
-    use crate::wire::screen::tests::frame;
+    use crate::wire::in_flight::Share;
+    use crate::wire::screen::tests::{frame, rooms};
     use crate::wire::screen::{BrokerSlot, Screen};
 
     const KIB: u64 = 1 << 10;
@@ -154,11 +152,6 @@ mod tests {
             frame(frame::BODY, channel, &body),
         ]
         .concat()
-    }
-
-    fn rooms(most: u64) -> Endings {
-        let telemetry = Telemetry::new().expect("metrics are registered").bodies();
-        Endings::within(&Arc::new(InFlight::new(most, telemetry)))
     }
 
     /// A channel, number 1, whose bodies are counted and whose deliveries lapin has.

@@ -1,8 +1,12 @@
 //! What lapin sees of a stream, whatever its pieces.
 
+use std::sync::Arc;
+
+use hive_telemetry::Telemetry;
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::in_flight::InFlight;
 
 fn run(stream: &[u8], chunk: usize, out: usize) -> Vec<u8> {
     let mut screen = Screen::new(BrokerSlot::default(), None);
@@ -58,6 +62,12 @@ proptest! {
 pub(in crate::wire) fn frame(kind: u8, channel: u8, payload: &[u8]) -> Vec<u8> {
     let size = (payload.len() as u32).to_be_bytes();
     [&[kind, 0, channel][..], &size, payload, b"\xce"].concat()
+}
+
+/// So much memory for the bodies of a connection's deliveries.
+pub(super) fn rooms(most: u64) -> Endings {
+    let telemetry = Telemetry::new().expect("metrics are registered").bodies();
+    Endings::within(&Arc::new(InFlight::new(most, telemetry)))
 }
 
 /// The same on channel 1.

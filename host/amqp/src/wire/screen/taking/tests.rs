@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::wire::arrivals::Taker;
 use crate::wire::in_flight::Share;
-use crate::wire::screen::tests::frame;
+use crate::wire::screen::tests::{frame, rooms};
 use crate::wire::screen::{BrokerSlot, Screen};
 
 const CHANNEL: u8 = 1;
@@ -38,7 +38,10 @@ fn delivery(channel: u8, tag: u64, body: &[u8]) -> Vec<Vec<u8>> {
 
 /// A screen that takes the deliveries of [`CHANNEL`].
 fn taking() -> (Screen, Endings, Taker<Arrived>) {
-    let endings = Endings::default();
+    taking_within(Endings::default())
+}
+
+fn taking_within(endings: Endings) -> (Screen, Endings, Taker<Arrived>) {
     let share = Share::new(endings.in_flight(), None);
     let (_end, taker) = endings.watch_consuming(CHANNEL.into(), &share);
     let screen = Screen::new(BrokerSlot::default(), None).with_rooms(endings.clone());
@@ -102,6 +105,21 @@ proptest! {
             let id = one.properties.message_id().as_ref().map(ShortString::as_str);
             prop_assert_eq!((kind, id), (Some("t"), Some("id")));
         }
+    }
+}
+
+/// Where something before it is for lapin, the screen looks at it more than once.
+#[test]
+fn a_delivery_takes_its_room_once() {
+    for chunk in [1, 1000, 50_000] {
+        let (mut screen, _endings, taker) = taking_within(rooms(100 << 10));
+        let for_lapin = delivery(2, 1, b"other").concat();
+        let body = vec![b'x'; 60 << 10];
+        let stream = [for_lapin.clone(), delivery(CHANNEL, 1, &body).concat()].concat();
+        assert_eq!(read(&mut screen, &stream, chunk), for_lapin);
+        assert_eq!(screen.held(), None);
+        let bodies: Vec<_> = taken(&taker).into_iter().map(|one| one.body).collect();
+        assert_eq!(bodies, [body], "read in pieces of {chunk}");
     }
 }
 
