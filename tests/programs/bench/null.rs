@@ -16,7 +16,7 @@ pub(crate) use self::broker::Started;
 use super::bout::Bout;
 use super::contender::Contender;
 use super::report::{self, Table};
-use super::ring::Taken;
+use super::ring::{Taken, mib};
 use super::turns::turns;
 use super::work::Work;
 use super::{Options, say, wanted};
@@ -105,7 +105,7 @@ fn as_fast_as_possible(contender: Contender, bout: &Bout, percent: u32) -> Resul
         rate: f64::from(messages) / outcome.seconds,
         client: per_message(before, running.processor_time()?),
         broker: per_message(broker_before, broker.processor_time()?),
-        memory: f64::from(u32::try_from(running.peak_kib()?)?) / 1024.0,
+        memory: mib(running.peak_kib()?)?,
     })
 }
 

@@ -21,6 +21,11 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// A contender that takes longer stands still.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
 
+/// KiB, as /proc has them, in MiB, as tables have them.
+pub(crate) fn mib(kib: u64) -> Result<f64> {
+    Ok(f64::from(u32::try_from(kib)?) / 1024.0)
+}
+
 /// The cost of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Taken {
@@ -170,7 +175,7 @@ fn taken(begun: Moment, over: Moment, peak_kib: u64) -> Result<Taken> {
         rate: 1.0 / per_message(over.0 - begun.0),
         client: per_message(over.1 - begun.1) * 1e6,
         broker: per_message(over.2 - begun.2) * 1e6,
-        memory: f64::from(u32::try_from(peak_kib)?) / 1024.0,
+        memory: mib(peak_kib)?,
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::bout::Bout;
 use super::contender::hive_toml;
 use super::report::median;
-use super::ring::look;
+use super::ring::{look, mib};
 use super::say;
 use super::work::{OUT, QUEUE, Work, message};
 
@@ -31,10 +31,6 @@ pub(crate) async fn measure(broker: &Broker) -> Result<()> {
         "from `run` to the publication of the first delivery, warm cache: {first:.0} ms"
     ));
     Ok(())
-}
-
-fn mib(kib: u64) -> Result<f64> {
-    Ok(f64::from(u32::try_from(kib)?) / 1024.0)
 }
 
 /// KiB that are resident, and how many of them are pages of files.
