@@ -4,37 +4,37 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What each takes of the time of the broker, at the least. A host that is faster than its broker is idle again and again, and
+/// The time from one to the next, where they go evenly. A host that is faster than its broker is idle again and again, and
 /// an ack for each of those moments would cost the broker more than it saves.
 const EACH: Duration = Duration::from_millis(1);
 
-/// How many may go one right after the other. Whoever waits, waits for a timer, which is to say a millisecond or two: too
+/// How many may go one right after the other. One that waits has to wait for a timer, which takes a millisecond or two: too
 /// long for a few messages that came together.
 const AT_ONCE: u32 = 4;
 
-/// How far ahead the time of the broker may be taken.
+/// How much earlier than evenly the next one may go.
 const AHEAD: Duration = EACH.saturating_mul(AT_ONCE - 1);
 
 /// When the next ack may go.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// The time of the broker is taken up to then.
-    taken: Instant,
+    /// When the next one would go, if they went evenly.
+    evenly: Instant,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { taken: now }
+        Self { evenly: now }
     }
 
     /// How long the next one has to wait: [`EACH`] at the most.
     pub(super) fn wait(&self, now: Instant) -> Duration {
-        self.taken.saturating_duration_since(now + AHEAD)
+        self.evenly.saturating_duration_since(now + AHEAD)
     }
 
-    /// One has gone. Those that could not wait, since many were owed, may go faster than this; that is not made up for.
+    /// One has gone. Acks that could not wait, since many were owed, may have gone faster; no later one waits longer for that.
     pub(super) fn sent(&mut self, now: Instant) {
-        self.taken = (self.taken.max(now) + EACH).min(now + AHEAD + EACH);
+        self.evenly = (self.evenly.max(now) + EACH).min(now + AHEAD + EACH);
     }
 }
 
